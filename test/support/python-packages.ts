@@ -1,0 +1,42 @@
+// Packages of PyPI that hold a server, installed once per checkout into a folder that PYTHONPATH can name.
+// `pip install --target` needs no venv, works under Debian's "externally managed" Python, and the folder can be renamed.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { makeOnce, projectCacheDirectory } from './build-cache.ts';
+import { findInPath, MissingTool } from './tools.ts';
+import { quote } from './undo.ts';
+
+export interface PythonFolder {
+  /** The interpreter itself rather than a version manager's shim. */
+  python: string;
+  folder: string;
+}
+
+/** Why Python packages cannot be installed, or undefined: for requireOrSkip. */
+export function canInstallPython(): string | undefined {
+  const python = findInPath('python3');
+  const hint = 'on Debian: apt-get install -y python3 python3-pip';
+  if (python === undefined) return `python3 is not installed; ${hint}`;
+  try {
+    execFileSync(python, ['-m', 'pip', '--version'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return `python3 has no pip; ${hint}`;
+  }
+}
+
+/** Installs a requirement such as `moto[server]==5.2.5`, unless it is there; returns its folder. */
+export async function pythonPackage(requirement: string, pipOptions: readonly string[] = []): Promise<PythonFolder> {
+  const reason = canInstallPython();
+  if (reason !== undefined) throw new MissingTool(reason);
+  const ask = 'import sys; print(sys.executable); print("%d.%d" % sys.version_info[:2])';
+  const [python = '', version = ''] = execFileSync('python3', ['-c', ask], { encoding: 'utf8' }).split('\n');
+  const name = `${requirement.replaceAll(/[^\w.-]+/g, '-')}-python${version}`;
+  const folder = await makeOnce(
+    join(projectCacheDirectory(), name),
+    `${[python, '-m', 'pip', 'install', '--quiet', '--no-input', '--root-user-action=ignore', ...pipOptions, requirement]
+      .map(quote)
+      .join(' ')} --target "$OUT" >&2`,
+  );
+  return { python, folder };
+}

@@ -1,0 +1,87 @@
+// A private certificate authority, by the openssl command.
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { run } from './build-cache.ts';
+import { needTool } from './tools.ts';
+import { temporaryDirectory } from './undo.ts';
+
+export interface Certificate {
+  /** Paths, in PEM, readable by every user: these keys protect nothing. */
+  certificateFile: string;
+  keyFile: string;
+  certificate: string;
+  key: string;
+}
+
+export interface CertificateOptions {
+  /** Days from now that it is valid; 2 unless given; a negative number makes one that has expired. */
+  days?: number;
+}
+
+export interface CertificateAuthority extends Certificate, Disposable {
+  folder: string;
+  /** A server's certificate for DNS names and IP addresses; `localhost`, 127.0.0.1 and ::1 unless given. */
+  server(names?: readonly string[], options?: CertificateOptions): Promise<Certificate>;
+  /** A client's certificate for mutual TLS. */
+  client(commonName?: string, options?: CertificateOptions): Promise<Certificate>;
+  remove(): void;
+}
+
+/** Makes an authority with a new key, in a temporary folder. */
+export async function createCertificateAuthority(commonName = 'initbox test CA'): Promise<CertificateAuthority> {
+  const openssl = needTool('openssl', 'openssl');
+  const folder = temporaryDirectory('tls');
+  let serial = 0;
+
+  function read(certificateFile: string, keyFile: string): Certificate {
+    chmodSync(keyFile, 0o644);
+    return {
+      certificateFile,
+      keyFile,
+      certificate: readFileSync(certificateFile, 'utf8'),
+      key: readFileSync(keyFile, 'utf8'),
+    };
+  }
+
+  const caFile = join(folder.path, 'ca.crt');
+  const caKeyFile = join(folder.path, 'ca.key');
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  await run([
+    ...[openssl, 'req', '-x509', ...newKey, '-days', '2', '-subj', `/CN=${commonName}`],
+    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+    ...['-keyout', caKeyFile, '-out', caFile],
+  ]);
+
+  async function issue(
+    subject: string,
+    extensions: readonly string[],
+    { days = 2 }: CertificateOptions = {},
+  ): Promise<Certificate> {
+    serial += 1;
+    const base = join(folder.path, `${serial}`);
+    await run([
+      ...[openssl, 'req', '-new', ...newKey, '-subj', `/CN=${subject}`],
+      ...['-keyout', `${base}.key`, '-out', `${base}.csr`],
+    ]);
+    writeFileSync(`${base}.ext`, `${extensions.join('\n')}\n`);
+    await run([
+      ...[openssl, 'x509', '-req', '-in', `${base}.csr`, '-CA', caFile, '-CAkey', caKeyFile],
+      ...['-set_serial', `${Date.now()}${serial}`, '-days', `${days}`, '-extfile', `${base}.ext`],
+      ...['-out', `${base}.crt`],
+    ]);
+    return read(`${base}.crt`, `${base}.key`);
+  }
+
+  return {
+    ...read(caFile, caKeyFile),
+    folder: folder.path,
+    server(names = ['localhost', '127.0.0.1', '::1'], options) {
+      const alternatives = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',');
+      return issue(names[0] ?? 'server', [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'], options);
+    },
+    client: (name = 'client', options) => issue(name, ['extendedKeyUsage=clientAuth'], options),
+    remove: folder.remove,
+    [Symbol.dispose]: folder.remove,
+  };
+}
