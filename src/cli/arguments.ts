@@ -1,0 +1,87 @@
+import { parseArgs } from 'node:util';
+import { UsageError } from '../kernel/outcome.ts';
+import { flagName, type Options } from '../kernel/options/option.ts';
+import type { Given } from '../kernel/options/resolve.ts';
+import { didYouMean } from './names.ts';
+
+export interface Arguments {
+  readonly given: ReadonlyMap<string, readonly Given[]>;
+  readonly positionals: readonly Given[];
+  readonly afterDashes: readonly string[] | undefined;
+  readonly help: boolean;
+}
+
+/**
+ * Reads flags by Node's own parser: it hands values on as they are, where yargs' strips quotes from a `--query '"x"'`.
+ * @throws UsageError for an unknown flag (with the nearest known one), a missing value, or one that a switch does not take
+ */
+export async function readArguments(argv: readonly string[], options: Options): Promise<Arguments> {
+  const byFlag = new Map(
+    Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
+  );
+  const end = argv.indexOf('--');
+  const { tokens } = parseArgs({
+    args: [...(end < 0 ? argv : argv.slice(0, end))],
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      ...Object.fromEntries(
+        [...byFlag].map(([flag, { option }]) => [
+          flag,
+          {
+            type: option.kind === 'switch' ? 'boolean' : 'string',
+            ...(option.short ? { short: option.short } : {}),
+          } as const,
+        ]),
+      ),
+    },
+  });
+  const given = new Map<string, Given[]>();
+  const positionals: Given[] = [];
+  let help = false;
+  for (const token of tokens) {
+    if (token.kind === 'positional')
+      positionals.push({ text: token.value, origin: `argument ${positionals.length + 1}` });
+    if (token.kind !== 'option') continue;
+    if (token.name === 'help') {
+      help = true;
+      continue;
+    }
+    const negated = token.name.startsWith('no-') && !byFlag.has(token.name);
+    const known = byFlag.get(negated ? token.name.slice(3) : token.name);
+    if (known === undefined || (negated && known.option.kind !== 'switch'))
+      throw await unknownFlag(token.rawName, argv, [...byFlag.keys()]);
+    const origin = token.rawName;
+    const values = given.get(known.name) ?? [];
+    given.set(known.name, values);
+    if (known.option.kind === 'switch') {
+      if (negated && token.value !== undefined) throw new UsageError(`${origin} takes no value`);
+      values.push({ text: negated ? 'false' : (token.value ?? 'true'), origin });
+    } else {
+      if (token.value === undefined || (!token.inlineValue && /^--?[a-z]/i.test(token.value))) {
+        throw new UsageError(
+          `${origin} needs a value (${known.option.placeholder})${token.value === undefined ? '' : `; write ${origin}=${token.value} if ${token.value} is meant`}`,
+        );
+      }
+      values.push({ text: token.value, origin });
+    }
+  }
+  return { given, positionals, afterDashes: end < 0 ? undefined : argv.slice(end + 1), help };
+}
+
+async function unknownFlag(
+  raw: string,
+  argv: readonly string[],
+  flags: readonly string[],
+): Promise<UsageError> {
+  const whole = argv.find((word) => word.startsWith('-') && word.includes(' ') && word.startsWith(raw));
+  if (whole !== undefined)
+    return new UsageError(
+      `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
+    );
+  const name = raw.replace(/^-+/, '');
+  if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
+  return new UsageError(`unknown flag ${raw}${await didYouMean(name, flags, '--')}`);
+}

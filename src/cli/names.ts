@@ -1,0 +1,26 @@
+import type { AnyCommand } from '../kernel/command.ts';
+import { UsageError } from '../kernel/outcome.ts';
+
+/**
+ * Loads the command of that name.
+ * @throws UsageError with the nearest known one
+ */
+export async function commandNamed(
+  name: string,
+  commands: Readonly<Record<string, () => Promise<AnyCommand>>>,
+): Promise<AnyCommand> {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load !== undefined) return load();
+  if (name.startsWith('-'))
+    throw new UsageError(`the command comes first, then its flags: initbox wait-tcp ${name} …, say`);
+  throw new UsageError(
+    `unknown command ${JSON.stringify(name)}${await didYouMean(name, Object.keys(commands))}; initbox --help lists them`,
+  );
+}
+
+/** `; did you mean --timeout?`, or nothing where no known name is near. */
+export async function didYouMean(name: string, known: readonly string[], dashes = ''): Promise<string> {
+  const { nearest } = await import('./nearest.ts');
+  const near = nearest(name, known);
+  return near === undefined ? '' : `; did you mean ${dashes}${near}?`;
+}

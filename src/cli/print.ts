@@ -1,0 +1,30 @@
+import { commands } from '../commands/index.ts';
+import { exitTable } from '../kernel/exit-status.ts';
+import { UsageError } from '../kernel/outcome.ts';
+import { allOptions } from './interpret.ts';
+import { commandHelp, overview } from './help.ts';
+import { commandNamed } from './names.ts';
+import { version } from './version.ts';
+
+/**
+ * What is printed instead of running a command: the version, or help on everything or on one topic.
+ * @throws UsageError for an unknown topic
+ */
+export async function print(word: string, rest: readonly string[]): Promise<string> {
+  const topic = rest[0];
+  if (/version|-V/.test(word)) return `initbox ${version}\n`;
+  if (topic === undefined) return overview(await Promise.all(Object.values(commands).map((load) => load())));
+  if (rest.length > 1) throw new UsageError('help takes one topic: a command, or exit-codes');
+  if (topic === 'exit-codes') return exitCodes();
+  const command = await commandNamed(topic, commands);
+  return commandHelp(command, allOptions(command));
+}
+
+function exitCodes(): string {
+  const width = Math.max(...exitTable.map(({ status }) => status.length));
+  const rows = exitTable.map(
+    ({ status, meaning, restart }) =>
+      `  ${status.padEnd(width)}  ${meaning}${restart ? ` (a restart would: ${restart})` : ''}\n`,
+  );
+  return `Exit statuses:\n${rows.join('')}`;
+}

@@ -1,0 +1,43 @@
+import type { AnyCommand } from '../kernel/command.ts';
+import type { Environment } from '../kernel/context.ts';
+import { timeoutOption } from '../kernel/options/common.ts';
+import type { Options } from '../kernel/options/option.ts';
+import { twinNames } from '../kernel/options/resolve.ts';
+import { didYouMean } from './names.ts';
+
+/**
+ * What Kubernetes puts into every pod of a namespace for a Service named `initbox` or `initbox-…`
+ * (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+ */
+const serviceLink =
+  /^INITBOX_(.*_)?(PORT|SERVICE_HOST|SERVICE_PORT)$|_SERVICE_PORT_|_PORT_\d+_(TCP|UDP|SCTP)/;
+
+/** Set by initbox itself for the commands that it runs. */
+const ours: ReadonlySet<string> = new Set(['INITBOX_LOCK_TOKEN']);
+
+/** A warning for each INITBOX_ variable that no command knows: most are misspelt. */
+export async function unknownVariables(
+  environment: Environment,
+  options: Options,
+  commands: Readonly<Record<string, () => Promise<AnyCommand>>>,
+): Promise<string[]> {
+  const own = new Set(twinNames(options));
+  const strangers = Object.keys(environment).filter(
+    (name) => name.startsWith('INITBOX_') && !own.has(name) && !ours.has(name) && !serviceLink.test(name),
+  );
+  if (strangers.length === 0) return [];
+  // Only now are the other commands loaded: a variable may be meant for another container of the same template.
+  const all = await Promise.all(Object.values(commands).map((load) => load()));
+  const known = new Set([
+    ...own,
+    ...all.flatMap((command) => twinNames({ ...command.options, timeout: timeoutOption(undefined) })),
+  ]);
+  return Promise.all(
+    strangers
+      .filter((name) => !known.has(name))
+      .map(
+        async (name) =>
+          `the variable ${name} is unknown and has no effect${await didYouMean(name, [...known])}`,
+      ),
+  );
+}

@@ -1,0 +1,26 @@
+import { isIP } from 'node:net';
+import type { Paths } from '../../kernel/context.ts';
+import type { ResolveAddresses } from '../../kernel/names.ts';
+import { addressesFromHosts } from './hosts.ts';
+import { lookUp } from './lookup.ts';
+import { readResolvConf, type ResolverConfig } from './resolv-conf.ts';
+import { explain } from './words.ts';
+
+/** Resolves a host as a pod does: a literal is itself, then the hosts file, then the search list. */
+export function createResolver(paths: Pick<Paths, 'hosts' | 'resolvConf'>): ResolveAddresses {
+  let config: ResolverConfig | undefined;
+  return async (host, probe) => {
+    if (isIP(host)) return { state: 'found', addresses: [host] };
+    const known = addressesFromHosts(paths.hosts, host);
+    if (known.length > 0) return { state: 'found', addresses: known };
+    config ??= readResolvConf(paths.resolvConf);
+    probe.phase(`resolving ${host}`);
+    const { found, asked } = await lookUp(host, config, {
+      types: ['A', 'AAAA'],
+      hasty: true,
+      signal: probe.signal,
+    });
+    if (found === undefined) return explain(asked);
+    return { state: 'found', addresses: [...found.records.values()].flat() };
+  };
+}

@@ -1,0 +1,102 @@
+import { connect } from 'node:net';
+import { notYet, satisfied, type Answer, type Probe } from '../kernel/loop/attempt.ts';
+import type { ResolveAddresses } from '../kernel/names.ts';
+
+/** Where something may listen. */
+export type Endpoint =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** How one connect ended; `silent` where nothing had answered when it was cut. */
+type Ending = 'open' | 'itself' | 'silent' | (string & {});
+
+/** What connect(2) may say, in words; other codes are shown as they are. */
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  itself: 'nothing listens (the connect met itself)',
+  silent: 'no answer',
+  ETIMEDOUT: 'no answer',
+  ENETUNREACH: 'network unreachable',
+  EHOSTUNREACH: 'no route to host',
+  ENOENT: 'no such socket',
+  EMFILE: 'too many open files here',
+  ENFILE: 'too many open files on this node',
+  EACCES: 'permission denied here',
+  EPERM: 'not permitted by a rule on this node',
+  ECONNRESET: 'connection reset',
+  EADDRNOTAVAIL: 'no local address or port left',
+};
+
+const hints: Readonly<Record<string, string>> = {
+  ECONNREFUSED:
+    'nothing listens there yet: is the server still starting, does the Service have ready endpoints (kubectl get endpointslices), is its targetPort right?',
+  silent:
+    'packets are dropped on the way: look at NetworkPolicies, firewalls and security groups, and at a mesh whose sidecar is not up while init containers run',
+  ENETUNREACH: 'this pod has no route to that network: look at its address family and at the CNI',
+  EHOSTUNREACH: 'the host does not answer on its network: is the pod or node behind that address gone?',
+  ENOENT: 'the socket file does not exist yet: is its volume mounted here at that path?',
+  EACCES: "the socket's permissions refuse this user: look at runAsUser and fsGroup",
+};
+
+/** Nothing is there: proof, as against silence. */
+const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'itself', 'ENOENT']);
+
+/** One attempt: every address of the name at once; one open address is enough. */
+export async function attemptConnect(
+  endpoint: Endpoint,
+  resolve: ResolveAddresses,
+  probe: Probe,
+): Promise<Answer> {
+  if (endpoint.kind === 'unix') return judge([[endpoint.path, await connectOnce(endpoint, probe.signal)]]);
+  const resolved = await resolve(endpoint.host, probe);
+  if (resolved.state !== 'found') return resolved;
+  probe.phase(`connecting to ${resolved.addresses.join(', ')}`);
+  const others = new AbortController();
+  const signal = AbortSignal.any([probe.signal, others.signal]);
+  const endings = await Promise.all(
+    resolved.addresses.map(async (host): Promise<[string, Ending]> => {
+      const ending = await connectOnce({ kind: 'tcp', host, port: endpoint.port }, signal);
+      if (ending === 'open') others.abort();
+      return [host, ending];
+    }),
+  );
+  return judge(endings);
+}
+
+function judge(endings: readonly (readonly [address: string, ending: Ending])[]): Answer {
+  const open = endings.find(([, ending]) => ending === 'open');
+  if (open) return satisfied(`open (${open[0]})`);
+  const addresses = new Map<string, string[]>();
+  for (const [address, ending] of endings) {
+    const said = words[ending] ?? ending;
+    addresses.set(said, [...(addresses.get(said) ?? []), address]);
+  }
+  const first = endings[0]?.[1] ?? 'silent';
+  return notYet([...addresses].map(([said, list]) => `${said} (${list.join(', ')})`).join('; '), {
+    hint: hints[first === 'itself' ? 'ECONNREFUSED' : first === 'ETIMEDOUT' ? 'silent' : first],
+    absent: endings.every(([, ending]) => proofs.has(ending)),
+  });
+}
+
+function connectOnce(endpoint: Endpoint, signal: AbortSignal): Promise<Ending> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve('silent');
+    const socket = connect(
+      endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port },
+    );
+    const finish = (ending: Ending): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.destroy();
+      resolve(ending);
+    };
+    const onAbort = (): void => finish('silent');
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+    socket.on('connect', () => {
+      // A closed loopback port in the ephemeral range can be given to the connecting end itself (RFC 9293, 3.5:
+      // simultaneous open).
+      const itself = socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+      finish(endpoint.kind === 'tcp' && itself ? 'itself' : 'open');
+    });
+  });
+}

@@ -1,0 +1,8 @@
+import type { AnyCommand } from '../kernel/command.ts';
+
+/** Every command, loaded when it is named. Adding one is a folder beside this file and a line here. */
+export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+  'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
+  'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  install: async () => (await import('./install/command.ts')).install,
+};

@@ -1,0 +1,95 @@
+import { copyFile, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { reasonOf } from '../../kernel/clock.ts';
+import type { Context } from '../../kernel/context.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { done, Failure, failed, type Outcome } from '../../kernel/outcome.ts';
+import { manifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
+
+/** The program's own file goes last: whoever finds it finds a whole runtime. */
+const entry = 'initbox';
+
+/**
+ * Copies what is missing or differs. Each file is written beside its place and renamed, so that a reader, or a second
+ * install at the same time, sees a whole file or none.
+ */
+export async function copyRuntime(
+  source: string,
+  target: string,
+  manifest: Manifest,
+  context: Context,
+): Promise<Outcome> {
+  const same = readManifest(target)?.build === manifest.build;
+  const stale: RuntimeFile[] = [];
+  for (const file of manifest.files) {
+    // The manifest goes in last of all: where it is the same, sizes and modes tell whether anybody touched a file.
+    if (!same || (await problemOf(target, file, false, context.signal)) !== undefined) stale.push(file);
+  }
+  if (same && stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
+  try {
+    await mkdir(target, { recursive: true });
+    for (const file of stale.toSorted((a, b) => Number(a.path === entry) - Number(b.path === entry))) {
+      await place(join(source, file.path), join(target, file.path), Number.parseInt(file.mode, 8), context);
+    }
+    await place(join(source, manifestName), join(target, manifestName), 0o644, context);
+  } catch (error) {
+    throw error instanceof Failure || context.signal.aborted
+      ? error
+      : await explained(target, manifest, error as NodeJS.ErrnoException);
+  }
+  const bytes = stale.reduce((sum, { size }) => sum + size, 0);
+  return done(
+    `${target} holds initbox ${manifest.version}: ${stale.length} files, ${Math.round(bytes / 1e6)} MB copied`,
+  );
+}
+
+async function place(from: string, to: string, mode: number, context: Context): Promise<void> {
+  if (context.signal.aborted) throw reasonOf(context.signal);
+  await mkdir(dirname(to), { recursive: true, mode: 0o755 });
+  const temporary = `${to}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
+  try {
+    await copyFile(from, temporary);
+    const handle = await open(temporary, 'r+');
+    try {
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (context.signal.aborted) throw reasonOf(context.signal);
+    await rename(temporary, to);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function explained(target: string, manifest: Manifest, error: NodeJS.ErrnoException): Promise<Failure> {
+  const where = `cannot fill ${target}`;
+  if (error.code === 'ENOSPC') {
+    const needed = manifest.files.reduce((sum, { size }) => sum + size, 0);
+    const free = await statfs(target).then(
+      (stat) => stat.bavail * stat.bsize,
+      () => undefined,
+    );
+    return new Failure(
+      failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)`, {
+        hint: `the runtime takes ${Math.ceil(needed / 1e6)} MB${free === undefined ? '' : `, ${Math.floor(free / 1e6)} MB are free`}: raise the emptyDir's sizeLimit`,
+      }),
+    );
+  }
+  if (error.code === 'EROFS')
+    return new Failure(
+      failed(exitStatus.failed, `${where}: it is on a read-only file system (EROFS)`, {
+        hint: 'mount the volume without readOnly in this init container',
+      }),
+    );
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new Failure(
+      failed(exitStatus.failed, `${where}: permission denied (${error.code})`, {
+        hint: 'an emptyDir is writable for any user; for other volumes set fsGroup, or runAsUser to its owner',
+      }),
+    );
+  }
+  return new Failure(failed(exitStatus.failed, `${where}: ${error.message}`));
+}

@@ -1,0 +1,62 @@
+import { isIP } from 'node:net';
+import { addressesFromHosts } from '../../clients/dns/hosts.ts';
+import { lookUp } from '../../clients/dns/lookup.ts';
+import type { RecordType } from '../../clients/dns/query.ts';
+import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
+import { explain } from '../../clients/dns/words.ts';
+import { notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
+
+/** What must be true of a name. */
+export interface Expectation {
+  readonly types: readonly RecordType[];
+  readonly minAddresses: number;
+  /** Records that must all be among the answers. */
+  readonly expected: readonly string[];
+}
+
+const shown = 8;
+
+/** One attempt at one name. `hosts` is undefined where only name servers are to be asked. */
+export async function attemptLookup(
+  name: string,
+  expectation: Expectation,
+  config: ResolverConfig,
+  hosts: string | undefined,
+  probe: Probe,
+): Promise<Answer> {
+  const known =
+    hosts === undefined
+      ? []
+      : addressesFromHosts(hosts, name).filter((address) => wanted(address, expectation));
+  if (known.length > 0) return judge(name, known, expectation);
+  probe.phase(`asking ${config.servers.join(', ')}`);
+  const { found, asked } = await lookUp(name, config, { types: expectation.types, signal: probe.signal });
+  if (found === undefined) return explain(asked);
+  return judge(found.name, [...found.records.values()].flat(), expectation);
+}
+
+function wanted(address: string, { types }: Expectation): boolean {
+  return types.includes(isIP(address) === 6 ? 'AAAA' : 'A');
+}
+
+function judge(name: string, records: readonly string[], expectation: Expectation): Answer {
+  const said = `${records.slice(0, shown).join(', ')}${records.length > shown ? ` and ${records.length - shown} more` : ''}`;
+  const missing = expectation.expected.filter((record) => !records.some((other) => same(other, record)));
+  if (missing.length > 0) return notYet(`${name} is ${said}, without ${missing.join(', ')}`);
+  if (records.length < expectation.minAddresses) {
+    return notYet(`${name} has ${records.length} of ${expectation.minAddresses} addresses: ${said}`, {
+      hint: 'a headless Service lists the pods that are ready: are there as many replicas, and are they Ready?',
+    });
+  }
+  return satisfied(`is ${said}`);
+}
+
+/** Names compare without case or trailing dot, IPv6 addresses by value. */
+function same(a: string, b: string): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(record: string): string {
+  if (isIP(record) === 6) return new URL(`http://[${record}]`).hostname;
+  return record.toLowerCase().replace(/\.$/, '');
+}

@@ -1,0 +1,97 @@
+import { readResolvConf } from '../../clients/dns/resolv-conf.ts';
+import { recordTypes } from '../../clients/dns/query.ts';
+import { defineCommand, each } from '../../kernel/command.ts';
+import { waitFor } from '../../kernel/loop/loop.ts';
+import { planOf } from '../../kernel/loop/plan.ts';
+import { outcomeOf } from '../../kernel/loop/words.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { waitOptions } from '../../kernel/options/common.ts';
+import { choiceParser, integer, list, parseText, value, valueOr } from '../../kernel/options/option.ts';
+import { attemptLookup } from './attempt.ts';
+import { parseName } from './name.ts';
+import { parseServer } from './server.ts';
+import { parseService, serviceHost } from './service.ts';
+
+const positionals = {
+  usage: '[NAME…]',
+  name: 'names',
+  description: 'names to resolve; none are needed beside --service',
+  parse: each('name', parseName, { min: 0, example: 'initbox wait-dns postgres-service' }),
+};
+
+export const waitDns = defineCommand({
+  name: 'wait-dns',
+  summary: 'wait until names resolve',
+  description: `Waits until every name resolves, as a pod resolves it: the hosts file, then the name servers of resolv.conf with its search list and ndots; a trailing dot means the name as it is. Every attempt asks anew. While it waits it says which of the expanded names got NXDOMAIN, which SERVFAIL, which no answer.
+
+A name is no endpoint: a Service with a cluster IP resolves before anything serves it. Wait for its port with wait-tcp, or for a headless Service's pods with --min-addresses.`,
+  examples: [
+    'initbox wait-dns postgres-service.default.svc.cluster.local',
+    'initbox wait-dns --service postgres-service',
+    'initbox wait-dns --service kafka.streaming --min-addresses 3',
+    'initbox wait-dns --type SRV _postgresql._tcp.db.default.svc.cluster.local',
+    'initbox wait-dns api.internal --server 10.96.0.10 --expect 10.0.0.4',
+  ],
+  positionals,
+  options: {
+    service: list({
+      description:
+        'a Service of this cluster: its full name is made from the pod’s namespace and the cluster’s domain',
+      placeholder: 'NAME[.NAMESPACE]',
+      parse: parseService,
+    }),
+    type: list({
+      description: 'the record types to ask for; unset, A and AAAA, of which one is enough',
+      placeholder: recordTypes.join('|'),
+      parse: (given: string) => choiceParser(recordTypes)(given.toUpperCase()),
+      choices: recordTypes,
+    }),
+    'min-addresses': valueOr({
+      description: 'how many records the answer must have, as for a headless Service',
+      placeholder: 'COUNT',
+      parse: integer({ min: 1, max: 100_000 }),
+      fallback: '1',
+    }),
+    expect: list({
+      description: 'a record that must be among the answers',
+      placeholder: 'ADDRESS',
+      parse: parseText,
+    }),
+    server: value({
+      description: 'the name server to ask, instead of those of resolv.conf and the hosts file',
+      placeholder: 'HOST[:PORT]',
+      parse: parseServer,
+    }),
+    ...waitOptions,
+  },
+  afterDashes: 'successor',
+  timeout: '5m',
+  async run({ options, positionals: given }, context) {
+    const fromFile = readResolvConf(context.paths.resolvConf);
+    const config =
+      options.server === undefined
+        ? fromFile
+        : { ...fromFile, servers: [options.server], origin: '--server' };
+    const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
+    const names = [...new Set([...given, ...services])];
+    if (names.length === 0)
+      throw new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+    const expectation = {
+      types: options.type.length > 0 ? options.type : (['A', 'AAAA'] as const),
+      minAddresses: options['min-addresses'],
+      expected: options.expect,
+    };
+    const hosts = options.server === undefined ? context.paths.hosts : undefined;
+    context.log.debug(
+      `name servers ${config.servers.join(', ')} (${config.origin}); search ${config.search.join(' ')}; ndots ${config.ndots}`,
+    );
+    const { targets, plan } = planOf(
+      options,
+      names.map((name) => ({
+        name,
+        attempt: (probe) => attemptLookup(name, expectation, config, hosts, probe),
+      })),
+    );
+    return outcomeOf(await waitFor(targets, plan, context));
+  },
+});

@@ -1,0 +1,22 @@
+import { domainToASCII } from 'node:url';
+
+/**
+ * Checks a name by RFC 1035, 2.3.4 (labels of at most 63 bytes, 253 in all); letters beyond ASCII become punycode.
+ * @throws Error that says what is wrong
+ */
+export function parseName(text: string): string {
+  if (text === '') throw new Error('the name is empty');
+  if (text.includes('://'))
+    throw new Error(`"${text.replace(/\/\/[^@/]*@/, '//')}" is a URL; give its host alone`);
+  if (/:\d+$/.test(text) && !/:.*:/.test(text))
+    throw new Error(`"${text}" has a port; give the name alone, or use wait-tcp`);
+  // oxlint-disable-next-line no-control-regex -- the range is ASCII
+  const ascii = /^[\u0000-\u007f]*$/.test(text) ? text : domainToASCII(text);
+  const labels = ascii.replace(/\.$/, '').split('.');
+  if (ascii.length > 254 || labels.some((label) => !/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) {
+    throw new Error(
+      `"${text}" is not a DNS name: labels have 1 to 63 letters, digits, hyphens or underscores, a name at most 253`,
+    );
+  }
+  return ascii;
+}

@@ -1,0 +1,48 @@
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { attemptConnect } from '../../clients/tcp.ts';
+import { defineCommand, each } from '../../kernel/command.ts';
+import { waitFor } from '../../kernel/loop/loop.ts';
+import { planOf } from '../../kernel/loop/plan.ts';
+import { outcomeOf } from '../../kernel/loop/words.ts';
+import { waitOptions } from '../../kernel/options/common.ts';
+import { remembered } from './remembered.ts';
+import { endpointName, parseEndpoint } from './target.ts';
+
+const positionals = {
+  usage: 'TARGET…',
+  name: 'targets',
+  description:
+    'host:port, [IPv6]:port, unix:/path, or a URL: its host and its port, or the known port of its scheme; the rest is never printed',
+  parse: each('target', parseEndpoint, { min: 1, example: 'initbox wait-tcp postgres-service:5432' }),
+};
+
+export const waitTcp = defineCommand({
+  name: 'wait-tcp',
+  summary: 'wait until ports accept connections',
+  description: `Waits until every target accepts a TCP connection (or a connection to a unix socket). Each attempt tries all addresses of a name, IPv4 and IPv6; one open address is enough. A refused connection, an unknown name, a dropped packet and an unreachable network are all waited for.
+
+An open port is not yet a ready database: see wait-postgres and wait-http.`,
+  examples: [
+    'initbox wait-tcp postgres-service:5432',
+    'initbox wait-tcp db:5432 cache:6379 --timeout 2m -- ./server --port 8080',
+    'initbox wait-tcp "$DATABASE_URL"',
+    "initbox wait-tcp '[fd00::10]:5432' unix:/run/app.sock --any",
+    'initbox wait-tcp old-leader:5432 --invert',
+  ],
+  positionals,
+  options: waitOptions,
+  afterDashes: 'successor',
+  timeout: '5m',
+  async run({ options, positionals: given }, context) {
+    const resolve = createResolver(context.paths);
+    const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
+    const { targets, plan } = planOf(
+      options,
+      [...endpoints].map(([name, endpoint]) => {
+        const addresses = remembered(resolve, context.clock);
+        return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe) };
+      }),
+    );
+    return outcomeOf(await waitFor(targets, plan, context));
+  },
+});

@@ -1,0 +1,163 @@
+import { isIP, isIPv4 } from 'node:net';
+import type { Endpoint } from '../../clients/tcp.ts';
+
+/** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
+const knownPorts: Readonly<Record<string, number>> = {
+  amqp: 5672,
+  amqps: 5671,
+  clickhouse: 9000,
+  ftp: 21,
+  grpc: 443,
+  http: 80,
+  https: 443,
+  imap: 143,
+  imaps: 993,
+  kafka: 9092,
+  ldap: 389,
+  ldaps: 636,
+  mariadb: 3306,
+  memcached: 11211,
+  mongodb: 27017,
+  mqtt: 1883,
+  mqtts: 8883,
+  mssql: 1433,
+  mysql: 3306,
+  mysql2: 3306,
+  mysqlx: 33060,
+  nats: 4222,
+  postgres: 5432,
+  postgresql: 5432,
+  pulsar: 6650,
+  redis: 6379,
+  rediss: 6379,
+  sftp: 22,
+  smtp: 25,
+  smtps: 465,
+  sqlserver: 1433,
+  ssh: 22,
+  ws: 80,
+  wss: 443,
+};
+
+const accepted = 'write host:port, [IPv6]:port, a URL, or unix:/path';
+
+/**
+ * Reads a target: `host:port`, `[IPv6]:port`, `unix:/path`, or a URL of which only host and port count.
+ * @param secret gets whatever must never be printed
+ * @throws Error that says what is accepted
+ */
+export function parseEndpoint(text: string, secret: (value: string) => void): Endpoint {
+  if (text === '') throw new Error(`the target is empty; ${accepted}`);
+  if (text.startsWith('unix:')) return parseUnix(text);
+  const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
+  if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
+  if (/^-/.test(text)) throw new Error(`"${text}" is not a target; ${accepted}`);
+  return parseHostPort(text, undefined);
+}
+
+function parseUnix(text: string): Endpoint {
+  const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '');
+  if (!path.startsWith('/')) throw new Error(`"${text}" names no absolute path; write unix:/run/app.sock`);
+  // sun_path of unix(7) has 108 bytes, the last one a NUL.
+  if (Buffer.byteLength(path) > 107)
+    throw new Error(`the socket path "${path}" is longer than the 107 bytes that Linux takes`);
+  return { kind: 'unix', path };
+}
+
+/** Own, not `new URL`: a password with a `#`, a `/` or a `%` must neither fail nor end up in a message. */
+function parseUrl(scheme: string, rest: string, secret: (value: string) => void): Endpoint {
+  const name = scheme.toLowerCase();
+  const at = endOfUserinfo(rest);
+  if (at >= 0) registerUserinfo(rest.slice(0, at), secret);
+  const authority = rest.slice(at + 1).replace(/[/?#;].*$/s, '');
+  const where = `the ${name} URL`;
+  if (name.endsWith('+srv'))
+    throw new Error(
+      `${where} names its hosts by SRV records; give a host:port, or wait for the name with wait-dns --type SRV`,
+    );
+  if (authority === '') throw new Error(`${where} has no host; ${accepted}`);
+  if (authority.includes(','))
+    throw new Error(
+      `${where} names several hosts; give each as a target of its own, with --any if one is enough`,
+    );
+  return parseHostPort(authority, knownPorts[name.split('+')[0] ?? name], where);
+}
+
+/** The last `@` before the path; where a raw `/`, `?` or `#` stands in the password, the last one before the host. */
+function endOfUserinfo(rest: string): number {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const inside = authority.lastIndexOf('@');
+  if (inside >= 0) return inside;
+  const later = /^[^@]*:[^@]*@(?=(\[[0-9a-f:.%]+\]|[\w.-]+)(:\d+)?([/?#]|$))/i.exec(rest);
+  return later ? later[0].length - 1 : -1;
+}
+
+function registerUserinfo(userinfo: string, secret: (value: string) => void): void {
+  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : '';
+  if (password === '') return;
+  secret(password);
+  try {
+    secret(decodeURIComponent(password));
+  } catch {
+    // Not percent-encoded: the raw form is all there is.
+  }
+}
+
+function parseHostPort(text: string, knownPort: number | undefined, where = `"${text}"`): Endpoint {
+  const address = text.replace(/:[^:]*$/, '');
+  if (isIP(text) === 6 || isIP(address) === 6) {
+    throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);
+  }
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(text);
+  if (!match) throw new Error(`${where} is not host:port; ${accepted}`);
+  const [, literal, name, portText] = match;
+  const host = literal ?? name ?? '';
+  if (literal !== undefined && isIP(literal) !== 6)
+    throw new Error(`[${literal}] in ${where} is not an IPv6 address; ${accepted}`);
+  if (literal === undefined) checkHost(host, where);
+  if (portText === undefined && knownPort === undefined) {
+    throw new Error(
+      `${where} has no port; write ${literal === undefined ? host || 'host' : `[${literal}]`}:5432, say`,
+    );
+  }
+  const port = portText === undefined ? (knownPort ?? 0) : parsePort(portText, where);
+  return { kind: 'tcp', host, port };
+}
+
+function bracketed(text: string, address: string): string {
+  const port = text.slice(address.length + 1);
+  // `::1:5432` is an address as a whole as well; four or five digits at its end are most likely a port.
+  return isIP(address) && /^\d{4,5}$/.test(port) ? `[${address}]:${port}` : `[${text}]:5432, say`;
+}
+
+function parsePort(text: string, where: string): number {
+  const port = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port >= 1 && port <= 65_535))
+    throw new Error(`the port "${text}" in ${where} is not a whole number from 1 to 65535`);
+  return port;
+}
+
+function checkHost(host: string, where: string): void {
+  if (host === '') throw new Error(`${where} has no host; ${accepted}`);
+  if (/[\s/@?#%\\]/.test(host)) throw new Error(`${where} is not host:port; ${accepted}`);
+  if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new Error(`${host} in ${where} is not an IPv4 address`);
+  if (
+    host.length > 254 ||
+    host
+      .replace(/\.$/, '')
+      .split('.')
+      .some((label) => label === '' || label.length > 63)
+  ) {
+    throw new Error(
+      `${host.slice(0, 80)} in ${where} is not a host name: labels have 1 to 63 characters, a name at most 253`,
+    );
+  }
+}
+
+/** A target as people write it. */
+export function endpointName(endpoint: Endpoint): string {
+  if (endpoint.kind === 'unix') return `unix:${endpoint.path}`;
+  return endpoint.host.includes(':')
+    ? `[${endpoint.host}]:${endpoint.port}`
+    : `${endpoint.host}:${endpoint.port}`;
+}

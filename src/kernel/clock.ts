@@ -1,0 +1,50 @@
+/** Time as a command sees it. Tests hand in one that they move by hand. */
+export interface Clock {
+  /** Milliseconds on a clock that never jumps. */
+  now(): number;
+  /** The wall clock, for what people read. */
+  date(): Date;
+  /** Calls `action` after so many milliseconds, however many; returns what cancels it. */
+  after(milliseconds: number, action: () => void): () => void;
+}
+
+/** The longest delay setTimeout takes: beyond it Node fires at once. */
+const longestTimer = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  date: () => new Date(),
+  after(milliseconds, action) {
+    let timer: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      timer =
+        left > longestTimer ? setTimeout(arm, longestTimer, left - longestTimer) : setTimeout(action, left);
+    };
+    arm(Math.max(0, milliseconds));
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Waits so many milliseconds.
+ * @throws the signal's reason, at once, when it is aborted
+ */
+export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(reasonOf(signal));
+    const cancel = clock.after(milliseconds, () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    const onAbort = (): void => {
+      cancel();
+      reject(reasonOf(signal));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** An aborted signal's reason as an Error. */
+export function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
+}

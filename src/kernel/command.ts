@@ -1,0 +1,78 @@
+import type { Context } from './context.ts';
+import { UsageError, type Outcome } from './outcome.ts';
+import type { Options, Values } from './options/option.ts';
+import type { Given } from './options/resolve.ts';
+
+/** The words of a command line that belong to no option. */
+export interface Positionals<P> {
+  /** How help writes them: `TARGET…`. */
+  readonly usage: string;
+  /** Their name in messages and in a plan: `targets`. */
+  readonly name: string;
+  readonly description: string;
+  /** Reads them all; throws UsageError. */
+  readonly parse: (given: readonly Given[], redact: SecretSink) => P;
+}
+
+/** Registers a secret that turned up inside an argument, and warns that arguments can be read by others. */
+export type SecretSink = (value: string, origin: string) => void;
+
+/** What a command's body gets: parsed values, never argv or the environment. */
+export interface Input<O extends Options, P> {
+  readonly options: Values<O>;
+  readonly positionals: P;
+  /** The words after `--`; undefined where there was no `--`. */
+  readonly command: readonly string[] | undefined;
+}
+
+/** A command is a value; everything that users see of it is made from it. */
+export interface Command<O extends Options = Options, P = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  /** Paragraphs for help and the command's page. */
+  readonly description: string;
+  readonly examples: readonly string[];
+  readonly positionals?: Positionals<P>;
+  readonly options: O;
+  /** What the words after `--` are: what takes over, what runs under the lock, or an error. */
+  readonly afterDashes: 'successor' | 'child' | 'nothing';
+  /** The default of `--timeout`; undefined where the parts have bounds of their own. */
+  readonly timeout: string | undefined;
+  run(input: Input<O, P>, context: Context): Promise<Outcome>;
+}
+
+/** Keeps the types of a command's options and positionals together. */
+export function defineCommand<O extends Options, P>(command: Command<O, P>): Command<O, P> {
+  return command;
+}
+
+/** A command whose types do not matter to the caller: it is handed only what its own definition parsed. */
+// oxlint-disable-next-line typescript/no-explicit-any -- run's input is contravariant; cli.ts pairs it with its own options
+export type AnyCommand = Command<any, any>;
+
+/**
+ * Reads each positional by itself.
+ * @throws UsageError with the position, where one is wrong or there are too few
+ */
+export function each<T>(
+  what: string,
+  parse: (text: string, secret: (value: string) => void) => T,
+  limits: { readonly min: number; readonly max?: number; readonly example: string },
+): (given: readonly Given[], sink: SecretSink) => readonly T[] {
+  return (given, sink) => {
+    if (given.length < limits.min)
+      throw new UsageError(`no ${what} was given; for example: ${limits.example}`);
+    if (limits.max !== undefined && given.length > limits.max) {
+      throw new UsageError(
+        `${given.length} words were given where ${limits.max === 1 ? `one ${what} is` : `at most ${limits.max} are`} taken`,
+      );
+    }
+    return given.map(({ text, origin }) => {
+      try {
+        return parse(text, (value) => sink(value, origin));
+      } catch (error) {
+        throw new UsageError(`${origin}: ${(error as Error).message}`);
+      }
+    });
+  };
+}

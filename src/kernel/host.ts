@@ -1,0 +1,177 @@
+import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+import { exitStatus } from './exit-status.ts';
+import { Failure, failed } from './outcome.ts';
+
+/** What the operating system does for a process; the one place beside main that touches `process`. */
+export interface Host {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Paths of the running executable and of the script it runs. */
+  readonly executable: string;
+  readonly script: string;
+  readonly architecture: string;
+  /** Sends a signal to a process, or to a process group (a negative pid). False where there is none. */
+  kill(pid: number, signal: NodeJS.Signals | 0): boolean;
+}
+
+export const systemHost: Host = {
+  pid: process.pid,
+  uid: process.getuid?.() ?? -1,
+  gid: process.getgid?.() ?? -1,
+  executable: process.execPath,
+  script: process.argv[1] ?? '',
+  architecture: process.arch,
+  kill(pid, signal) {
+    try {
+      return process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  },
+};
+
+/** POSIX's number of a signal, for 128+n. */
+export function signalNumber(signal: NodeJS.Signals): number {
+  return osConstants.signals[signal];
+}
+
+/** What execvp(3) searches when PATH is unset. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Finds a command as execvp(3) does.
+ * @throws Failure with status 127 (not found) or 126 (found, but cannot be run)
+ */
+export function findExecutable(name: string, path: string | undefined): string {
+  const candidates = name.includes('/')
+    ? [name]
+    : (path ?? defaultPath).split(delimiter).map((folder) => join(folder === '' ? '.' : folder, name));
+  let refused: string | undefined;
+  for (const candidate of name === '' ? [] : candidates) {
+    const reason = whyNotExecutable(candidate);
+    if (reason === undefined) return candidate;
+    if (reason !== 'missing') refused ??= `${candidate} ${reason}`;
+  }
+  if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
+  throw new Failure(
+    failed(exitStatus.notFound, `${JSON.stringify(name)} was not found`, {
+      hint: name.includes('/')
+        ? 'the path is one inside this container: is the volume or the image that holds it mounted here?'
+        : `it is in none of the folders of PATH (${path ?? defaultPath})`,
+    }),
+  );
+}
+
+function whyNotExecutable(path: string): string | undefined {
+  try {
+    const stat = statSync(path);
+    if (stat.isDirectory()) return 'is a directory';
+    if (!stat.isFile()) return 'is not a file';
+    accessSync(path, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
+    return code === 'EACCES' ? 'is not executable' : `cannot be read (${code})`;
+  }
+}
+
+/**
+ * Becomes the given command: same PID, descriptors 0 to 2, working directory and umask.
+ * @throws Failure with status 126 or 127; on success it does not return
+ */
+export function replaceProcess(
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  const [name = '', ...rest] = command;
+  const file = findExecutable(name, environment['PATH']);
+  // Node ignores these two, and what is ignored stays so across exec; a handler makes the kernel reset them.
+  process.on('SIGPIPE', () => {});
+  process.on('SIGXFSZ', () => {});
+  process.removeAllListeners('warning');
+  if (!process.execve)
+    throw new Failure(failed(exitStatus.failed, 'this Node cannot replace its process (needs 26)'));
+  try {
+    return process.execve(file, [name, ...rest], { ...environment });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOEXEC' && !isBinary(file)) return runAsShellScript(file, rest, environment);
+    throw new Failure(
+      failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(file, code) }),
+    );
+  }
+}
+
+/** As execvp(3) does with a script without a first line that names its interpreter. */
+function runAsShellScript(
+  file: string,
+  rest: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  const shell = '/bin/sh';
+  if (whyNotExecutable(shell) !== undefined) {
+    throw new Failure(
+      failed(
+        exitStatus.notExecutable,
+        `cannot run ${file}: it is a script without a #! line, and there is no ${shell}`,
+      ),
+    );
+  }
+  return process.execve!(shell, [shell, file, ...rest], { ...environment });
+}
+
+function execFailure(file: string, code: string | undefined): string {
+  if (code === 'ENOENT')
+    return `cannot run ${file}: the interpreter that it names is missing${interpreterOf(file)}`;
+  if (code === 'E2BIG') return `cannot run ${file}: its arguments and environment are too large (E2BIG)`;
+  if (code === 'EACCES') return `cannot run ${file}: permission denied (EACCES)`;
+  if (code === 'ENOEXEC') return `cannot run ${file}: not an executable for this machine (ENOEXEC)`;
+  return `cannot run ${file} (${code})`;
+}
+
+function execHint(file: string, code: string | undefined): string | undefined {
+  if (code === 'EACCES') return 'is its volume mounted noexec, or does a security profile forbid it?';
+  if (code === 'ENOEXEC') return `was ${file} built for another architecture?`;
+  return undefined;
+}
+
+function interpreterOf(file: string): string {
+  const line = /^#![ \t]*(\S+)/.exec(head(file, 256).toString('latin1'));
+  return line ? ` (${line[1]})` : " (a dynamic program needs its C library's loader, which this image lacks)";
+}
+
+function isBinary(file: string): boolean {
+  return head(file, 512).includes(0);
+}
+
+function head(file: string, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  const descriptor = openSync(file, 'r');
+  try {
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, length, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The process's own arguments and variables as bytes; undefined where there is no /proc. */
+export function rawProcessText(which: 'cmdline' | 'environ'): Buffer[] | undefined {
+  try {
+    const bytes = readFileSync(`/proc/self/${which}`);
+    const parts: Buffer[] = [];
+    for (let start = 0; start < bytes.length;) {
+      const end = bytes.indexOf(0, start);
+      parts.push(bytes.subarray(start, end < 0 ? bytes.length : end));
+      start = end < 0 ? bytes.length : end + 1;
+    }
+    return parts;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,71 @@
+/** What one attempt found. "Not yet" and "never" are different things: waiting helps the first alone. */
+export type Answer = Satisfied | NotYet | Never;
+
+export interface Satisfied {
+  readonly state: 'satisfied';
+  /** What was seen, after the target's name: `open (10.0.0.4)`. */
+  readonly seen: string;
+}
+
+export interface NotYet {
+  readonly state: 'not-yet';
+  /** Why, after the target's name: `connection refused (10.0.0.4)`. */
+  readonly reason: string;
+  /** What to look at, as a sentence. */
+  readonly hint?: string;
+  /** Proof that the thing is not there, as against no answer: what an inverted wait waits for. */
+  readonly absent?: boolean;
+}
+
+export interface Never {
+  readonly state: 'never';
+  readonly reason: string;
+  readonly status: number;
+  readonly hint?: string;
+}
+
+export function satisfied(seen: string): Satisfied {
+  return { state: 'satisfied', seen };
+}
+
+export function notYet(
+  reason: string,
+  more: { readonly hint?: string | undefined; readonly absent?: boolean } = {},
+): NotYet {
+  return {
+    state: 'not-yet',
+    reason,
+    ...(more.hint === undefined ? {} : { hint: more.hint }),
+    ...(more.absent ? { absent: true } : {}),
+  };
+}
+
+export function never(status: number, reason: string, hint?: string): Never {
+  return { state: 'never', reason, status, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** What an attempt is given: a signal on which it must settle at once, and a way to say where it stands. */
+export interface Probe {
+  readonly signal: AbortSignal;
+  /** Where the attempt stands, after the target's name: `connecting to 10.0.0.4`. Shown while nothing answers. */
+  phase(text: string): void;
+}
+
+/** Something to wait for. The attempt is made once per call: it does not loop, sleep, log or exit. */
+export interface Target {
+  readonly name: string;
+  readonly attempt: (probe: Probe) => Promise<Answer>;
+}
+
+/** Waits for the opposite. No answer is no proof that a thing is gone, so that it stays "not yet". */
+export function inverted(target: Target): Target {
+  return {
+    name: target.name,
+    async attempt(probe) {
+      const answer = await target.attempt(probe);
+      if (answer.state === 'satisfied') return notYet(`still there: ${answer.seen}`);
+      if (answer.state === 'not-yet' && answer.absent) return satisfied(`gone: ${answer.reason}`);
+      return answer;
+    },
+  };
+}

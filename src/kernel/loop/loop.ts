@@ -1,0 +1,233 @@
+import { reasonOf } from '../clock.ts';
+import type { Context } from '../context.ts';
+import { formatDuration } from '../duration.ts';
+import { DeadlinePassed } from '../outcome.ts';
+import type { Answer, Target } from './attempt.ts';
+import { createProgress } from './progress.ts';
+import { reportOf, type TargetReport } from './report.ts';
+import type { Schedule } from './schedule.ts';
+import { type Flight, type Policy, Watch } from './watch.ts';
+
+/** How to wait: when to try, what counts, and how far attempts may overlap. */
+export interface WaitPlan {
+  readonly schedule: Schedule;
+  readonly policy: Policy;
+  /** Attempts of one target that may be under way at once. */
+  readonly overlap?: number;
+  /** Calls back whenever an attempt should be made at once; returns what stops it. */
+  readonly wakeUps?: (wake: () => void) => () => void;
+}
+
+export interface WaitReport {
+  readonly result: 'satisfied' | 'never' | 'deadline';
+  readonly targets: readonly TargetReport[];
+  /** Milliseconds that the wait took. */
+  readonly waited: number;
+  /** Why time ran out, where it did. */
+  readonly deadline?: DeadlinePassed;
+}
+
+type Ending = { readonly result: 'satisfied' | 'never' } | { readonly aborted: Error };
+
+/** With pauses of 100 ms, twenty attempts under way give each two seconds: enough for a repeated SYN (1 s). */
+const defaultOverlap = 20;
+
+/** An attempt is not cut for a newer one before this age, in milliseconds, whatever the pause. */
+const shortestLife = 2000;
+
+/** Attempts under way at once over all targets; each may hold a descriptor. */
+const most = 500;
+
+/** The last attempt starts so long before the deadline, in milliseconds, and is cut at it. */
+const lastLead = 250;
+
+/** How long attempts may take to settle once they were told to stop, in milliseconds. */
+const settleTime = 20;
+
+/** A line for each target that is ready, up to so many targets. */
+const readyLines = 20;
+
+type WaitContext = Pick<Context, 'signal' | 'deadline' | 'clock' | 'random' | 'log'>;
+
+/**
+ * The one polling loop: tries every target on schedule until the policy holds. A new attempt starts on time even while
+ * older ones hang, so that a dependency whose packets were dropped is seen within one pause of its coming up.
+ * @returns what was found, also when the deadline passed
+ * @throws the signal's reason where it is not the deadline (SignalReceived), and whatever an attempt throws
+ */
+export async function waitFor(
+  targets: readonly Target[],
+  plan: WaitPlan,
+  context: WaitContext,
+): Promise<WaitReport> {
+  const { clock, signal, log } = context;
+  const startedAt = clock.now();
+  const watches = targets.map((target) => new Watch(target, startedAt));
+  const timers = new Map<Watch, () => void>();
+  const running = new Set<Promise<void>>();
+  const inFlight = new Set<Flight>();
+  const due: Watch[] = [];
+  const progress = createProgress(watches, context);
+  const overlap = plan.overlap ?? defaultOverlap;
+  let wakePump = (): void => {};
+  let ended = false;
+  let end!: (ending: Ending) => void;
+  let fail!: (error: unknown) => void;
+  const ending = new Promise<Ending>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+
+  const plannedStart = (watch: Watch, now: number): number | undefined => {
+    let at = now + plan.schedule(now - startedAt, context.random());
+    if (watch.streak > 0) at = Math.min(at, Math.max(now, watch.streakSince + plan.policy.stableFor));
+    if (context.deadline === undefined || at <= context.deadline - lastLead) return at;
+    return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
+  };
+
+  const startAt = (watch: Watch, at: number): void => {
+    timers.get(watch)?.();
+    timers.set(
+      watch,
+      clock.after(at - clock.now(), () => {
+        timers.delete(watch);
+        due.push(watch);
+        pump();
+      }),
+    );
+  };
+
+  /** Starts what is due, as far as descriptors allow; what hangs longest makes room. */
+  const pump = (): void => {
+    wakePump();
+    while (!ended && due.length > 0) {
+      const now = clock.now();
+      const watch = due[0] as Watch;
+      const full =
+        watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
+      const oldest = full?.values().next().value;
+      if (oldest !== undefined && now - oldest.startedAt < shortestLife) {
+        if (full === watch.flights) {
+          due.shift();
+          startAt(watch, oldest.startedAt + shortestLife);
+          continue;
+        }
+        wakePump = clock.after(oldest.startedAt + shortestLife - now, pump);
+        return;
+      }
+      due.shift();
+      if (oldest !== undefined) {
+        inFlight.delete(oldest);
+        oldest.controller.abort(new Error('a newer attempt took its place'));
+      }
+      if (watch.state === 'waiting') begin(watch, now);
+    }
+  };
+
+  const begin = (watch: Watch, now: number): void => {
+    const flight = watch.begin(now);
+    inFlight.add(flight);
+    const next = plannedStart(watch, now);
+    if (next !== undefined) startAt(watch, next);
+    const probe = {
+      signal: flight.controller.signal,
+      phase(text: string) {
+        flight.phase = text;
+      },
+    };
+    const run = watch.target
+      .attempt(probe)
+      .then((answer) => settle(watch, flight, answer), fail)
+      .finally(() => running.delete(run));
+    running.add(run);
+  };
+
+  const settle = (watch: Watch, flight: Flight, answer: Answer): void => {
+    inFlight.delete(flight);
+    const wasStreak = watch.streak;
+    const changed = watch.record(flight, answer, clock.now(), plan.policy);
+    if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);
+    if (ended) return;
+    if (watch.state === 'satisfied') ready(watch, answer);
+    if (watch.state !== 'waiting') {
+      timers.get(watch)?.();
+      timers.delete(watch);
+      stopFlights(watch.flights);
+      if (decided(watches, plan.policy)) return end({ result: watch.state });
+    } else if (wasStreak === 0 && watch.streak > 0) {
+      const next = plannedStart(watch, clock.now());
+      if (next !== undefined) startAt(watch, next);
+    }
+    if (changed) progress.changed();
+    pump();
+  };
+
+  const ready = (watch: Watch, answer: Answer): void => {
+    const line = `${watch.target.name} ${wordsOf(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
+    if (watches.length > 1 && watches.length <= readyLines) log.info(line);
+    else log.debug(line);
+  };
+
+  const onAbort = (): void => end({ aborted: reasonOf(signal) });
+  const stopWakeUps = plan.wakeUps?.(() => {
+    const now = clock.now();
+    for (const watch of watches) if (watch.state === 'waiting') startAt(watch, now);
+  });
+
+  try {
+    if (signal.aborted) throw reasonOf(signal);
+    signal.addEventListener('abort', onAbort, { once: true });
+    due.push(...watches);
+    pump();
+    const outcome = await ending;
+    ended = true;
+    for (const watch of watches) stopFlights(watch.flights);
+    await settled(running, clock);
+    if ('aborted' in outcome && !(outcome.aborted instanceof DeadlinePassed)) throw outcome.aborted;
+    return {
+      result: 'aborted' in outcome ? 'deadline' : outcome.result,
+      targets: watches.map((watch) => reportOf(watch, clock.now())),
+      waited: clock.now() - startedAt,
+      ...('aborted' in outcome ? { deadline: outcome.aborted as DeadlinePassed } : {}),
+    };
+  } finally {
+    ended = true;
+    signal.removeEventListener('abort', onAbort);
+    stopWakeUps?.();
+    wakePump();
+    progress.stop();
+    for (const cancel of timers.values()) cancel();
+    for (const watch of watches) stopFlights(watch.flights);
+  }
+}
+
+function decided(watches: readonly Watch[], policy: Policy): boolean {
+  if (policy.any) {
+    return (
+      watches.some(({ state }) => state === 'satisfied') || watches.every(({ state }) => state === 'never')
+    );
+  }
+  return (
+    watches.some(({ state }) => state === 'never') || watches.every(({ state }) => state === 'satisfied')
+  );
+}
+
+function stopFlights(flights: Iterable<Flight>): void {
+  for (const flight of flights) flight.controller.abort(new Error('the wait has ended'));
+}
+
+/** Lets attempts that were told to stop say where they stood; one that does not listen is left behind. */
+async function settled(running: ReadonlySet<Promise<void>>, clock: Context['clock']): Promise<void> {
+  if (running.size === 0) return;
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(settleTime, resolve);
+    void Promise.allSettled(running).then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
+function wordsOf(answer: Answer): string {
+  return answer.state === 'satisfied' ? answer.seen : answer.reason;
+}

@@ -1,0 +1,82 @@
+import type { Answer, Target } from './attempt.ts';
+
+/** What must hold before a target counts. `stableFor` is in milliseconds. */
+export interface Policy {
+  readonly any: boolean;
+  readonly successes: number;
+  readonly stableFor: number;
+}
+
+export const once: Policy = { any: false, successes: 1, stableFor: 0 };
+
+/** An attempt under way. */
+export interface Flight {
+  readonly number: number;
+  readonly startedAt: number;
+  readonly controller: AbortController;
+  phase: string;
+}
+
+/** What is known of one target; pure bookkeeping, no time of its own. */
+export class Watch {
+  readonly target: Target;
+  readonly flights = new Set<Flight>();
+  state: 'waiting' | 'satisfied' | 'never' = 'waiting';
+  attempts = 0;
+  /** The newest answer; undefined until something answers. */
+  answer: Answer | undefined;
+  /** When the present reason was first given. */
+  since: number;
+  streak = 0;
+  /** When the present streak began. */
+  streakSince = 0;
+  #newest = -1;
+
+  constructor(target: Target, now: number) {
+    this.target = target;
+    this.since = now;
+  }
+
+  begin(now: number): Flight {
+    const flight: Flight = {
+      number: this.attempts++,
+      startedAt: now,
+      controller: new AbortController(),
+      phase: '',
+    };
+    this.flights.add(flight);
+    return flight;
+  }
+
+  /** Takes in an answer; true where what people would be told has changed. */
+  record(flight: Flight, answer: Answer, now: number, policy: Policy): boolean {
+    this.flights.delete(flight);
+    if (this.state !== 'waiting') return false;
+    if (answer.state === 'satisfied') {
+      if (this.streak === 0) this.streakSince = now;
+      this.streak++;
+      if (this.streak >= policy.successes && now - this.streakSince >= policy.stableFor)
+        this.state = 'satisfied';
+    } else if (answer.state === 'never') {
+      this.state = 'never';
+    } else {
+      // An attempt that began before the streak says nothing about it: it hung while newer ones succeeded.
+      if (this.streak > 0 && flight.startedAt < this.streakSince) return false;
+      this.streak = 0;
+    }
+    if (flight.number < this.#newest && answer.state === 'not-yet') return false;
+    this.#newest = Math.max(this.#newest, flight.number);
+    const changed = told(answer) !== told(this.answer);
+    if (changed) this.since = now;
+    this.answer = answer;
+    return changed;
+  }
+
+  oldest(): Flight | undefined {
+    return this.flights.values().next().value;
+  }
+}
+
+function told(answer: Answer | undefined): string | undefined {
+  return answer?.state === 'satisfied' ? `+${answer.seen}` : answer?.reason;
+}
