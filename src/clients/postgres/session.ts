@@ -104,7 +104,9 @@ export function openSession(
       const cancel =
         timeout === undefined
           ? undefined
-          : clock.after(timeout, () => cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`)));
+          : clock.after(timeout, () =>
+              cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`)),
+            );
       const running: Promise<PgResult | PgResult[]> = client.query(text, values as unknown[] | undefined);
       // Where the cut comes first, the client rejects later on, unheard.
       running.catch(() => {});
