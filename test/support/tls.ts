@@ -29,7 +29,9 @@ export interface CertificateAuthority extends Certificate, Disposable {
 }
 
 /** Makes an authority with a new key, in a temporary folder. */
-export async function createCertificateAuthority(commonName = 'initbox test CA'): Promise<CertificateAuthority> {
+export async function createCertificateAuthority(
+  commonName = 'initbox test CA',
+): Promise<CertificateAuthority> {
   const openssl = needTool('openssl', 'openssl');
   const folder = temporaryDirectory('tls');
   let serial = 0;
@@ -78,7 +80,11 @@ export async function createCertificateAuthority(commonName = 'initbox test CA')
     folder: folder.path,
     server(names = ['localhost', '127.0.0.1', '::1'], options) {
       const alternatives = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',');
-      return issue(names[0] ?? 'server', [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'], options);
+      return issue(
+        names[0] ?? 'server',
+        [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'],
+        options,
+      );
     },
     client: (name = 'client', options) => issue(name, ['extendedKeyUsage=clientAuth'], options),
     remove: folder.remove,
