@@ -24,8 +24,10 @@ export async function setup(): Promise<void> {
   // Two runs at once build one after the other rather than into each other's files.
   await run(
     [
-      ...[needTool('flock', 'util-linux'), join(projectDirectory, 'node_modules', '.initbox-build.lock')],
-      ...[nodePath(), join('scripts', 'build.ts')],
+      needTool('flock', 'util-linux'),
+      join(projectDirectory, 'node_modules', '.initbox-build.lock'),
+      nodePath(),
+      join('scripts', 'build.ts'),
     ],
     { cwd: projectDirectory },
   );

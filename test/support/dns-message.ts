@@ -106,6 +106,7 @@ function encodeData(record: DnsRecord): Buffer {
         encodeName(record.target),
       ]);
     case 'TXT':
+    default:
       return Buffer.concat(
         [record.text].flat().flatMap((text) => {
           const bytes = Buffer.from(text);

@@ -227,9 +227,18 @@ export function dropTo(address: string, port?: number, options: BlockOptions = {
     unreachable: ['REJECT', '--reject-with', 'icmp-admin-prohibited'],
   }[how];
   const rule = (host: string, portFlag: string) => [
-    ...['INPUT', host, address, '-p', protocol],
+    'INPUT',
+    host,
+    address,
+    '-p',
+    protocol,
     ...(port === undefined ? [] : [portFlag, `${port}`]),
-    ...['-m', 'comment', '--comment', `${mark}-${process.pid}`, '-j', ...target],
+    '-m',
+    'comment',
+    '--comment',
+    `${mark}-${process.pid}`,
+    '-j',
+    ...target,
   ];
   const rules = [rule('-d', '--dport'), ...(bothWays ? [rule('-s', '--sport')] : [])];
   const added: { words: string[]; undo: Undo }[] = [];

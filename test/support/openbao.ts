@@ -156,7 +156,7 @@ function send(
         });
       },
     );
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`${method} ${url} took over 10 s`)));
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`${method} ${url.href} took over 10 s`)));
     outgoing.once('error', reject);
     outgoing.end(text);
   });
@@ -196,7 +196,11 @@ export async function startBao(options: BaoOptions = {}): Promise<Bao> {
   const server = await startServerProcess({
     command: [
       ...(options.prefix ?? []),
-      ...[binary, 'server', '-dev', '-dev-no-store-token', '-dev-root-token-id=root'],
+      binary,
+      'server',
+      '-dev',
+      '-dev-no-store-token',
+      '-dev-root-token-id=root',
       `-dev-listen-address=${listen}:${port}`,
     ],
     env: { HOME: folder.path },

@@ -233,8 +233,14 @@ function asUser(user: ProgramOptions['user']): string[] {
       ? '--clear-groups'
       : `--groups=${user.groups.join(',')}`;
   return [
-    ...[needTool('setpriv', 'util-linux'), `--reuid=${user.uid}`, `--regid=${user.gid}`, groups],
-    ...['--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--'],
+    needTool('setpriv', 'util-linux'),
+    `--reuid=${user.uid}`,
+    `--regid=${user.gid}`,
+    groups,
+    '--inh-caps=-all',
+    '--bounding-set=-all',
+    '--no-new-privs',
+    '--',
   ];
 }
 
@@ -251,8 +257,15 @@ function temporaryFiles(files: Record<string, string>): { prefix: string[]; remo
   });
   return {
     prefix: [
-      ...[needTool('unshare', 'util-linux'), '--mount', '--propagation', 'private', '--'],
-      ...['/bin/sh', '-euc', `${mounts.join('; ')}; exec "$@"`, 'sh'],
+      needTool('unshare', 'util-linux'),
+      '--mount',
+      '--propagation',
+      'private',
+      '--',
+      '/bin/sh',
+      '-euc',
+      `${mounts.join('; ')}; exec "$@"`,
+      'sh',
     ],
     remove: folder.remove,
   };

@@ -1,5 +1,4 @@
-import { get as httpsGet } from 'node:https';
-import { createServer } from 'node:https';
+import { createServer, get as httpsGet } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
@@ -101,8 +100,13 @@ test('tls: a client of the authority is served, an expired server is refused', a
       await new Promise<string>((resolve) => {
         httpsGet(
           {
-            ...{ host: '127.0.0.1', port, servername: 'localhost', agent: false },
-            ...{ ca: authority.certificate, key: client.key, cert: client.certificate },
+            host: '127.0.0.1',
+            port,
+            servername: 'localhost',
+            agent: false,
+            ca: authority.certificate,
+            key: client.key,
+            cert: client.certificate,
           },
           (response) => response.setEncoding('utf8').on('data', resolve),
         ).on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));

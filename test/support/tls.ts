@@ -50,9 +50,20 @@ export async function createCertificateAuthority(
   const caKeyFile = join(folder.path, 'ca.key');
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await run([
-    ...[openssl, 'req', '-x509', ...newKey, '-days', '2', '-subj', `/CN=${commonName}`],
-    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
-    ...['-keyout', caKeyFile, '-out', caFile],
+    openssl,
+    'req',
+    '-x509',
+    ...newKey,
+    '-days',
+    '2',
+    '-subj',
+    `/CN=${commonName}`,
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
+    '-keyout',
+    caKeyFile,
+    '-out',
+    caFile,
   ]);
 
   async function issue(
@@ -63,14 +74,36 @@ export async function createCertificateAuthority(
     serial += 1;
     const base = join(folder.path, `${serial}`);
     await run([
-      ...[openssl, 'req', '-new', ...newKey, '-subj', `/CN=${subject}`],
-      ...['-keyout', `${base}.key`, '-out', `${base}.csr`],
+      openssl,
+      'req',
+      '-new',
+      ...newKey,
+      '-subj',
+      `/CN=${subject}`,
+      '-keyout',
+      `${base}.key`,
+      '-out',
+      `${base}.csr`,
     ]);
     writeFileSync(`${base}.ext`, `${extensions.join('\n')}\n`);
     await run([
-      ...[openssl, 'x509', '-req', '-in', `${base}.csr`, '-CA', caFile, '-CAkey', caKeyFile],
-      ...['-set_serial', `${Date.now()}${serial}`, '-days', `${days}`, '-extfile', `${base}.ext`],
-      ...['-out', `${base}.crt`],
+      openssl,
+      'x509',
+      '-req',
+      '-in',
+      `${base}.csr`,
+      '-CA',
+      caFile,
+      '-CAkey',
+      caKeyFile,
+      '-set_serial',
+      `${Date.now()}${serial}`,
+      '-days',
+      `${days}`,
+      '-extfile',
+      `${base}.ext`,
+      '-out',
+      `${base}.crt`,
     ]);
     return read(`${base}.crt`, `${base}.key`);
   }

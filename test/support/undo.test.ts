@@ -34,7 +34,8 @@ describe.skipIf(requireOrSkip('undoing', canMount() ?? canUseNetns() ?? canUseIp
       );
       const [data = '', disk = '', namespace = ''] = JSON.parse(said) as string[];
       const rules = () => execFileSync('iptables', ['-w', '-S', 'INPUT'], { encoding: 'utf8' });
-      const namespaces = () => execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+      const namespaces = () =>
+        execFileSync('ip', ['netns', 'list'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
       expect(processesIn(data).length).toBeGreaterThan(1);
       expect(rules()).toContain(`initbox-test-${child.pid}`);
       expect(namespaces()).toContain(namespace);
