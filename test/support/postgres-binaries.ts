@@ -78,8 +78,8 @@ function initialiseScript(binaries: string): string {
 }
 
 async function initialise(binaries: string, directory: string): Promise<void> {
-  const password = `PASSWORD_FILE="$(mktemp)"; printf %s ${quote(superuser.password)} >"$PASSWORD_FILE"; chmod a+r "$PASSWORD_FILE"`;
-  await makeOnce(directory, `${password}\n${initialiseScript(binaries)}\nrm -f "$PASSWORD_FILE"`);
+  const password = `PASSWORD_FILE="$(mktemp)"; printf %s ${quote(superuser.password)} >"$PASSWORD_FILE"; chmod a+r "$PASSWORD_FILE"; trap 'rm -f "$PASSWORD_FILE"' EXIT`;
+  await makeOnce(directory, `${password}\n${initialiseScript(binaries)}`);
 }
 
 /**
