@@ -107,12 +107,17 @@ export function isAllOrNothing(statement: Statement): boolean {
   if (words.includes('CONCURRENTLY')) return false;
   const [first = ''] = words;
   // A procedure may commit on its way; so may VACUUM, CLUSTER and REINDEX of many tables.
-  return first !== 'CALL' && first !== 'DO' && first !== 'VACUUM' && first !== 'CLUSTER' && first !== 'REINDEX';
+  return (
+    first !== 'CALL' && first !== 'DO' && first !== 'VACUUM' && first !== 'CLUSTER' && first !== 'REINDEX'
+  );
 }
 
 /** A statement in a few words for people, up to its first value: `CREATE INDEX CONCURRENTLY users_email …`. */
 export function shortText(text: string, statement: Statement): string {
-  const raw = Buffer.from(text.slice(statement.start, Math.min(statement.end, statement.start + 200)), 'latin1');
+  const raw = Buffer.from(
+    text.slice(statement.start, Math.min(statement.end, statement.start + 200)),
+    'latin1',
+  );
   const words = /^[\p{L}\p{N}_".\s]*/u.exec(raw.toString())?.[0].trim().split(/\s+/) ?? [];
   let shown = words.join(' ');
   if (shown.length > 60) shown = `${shown.slice(0, 60).replace(/\s+\S*$/, '')}`;
@@ -120,7 +125,9 @@ export function shortText(text: string, statement: Statement): string {
 }
 
 /** The table and, where it is named, the index of CREATE INDEX CONCURRENTLY, as SQL writes them. */
-export function builtIndex(statement: Statement): { readonly table: string; readonly index?: string } | undefined {
+export function builtIndex(
+  statement: Statement,
+): { readonly table: string; readonly index?: string } | undefined {
   const words = statement.words;
   if (words[0] !== 'CREATE' || !words.slice(1, 4).includes('CONCURRENTLY')) return undefined;
   const on = words.indexOf('ON');

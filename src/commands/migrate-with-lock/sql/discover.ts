@@ -32,7 +32,8 @@ const golangMigrate = /^([0-9]+)_(.*)\.(down|up)\.sql$/;
 const flyway = /^(?:V(\d+(?:[._]\d+)*)(?:__.*)?|R__(.+)|U\d+(?:[._]\d+)*(?:__.*)?)\.sql$/;
 const numbered = /^(\d+(?:\.\d+)*)(?![.\d]).*\.sql$|^(\d+(?:\.\d+)*)\.sql$/;
 /** Migrations as programs: to leave them out in silence would leave a hole in the order. */
-const program = /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
+const program =
+  /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
 
 /**
  * Lists the migrations of a directory and tells whose convention it follows by the names alone.
@@ -76,7 +77,9 @@ async function namesIn(directory: string): Promise<string[]> {
       ENOTDIR: `${directory} is a file; --sql takes the directory that holds the migrations`,
       EACCES: `the directory ${directory} may not be read by this user`,
     };
-    throw new UsageError(words[code ?? ''] ?? `the directory ${directory} cannot be read (${code ?? message})`);
+    throw new UsageError(
+      words[code ?? ''] ?? `the directory ${directory} cannot be read (${code ?? message})`,
+    );
   }
 }
 

@@ -62,7 +62,8 @@ const grammars: readonly Grammar[] = [
 
 const directive = /^[ \t]*--[ \t]*initbox:([^\r\n]*)/gm;
 /** A line that in some tool or other begins the part that undoes it all: running it would be the worst of errors. */
-const undoLine = /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}\r\n]*(?:migration|script)?[^\p{L}\r\n]*$/gimu;
+const undoLine =
+  /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}\r\n]*(?:migration|script)?[^\p{L}\r\n]*$/gimu;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -138,7 +139,12 @@ function readDbmate(marks: readonly Mark[], text: string, where: string): Parts 
   for (const option of ups[0]?.words.split(' ').slice(1) ?? []) {
     if (option === 'transaction:false') transaction = false;
     else if (option !== 'transaction:true') {
-      throw problem(text, where, ups[0] as Mark, `"${option}" is not an option of migrate:up; transaction:false is`);
+      throw problem(
+        text,
+        where,
+        ups[0] as Mark,
+        `"${option}" is not an option of migrate:up; transaction:false is`,
+      );
     }
   }
   return { marking: 'dbmate', from, to, transaction };
@@ -157,7 +163,8 @@ function readGoose(
   for (const mark of marks) {
     const words = mark.words.toLowerCase();
     if (words === 'up') ups.push(mark);
-    else if (words === 'down' || (words === 'down notransaction' && marking === 'sql-migrate')) downs.push(mark);
+    else if (words === 'down' || (words === 'down notransaction' && marking === 'sql-migrate'))
+      downs.push(mark);
     else if (words === 'up notransaction' && marking === 'sql-migrate') {
       ups.push(mark);
       transaction = false;

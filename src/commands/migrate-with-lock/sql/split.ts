@@ -33,11 +33,12 @@ const continuation = /[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*
  * @param text the script as Latin-1, so that each index is a byte's offset
  * @param where names the file in errors
  * @param standardStrings the server's standard_conforming_strings; a SET in the script changes it from there on
+ * @param from the offset to begin at
  * @throws UsageError with the line: a quote never closed, a psql command, COPY from or to the client
  */
-export function* split(text: string, where: string, standardStrings = true): Generator<Statement> {
+export function* split(text: string, where: string, standardStrings = true, from = 0): Generator<Statement> {
   const end = text.length;
-  let at = 0;
+  let at = from;
   let start = -1;
   let last = 0;
   let depth = 0;
@@ -69,7 +70,7 @@ export function* split(text: string, where: string, standardStrings = true): Gen
 
   while (at < end) {
     const code = text.charCodeAt(at);
-    const from = at;
+    const begin = at;
     switch (code) {
       case 0x20: // blanks
       case 0x09:
@@ -81,13 +82,13 @@ export function* split(text: string, where: string, standardStrings = true): Gen
         continue;
       case 0x27: // '
         at = afterString(text, at, backslashes);
-        if (at < 0) throw problem(from, 'the string that begins here is never closed');
-        token(from, at, "'");
+        if (at < 0) throw problem(begin, 'the string that begins here is never closed');
+        token(begin, at, "'");
         continue;
       case 0x22: // "
         at = afterQuoted(text, at, '"');
-        if (at < 0) throw problem(from, 'the quoted name that begins here is never closed');
-        token(from, at, depth === 0 ? text.slice(from, at) : '');
+        if (at < 0) throw problem(begin, 'the quoted name that begins here is never closed');
+        token(begin, at, depth === 0 ? text.slice(begin, at) : '');
         continue;
       case 0x24: {
         // $
@@ -95,33 +96,33 @@ export function* split(text: string, where: string, standardStrings = true): Gen
         const tag = dollarTag.exec(text)?.[0];
         if (tag !== undefined) {
           const closing = text.indexOf(tag, at + tag.length);
-          if (closing < 0) throw problem(from, `the text quoted by ${tag} that begins here is never closed`);
+          if (closing < 0) throw problem(begin, `the text quoted by ${tag} that begins here is never closed`);
           at = closing + tag.length;
-          token(from, at, "'");
-        } else token(from, ++at, '$');
+          token(begin, at, "'");
+        } else token(begin, ++at, '$');
         continue;
       }
       case 0x2d: // -
         if (text.charCodeAt(at + 1) === 0x2d) at = lineEnd(text, at + 2);
-        else token(from, ++at, '-');
+        else token(begin, ++at, '-');
         continue;
       case 0x2f: // /
         if (text.charCodeAt(at + 1) === 0x2a) {
           at = afterComment(text, at);
-          if (at < 0) throw problem(from, 'the comment that begins here is never closed');
-        } else token(from, ++at, '/');
+          if (at < 0) throw problem(begin, 'the comment that begins here is never closed');
+        } else token(begin, ++at, '/');
         continue;
       case 0x28: // (
-        token(from, ++at, '(');
+        token(begin, ++at, '(');
         depth++;
         continue;
       case 0x29: // )
         if (depth > 0) depth--;
-        token(from, ++at, ')');
+        token(begin, ++at, ')');
         continue;
       case 0x5c: // \
         throw problem(
-          from,
+          begin,
           `${psqlCommand(text, at)} is a command of psql, not SQL; take it out, or run the file with psql: migrate-with-lock -- psql -f FILE`,
         );
       case 0x3b: // ;
@@ -129,7 +130,7 @@ export function* split(text: string, where: string, standardStrings = true): Gen
         if (depth === 0 && bodies === 0) {
           const statement = close();
           if (statement) yield statement;
-        } else token(from, at, ';');
+        } else token(begin, at, ';');
         continue;
       default:
     }
@@ -139,18 +140,18 @@ export function* split(text: string, where: string, standardStrings = true): Gen
       digits.lastIndex = at;
       const number = digits.exec(text)?.[0];
       at += number?.length ?? 1;
-      token(from, at, number === undefined ? text.charAt(from) : '0');
+      token(begin, at, number === undefined ? text.charAt(begin) : '0');
       continue;
     }
     at += name.length;
     if ((name === 'E' || name === 'e') && text.charCodeAt(at) === 0x27) {
       at = afterString(text, at, true);
-      if (at < 0) throw problem(from, 'the string that begins here is never closed');
-      token(from, at, "'");
+      if (at < 0) throw problem(begin, 'the string that begins here is never closed');
+      token(begin, at, "'");
       continue;
     }
     const word = plainWord.test(name) ? name.toUpperCase() : name;
-    token(from, at, word);
+    token(begin, at, word);
     // psql's own rule: only what begins with CREATE [OR REPLACE] FUNCTION or PROCEDURE can have a body of statements.
     if (counting) {
       creates += bodyWords.get(word) ?? '-';
@@ -163,7 +164,10 @@ export function* split(text: string, where: string, standardStrings = true): Gen
     }
   }
   if (start >= 0 && (depth > 0 || bodies > 0)) {
-    throw problem(start, `the statement that begins here ends inside ${depth > 0 ? 'parentheses' : 'its body'}`);
+    throw problem(
+      start,
+      `the statement that begins here ends inside ${depth > 0 ? 'parentheses' : 'its body'}`,
+    );
   }
   const statement = close();
   if (statement) yield statement;
@@ -198,7 +202,7 @@ function afterString(text: string, at: number, backslashes: boolean): number {
 }
 
 function afterQuoted(text: string, at: number, quote: string): number {
-  for (let from = at + 1; ; ) {
+  for (let from = at + 1; ;) {
     const closing = text.indexOf(quote, from);
     if (closing < 0) return -1;
     if (text.charAt(closing + 1) !== quote) return closing + 1;
@@ -230,7 +234,7 @@ const commentMark = /\/\*|\*\//g;
 
 function afterComment(text: string, at: number): number {
   commentMark.lastIndex = at + 2;
-  for (let depth = 1; ; ) {
+  for (let depth = 1; ;) {
     const mark = commentMark.exec(text);
     if (mark === null) return -1;
     depth += mark[0] === '/*' ? 1 : -1;
