@@ -120,7 +120,7 @@ export function shortText(text: string, statement: Statement): string {
   );
   const words = /^[\p{L}\p{N}_".\s]*/u.exec(raw.toString())?.[0].trim().split(/\s+/) ?? [];
   let shown = words.join(' ');
-  if (shown.length > 60) shown = `${shown.slice(0, 60).replace(/\s+\S*$/, '')}`;
+  if (shown.length > 60) shown = shown.slice(0, 60).replace(/\s+\S*$/, '');
   return shown.length < statement.end - statement.start ? `${shown} …` : shown;
 }
 

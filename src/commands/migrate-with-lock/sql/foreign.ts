@@ -93,10 +93,10 @@ export async function foreignRecord(
         ORDER BY c.oid LIMIT 1`,
       [keeper.table, keeper.column.replace('!', ''), !keeper.column.startsWith('!')],
     );
-    const table = rows[0]?.['name'];
-    if (table === undefined) continue;
+    if (rows.length === 0) continue;
+    const table = textOf(rows[0], 'name');
     // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts.
-    const found = await session.query(keeper.newest.replace('%s', () => String(table))).then(
+    const found = await session.query(keeper.newest.replace('%s', () => table)).then(
       (result) => result.rows,
       () => undefined,
     );
@@ -104,7 +104,7 @@ export async function foreignRecord(
     if (found !== undefined && (found[0]?.['version'] ?? null) === null) continue;
     return {
       tool: keeper.tool,
-      table: String(table),
+      table,
       version: found === undefined ? undefined : textOf(found[0], 'version'),
     };
   }

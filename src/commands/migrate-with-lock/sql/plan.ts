@@ -67,13 +67,17 @@ export function planOf(
       else if (accepts(accept, 'done', key)) change('baseline');
       else if (covered) {
         problems.push({
-          ...{ kind: 'baseline', file, version: key },
+          kind: 'baseline',
+          file,
+          version: key,
           text: `${file} is covered by --baseline ${settings.baseline}, but the record has begun without it`,
           hint: `a baseline is for an empty record; ${option} done:${key} records it without running it; without --baseline it is run`,
         });
       } else if (version && newest && compareVersions(version, newest) < 0 && !accepts(accept, 'late', key)) {
         problems.push({
-          ...{ kind: 'late', file, version: key },
+          kind: 'late',
+          file,
+          version: key,
           text: `${file} has not run, but version ${newest.text}, which comes after it, has`,
           hint: `give it a number after ${newest.text}, or run it late with ${option} late:${key}`,
         });
@@ -92,7 +96,9 @@ export function planOf(
     else if (accepts(accept, 'changed', key)) change(row.state === 'baseline' ? 'baseline' : 'done');
     else {
       problems.push({
-        ...{ kind: 'changed', file, version: key },
+        kind: 'changed',
+        file,
+        version: key,
         text: `${file} has changed since it ran (sha256 ${row.sha256.slice(0, 12)}… then, ${sha256.slice(0, 12)}… now)`,
         hint: `restore it and put the change in a new file, or record the file as it is now with ${option} changed:${key}`,
       });
@@ -124,7 +130,9 @@ function halfDone(row: Row, found: Found, sha256: string): Problem {
       : `${row.finished} of ${row.statements} statements are known to have ended`;
   const changed = row.sha256 === sha256 ? '' : '; the file has changed since';
   return {
-    ...{ kind: 'half-done', file: found.file, version: found.key },
+    kind: 'half-done',
+    file: found.file,
+    version: found.key,
     text: `${found.file} began outside a transaction at ${row.startedAt} and did not end: ${far}${changed}`,
     hint: `see what is there; then either undo what it did and run the file from its start with ${option} again:${found.key}, or finish it by hand and record it with ${option} done:${found.key}`,
   };
@@ -149,7 +157,9 @@ function judgeMissing(
       into.changes.push({ key: row.version, file: row.file, sha256: row.sha256, state: 'retired' });
     } else {
       into.problems.push({
-        ...{ kind: 'missing', file: row.file, version: row.version },
+        kind: 'missing',
+        file: row.file,
+        version: row.version,
         text: `${row.file} has run, but its file is gone`,
         hint: `restore it, or accept that it is gone with ${option} missing:${row.version}; where the record is another application's, give each a --lock-name of its own`,
       });

@@ -70,7 +70,7 @@ export async function runSql(request: SqlRequest, context: Context): Promise<Out
   const pending: Pending[] = [];
   for (const one of plan.pending) {
     const script = await readScript(one.found, directory.naming);
-    pending.push({ ...one, preparation: await prepare(script, server, context.signal) });
+    pending.push({ ...one, preparation: await prepare(script, server, context) });
   }
   const failure = refusal ?? (await refusalOf(plan.problems, request, directory, server));
   if (request.dryRun) {

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
 import { reasonOf } from '../../../kernel/clock.ts';
+import type { Context } from '../../../kernel/context.ts';
 import { UsageError } from '../../../kernel/outcome.ts';
 import { kindOf, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
@@ -169,16 +169,16 @@ const turn = 40;
 export async function prepare(
   script: Script,
   server: { readonly version: number; readonly standardStrings: boolean },
-  signal: AbortSignal,
+  { clock, signal }: Pick<Context, 'clock' | 'signal'>,
 ): Promise<Preparation> {
   const tally = new Tally(script, server.version);
-  let since = performance.now();
+  let since = clock.now();
   for (const statement of statementsOf(script, server.standardStrings)) {
     tally.add(statement);
-    if (performance.now() - since > turn) {
-      await setImmediate();
+    if (clock.now() - since > turn) {
+      await new Promise((resolve) => void setImmediate(resolve));
       if (signal.aborted) throw reasonOf(signal);
-      since = performance.now();
+      since = clock.now();
     }
   }
   return tally.result();

@@ -33,12 +33,17 @@ const continuation = /[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*
  * @param text the script as Latin-1, so that each index is a byte's offset
  * @param where names the file in errors
  * @param standardStrings the server's standard_conforming_strings; a SET in the script changes it from there on
- * @param from the offset to begin at
+ * @param offset where to begin at
  * @throws UsageError with the line: a quote never closed, a psql command, COPY from or to the client
  */
-export function* split(text: string, where: string, standardStrings = true, from = 0): Generator<Statement> {
+export function* split(
+  text: string,
+  where: string,
+  standardStrings = true,
+  offset = 0,
+): Generator<Statement> {
   const end = text.length;
-  let at = from;
+  let at = offset;
   let start = -1;
   let last = 0;
   let depth = 0;
@@ -48,8 +53,8 @@ export function* split(text: string, where: string, standardStrings = true, from
   let counting = true;
   let backslashes = !standardStrings;
 
-  const problem = (offset: number, what: string): UsageError =>
-    new UsageError(`${where}:${lineAt(text, offset)}: ${what}`);
+  const problem = (place: number, what: string): UsageError =>
+    new UsageError(`${where}:${lineAt(text, place)}: ${what}`);
   const token = (from: number, to: number, word: string): void => {
     if (start < 0) start = from;
     last = to;
@@ -188,16 +193,14 @@ export function lineAt(text: string, offset: number): number {
   return line;
 }
 
-/** After the literal whose quote opens at `at`; -1 where it never closes. */
-function afterString(text: string, at: number, backslashes: boolean): number {
-  for (;;) {
-    at = backslashes ? afterEscaped(text, at) : afterQuoted(text, at, "'");
-    if (at < 0 || !backslashes) return at;
+/** After the literal whose quote opens at `open`; -1 where it never closes. */
+function afterString(text: string, open: number, backslashes: boolean): number {
+  if (!backslashes) return afterQuoted(text, open, "'");
+  for (let at = open; ; at = continuation.lastIndex - 1) {
+    const after = afterEscaped(text, at);
     // Only in escape strings does it matter that the next part belongs to the same literal.
-    continuation.lastIndex = at;
-    const next = continuation.exec(text);
-    if (next === null) return at;
-    at = continuation.lastIndex - 1;
+    continuation.lastIndex = after;
+    if (after < 0 || !continuation.test(text)) return after;
   }
 }
 
@@ -222,7 +225,8 @@ function afterEscaped(text: string, at: number): number {
   return -1;
 }
 
-function lineEnd(text: string, at: number): number {
+function lineEnd(text: string, from: number): number {
+  let at = from;
   for (; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x0a || code === 0x0d) return at;
