@@ -32,8 +32,8 @@ export interface PostgresHost {
 
 export interface TlsSettings {
   readonly mode: SslMode;
-  /** PEM of the authorities to trust, or what the system trusts; undefined where nothing is verified. */
-  readonly authorities: string | 'system' | undefined;
+  /** PEM of the authorities to trust, or `system` for the system’s; undefined where nothing is verified. */
+  readonly authorities: string | undefined;
   readonly certificate: string | undefined;
   readonly key: Secret | undefined;
   /** TLS from the first byte on (sslnegotiation=direct). */
