@@ -33,7 +33,8 @@ describe('each convention', () => {
     [
       'dbmate',
       {
-        '20240101000000_users.sql': '-- migrate:up\nCREATE TABLE users (id int);\n\n-- migrate:down\nDROP TABLE users;\n',
+        '20240101000000_users.sql':
+          '-- migrate:up\nCREATE TABLE users (id int);\n\n-- migrate:down\nDROP TABLE users;\n',
         '20240102000000_index.sql':
           '-- migrate:up transaction:false\nCREATE TABLE posts (id int);\nCREATE INDEX CONCURRENTLY i ON posts (id);\n-- migrate:down\nDROP TABLE posts;\n',
       },
@@ -65,7 +66,8 @@ describe('each convention', () => {
     [
       'node-pg-migrate',
       {
-        '1700000000000_users.sql': '-- Up Migration\nCREATE TABLE users (id int);\n-- Down Migration\nDROP TABLE users;\n',
+        '1700000000000_users.sql':
+          '-- Up Migration\nCREATE TABLE users (id int);\n-- Down Migration\nDROP TABLE users;\n',
         '1700000000001_posts.sql': 'CREATE TABLE posts (id int);\n',
       },
       ['users', 'posts'],
@@ -73,8 +75,10 @@ describe('each convention', () => {
     [
       'tern',
       {
-        '001_users.sql': 'CREATE TABLE users (id int);\n---- create above / drop below ----\nDROP TABLE users;\n',
-        '002_posts.sql': '---- tern: disable-tx ----\nCREATE TABLE posts (id int);\nCREATE INDEX CONCURRENTLY i ON posts (id);',
+        '001_users.sql':
+          'CREATE TABLE users (id int);\n---- create above / drop below ----\nDROP TABLE users;\n',
+        '002_posts.sql':
+          '---- tern: disable-tx ----\nCREATE TABLE posts (id int);\nCREATE INDEX CONCURRENTLY i ON posts (id);',
       },
       ['users', 'posts'],
     ],
@@ -82,7 +86,8 @@ describe('each convention', () => {
       'sql-migrate',
       {
         '1_users.sql': '-- +migrate Up\nCREATE TABLE users (id int);\n-- +migrate Down\nDROP TABLE users;\n',
-        '2_posts.sql': '-- +migrate Up notransaction\nCREATE TABLE posts (id int);\n-- +migrate Down\nDROP TABLE posts;\n',
+        '2_posts.sql':
+          '-- +migrate Up notransaction\nCREATE TABLE posts (id int);\n-- +migrate Down\nDROP TABLE posts;\n',
       },
       ['users', 'posts'],
     ],
@@ -125,7 +130,8 @@ test('line ends and a BOM are neither trouble nor drift', async () => {
   place = await newDatabase(server);
   place.write({
     '1_a.sql': "\uFEFFCREATE TABLE a (t text);\r\nINSERT INTO a VALUES ($$one\r\ntwo; it's$$);\r\n",
-    '2_b.sql': '\uFEFF-- migrate is only a word here\r\nCREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $f$\r\nBEGIN\r\n  RETURN $$;$$;\r\nEND;\r\n$f$;\r\n',
+    '2_b.sql':
+      '\uFEFF-- migrate is only a word here\r\nCREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $f$\r\nBEGIN\r\n  RETURN $$;$$;\r\nEND;\r\n$f$;\r\n',
   });
   expect(status((await migrate(place)).outcome)).toBe(0);
   expect(await place.sql('SELECT t, f() FROM a')).toEqual([{ t: "one\r\ntwo; it's", f: ';' }]);
@@ -141,7 +147,7 @@ test('nothing that a file sets reaches the next file or the record', async () =>
   place.write({
     '1_a.sql':
       "SET search_path = other; SET statement_timeout = '50ms'; CREATE TEMP TABLE s (); CREATE TABLE here (); SET ROLE limited; CREATE TABLE public.by_limited ();",
-    '2_b.sql': "SELECT pg_sleep(0.2); CREATE TABLE here (); CREATE TABLE s ();",
+    '2_b.sql': 'SELECT pg_sleep(0.2); CREATE TABLE here (); CREATE TABLE s ();',
   });
   const { outcome } = await migrate(place);
   expect(words(outcome)).toMatch(/2 migrations/);

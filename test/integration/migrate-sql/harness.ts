@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/kernel/clock.ts';
 import { podPaths, type Context } from '../../../src/kernel/context.ts';
 import { systemHost } from '../../../src/kernel/host.ts';
 import { createLog } from '../../../src/kernel/log.ts';
-import type { Outcome } from '../../../src/kernel/outcome.ts';
+import { Failure, type Outcome } from '../../../src/kernel/outcome.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
 import type { Postgres } from '../../support/postgres.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
@@ -120,7 +120,10 @@ export async function migrate(place: Place, options: RunOptions = {}): Promise<R
         accept: options.accept,
       },
       context,
-    );
+    ).catch((error: unknown) => {
+      if (error instanceof Failure) return error.outcome;
+      throw error;
+    });
     return { outcome, log, stdout };
   } finally {
     await lock.end();
