@@ -66,7 +66,10 @@ export interface RunOptions {
   token?: bigint;
   /** False: no advisory lock is taken. */
   locked?: boolean;
+  /** Given the lock's session before anything runs. */
+  onLock?: (lock: Session) => void;
   url?: string;
+  lockKey?: number;
 }
 
 export interface Ran {
@@ -78,7 +81,7 @@ export interface Ran {
 let tokens = 0n;
 
 /** Connects, takes the lock, runs, lets go. */
-export async function migrate(place: Place, options: RunOptions = {}): Promise<Ran> {
+export async function migrate(place: Pick<Place, 'url' | 'folder'>, options: RunOptions = {}): Promise<Ran> {
   let log = '';
   let stdout = '';
   const redactor = createRedactor();
@@ -104,10 +107,11 @@ export async function migrate(place: Place, options: RunOptions = {}): Promise<R
   const lock = await connect();
   try {
     if (options.locked !== false) {
-      await lock.query('SELECT pg_advisory_lock(42)');
+      await lock.query('SELECT pg_advisory_lock($1)', [options.lockKey ?? 42]);
       // What the lock's session sets for itself must not reach the migrations.
       await lock.query("SET statement_timeout = '5s'");
     }
+    options.onLock?.(lock);
     const outcome = await runSql(
       {
         directory: place.folder,
