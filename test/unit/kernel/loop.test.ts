@@ -209,6 +209,7 @@ describe('what counts', () => {
     await context.clock.advance(2_000);
     expect((await waiting).result).toBe('satisfied');
     expect(flapping.attempts).toBe(6);
+    expect((await waiting).waited, 'pauses are kept between successes').toBe(500);
   });
 
   test('stable-for: a failure in between starts the time again', async () => {
