@@ -145,7 +145,7 @@ describe('wait-dns', () => {
     ['TXT', 'txt.example', { records: [{ type: 'TXT', text: 'v=1' }] }, 'v=1'],
     ['AAAA', 'six.example', ['fd00::7'], 'fd00::7'],
   ] as const)('--type %s', async (type, name, answer, shown) => {
-    dns.answer(name, type, answer as never);
+    dns.answer(name, type, answer);
     const { status, stderr } = await runInitbox([
       'wait-dns',
       `${name}.`,

@@ -129,5 +129,5 @@ function withoutComments(source: string): string {
   return source
     .replace(/\/\*[\s\S]*?\*\//g, '')
     .replace(/^\s*\/\/.*$/gm, '')
-    .replace(/'[^'\n]*'|`[^`$]*`/g, (text) => (/^'node:/.test(text) ? text : "''"));
+    .replace(/'[^'\n]*'|`[^`$]*`/g, (text) => (text.startsWith("'node:") ? text : "''"));
 }

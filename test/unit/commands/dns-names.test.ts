@@ -128,7 +128,7 @@ test.each([
   ['bücher.example', 'xn--bcher-kva.example'],
 ])('name %s', (text, name) => expect(parseName(text)).toBe(name));
 
-test.each(['', '.', 'a..b', 'db:5432', 'http://db', '-a', `${'x'.repeat(64)}`, 'a b', `${'x.'.repeat(130)}`])(
+test.each(['', '.', 'a..b', 'db:5432', 'http://db', '-a', 'x'.repeat(64), 'a b', 'x.'.repeat(130)])(
   'name %j is refused',
   (text) => {
     expect(() => parseName(text)).toThrow();

@@ -50,7 +50,7 @@ test('a Secret shows itself to nobody but who asks', () => {
   const secret = createRedactor().secret('hunter2');
   expect(
     [
-      `${secret}`,
+      String(secret),
       JSON.stringify({ secret }),
       inspect(secret),
       inspect({ secret }, { showHidden: true, depth: 9 }),
