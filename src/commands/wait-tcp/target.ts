@@ -1,4 +1,5 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIPv4 } from 'node:net';
+import { isIP } from '../../kernel/address.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
