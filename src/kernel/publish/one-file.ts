@@ -45,7 +45,6 @@ export async function stageFile(path: string, file: FileContent, context: Publis
   let open = true;
   return {
     async commit() {
-      if (signal.aborted) throw reasonOf(signal);
       try {
         renameSync(opened.at(temporary), opened.at(name));
         opened.sync();

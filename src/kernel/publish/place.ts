@@ -2,8 +2,8 @@ import { accessSync, constants, fstatSync, readFileSync, readlinkSync, statfsSyn
 import { basename, dirname, join, resolve } from 'node:path';
 import { exitStatus } from '../exit-status.ts';
 import { modeText, type Owner } from './attributes.ts';
-import { Directory } from './directory.ts';
-import { currentGeneration, placeOf } from './links.ts';
+import { Directory, linkTarget } from './directory.ts';
+import { currentGeneration, placeOf, throughData } from './links.ts';
 import { topNames } from './manifest.ts';
 import { checkPlace } from './one-file.ts';
 import { explained, refused, subPathHint } from './problems.ts';
@@ -122,4 +122,14 @@ export function sharingWarning(
   const shares = (folderMode & 0o2000) !== 0 && gid !== 0 && (mode & 0o040) !== 0;
   if (shares) return undefined;
   return `with mode ${modeText(mode)} only user ${self.uid}${(mode & 0o040) === 0 ? '' : ` and group ${self.gid}`} can read what is written to ${folder}: an app that runs as another user needs fsGroup in the pod's securityContext, the same runAsUser, --owner, or --mode 0444`;
+}
+
+/** Is this name a link of ours through `..data`, so that a single rename would break what it belongs to? */
+export function isManaged(folder: string, name: string): boolean {
+  try {
+    using directory = Directory.open(folder);
+    return linkTarget(directory, name) === throughData(name) && currentGeneration(directory) !== undefined;
+  } catch {
+    return false; // the checks of the place say why
+  }
 }

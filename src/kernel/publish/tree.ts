@@ -170,7 +170,6 @@ class Tree implements Disposable {
   }
 
   async commit(): Promise<Published> {
-    if (this.#signal.aborted) throw reasonOf(this.#signal);
     const target = this.#target;
     try {
       replaceByLink(target, dataLink, this.#name, this.#namer);
