@@ -29,11 +29,11 @@ const packages = packagesOf([...libraries.map(({ source }) => source), '/usr/sbi
 
 const entry = await readFile(join(dist, 'initbox.js'), 'utf8');
 await writeFile(join(home, 'initbox'), shebang + entry.slice(entry.indexOf('\n')));
-await cp(join(dist, 'chunks'), join(home, 'chunks'), { recursive: true });
-// A file without an extension is an ES module only where package.json says so.
+await cp(join(dist, 'packages'), join(home, 'packages'), { recursive: true });
+// Said, so that Node need not find it out.
 await writeFile(
   join(home, 'package.json'),
-  `${JSON.stringify({ name: 'initbox', version, type: 'module' })}\n`,
+  `${JSON.stringify({ name: 'initbox', version, type: 'commonjs' })}\n`,
 );
 
 await copyFile(certificates, join(home, certificates));

@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, openSync, readFileSync, readSync, sta
 import { constants as osConstants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
+import type { Writable } from 'node:stream';
 import { exitStatus } from './exit-status.ts';
 import { Failure, failed } from './outcome.ts';
 
@@ -34,6 +35,32 @@ export const systemHost: Host = {
     }
   },
 };
+
+/** Seconds and nanoseconds of a clock that never jumps. */
+export const hrtime = process.hrtime;
+
+/**
+ * Puts plain writers in the place of Node's standard streams, made only when somebody asks for them. Node's own leave a
+ * pipe non-blocking for whoever takes over, and closing any socket is enough to make it open them.
+ */
+export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) => void): void {
+  for (const [name, descriptor] of [
+    ['stdout', 1],
+    ['stderr', 2],
+  ] as const) {
+    let stream: Writable | undefined;
+    Object.defineProperty(process, name, {
+      configurable: true,
+      get: () =>
+        (stream ??= new (process.getBuiltinModule('node:stream').Writable)({
+          write(chunk: Buffer | string, _encoding, callback) {
+            write(descriptor, chunk.toString());
+            callback();
+          },
+        })),
+    });
+  }
+}
 
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
