@@ -84,7 +84,8 @@ export async function waitFor(
 
   const plannedStart = (watch: Watch, now: number): number | undefined => {
     let at = now + plan.schedule(now - startedAt, context.random());
-    if (watch.streak > 0) at = Math.min(at, Math.max(now, watch.streakSince + plan.policy.stableFor));
+    const stableAt = watch.streakSince + plan.policy.stableFor;
+    if (watch.streak > 0 && stableAt > now) at = Math.min(at, stableAt);
     if (context.deadline === undefined || at <= context.deadline - lastLead) return at;
     return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
   };
