@@ -52,7 +52,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   if (text.startsWith('unix:')) return parseUnix(text);
   const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
-  if (/^-/.test(text)) throw new Error(`"${text}" is not a target; ${accepted}`);
+  if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
   return parseHostPort(text, undefined);
 }
 
