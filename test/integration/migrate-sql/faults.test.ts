@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { exitStatus } from '../../../src/kernel/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../../../src/kernel/outcome.ts';
 import type { Session } from '../../../src/clients/postgres/session.ts';
-import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { nodePath } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
@@ -13,7 +13,7 @@ let server: Postgres;
 let place: Place;
 
 beforeAll(async () => {
-  server = await startPostgres({ binaries: debianPostgres() });
+  server = await startPostgres();
 });
 afterAll(async () => server?.remove());
 beforeEach(async () => {
