@@ -4,6 +4,7 @@ import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { NotYet, Probe } from '../../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
+import { tlsOptions, type TlsSettings } from './tls.ts';
 import { isIP, type LookupFunction } from 'node:net';
 
 /** A name that was not found, carried through Node's callbacks with what was said of it. */
@@ -113,12 +114,16 @@ export function proxyAuthorization(proxy: URL): { 'Proxy-Authorization'?: string
 
 /** Agents for other clients that bring their own HTTP (an SDK): our resolver and proxies under them. */
 export function agentsFor(
-  settings: { readonly resolve: ResolveAddresses; readonly proxy: (url: URL) => URL | undefined },
+  settings: {
+    readonly resolve: ResolveAddresses;
+    readonly proxy: (url: URL) => URL | undefined;
+    readonly tls: TlsSettings;
+  },
   url: URL,
 ): { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } {
   const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
   const proxy = settings.proxy(url);
-  const options = { ...agentOptions, lookup };
+  const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
   return {
     httpAgent: new HttpAgent(options),
     httpsAgent: proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(proxy, options),
