@@ -105,9 +105,10 @@ const packageEntries: Plugin = {
 
 /**
  * What node-vault requires and is given by our client instead, so that it never runs: its transport (axios brings a
- * mime database and a history of advisories), its logger, which would print credentials, schemas and templates.
+ * mime database and a history of advisories), its logger, which would print credentials, schemas
+ * and templates, its ready-made calls, and node:https, which is for that transport alone.
  */
-const replaced: Readonly<Record<string, RegExp>> = { 'node-vault': /^(axios|debug|tv4|mustache)$/ };
+const replaced: Readonly<Record<string, RegExp>> = { 'node-vault': /^(axios|debug|tv4|mustache|https|\.\/commands\.js)$/ };
 
 const replacedParts: Plugin = {
   name: 'replaced-parts',

@@ -136,7 +136,7 @@ async function openAws(
 ): Promise<SecretsManager> {
   const { environment } = context;
   const { createSecretsManager } = await import('../../clients/secrets-manager/client.ts');
-  const { agentsFor } = await import('../../clients/http/agents.ts');
+  const { agentsFor } = await import('../../clients/http/secure.ts');
   const { readAuthorities } = await import('../../clients/http/tls.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
