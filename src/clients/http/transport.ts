@@ -5,9 +5,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../kernel/clock.ts';
 import { connectHint } from '../../kernel/connect-words.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -15,10 +13,11 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import { formatBytes } from '../../kernel/size.ts';
-import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, TunnelAgent } from './agents.ts';
+import { agentOptions, lookupThrough, proxyAuthorization, proxyPort } from './agents.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
-import { tlsOptions, type TlsSettings } from './tls.ts';
+import type { SecureClient } from './secure.ts';
+import type { TlsSettings } from './tls.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -76,10 +75,8 @@ export interface HttpClient extends Disposable {
 }
 
 export function createHttpClient(settings: HttpSettings): HttpClient {
-  const tls = tlsOptions(settings.tls);
   const plain = new HttpAgent(agentOptions);
-  const secure = new HttpsAgent({ ...agentOptions, ...tls });
-  const tunnels = new Map<string, TunnelAgent>();
+  let secure: SecureClient | undefined;
   const turns = createTurns(settings.parallel);
 
   const start = (request: HttpRequest, probe: Probe, proxy: URL | undefined): ClientRequest => {
@@ -93,12 +90,8 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       path: `${url.pathname}${url.search}`,
     };
-    if (url.protocol === 'https:') {
-      const port = Number(url.port || 443);
-      if (proxy === undefined) return httpsRequest({ ...common, port, agent: secure });
-      const tunnel = tunnels.get(proxy.href) ?? new TunnelAgent(proxy, { ...agentOptions, ...tls });
-      tunnels.set(proxy.href, tunnel);
-      return httpsRequest({ ...common, port, agent: tunnel });
+    if (secure !== undefined && url.protocol === 'https:') {
+      return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
     }
     if (proxy === undefined) return httpRequest({ ...common, port: Number(url.port || 80), agent: plain });
     return httpRequest({
@@ -116,12 +109,14 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       using turn = await turns.take(probe.signal);
       if (!turn.taken) return notYet('not asked yet');
       const proxy = settings.proxy(request.url);
+      if (request.url.protocol === 'https:') {
+        secure ??= (await import('./secure.ts')).createSecureClient(settings.tls);
+      }
       return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
     },
     [Symbol.dispose]() {
       plain.destroy();
-      secure.destroy();
-      for (const tunnel of tunnels.values()) tunnel.destroy();
+      secure?.[Symbol.dispose]();
     },
   };
 }
@@ -216,7 +211,7 @@ function exchange(
     outgoing.on('error', fail);
     outgoing.once('socket', (assigned) => {
       socket = assigned;
-      const encrypted = assigned instanceof TLSSocket;
+      const encrypted = 'encrypted' in assigned;
       if (outgoing?.reusedSocket) return waiting();
       if (assigned.connecting) {
         if (/^[\d.]+$|^\[/.test(url.hostname) || proxy !== undefined) connecting();

@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { pickField, registerContent } from '../../kernel/fields.ts';
-import { asObject, asString } from '../../kernel/json.ts';
+import { asObject, asString, asText } from '../../kernel/json.ts';
 import {
   never,
   notYet,
@@ -191,10 +191,10 @@ function provenanceOf(
   metadata: { readonly [key: string]: FieldValue } | undefined,
 ): Provenance {
   const time = asString(metadata?.['created_time']);
-  const version = metadata?.['version'];
+  const version = asText(metadata?.['version']);
   return {
     source: address.text,
-    ...(version === undefined ? {} : { version: String(version) }),
+    ...(version === undefined ? {} : { version }),
     ...(time === undefined ? {} : { time }),
   };
 }
