@@ -18,7 +18,7 @@ export function startDriver(
   job: Job,
   prefix: readonly string[] = [],
 ): { child: ChildProcess; end: Promise<Driven>; staged: Promise<void> } {
-  const [file = '', ...args] = [
+  const [file, ...args] = [
     ...prefix,
     nodePath(),
     join(import.meta.dirname, 'driver.ts'),
