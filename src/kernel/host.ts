@@ -1,6 +1,6 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, extname, join } from 'node:path';
 import process from 'node:process';
 import { exitStatus } from './exit-status.ts';
 import { Failure, failed } from './outcome.ts';
@@ -16,6 +16,30 @@ export interface Host {
   readonly architecture: string;
   /** Sends a signal to a process, or to a process group (a negative pid). False where there is none. */
   kill(pid: number, signal: NodeJS.Signals | 0): boolean;
+  /** Makes a directory the current one, of the whole process. */
+  chdir(path: string): void;
+  /**
+   * Starts the helper that is installed beside the program: the same Node, with a channel for messages.
+   * @throws the system's error where no process can be had
+   */
+  startHelper(): Promise<Helper>;
+}
+
+/** A process that shares the work of this one. It ends when this one does. */
+export interface Helper {
+  readonly pid: number;
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called once, when it has ended or could not be started; never without one of the two. */
+  onEnd(listener: () => void): void;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** What a helper has of the process that started it. */
+export interface Parent {
+  send(message: unknown): void;
+  onMessage(listener: (message: never) => void): void;
 }
 
 export const systemHost: Host = {
@@ -33,7 +57,52 @@ export const systemHost: Host = {
       throw error;
     }
   },
+  chdir: (path) => process.chdir(path),
+  async startHelper() {
+    const { fork } = await import('node:child_process');
+    const script = this.script;
+    const helper = join(dirname(script), `helper${extname(script) || '.js'}`);
+    const child = fork(helper, [], {
+      // Little memory, no pools: it makes system calls and nothing else.
+      execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
+      // What stands in the environment is not for it; a loader set there is not either.
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    let ended = false;
+    let onEnd = (): void => {};
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      onEnd();
+    };
+    child.on('error', end);
+    child.on('exit', end);
+    return {
+      pid: child.pid ?? -1,
+      send: (message) => {
+        if (child.connected) child.send(message as object, () => {});
+      },
+      onMessage: (listener) => void child.on('message', listener),
+      onEnd: (listener) => {
+        onEnd = listener;
+        if (ended) listener();
+      },
+      kill: () => void child.kill('SIGKILL'),
+    };
+  },
 };
+
+/** In a helper: the channel to the process that started it. The helper ends when that is gone. */
+export function parentOfHelper(): Parent {
+  // The terminal's Ctrl+C reaches the whole group; the parent decides when a helper ends.
+  process.on('SIGINT', () => {});
+  process.on('disconnect', () => process.exit(0));
+  return {
+    send: (message) => void process.send?.(message, () => {}),
+    onMessage: (listener) => void process.on('message', listener as (message: unknown) => void),
+  };
+}
 
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
