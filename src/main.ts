@@ -4,7 +4,13 @@ import { reasonOf, systemClock } from './kernel/clock.ts';
 import { podPaths, type Context } from './kernel/context.ts';
 import { startDeadline } from './kernel/deadline.ts';
 import { exitStatus, signalStatus } from './kernel/exit-status.ts';
-import { findExecutable, replaceProcess, signalNumber, systemHost } from './kernel/host.ts';
+import {
+  findExecutable,
+  replaceProcess,
+  replaceStandardStreams,
+  signalNumber,
+  systemHost,
+} from './kernel/host.ts';
 import { cutToLimit, failureText } from './kernel/last-words.ts';
 import { createLog, type Log, type LogFormat } from './kernel/log.ts';
 import {
@@ -26,6 +32,10 @@ const stderr = lossyOutput(2);
 const redactor = createRedactor();
 const ended = new AbortController();
 
+replaceStandardStreams((descriptor, text) =>
+  descriptor === 1 ? writeAll(1, text) : stderr.write(redactor.redact(text)),
+);
+
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
   process.on(signal, () => ended.abort(new SignalReceived(signal)));
 }
@@ -33,7 +43,7 @@ process.on('uncaughtException', (error) =>
   end(report(openLog('text', 'info'), '', unforeseen(error), '/dev/termination-log')),
 );
 
-end(await main(process.argv.slice(2)));
+void main(process.argv.slice(2)).then(end);
 
 /** The one place where the process ends. */
 function end(status: number): never {

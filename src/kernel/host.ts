@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, openSync, readFileSync, readSync, sta
 import { constants as osConstants } from 'node:os';
 import { delimiter, dirname, extname, join } from 'node:path';
 import process from 'node:process';
+import type { Writable } from 'node:stream';
 import { exitStatus } from './exit-status.ts';
 import { Failure, failed } from './outcome.ts';
 
@@ -22,7 +23,7 @@ export interface Host {
    * Starts the helper that is installed beside the program: the same Node, with a channel for messages.
    * @throws the system's error where no process can be had
    */
-  startHelper(): Promise<Helper>;
+  startHelper(): Helper;
 }
 
 /** A process that shares the work of this one. It ends when this one does. */
@@ -58,11 +59,10 @@ export const systemHost: Host = {
     }
   },
   chdir: (path) => process.chdir(path),
-  async startHelper() {
-    const { fork } = await import('node:child_process');
-    const script = this.script;
+  startHelper() {
+    const script = process.argv[1] ?? '';
     const helper = join(dirname(script), `helper${extname(script) || '.js'}`);
-    const child = fork(helper, [], {
+    const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
       // Little memory, no pools: it makes system calls and nothing else.
       execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
       // What stands in the environment is not for it; a loader set there is not either.
@@ -102,6 +102,32 @@ export function parentOfHelper(): Parent {
     send: (message) => void process.send?.(message, () => {}),
     onMessage: (listener) => void process.on('message', listener as (message: unknown) => void),
   };
+}
+
+/** Seconds and nanoseconds of a clock that never jumps. */
+export const hrtime = process.hrtime;
+
+/**
+ * Puts plain writers in the place of Node's standard streams, made only when somebody asks for them. Node's own leave a
+ * pipe non-blocking for whoever takes over, and closing any socket is enough to make it open them.
+ */
+export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) => void): void {
+  for (const [name, descriptor] of [
+    ['stdout', 1],
+    ['stderr', 2],
+  ] as const) {
+    let stream: Writable | undefined;
+    Object.defineProperty(process, name, {
+      configurable: true,
+      get: () =>
+        (stream ??= new (process.getBuiltinModule('node:stream').Writable)({
+          write(chunk: Buffer | string, _encoding, callback) {
+            write(descriptor, chunk.toString());
+            callback();
+          },
+        })),
+    });
+  }
 }
 
 /** POSIX's number of a signal, for 128+n. */
@@ -242,5 +268,25 @@ export function rawProcessText(which: 'cmdline' | 'environ'): Buffer[] | undefin
     return parts;
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * Sets variables while something runs that reads them from the process alone, and puts back what was there: the command
+ * that takes over must not see them.
+ */
+export async function withVariables<T>(
+  variables: Readonly<Record<string, string>>,
+  action: () => Promise<T>,
+): Promise<T> {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    return await action();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }

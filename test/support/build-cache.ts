@@ -29,7 +29,9 @@ export async function run(
     child.once('close', (status, by) => resolve([status, by]));
   });
   if (code !== 0) {
-    throw new Error(`${command.join(' ').slice(0, 300)} failed (${signal ?? code}): ${(errors || output).trim().slice(-2_000)}`);
+    throw new Error(
+      `${command.join(' ').slice(0, 300)} failed (${signal ?? code}): ${(errors || output).trim().slice(-2_000)}`,
+    );
   }
   return output;
 }
@@ -54,7 +56,11 @@ export function projectCacheDirectory(): string {
  * Makes `directory` by a shell script that fills the folder `$OUT`, unless it is there already.
  * flock(1) keeps a second process waiting until the first has made it, and lets go when the first dies.
  */
-export async function makeOnce(directory: string, script: string, env: Record<string, string> = {}): Promise<string> {
+export async function makeOnce(
+  directory: string,
+  script: string,
+  env: Record<string, string> = {},
+): Promise<string> {
   if (existsSync(directory)) return directory;
   mkdirSync(dirname(directory), { recursive: true });
   const whole = `

@@ -44,7 +44,13 @@ export async function startMoto(options: MotoOptions = {}): Promise<Moto> {
   const server = await startServerProcess({
     command: [
       ...(options.prefix ?? []),
-      ...[python, '-c', 'from moto.server import main; main()', '-H', listen, '-p', `${port}`],
+      python,
+      '-c',
+      'from moto.server import main; main()',
+      '-H',
+      listen,
+      '-p',
+      `${port}`,
     ],
     env: { PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '', HOME: files.path, AWS_DEFAULT_REGION: region },
     logFile: join(files.path, 'log'),

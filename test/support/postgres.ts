@@ -111,7 +111,14 @@ async function copyRunning(primary: Postgres, directory: string): Promise<void> 
   const client = await primary.connect('postgres');
   try {
     await client.query("SELECT pg_backup_start('standby', true)");
-    const left = ['postmaster.pid', 'postmaster.opts', 'pg_wal/*', 'pg_replslot/*', 'pg_dynshmem/*', 'pg_stat_tmp/*'];
+    const left = [
+      'postmaster.pid',
+      'postmaster.opts',
+      'pg_wal/*',
+      'pg_replslot/*',
+      'pg_dynshmem/*',
+      'pg_stat_tmp/*',
+    ];
     const excludes = left.map((name) => `--exclude=${quote(`./${name}`)}`).join(' ');
     // tar leaves with 1 when a file changed under it, which the WAL repairs; only 2 is a failure.
     await run([

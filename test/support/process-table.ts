@@ -46,7 +46,9 @@ export function liveProcess(pid: number): ProcessEntry | undefined {
 
 /** Live members of a process group. */
 export function liveGroup(group: number): ProcessEntry[] {
-  return allProcesses().filter((entry) => entry.group === group && entry.state !== 'Z' && entry.state !== 'X');
+  return allProcesses().filter(
+    (entry) => entry.group === group && entry.state !== 'Z' && entry.state !== 'X',
+  );
 }
 
 /** Live children of a process, and theirs. */
@@ -54,7 +56,7 @@ export function liveDescendants(pid: number): ProcessEntry[] {
   const all = allProcesses().filter((entry) => entry.state !== 'Z' && entry.state !== 'X');
   const found: ProcessEntry[] = [];
   const parents = new Set([pid]);
-  for (let before = -1; before !== found.length; ) {
+  for (let before = -1; before !== found.length;) {
     before = found.length;
     for (const entry of all) {
       if (parents.has(entry.parent) && !parents.has(entry.pid)) {

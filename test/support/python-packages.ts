@@ -26,7 +26,10 @@ export function canInstallPython(): string | undefined {
 }
 
 /** Installs a requirement such as `moto[server]==5.2.5`, unless it is there; returns its folder. */
-export async function pythonPackage(requirement: string, pipOptions: readonly string[] = []): Promise<PythonFolder> {
+export async function pythonPackage(
+  requirement: string,
+  pipOptions: readonly string[] = [],
+): Promise<PythonFolder> {
   const reason = canInstallPython();
   if (reason !== undefined) throw new MissingTool(reason);
   const ask = 'import sys; print(sys.executable); print("%d.%d" % sys.version_info[:2])';
@@ -34,7 +37,17 @@ export async function pythonPackage(requirement: string, pipOptions: readonly st
   const name = `${requirement.replaceAll(/[^\w.-]+/g, '-')}-python${version}`;
   const folder = await makeOnce(
     join(projectCacheDirectory(), name),
-    `${[python, '-m', 'pip', 'install', '--quiet', '--no-input', '--root-user-action=ignore', ...pipOptions, requirement]
+    `${[
+      python,
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--no-input',
+      '--root-user-action=ignore',
+      ...pipOptions,
+      requirement,
+    ]
       .map(quote)
       .join(' ')} --target "$OUT" >&2`,
   );

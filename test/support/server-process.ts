@@ -82,7 +82,8 @@ export async function startServerProcess(options: ServerCommand): Promise<Server
       },
       { timeout, what: () => `${file} to be ready; its log ends:\n${logs().slice(-2_000)}` },
     );
-    if (outcome === 'ended') throw new Error(`${file} ended before it was ready; its log ends:\n${logs().slice(-2_000)}`);
+    if (outcome === 'ended')
+      throw new Error(`${file} ended before it was ready; its log ends:\n${logs().slice(-2_000)}`);
   } catch (error) {
     await server.stop('SIGKILL');
     throw error;

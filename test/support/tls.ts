@@ -29,7 +29,9 @@ export interface CertificateAuthority extends Certificate, Disposable {
 }
 
 /** Makes an authority with a new key, in a temporary folder. */
-export async function createCertificateAuthority(commonName = 'initbox test CA'): Promise<CertificateAuthority> {
+export async function createCertificateAuthority(
+  commonName = 'initbox test CA',
+): Promise<CertificateAuthority> {
   const openssl = needTool('openssl', 'openssl');
   const folder = temporaryDirectory('tls');
   let serial = 0;
@@ -48,9 +50,20 @@ export async function createCertificateAuthority(commonName = 'initbox test CA')
   const caKeyFile = join(folder.path, 'ca.key');
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await run([
-    ...[openssl, 'req', '-x509', ...newKey, '-days', '2', '-subj', `/CN=${commonName}`],
-    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
-    ...['-keyout', caKeyFile, '-out', caFile],
+    openssl,
+    'req',
+    '-x509',
+    ...newKey,
+    '-days',
+    '2',
+    '-subj',
+    `/CN=${commonName}`,
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
+    '-keyout',
+    caKeyFile,
+    '-out',
+    caFile,
   ]);
 
   async function issue(
@@ -61,14 +74,36 @@ export async function createCertificateAuthority(commonName = 'initbox test CA')
     serial += 1;
     const base = join(folder.path, `${serial}`);
     await run([
-      ...[openssl, 'req', '-new', ...newKey, '-subj', `/CN=${subject}`],
-      ...['-keyout', `${base}.key`, '-out', `${base}.csr`],
+      openssl,
+      'req',
+      '-new',
+      ...newKey,
+      '-subj',
+      `/CN=${subject}`,
+      '-keyout',
+      `${base}.key`,
+      '-out',
+      `${base}.csr`,
     ]);
     writeFileSync(`${base}.ext`, `${extensions.join('\n')}\n`);
     await run([
-      ...[openssl, 'x509', '-req', '-in', `${base}.csr`, '-CA', caFile, '-CAkey', caKeyFile],
-      ...['-set_serial', `${Date.now()}${serial}`, '-days', `${days}`, '-extfile', `${base}.ext`],
-      ...['-out', `${base}.crt`],
+      openssl,
+      'x509',
+      '-req',
+      '-in',
+      `${base}.csr`,
+      '-CA',
+      caFile,
+      '-CAkey',
+      caKeyFile,
+      '-set_serial',
+      `${Date.now()}${serial}`,
+      '-days',
+      `${days}`,
+      '-extfile',
+      `${base}.ext`,
+      '-out',
+      `${base}.crt`,
     ]);
     return read(`${base}.crt`, `${base}.key`);
   }
@@ -78,7 +113,11 @@ export async function createCertificateAuthority(commonName = 'initbox test CA')
     folder: folder.path,
     server(names = ['localhost', '127.0.0.1', '::1'], options) {
       const alternatives = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',');
-      return issue(names[0] ?? 'server', [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'], options);
+      return issue(
+        names[0] ?? 'server',
+        [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'],
+        options,
+      );
     },
     client: (name = 'client', options) => issue(name, ['extendedKeyUsage=clientAuth'], options),
     remove: folder.remove,

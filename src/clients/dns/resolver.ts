@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP } from '../../kernel/address.ts';
 import type { Paths } from '../../kernel/context.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import { addressesFromHosts } from './hosts.ts';

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Host, Parent } from '../../kernel/host.ts';
-import { compileExclude } from '../../kernel/tree/exclude.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { serveWalk } from '../../kernel/tree/crew.ts';
 import { openPlace, openPlaceDirectory } from '../../kernel/tree/open.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
@@ -28,9 +28,20 @@ export interface Assignment {
   readonly markTop: boolean;
 }
 
+/**
+ * Loads the matcher only where there is something to match.
+ * @throws Error where a pattern is not one
+ */
+export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+  if (patterns.length === 0) return undefined;
+  const { compileExclude } = await import('../../kernel/tree/exclude.ts');
+  return compileExclude(patterns);
+}
+
 /** The walk of an assignment below its open top directory. */
 export function walkOf(
   assignment: Assignment,
+  exclude: Exclude | undefined,
   top: number,
   host: Pick<Host, 'chdir'>,
 ): { readonly walk: Walk; readonly change: Change; readonly marked: () => boolean } {
@@ -49,7 +60,6 @@ export function walkOf(
     },
   });
   const { path, crossMounts } = assignment;
-  const exclude = assignment.exclude.length > 0 ? compileExclude(assignment.exclude) : undefined;
   const walk = new Walk({ top, path, exclude, crossMounts }, change, host);
   return { walk, change, marked: () => marked };
 }
@@ -58,13 +68,14 @@ export function walkOf(
 export function serveChown(parent: Parent, host: Pick<Host, 'chdir'>): void {
   serveWalk<Assignment, Tally>(
     parent,
-    (assignment) => {
+    async (assignment) => {
+      const exclude = await excludeOf(assignment.exclude);
       const place = openPlace(assignment.path);
       const { descriptor } = openPlaceDirectory(place);
       closeSync(place.parent);
       const { dev, ino } = fstatSync(descriptor);
       if (dev !== assignment.dev || ino !== assignment.ino) throw new Error('the top directory was replaced');
-      const { walk, change } = walkOf(assignment, descriptor, host);
+      const { walk, change } = walkOf(assignment, exclude, descriptor, host);
       return { walk, tally: () => change.take() };
     },
     () => performance.now(),

@@ -16,8 +16,9 @@ import {
 import { HelperLost, runWalk } from '../../kernel/tree/crew.ts';
 import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
 import { below, shownName } from '../../kernel/tree/name.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
-import { type Assignment, walkOf } from './assignment.ts';
+import { type Assignment, excludeOf, walkOf } from './assignment.ts';
 import { Change } from './change.ts';
 import { effectiveCapabilities, explain } from './explain.ts';
 import { type ModeTexts, modesOf } from './mode.ts';
@@ -62,10 +63,18 @@ interface Result {
  * @throws UsageError where a path or an owner is not one to work with: then nothing was changed
  */
 export async function chownTrees(request: ChownRequest, context: Context): Promise<Outcome> {
-  const job = new Job(request, context);
+  const job = new Job(request, await matcher(request.exclude), context);
   using targets = new Targets(request, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run(targets.list);
+}
+
+async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+  try {
+    return await excludeOf(patterns);
+  } catch (error) {
+    throw new UsageError(`--exclude: ${(error as Error).message}`);
+  }
 }
 
 /** The paths, each held open from before the first change to after the last. */
@@ -91,10 +100,12 @@ class Job {
   readonly #context: Context;
   readonly #owner: Owner;
   readonly #from: Owner | undefined;
+  readonly #exclude: Exclude | undefined;
   readonly #capability = effectiveCapabilities();
   readonly #startedAt: number;
 
-  constructor(request: ChownRequest, context: Context) {
+  constructor(request: ChownRequest, exclude: Exclude | undefined, context: Context) {
+    this.#exclude = exclude;
     this.#request = request;
     this.#context = context;
     this.#startedAt = context.clock.now();
@@ -184,7 +195,7 @@ class Job {
       keepAccess: this.#entersAnything() ? undefined : this.#ownUser(),
       markTop,
     };
-    const { walk, change } = walkOf(assignment, target.descriptor as number, context.host);
+    const { walk, change } = walkOf(assignment, this.#exclude, target.descriptor as number, context.host);
     const before = tally.changed + tally.errors;
     try {
       walk.begin();

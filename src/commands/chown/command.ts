@@ -2,7 +2,6 @@ import { defineCommand } from '../../kernel/command.ts';
 import type { Given } from '../../kernel/options/resolve.ts';
 import { flag, list, oneOf, parseText, value } from '../../kernel/options/option.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import { compileExclude } from '../../kernel/tree/exclude.ts';
 import { chownTrees } from './chown.ts';
 import { parseMode } from './mode.ts';
 import { type OwnerText, parseOwner } from './owner.ts';
@@ -60,10 +59,7 @@ const options = {
   exclude: list({
     description: 'leave out, with all below: a name, or a path below the top with a slash',
     placeholder: 'GLOB',
-    parse: (pattern: string) => {
-      compileExclude([pattern]);
-      return pattern;
-    },
+    parse: parseText,
   }),
   'dry-run': flag({ description: 'change nothing; print what would change, as JSON' }),
 };

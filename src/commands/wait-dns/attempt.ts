@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP } from '../../kernel/address.ts';
 import { addressesFromHosts } from '../../clients/dns/hosts.ts';
 import { lookUp } from '../../clients/dns/lookup.ts';
 import type { RecordType } from '../../clients/dns/query.ts';

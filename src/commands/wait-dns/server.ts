@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP } from '../../kernel/address.ts';
 
 /**
  * Reads `HOST[:PORT]` of a name server into what c-ares takes. An address: a name would need a name server.

@@ -1,4 +1,5 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIPv4 } from 'node:net';
+import { isIP } from '../../kernel/address.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
@@ -51,7 +52,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   if (text.startsWith('unix:')) return parseUnix(text);
   const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
-  if (/^-/.test(text)) throw new Error(`"${text}" is not a target; ${accepted}`);
+  if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
   return parseHostPort(text, undefined);
 }
 

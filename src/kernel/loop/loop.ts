@@ -14,6 +14,8 @@ export interface WaitPlan {
   readonly policy: Policy;
   /** Attempts of one target that may be under way at once. */
   readonly overlap?: number;
+  /** Attempts are never cut for newer ones, which start when an older one settles: they download, or may not be repeated. */
+  readonly patient?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
   readonly wakeUps?: (wake: () => void) => () => void;
 }
@@ -67,6 +69,8 @@ export async function waitFor(
   const running = new Set<Promise<void>>();
   const inFlight = new Set<Flight>();
   const due: Watch[] = [];
+  /** Due, but held until one of their own attempts settles. */
+  const held = new Set<Watch>();
   const progress = createProgress(watches, context);
   const overlap = plan.overlap ?? defaultOverlap;
   let wakePump = (): void => {};
@@ -80,7 +84,8 @@ export async function waitFor(
 
   const plannedStart = (watch: Watch, now: number): number | undefined => {
     let at = now + plan.schedule(now - startedAt, context.random());
-    if (watch.streak > 0) at = Math.min(at, Math.max(now, watch.streakSince + plan.policy.stableFor));
+    const stableAt = watch.streakSince + plan.policy.stableFor;
+    if (watch.streak > 0 && stableAt > now) at = Math.min(at, stableAt);
     if (context.deadline === undefined || at <= context.deadline - lastLead) return at;
     return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
   };
@@ -106,6 +111,12 @@ export async function waitFor(
       const full =
         watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
       const oldest = full?.values().next().value;
+      if (oldest !== undefined && plan.patient) {
+        if (full !== watch.flights) return;
+        due.shift();
+        held.add(watch);
+        continue;
+      }
       if (oldest !== undefined && now - oldest.startedAt < shortestLife) {
         if (full === watch.flights) {
           due.shift();
@@ -148,6 +159,7 @@ export async function waitFor(
     const changed = watch.record(flight, answer, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);
     if (ended) return;
+    if (held.delete(watch)) due.push(watch);
     if (watch.state === 'satisfied') ready(watch, answer);
     if (watch.state !== 'waiting') {
       timers.get(watch)?.();

@@ -33,5 +33,5 @@ export function growing(first: number, last: number): Schedule {
 }
 
 function jitter(milliseconds: number, random: number): number {
-  return milliseconds * (1 - 0.15 * random);
+  return milliseconds * (1 - 0.12 * random);
 }

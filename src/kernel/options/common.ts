@@ -1,6 +1,5 @@
 import { parseDuration } from '../duration.ts';
-import { integer, parseText } from './option.ts';
-import { flag, oneOf, value, valueOr } from './option.ts';
+import { flag, integer, oneOf, parseText, value, valueOr } from './option.ts';
 import { logFormats, logLevels } from '../log.ts';
 
 /** What every command takes beside its own options; main acts on these. */

@@ -98,9 +98,9 @@ export async function runWalk<S, T>(
   const busy = (member: Member): boolean =>
     !member.gone && member.sent > 0 && !(member.idle && member.received === member.sent);
 
-  const enlist = async (): Promise<void> => {
+  const enlist = (): void => {
     try {
-      const helper = await context.host.startHelper();
+      const helper = context.host.startHelper();
       const member: Member = {
         helper,
         sent: 0,
@@ -143,7 +143,7 @@ export async function runWalk<S, T>(
       const until = clock.now() + (first ? alone : slice);
       walk.run(() => clock.now() >= until);
       plan.add(plan.own());
-      if (first && !walk.idle) for (let i = 0; i < plan.helpers; i++) await enlist();
+      if (first && !walk.idle) for (let i = 0; i < plan.helpers; i++) enlist();
       if (walk.idle) {
         const working = members.filter(busy);
         if (working.length === 0 && lost === undefined) return;
@@ -206,7 +206,7 @@ export interface HelperWork<T> {
 /** Serves the process that started this one, until that ends or kills it. */
 export function serveWalk<S, T>(
   parent: Parent,
-  begin: (settings: S) => HelperWork<T>,
+  begin: (settings: S) => Promise<HelperWork<T>>,
   now: () => number,
 ): void {
   let work: HelperWork<T> | undefined;
@@ -253,8 +253,10 @@ export function serveWalk<S, T>(
 
   parent.onMessage((order: Order<S>) => {
     if (order.kind === 'start') {
-      work = begin(order.settings);
-      parent.send({ kind: 'ready' } satisfies Answer<T>);
+      void begin(order.settings).then((begun) => {
+        work = begun;
+        parent.send({ kind: 'ready' } satisfies Answer<T>);
+      });
     } else if (order.kind === 'work') {
       taken++;
       // What was wanted before there was this work is no longer wanted.

@@ -1,0 +1,46 @@
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, type Probe } from '../../kernel/loop/attempt.ts';
+import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
+
+/** Says why a redirect is not followed; undefined where it is. `hop` counts from 1. */
+export type RefuseRedirect = (
+  from: HttpRequest,
+  to: URL,
+  response: HttpResponse,
+  hop: number,
+) => string | undefined;
+
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * Sends a request and follows its redirects by hand, as far as the policy lets it: what follows them by itself forwards
+ * tokens to other hosts.
+ * @param hint what to do about a redirect that is refused
+ */
+export async function sendFollowing(
+  client: HttpClient,
+  request: HttpRequest,
+  probe: Probe,
+  refuse: RefuseRedirect,
+  hint: string,
+): Promise<HttpAnswer> {
+  let current = request;
+  for (let hop = 1; ; hop++) {
+    const answer = await client.send(current, probe);
+    if (answer.state !== 'response' || !redirects.has(answer.status)) return answer;
+    const location = answer.headers.location;
+    if (location === undefined) return never(exitStatus.refused, `${answer.status} without a Location`);
+    if (!URL.canParse(location, current.url))
+      return never(exitStatus.refused, `${answer.status} to what is no URL`);
+    const to = new URL(location, current.url);
+    const why = refuse(current, to, answer, hop);
+    if (why !== undefined) {
+      return never(
+        exitStatus.refused,
+        `${answer.status} to ${to.origin}${to.pathname}: not followed, ${why}`,
+        hint,
+      );
+    }
+    current = { ...current, url: to };
+  }
+}

@@ -1,0 +1,82 @@
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+
+/**
+ * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped
+ * for a link on the way to it afterwards, they stay inside.
+ */
+export class Directory implements Disposable {
+  readonly fd: number;
+  /** As people know it, for messages. */
+  readonly shown: string;
+
+  private constructor(fd: number, shown: string) {
+    this.fd = fd;
+    this.shown = shown;
+  }
+
+  /** Opens what a user named: links on the way are the user's. @throws the system's error */
+  static open(path: string): Directory {
+    return new Directory(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), path);
+  }
+
+  /** Opens a directory in this one; a link is not followed (ENOTDIR or ELOOP). @throws the system's error */
+  child(name: string | Buffer): Directory {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    return new Directory(openSync(this.at(name), flags), `${this.shown}/${name.toString()}`);
+  }
+
+  /** A path for calls that do not follow a link at its end. Buffers are for names that are not UTF-8. */
+  at(name: string): string;
+  at(name: string | Buffer): string | Buffer;
+  at(name: string | Buffer): string | Buffer {
+    if (typeof name === 'string') return `/proc/self/fd/${this.fd}/${name}`;
+    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.fd}/`), name]);
+  }
+
+  /** The directory itself as a path. */
+  get itself(): string {
+    return `/proc/self/fd/${this.fd}`;
+  }
+
+  names(): Buffer[] {
+    return readdirSync(this.itself, { encoding: 'buffer' });
+  }
+
+  /** Device and inode, which are the same through every mount of it. */
+  identity(): string {
+    const { dev, ino } = fstatSync(this.fd, { bigint: true });
+    return `${dev}-${ino}`;
+  }
+
+  /** Makes renames and new names in it last. */
+  sync(): void {
+    try {
+      fsyncSync(this.fd);
+    } catch (error) {
+      // Some network and FUSE file systems cannot; the names are there all the same.
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+}
+
+/** The error's code where the call failed with one of these; else rethrows. */
+export function codeAmong<const C extends string>(error: unknown, codes: readonly C[]): C {
+  const code = (error as NodeJS.ErrnoException).code as C;
+  if (codes.includes(code)) return code;
+  throw error;
+}
+
+/** Where a link points; undefined where there is none under that name. */
+export function linkTarget(directory: Directory, name: string): string | undefined {
+  try {
+    return readlinkSync(directory.at(name));
+  } catch (error) {
+    codeAmong(error, ['ENOENT', 'EINVAL']);
+    return undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { reasonOf } from '../clock.ts';
+import type { Owner } from './attributes.ts';
+import type { Directory } from './directory.ts';
+
+/** What a file holds and who may read it. */
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  readonly mode: number;
+  /** Unset: whoever runs this, and the group that the directory gives. */
+  readonly owner?: Owner | undefined;
+}
+
+/** Bytes between two looks at the signal. */
+const chunk = 1 << 20;
+
+/**
+ * Writes a new file whole: content, mode, owner, and all of it on the disk. Nobody sees it under a name that counts
+ * before the caller renames it or swaps the directory that it is in.
+ * @throws the system's error, or the signal's reason; the file may be there then, half written
+ */
+export async function writeFile(
+  directory: Directory,
+  name: string,
+  file: FileContent,
+  signal: AbortSignal,
+): Promise<void> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const handle = await open(directory.at(name), flags, 0o600);
+  try {
+    for (let at = 0; at < file.bytes.length;) {
+      if (signal.aborted) throw reasonOf(signal);
+      at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
+    }
+    if (signal.aborted) throw reasonOf(signal);
+    // The mode first: once the file is another's, only CAP_FOWNER could change it.
+    fchmodSync(handle.fd, file.mode);
+    if (file.owner !== undefined) fchownSync(handle.fd, file.owner.uid, file.owner.gid);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Does the file hold this already, with this mode and owner? Returns its inode, or undefined where it does not, or
+ * where it cannot be told.
+ */
+export async function findUnchanged(
+  directory: Directory,
+  name: string,
+  file: FileContent,
+): Promise<bigint | undefined> {
+  try {
+    // O_NONBLOCK: a FIFO under that name must not hold us up.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await open(directory.at(name), flags);
+    try {
+      const stat = await handle.stat({ bigint: true });
+      if (
+        !stat.isFile() ||
+        Number(stat.size) !== file.bytes.length ||
+        Number(stat.mode & 0o7777n) !== file.mode
+      )
+        return undefined;
+      if (file.owner && (Number(stat.uid) !== file.owner.uid || Number(stat.gid) !== file.owner.gid))
+        return undefined;
+      return (await holds(handle, file.bytes)) ? stat.ino : undefined;
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return undefined; // absent, unreadable, a link: it will be replaced, or the replacing says why not
+  }
+}
+
+async function holds(handle: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<boolean> {
+  const buffer = Buffer.allocUnsafe(Math.min(chunk, bytes.length + 1));
+  for (let at = 0; ;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return at === bytes.length;
+    const part = bytes.subarray(at, at + bytesRead);
+    if (!buffer.subarray(0, bytesRead).equals(part)) return false;
+    at += bytesRead;
+  }
+}
+
+/** Mode bits of a directory that everyone may enter; setgid is kept as the parent gave it. */
+const directoryMode = 0o755;
+
+/** Makes a directory that others may enter whatever the umask is. */
+export function makeDirectory(parent: Directory, name: string | Buffer): void {
+  const fd = openNew(parent, name);
+  try {
+    const { mode } = fstatSync(fd);
+    // Only where the umask took bits: chmod by somebody outside of the group would clear setgid.
+    if ((mode & directoryMode) !== directoryMode) fchmodSync(fd, (mode & 0o7000) | directoryMode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openNew(parent: Directory, name: string | Buffer): number {
+  mkdirSync(parent.at(name), { mode: directoryMode });
+  return openSync(parent.at(name), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+}

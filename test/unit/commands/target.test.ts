@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { endpointName, parseEndpoint } from '../../../src/commands/wait-tcp/target.ts';
+
+function parse(text: string): { name: string; secrets: string[] } {
+  const secrets: string[] = [];
+  return { name: endpointName(parseEndpoint(text, (value) => secrets.push(value))), secrets };
+}
+
+describe('targets', () => {
+  test.each([
+    ['postgres-service:5432', 'postgres-service:5432'],
+    ['127.0.0.1:80', '127.0.0.1:80'],
+    ['[::1]:5432', '[::1]:5432'],
+    ['[fe80::1%eth0]:80', '[fe80::1%eth0]:80'],
+    ['db.ns.svc.cluster.local.:5432', 'db.ns.svc.cluster.local.:5432'],
+    ['my_host:1', 'my_host:1'],
+    ['unix:/run/app.sock', 'unix:/run/app.sock'],
+    ['unix:///run/app.sock', 'unix:/run/app.sock'],
+    ['postgres://db/app', 'db:5432'],
+    ['postgresql://db:6432/app?sslmode=require', 'db:6432'],
+    ['postgresql+asyncpg://db/app', 'db:5432'],
+    ['mysql://db/app', 'db:3306'],
+    ['redis://cache', 'cache:6379'],
+    ['amqp://mq/vhost', 'mq:5672'],
+    ['https://api.internal/healthz', 'api.internal:443'],
+    ['http://[::1]:8080/x', '[::1]:8080'],
+    ['jdbc:postgresql://db:5432/app?user=x', 'db:5432'],
+    ['jdbc:sqlserver://db:1433;database=x', 'db:1433'],
+    ['tcp://db:5432', 'db:5432'],
+    ['MONGODB://db', 'db:27017'],
+  ])('%s is %s', (text, name) => expect(parse(text).name).toBe(name));
+
+  test.each([
+    ['postgres://app:s3cret@db/app', 'db:5432', ['s3cret', 's3cret']],
+    ['postgresql://app:s3cret@db/app', 'db:5432', ['s3cret', 's3cret']],
+    ['postgres://app:p%40ss@db:6432/app', 'db:6432', ['p%40ss', 'p@ss']],
+    ['postgres://app:p@ss@db/app', 'db:5432', ['p@ss', 'p@ss']],
+    ['postgres://app:p/a#s?s@db:5432/app', 'db:5432', ['p/a#s?s', 'p/a#s?s']],
+    ['redis://:only-a-password@cache:6379/0', 'cache:6379', ['only-a-password', 'only-a-password']],
+    ['postgres://app@db/app', 'db:5432', []],
+  ])('%s: the password is registered, the host is found', (text, name, secrets) => {
+    expect(parse(text)).toEqual({ name, secrets });
+  });
+
+  test.each([
+    ['', /empty/],
+    ['db', /has no port.*db:5432/],
+    ['db:', /port "" /],
+    ['db:0', /from 1 to 65535/],
+    ['db:65536', /from 1 to 65535/],
+    ['db:-1', /from 1 to 65535/],
+    ['db:5432x', /from 1 to 65535/],
+    [':5432', /no host/],
+    ['::1:5432', /without brackets; write \[::1\]:5432/],
+    ['::1', /without brackets; write \[::1\]:5432/],
+    ['fd00::10:6432', /without brackets; write \[fd00::10\]:6432/],
+    ['[::1]', /has no port/],
+    ['[nonsense]:80', /not an IPv6 address/],
+    ['300.1.1.1:80', /not an IPv4 address/],
+    ['a b:80', /is not host:port/],
+    ['db:80:90', /is not host:port/],
+    ['unix:relative', /absolute path/],
+    [`unix:/${'x'.repeat(120)}`, /107 bytes/],
+    ['postgres:///app?host=/run', /no host/],
+    ['postgres://a,b/app', /several hosts/],
+    ['mongodb+srv://cluster0.example/db', /SRV/],
+    ['foo://db', /has no port/],
+    ['--tiemout', /not a target/],
+    [`${'x'.repeat(64)}:80`, /host name/],
+    ['a..b:80', /host name/],
+  ])('%j is refused: %s', (text, message) => expect(() => parse(text)).toThrow(message));
+
+  test('no message holds the password', () => {
+    for (const text of [
+      'postgres://app:s3cret@/app',
+      'postgres://app:s3cret@db:0/app',
+      'postgres://app:s3cret@a,b/x',
+      'foo://u:s3cret@h',
+    ]) {
+      expect(() => parse(text)).toThrow(expect.not.stringContaining('s3cret') as Error);
+      try {
+        parse(text);
+      } catch (error) {
+        expect(String(error)).not.toContain('s3cret');
+      }
+    }
+  });
+});
