@@ -67,7 +67,9 @@ function idOf(word: string, what: string, file: string): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? `this image has no ${file}` : `${file} cannot be read (${code})`;
-    throw new Error(`the ${what} "${word}" is unknown: ${why}; write its number, such as 1000`);
+    throw new Error(`the ${what} "${word}" is unknown: ${why}; write its number, such as 1000`, {
+      cause: error,
+    });
   }
   // name:password:id:… in both files (passwd(5), group(5)).
   for (const line of lines) {

@@ -30,10 +30,10 @@ export interface CrewPlan<S, T> {
 }
 
 /** The first stretch alone, in milliseconds: small trees are done by then, and a helper costs some 40 to start. */
-const alone = 10;
+const alone = 4;
 
 /** Between two looks at signals and messages, in milliseconds. */
-const slice = 10;
+const slice = 5;
 
 /** Shares that a helper has in hand, so that it need not wait for the next. */
 const inHand = 2;
@@ -204,6 +204,7 @@ export interface HelperWork<T> {
 }
 
 /** Serves the process that started this one, until that ends or kills it. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it ties the order to what begins the work
 export function serveWalk<S, T>(
   parent: Parent,
   begin: (settings: S) => Promise<HelperWork<T>>,

@@ -73,6 +73,9 @@ const enoughDirectories = 8192;
 /** Entries of one directory that are left before half of them is given away. */
 const worthGiving = 1024;
 
+/** Subdirectories given away at once; fewer towards the end, so that all end together. */
+const mostGiven = 16;
+
 class Frame implements Where {
   readonly parent: Frame | undefined;
   readonly raw: RawName;
@@ -98,7 +101,7 @@ class Frame implements Where {
   relative(raw?: RawName): RawName {
     const parts = raw === undefined ? [] : [raw];
     for (const frame of this.line()) if (frame.parent !== undefined) parts.push(frame.raw);
-    return parts.reverse().join('/');
+    return parts.toReversed().join('/');
   }
 
   /** This directory and those above it, up to the top. */
@@ -174,8 +177,8 @@ export class Walk {
   give(): Share | undefined {
     const share = this.#shares.length > 0 ? this.#shares.pop() : undefined;
     if (share !== undefined) return share;
-    for (const frame of [...this.#current.line()].reverse()) {
-      const some = frame.directories.length > 1 ? Math.min(32, frame.directories.length >> 1) : 0;
+    for (const frame of [...this.#current.line()].toReversed()) {
+      const some = Math.min(mostGiven, Math.ceil((frame.directories.length - 1) / 8));
       if (some > 0)
         return {
           path: frame.relative(),
