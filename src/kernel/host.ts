@@ -1,6 +1,6 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { delimiter, dirname, extname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
 import { exitStatus } from './exit-status.ts';
@@ -20,10 +20,10 @@ export interface Host {
   /** Makes a directory the current one, of the whole process. */
   chdir(path: string): void;
   /**
-   * Starts the helper that is installed beside the program: the same Node, with a channel for messages.
+   * Starts a command's helper, which is installed beside the program: the same Node, with a channel for messages.
    * @throws the system's error where no process can be had
    */
-  startHelper(): Helper;
+  startHelper(command: string): Helper;
 }
 
 /** A process that shares the work of this one. It ends when this one does. */
@@ -41,6 +41,8 @@ export interface Helper {
 export interface Parent {
   send(message: unknown): void;
   onMessage(listener: (message: never) => void): void;
+  /** Called when the other process has ended. */
+  onEnd(listener: () => void): void;
 }
 
 export const systemHost: Host = {
@@ -59,9 +61,10 @@ export const systemHost: Host = {
     }
   },
   chdir: (path) => process.chdir(path),
-  startHelper() {
+  startHelper(command) {
     const script = process.argv[1] ?? '';
-    const helper = join(dirname(script), `helper${extname(script) || '.js'}`);
+    const file = script.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
+    const helper = join(dirname(script), 'commands', file);
     const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
       // Little memory, no pools: it makes system calls and nothing else.
       execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
@@ -93,14 +96,14 @@ export const systemHost: Host = {
   },
 };
 
-/** In a helper: the channel to the process that started it. The helper ends when that is gone. */
+/** In a helper: the channel to the process that started it. */
 export function parentOfHelper(): Parent {
   // The terminal's Ctrl+C reaches the whole group; the parent decides when a helper ends.
   process.on('SIGINT', () => {});
-  process.on('disconnect', () => process.exit(0));
   return {
     send: (message) => void process.send?.(message, () => {}),
     onMessage: (listener) => void process.on('message', listener as (message: unknown) => void),
+    onEnd: (listener) => void process.once('disconnect', listener),
   };
 }
 

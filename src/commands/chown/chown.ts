@@ -202,6 +202,7 @@ class Job {
       await runWalk(
         {
           walk,
+          command: 'chown',
           settings: assignment,
           add: (more: Tally) => addTally(tally, more),
           own: () => change.take(),

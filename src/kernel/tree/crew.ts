@@ -19,6 +19,8 @@ export type Answer<T> =
 
 export interface CrewPlan<S, T> {
   readonly walk: Walk;
+  /** Whose helper it is. */
+  readonly command: string;
   /** What each helper needs to do the same to its entries. */
   readonly settings: S;
   /** Takes in what a helper did. */
@@ -100,7 +102,7 @@ export async function runWalk<S, T>(
 
   const enlist = (): void => {
     try {
-      const helper = context.host.startHelper();
+      const helper = context.host.startHelper(plan.command);
       const member: Member = {
         helper,
         sent: 0,
@@ -215,6 +217,7 @@ export function serveWalk<S, T>(
   let running = false;
   let wanted = false;
   let finished = false;
+  let orphaned = false;
   let toldAt = 0;
   let toldShares = 0;
 
@@ -226,7 +229,7 @@ export function serveWalk<S, T>(
 
   const run = (): void => {
     running = false;
-    if (work === undefined) return;
+    if (work === undefined || orphaned) return;
     const { walk } = work;
     if (finished) return tell(work, true);
     const until = now() + slice;
@@ -252,6 +255,7 @@ export function serveWalk<S, T>(
     setImmediate(run);
   };
 
+  parent.onEnd(() => (orphaned = true));
   parent.onMessage((order: Order<S>) => {
     if (order.kind === 'start') {
       void begin(order.settings).then((begun) => {
