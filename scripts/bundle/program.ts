@@ -1,10 +1,11 @@
 /**
  * The program as files of CommonJS: `initbox.js`, what every start needs and the quickest commands, and a file for each
  * other command in `commands/`. CommonJS, because the loader of ES modules took 14 ms more CPU over a dozen files; apart,
- * because even parsing what is not used is paid by every start.
+ * because even parsing what is not used is paid by every start. A command's helper is a process of its own, and its file
+ * stands alone.
  */
-import { readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { glob, readFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import {
   build,
   type BuildOptions,
@@ -64,7 +65,13 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
       }),
     ),
   );
-  return { ...merged([core, ...commands]), used };
+  const helpers: BuildResult[] = [];
+  for await (const path of glob('src/commands/*/helper.ts', { cwd: root })) {
+    const name = `commands/${basename(dirname(path))}-helper`;
+    const plugins = [builtinsByName, packagesOutside('../', used)];
+    helpers.push(await build({ ...settings, entryPoints: { [name]: path }, plugins }));
+  }
+  return { ...merged([core, ...commands, ...helpers]), used };
 }
 
 function coreEntry(modules: readonly string[]): string {
