@@ -10,7 +10,6 @@ import { done, failed, type Outcome } from '../../kernel/outcome.ts';
 import { acquire } from './acquire.ts';
 import type { LockTiming, Loss } from './lock/backend.ts';
 import type { LockKey } from './lock/key.ts';
-import { ownership } from './lock/postgres/advisory.ts';
 import { createPostgresLock } from './lock/postgres/backend.ts';
 import type { PostgresHeld } from './lock/postgres/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from './lock/postgres/once.ts';
@@ -122,7 +121,7 @@ async function conclude(
   if (once) {
     try {
       recorded = await held.exclusively((session) =>
-        finishOnce(session, key, once, held.token, clean ? 0 : status || exitStatus.failed, ownership(key)),
+        finishOnce(session, key, once, held.token, clean ? 0 : status || exitStatus.failed, held.ownership),
       );
     } catch (error) {
       context.log.error(`the record could not be written: ${errorWords(error)}`);

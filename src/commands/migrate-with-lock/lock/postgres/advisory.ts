@@ -11,9 +11,13 @@ function isOurs(key: LockKey): string {
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 }
 
-/** True in a statement of the session that holds the lock, and in no other. */
-export function ownership(key: LockKey): string {
-  return `EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND ${isOurs(key)})`;
+/**
+ * True in a statement of the session that holds the lock, and in no other.
+ * @param mark what must stand in the session, where a pooler could hand out another's
+ */
+export function ownership(key: LockKey, mark: string | undefined): string {
+  const marked = mark === undefined ? '' : ` AND current_setting('initbox.owner', true) = '${mark}'`;
+  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
 }
 
 /** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
@@ -24,9 +28,14 @@ export async function tryLock(session: Session, key: LockKey): Promise<boolean> 
   return rows[0]?.['granted'] === true;
 }
 
-export async function owns(session: Session, key: LockKey, timeout: number): Promise<boolean> {
+export async function owns(
+  session: Session,
+  key: LockKey,
+  mark: string | undefined,
+  timeout: number,
+): Promise<boolean> {
   const { rows } = await session.query(
-    `SELECT ${ownership(key)} AS owned, pg_is_in_recovery() AS standby`,
+    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby`,
     undefined,
     { timeout },
   );

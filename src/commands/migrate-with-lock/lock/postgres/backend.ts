@@ -12,7 +12,14 @@ import { channelOf, owns, seeHolder, tryLock } from './advisory.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
 import { readOnce, readOnceFirst, type OnceRecord, type OnceWork } from './once.ts';
-import { backendPid, patience, poolerRefusal, prepareSession, type Prepared } from './prepare.ts';
+import {
+  backendPid,
+  patience,
+  poolerRefusal,
+  prepareSession,
+  sharedSession,
+  type Prepared,
+} from './prepare.ts';
 import {
   createTables,
   grantsFor,
@@ -138,18 +145,16 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
 
   const granted = async (prepared: Prepared): Promise<AcquiredPostgres | Unneeded | Never> => {
     const { session } = prepared;
+    if (prepared.pooled && !(await owns(session, key, prepared.mark, patience)))
+      return sharedSession(session);
     // Servers that speak the protocol but keep no advisory locks grant everything.
-    if (!(await owns(session, key, patience))) {
+    if (!(await owns(session, key, prepared.mark, patience))) {
       return never(
         exitStatus.refused,
         `the server granted the lock but does not hold it (${session.peer})`,
-        prepared.pooled
-          ? 'the pooler is not in session mode'
-          : 'advisory locks have no effect on this server',
+        'advisory locks have no effect on this server',
       );
     }
-    if (prepared.pooled && (await backendPid(session)) !== prepared.pid)
-      return never(exitStatus.refused, `the pooler is not in session mode (${session.peer})`);
     let last: HolderRow | undefined;
     let keepsRecords = true;
     try {

@@ -5,7 +5,7 @@ import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
 import type { LockKey } from '../key.ts';
-import { owns, unlock } from './advisory.ts';
+import { ownership, owns, unlock } from './advisory.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
 import { patience, type Prepared } from './prepare.ts';
@@ -20,6 +20,8 @@ export interface PostgresHeld extends Held {
   readonly session: Session;
   /** Uses the lock's own session, when nothing else does. */
   exclusively<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** SQL that is true in the lock's own session while it holds the lock. */
+  readonly ownership: string;
   /** True where this role may keep records in the database. */
   readonly keepsRecords: boolean;
 }
@@ -73,7 +75,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   const verify = async (): Promise<boolean> => {
     if (loss !== undefined || !session.alive) return false;
     try {
-      return await exclusively(() => owns(session, key, timing.heartbeat));
+      return await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat));
     } catch {
       return false;
     }
@@ -92,7 +94,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   };
   const beat = async (): Promise<void> => {
     try {
-      if (!(await exclusively(() => owns(session, key, timing.heartbeat))))
+      if (!(await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat))))
         lose('the server says that this session does not hold the lock any more', true);
     } catch (error) {
       lose(`the check of the lock failed: ${errorWords(error)}`, false);
@@ -171,6 +173,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     token,
     facts,
     session: shared,
+    ownership: ownership(key, prepared.mark),
     lost,
     exclusively,
     keepsRecords: settings.keepsRecords,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sqlStateOf } from '../../../../clients/postgres/words.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
@@ -13,6 +14,8 @@ export interface Prepared {
   /** True where a pooler stands between, by the user's leave. */
   readonly pooled: boolean;
   readonly facts: ServerFacts;
+  /** A mark left in the server's session where a pooler stands between: another's there means no session is ours. */
+  readonly mark: string | undefined;
   /** True where the server ends a statement whose client is gone (client_connection_check_interval). */
   readonly checksClients: boolean;
 }
@@ -61,7 +64,29 @@ export async function prepareSession(
       if (sqlStateOf(error) === undefined) throw error;
     }
   }
-  return { state: 'prepared', session, pid, pooled, facts, checksClients: checksClients && !pooled };
+  if (!pooled) return { state: 'prepared', session, pid, pooled, facts, checksClients, mark: undefined };
+  const mark = await leaveMark(session);
+  if (mark === undefined) return sharedSession(session);
+  return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark };
+}
+
+/** In session mode nobody else's settings can be found here, since the pooler resets what it hands out. */
+async function leaveMark(session: Session): Promise<string | undefined> {
+  const mark = randomUUID();
+  const { rows } = await session.query(
+    `SELECT current_setting('initbox.owner', true) AS found, set_config('initbox.owner', '${mark}', false)`,
+    undefined,
+    { timeout: patience },
+  );
+  return rows[0]?.['found'] ? undefined : mark;
+}
+
+export function sharedSession(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `the pooler gives one server session to several clients (${session.peer})`,
+    'it must be in session mode, with its server_reset_query (DISCARD ALL) as it comes',
+  );
 }
 
 export async function backendPid(session: Session): Promise<number> {
