@@ -36,7 +36,7 @@ describe('a directory that no longer fits the record', () => {
     place.write({ '2_b.sql': 'CREATE TABLE b (id bigint);', '5_e.sql': 'CREATE TABLE e (id int);' });
     const { outcome } = await migrate(place);
     expect(status(outcome)).toBe(69);
-    expect(words(outcome)).toMatch(/^2_b\.sql has changed since it ran[\s\S]*--sql-accept changed:2/);
+    expect(words(outcome)).toMatch(/^2_b\.sql has changed since it ran[\s\S]*--accept changed:2/);
     expect(await tables()).toBe('a b d');
     expect(status((await migrate(place, { accept: [{ kind: 'changed', version: '2' }] })).outcome)).toBe(0);
     expect(await tables()).toBe('a b d e');

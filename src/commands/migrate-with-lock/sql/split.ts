@@ -150,11 +150,14 @@ export function* split(
       continue;
     }
     at = identifier.lastIndex;
-    if (at === begin + 1 && (code | 0x20) === 0x65 && text.charCodeAt(at) === 0x27) {
-      at = afterString(text, at, true);
-      if (at < 0) throw problem(begin, 'the string that begins here is never closed');
-      token(begin, at, "'");
-      continue;
+    if (at === begin + 1 && literalLetters.has(code | 0x20)) {
+      const literal = afterPrefixed(text, at, code | 0x20, backslashes);
+      if (literal < 0) throw problem(begin, 'the string that begins here is never closed');
+      if (literal > 0) {
+        at = literal;
+        token(begin, at, "'");
+        continue;
+      }
     }
     // Most words of a load of data are looked at by nobody.
     if (!counting && !routine && (depth > 0 || words.length === keptWords)) {
@@ -199,6 +202,20 @@ export function lineAt(text: string, offset: number): number {
   let line = 1;
   for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) line++;
   return line;
+}
+
+/** Letters that, right before a quote, are part of the literal: B'' E'' N'' U&'' X''. */
+const literalLetters: ReadonlySet<number> = new Set([0x62, 0x65, 0x6e, 0x75, 0x78]);
+
+/** After the literal whose letter ends at `at`; 0 where it is a name, -1 where the literal never closes. */
+function afterPrefixed(text: string, at: number, letter: number, backslashes: boolean): number {
+  const next = text.charAt(at);
+  if (letter === 0x75) {
+    const quote = text.charAt(at + 1);
+    return next === '&' && (quote === "'" || quote === '"') ? afterQuoted(text, at + 1, quote) : 0;
+  }
+  if (next !== "'") return 0;
+  return afterString(text, at, letter === 0x65 || (letter === 0x6e && backslashes));
 }
 
 /** After the literal whose quote opens at `open`; -1 where it never closes. */
