@@ -6,6 +6,7 @@
  * Node 28 (a literal address, an open port). Modules inside that are imported dynamically run only when they are asked
  * for; packages stay outside since even parsing the larger ones would be paid by every start.
  */
+import { existsSync, realpathSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build, type BuildOptions, type OutputFile, type Plugin } from 'esbuild';
@@ -102,6 +103,28 @@ const packageEntries: Plugin = {
   },
 };
 
+/**
+ * What node-vault requires and is given by our client instead, so that it never runs: its transport (axios brings a
+ * mime database and a history of advisories), its logger, which would print credentials, schemas
+ * and templates, its ready-made calls, and node:https, which is for that transport alone.
+ */
+const replaced: Readonly<Record<string, RegExp>> = { 'node-vault': /^(axios|debug|tv4|mustache|https|\.\/commands\.js)$/ };
+
+const replacedParts: Plugin = {
+  name: 'replaced-parts',
+  setup({ onResolve, onLoad }) {
+    for (const [name, parts] of Object.entries(replaced)) {
+      const folder = `${join(root, 'node_modules', name)}/`;
+      onResolve({ filter: parts }, ({ path, importer }) =>
+        importer !== '' && existsSync(importer) && realpathSync(importer).startsWith(realpathSync(folder))
+          ? { path, namespace: 'replaced' }
+          : undefined,
+      );
+    }
+    onLoad({ filter: /.*/, namespace: 'replaced' }, () => ({ contents: 'module.exports = () => () => {};' }));
+  },
+};
+
 const packages = await build({
   ...common,
   entryPoints: Object.fromEntries(
@@ -116,7 +139,7 @@ const packages = await build({
   footer: {
     js: 'if("default"in module.exports)module.exports=Object.assign(module.exports.default,module.exports);',
   },
-  plugins: [packageEntries],
+  plugins: [packageEntries, replacedParts],
 });
 
 const metafile = {

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { connectHint, connectWords } from '../kernel/connect-words.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../kernel/names.ts';
 
@@ -9,34 +10,6 @@ export type Endpoint =
 
 /** How one connect ended; `silent` where nothing had answered when it was cut. */
 type Ending = 'open' | 'itself' | 'silent' | (string & {});
-
-/** What connect(2) may say, in words; other codes are shown as they are. */
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  itself: 'nothing listens (the connect met itself)',
-  silent: 'no answer',
-  ETIMEDOUT: 'no answer',
-  ENETUNREACH: 'network unreachable',
-  EHOSTUNREACH: 'no route to host',
-  ENOENT: 'no such socket',
-  EMFILE: 'too many open files here',
-  ENFILE: 'too many open files on this node',
-  EACCES: 'permission denied here',
-  EPERM: 'not permitted by a rule on this node',
-  ECONNRESET: 'connection reset',
-  EADDRNOTAVAIL: 'no local address or port left',
-};
-
-const hints: Readonly<Record<string, string>> = {
-  ECONNREFUSED:
-    'nothing listens there yet: is the server still starting, does the Service have ready endpoints (kubectl get endpointslices), is its targetPort right?',
-  silent:
-    'packets are dropped on the way: look at NetworkPolicies, firewalls and security groups, and at a mesh whose sidecar is not up while init containers run',
-  ENETUNREACH: 'this pod has no route to that network: look at its address family and at the CNI',
-  EHOSTUNREACH: 'the host does not answer on its network: is the pod or node behind that address gone?',
-  ENOENT: 'the socket file does not exist yet: is its volume mounted here at that path?',
-  EACCES: "the socket's permissions refuse this user: look at runAsUser and fsGroup",
-};
 
 /** Nothing is there: proof, as against silence. */
 const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'itself', 'ENOENT']);
@@ -68,12 +41,12 @@ function judge(endings: readonly (readonly [address: string, ending: Ending])[])
   if (open) return satisfied(`open (${open[0]})`);
   const addresses = new Map<string, string[]>();
   for (const [address, ending] of endings) {
-    const said = words[ending] ?? ending;
+    const said = connectWords(ending);
     addresses.set(said, [...(addresses.get(said) ?? []), address]);
   }
   const first = endings[0]?.[1] ?? 'silent';
   return notYet([...addresses].map(([said, list]) => `${said} (${list.join(', ')})`).join('; '), {
-    hint: hints[first === 'itself' ? 'ECONNREFUSED' : first === 'ETIMEDOUT' ? 'silent' : first],
+    hint: connectHint(first),
     absent: endings.every(([, ending]) => proofs.has(ending)),
   });
 }

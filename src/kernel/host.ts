@@ -202,3 +202,23 @@ export function rawProcessText(which: 'cmdline' | 'environ'): Buffer[] | undefin
     return undefined;
   }
 }
+
+/**
+ * Sets variables while something runs that reads them from the process alone, and puts back what was there: the command
+ * that takes over must not see them.
+ */
+export async function withVariables<T>(
+  variables: Readonly<Record<string, string>>,
+  action: () => Promise<T>,
+): Promise<T> {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    return await action();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}

@@ -1,3 +1,5 @@
+import type { Never, NotYet, Probe } from './loop/attempt.ts';
+
 /** A JSON number whose digits JavaScript would change: `1.10`, `12345678901234567890`. Formats write `text` as it is. */
 export class JsonNumber {
   readonly text: string;
@@ -45,6 +47,12 @@ export interface Provenance {
   readonly time?: string;
   readonly etag?: string;
 }
+
+/** What one attempt to read a source found. */
+export type FetchAnswer = { readonly state: 'fetched'; readonly fetched: Fetched } | NotYet | Never;
+
+/** Reads a source once; it does not loop, sleep, log or exit. */
+export type ReadSource = (probe: Probe) => Promise<FetchAnswer>;
 
 export const sourceSchemes = ['vault', 'aws-sm', 'http', 'https', 'file', 'env'] as const;
 export type SourceScheme = (typeof sourceSchemes)[number];
@@ -119,7 +127,7 @@ export function parseSource(text: string, secret: (value: string) => void): Sour
   try {
     known.check(path);
   } catch (error) {
-    throw new Error(`${where} ${(error as Error).message}`);
+    throw new Error(`${where} ${(error as Error).message}`, { cause: error });
   }
   const options = question < 0 ? new Map<string, string>() : readOptions(address.slice(question + 1), scheme);
   if (isUrl) registerQuery(path, secret);

@@ -14,6 +14,8 @@ export interface WaitPlan {
   readonly policy: Policy;
   /** Attempts of one target that may be under way at once. */
   readonly overlap?: number;
+  /** Attempts are never cut for newer ones, which start when an older one settles: they download, or may not be repeated. */
+  readonly patient?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
   readonly wakeUps?: (wake: () => void) => () => void;
 }
@@ -67,6 +69,8 @@ export async function waitFor(
   const running = new Set<Promise<void>>();
   const inFlight = new Set<Flight>();
   const due: Watch[] = [];
+  /** Due, but held until one of their own attempts settles. */
+  const held = new Set<Watch>();
   const progress = createProgress(watches, context);
   const overlap = plan.overlap ?? defaultOverlap;
   let wakePump = (): void => {};
@@ -107,6 +111,12 @@ export async function waitFor(
       const full =
         watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
       const oldest = full?.values().next().value;
+      if (oldest !== undefined && plan.patient) {
+        if (full !== watch.flights) return;
+        due.shift();
+        held.add(watch);
+        continue;
+      }
       if (oldest !== undefined && now - oldest.startedAt < shortestLife) {
         if (full === watch.flights) {
           due.shift();
@@ -149,6 +159,7 @@ export async function waitFor(
     const changed = watch.record(flight, answer, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);
     if (ended) return;
+    if (held.delete(watch)) due.push(watch);
     if (watch.state === 'satisfied') ready(watch, answer);
     if (watch.state !== 'waiting') {
       timers.get(watch)?.();

@@ -1,0 +1,34 @@
+import type { Environment } from '../kernel/context.ts';
+import { exitStatus } from '../kernel/exit-status.ts';
+import { pickField, registerContent } from '../kernel/fields.ts';
+import { never } from '../kernel/loop/attempt.ts';
+import type { Redactor } from '../kernel/secrets.ts';
+import type { FieldValue, ReadSource, SourceAddress } from '../kernel/source.ts';
+
+/** Reads `env:NAME`, one field of that name, or `env:APP_*`, all variables that start so. */
+export function environmentReader(
+  address: SourceAddress,
+  environment: Environment,
+  redactor: Redactor,
+): ReadSource {
+  return async () => {
+    const wild = address.path.endsWith('*');
+    const start = address.path.slice(0, -1);
+    const fields = new Map<string, FieldValue>();
+    for (const [name, value] of Object.entries(environment)) {
+      if (value !== undefined && (wild ? name.startsWith(start) : name === address.path))
+        fields.set(name, value);
+    }
+    if (fields.size === 0) {
+      return never(
+        exitStatus.refused,
+        wild ? 'matches no variable' : 'is not set',
+        'look at env and envFrom of this container',
+      );
+    }
+    registerContent(redactor, { kind: 'fields', fields });
+    const content = pickField(fields, address.field);
+    if ('state' in content) return content;
+    return { state: 'fetched', fetched: { content, secret: true, provenance: { source: address.text } } };
+  };
+}

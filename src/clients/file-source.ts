@@ -1,0 +1,114 @@
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exitStatus } from '../kernel/exit-status.ts';
+import { pickField, pickFromBytes, registerContent } from '../kernel/fields.ts';
+import { never, notYet, type Never, type NotYet } from '../kernel/loop/attempt.ts';
+import type { Redactor } from '../kernel/secrets.ts';
+import { formatBytes } from '../kernel/size.ts';
+import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../kernel/source.ts';
+
+/**
+ * Reads what Kubernetes mounts: a file, or a folder with one file for each key (a Secret's or a ConfigMap's volume).
+ * All of it counts as secret: a file does not tell.
+ * @param maxSize bytes that one file may have
+ */
+export function fileReader(address: SourceAddress, maxSize: number, redactor: Redactor): ReadSource {
+  return async () => {
+    try {
+      return await read(address, maxSize, redactor);
+    } catch (error) {
+      return faultOf(error as NodeJS.ErrnoException);
+    }
+  };
+}
+
+async function read(address: SourceAddress, maxSize: number, redactor: Redactor): Promise<FetchAnswer> {
+  const found = await readEntry(address.path, maxSize);
+  if (found === 'folder') {
+    const fields = await readFolder(address.path, maxSize);
+    if (!(fields instanceof Map)) return fields;
+    registerContent(redactor, { kind: 'fields', fields });
+    return answer(pickField(fields, address.field), address, undefined);
+  }
+  if ('state' in found) return found;
+  registerContent(redactor, { kind: 'value', value: found.bytes });
+  const content = pickFromBytes(found.bytes, address.field);
+  if (!('state' in content)) registerContent(redactor, content);
+  return answer(content, address, found.modified.toISOString());
+}
+
+function answer(
+  content: Fetched['content'] | Never,
+  address: SourceAddress,
+  time: string | undefined,
+): FetchAnswer {
+  if ('state' in content) return content;
+  const provenance = { source: address.text, ...(time === undefined ? {} : { time }) };
+  return { state: 'fetched', fetched: { content, secret: true, provenance } };
+}
+
+interface FileContent {
+  readonly bytes: Uint8Array;
+  readonly modified: Date;
+}
+
+async function readEntry(path: string, maxSize: number): Promise<FileContent | 'folder' | Never> {
+  // Not blocking: a FIFO without a writer would hang in open(2).
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = await handle.stat();
+    if (stat.isDirectory()) return 'folder';
+    if (!stat.isFile()) return never(exitStatus.refused, 'is not a regular file');
+    if (stat.size > maxSize) return tooLarge(stat.size, maxSize);
+    const bytes = await handle.readFile();
+    return bytes.length > maxSize ? tooLarge(bytes.length, maxSize) : { bytes, modified: stat.mtime };
+  } finally {
+    await handle.close();
+  }
+}
+
+function tooLarge(size: number, maxSize: number): Never {
+  return never(
+    exitStatus.refused,
+    `has ${formatBytes(size)}, over the limit of ${formatBytes(maxSize)} (--max-size)`,
+  );
+}
+
+/** Names with a leading dot are the kubelet's own (..data). */
+async function readFolder(path: string, maxSize: number): Promise<Map<string, FieldValue> | NotYet | Never> {
+  const fields = new Map<string, FieldValue>();
+  for (const name of (await readdir(path)).toSorted()) {
+    if (name.startsWith('.')) continue;
+    const entry = await readEntry(join(path, name), maxSize);
+    if (entry === 'folder') continue;
+    if ('state' in entry) return { ...entry, reason: `${name} ${entry.reason}` };
+    fields.set(name, textOrBytes(entry.bytes));
+  }
+  return fields;
+}
+
+function textOrBytes(bytes: Uint8Array): FieldValue {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return bytes;
+  }
+}
+
+/** A missing file is waited for: a sidecar may write it. What permissions forbid stays forbidden. */
+function faultOf(error: NodeJS.ErrnoException): NotYet | Never {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+    return notYet('does not exist', {
+      hint: 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
+    });
+  }
+  if (error.code === 'EACCES') {
+    return never(
+      exitStatus.refused,
+      'may not be read by this user',
+      'look at runAsUser, fsGroup and the defaultMode of the volume',
+    );
+  }
+  return never(exitStatus.refused, `cannot be read (${error.code ?? error.message})`);
+}

@@ -1,0 +1,59 @@
+import type { NotYet, Probe } from '../../kernel/loop/attempt.ts';
+import type { ResolveAddresses } from '../../kernel/names.ts';
+import { isIP, type LookupFunction } from 'node:net';
+
+/** A name that was not found, carried through Node's callbacks with what was said of it. */
+export class NameNotFound extends Error {
+  readonly answer: NotYet;
+
+  constructor(answer: NotYet) {
+    super(answer.reason);
+    this.answer = answer;
+  }
+}
+
+/** A proxy that would not make a tunnel. */
+export class ProxyRefused extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the proxy answered ${status} to CONNECT`);
+    this.status = status;
+  }
+}
+
+/** Our resolver in the shape that node:net takes: getaddrinfo cannot be cancelled, and exit waits for it. */
+export function lookupThrough(resolve: ResolveAddresses, probe: Probe): LookupFunction {
+  return (host, options, callback) => {
+    resolve(host, probe).then(
+      (answer) => {
+        if (answer.state !== 'found') return callback(new NameNotFound(answer), []);
+        const all = answer.addresses.map((address) => ({ address, family: isIP(address) }));
+        const wanted =
+          options.family === 4 || options.family === 6
+            ? all.filter(({ family }) => family === options.family)
+            : all;
+        if (options.all === false || options.all === undefined) {
+          return callback(null, wanted[0]?.address ?? '', wanted[0]?.family);
+        }
+        return callback(null, wanted);
+      },
+      (error: unknown) => callback(error as Error, []),
+    );
+  };
+}
+
+/** Milliseconds for each address of a name before the next is tried; Node's 250 ms cuts distant servers off. */
+const perAddress = 1000;
+
+export const agentOptions = { keepAlive: true, autoSelectFamilyAttemptTimeout: perAddress } as const;
+
+export function proxyPort(proxy: URL): number {
+  return Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80));
+}
+
+export function proxyAuthorization(proxy: URL): { 'Proxy-Authorization'?: string } {
+  if (proxy.username === '' && proxy.password === '') return {};
+  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'Proxy-Authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
+}

@@ -1,0 +1,155 @@
+import type { PeerCertificate } from 'node:tls';
+import type { Socket } from 'node:net';
+import { connectHint, connectWords } from '../../kernel/connect-words.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { NameNotFound, ProxyRefused } from './agents.ts';
+
+interface SystemError extends Error {
+  readonly code?: string;
+  readonly address?: string;
+  readonly errors?: readonly SystemError[];
+  readonly reason?: string;
+  readonly cert?: PeerCertificate;
+}
+
+/** What is known of the connection that failed. */
+export interface Scene {
+  readonly url: URL;
+  readonly socket: Socket | undefined;
+  /** What the server showed, where it got as far as that. */
+  readonly certificate: PeerCertificate | undefined;
+  readonly proxy: URL | undefined;
+  readonly now: Date;
+}
+
+/** Says in words why a request got no answer, and whether waiting may help. */
+export function failureOf(error: unknown, scene: Scene): NotYet | Never {
+  if (error instanceof NameNotFound) {
+    const whose = scene.proxy === undefined ? '' : ` (the proxy ${scene.proxy.host})`;
+    return notYet(`${error.answer.reason}${whose}`, { hint: error.answer.hint });
+  }
+  if (error instanceof ProxyRefused) return proxyRefusal(error.status, scene);
+  const failure = error as SystemError;
+  const code = failure.code ?? '';
+  const certificate = certificateFailure(code, failure, scene);
+  if (certificate !== undefined) return certificate;
+  const spoken = protocolFailure(code, failure, scene);
+  if (spoken !== undefined) return spoken;
+  const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
+  const said = new Map<string, Set<string>>();
+  for (const { code: one, address, message } of each) {
+    const words = one === undefined ? message : connectWords(one);
+    said.set(words, (said.get(words) ?? new Set()).add(address ?? scene.socket?.remoteAddress ?? ''));
+  }
+  const text = [...said].map(([words, addresses]) => {
+    const list = [...addresses].filter(Boolean).join(', ');
+    return list === '' ? words : `${words} (${list})`;
+  });
+  const through = scene.proxy === undefined ? '' : ` by the proxy ${scene.proxy.host}`;
+  return notYet(`${text.join('; ')}${through}`, { hint: connectHint(each[0]?.code ?? '') });
+}
+
+function proxyRefusal(status: number, { proxy }: Scene): NotYet | Never {
+  const said = `the proxy ${proxy?.host ?? ''} answered ${status} to CONNECT`;
+  if (status === 407) {
+    return never(
+      exitStatus.refused,
+      said,
+      'it wants a user and password: put them into HTTPS_PROXY, or list the host in NO_PROXY',
+    );
+  }
+  if (status >= 500 || status === 429 || status === 0) return notYet(said);
+  return never(
+    exitStatus.refused,
+    said,
+    'the proxy does not let us to that host: list the host in NO_PROXY if it is inside the cluster',
+  );
+}
+
+/** Codes of OpenSSL's verification, as Node names them (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
+const untrusted: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'INVALID_CA',
+]);
+
+function certificateFailure(code: string, error: SystemError, scene: Scene): Never | undefined {
+  const host = scene.url.hostname;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return never(
+      exitStatus.refused,
+      `the certificate of ${host} is for another name: ${namesIn(error.cert) ?? error.message}`,
+      `use a name that is in the certificate, or name it for verification (--tls-server-name, or VAULT_TLS_SERVER_NAME for Vault)`,
+    );
+  }
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
+    const { certificate } = scene;
+    const dates = certificate?.valid_from
+      ? ` (valid from ${certificate.valid_from} to ${certificate.valid_to})`
+      : '';
+    const state = code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet';
+    return never(
+      exitStatus.refused,
+      `the certificate of ${host} ${state}${dates}; the clock here says ${scene.now.toISOString()}`,
+      "renew the certificate, or set the node's clock if it is the one that is wrong",
+    );
+  }
+  if (code === 'CERT_REVOKED') return never(exitStatus.refused, `the certificate of ${host} is revoked`);
+  if (!untrusted.has(code)) return undefined;
+  return never(
+    exitStatus.refused,
+    `the certificate of ${host} comes from an authority that is not trusted here (${code})`,
+    'give the authority’s certificate: --ca-file, VAULT_CACERT for Vault, SSL_CERT_FILE or NODE_EXTRA_CA_CERTS for all',
+  );
+}
+
+/** `DNS:vault.vault.svc, IP Address:10.0.0.4`, or the common name where there is nothing else. */
+function namesIn(certificate: PeerCertificate | undefined): string | undefined {
+  return certificate?.subjectaltname ?? certificate?.subject.CN?.toString();
+}
+
+function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet | Never | undefined {
+  // As EPROTO, OpenSSL's words stand in the message alone.
+  const words = code === 'EPROTO' ? error.message.toUpperCase().replaceAll(' ', '_') : code;
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(words)) {
+    return never(
+      exitStatus.refused,
+      'the server does not speak TLS there',
+      `is it http://${scene.url.host}, or another port?`,
+    );
+  }
+  const alert =
+    /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_(?:EXPIRED|UNKNOWN|REVOKED))/.exec(
+      words,
+    )?.[1];
+  if (alert !== undefined) {
+    return never(
+      exitStatus.refused,
+      `the server refused our client certificate, or wants one (TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')})`,
+      'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault',
+    );
+  }
+  if (/^ERR_SSL_.*ALERT|^EPROTO$|^ERR_SSL_/.test(code)) {
+    return never(
+      exitStatus.refused,
+      `the TLS handshake failed (${error.reason ?? code})`,
+      'do both ends have a TLS version and cipher in common?',
+    );
+  }
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return never(exitStatus.refused, 'the response has more than 16 KiB of headers');
+  if (code.startsWith('HPE_')) {
+    return never(
+      exitStatus.refused,
+      `what answers there does not speak HTTP (${code})`,
+      `is it https://${scene.url.host}, or another port?`,
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
+import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import { signingValues, type ReadSource, type SourceAddress } from '../../kernel/source.ts';
+import { sendFollowing, type RedirectPolicy } from './redirect.ts';
+import type { HttpClient, HttpRequest, HttpResponse } from './transport.ts';
+
+/** How http and https sources are read. */
+export interface HttpSourceSettings {
+  /** Sent to the source's own origin and to no other. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** A client certificate is shown. */
+  readonly identified: boolean;
+  readonly maxSize: number;
+  readonly redirects: number;
+  readonly crossOrigin: boolean;
+  /** Of the whole body, in lower-case hexadecimal. */
+  readonly sha256: string | undefined;
+  /** The media type that the body must have. */
+  readonly contentType: string | undefined;
+  /** A web page is what is wanted: its file is named .html. */
+  readonly htmlExpected: boolean;
+}
+
+/** What an earlier run got from the same source. */
+export interface Earlier {
+  readonly etag: string;
+  readonly body: Uint8Array;
+}
+
+const redirectHint =
+  'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (credentials are not sent there)';
+
+/** Reads an http or https source by GET. */
+export function httpReader(
+  address: SourceAddress,
+  settings: HttpSourceSettings,
+  {
+    client,
+    redactor,
+    earlier,
+  }: { readonly client: HttpClient; readonly redactor: Redactor; readonly earlier?: Earlier | undefined },
+): ReadSource {
+  const url = new URL(`${address.scheme}:${address.path}`);
+  const headers = {
+    ...settings.headers,
+    ...(address.userinfo === undefined ? {} : { Authorization: basic(address.userinfo) }),
+    ...(earlier === undefined ? {} : { 'If-None-Match': earlier.etag }),
+  };
+  const signed = signingValues(address.path).length > 0;
+  const secret =
+    settings.identified ||
+    signed ||
+    address.userinfo !== undefined ||
+    Object.keys(settings.headers).length > 0;
+  const accept = settings.contentType ?? '*/*';
+  const request: HttpRequest = {
+    method: 'GET',
+    url,
+    headers: { Accept: accept, ...headers },
+    maxBody: settings.maxSize,
+    maxBodyOrigin: '--max-size',
+  };
+  return async (probe) => {
+    const answer = await sendFollowing(client, request, probe, redirectPolicy(settings, accept, url));
+    if (answer.state !== 'response') return answer;
+    const unchanged = answer.status === 304 && earlier !== undefined;
+    const body = unchanged ? earlier.body : answer.body;
+    const fault = unchanged ? undefined : (statusFault(answer, secret) ?? typeFault(answer, settings, url));
+    if (fault !== undefined) return fault;
+    const wrong = sumFault(body, settings.sha256);
+    if (wrong !== undefined) return wrong;
+    const whole = { kind: 'value', value: body } as const;
+    if (secret) registerContent(redactor, whole);
+    const content = pickFromBytes(body, address.field);
+    if ('state' in content) return content;
+    if (secret) registerContent(redactor, content);
+    const modified = answer.headers['last-modified'];
+    const etag = answer.headers.etag ?? (unchanged ? earlier.etag : undefined);
+    return {
+      state: 'fetched',
+      fetched: {
+        content,
+        secret,
+        provenance: {
+          source: address.text,
+          ...(modified === undefined ? {} : { time: modified }),
+          ...(etag === undefined ? {} : { etag }),
+        },
+      },
+    };
+  };
+}
+
+function basic(userinfo: string): string {
+  return `Basic ${Buffer.from(decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`)).toString('base64')}`;
+}
+
+function redirectPolicy(settings: HttpSourceSettings, accept: string, origin: URL): RedirectPolicy {
+  return {
+    refuse(from, to, _response, hop) {
+      if (hop > settings.redirects) return `--redirects allows ${settings.redirects}`;
+      if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
+      if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
+      if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
+      if (to.origin === origin.origin) return undefined;
+      if (!settings.crossOrigin) return 'it is another origin';
+      return settings.identified ? 'a client certificate is shown to one origin only' : undefined;
+    },
+    hint: redirectHint,
+    elsewhere: { Accept: accept },
+  };
+}
+
+/** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */
+function statusFault({ status }: HttpResponse, secret: boolean): NotYet | Never | undefined {
+  if (status === 200) return undefined;
+  if (status === 408 || status === 425 || status === 429 || status >= 500)
+    return notYet(`answered ${status}`);
+  const hints: Readonly<Record<number, string>> = {
+    401: secret
+      ? 'it does not take the credentials that were sent'
+      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+    403: secret
+      ? 'the credentials that were sent give no access to it'
+      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+    404: 'nothing is there: look at the path of the URL',
+    407: 'the proxy wants a user and password: put them into HTTP_PROXY',
+    410: 'it was there once and is gone for good',
+  };
+  return never(exitStatus.refused, `answered ${status}`, hints[status]);
+}
+
+/** A login page in place of the file comes with status 200. */
+function typeFault(response: HttpResponse, settings: HttpSourceSettings, url: URL): Never | undefined {
+  const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  if (settings.contentType !== undefined) {
+    if (type === settings.contentType.toLowerCase()) return undefined;
+    return never(
+      exitStatus.refused,
+      `answered 200 with ${type || 'no Content-Type'}, not ${settings.contentType}`,
+      'look at what the address serves, or at --content-type',
+    );
+  }
+  const html = type === 'text/html' || type === 'application/xhtml+xml';
+  if (!html || settings.htmlExpected || settings.sha256 !== undefined || /\.x?html?$/.test(url.pathname))
+    return undefined;
+  return never(
+    exitStatus.refused,
+    'answered 200 with a web page',
+    'is it a login page or a proxy’s? if a page is what is wanted: --content-type text/html',
+  );
+}
+
+function sumFault(body: Uint8Array, wanted: string | undefined): Never | undefined {
+  if (wanted === undefined) return undefined;
+  const sum = createHash('sha256').update(body).digest('hex');
+  if (sum === wanted) return undefined;
+  return never(
+    exitStatus.refused,
+    `has the SHA-256 ${sum}, not ${wanted}`,
+    'it is not the file that was meant: was it replaced, or is the sum of another version?',
+  );
+}

@@ -1,0 +1,289 @@
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { Clock } from '../../kernel/clock.ts';
+import { connectHint } from '../../kernel/connect-words.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import type { ResolveAddresses } from '../../kernel/names.ts';
+import { formatBytes } from '../../kernel/size.ts';
+import { agentOptions, lookupThrough, proxyAuthorization, proxyPort } from './agents.ts';
+import { failureOf } from './failure.ts';
+import type { FindProxy } from './proxy.ts';
+import type { SecureClient } from './secure.ts';
+import type { TlsSettings } from './tls.ts';
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** The most bytes of a body that are taken. */
+  readonly maxBody: number;
+  /** Names the setting behind maxBody, for people. */
+  readonly maxBodyOrigin: string;
+}
+
+export interface HttpResponse {
+  readonly state: 'response';
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** The address that answered: the server's, or the proxy's. */
+  readonly peer: string;
+}
+
+export type HttpAnswer = HttpResponse | NotYet | Never;
+
+/** Milliseconds without progress after which an attempt is given up. */
+export interface Patience {
+  readonly resolving: number;
+  readonly connecting: number;
+  readonly handshake: number;
+  readonly headers: number;
+  readonly body: number;
+}
+
+/** A lost SYN is sent again after 1 s (RFC 6298); a new attempt after 3 s finds a server that came up meanwhile. */
+export const usualPatience: Patience = {
+  resolving: 15_000,
+  connecting: 3_000,
+  handshake: 10_000,
+  headers: 60_000,
+  body: 30_000,
+};
+
+export interface HttpSettings {
+  readonly resolve: ResolveAddresses;
+  readonly clock: Clock;
+  readonly proxy: FindProxy;
+  readonly tls: TlsSettings;
+  readonly patience: Patience;
+  /** Requests under way at once; the rest queue up. */
+  readonly parallel: number;
+}
+
+/** Sends requests, one attempt each: no retries, no redirects, no opinion on a status. Bodies are never logged. */
+export interface HttpClient extends Disposable {
+  send(request: HttpRequest, probe: Probe): Promise<HttpAnswer>;
+}
+
+export function createHttpClient(settings: HttpSettings): HttpClient {
+  const plain = new HttpAgent(agentOptions);
+  let secure: SecureClient | undefined;
+  const turns = createTurns(settings.parallel);
+
+  const start = (request: HttpRequest, probe: Probe, proxy: URL | undefined): ClientRequest => {
+    const { url, method } = request;
+    const length =
+      request.body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(request.body)) };
+    const common = {
+      method,
+      headers: { 'User-Agent': 'initbox', 'Accept-Encoding': 'identity', ...length, ...request.headers },
+      lookup: lookupThrough(settings.resolve, probe),
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      path: `${url.pathname}${url.search}`,
+    };
+    if (secure !== undefined && url.protocol === 'https:') {
+      return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
+    }
+    if (proxy === undefined) return httpRequest({ ...common, port: Number(url.port || 80), agent: plain });
+    return httpRequest({
+      ...common,
+      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: proxyPort(proxy),
+      path: `${url.origin}${common.path}`,
+      headers: { Host: url.host, ...common.headers, ...proxyAuthorization(proxy) },
+      agent: plain,
+    });
+  };
+
+  return {
+    async send(request, probe) {
+      using turn = await turns.take(probe.signal);
+      if (!turn.taken) return notYet('not asked yet');
+      const proxy = settings.proxy(request.url);
+      if (request.url.protocol === 'https:') {
+        secure ??= (await import('./secure.ts')).createSecureClient(settings.tls);
+      }
+      return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
+    },
+    [Symbol.dispose]() {
+      plain.destroy();
+      secure?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** One request and its response, watched phase by phase. */
+function exchange(
+  request: HttpRequest,
+  probe: Probe,
+  settings: HttpSettings,
+  proxy: URL | undefined,
+  start: () => ClientRequest,
+): Promise<HttpAnswer> {
+  const { url, maxBody } = request;
+  return new Promise((resolve) => {
+    if (probe.signal.aborted) return resolve(notYet('not asked yet'));
+    let outgoing: ClientRequest | undefined;
+    let socket: Socket | undefined;
+    let cancel = (): void => {};
+    let certificate: PeerCertificate | undefined;
+    let phase = '';
+    const parts: Buffer[] = [];
+    let received = 0;
+
+    const finish = (answer: HttpAnswer): void => {
+      cancel();
+      probe.signal.removeEventListener('abort', onAbort);
+      if (answer.state !== 'response') outgoing?.destroy();
+      resolve(answer);
+    };
+    const onAbort = (): void => finish(notYet(`${phase}: no answer yet`));
+    /** A phase that makes no progress for so long ends the attempt. */
+    const enter = (name: string, limit: number, hint?: string): void => {
+      phase = name;
+      probe.phase(name);
+      cancel();
+      cancel = settings.clock.after(limit, () =>
+        finish(notYet(`${phase}: nothing for ${formatDuration(limit)}`, { hint })),
+      );
+    };
+    const fail = (error: unknown): void => {
+      if (received > 0 || bodyOf !== undefined) return finish(brokenBody(bodyOf, received));
+      finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date() }));
+    };
+    let bodyOf: IncomingMessage | undefined;
+
+    const via = proxy === undefined ? url.host : `the proxy ${proxy.host}`;
+    const connecting = (address?: string): void =>
+      enter(`connecting to ${address ?? via}`, settings.patience.connecting, connectHint('silent'));
+    const shaking = (): void =>
+      enter(`TLS handshake with ${peerOf(socket) || url.host}`, settings.patience.handshake, handshakeHint);
+    const waiting = (): void =>
+      enter(`waiting for a response from ${peerOf(socket) || url.host}`, settings.patience.headers);
+
+    const receive = (response: IncomingMessage): void => {
+      bodyOf = response;
+      const length = Number(response.headers['content-length'] ?? Number.NaN);
+      const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
+      const tooLong = (size: string): Never =>
+        never(
+          exitStatus.refused,
+          `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`,
+          'is it the right address? --max-size raises the limit',
+        );
+      if (length > maxBody && request.method !== 'HEAD') return finish(tooLong(formatBytes(length)));
+      enter(`receiving the body (0 B${total})`, settings.patience.body);
+      response.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+        if (received > maxBody) return finish(tooLong(`more than ${formatBytes(maxBody)}`));
+        parts.push(chunk);
+        enter(`receiving the body (${formatBytes(received)}${total})`, settings.patience.body);
+      });
+      response.once('error', fail);
+      response.once('end', () => {
+        if (!response.complete) return finish(brokenBody(response, received));
+        finish({
+          state: 'response',
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(parts),
+          peer: peerOf(socket),
+        });
+      });
+    };
+
+    probe.signal.addEventListener('abort', onAbort, { once: true });
+    if (proxy === undefined) enter(`resolving ${url.hostname}`, settings.patience.resolving);
+    else enter(`connecting through ${via}`, settings.patience.resolving);
+    try {
+      outgoing = start();
+    } catch (error) {
+      return finish(never(exitStatus.refused, `the request cannot be sent: ${(error as Error).message}`));
+    }
+    outgoing.on('error', fail);
+    outgoing.once('socket', (assigned) => {
+      socket = assigned;
+      const encrypted = 'encrypted' in assigned;
+      if (outgoing?.reusedSocket) return waiting();
+      if (assigned.connecting) {
+        if (/^[\d.]+$|^\[/.test(url.hostname) || proxy !== undefined) connecting();
+        assigned.once('lookup', () => connecting());
+        assigned.once('connect', () => (encrypted ? shaking() : waiting()));
+      } else if (encrypted) shaking();
+      else waiting();
+      if (encrypted) {
+        // Emitted before the verification, after which Node drops the certificate that it refused.
+        assigned.prependOnceListener('secure', () => {
+          certificate = (assigned as TLSSocket).getPeerCertificate();
+        });
+        assigned.once('secureConnect', waiting);
+      }
+    });
+    outgoing.once('response', receive);
+    outgoing.end(request.body);
+  });
+}
+
+const handshakeHint =
+  'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
+
+function brokenBody(response: IncomingMessage | undefined, received: number): NotYet {
+  const length = response?.headers['content-length'];
+  const of = length === undefined ? '' : ` of the ${formatBytes(Number(length))} announced`;
+  return notYet(`the connection ended inside the body, after ${formatBytes(received)}${of}`);
+}
+
+function peerOf(socket: Socket | undefined): string {
+  if (socket?.remoteAddress === undefined) return '';
+  return socket.remoteFamily === 'IPv6'
+    ? `[${socket.remoteAddress}]:${socket.remotePort}`
+    : `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+interface Turn extends Disposable {
+  readonly taken: boolean;
+}
+
+/** Lets so many through at once, in order. A turn that is not taken was cut by the signal. */
+function createTurns(parallel: number): { take(signal: AbortSignal): Promise<Turn> } {
+  let free = parallel;
+  const queue: (() => void)[] = [];
+  const release = (): void => {
+    const next = queue.shift();
+    if (next === undefined) free++;
+    else next();
+  };
+  const taken: Turn = { taken: true, [Symbol.dispose]: release };
+  const missed: Turn = { taken: false, [Symbol.dispose]() {} };
+  return {
+    take(signal) {
+      if (signal.aborted) return Promise.resolve(missed);
+      if (free > 0) {
+        free--;
+        return Promise.resolve(taken);
+      }
+      return new Promise((resolve) => {
+        const go = (): void => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(taken);
+        };
+        const onAbort = (): void => {
+          queue.splice(queue.indexOf(go), 1);
+          resolve(missed);
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        queue.push(go);
+      });
+    },
+  };
+}

@@ -1,0 +1,255 @@
+import Client from 'pg/lib/client.js';
+import { reasonOf, type Clock } from '../../kernel/clock.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import type { ResolveAddresses } from '../../kernel/names.ts';
+import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
+import { openSession, type Session } from './session.ts';
+import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
+import { isServerError, judgeLogin, judgeSocket } from './words.ts';
+
+export interface Connected {
+  readonly state: 'connected';
+  readonly session: Session;
+}
+
+/** What one try to connect takes from outside. */
+export interface ConnectContext {
+  readonly resolve: ResolveAddresses;
+  readonly clock: Clock;
+}
+
+/** What a caller wants of the server itself; a server that is not it counts as not yet. */
+export type Requirement = (session: Session, signal: AbortSignal) => Promise<NotYet | Never | undefined>;
+
+/**
+ * One attempt: every host in order and every address of each, until one logs the role in and is what
+ * target_session_attrs and `requirement` ask for. As in libpq, a refused login ends the attempt, a refused connection
+ * does not. It sends nothing but the login unless target_session_attrs or the requirement do.
+ */
+export async function connectPostgres(
+  settings: ConnectionSettings,
+  context: ConnectContext,
+  probe: Probe,
+  requirement?: Requirement,
+): Promise<Connected | NotYet | Never> {
+  const failures: NotYet[] = [];
+  let second: Session | undefined;
+  for (const host of settings.hosts) {
+    const addresses = await addressesOf(host, context, probe);
+    if (addresses.state !== 'found') {
+      failures.push(addresses);
+      continue;
+    }
+    for (const address of addresses.addresses) {
+      if (probe.signal.aborted) break;
+      const answer = await connectOne(settings, host, address, context, probe);
+      if (answer.state === 'never') return endAfter(second, answer);
+      if (answer.state === 'not-yet') {
+        failures.push(answer);
+        continue;
+      }
+      const { session } = answer;
+      const misfit =
+        (await wrongAttributes(session, settings, probe)) ??
+        (await requirement?.(session, probe.signal).catch((error: unknown) => asAnswer(error, session.peer)));
+      if (misfit === undefined) return endAfter(second, answer);
+      if (misfit.state === 'never') {
+        await session.end();
+        return endAfter(second, misfit);
+      }
+      failures.push(misfit);
+      // libpq's prefer-standby: any server is better than none.
+      if (settings.attributes === 'prefer-standby' && second === undefined && session.alive) second = session;
+      else await session.end();
+    }
+  }
+  if (second !== undefined) return { state: 'connected', session: second };
+  return merged(failures, probe);
+}
+
+async function endAfter<T>(session: Session | undefined, answer: T): Promise<T> {
+  await session?.end();
+  return answer;
+}
+
+function merged(failures: readonly NotYet[], probe: Probe): NotYet {
+  if (probe.signal.aborted && failures.length === 0) return notYet('no answer');
+  const hint = failures.find((failure) => failure.hint !== undefined)?.hint;
+  return notYet([...new Set(failures.map(({ reason }) => reason))].join('; '), {
+    hint,
+    absent: failures.every(({ absent }) => absent),
+  });
+}
+
+async function addressesOf(
+  host: PostgresHost,
+  context: ConnectContext,
+  probe: Probe,
+): Promise<{ readonly state: 'found'; readonly addresses: readonly string[] } | NotYet> {
+  if (host.host.startsWith('/')) return { state: 'found', addresses: [host.host] };
+  if (host.address) return { state: 'found', addresses: [host.address] };
+  return context.resolve(host.host, probe);
+}
+
+/** `db:5432 (10.0.0.4)` */
+function peerName(host: PostgresHost, address: string): string {
+  if (host.host.startsWith('/')) return `${host.host}/.s.PGSQL.${host.port}`;
+  const name = host.host.includes(':') ? `[${host.host}]` : host.host;
+  return address === host.host ? `${name}:${host.port}` : `${name}:${host.port}, ${address}`;
+}
+
+/** libpq's rules for a try with and one without TLS. */
+function tries(settings: ConnectionSettings, host: PostgresHost): readonly boolean[] {
+  if (host.host.startsWith('/')) return [false];
+  const { mode } = settings.tls;
+  if (mode === 'disable') return [false];
+  if (mode === 'allow') return [false, true];
+  return mode === 'prefer' ? [true, false] : [true];
+}
+
+async function connectOne(
+  settings: ConnectionSettings,
+  host: PostgresHost,
+  address: string,
+  context: ConnectContext,
+  probe: Probe,
+): Promise<Connected | NotYet | Never> {
+  const peer = peerName(host, address);
+  probe.phase(`connecting to ${peer}`);
+  const timeout = new AbortController();
+  const late = Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
+  const cancel = context.clock.after(settings.connectTimeout, () => timeout.abort(late));
+  const signal = AbortSignal.any([probe.signal, timeout.signal]);
+  let first: NotYet | Never | undefined;
+  try {
+    for (const withTls of tries(settings, host)) {
+      try {
+        const target = host.host.startsWith('/')
+          ? { path: `${host.host}/.s.PGSQL.${host.port}` }
+          : { host: address, port: host.port };
+        const socket = await openSocket(target, signal);
+        const transport = await secure(socket, host.host, settings.tls, withTls, signal);
+        probe.phase(`logging in to ${peer}`);
+        return {
+          state: 'connected',
+          session: await logIn(transport, settings, host, peer, context, signal),
+        };
+      } catch (error) {
+        const answer = asAnswer(error, peer);
+        first ??= answer;
+        if (!mayTryOtherwise(error, settings)) return answer;
+      }
+    }
+    return first ?? notYet(`no answer (${peer})`);
+  } finally {
+    cancel();
+  }
+}
+
+/** Only what TLS, or its lack, may have caused is tried the other way. */
+function mayTryOtherwise(error: unknown, settings: ConnectionSettings): boolean {
+  if (settings.tls.mode !== 'prefer' && settings.tls.mode !== 'allow') return false;
+  return error instanceof TlsFailure || (isServerError(error) && error.code === '28000');
+}
+
+function asAnswer(error: unknown, peer: string): NotYet | Never {
+  if (error instanceof FinalRefusal)
+    return never(exitStatus.refused, `${error.answer.reason} (${peer})`, error.answer.hint);
+  if (error instanceof NoPassword)
+    return never(
+      exitStatus.refused,
+      `${error.message} (${peer})`,
+      'put it into the URL, PGPASSWORD, or a password file (PGPASSFILE)',
+    );
+  if (isServerError(error)) return judgeLogin(error, peer);
+  return judgeSocket(error, peer);
+}
+
+class NoPassword extends Error {}
+
+/** Hands the open stream to the driver, which knows the protocol but not how to connect as libpq does. */
+async function logIn(
+  { socket, stream }: Transport,
+  settings: ConnectionSettings,
+  host: PostgresHost,
+  peer: string,
+  context: ConnectContext,
+  signal: AbortSignal,
+): Promise<Session> {
+  // It is connected already; the driver only waits to be told.
+  Object.assign(stream, {
+    connect: () => {
+      setImmediate(() => stream.emit('connect'));
+      return stream;
+    },
+  });
+  const client = new Client({
+    host: host.host,
+    port: host.port,
+    user: settings.user,
+    database: settings.database,
+    // Asked for only where the server wants one; a string left out would send the driver to its own sources.
+    password: () => {
+      if (host.password === undefined)
+        throw new NoPassword('the server asks for a password, and none was given');
+      return host.password.reveal();
+    },
+    ssl: false,
+    stream: () => stream,
+    application_name: settings.applicationName ?? 'initbox',
+    ...(settings.options === undefined ? {} : { options: settings.options }),
+  });
+  const onAbort = (): void => void stream.destroy(reasonOf(signal));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    // Unheard, the error of a connection that is cut after its login would end the process.
+    client.on('error', () => {});
+    await client.connect();
+    if (signal.aborted) throw reasonOf(signal);
+    return openSession(client, socket, announced(client), peer, context.clock);
+  } catch (error) {
+    stream.on('error', () => {});
+    socket.destroy();
+    stream.destroy();
+    throw signal.aborted ? reasonOf(signal) : error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function announced(client: object): number {
+  return (client as { readonly processID: number | null }).processID ?? 0;
+}
+
+/** Asks only what target_session_attrs needs to know. */
+async function wrongAttributes(
+  session: Session,
+  { attributes }: ConnectionSettings,
+  probe: Probe,
+): Promise<NotYet | undefined> {
+  if (attributes === 'any') return undefined;
+  try {
+    const { rows } = await session.query(
+      'SELECT pg_is_in_recovery() AS standby, current_setting($1) AS read_only',
+      ['transaction_read_only'],
+      { signal: probe.signal },
+    );
+    const standby = rows[0]?.['standby'] === true;
+    const readOnly = rows[0]?.['read_only'] === 'on';
+    const fits = {
+      'read-write': !readOnly,
+      'read-only': readOnly,
+      primary: !standby,
+      standby,
+      'prefer-standby': standby,
+    }[attributes];
+    if (fits) return undefined;
+    return notYet(
+      `${standby ? 'a standby' : readOnly ? 'read-only' : 'a primary'}, not what target_session_attrs=${attributes} asks for (${session.peer})`,
+    );
+  } catch (error) {
+    const answer = asAnswer(error, session.peer);
+    return answer.state === 'not-yet' ? answer : notYet(answer.reason);
+  }
+}

@@ -1,0 +1,296 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { integer } from '../../kernel/options/option.ts';
+import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import { parametersFromEnvironment, parseUrl, type Parameter, type Parameters } from './parameters.ts';
+import { passwordFromFile } from './password-file.ts';
+
+export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+export type SslMode = (typeof sslModes)[number];
+
+export const sessionAttributes = [
+  'any',
+  'read-write',
+  'read-only',
+  'primary',
+  'standby',
+  'prefer-standby',
+] as const;
+export type SessionAttributes = (typeof sessionAttributes)[number];
+
+/** One of the servers to try. */
+export interface PostgresHost {
+  /** A name, an address, or the folder of a Unix socket. */
+  readonly host: string;
+  /** The address to connect to, where it was given apart from the name (libpq's hostaddr). */
+  readonly address: string | undefined;
+  readonly port: number;
+  readonly password: Secret | undefined;
+}
+
+export interface TlsSettings {
+  readonly mode: SslMode;
+  /** PEM of the authorities to trust, or `system` for the system’s; undefined where nothing is verified. */
+  readonly authorities: string | undefined;
+  readonly certificate: string | undefined;
+  readonly key: Secret | undefined;
+  /** TLS from the first byte on (sslnegotiation=direct). */
+  readonly direct: boolean;
+}
+
+/** Everything that says how to connect, read once at the edge. */
+export interface ConnectionSettings {
+  /** In the order in which to try them. */
+  readonly hosts: readonly PostgresHost[];
+  readonly user: string;
+  readonly database: string;
+  readonly tls: TlsSettings;
+  readonly attributes: SessionAttributes;
+  /** Milliseconds for one connection to one address, login included. */
+  readonly connectTimeout: number;
+  readonly applicationName: string | undefined;
+  /** Command-line options for the backend (libpq's options). */
+  readonly options: string | undefined;
+  /** Where the settings came from, for people: `DATABASE_URL`. */
+  readonly origin: string;
+  /** Things worth telling that are no error. */
+  readonly warnings: readonly string[];
+}
+
+/** Where a URL was found. */
+export interface UrlSource {
+  readonly url: Secret;
+  readonly origin: string;
+}
+
+/** Milliseconds; libpq waits for ever by default, but one server of several must not. */
+const defaultConnectTimeout = 10_000;
+
+/**
+ * Reads a URL, with the PG* variables for what it does not say, or the variables alone.
+ * @throws UsageError that says what is wrong and where it came from, never the password
+ */
+export function readConnection(
+  source: UrlSource | undefined,
+  environment: Environment,
+  redactor: Redactor,
+): ConnectionSettings {
+  const variables = parametersFromEnvironment(environment);
+  const url = source && parseUrl(source.url.reveal(), source.origin);
+  const origin = source?.origin ?? 'PG* variables';
+  const all: Parameters = new Map([...variables, ...(url?.parameters ?? [])]);
+  const password = all.get('password');
+  const secret = password && redactor.secret(password.text);
+  refuseUnsupported(all);
+
+  const user = all.get('user')?.text;
+  if (user === undefined) throw new UsageError(`no user is named in ${origin}; add one, or set PGUSER`);
+  const database = all.get('dbname')?.text ?? user;
+  const hosts = readHosts(url?.hosts ?? [], all, origin).map((host) => ({
+    ...host,
+    password: secret ?? filePassword({ ...host, database, user }, all, environment, redactor),
+  }));
+  return {
+    hosts,
+    user,
+    database,
+    tls: readTls(all, environment, redactor),
+    attributes: choice(all.get('target_session_attrs'), sessionAttributes) ?? 'any',
+    connectTimeout: readTimeout(all.get('connect_timeout')),
+    applicationName: all.get('application_name')?.text,
+    options: all.get('options')?.text,
+    origin,
+    warnings: (url?.ignored ?? []).map((name) => `the parameter ${name} in ${origin} has no effect here`),
+  };
+}
+
+/** True where the PG* variables name a server by themselves. */
+export function namesServer(environment: Environment): boolean {
+  const variables = parametersFromEnvironment(environment);
+  return variables.has('host') || variables.has('hostaddr') || variables.has('service');
+}
+
+function refuseUnsupported(all: Parameters): void {
+  const service = all.get('service');
+  if (service)
+    throw new UsageError(`${service.origin} names a service file, which is not read here; use a URL`);
+  for (const [name, demands] of [
+    ['channel_binding', ['require']],
+    ['gssencmode', ['require']],
+  ] as const) {
+    const given = all.get(name);
+    if (given && demands.includes(given.text as never))
+      throw new UsageError(`${given.origin}: ${name}=${given.text} is not supported here`);
+  }
+  const auth = all.get('require_auth');
+  if (auth) throw new UsageError(`${auth.origin}: require_auth is not supported here`);
+}
+
+function readHosts(
+  fromUrl: readonly { readonly host: string; readonly port: string }[],
+  all: Parameters,
+  origin: string,
+): Omit<PostgresHost, 'password'>[] {
+  const addresses = all.get('hostaddr')?.text.split(',') ?? [];
+  const named = fromUrl.some(({ host }) => host !== '');
+  const hostParameter = all.get('host');
+  const useParameter = !named && hostParameter !== undefined;
+  const names = useParameter ? hostParameter.text.split(',') : fromUrl.map(({ host }) => host);
+  const count = Math.max(names.length, addresses.length);
+  const portParameter = all.get('port');
+  const ports = fromUrl.some(({ port }) => port !== '')
+    ? fromUrl.map(({ port }) => port)
+    : (portParameter?.text.split(',') ?? []);
+  const portOrigin = fromUrl.some(({ port }) => port !== '') ? origin : (portParameter?.origin ?? origin);
+  if (ports.length > 1 && ports.length !== count)
+    throw new UsageError(`${portOrigin} gives ${ports.length} ports for ${count} hosts`);
+  if (addresses.length > 0 && names.length > 0 && addresses.length !== names.length)
+    throw new UsageError(`hostaddr gives ${addresses.length} addresses for ${names.length} hosts`);
+  const hosts = Array.from({ length: count }, (_, index) => {
+    const address = addresses[index];
+    const host = names[index] || address;
+    if (!host) {
+      throw new UsageError(
+        `${origin} names no host; add one, set PGHOST, or write host=/var/run/postgresql for a Unix socket`,
+      );
+    }
+    if (address && !isIP(address))
+      throw new UsageError(`hostaddr ${JSON.stringify(address)} is not an IP address`);
+    if (!host.startsWith('/') && /[\s/@?#%\\]/.test(host))
+      throw new UsageError(
+        `the host ${JSON.stringify(host)} in ${hostParameter?.origin ?? origin} is not a name`,
+      );
+    return { host, address, port: readPort(ports[ports.length > 1 ? index : 0] ?? '', portOrigin) };
+  });
+  if (hosts.length === 0) {
+    throw new UsageError(
+      `${origin} names no host; add one, set PGHOST, or write host=/var/run/postgresql for a Unix socket`,
+    );
+  }
+  return hosts;
+}
+
+function readPort(text: string, origin: string): number {
+  if (text === '') return 5432;
+  try {
+    return integer({ min: 1, max: 65_535 })(text);
+  } catch (error) {
+    throw new UsageError(`the port in ${origin}: ${(error as Error).message}`);
+  }
+}
+
+/** libpq's connect_timeout is in seconds; 0 and less mean none, which here is the default. */
+function readTimeout(given: Parameter | undefined): number {
+  if (given === undefined) return defaultConnectTimeout;
+  if (!/^\s*[+-]?\d+\s*$/.test(given.text))
+    throw new UsageError(`${given.origin} is not a whole number of seconds`);
+  const seconds = Number(given.text);
+  return seconds > 0 ? seconds * 1000 : defaultConnectTimeout;
+}
+
+function choice<const C extends readonly string[]>(
+  given: Parameter | undefined,
+  choices: C,
+): C[number] | undefined {
+  if (given === undefined) return undefined;
+  if (!choices.includes(given.text))
+    throw new UsageError(
+      `${given.origin}: ${JSON.stringify(given.text)} is not one of ${choices.join(', ')}`,
+    );
+  return given.text;
+}
+
+function readTls(all: Parameters, environment: Environment, redactor: Redactor): TlsSettings {
+  const home = environment['HOME'];
+  const inHome = (name: string): string | undefined => home && `${home}/.postgresql/${name}`;
+  const root = all.get('sslrootcert');
+  const given = choice(all.get('sslmode'), sslModes);
+  if (root?.text === 'system') {
+    // As libpq: what the system trusts signs anybody's certificate, so that only the name tells.
+    if (given !== undefined && given !== 'verify-full')
+      throw new UsageError(`${root.origin}: sslrootcert=system needs sslmode=verify-full, not ${given}`);
+    return {
+      ...clientCertificate(all, inHome, redactor),
+      mode: 'verify-full',
+      authorities: 'system',
+      direct: isDirect(all),
+    };
+  }
+  const mode = given ?? 'prefer';
+  const authorities = mode === 'disable' ? undefined : readAuthorities(root, inHome('root.crt'));
+  if (authorities === undefined && mode.startsWith('verify')) {
+    throw new UsageError(
+      `${all.get('sslmode')?.origin ?? 'sslmode'}=${mode} needs the authorities to trust; set sslrootcert or PGSSLROOTCERT to a PEM file, or to system`,
+    );
+  }
+  const direct = isDirect(all);
+  if (direct && !['require', 'verify-ca', 'verify-full'].includes(mode))
+    throw new UsageError(`sslnegotiation=direct needs sslmode=require or stricter, not ${mode}`);
+  if (mode === 'disable') return { mode, authorities, certificate: undefined, key: undefined, direct };
+  return { ...clientCertificate(all, inHome, redactor), mode, authorities, direct };
+}
+
+function isDirect(all: Parameters): boolean {
+  return choice(all.get('sslnegotiation'), ['postgres', 'direct'] as const) === 'direct';
+}
+
+function readAuthorities(root: Parameter | undefined, fallback: string | undefined): string | undefined {
+  if (root !== undefined) return readPem(root.text, root.origin);
+  return fallback === undefined ? undefined : readIfThere(fallback);
+}
+
+function clientCertificate(
+  all: Parameters,
+  inHome: (name: string) => string | undefined,
+  redactor: Redactor,
+): Pick<TlsSettings, 'certificate' | 'key'> {
+  const given = all.get('sslcert');
+  const fallback = inHome('postgresql.crt');
+  const certificate = given ? readPem(given.text, given.origin) : fallback && readIfThere(fallback);
+  if (!certificate) return { certificate: undefined, key: undefined };
+  const keyGiven = all.get('sslkey');
+  const keyPath = keyGiven?.text ?? inHome('postgresql.key');
+  if (keyPath === undefined)
+    throw new UsageError(`${given?.origin ?? 'sslcert'} is given without its key; set sslkey or PGSSLKEY`);
+  return { certificate, key: redactor.secret(readPem(keyPath, keyGiven?.origin ?? 'sslkey')) };
+}
+
+function readPem(path: string, origin: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (error) {
+    throw new UsageError(
+      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM form`);
+  return text;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+}
+
+function filePassword(
+  question: {
+    readonly host: string;
+    readonly port: number;
+    readonly database: string;
+    readonly user: string;
+  },
+  all: Parameters,
+  environment: Environment,
+  redactor: Redactor,
+): Secret | undefined {
+  const home = environment['HOME'];
+  const path = all.get('passfile')?.text ?? (home && `${home}/.pgpass`);
+  const found = path ? passwordFromFile(path, question) : undefined;
+  return found === undefined || found === '' ? undefined : redactor.secret(found);
+}

@@ -1,0 +1,204 @@
+import { UsageError } from '../../kernel/outcome.ts';
+import type { Environment } from '../../kernel/context.ts';
+
+/** One connection parameter by its libpq name, and where it was said. */
+export interface Parameter {
+  readonly text: string;
+  readonly origin: string;
+}
+
+export type Parameters = ReadonlyMap<string, Parameter>;
+
+/** libpq's environment variables (https://www.postgresql.org/docs/current/libpq-envars.html). */
+const variables: Readonly<Record<string, string>> = {
+  PGHOST: 'host',
+  PGHOSTADDR: 'hostaddr',
+  PGPORT: 'port',
+  PGDATABASE: 'dbname',
+  PGUSER: 'user',
+  PGPASSWORD: 'password',
+  PGPASSFILE: 'passfile',
+  PGSSLMODE: 'sslmode',
+  PGSSLROOTCERT: 'sslrootcert',
+  PGSSLCERT: 'sslcert',
+  PGSSLKEY: 'sslkey',
+  PGSSLNEGOTIATION: 'sslnegotiation',
+  PGCONNECT_TIMEOUT: 'connect_timeout',
+  PGAPPNAME: 'application_name',
+  PGOPTIONS: 'options',
+  PGTARGETSESSIONATTRS: 'target_session_attrs',
+  PGCHANNELBINDING: 'channel_binding',
+  PGGSSENCMODE: 'gssencmode',
+  PGREQUIREAUTH: 'require_auth',
+  PGSERVICE: 'service',
+};
+
+/** Parameters whose meaning we keep. */
+const known: ReadonlySet<string> = new Set(Object.values(variables));
+
+/** libpq's parameters that change nothing here, or nothing that a lock or a check depends on. */
+const harmless: ReadonlySet<string> = new Set([
+  'client_encoding',
+  'fallback_application_name',
+  'keepalives',
+  'keepalives_idle',
+  'keepalives_interval',
+  'keepalives_count',
+  'tcp_user_timeout',
+  'krbsrvname',
+  'gsslib',
+  'gssdelegation',
+  'sslcompression',
+  'sslsni',
+  'load_balance_hosts',
+]);
+
+/** Parameters that a user sets for safety and that we do not have: silence would be a lie. */
+const missing: ReadonlySet<string> = new Set([
+  'sslcrl',
+  'sslcrldir',
+  'sslpassword',
+  'ssl_min_protocol_version',
+  'ssl_max_protocol_version',
+  'requirepeer',
+  'replication',
+]);
+
+/** What the PG* variables say. An empty one counts as unset, as in libpq. */
+export function parametersFromEnvironment(environment: Environment): Parameters {
+  const found = new Map<string, Parameter>();
+  for (const [variable, name] of Object.entries(variables)) {
+    const text = environment[variable];
+    if (text !== undefined && text !== '') found.set(name, { text, origin: variable });
+  }
+  return found;
+}
+
+/** What a URL says of its hosts, each with the port as it was written. */
+export interface UrlHosts {
+  readonly hosts: readonly { readonly host: string; readonly port: string }[];
+}
+
+export interface ParsedUrl extends UrlHosts {
+  readonly parameters: Parameters;
+  /** Parameters of other programs, which have no effect here. */
+  readonly ignored: readonly string[];
+}
+
+const accepted = 'write postgres://USER:PASSWORD@HOST:PORT/DATABASE';
+
+/**
+ * Reads a connection URL as libpq does (https://www.postgresql.org/docs/current/libpq-connect.html), but strictly:
+ * what libpq would take for something else is an error. No message holds any part of the userinfo.
+ * @throws UsageError naming the origin and what is accepted
+ */
+export function parseUrl(text: string, origin: string): ParsedUrl {
+  const fail = (what: string): never => {
+    throw new UsageError(`${origin} ${what}`);
+  };
+  if (text === '') fail(`is empty; ${accepted}`);
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  if (/[\u0000-\u001f\u007f]/.test(text)) {
+    fail(
+      /[\r\n]/.test(text)
+        ? `holds a line break; ${accepted}, in one line`
+        : `holds a control character; ${accepted}`,
+    );
+  }
+  if (/^\s|\s$/.test(text)) fail('begins or ends with a space');
+  const [, scheme, rest = ''] = /^([a-z][a-z0-9+.:-]*):\/\/(.*)$/is.exec(text) ?? [];
+  if (scheme === undefined) fail(notAUrl(text));
+  if (scheme !== 'postgres' && scheme !== 'postgresql') fail(wrongScheme(scheme ?? ''));
+
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const at = authority.indexOf('@');
+  if (at < 0 && rest.includes('@') && !/^[^@?]*\?/.test(rest)) {
+    fail('has a /, ? or # in its user or password; write them as %2F, %3F and %23');
+  }
+  if (at !== authority.lastIndexOf('@'))
+    fail('has more than one @ before its path; write one in a password as %40');
+  if (/#/.test(rest)) fail('has a #; write one in a password or a name as %23');
+  const parameters = new Map<string, Parameter>();
+  const put = (name: string, raw: string, what: string): void => {
+    parameters.set(name, { text: decode(raw, what, origin), origin: `${what} in ${origin}` });
+  };
+  if (at >= 0) {
+    const [user = '', ...more] = authority.slice(0, at).split(':');
+    if (more.length > 1) fail('has more than one : in its user and password; write one in a password as %3A');
+    if (user !== '') put('user', user, 'the user');
+    if (more[0] !== undefined && more[0] !== '') put('password', more[0], 'the password');
+  }
+  const [path = '', ...queries] = rest.slice(authority.length).split('?');
+  if (queries.length > 1) fail('has more than one ?; write one in a value as %3F');
+  if (path.length > 1) {
+    if (path.indexOf('/', 1) >= 0)
+      fail('has more than one / in its path, which is the database; write one in a name as %2F');
+    put('dbname', path.slice(1), 'the database');
+  }
+  const ignored: string[] = [];
+  for (const pair of (queries[0] ?? '').split('&').filter(Boolean)) readPair(pair, origin, put, ignored);
+  return { hosts: parseHosts(authority.slice(at + 1), origin), parameters, ignored };
+}
+
+function readPair(
+  pair: string,
+  origin: string,
+  put: (name: string, raw: string, what: string) => void,
+  ignored: string[],
+): void {
+  const equals = pair.indexOf('=');
+  const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'a parameter', origin);
+  const raw = equals < 0 ? '' : pair.slice(equals + 1);
+  if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`${origin} has a parameter whose name is not one`);
+  if (missing.has(name)) throw new UsageError(`${name} in ${origin} is not supported here`);
+  if (name === 'ssl') {
+    // JDBC's spelling, which libpq takes too.
+    if (raw !== 'true')
+      throw new UsageError(`ssl in ${origin} is neither true nor left out; write sslmode=…`);
+    put('sslmode', 'require', 'ssl');
+  } else if (known.has(name)) {
+    if (equals < 0) throw new UsageError(`${name} in ${origin} has no value; write ${name}=…`);
+    put(name, raw, name);
+  } else if (!harmless.has(name)) ignored.push(name);
+}
+
+function notAUrl(text: string): string {
+  if (/^jdbc:/i.test(text)) return `is a JDBC URL; ${accepted}`;
+  if (/^postgres(ql)?:/i.test(text)) return `lacks the // after its scheme; ${accepted}`;
+  if (/^\s*\w+\s*=/.test(text))
+    return `is a list of keywords, not a URL; ${accepted}, or set PGHOST, PGUSER and the others`;
+  return `is not a URL; ${accepted}`;
+}
+
+function wrongScheme(scheme: string): string {
+  if (/^jdbc:/i.test(scheme)) return `is a JDBC URL; ${accepted}`;
+  if (/^postgres(ql)?\+/i.test(scheme)) {
+    return `names a driver in its scheme (${scheme}:), which only SQLAlchemy reads; ${accepted}`;
+  }
+  if (/^postgres(ql)?$/i.test(scheme)) return `has its scheme in capitals; write ${scheme.toLowerCase()}://`;
+  return `is a ${scheme}: URL; only postgres: and postgresql: are known; ${accepted}`;
+}
+
+function decode(raw: string, what: string, origin: string): string {
+  let text: string;
+  try {
+    text = decodeURIComponent(raw);
+  } catch {
+    throw new UsageError(`${what} in ${origin} is not valid percent-encoding; write a % as %25`);
+  }
+  if (text.includes('\0')) throw new UsageError(`${what} in ${origin} holds a zero byte`);
+  return text;
+}
+
+function parseHosts(text: string, origin: string): UrlHosts['hosts'] {
+  if (text === '') return [];
+  return text.split(',').map((part) => {
+    const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(part);
+    if (!match) {
+      throw new UsageError(
+        `the host ${JSON.stringify(part)} in ${origin} is not HOST:PORT; an IPv6 address stands in brackets`,
+      );
+    }
+    return { host: match[1] ?? decode(match[2] ?? '', 'the host', origin), port: match[3] ?? '' };
+  });
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+
+/** What a line of the file is looked up by. */
+export interface PasswordQuestion {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+}
+
+/**
+ * Looks a password up as libpq does (https://www.postgresql.org/docs/current/libpq-pgpass.html): the first line whose
+ * fields match, `*` matching anything. The file's mode is not looked at, since a mounted Secret is readable by its
+ * group.
+ * @returns undefined where no line matches or there is no such file
+ */
+export function passwordFromFile(path: string, question: PasswordQuestion): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // libpq knows a Unix socket's folder as localhost.
+  const host = question.host.startsWith('/') ? 'localhost' : question.host;
+  const wanted = [host, String(question.port), question.database, question.user];
+  for (const line of text.split(/\r?\n/)) {
+    if (line.startsWith('#')) continue;
+    const fields = splitLine(line);
+    if (fields.length < 5) continue;
+    if (wanted.every((value, index) => fields[index] === '*' || unescaped(fields[index] ?? '') === value)) {
+      return unescaped(fields.slice(4).join(':'));
+    }
+  }
+  return undefined;
+}
+
+/** At each colon without a backslash before it. */
+function splitLine(line: string): string[] {
+  return (
+    line
+      .match(/(?:\\.|[^:\\])*(?::|$)/gs)
+      ?.map((field) => field.replace(/:$/, ''))
+      .slice(0, -1) ?? []
+  );
+}
+
+function unescaped(field: string): string {
+  return field.replace(/\\(.)/gs, '$1');
+}

@@ -1,0 +1,6 @@
+// The client alone: the package's entry point brings a pool and a look for native bindings with it.
+declare module 'pg/lib/client.js' {
+  import type { Client } from 'pg';
+  const client: typeof Client;
+  export default client;
+}

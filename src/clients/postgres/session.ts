@@ -1,0 +1,150 @@
+import type { Socket } from 'node:net';
+import type { Client, QueryResult as PgResult } from 'pg';
+import { reasonOf, type Clock } from '../../kernel/clock.ts';
+
+/** Rows by column name. int8 and numeric come as strings, timestamps as Dates. */
+export interface QueryResult {
+  readonly rows: readonly Record<string, unknown>[];
+  readonly rowCount: number | null;
+}
+
+export interface QueryOptions {
+  /** Ends the connection when aborted: Postgres knows no other way to be sure that a statement is over for us. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds after which the connection is ended and QueryTimeout thrown. */
+  readonly timeout?: number;
+}
+
+/** One connection to a server, already logged in. */
+export interface Session extends AsyncDisposable {
+  /** The process id that the server announced at login: behind a pooler not the backend's. */
+  readonly announcedPid: number;
+  /** The TCP or Unix socket itself, below TLS: for a child that must keep the connection open. */
+  readonly socket: Socket;
+  /** `db:5432 (10.0.0.4)`, for people. */
+  readonly peer: string;
+  /** False once the connection is over or is being ended. */
+  readonly alive: boolean;
+  /** Resolves when the connection is over, with why; `ended here` where end() or destroy() was called. */
+  readonly ended: Promise<Error>;
+  /**
+   * Runs a statement. Without values several may stand in one text (simple protocol, one transaction unless it
+   * says otherwise) and the last one's result is returned.
+   * @throws DatabaseError (`code` is the SQLSTATE), the connection's error, the signal's reason, or QueryTimeout
+   */
+  query(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<QueryResult>;
+  /** Calls back for each NOTIFY on a channel that was LISTENed to; returns what stops it. */
+  onNotification(listener: (channel: string, payload: string) => void): () => void;
+  /** Calls back for each notice or warning of the server; returns what stops it. */
+  onNotice(listener: (severity: string, message: string) => void): () => void;
+  /** Says goodbye; after two seconds without an answer the socket is closed all the same. Never throws. */
+  end(): Promise<void>;
+  /** Closes the socket at once. */
+  destroy(): void;
+}
+
+/** A statement got no answer in time, and the connection was ended for it. */
+export class QueryTimeout extends Error {
+  override readonly name = 'QueryTimeout';
+}
+
+/** How long a polite goodbye may take, in milliseconds: on a half-open socket it never ends by itself. */
+const goodbye = 2000;
+
+/** Wraps a client that has logged in. */
+export function openSession(
+  client: Client,
+  socket: Socket,
+  announcedPid: number,
+  peer: string,
+  clock: Clock,
+): Session {
+  let over: Error | undefined;
+  let tellEnd!: (why: Error) => void;
+  const ended = new Promise<Error>((resolve) => {
+    tellEnd = resolve;
+  });
+  const finish = (why: Error): void => {
+    over ??= why;
+    tellEnd(over);
+  };
+  // Twice on a termination: first the server's reason (57P01), then that the connection is gone. The first counts.
+  client.on('error', finish);
+  client.on('end', () => finish(new Error('the connection ended')));
+
+  const destroy = (why: Error): void => {
+    finish(why);
+    socket.destroy();
+  };
+
+  return {
+    announcedPid,
+    socket,
+    peer,
+    ended,
+    get alive() {
+      return over === undefined;
+    },
+    async query(text, values, options = {}) {
+      const { signal, timeout } = options;
+      if (over !== undefined) throw over;
+      if (signal?.aborted) {
+        destroy(reasonOf(signal));
+        throw reasonOf(signal);
+      }
+      let cut!: (why: Error) => void;
+      const cutOff = new Promise<never>((_, reject) => {
+        cut = (why) => {
+          destroy(why);
+          reject(why);
+        };
+      });
+      const onAbort = (): void => cut(reasonOf(signal as AbortSignal));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const cancel =
+        timeout === undefined
+          ? undefined
+          : clock.after(timeout, () =>
+              cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`)),
+            );
+      const running: Promise<PgResult | PgResult[]> = client.query(text, values as unknown[] | undefined);
+      // Where the cut comes first, the client rejects later on, unheard.
+      running.catch(() => {});
+      try {
+        const result = await Promise.race([running, cutOff]);
+        const last = Array.isArray(result) ? result.at(-1) : result;
+        return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? null };
+      } finally {
+        cancel?.();
+        signal?.removeEventListener('abort', onAbort);
+      }
+    },
+    onNotification(listener) {
+      const heard = (message: { channel: string; payload?: string | undefined }): void =>
+        listener(message.channel, message.payload ?? '');
+      client.on('notification', heard);
+      return () => void client.off('notification', heard);
+    },
+    onNotice(listener) {
+      const heard = (notice: { severity?: string | undefined; message?: string | undefined }): void =>
+        listener(notice.severity ?? 'NOTICE', notice.message ?? '');
+      client.on('notice', heard);
+      return () => void client.off('notice', heard);
+    },
+    async end() {
+      if (over !== undefined && socket.destroyed) return;
+      finish(new Error('ended here'));
+      let cancel = (): void => {};
+      const late = new Promise<void>((resolve) => {
+        cancel = clock.after(goodbye, resolve);
+      });
+      await Promise.race([client.end().catch(() => {}), late]);
+      cancel();
+      socket.destroy();
+    },
+    destroy: () => destroy(new Error('ended here')),
+    async [Symbol.asyncDispose]() {
+      await this.end();
+    },
+  };
+}

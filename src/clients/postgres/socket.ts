@@ -1,0 +1,208 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { reasonOf } from '../../kernel/clock.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, type Never } from '../../kernel/loop/attempt.ts';
+import type { TlsSettings } from './connection-string.ts';
+
+/** A connection that the protocol can start on. */
+export interface Transport {
+  /** The socket itself. */
+  readonly socket: Socket;
+  /** What bytes go through: the socket, or TLS over it. */
+  readonly stream: Socket | TLSSocket;
+  readonly encrypted: boolean;
+}
+
+/** Waiting does not change why there is no connection. */
+export class FinalRefusal extends Error {
+  override readonly name = 'FinalRefusal';
+  readonly answer: Never;
+
+  constructor(reason: string, hint?: string) {
+    super(reason);
+    this.answer = never(exitStatus.refused, reason, hint);
+  }
+}
+
+/** A TLS handshake that failed: under sslmode=prefer a reason to go on without. */
+export class TlsFailure extends FinalRefusal {}
+
+/** Int32 length 8 and code 80877103 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+
+/**
+ * Opens a TCP or Unix socket.
+ * @throws the system's error, or the signal's reason
+ */
+export function openSocket(
+  target: { readonly path: string } | { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(reasonOf(signal));
+    const socket = connect(target);
+    const settle = (action: () => void): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.removeAllListeners('error').removeAllListeners('connect');
+      action();
+    };
+    const fail = (error: Error): void =>
+      settle(() => {
+        socket.on('error', () => {});
+        socket.destroy();
+        reject(error);
+      });
+    const onAbort = (): void => fail(reasonOf(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      // A closed loopback port in the ephemeral range can be given to the connecting end itself.
+      if (
+        !('path' in target) &&
+        socket.localPort === socket.remotePort &&
+        socket.localAddress === socket.remoteAddress
+      )
+        return fail(Object.assign(new Error('the connect met itself'), { code: 'ECONNREFUSED' }));
+      return settle(() => {
+        socket.setNoDelay(true);
+        resolve(socket);
+      });
+    });
+  });
+}
+
+/**
+ * Asks for TLS as sslmode says and does its handshake.
+ * @param wanted whether this try is with TLS at all: `allow` and `prefer` take two tries
+ * @throws FinalRefusal, TlsFailure, the system's error, or the signal's reason
+ */
+export async function secure(
+  socket: Socket,
+  host: string,
+  tls: TlsSettings,
+  wanted: boolean,
+  signal: AbortSignal,
+): Promise<Transport> {
+  if (!wanted) return { socket, stream: socket, encrypted: false };
+  if (!tls.direct) {
+    const answer = await askForTls(socket, signal);
+    if (answer === 'N') {
+      if (tls.mode === 'prefer' || tls.mode === 'allow') return { socket, stream: socket, encrypted: false };
+      throw new FinalRefusal(
+        `the server has TLS turned off, and sslmode=${tls.mode} demands it`,
+        'turn ssl on in the server, or set sslmode=prefer where the network may be trusted',
+      );
+    }
+    if (answer !== 'S') throw new Error('the server answered the request for TLS with an error');
+  }
+  return { socket, stream: await handshake(socket, host, tls, signal), encrypted: true };
+}
+
+function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
+  return listening(socket, signal, (resolve, reject) => {
+    socket.once('data', (bytes: Buffer) => {
+      // More than the one byte would be taken for encrypted data (CVE-2021-23222).
+      if (bytes.length === 1) resolve(bytes.toString('latin1'));
+      else if (bytes[0] === 0x45) resolve('E');
+      else
+        reject(new FinalRefusal('the server sent unencrypted bytes after its answer to the request for TLS'));
+    });
+    socket.write(sslRequest);
+  });
+}
+
+function handshake(socket: Socket, host: string, tls: TlsSettings, signal: AbortSignal): Promise<TLSSocket> {
+  const verifies = tls.authorities !== undefined && tls.mode !== 'prefer' && tls.mode !== 'allow';
+  const options: ConnectionOptions = {
+    socket,
+    host,
+    // RFC 6066, 3: no address may stand there.
+    ...(isIP(host) || host.startsWith('/') ? {} : { servername: host }),
+    rejectUnauthorized: verifies,
+    ...(tls.authorities === undefined ? {} : { ca: trusted(tls.authorities) }),
+    ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
+    ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
+    ...(tls.mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    ...(tls.direct ? { ALPNProtocols: ['postgresql'] } : {}),
+  };
+  return listening(socket, signal, (resolve, reject) => {
+    let stream: TLSSocket;
+    try {
+      stream = connectTls(options);
+    } catch (error) {
+      return reject(
+        new TlsFailure(`the client’s certificate or key cannot be used: ${(error as Error).message}`),
+      );
+    }
+    stream.once('secureConnect', () => {
+      stream.removeAllListeners('error');
+      resolve(stream);
+    });
+    stream.once('error', (error: NodeJS.ErrnoException) => {
+      stream.on('error', () => {});
+      reject(error.syscall === undefined ? tlsFailure(error, host, tls) : error);
+    });
+  });
+}
+
+function trusted(authorities: string): string | string[] {
+  if (authorities !== 'system') return authorities;
+  const system = getCACertificates('system');
+  return system.length > 0 ? system : getCACertificates('bundled');
+}
+
+function tlsFailure(error: NodeJS.ErrnoException, host: string, tls: TlsSettings): Error {
+  const code = error.code ?? '';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return new TlsFailure(
+      `the server’s certificate is not for ${host}`,
+      'sslmode=verify-full compares the name in the URL with the certificate’s: use a name that it holds',
+    );
+  }
+  if (code === 'CERT_HAS_EXPIRED') return new TlsFailure('the server’s certificate has expired');
+  if (/CERT|ISSUER|SIGNATURE|VERIFY/.test(code)) {
+    return new TlsFailure(
+      `the server’s certificate is not signed by an authority of sslrootcert (${code})`,
+      `sslmode=${tls.mode} trusts what sslrootcert holds: is it the authority of this server?`,
+    );
+  }
+  // A server that is going down cuts the handshake off.
+  if (code === 'ECONNRESET') return error;
+  return new TlsFailure(`the TLS handshake failed: ${error.message}`);
+}
+
+/** Runs one exchange on the socket, which ends with the socket, an error or the signal. */
+function listening<T>(
+  socket: Socket,
+  signal: AbortSignal,
+  exchange: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      socket.destroy();
+      return reject(reasonOf(signal));
+    }
+    const stop = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', fail);
+      socket.off('close', onClose);
+    };
+    const fail = (error: Error): void => {
+      stop();
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(reasonOf(signal));
+    const onClose = (): void => fail(Object.assign(new Error('connection closed'), { code: 'EPIPE' }));
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', fail);
+    socket.once('close', onClose);
+    exchange((value) => {
+      stop();
+      resolve(value);
+    }, fail);
+    return undefined;
+  });
+}

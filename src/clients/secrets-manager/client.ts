@@ -1,0 +1,194 @@
+import type { Agent as HttpAgent } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
+import {
+  GetSecretValueCommand,
+  SecretsManagerClient,
+  type GetSecretValueCommandOutput,
+} from '@aws-sdk/client-secrets-manager';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Environment } from '../../kernel/context.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
+import { withVariables } from '../../kernel/host.ts';
+import {
+  never,
+  notYet,
+  satisfied,
+  type Answer,
+  type Never,
+  type NotYet,
+  type Probe,
+} from '../../kernel/loop/attempt.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import type { FetchAnswer, ReadSource, SourceAddress } from '../../kernel/source.ts';
+import { callerArn, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
+import { credentialsHint, faultOf, type SdkError } from './faults.ts';
+import { regionOf } from './region.ts';
+
+export interface SecretsManagerSettings {
+  /** Take the credentials of the node where nothing else is configured. */
+  readonly imds: boolean;
+  /** The name or ARN of the role that must have answered. */
+  readonly expectRole: string | undefined;
+}
+
+export interface SecretsManagerParts {
+  readonly environment: Environment;
+  readonly redactor: Redactor;
+  readonly clock: Clock;
+  readonly agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent };
+  /** Sends a request that is signed already; returns the body of a reply with status 200. */
+  readonly post: (
+    request: SignedRequest,
+    probe: Probe,
+  ) => Promise<{ readonly state: 'body'; readonly body: string } | NotYet | Never>;
+}
+
+export interface SecretsManager {
+  readonly name: string;
+  /** One attempt to get credentials, and to see whose they are. */
+  logIn(probe: Probe): Promise<Answer>;
+  reader(address: SourceAddress): ReadSource;
+}
+
+/** Milliseconds; the SDK's own socket timeout is five minutes. */
+const timeouts = { connectionTimeout: 3_000, requestTimeout: 15_000, throwOnRequestTimeout: true };
+
+/** Where the credentials came from, by the SDK's own marks, in words. */
+const providers: readonly (readonly [mark: string, words: string])[] = [
+  ['CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN', 'web identity (IRSA)'],
+  ['CREDENTIALS_ENV_VARS', 'environment keys'],
+  ['CREDENTIALS_HTTP', 'container credentials (EKS Pod Identity or ECS)'],
+  ['CREDENTIALS_IMDS', 'the node’s role (IMDS)'],
+  ['CREDENTIALS_PROCESS', 'a credential process'],
+  ['CREDENTIALS_SSO', 'SSO'],
+  ['CREDENTIALS_PROFILE', 'a profile'],
+];
+
+type Identity = Keys & { readonly $source?: Readonly<Record<string, string>> };
+
+/** Secrets Manager through the AWS SDK, one attempt each: the loop above repeats, under one deadline. */
+export function createSecretsManager(
+  addresses: readonly SourceAddress[],
+  settings: SecretsManagerSettings,
+  parts: SecretsManagerParts,
+): SecretsManager {
+  const { environment, redactor, clock } = parts;
+  const clients = new Map<string, SecretsManagerClient>();
+  let caller = '';
+
+  const clientFor = (address: SourceAddress): SecretsManagerClient => {
+    const region = regionOf(address, environment);
+    const known = clients.get(region ?? '');
+    if (known !== undefined) return known;
+    const client = new SecretsManagerClient({
+      ...(region === undefined ? {} : { region }),
+      // The loop above repeats; the SDK's own three tries are over in 354 ms.
+      maxAttempts: 1,
+      requestHandler: { ...timeouts, ...parts.agents },
+    });
+    clients.set(region ?? '', client);
+    return client;
+  };
+
+  const identify = async (client: SecretsManagerClient, probe: Probe): Promise<Answer> => {
+    probe.phase('getting AWS credentials');
+    const found = (await withVariables(
+      // The chain's last resort is the node's role, which most often is not meant: a missed Pod Identity ends there.
+      settings.imds ? {} : { AWS_EC2_METADATA_DISABLED: 'true' },
+      () => client.config.credentials(),
+    )) as Identity;
+    redactor.secret(found.secretAccessKey);
+    if (found.sessionToken) redactor.secret(found.sessionToken);
+    const provider = providers.find(([mark]) => found.$source?.[mark] !== undefined);
+    const webRole =
+      provider?.[0] === 'CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN' ? environment['AWS_ROLE_ARN'] : undefined;
+    caller = [provider?.[1] ?? 'an unnamed provider', ...(webRole ? [webRole] : [])].join(', ');
+    const words = `credentials from ${caller}`;
+    if (settings.expectRole === undefined) return satisfied(words);
+    let arn = webRole;
+    if (arn === undefined) {
+      const region = await client.config.region();
+      const reply = await parts.post(callerRequest(found, region, environment, clock.date()), probe);
+      if (reply.state !== 'body')
+        return { ...reply, reason: `STS did not say whose the credentials are: ${reply.reason}` };
+      arn = callerArn(reply.body);
+      caller = `${caller}, ${arn ?? 'unknown'}`;
+    }
+    if (arn !== undefined && isRole(arn, settings.expectRole))
+      return satisfied(`${words}, which is the expected role (${arn})`);
+    return never(
+      exitStatus.refused,
+      `the credentials from ${words.replace('credentials from ', '')} are those of ${arn ?? 'an unknown caller'}, not of the role ${settings.expectRole}`,
+      credentialsHint,
+    );
+  };
+
+  return {
+    name: 'AWS',
+    async logIn(probe) {
+      const [first] = addresses;
+      if (first === undefined) return satisfied('nothing to ask');
+      try {
+        return await identify(clientFor(first), probe);
+      } catch (error) {
+        return faultOf(error as SdkError, sceneOf(first, 'the region'));
+      }
+    },
+    reader: (address) => async (probe) => {
+      const client = clientFor(address);
+      let region = 'the region';
+      try {
+        region = await client.config.region();
+        const versionId = address.options.get('version');
+        const stage = address.options.get('stage');
+        const reply = await client.send(
+          new GetSecretValueCommand({
+            SecretId: address.path,
+            ...(versionId === undefined ? {} : { VersionId: versionId }),
+            ...(stage === undefined ? {} : { VersionStage: stage }),
+          }),
+          { abortSignal: probe.signal },
+        );
+        return fetchedFrom(reply, address);
+      } catch (error) {
+        if (probe.signal.aborted) return notYet('no answer yet');
+        return faultOf(error as SdkError, sceneOf(address, region));
+      }
+    },
+  };
+
+  function sceneOf(address: SourceAddress, region: string) {
+    return {
+      id: address.path,
+      region,
+      caller,
+      version: address.options.get('version'),
+      stage: address.options.get('stage'),
+      now: clock.date(),
+    };
+  }
+
+  function fetchedFrom(reply: GetSecretValueCommandOutput, address: SourceAddress): FetchAnswer {
+    const bytes =
+      reply.SecretBinary ?? (reply.SecretString === undefined ? undefined : Buffer.from(reply.SecretString));
+    if (bytes === undefined) return never(exitStatus.refused, 'has neither a text nor a binary value');
+    registerContent(redactor, { kind: 'value', value: bytes });
+    const content = pickFromBytes(bytes, address.field);
+    if ('state' in content) return content;
+    registerContent(redactor, content);
+    const stages = reply.VersionStages?.length ? ` (${reply.VersionStages.join(', ')})` : '';
+    return {
+      state: 'fetched',
+      fetched: {
+        content,
+        secret: true,
+        provenance: {
+          source: address.text,
+          ...(reply.VersionId === undefined ? {} : { version: `${reply.VersionId}${stages}` }),
+          ...(reply.CreatedDate === undefined ? {} : { time: reply.CreatedDate.toISOString() }),
+        },
+      },
+    };
+  }
+}

@@ -1,0 +1,155 @@
+import { connectHint, connectWords } from '../../kernel/connect-words.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+
+/** What the SDK throws, as far as it is looked at. */
+export interface SdkError extends Error {
+  readonly $fault?: 'client' | 'server';
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
+  readonly $retryable?: { readonly throttling?: boolean };
+  readonly code?: string;
+  readonly address?: string;
+  readonly errors?: readonly SdkError[];
+  /** From our own lookup: what was said of the name. */
+  readonly answer?: NotYet;
+}
+
+export interface SecretScene {
+  readonly id: string;
+  readonly region: string;
+  /** The provider and role that answered, for people: empty where none is known. */
+  readonly caller: string;
+  readonly version: string | undefined;
+  readonly stage: string | undefined;
+  readonly now: Date;
+}
+
+/** Names of the errors that throttling has (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html). */
+const throttling: ReadonlySet<string> = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'ThrottledException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+  'RequestThrottled',
+  'RequestThrottledException',
+  'SlowDown',
+  'LimitExceededException',
+  'ProvisionedThroughputExceededException',
+  'BandwidthLimitExceeded',
+  'PriorRequestNotComplete',
+  'EC2ThrottledException',
+]);
+
+/** Why a secret was not given, and whether waiting may help. */
+export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
+  const { id, region, caller } = scene;
+  const as = caller === '' ? '' : ` (as ${caller})`;
+  const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
+  if (throttling.has(error.name) || error.$retryable?.throttling)
+    return notYet(`is throttled by AWS (${error.name})`);
+  if (error.$metadata?.clockSkewCorrected)
+    return notYet('refused the clock of this node; asking with the time of AWS');
+  switch (error.name) {
+    case 'ResourceNotFoundException': {
+      const which = scene.version ?? scene.stage;
+      return refused(
+        which === undefined
+          ? `does not exist in ${region}${as}`
+          : `has no version ${JSON.stringify(which)} in ${region}${as}, or does not exist`,
+        `aws secretsmanager list-secrets --region ${region} shows what is there; another region is named by AWS_REGION or by the ARN`,
+      );
+    }
+    case 'InvalidRequestException':
+      return refused(
+        `cannot be read: ${error.message}`,
+        `if it is scheduled for deletion: aws secretsmanager restore-secret --secret-id ${id}`,
+      );
+    case 'InvalidParameterException':
+    case 'ValidationException':
+      return refused(`was asked for in a way that AWS does not take: ${error.message}`);
+    case 'DecryptionFailure':
+    case 'KMSAccessDeniedException':
+      return refused(
+        `could not be decrypted${as}: ${error.message}`,
+        'allow kms:Decrypt on its key to the role, in the policy of the role and in that of the key',
+      );
+    case 'AccessDeniedException':
+    case 'AccessDenied':
+      return refused(
+        `access is denied${as}: ${error.message}`,
+        `allow it in the role's policy: {"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"${resourceOf(id, region)}"}, and look at the secret's own policy`,
+      );
+    case 'ExpiredTokenException':
+    case 'ExpiredToken':
+    case 'UnrecognizedClientException':
+    case 'InvalidClientTokenId':
+    case 'InvalidAccessKeyId':
+      return refused(
+        `AWS does not take the credentials${as}: ${error.message}`,
+        'are the keys deactivated, expired, or of another partition?',
+      );
+    case 'InvalidIdentityToken':
+    case 'InvalidIdentityTokenException':
+    case 'IDPRejectedClaimException':
+      return refused(
+        `AWS does not take the service account's token: ${error.message}`,
+        'is the cluster’s OIDC provider registered in IAM, and does the role trust this namespace and service account (sub) and the audience sts.amazonaws.com?',
+      );
+    case 'SignatureDoesNotMatch':
+    case 'InvalidSignatureException':
+    case 'RequestExpired':
+    case 'RequestTimeTooSkewed':
+      return refused(
+        `AWS does not take the signature: ${error.message}`,
+        `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
+      );
+    default:
+      return otherFault(error);
+  }
+}
+
+function otherFault(error: SdkError): NotYet | Never {
+  const network = networkFault(error);
+  if (network !== undefined) return network;
+  if (/^(Request)?(Abort|Timeout)(Error|Exception)?$/.test(error.name))
+    return notYet(`does not answer (${error.message})`);
+  const status = error.$metadata?.httpStatusCode ?? 0;
+  if (error.$fault === 'server' || status >= 500)
+    return notYet(`answered ${status || error.name}: ${error.message}`);
+  if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
+    return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
+  }
+  if (/region is missing/i.test(error.message)) {
+    return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
+  }
+  if (error instanceof SyntaxError)
+    return never(
+      exitStatus.refused,
+      'the answer is not from Secrets Manager: it is no JSON',
+      'look at AWS_ENDPOINT_URL and at the proxy variables',
+    );
+  return never(exitStatus.refused, `${error.name}: ${error.message}`);
+}
+
+export const credentialsHint =
+  'for IRSA, annotate the service account with eks.amazonaws.com/role-arn; for Pod Identity, make an association for it and start the pod after that; --aws-imds takes the node’s role';
+
+/** Errors below HTTP: refused, reset, unknown name; also inside what a credential provider throws. */
+function networkFault(error: SdkError): NotYet | undefined {
+  if (error.answer !== undefined) return error.answer;
+  for (const one of error.errors ?? [error]) {
+    if (one.answer !== undefined) return one.answer;
+    const code = one.code ?? '';
+    if (/^E[A-Z]+$/.test(code)) {
+      const where = one.address === undefined ? '' : ` (${one.address})`;
+      return notYet(`${connectWords(code)}${where}`, { hint: connectHint(code) });
+    }
+  }
+  const cause = error.cause;
+  return cause instanceof Error ? networkFault(cause) : undefined;
+}
+
+function resourceOf(id: string, region: string): string {
+  return id.startsWith('arn:') ? id : `arn:aws:secretsmanager:${region}:ACCOUNT:secret:${id}-??????`;
+}

@@ -1,0 +1,225 @@
+import type { Clock } from '../../kernel/clock.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { pickField, registerContent } from '../../kernel/fields.ts';
+import { asObject, asString, asText } from '../../kernel/json.ts';
+import {
+  never,
+  notYet,
+  satisfied,
+  type Answer,
+  type Never,
+  type NotYet,
+  type Probe,
+} from '../../kernel/loop/attempt.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../kernel/source.ts';
+import type { HttpClient } from '../http/transport.ts';
+import { createVaultApi, type VaultReply } from './api.ts';
+import { readFault, said } from './faults.ts';
+import { logIn, type Login } from './login.ts';
+import { createMounts, type Mount } from './mounts.ts';
+import { encodePath } from './path.ts';
+import type { VaultSettings } from './settings.ts';
+
+/** A standby may lag behind by 100 ms: what it denies or does not know is asked for again after this, in milliseconds. */
+const secondLook = 1000;
+
+/** One Vault: one login, any number of reads, and what is to be done afterwards. */
+export interface Vault {
+  /** For people: `vault https://vault.vault.svc:8200`. */
+  readonly name: string;
+  /** False where a token was given that is used as it is. */
+  readonly needsLogin: boolean;
+  /** One attempt to log in; nothing can be read until it has succeeded. */
+  logIn(probe: Probe): Promise<Answer>;
+  reader(address: SourceAddress): ReadSource;
+  /** What to tell about leases that came back. */
+  notes(): readonly string[];
+  /**
+   * Revokes the token where it was made for this run and nothing that was read hangs on it: its leases would die with it.
+   * @returns what happened, for the log; undefined where there was nothing to revoke
+   */
+  finish(probe: Probe): Promise<{ readonly revoked: boolean; readonly words: string } | undefined>;
+}
+
+interface Lease {
+  readonly source: string;
+  readonly seconds: number;
+}
+
+export function createVault(
+  settings: VaultSettings,
+  {
+    http,
+    clock,
+    redactor,
+  }: { readonly http: HttpClient; readonly clock: Clock; readonly redactor: Redactor },
+): Vault {
+  const api = createVaultApi(http, settings.address, settings.namespace);
+  const mounts = createMounts(api);
+  const leases: Lease[] = [];
+  const given =
+    settings.login.method === 'token' && !settings.login.wrapped ? settings.login.token : undefined;
+  let login: Login | undefined = given && {
+    state: 'logged-in',
+    token: given,
+    policies: [],
+    lifetime: 0,
+    own: false,
+  };
+
+  return {
+    name: `vault ${settings.address.href.replace(/\/+$/, '')}`,
+    needsLogin: given === undefined,
+    async logIn(probe) {
+      const answer = await logIn(api, settings.login, settings.namespace, redactor, probe);
+      if (answer.state !== 'logged-in') return answer;
+      login = answer;
+      return satisfied(`logged in by ${settings.login.method}`);
+    },
+    reader(address) {
+      let doubt: { readonly until: number; readonly answer: Never } | undefined;
+      return async (probe) => {
+        if (login === undefined) return notYet('not logged in yet');
+        if (doubt !== undefined && clock.now() < doubt.until) return again(doubt.answer);
+        const { answer, confirm, lease } = await readSecret(address, login, probe);
+        if (lease !== undefined) leases.push(lease);
+        if (answer.state !== 'never' || !confirm || doubt !== undefined) return answer;
+        doubt = { until: clock.now() + secondLook, answer };
+        return again(answer);
+      };
+    },
+    notes: () => leases.map((lease) => leaseNote(lease, login)),
+    async finish(probe) {
+      if (login === undefined || !login.own) return undefined;
+      if (leases.length > 0) {
+        return {
+          revoked: false,
+          words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
+        };
+      }
+      const reply = await api.write('auth/token/revoke-self', undefined, login.token, probe);
+      if (reply.state === 'reply' && reply.status === 200)
+        return { revoked: true, words: 'the token of this run is revoked' };
+      const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
+      return {
+        revoked: false,
+        words: `the token of this run could not be revoked, and lives on until it expires: ${why}`,
+      };
+    },
+  };
+
+  interface Read {
+    readonly answer: FetchAnswer;
+    readonly confirm: boolean;
+    readonly lease?: Lease;
+  }
+
+  async function readSecret(address: SourceAddress, session: Login, probe: Probe): Promise<Read> {
+    const wanted = address.options.get('kv');
+    const guessed = `${address.path.split('/')[0]}/`;
+    const mount: Awaited<ReturnType<typeof mounts.of>> =
+      wanted === undefined
+        ? await mounts.of(address.path, session.token, probe)
+        : { state: 'mount', path: guessed, kv: wanted === '2' ? 2 : 1 };
+    if (mount.state === 'not-yet' || mount.state === 'never') return { answer: mount, confirm: false };
+    if (mount.state === 'mount') return readFrom(mount, address, session, probe);
+    // Vault tells tokens without any right on a mount nothing of it; neither does it where rights come by a wildcard.
+    const asSecond = await readFrom({ state: 'mount', path: guessed, kv: 2 }, address, session, probe);
+    if (asSecond.answer.state !== 'never') return asSecond;
+    const asFirst = await readFrom({ state: 'mount', path: guessed, kv: undefined }, address, session, probe);
+    return asFirst.answer.state === 'fetched' ? asFirst : asSecond;
+  }
+
+  async function readFrom(mount: Mount, address: SourceAddress, session: Login, probe: Probe): Promise<Read> {
+    const version = address.options.get('version');
+    if (version !== undefined && mount.kv !== 2) {
+      const why =
+        mount.kv === 1
+          ? 'a KV version 1 engine keeps no versions'
+          : 'only a KV version 2 engine keeps versions';
+      return { answer: never(exitStatus.refused, `cannot read version ${version}: ${why}`), confirm: false };
+    }
+    const rest = address.path.slice(mount.path.length);
+    if (mount.kv !== undefined && rest === '') {
+      return {
+        answer: never(exitStatus.refused, `${mount.path} is an engine, not a secret in it`),
+        confirm: false,
+      };
+    }
+    const apiPath = mount.kv === 2 ? `${mount.path}data/${rest}` : address.path;
+    probe.phase(`reading ${apiPath}`);
+    const reply = await api.read(
+      `${encodePath(apiPath)}${version === undefined ? '' : `?version=${version}`}`,
+      session.token,
+      probe,
+    );
+    if (reply.state !== 'reply') return { answer: reply, confirm: false };
+    if (reply.status !== 200) {
+      return readFault(reply, {
+        apiPath,
+        mount: mount.path,
+        kv: mount.kv,
+        secretPath: address.path,
+        version,
+        namespace: settings.namespace,
+        policies: session.policies,
+      });
+    }
+    return fetchedFrom(reply, mount, address);
+  }
+
+  function fetchedFrom(reply: VaultReply, mount: Mount, address: SourceAddress): Read {
+    const data = asObject(reply.body['data']);
+    const inner = mount.kv === 2 ? asObject(data?.['data']) : data;
+    if (inner === undefined) {
+      return {
+        answer: never(exitStatus.refused, 'answered 200 without data', 'is that path one that can be read?'),
+        confirm: false,
+      };
+    }
+    const fields = new Map<string, FieldValue>(Object.entries(inner));
+    registerContent(redactor, { kind: 'fields', fields });
+    const lease = leaseOf(reply, address);
+    const content = pickField(fields, address.field);
+    if ('state' in content) return { answer: content, confirm: false, ...(lease ? { lease } : {}) };
+    const provenance = provenanceOf(address, mount.kv === 2 ? asObject(data?.['metadata']) : undefined);
+    return {
+      answer: { state: 'fetched', fetched: { content, secret: true, provenance } },
+      confirm: false,
+      ...(lease ? { lease } : {}),
+    };
+  }
+}
+
+function again(answer: Never): NotYet {
+  return notYet(`${answer.reason}; asking once more in case a standby lags`, { hint: answer.hint });
+}
+
+function provenanceOf(
+  address: SourceAddress,
+  metadata: { readonly [key: string]: FieldValue } | undefined,
+): Provenance {
+  const time = asString(metadata?.['created_time']);
+  const version = asText(metadata?.['version']);
+  return {
+    source: address.text,
+    ...(version === undefined ? {} : { version }),
+    ...(time === undefined ? {} : { time }),
+  };
+}
+
+/** KV version 1 answers a duration without a lease: only an id makes one. */
+function leaseOf(reply: VaultReply, address: SourceAddress): Lease | undefined {
+  const id = asString(reply.body['lease_id']) ?? '';
+  return id === '' ? undefined : { source: address.text, seconds: Number(reply.body['lease_duration'] ?? 0) };
+}
+
+/** A lease dies with its token, whatever its own duration says. */
+function leaseNote({ source, seconds }: Lease, login: Login | undefined): string {
+  const lifetime = login?.lifetime ?? 0;
+  const withToken = lifetime > 0 && lifetime < seconds;
+  const left = formatDuration((withToken ? lifetime : seconds) * 1000);
+  return `${source} holds for ${left}${withToken ? ', since it dies with the token that read it' : ''}; nothing renews it after this init container`;
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { asObject, asString, parseJson } from '../../kernel/json.ts';
+import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import type { FieldValue } from '../../kernel/source.ts';
+import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
+import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
+import { encodePath } from './path.ts';
+import type { VaultLogin } from './settings.ts';
+
+/** A token and what came with it. */
+export interface Login {
+  readonly state: 'logged-in';
+  readonly token: Secret;
+  readonly policies: readonly string[];
+  /** Seconds that the token lives; 0 where it does not expire or where that is not known. */
+  readonly lifetime: number;
+  /** True where the token was made for us, so that we may revoke it. */
+  readonly own: boolean;
+}
+
+/** Logs in once. Tokens and credentials are registered with the redactor as they are read. */
+export async function logIn(
+  api: VaultApi,
+  login: VaultLogin,
+  namespace: string | undefined,
+  redactor: Redactor,
+  probe: Probe,
+): Promise<Login | NotYet | Never> {
+  if (login.method === 'token') {
+    const reply = await unwrap(api, login.token, probe);
+    return reply.state === 'reply' ? loginOf(reply, false, redactor) : reply;
+  }
+  const body = await loginBody(api, login, redactor, probe);
+  if ('state' in body) return body;
+  const { fields, subject } = body;
+  const user = login.method === 'userpass' ? `/${encodeURIComponent(login.user)}` : '';
+  const reply = await api.write(`auth/${encodePath(login.mount)}/login${user}`, fields, undefined, probe);
+  if (reply.state !== 'reply') return reply;
+  if (reply.status === 200) return loginOf(reply, true, redactor);
+  const scene: LoginScene = {
+    method: login.method,
+    mount: login.mount,
+    role: 'role' in login ? login.role : undefined,
+    namespace,
+    subject,
+    mayBeSpent: login.method === 'approle',
+  };
+  return loginFault(reply, scene);
+}
+
+function loginOf(reply: VaultReply, own: boolean, redactor: Redactor): Login | Never {
+  const auth = asObject(reply.body['auth']);
+  const token = asString(auth?.['client_token']);
+  if (token === undefined || token === '') {
+    const why = asObject(auth?.['mfa_requirement']) === undefined ? '' : ': it asks for a second factor';
+    return never(
+      exitStatus.refused,
+      `answered the login without a token${why}`,
+      'is that Vault? look at VAULT_ADDR',
+    );
+  }
+  redactor.secret(asString(auth?.['accessor']) ?? '');
+  const policies = auth?.['policies'];
+  return {
+    state: 'logged-in',
+    token: redactor.secret(token),
+    policies: Array.isArray(policies) ? policies.map(String) : [],
+    lifetime: Number(auth?.['lease_duration'] ?? 0),
+    own,
+  };
+}
+
+interface Body {
+  readonly fields: Record<string, string>;
+  readonly subject: LoginScene['subject'];
+}
+
+async function loginBody(
+  api: VaultApi,
+  login: Exclude<VaultLogin, { method: 'token' }>,
+  redactor: Redactor,
+  probe: Probe,
+): Promise<Body | NotYet | Never> {
+  switch (login.method) {
+    case 'kubernetes':
+    case 'jwt': {
+      const jwt = readJwt(login.jwtFile, redactor);
+      if (typeof jwt !== 'string') return jwt;
+      return { fields: { role: login.role, jwt }, subject: subjectOf(jwt) };
+    }
+    case 'approle': {
+      if (login.secretId === undefined) return { fields: { role_id: login.roleId }, subject: undefined };
+      let secretId = login.secretId;
+      if (login.wrapped) {
+        const reply = await unwrap(api, login.secretId, probe);
+        if (reply.state !== 'reply') return reply;
+        const inner = asString(asObject(reply.body['data'])?.['secret_id']);
+        if (inner === undefined) {
+          return never(
+            exitStatus.refused,
+            'the wrapping token holds no SecretID',
+            'wrap it with: vault write -wrap-ttl=5m -f auth/approle/role/ROLE/secret-id',
+          );
+        }
+        secretId = redactor.secret(inner);
+      }
+      return { fields: { role_id: login.roleId, secret_id: secretId.reveal() }, subject: undefined };
+    }
+    case 'userpass':
+      return { fields: { password: login.password.reveal() }, subject: undefined };
+    case 'cert':
+    default: // the certificate says it all
+      return { fields: login.role === undefined ? {} : { name: login.role }, subject: undefined };
+  }
+}
+
+/** Read anew for each login: the kubelet renews a projected token. */
+function readJwt(path: string, redactor: Redactor): string | Never {
+  let jwt: string;
+  try {
+    jwt = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return never(
+      exitStatus.usage,
+      `there is no token to log in with: ${path} cannot be read (${code})`,
+      'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
+    );
+  }
+  redactor.secret(jwt);
+  // The third part alone is what makes it valid.
+  redactor.secret(jwt.split('.')[2] ?? '');
+  if (jwt.split('.').length !== 3) return never(exitStatus.usage, `${path} does not hold a JWT`);
+  return jwt;
+}
+
+/** Whose token it is, by its own claims; not verified, for words alone. */
+function subjectOf(jwt: string): LoginScene['subject'] {
+  try {
+    const claims = asObject(parseJson(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()));
+    const [, namespace, account] =
+      /^system:serviceaccount:([^:]+):([^:]+)$/.exec(asString(claims?.['sub']) ?? '') ?? [];
+    if (namespace === undefined || account === undefined) return undefined;
+    const audience = [claims?.['aud'] as FieldValue].flat().map(String);
+    return { namespace, account, audience };
+  } catch {
+    return undefined;
+  }
+}
+
+async function unwrap(api: VaultApi, token: Secret, probe: Probe): Promise<VaultReply | NotYet | Never> {
+  const reply = await api.write('sys/wrapping/unwrap', undefined, token, probe);
+  if (reply.state !== 'reply' || reply.status === 200) return reply;
+  const state = stateFault(reply);
+  if (state !== undefined) return state;
+  const words = messagesOf(reply).join(' ');
+  return never(
+    exitStatus.refused,
+    `the wrapping token could not be unwrapped${said(reply)}`,
+    /not valid|does not exist|permission denied/i.test(words)
+      ? 'it has expired or was unwrapped before: by an earlier run of this container, which the kubelet may repeat, or by somebody else, which would be a leak'
+      : undefined,
+  );
+}

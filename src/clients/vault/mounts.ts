@@ -1,0 +1,70 @@
+import { asObject, asString } from '../../kernel/json.ts';
+import type { Never, NotYet, Probe } from '../../kernel/loop/attempt.ts';
+import type { Secret } from '../../kernel/secrets.ts';
+import type { VaultApi } from './api.ts';
+import { stateFault } from './faults.ts';
+import { encodePath } from './path.ts';
+
+/** The engine that serves a path. */
+export interface Mount {
+  readonly state: 'mount';
+  /** With its slash: `secret/`. */
+  readonly path: string;
+  /** The version of a KV engine; undefined for other engines. */
+  readonly kv: 1 | 2 | undefined;
+}
+
+/** Vault will not say; the caller has to guess. */
+export interface UnknownMount {
+  readonly state: 'unknown';
+}
+
+export interface Mounts {
+  of(path: string, token: Secret, probe: Probe): Promise<Mount | UnknownMount | NotYet | Never>;
+}
+
+/**
+ * Finds which engine serves a path, as `vault kv get` does (sys/internal/ui/mounts), and remembers: Vault allows no
+ * mount below another, so that one answer serves all paths below it.
+ */
+export function createMounts(api: VaultApi): Mounts {
+  const known: Mount[] = [];
+  /** Questions under way, by first segment: fifty secrets of one mount ask once. */
+  const asking = new Map<string, Promise<unknown>>();
+  const find = (path: string): Mount | undefined => known.find((mount) => `${path}/`.startsWith(mount.path));
+
+  const ask = async (
+    path: string,
+    token: Secret,
+    probe: Probe,
+  ): Promise<Mount | UnknownMount | NotYet | Never> => {
+    const reply = await api.read(`sys/internal/ui/mounts/${encodePath(path)}`, token, probe);
+    if (reply.state !== 'reply') return reply;
+    if (reply.status !== 200) return stateFault(reply) ?? { state: 'unknown' };
+    const data = asObject(reply.body['data']);
+    const mountPath = asString(data?.['path']);
+    if (mountPath === undefined) return { state: 'unknown' };
+    const type = asString(data?.['type']);
+    const version = asString(asObject(data?.['options'])?.['version']);
+    const kv = type === 'kv' || type === 'generic' ? (version === '2' ? 2 : 1) : undefined;
+    const mount: Mount = { state: 'mount', path: mountPath, kv };
+    known.push(mount);
+    return mount;
+  };
+
+  return {
+    async of(path, token, probe) {
+      const first = path.split('/')[0] ?? '';
+      await asking.get(first);
+      const found = find(path);
+      if (found !== undefined) return found;
+      const question = ask(path, token, probe);
+      asking.set(first, question);
+      try {
+        return await question;
+      } finally {
+        if (asking.get(first) === question) asking.delete(first);
+      }
+    },
+  };
+}

@@ -1,0 +1,223 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Environment, Paths } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { readSecretFile } from '../../kernel/options/resolve.ts';
+import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
+
+export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;
+export type VaultMethod = (typeof vaultMethods)[number];
+
+/** What a command line says about Vault; the rest comes from VAULT_ variables. */
+export interface VaultFlags {
+  readonly address: string | undefined;
+  readonly namespace: string | undefined;
+  readonly method: VaultMethod | undefined;
+  readonly mount: string | undefined;
+  readonly role: string | undefined;
+  readonly jwtFile: string | undefined;
+  readonly token: Secret | undefined;
+  readonly roleId: string | undefined;
+  readonly secretId: Secret | undefined;
+  readonly user: string | undefined;
+  readonly password: Secret | undefined;
+  /** The token or SecretID that is given is a wrapping token. */
+  readonly unwrap: boolean;
+}
+
+/** How to get a token. */
+export type VaultLogin =
+  | {
+      readonly method: 'kubernetes' | 'jwt';
+      readonly mount: string;
+      readonly role: string;
+      readonly jwtFile: string;
+    }
+  | {
+      readonly method: 'approle';
+      readonly mount: string;
+      readonly roleId: string;
+      readonly secretId: Secret | undefined;
+      readonly wrapped: boolean;
+    }
+  | { readonly method: 'userpass'; readonly mount: string; readonly user: string; readonly password: Secret }
+  | { readonly method: 'cert'; readonly mount: string; readonly role: string | undefined }
+  | { readonly method: 'token'; readonly token: Secret; readonly wrapped: boolean };
+
+export interface VaultSettings {
+  readonly address: URL;
+  readonly namespace: string | undefined;
+  readonly login: VaultLogin;
+  readonly tls: TlsSettings;
+}
+
+interface Sources {
+  readonly flags: VaultFlags;
+  readonly environment: Environment;
+  readonly paths: Pick<Paths, 'serviceAccount'>;
+  readonly redactor: Redactor;
+}
+
+/**
+ * Puts flags and VAULT_ variables together, with the meaning that Vault's own client gives them
+ * (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
+ * @throws UsageError naming the flag or variable that is wrong or missing
+ */
+export function readVaultSettings(sources: Sources): VaultSettings {
+  const { flags, environment } = sources;
+  return {
+    address: readAddress(flags.address, environment),
+    namespace: (flags.namespace ?? environment['VAULT_NAMESPACE'])?.replace(/^\/+|\/+$/g, '') || undefined,
+    login: readLogin(sources),
+    tls: readTls(environment),
+  };
+}
+
+function readAddress(flag: string | undefined, environment: Environment): URL {
+  const text = flag ?? environment['VAULT_ADDR'];
+  const origin = flag === undefined ? 'VAULT_ADDR' : '--vault-addr';
+  if (text === undefined || text === '') {
+    throw new UsageError(
+      'VAULT_ADDR is not set, and a vault: source needs it; for example https://vault.vault.svc:8200',
+    );
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new UsageError(
+      `${origin} is ${JSON.stringify(text)}, not an http or https URL such as https://vault.vault.svc:8200`,
+    );
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new UsageError(`${origin} has more in it than scheme, host, port and path`);
+  }
+  return url;
+}
+
+function readTls(environment: Environment): TlsSettings {
+  const certificate = environment['VAULT_CLIENT_CERT'];
+  const key = environment['VAULT_CLIENT_KEY'];
+  if (Boolean(certificate) !== Boolean(key)) {
+    throw new UsageError(
+      `${certificate ? 'VAULT_CLIENT_CERT' : 'VAULT_CLIENT_KEY'} is set, and ${certificate ? 'VAULT_CLIENT_KEY' : 'VAULT_CLIENT_CERT'} is not; both are needed`,
+    );
+  }
+  const authorities = readAuthorities(environment);
+  return {
+    verify: !parseGoBoolean(environment, 'VAULT_SKIP_VERIFY'),
+    ...(authorities === undefined ? {} : { authorities }),
+    ...(certificate ? { certificate: readPem(certificate, 'VAULT_CLIENT_CERT') } : {}),
+    ...(key ? { key: readPem(key, 'VAULT_CLIENT_KEY') } : {}),
+    ...(environment['VAULT_TLS_SERVER_NAME'] ? { serverName: environment['VAULT_TLS_SERVER_NAME'] } : {}),
+  };
+}
+
+/** The order in which Vault's client looks: bytes, file, folder. */
+function readAuthorities(environment: Environment): string | undefined {
+  if (environment['VAULT_CACERT_BYTES']) return environment['VAULT_CACERT_BYTES'];
+  const file = environment['VAULT_CACERT'];
+  if (file) return readPem(file, 'VAULT_CACERT');
+  const folder = environment['VAULT_CAPATH'];
+  if (!folder) return usualAuthorities(undefined, '', environment);
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    throw new UsageError(
+      `VAULT_CAPATH: the folder ${folder} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  return names
+    .filter((name) => /\.(pem|crt|cer)$/.test(name))
+    .map((name) => readPem(join(folder, name), 'VAULT_CAPATH'))
+    .join('\n');
+}
+
+/** Go's strconv.ParseBool, which Vault's client uses: anything else is an error, never "on". */
+function parseGoBoolean(environment: Environment, name: string): boolean {
+  const text = environment[name];
+  if (text === undefined || text === '') return false;
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+  throw new UsageError(`${name} is ${JSON.stringify(text)}, neither true nor false`);
+}
+
+function readLogin(sources: Sources): VaultLogin {
+  const { flags, paths } = sources;
+  const method = flags.method ?? impliedMethod(sources);
+  const mount = (flags.mount ?? method).replace(/^auth\//, '').replace(/^\/+|\/+$/g, '');
+  if (mount === '' || /[?#\s]|(^|\/)\.{0,2}(\/|$)/.test(mount)) {
+    throw new UsageError(
+      `--vault-mount is ${JSON.stringify(flags.mount)}, not the path of an auth method such as kubernetes`,
+    );
+  }
+  const need = <T>(value: T | undefined, flag: string): T => {
+    if (value === undefined) throw new UsageError(`logging in to Vault by ${method} needs ${flag}`);
+    return value;
+  };
+  if (flags.unwrap && method !== 'token' && method !== 'approle') {
+    throw new UsageError(`--vault-unwrap is for a wrapped token or SecretID, not for ${method}`);
+  }
+  switch (method) {
+    case 'kubernetes':
+    case 'jwt': {
+      const jwtFile = flags.jwtFile ?? join(paths.serviceAccount, 'token');
+      return { method, mount, role: need(flags.role, '--vault-role'), jwtFile };
+    }
+    case 'approle':
+      return {
+        method,
+        mount,
+        roleId: need(flags.roleId, '--vault-role-id'),
+        secretId: flags.secretId,
+        wrapped: flags.unwrap,
+      };
+    case 'userpass':
+      return {
+        method,
+        mount,
+        user: need(flags.user, '--vault-user'),
+        password: need(flags.password, '--vault-password-file'),
+      };
+    case 'cert':
+      if (!sources.environment['VAULT_CLIENT_CERT']) {
+        throw new UsageError('logging in to Vault by cert needs VAULT_CLIENT_CERT and VAULT_CLIENT_KEY');
+      }
+      return { method, mount, role: flags.role };
+    case 'token':
+    default:
+      return {
+        method,
+        token: need(givenToken(sources), 'VAULT_TOKEN or --vault-token-file'),
+        wrapped: flags.unwrap,
+      };
+  }
+}
+
+function impliedMethod(sources: Sources): VaultMethod {
+  const { flags } = sources;
+  if (flags.token !== undefined) return 'token';
+  if (flags.roleId !== undefined) return 'approle';
+  if (flags.user !== undefined) return 'userpass';
+  if (flags.role !== undefined) return 'kubernetes';
+  if (givenToken(sources) !== undefined) return 'token';
+  throw new UsageError(
+    'nothing says how to log in to Vault: give --vault-role for the pod’s service account, or VAULT_TOKEN, or --vault-auth and what it needs',
+  );
+}
+
+/** As Vault's client: the variable, then the file that `vault login` leaves. */
+function givenToken({ flags, environment, redactor }: Sources): Secret | undefined {
+  if (flags.token !== undefined) return flags.token;
+  const variable = environment['VAULT_TOKEN']?.trim();
+  if (variable) return redactor.secret(variable);
+  const home = environment['HOME'];
+  if (!home) return undefined;
+  try {
+    return redactor.secret(
+      readSecretFile({ text: join(home, '.vault-token'), origin: '~/.vault-token' }).trim(),
+    );
+  } catch {
+    return undefined; // no one has logged in here, which is the usual case
+  }
+}

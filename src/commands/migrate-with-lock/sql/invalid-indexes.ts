@@ -1,0 +1,46 @@
+import { builtIndex } from './classify.ts';
+import type { Querying } from './history.ts';
+import type { Statement } from './split.ts';
+import { textOf } from './rows.ts';
+
+/**
+ * Names the INVALID indexes that a script's CREATE INDEX CONCURRENTLY left behind: they cost every write and serve no
+ * query, and CREATE INDEX … IF NOT EXISTS takes one for the index itself.
+ */
+export async function invalidIndexes(
+  session: Querying,
+  statements: Iterable<Statement>,
+): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const statement of statements) {
+    const built = builtIndex(statement);
+    if (built === undefined) continue;
+    const table = utf8(built.table);
+    const index = built.index === undefined ? null : nameOf(utf8(built.index));
+    const { rows } = await session.query(
+      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE i.indrelid = pg_catalog.to_regclass($1) AND NOT i.indisvalid AND ($2::text IS NULL OR c.relname = $2)`,
+      [table, index],
+    );
+    for (const row of rows) names.push(textOf(row, 'name'));
+  }
+  return [...new Set(names)];
+}
+
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString();
+}
+
+/** A name as the catalog holds it: unquoted ones in lower case, at most 63 bytes. */
+function nameOf(written: string): string {
+  const name = written.startsWith('"') ? written.slice(1, -1).replaceAll('""', '"') : written.toLowerCase();
+  const bytes = Buffer.from(name);
+  return bytes.length <= 63
+    ? name
+    : bytes
+        .subarray(0, 63)
+        .toString()
+        .replace(/\uFFFD$/, '');
+}

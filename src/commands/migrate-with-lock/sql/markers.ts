@@ -1,0 +1,236 @@
+import { UsageError } from '../../../kernel/outcome.ts';
+import { lineAt } from './split.ts';
+
+/** The ways in which a file marks its own parts; `none` where it is one part. */
+export type Marking = 'none' | 'dbmate' | 'goose' | 'sql-migrate' | 'node-pg-migrate' | 'tern';
+
+export interface Parts {
+  readonly marking: Marking;
+  /** The part that migrates up, as offsets into the text. */
+  readonly from: number;
+  readonly to: number;
+  /** False where the file says that it must not run in a transaction; undefined where it says nothing. */
+  readonly transaction: false | undefined;
+}
+
+interface Mark {
+  readonly at: number;
+  /** After the marking line's text, before its line end. */
+  readonly end: number;
+  readonly words: string;
+}
+
+/** How one tool writes its marks; the first group is what follows the tool's prefix. */
+interface Grammar {
+  readonly marking: Exclude<Marking, 'none'>;
+  readonly line: RegExp;
+  readonly read: (marks: readonly Mark[], text: string, where: string) => Parts;
+}
+
+const grammars: readonly Grammar[] = [
+  {
+    // https://github.com/amacneil/dbmate#creating-migrations
+    marking: 'dbmate',
+    line: /^--[ \t]*migrate:([^\r\n]*)/gm,
+    read: readDbmate,
+  },
+  {
+    // https://pressly.github.io/goose/documentation/annotations/
+    marking: 'goose',
+    line: /^[ \t]*--[ \t]*\+goose[ \t]+([^\r\n]*)/gim,
+    read: (marks, text, where) => readGoose(marks, text, where, 'goose'),
+  },
+  {
+    // https://github.com/rubenv/sql-migrate#writing-migrations
+    marking: 'sql-migrate',
+    line: /^[ \t]*--[ \t]*\+migrate[ \t]+([^\r\n]*)/gim,
+    read: (marks, text, where) => readGoose(marks, text, where, 'sql-migrate'),
+  },
+  {
+    // https://salsita.github.io/node-pg-migrate/migrations/
+    marking: 'node-pg-migrate',
+    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)[^\r\n]*/gim,
+    read: readNodePgMigrate,
+  },
+  {
+    // https://github.com/jackc/tern#migrations
+    marking: 'tern',
+    line: /^----[ \t]*(create above \/ drop below|tern:[ \t]*disable-tx)[ \t]*----[^\r\n]*/gm,
+    read: readTern,
+  },
+];
+
+const directive = /^[ \t]*--[ \t]*initbox:([^\r\n]*)/gm;
+/** A line that in some tool or other begins the part that undoes it all: running it would be the worst of errors. */
+const undoLine =
+  /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}\r\n]*(?:migration|script)?[^\p{L}\r\n]*$/gimu;
+
+/**
+ * Finds the part of a file that migrates up, and what the file says of its transaction.
+ * @param text as Latin-1
+ * @throws UsageError with the line, where marks are missing, out of order or unknown
+ */
+export function partsOf(text: string, where: string): Parts {
+  const found = grammars
+    .map((grammar) => ({ grammar, marks: marksOf(grammar.line, text) }))
+    .filter(({ marks }) => marks.length > 0);
+  const [first, second] = found;
+  if (first && second) {
+    throw new UsageError(
+      `${where} is marked for both ${first.grammar.marking} (line ${lineAt(text, first.marks[0]?.at ?? 0)}) and ${second.grammar.marking} (line ${lineAt(text, second.marks[0]?.at ?? 0)}); keep one`,
+    );
+  }
+  const parts = first
+    ? first.grammar.read(first.marks, text, where)
+    : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
+  if (parts.marking === 'none') refuseUnknownUndo(text, where);
+  return ownDirective(text, where) ? { ...parts, transaction: false } : parts;
+}
+
+function marksOf(line: RegExp, text: string): Mark[] {
+  return [...text.matchAll(line)].map((match) => ({
+    at: match.index,
+    end: match.index + match[0].length,
+    words: (match[1] ?? '').trim().replace(/[ \t]+/g, ' '),
+  }));
+}
+
+function problem(text: string, where: string, mark: Mark, what: string): UsageError {
+  return new UsageError(`${where}:${lineAt(text, mark.at)}: ${what}`);
+}
+
+function ownDirective(text: string, where: string): boolean {
+  const marks = marksOf(directive, text);
+  for (const mark of marks) {
+    if (mark.words !== 'no-transaction') {
+      throw problem(
+        text,
+        where,
+        mark,
+        `"-- initbox:${mark.words}" is not known; the one directive is "-- initbox:no-transaction"`,
+      );
+    }
+  }
+  return marks.length > 0;
+}
+
+function refuseUnknownUndo(text: string, where: string): void {
+  const [mark] = marksOf(undoLine, text);
+  if (mark === undefined) return;
+  throw problem(
+    text,
+    where,
+    mark,
+    'this line looks like the start of a part that undoes the migration, in a way that is not known here; ' +
+      'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out',
+  );
+}
+
+function readDbmate(marks: readonly Mark[], text: string, where: string): Parts {
+  for (const mark of marks) {
+    if (!/^(?:up|down)(?: |$)/.test(mark.words)) {
+      throw problem(text, where, mark, `"-- migrate:${mark.words}" is neither migrate:up nor migrate:down`);
+    }
+  }
+  const ups = marks.filter((mark) => mark.words.startsWith('up'));
+  const downs = marks.filter((mark) => mark.words.startsWith('down'));
+  const [from, to] = upRange(ups, downs, text, where, '-- migrate:up', '-- migrate:down');
+  let transaction: false | undefined;
+  for (const option of ups[0]?.words.split(' ').slice(1) ?? []) {
+    if (option === 'transaction:false') transaction = false;
+    else if (option !== 'transaction:true') {
+      throw problem(
+        text,
+        where,
+        ups[0] as Mark,
+        `"${option}" is not an option of migrate:up; transaction:false is`,
+      );
+    }
+  }
+  return { marking: 'dbmate', from, to, transaction };
+}
+
+function readGoose(
+  marks: readonly Mark[],
+  text: string,
+  where: string,
+  marking: 'goose' | 'sql-migrate',
+): Parts {
+  const prefix = marking === 'goose' ? '-- +goose' : '-- +migrate';
+  let transaction: false | undefined;
+  const ups: Mark[] = [];
+  const downs: Mark[] = [];
+  for (const mark of marks) {
+    const words = mark.words.toLowerCase();
+    if (words === 'up') ups.push(mark);
+    else if (words === 'down' || (words === 'down notransaction' && marking === 'sql-migrate'))
+      downs.push(mark);
+    else if (words === 'up notransaction' && marking === 'sql-migrate') {
+      ups.push(mark);
+      transaction = false;
+    } else if (words === 'no transaction' && marking === 'goose') transaction = false;
+    // Statements are told apart by Postgres' own rules here, so that these marks change nothing.
+    else if (words !== 'statementbegin' && words !== 'statementend' && words !== 'envsub off') {
+      throw problem(text, where, mark, `"${prefix} ${mark.words}" is not supported`);
+    }
+  }
+  const [from, to] = upRange(ups, downs, text, where, `${prefix} Up`, `${prefix} Down`);
+  return { marking, from, to, transaction };
+}
+
+/** Between the one mark that begins the up part and the mark, if any, that begins the down part after it. */
+function upRange(
+  ups: readonly Mark[],
+  downs: readonly Mark[],
+  text: string,
+  where: string,
+  upText: string,
+  downText: string,
+): [from: number, to: number] {
+  const [up, secondUp] = ups;
+  const [down, secondDown] = downs;
+  if (up === undefined) throw new UsageError(`${where} has marks, but no "${upText}"`);
+  if (secondUp) throw problem(text, where, secondUp, `a second "${upText}"; one file is one migration`);
+  if (secondDown) throw problem(text, where, secondDown, `a second "${downText}"; one file is one migration`);
+  if (down !== undefined && down.at < up.at) {
+    throw problem(text, where, down, `"${downText}" stands before "${upText}"`);
+  }
+  const before = firstCode(text, up.at);
+  if (before >= 0) {
+    throw new UsageError(`${where}:${lineAt(text, before)}: SQL before "${upText}" belongs to no part`);
+  }
+  return [up.end, down?.at ?? text.length];
+}
+
+/** The first offset before `end` that is neither blank nor in a line comment; -1 where there is none. */
+function firstCode(text: string, end: number): number {
+  const blank = /(?:[ \t\r\n\f\v]|--[^\r\n]*)*/y;
+  blank.exec(text);
+  return blank.lastIndex < end ? blank.lastIndex : -1;
+}
+
+/** node-pg-migrate takes the first of each mark, and all of the file where there is no up mark before the down mark. */
+function readNodePgMigrate(marks: readonly Mark[], text: string, where: string): Parts {
+  const up = marks.find((mark) => /^up/i.test(mark.words));
+  const down = marks.find((mark) => /^down/i.test(mark.words));
+  if (up && down && down.at < up.at) {
+    throw problem(text, where, down, '"-- Down Migration" stands before "-- Up Migration"');
+  }
+  return {
+    marking: 'node-pg-migrate',
+    from: up?.end ?? 0,
+    to: down?.at ?? text.length,
+    transaction: undefined,
+  };
+}
+
+function readTern(marks: readonly Mark[], text: string): Parts {
+  const separator = marks.find((mark) => mark.words.startsWith('create above'));
+  const disabled = marks.some((mark) => mark.words.startsWith('tern:'));
+  return {
+    marking: 'tern',
+    from: 0,
+    to: separator?.at ?? text.length,
+    transaction: disabled ? false : undefined,
+  };
+}
