@@ -77,9 +77,9 @@ function applied({ who, operator, permissions }: Clause, mode: number, directory
   for (const [letter, shift, id] of classes) {
     if (!all && !who.includes(letter)) continue;
     // `=` on a directory leaves its set-ID bits, as chmod(1) does.
-    mask |= (7 << shift) | (directory ? 0 : id);
+    mask |= (7 << shift) | (directory ? id & sticky : id);
     bits |= triplet << shift;
-    if (permissions.includes('s')) bits |= id;
+    if (permissions.includes('s')) bits |= id & ~sticky;
   }
   if (permissions.includes('t') && (all || who.includes('o'))) bits |= sticky;
   if (operator === '+') return mode | bits;
@@ -90,7 +90,7 @@ function applied({ who, operator, permissions }: Clause, mode: number, directory
 const classes = [
   ['u', 6, setuid],
   ['g', 3, setgid],
-  ['o', 0, 0],
+  ['o', 0, sticky],
 ] as const;
 
 /** Modes for files and directories apart; undefined leaves a kind as it is. */
