@@ -40,6 +40,7 @@ export async function runUnderLock(
   const { key, connection, timing } = settings;
   // What cannot be run is known now: no reason to let others wait for it.
   if (work.kind === 'command') findExecutable(work.command[0] ?? '', context.environment['PATH']);
+  else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
   const host = context.environment['HOSTNAME'] || hostname();
   await using lock = createPostgresLock({ ...settings, host, once }, { ...context, resolve: client.resolve });
