@@ -28,10 +28,9 @@ export interface Ended {
 export interface Fleet {
   readonly running: ReadonlySet<Running>;
   readonly ended: readonly Ended[];
-  /** Process groups that children told of, newest last. */
   stopStarting(): void;
-  /** Resolves when every job that was begun has ended with 0. */
-  drained(): Promise<void>;
+  /** Resolves when every job that was begun has ended with 0; throws when the signal comes first. */
+  drained(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -73,7 +72,7 @@ export function startFleet(ground: Ground, size: number, random: Random): Fleet 
 
   const begin = (job: (typeof queue)[number]): void => {
     const side = random.pick(ground.sides) ?? [];
-    const [file = '', ...rest] = [
+    const [file, ...rest] = [
       ...side,
       ...programCommand(),
       'migrate-with-lock',
@@ -84,7 +83,7 @@ export function startFleet(ground: Ground, size: number, random: Random): Fleet 
       '-c',
       childScript(ground.folder, job.job, job.seconds, job.stubborn),
     ];
-    const child = spawn(file, rest, {
+    const child = spawn(file ?? '', rest, {
       env: { PATH: process.env['PATH'], HOME: '/nonexistent', DATABASE_URL: ground.url, HOSTNAME: job.job },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
@@ -99,7 +98,7 @@ export function startFleet(ground: Ground, size: number, random: Random): Fleet 
       running.delete(entry);
       const status = signal ?? String(code);
       ended.push({ job: job.job, onceKey: job.onceKey, status });
-      if (!['0', '7', '75', '143', 'SIGKILL'].includes(status))
+      if (!['0', '7', '75', '137', '143', 'SIGKILL'].includes(status))
         console.log(`${job.job} ended with ${status}:\n${errors}`);
       if (status === '0') return fill();
       // As a kubelet with a short back-off would.
@@ -128,8 +127,9 @@ export function startFleet(ground: Ground, size: number, random: Random): Fleet 
     stopStarting() {
       starting = false;
     },
-    async drained() {
+    async drained(signal) {
       while (running.size + waiting + queue.length > 0) {
+        if (signal.aborted) throw new Error(`work was not done in time: ${running.size} replicas still run`);
         fill();
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
