@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../support/ports.ts';
 import { canMount, mountTmpfs, type Mounted } from '../../support/faults.ts';
 import { canUseBao, startBao, startBaoStandby, startBaoWithConfig, type Bao } from '../../support/openbao.ts';
+import { startPostgres } from '../../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog, type ProgramOptions } from '../../support/program.ts';
 import { createCertificateAuthority } from '../../support/tls.ts';
 import { requireOrSkip } from '../../support/tools.ts';
@@ -269,12 +270,10 @@ describe.skipIf(missing)('a development server', () => {
     ).toBe(200);
   });
 
-  test('a lease keeps the token, and its end is told', async () => {
-    // TOTP codes and dynamic credentials need a database; a lease comes back for a child token's wrapping, and from KV
-    // version 1 with a ttl there is a duration without a lease: neither may be taken for the other.
+  test('KV version 1 with a ttl has a duration and no lease: the token goes', async () => {
     await bao.must('POST', 'old/ttl', { key: 'value', ttl: '1h' });
-    const role = await approle(bao, 'ttl', { token_policies: 'old' });
     await policy(bao, 'old', 'path "old/*" { capabilities = ["read"] }');
+    const role = await approle(bao, 'ttl', { token_policies: 'old' });
     const place = folder();
     writeFileSync(join(place, '.id'), role.secret);
     const { status, stderr } = await fetchConfig(
@@ -283,7 +282,52 @@ describe.skipIf(missing)('a development server', () => {
     );
     expect(status).toBe(0);
     expect(stderr).toContain('the token of this run is revoked');
-    expect(stderr).not.toContain('dies with');
+    expect(stderr).not.toContain('holds for');
+  });
+
+  test('a dynamic login for a real Postgres works, keeps its token, and its end is told', async () => {
+    await using postgres = await startPostgres();
+    const admin = new URL(postgres.superuserUrl('postgres'));
+    await bao.must('POST', 'sys/mounts/database', { type: 'database' });
+    await bao.must('POST', 'database/config/app', {
+      plugin_name: 'postgresql-database-plugin',
+      allowed_roles: 'app',
+      connection_url: `postgresql://${admin.username}:${admin.password}@127.0.0.1:${postgres.port}/postgres?sslmode=disable`,
+    });
+    await bao.must('POST', 'database/roles/app', {
+      db_name: 'app',
+      creation_statements: [
+        `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`,
+      ],
+      default_ttl: '1h',
+    });
+    await policy(bao, 'db', 'path "database/creds/app" { capabilities = ["read"] }');
+    const role = await approle(bao, 'db', { token_policies: 'db', token_ttl: '10m' });
+    const place = folder();
+    writeFileSync(join(place, '.id'), role.secret);
+    const { status, stderr } = await fetchConfig(
+      [
+        'vault:database/creds/app',
+        '--to',
+        join(place, 'f'),
+        '--format',
+        'json',
+        ...flagsOf(role, join(place, '.id')),
+      ],
+      { env: { VAULT_TOKEN: '' } },
+    );
+    expect(status).toBe(0);
+    const { username, password } = JSON.parse(readFileSync(join(place, 'f'), 'utf8')) as Record<
+      string,
+      string
+    >;
+    expect(stderr).toMatch(
+      /vault:database\/creds\/app holds for 10m, since it dies with the token that read it/,
+    );
+    expect(stderr).toContain('the token is kept: 1 lease hangs on it');
+    expect(stderr).not.toContain(password);
+    const roles = await postgres.sql('select rolname from pg_roles where rolname = $1', [username]);
+    expect(roles).toHaveLength(1);
   });
 
   test('a SecretID that is spent says so; so does a wrapping token', async () => {
@@ -410,9 +454,9 @@ describe.skipIf(missing)('a development server', () => {
     const mount = await run('.good', '--vault-mount', 'jwt-prod');
     expect(mount.stderr).toMatch(/vault auth enable -path=jwt-prod jwt|permission denied/);
     expect(mount.status).toBe(69);
-    const missing = await run('.missing');
-    expect(missing.status).toBe(2);
-    expect(missing.stderr).toMatch(/cannot be read \(ENOENT\)[\s\S]*automountServiceAccountToken/);
+    const none = await run('.missing');
+    expect(none.status).toBe(2);
+    expect(none.stderr).toMatch(/cannot be read \(ENOENT\)[\s\S]*automountServiceAccountToken/);
   });
 
   test('fifty secrets: one question for the mount, a read each, over a few connections', async () => {
