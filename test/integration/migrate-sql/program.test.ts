@@ -40,9 +40,9 @@ test('ten replicas at once: each file once, all of them end well', async () => {
   expect(runs.filter((run) => run.stderr.includes('4_b.sql, ran in'))).toHaveLength(1);
   expect(runs.filter((run) => run.stderr.includes('nothing to migrate'))).toHaveLength(9);
   expect(await place.sql('SELECT n FROM log ORDER BY n')).toEqual([{ n: 2 }, { n: 4 }]);
-  expect(await place.sql("SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'log_n'::regclass")).toEqual([
-    { valid: true },
-  ]);
+  expect(
+    await place.sql("SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'log_n'::regclass"),
+  ).toEqual([{ valid: true }]);
 });
 
 test('a directory that cannot be used is told before any server is asked', async () => {
@@ -126,7 +126,9 @@ test('--dry-run, --baseline and --accept', async () => {
   expect([drift.status, drift.stderr]).toEqual([69, expect.stringContaining('--accept changed:2')]);
   expect((await runInitbox(sql('--accept', 'changed:2'), { env: env() })).status).toBe(0);
   expect((await runInitbox(sql(), { env: env() })).status).toBe(0);
-  expect(await place.sql("SELECT to_regclass('a') AS a, to_regclass('b')::text AS b")).toEqual([{ a: null, b: 'b' }]);
+  expect(await place.sql("SELECT to_regclass('a') AS a, to_regclass('b')::text AS b")).toEqual([
+    { a: null, b: 'b' },
+  ]);
 });
 
 describe('50 MB', () => {
@@ -148,11 +150,17 @@ describe('50 MB', () => {
     const { text, rows } = load();
     place.write({ '1_load.sql': text });
     const time = join('/usr/bin', 'time');
-    const good = await runInitbox(sql(), { env: env(), prefix: [time, '-f', 'peak %M kB'], timeout: 300_000 });
+    const good = await runInitbox(sql(), {
+      env: env(),
+      prefix: [time, '-f', 'peak %M kB'],
+      timeout: 300_000,
+    });
     expect(good.stderr).toMatch(/1_load\.sql ran in/);
     expect(await place.sql('SELECT count(*)::int AS n FROM items')).toEqual([{ n: rows }]);
     const peak = Number(/peak (\d+) kB/.exec(good.stderr)?.[1]) / 1024;
-    console.log(`50 MB, ${rows} statements: ${Math.round(good.milliseconds)} ms, peak ${Math.round(peak)} MiB`);
+    console.log(
+      `50 MB, ${rows} statements: ${Math.round(good.milliseconds)} ms, peak ${Math.round(peak)} MiB`,
+    );
     expect(peak).toBeLessThan(700);
 
     const next = await runInitbox(sql(), { env: env() });
