@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
 
 let server: Postgres;
 let place: Place;
 
 beforeAll(async () => {
-  server = await startPostgres({ binaries: debianPostgres() });
+  server = await startPostgres();
 });
 afterAll(async () => server?.remove());
 beforeEach(async () => {
