@@ -112,7 +112,14 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
   });
 }
 
-function handshake(socket: Socket, host: string, tls: TlsSettings, signal: AbortSignal): Promise<TLSSocket> {
+async function handshake(
+  socket: Socket,
+  host: string,
+  tls: TlsSettings,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  // Most servers inside a cluster have none, and loading it takes as long as a query.
+  const { connect: connectTls, getCACertificates } = await import('node:tls');
   const verifies = tls.authorities !== undefined && tls.mode !== 'prefer' && tls.mode !== 'allow';
   const options: ConnectionOptions = {
     socket,
