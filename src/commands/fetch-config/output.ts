@@ -7,7 +7,13 @@ import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
 import { contentMode, type Owner, secretMode } from '../../kernel/publish/attributes.ts';
 import { checkRelativePath } from '../../kernel/publish/names.ts';
 import { stageFile } from '../../kernel/publish/one-file.ts';
-import { checkFilePlace, checkSetPlace, isManaged, sharingWarning } from '../../kernel/publish/place.ts';
+import {
+  checkFilePlace,
+  checkSetPlace,
+  identityOfFolder,
+  isManaged,
+  sharingWarning,
+} from '../../kernel/publish/place.ts';
 import { commitAll, type Published, type Staged } from '../../kernel/publish/published.ts';
 import { stageSet } from '../../kernel/publish/set.ts';
 import type { FileContent } from '../../kernel/publish/write.ts';
@@ -76,6 +82,22 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
     const single = singleFile(folder, group);
     if (single !== undefined) checkFilePlace(`${folder}/${single}`, intent);
     else checkSetPlace(folder, namesOf(group), intent);
+  }
+  checkAliases(outputs);
+}
+
+/** One folder under two paths would be published twice, and the second time remove what the first one wrote. */
+function checkAliases(outputs: readonly Output[]): void {
+  const seen = new Map<string, Output>();
+  for (const output of outputs) {
+    const identity = identityOfFolder(output.folder);
+    const other = seen.get(identity);
+    if (other && other.folder !== output.folder) {
+      throw new UsageError(
+        `${output.origin}: ${output.folder} is the same folder as ${other.folder} (${other.origin}); name it by one path`,
+      );
+    }
+    seen.set(identity, output);
   }
 }
 

@@ -148,16 +148,14 @@ describe.skipIf(missing)('a Secrets Manager server', () => {
     const seen: (string | undefined)[] = [];
     const agent = createServer((request, response) => {
       seen.push(request.headers.authorization);
-      response
-        .setHeader('Content-Type', 'application/json')
-        .end(
-          JSON.stringify({
-            AccessKeyId: 'ASIAEXAMPLE',
-            SecretAccessKey: 'secret-canary',
-            Token: 'session-canary',
-            Expiration: new Date(Date.now() + 3_600_000).toISOString(),
-          }),
-        );
+      response.setHeader('Content-Type', 'application/json').end(
+        JSON.stringify({
+          AccessKeyId: 'ASIAEXAMPLE',
+          SecretAccessKey: 'secret-canary',
+          Token: 'session-canary',
+          Expiration: new Date(Date.now() + 3_600_000).toISOString(),
+        }),
+      );
     });
     await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
     const { status, stderr } = await fetchConfig(['aws-sm:text', '--to', join(place, 'f')], {

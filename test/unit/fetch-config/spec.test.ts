@@ -1,4 +1,6 @@
+import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
+import schema from '../../../src/commands/fetch-config/spec.schema.json' with { type: 'json' };
 import { parseSpec } from '../../../src/commands/fetch-config/spec.ts';
 
 const none = (): void => {};
@@ -25,6 +27,12 @@ files:
     mode: "0444"
     from: https://config.internal/ca.crt
 `;
+
+it('its schema is one, by the strict rules', () => {
+  const ajv = new Ajv({ strict: true, allowUnionTypes: true });
+  expect(ajv.validateSchema(schema)).toBe(true);
+  expect(() => ajv.compile(schema)).not.toThrow();
+});
 
 describe('a specification', () => {
   it('is read with everything in it', async () => {
