@@ -24,7 +24,7 @@ async function acquire(backend: LockBackend): Promise<Held> {
     async () => {
       const tried = await backend.tryAcquire(probe);
       if (tried.state === 'never') throw new Error(tried.reason);
-      return tried.state === 'acquired' ? (tried as Acquired) : undefined;
+      return tried.state === 'acquired' ? tried : undefined;
     },
     { interval: 20, what: 'the lock' },
   );

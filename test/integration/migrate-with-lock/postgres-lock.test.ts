@@ -1,4 +1,5 @@
-import { afterAll, beforeAll } from 'vitest';
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { createResolver } from '../../../src/clients/dns/resolver.ts';
 import { readConnection } from '../../../src/clients/postgres/connection-string.ts';
 import { keyOfName } from '../../../src/commands/migrate-with-lock/lock/key.ts';
@@ -7,17 +8,11 @@ import { systemClock } from '../../../src/kernel/clock.ts';
 import { podPaths } from '../../../src/kernel/context.ts';
 import { createLog } from '../../../src/kernel/log.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
-import { startPostgres, type Postgres } from '../../support/postgres.ts';
-import { describeLock } from '../lock-conformance.ts';
+import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { requireOrSkip } from '../../support/tools.ts';
+import { describeLock, type LockUnderTest } from '../lock-conformance.ts';
 
-let postgres: Postgres;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres.remove());
-
-describeLock('a Postgres advisory lock', () => {
+function lockOn(postgres: Postgres): LockUnderTest {
   const redactor = createRedactor();
   const log = createLog({ write: () => {}, redactor, clock: systemClock, format: 'text', level: 'error' });
   return {
@@ -48,4 +43,26 @@ describeLock('a Postgres advisory lock', () => {
       );
     },
   };
+}
+
+describe('PostgreSQL 18', () => {
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  afterAll(() => postgres.remove());
+  describeLock('an advisory lock', () => lockOn(postgres));
+});
+
+const older = existsSync('/usr/lib/postgresql/15/bin/postgres')
+  ? undefined
+  : 'it is not installed; on Debian: apt-get install -y postgresql-15';
+
+describe.skipIf(requireOrSkip('PostgreSQL 15', older))('PostgreSQL 15', () => {
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres({ binaries: debianPostgres(15) });
+  });
+  afterAll(() => postgres.remove());
+  describeLock('an advisory lock', () => lockOn(postgres));
 });
