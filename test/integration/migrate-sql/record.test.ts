@@ -152,6 +152,15 @@ describe('a database that another tool has migrated', () => {
     expect(await tables()).toBe('schema_migrations a');
   });
 
+  test('a record that its tool calls dirty is told to be', async () => {
+    await place.sql(
+      'CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES (1, true); GRANT SELECT ON schema_migrations TO app',
+    );
+    place.write({ '1_a.up.sql': 'CREATE TABLE a ();' });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/up to version 1[^]*version 1 is dirty/);
+  });
+
   test('an empty record of another tool is none', async () => {
     await place.sql(
       'CREATE TABLE schema_migrations (version bigint, dirty boolean); GRANT SELECT ON schema_migrations TO app',
