@@ -1,5 +1,6 @@
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { fileOf } from './imported-names.ts';
+import { replacedParts } from './replaced-parts.ts';
 
 /** Each npm package as a file that exports just what is used of it, so that the rest is shaken off. */
 export async function bundlePackages(
@@ -23,7 +24,7 @@ export async function bundlePackages(
     footer: {
       js: 'if("default"in module.exports)module.exports=Object.assign(module.exports.default,module.exports);',
     },
-    plugins: [entries(root, used)],
+    plugins: [replacedParts(root), entries(root, used)],
   });
 }
 

@@ -4,6 +4,8 @@ import type { AnyCommand } from '../kernel/command.ts';
 export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
+  'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   chown: async () => (await import('./chown/command.ts')).chown,
   install: async () => (await import('./install/command.ts')).install,
 };

@@ -43,10 +43,12 @@ export async function stageFile(path: string, file: FileContent, context: Publis
   const opened = directory;
   const resources = stack.move();
   let open = true;
+  let renamed = false;
   return {
     async commit() {
       try {
         renameSync(opened.at(temporary), opened.at(name));
+        renamed = true;
         opened.sync();
       } catch (error) {
         throw explained(error, whole, { directory: opened });
@@ -57,7 +59,7 @@ export async function stageFile(path: string, file: FileContent, context: Publis
       if (!open) return;
       open = false;
       using _ = resources;
-      clearAway(opened, temporary);
+      if (!renamed) clearAway(opened, temporary);
     },
   };
 }
@@ -67,14 +69,17 @@ const unchanged: Staged = {
   discard: async () => {},
 };
 
-/** @throws Failure where a folder stands in the place of the file */
+/** @throws Failure where a folder, a device, a FIFO or a socket stands in the place of the file */
 export function checkPlace(
   directory: Directory,
   name: string,
   shown: string,
   status: number = exitStatus.failed,
 ): void {
-  if (!lstatSync(directory.at(name), { throwIfNoEntry: false })?.isDirectory()) return;
+  const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
+  if (!stat || stat.isFile() || stat.isSymbolicLink()) return;
+  if (!stat.isDirectory())
+    throw refused(`cannot write ${shown}: it is there already, and no file`, undefined, status);
   throw refused(
     `cannot write ${shown}: it is a folder`,
     `name a file in it, such as ${shown}/config, or write one file per field with --format files`,

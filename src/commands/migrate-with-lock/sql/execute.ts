@@ -156,12 +156,18 @@ async function outside(job: Job, context: Context): Promise<void> {
         `${file}: all statements ran, but the index ${invalid.join(', ')} is INVALID`,
         {
           details: ['CREATE INDEX … IF NOT EXISTS passes over an index that an earlier attempt left INVALID'],
-          hint: `run DROP INDEX CONCURRENTLY ${invalid.join(', ')}, then the file again with --sql-accept again:${script.found.key}`,
+          hint: `run DROP INDEX CONCURRENTLY ${invalid.join(', ')}, then the file again with --accept again:${script.found.key}`,
         },
       ),
     );
   }
-  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) throw lostBefore(file);
+  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) {
+    throw new Failure(
+      failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; its statements stay`, {
+        hint: `the next start reports it; --accept done:${script.found.key} records it then`,
+      }),
+    );
+  }
 }
 
 /** What a file that failed on its way may have left, in sentences. */
@@ -175,7 +181,7 @@ async function leftovers(job: Job, known: number): Promise<string[]> {
     lines.push(`INVALID index left behind: ${invalid.join(', ')} (DROP INDEX CONCURRENTLY removes it)`);
   }
   lines.push(
-    `when it is put right, go on with --sql-accept again:${script.found.key} (from its start) or done:${script.found.key} (finished by hand)`,
+    `when it is put right, go on with --accept again:${script.found.key} (from its start) or done:${script.found.key} (finished by hand)`,
   );
   return lines;
 }

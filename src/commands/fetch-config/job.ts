@@ -1,0 +1,149 @@
+import type { HttpSourceSettings } from '../../clients/http/source.ts';
+import type { Context } from '../../kernel/context.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { fieldsOfValue, registerValue } from '../../kernel/fields.ts';
+import type { Content } from '../../kernel/formats/format.ts';
+import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import type { Fetched, FieldValue, SourceAddress } from '../../kernel/source.ts';
+import { isSecretSource } from './http-settings.ts';
+import { mergeParts, type MergeRule } from './merge.ts';
+import type { FetchOptions } from './options.ts';
+import { outputTo, type Output, type OutputContent } from './output.ts';
+import { pickKeys, type KeyRule } from './pick.ts';
+import { fetchedFor, sharedReads, type Reads } from './reads.ts';
+
+/** What one run fetches and where it goes. */
+export interface Job {
+  /** Each read once. */
+  readonly addresses: readonly SourceAddress[];
+  readonly reads: Reads;
+  readonly outputs: readonly Output[];
+  /** What goes into each of them, in order. */
+  readonly inputs: ReadonlyMap<Output | 'environment', Inputs>;
+  /** Defined where the successor's environment is what is made. */
+  readonly environment: true | undefined;
+  /** Names the publication, the same on every run. */
+  readonly set: string;
+}
+
+/** What one output is made of. */
+export interface Inputs {
+  readonly parts: readonly InputPart[];
+  readonly merge: MergeRule;
+}
+
+export interface InputPart {
+  readonly address: SourceAddress;
+  /** What to take of it; undefined for everything as it is. */
+  readonly keys?: readonly KeyRule[] | undefined;
+  /** Take the keys that no rule names as well. */
+  readonly others?: boolean;
+}
+
+/**
+ * Puts the words and flags of a command line together.
+ * @throws UsageError where they do not fit
+ */
+export async function planJob(
+  addresses: readonly SourceAddress[],
+  options: FetchOptions,
+  http: HttpSourceSettings,
+  hasSuccessor: boolean,
+  context: Pick<Context, 'redactor' | 'log'>,
+): Promise<Job> {
+  if (options.spec !== undefined) {
+    const { planSpec } = await import('./spec-job.ts');
+    return planSpec(addresses, options, http, context);
+  }
+  if (addresses.length === 0) {
+    throw new UsageError(
+      'no source was given; for example: initbox fetch-config vault:secret/api-server#config --to /config/app.conf',
+    );
+  }
+  if (options.env && options.to !== undefined)
+    throw new UsageError('--env and --to exclude each other: fields go into the environment, or into a file');
+  if (options.env && !hasSuccessor && !options['dry-run']) {
+    throw new UsageError(
+      '--env needs the command whose environment is meant: initbox fetch-config SOURCE --env -- ./server',
+    );
+  }
+  if (!options.env && options.to === undefined && !options['dry-run']) {
+    throw new UsageError(
+      'nothing says where to write: give --to PATH, or --env with a command after --, or --spec FILE',
+    );
+  }
+  checkSum(addresses, options);
+  const secret = addresses.some((address) => isSecretSource(address, http));
+  const { format, mode, owner, to } = options;
+  const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];
+  const reads = sharedReads(addresses);
+  const inputs: Inputs = { parts: addresses.map((address) => ({ address })), merge: options.merge };
+  return {
+    addresses: reads.addresses,
+    reads,
+    outputs,
+    inputs: new Map(
+      [...outputs, ...(options.env ? ['environment' as const] : [])].map((output) => [output, inputs]),
+    ),
+    environment: options.env ? true : undefined,
+    set: `fetch-config ${to ?? ''}`,
+  };
+}
+
+function checkSum(addresses: readonly SourceAddress[], { sha256 }: FetchOptions): void {
+  if (sha256 === undefined) return;
+  const [only, second] = addresses;
+  if (second !== undefined)
+    throw new UsageError(`--sha256 is the sum of one body, and ${addresses.length} sources are given`);
+  if (only?.scheme !== 'http' && only?.scheme !== 'https')
+    throw new UsageError('--sha256 is for http and https sources');
+}
+
+/**
+ * What goes into one output.
+ * @throws Failure where sources do not fit together or have no fields
+ */
+export function contentOf(
+  job: Job,
+  output: Output | 'environment',
+  found: ReadonlyMap<SourceAddress, Fetched>,
+  redactor: Redactor,
+): OutputContent {
+  const format = output === 'environment' ? 'dotenv' : output.format;
+  const inputs = job.inputs.get(output);
+  if (inputs === undefined) throw new Error('an output without inputs');
+  const named = format !== 'raw' || inputs.parts.length > 1;
+  let secret = false;
+  const parts = inputs.parts.map(({ address, keys, others }) => {
+    const fetched = fetchedFor(address, job.reads, found);
+    secret ||= fetched.secret;
+    const whole = keys !== undefined || (named && address.field === undefined);
+    const content = whole ? withFields(fetched.content, address, format) : fetched.content;
+    if (keys === undefined || content.kind !== 'fields') {
+      return { source: address.text, name: address.field, content };
+    }
+    const register = (value: FieldValue): void => registerValue(redactor, value);
+    const fields = pickKeys(content.fields, keys, others ?? false, address.text, register);
+    return { source: address.text, name: undefined, content: { kind: 'fields' as const, fields } };
+  });
+  return { content: mergeParts(parts, inputs.merge, format), secret };
+}
+
+/** A text that holds a JSON object, as its fields; other formats than raw are about fields. */
+function withFields(content: Fetched['content'], address: SourceAddress, format: string): Content {
+  if (content.kind === 'fields') return content;
+  try {
+    return { kind: 'fields', fields: fieldsOfValue(content.value) };
+  } catch (error) {
+    throw new Failure(
+      failed(
+        exitStatus.refused,
+        `${address.text} has no fields to write as ${format}: ${(error as Error).message}`,
+        {
+          hint: 'a JSON object has fields; --format raw writes what is there as it is',
+        },
+      ),
+    );
+  }
+}
