@@ -1,14 +1,11 @@
-import type { AnyCommand } from '../kernel/command.ts';
+import type { AnyCommand, CommandList } from '../kernel/command.ts';
 import { UsageError } from '../kernel/outcome.ts';
 
 /**
  * Loads the command of that name.
  * @throws UsageError with the nearest known one
  */
-export async function commandNamed(
-  name: string,
-  commands: Readonly<Record<string, () => Promise<AnyCommand>>>,
-): Promise<AnyCommand> {
+export async function commandNamed(name: string, commands: CommandList): Promise<AnyCommand> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load !== undefined) return load();
   if (name.startsWith('-'))
@@ -20,7 +17,7 @@ export async function commandNamed(
 
 /** `; did you mean --timeout?`, or nothing where no known name is near. */
 export async function didYouMean(name: string, known: readonly string[], dashes = ''): Promise<string> {
-  const { nearest } = await import('./nearest.ts');
+  const { nearest } = await import('../clients/nearest.ts');
   const near = nearest(name, known);
   return near === undefined ? '' : `; did you mean ${dashes}${near}?`;
 }
