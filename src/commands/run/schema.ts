@@ -79,9 +79,11 @@ function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
       };
     case 'positional':
       return { description: key.description, ...(key.many ? severalOf(text) : text) };
-    default:
-      return optionSchema(key.option);
+    case 'about':
+    case 'option':
+      break;
   }
+  return optionSchema(key.option);
 }
 
 function optionSchema(option: Option): Schema {
