@@ -6,7 +6,7 @@
 import { readFile, readdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Metafile } from 'esbuild';
-import { bundledPackages, type BundledPackage } from './bundled-packages.ts';
+import { bundledPackages, type BundledPackage } from './bundle/bundled-packages.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -54,7 +54,10 @@ function purl({ name, version }: BundledPackage): string {
 }
 
 async function licenceOf({ name, version, licence, folder }: BundledPackage): Promise<string> {
-  const text = (await licenceFiles(join(root, folder))) || (await licenceInReadme(join(root, folder)));
+  const text =
+    (await licenceFiles(join(root, folder))) ||
+    (await licenceInReadme(join(root, folder))) ||
+    (await licenceOfRepository(join(root, folder), licence));
   if (!text) throw new Error(`${folder} has no licence text to ship`);
   return `${name} ${version} (${licence})\n${'-'.repeat(72)}\n${text}\n\n\n`;
 }
@@ -67,9 +70,29 @@ async function licenceFiles(folder: string): Promise<string> {
 
 /** Some packages, pg-types for one, state their licence at the end of the README only. */
 async function licenceInReadme(folder: string): Promise<string | undefined> {
-  const readme = await readFile(join(folder, 'README.md'), 'utf8');
+  const readme = await readFile(join(folder, 'README.md'), 'utf8').catch(() => '');
   const section = /^#+ *licen[cs]e *$([\s\S]+)/im.exec(readme)?.[1]?.trim();
   return section && /copyright/i.test(section) ? section : undefined;
+}
+
+/** Some packages of the AWS SDK leave out the text that the others of the same repository ship. */
+async function licenceOfRepository(folder: string, licence: string): Promise<string | undefined> {
+  const { repository } = await manifest(folder);
+  if (repository?.url === undefined) return undefined;
+  for (const sibling of await readdir(dirname(folder))) {
+    const other = join(dirname(folder), sibling);
+    const theirs = await manifest(other);
+    if (theirs.repository?.url !== repository.url || theirs.license !== licence) continue;
+    const text = await licenceFiles(other);
+    if (text) return text;
+  }
+  return undefined;
+}
+
+async function manifest(folder: string): Promise<{ repository?: { url?: string }; license?: string }> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Awaited<
+    ReturnType<typeof manifest>
+  >;
 }
 
 async function nodePrefix(): Promise<string> {

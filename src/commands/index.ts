@@ -4,6 +4,9 @@ import type { CommandList } from '../kernel/command.ts';
 export const commands: CommandList = {
   'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
+  'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
+  chown: async () => (await import('./chown/command.ts')).chown,
   run: async () => (await import('./run/command.ts')).run,
   schema: async () => (await import('./schema/command.ts')).schema,
   install: async () => (await import('./install/command.ts')).install,

@@ -34,22 +34,39 @@ export function pickField(
 /** Bytes as they are, or the field that `#FIELD` picks from the JSON object in them. */
 export function pickFromBytes(bytes: Uint8Array, field: string | undefined): Content | Never {
   if (field === undefined) return { kind: 'value', value: bytes };
-  let parsed: FieldValue;
   try {
-    parsed = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return pickField(fieldsOfValue(bytes), field);
   } catch (error) {
-    const what = error instanceof TypeError ? 'it is not UTF-8' : (error as Error).message;
     return never(
       exitStatus.refused,
-      `has no field ${JSON.stringify(field)}: ${what}`,
+      `has no field ${JSON.stringify(field)}: ${(error as Error).message}`,
       'only a JSON object has fields',
     );
   }
+}
+
+/**
+ * The members of the JSON object that a text, or bytes, hold.
+ * @throws Error that says why there are none, without any of the text
+ */
+export function fieldsOfValue(value: FieldValue): ReadonlyMap<string, FieldValue> {
+  const parsed =
+    typeof value === 'string'
+      ? parseJson(value)
+      : value instanceof Uint8Array
+        ? parseJson(textOf(value))
+        : value;
   const object = asObject(parsed);
-  if (object === undefined) {
-    return never(exitStatus.refused, `has no field ${JSON.stringify(field)}: its JSON is no object`);
+  if (object === undefined) throw new Error('its JSON is no object');
+  return new Map(Object.entries(object));
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error('it is not UTF-8');
   }
-  return pickField(new Map(Object.entries(object)), field);
 }
 
 /** Longer values are registered line by line: as one they would make a pattern of megabytes, and nobody prints them. */
@@ -70,7 +87,7 @@ export function registerValue(redactor: Redactor, value: FieldValue): void {
     if (value.length >= shortest && value.length <= wholeUpTo)
       redactor.secret(Buffer.from(value).toString('base64'));
   } else if (typeof value === 'object' && value !== null) {
-    for (const inner of Object.values(value)) registerValue(redactor, inner as FieldValue);
+    for (const inner of Object.values(value)) registerValue(redactor, inner);
   }
 }
 

@@ -18,11 +18,11 @@ export function parseJson(text: string): FieldValue {
     const message = (error as Error).message;
     const position = / at position (\d+)/.exec(message)?.[1];
     const cut = /end of JSON input|Unterminated/.test(message);
+    // oxlint-disable-next-line preserve-caught-error -- V8's message quotes the text
     throw new Error(
       cut
         ? `it ends in the middle of the JSON, after ${text.length} characters`
         : `it is not JSON${position === undefined ? '' : ` from character ${Number(position) + 1} on`}`,
-      // Not the cause: V8's message quotes the text.
     );
   }
 }
@@ -37,4 +37,10 @@ export function asObject(value: FieldValue | undefined): { readonly [key: string
 /** A string, or undefined for anything else. */
 export function asString(value: FieldValue | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** A scalar as text, its number as it was written; undefined for anything else. */
+export function asText(value: FieldValue | undefined): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || value instanceof JsonNumber ? String(value) : undefined;
 }

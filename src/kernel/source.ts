@@ -127,7 +127,7 @@ export function parseSource(text: string, secret: (value: string) => void): Sour
   try {
     known.check(path);
   } catch (error) {
-    throw new Error(`${where} ${(error as Error).message}`);
+    throw new Error(`${where} ${(error as Error).message}`, { cause: error });
   }
   const options = question < 0 ? new Map<string, string>() : readOptions(address.slice(question + 1), scheme);
   if (isUrl) registerQuery(path, secret);

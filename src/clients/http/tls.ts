@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs';
+import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+
 /** How the other end is verified and what we show it. PEM texts. */
 export interface TlsSettings {
   /** Authorities that are trusted instead of those that come with Node. */
@@ -25,4 +29,32 @@ export function tlsOptions(settings: TlsSettings): {
     ...(settings.key === undefined ? {} : { key: settings.key }),
     ...(settings.serverName === undefined ? {} : { servername: settings.serverName }),
   };
+}
+
+/**
+ * The authorities of a file that was named, else those of SSL_CERT_FILE, where Go's and OpenSSL's programs look.
+ * @throws UsageError where the file cannot be read
+ */
+export function readAuthorities(
+  path: string | undefined,
+  origin: string,
+  environment: Environment,
+): string | undefined {
+  if (path !== undefined) return readPem(path, origin);
+  const usual = environment['SSL_CERT_FILE'];
+  return usual ? readPem(usual, 'SSL_CERT_FILE') : undefined;
+}
+
+/** A file in PEM format. @throws UsageError where it cannot be read or is not one */
+export function readPem(path: string, origin: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(
+      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM format`);
+  return text;
 }

@@ -5,9 +5,8 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '../../kernel/clock.ts';
 import { connectHint } from '../../kernel/connect-words.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -15,10 +14,11 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import { formatBytes } from '../../kernel/size.ts';
-import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, TunnelAgent } from './agents.ts';
+import { agentOptions, lookupThrough, proxyAuthorization, proxyPort } from './agents.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
-import { tlsOptions, type TlsSettings } from './tls.ts';
+import type { SecureClient } from './secure.ts';
+import type { TlsSettings } from './tls.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -76,10 +76,8 @@ export interface HttpClient extends Disposable {
 }
 
 export function createHttpClient(settings: HttpSettings): HttpClient {
-  const tls = tlsOptions(settings.tls);
   const plain = new HttpAgent(agentOptions);
-  const secure = new HttpsAgent({ ...agentOptions, ...tls });
-  const tunnels = new Map<string, TunnelAgent>();
+  let secure: SecureClient | undefined;
   const turns = createTurns(settings.parallel);
 
   const start = (request: HttpRequest, probe: Probe, proxy: URL | undefined): ClientRequest => {
@@ -93,12 +91,8 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       path: `${url.pathname}${url.search}`,
     };
-    if (url.protocol === 'https:') {
-      const port = Number(url.port || 443);
-      if (proxy === undefined) return httpsRequest({ ...common, port, agent: secure });
-      const tunnel = tunnels.get(proxy.href) ?? new TunnelAgent(proxy, { ...agentOptions, ...tls });
-      tunnels.set(proxy.href, tunnel);
-      return httpsRequest({ ...common, port, agent: tunnel });
+    if (secure !== undefined && url.protocol === 'https:') {
+      return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
     }
     if (proxy === undefined) return httpRequest({ ...common, port: Number(url.port || 80), agent: plain });
     return httpRequest({
@@ -116,12 +110,14 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       using turn = await turns.take(probe.signal);
       if (!turn.taken) return notYet('not asked yet');
       const proxy = settings.proxy(request.url);
+      if (request.url.protocol === 'https:') {
+        secure ??= (await import('./secure.ts')).createSecureClient(settings.tls);
+      }
       return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
     },
     [Symbol.dispose]() {
       plain.destroy();
-      secure.destroy();
-      for (const tunnel of tunnels.values()) tunnel.destroy();
+      secure?.[Symbol.dispose]();
     },
   };
 }
@@ -140,6 +136,7 @@ function exchange(
     let outgoing: ClientRequest | undefined;
     let socket: Socket | undefined;
     let cancel = (): void => {};
+    let certificate: PeerCertificate | undefined;
     let phase = '';
     const parts: Buffer[] = [];
     let received = 0;
@@ -162,7 +159,7 @@ function exchange(
     };
     const fail = (error: unknown): void => {
       if (received > 0 || bodyOf !== undefined) return finish(brokenBody(bodyOf, received));
-      finish(failureOf(error, { url, socket, proxy, now: settings.clock.date() }));
+      finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date() }));
     };
     let bodyOf: IncomingMessage | undefined;
 
@@ -216,7 +213,7 @@ function exchange(
     outgoing.on('error', fail);
     outgoing.once('socket', (assigned) => {
       socket = assigned;
-      const encrypted = assigned instanceof TLSSocket;
+      const encrypted = 'encrypted' in assigned;
       if (outgoing?.reusedSocket) return waiting();
       if (assigned.connecting) {
         if (/^[\d.]+$|^\[/.test(url.hostname) || proxy !== undefined) connecting();
@@ -224,7 +221,13 @@ function exchange(
         assigned.once('connect', () => (encrypted ? shaking() : waiting()));
       } else if (encrypted) shaking();
       else waiting();
-      if (encrypted) assigned.once('secureConnect', waiting);
+      if (encrypted) {
+        // Emitted before the verification, after which Node drops the certificate that it refused.
+        assigned.prependOnceListener('secure', () => {
+          certificate = (assigned as TLSSocket).getPeerCertificate();
+        });
+        assigned.once('secureConnect', waiting);
+      }
     });
     outgoing.once('response', receive);
     outgoing.end(request.body);

@@ -147,7 +147,7 @@ function networkFault(error: SdkError): NotYet | undefined {
     }
   }
   const cause = error.cause;
-  return cause instanceof Error ? networkFault(cause as SdkError) : undefined;
+  return cause instanceof Error ? networkFault(cause) : undefined;
 }
 
 function resourceOf(id: string, region: string): string {

@@ -1,5 +1,5 @@
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { asObject, asString } from '../../kernel/json.ts';
+import { asObject, asString, asText } from '../../kernel/json.ts';
 import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 import type { FieldValue } from '../../kernel/source.ts';
 import { messagesOf, type VaultReply } from './api.ts';
@@ -188,7 +188,7 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
   }
   const inside = mount === undefined ? secretPath : secretPath.slice(mount.length);
   const hint =
-    /^data\//.test(inside) && scene.kv === 2
+    inside.startsWith('data/') && scene.kv === 2
       ? `write the path as vault kv get takes it, without data/: vault:${mount}${inside.slice('data/'.length)}`
       : `vault kv list ${parentOf(secretPath)} shows what is there${version === undefined ? '' : `, vault kv metadata get ${secretPath} the versions`}`;
   return never(
@@ -199,7 +199,7 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
 }
 
 function deleted(metadata: { readonly [key: string]: FieldValue }, { secretPath, mount }: ReadScene): Never {
-  const version = String(metadata['version'] ?? '?');
+  const version = asText(metadata['version']) ?? '?';
   const at = `-mount=${(mount ?? '').replace(/\/$/, '')} -versions=${version} ${secretPath.slice(mount?.length ?? 0)}`;
   if (metadata['destroyed'] === true) {
     return never(

@@ -29,12 +29,8 @@ export async function logIn(
   probe: Probe,
 ): Promise<Login | NotYet | Never> {
   if (login.method === 'token') {
-    if (!login.wrapped)
-      return { state: 'logged-in', token: login.token, policies: [], lifetime: 0, own: false };
     const reply = await unwrap(api, login.token, probe);
-    return 'status' in reply && reply.state === 'reply'
-      ? loginOf(reply, false, redactor)
-      : (reply as NotYet | Never);
+    return reply.state === 'reply' ? loginOf(reply, false, redactor) : reply;
   }
   const body = await loginBody(api, login, redactor, probe);
   if ('state' in body) return body;
@@ -115,6 +111,7 @@ async function loginBody(
     case 'userpass':
       return { fields: { password: login.password.reveal() }, subject: undefined };
     case 'cert':
+    default: // the certificate says it all
       return { fields: login.role === undefined ? {} : { name: login.role }, subject: undefined };
   }
 }

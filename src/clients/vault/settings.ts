@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment, Paths } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { readSecretFile } from '../../kernel/options/resolve.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import type { TlsSettings } from '../http/tls.ts';
+import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
 export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;
 export type VaultMethod = (typeof vaultMethods)[number];
@@ -118,7 +118,7 @@ function readAuthorities(environment: Environment): string | undefined {
   const file = environment['VAULT_CACERT'];
   if (file) return readPem(file, 'VAULT_CACERT');
   const folder = environment['VAULT_CAPATH'];
-  if (!folder) return undefined;
+  if (!folder) return usualAuthorities(undefined, '', environment);
   let names: string[];
   try {
     names = readdirSync(folder);
@@ -131,19 +131,6 @@ function readAuthorities(environment: Environment): string | undefined {
     .filter((name) => /\.(pem|crt|cer)$/.test(name))
     .map((name) => readPem(join(folder, name), 'VAULT_CAPATH'))
     .join('\n');
-}
-
-function readPem(path: string, origin: string): string {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(
-      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
-  if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM format`);
-  return text;
 }
 
 /** Go's strconv.ParseBool, which Vault's client uses: anything else is an error, never "on". */
@@ -198,6 +185,7 @@ function readLogin(sources: Sources): VaultLogin {
       }
       return { method, mount, role: flags.role };
     case 'token':
+    default:
       return {
         method,
         token: need(givenToken(sources), 'VAULT_TOKEN or --vault-token-file'),

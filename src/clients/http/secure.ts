@@ -1,0 +1,103 @@
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
+import type { ResolveAddresses } from '../../kernel/names.ts';
+import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, ProxyRefused } from './agents.ts';
+import { tlsOptions, type TlsSettings } from './tls.ts';
+
+/** Sends https requests, directly or through a proxy; connections are kept and used again. */
+export interface SecureClient extends Disposable {
+  request(options: RequestOptions, proxy: URL | undefined): ClientRequest;
+}
+
+/** In a module of its own: node:https and node:tls cost 10 ms of CPU to load, and many a Vault is asked by http. */
+export function createSecureClient(tls: TlsSettings): SecureClient {
+  const options = { ...agentOptions, ...tlsOptions(tls) };
+  const agents = new Map<string, HttpsAgent>();
+  return {
+    request(request, proxy) {
+      const key = proxy?.href ?? '';
+      const agent =
+        agents.get(key) ?? (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(proxy, options));
+      agents.set(key, agent);
+      return httpsRequest({ ...request, agent });
+    },
+    [Symbol.dispose]() {
+      for (const agent of agents.values()) agent.destroy();
+    },
+  };
+}
+
+/** Node calls it without a stream where there is an error, whatever its type says. */
+type Created = (error: Error | null, stream?: Duplex) => void;
+
+/** Reaches https through a proxy's CONNECT; Node's own does not take a lookup of ours. */
+class TunnelAgent extends HttpsAgent {
+  readonly #proxy: URL;
+
+  constructor(proxy: URL, options: ConstructorParameters<typeof HttpsAgent>[0]) {
+    super(options);
+    this.#proxy = proxy;
+  }
+
+  override createConnection(
+    options: ConnectionOptions & { lookup?: LookupFunction },
+    created?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    const callback = created as Created | undefined;
+    const target = `${options.host?.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
+    const start = this.#proxy.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = start({
+      method: 'CONNECT',
+      host: this.#proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: proxyPort(this.#proxy),
+      path: target,
+      headers: { Host: target, ...proxyAuthorization(this.#proxy) },
+      agent: false,
+      ...(options.lookup ? { lookup: options.lookup } : {}),
+    });
+    request.once('connect', (reply: IncomingMessage, socket) => {
+      if (reply.statusCode !== 200) {
+        socket.destroy();
+        return callback?.(new ProxyRefused(reply.statusCode ?? 0));
+      }
+      const host = options.servername ?? options.host ?? '';
+      return callback?.(
+        null,
+        tlsConnect({ ...options, socket, ...(isIP(host) ? {} : { servername: host }) }),
+      );
+    });
+    request.once('response', (reply) => {
+      reply.destroy();
+      callback?.(new ProxyRefused(reply.statusCode ?? 0));
+    });
+    request.once('error', (error) => callback?.(error));
+    request.end();
+    return undefined;
+  }
+}
+
+/** Agents for other clients that bring their own HTTP (an SDK): our resolver and proxies under them. */
+export function agentsFor(
+  settings: {
+    readonly resolve: ResolveAddresses;
+    readonly proxy: (url: URL) => URL | undefined;
+    readonly tls: TlsSettings;
+  },
+  url: URL,
+): { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } {
+  const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
+  const proxy = settings.proxy(url);
+  const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
+  return {
+    httpAgent: new HttpAgent(options),
+    httpsAgent: proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(proxy, options),
+  };
+}

@@ -1,0 +1,118 @@
+import { startDeadline } from '../../kernel/deadline.ts';
+import { defineCommand, each } from '../../kernel/command.ts';
+import type { Context } from '../../kernel/context.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { done, Failure, type Outcome } from '../../kernel/outcome.ts';
+import { parseSource } from '../../kernel/source.ts';
+import { variablesOf } from './environment.ts';
+import { fetchAll, versionWords } from './fetch.ts';
+import { checkOneOrigin, readHttpSettings, readTlsSettings } from './http-settings.ts';
+import { contentOf, planJob, type Job } from './job.ts';
+import { fetchOptions, type FetchOptions } from './options.ts';
+import {
+  dryReport,
+  prepareOutput,
+  publishOutput,
+  summaryText,
+  type Output,
+  type OutputContent,
+  type OutputSettings,
+} from './output.ts';
+import { openSources, type Sources } from './sources.ts';
+
+/** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
+const revokeTime = 2000;
+
+const positionals = {
+  usage: 'SOURCE…',
+  name: 'sources',
+  description: 'SCHEME:PATH?options#FIELD; several are merged in their order',
+  parse: each('source', parseSource, { min: 0, example: 'vault:secret/api-server#config' }),
+};
+
+export const fetchConfig = defineCommand({
+  name: 'fetch-config',
+  summary: 'fetch secrets and configuration into files or the environment',
+  description: `Reads sources and writes them as files, all or nothing: a reader never sees half of one, or two versions mixed. Secrets go to memory (tmpfs) only, unless --allow-disk. What is wrong for now is waited for (a sealed Vault, a refused connection, too many requests); what stays wrong ends it at once, with the cause and what to change.
+
+Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=ID][#FIELD], https:// and http:// URLs [#FIELD], file:/PATH[#FIELD], env:NAME or env:PREFIX*.`,
+  examples: [
+    'initbox fetch-config vault:secret/api-server#config --to /config/app.conf --vault-role api-server',
+    'initbox fetch-config vault:secret/api-server --to /config/app.env --format dotenv --vault-role api-server',
+    'initbox fetch-config vault:secret/api-server --env --vault-role api-server -- ./server',
+    'initbox fetch-config aws-sm:prod/api --to /config --format files',
+    'initbox fetch-config https://config.internal/app.yaml --sha256 HEX --to /config/app.yaml',
+    'initbox fetch-config --spec /etc/initbox/fetch.yaml',
+  ],
+  positionals,
+  options: fetchOptions,
+  afterDashes: 'successor',
+  timeout: '5m',
+  async run({ options, positionals: given, command }, context) {
+    const http = readHttpSettings(options, context);
+    const tls = readTlsSettings(options, context);
+    const job = await planJob(given, options, http, command !== undefined, context);
+    checkOneOrigin(job.addresses, http);
+    const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
+    if (!options['dry-run']) prepareOutput(job.outputs, settings);
+    using sources = await openSources(job.addresses, { options, http, tls }, context);
+    try {
+      return await carryOut(job, sources, options, settings, context);
+    } finally {
+      if (!context.signal.aborted) await giveBack(sources, context);
+    }
+  },
+});
+
+async function carryOut(
+  job: Job,
+  sources: Sources,
+  options: FetchOptions,
+  settings: OutputSettings,
+  context: Context,
+): Promise<Outcome> {
+  const result = await fetchAll(job.addresses, sources, options.interval, context);
+  if (result.kind === 'failed') return result;
+  for (const [address, { provenance }] of result.found) {
+    context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
+  }
+  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
+  const contents = new Map<Output, OutputContent>(
+    job.outputs.map((output) => [output, contentOf(job, output, result.found)]),
+  );
+  const environment =
+    job.environment === undefined
+      ? undefined
+      : variablesOf(contentOf(job, 'environment', result.found).content);
+  if (options['dry-run']) {
+    const report = {
+      sources: [...result.found.values()].map(({ provenance }) => provenance),
+      files: dryReport(job.outputs, contents),
+      ...(environment === undefined ? {} : { variables: Object.keys(environment) }),
+    };
+    context.stdout(`${JSON.stringify(report, null, 2)}\n`);
+    return done('dry run: everything could be read, nothing was written');
+  }
+  if (environment !== undefined) {
+    const count = Object.keys(environment).length;
+    return { ...done(`${count} variable${count === 1 ? '' : 's'} for the command`), environment };
+  }
+  const published = await publishOutput(job.outputs, contents, settings, context);
+  for (const warning of published.warnings) context.log.warn(warning);
+  return done(summaryText(published));
+}
+
+/** Whatever happened, a token that was made for this run is not left behind. */
+async function giveBack({ vault }: Sources, context: Context): Promise<void> {
+  if (vault === undefined) return;
+  using limit = startDeadline(context.clock, context, revokeTime, 'revoking the token');
+  try {
+    const end = await vault.finish({ signal: limit.signal, phase: () => {} });
+    if (end === undefined) return;
+    if (end.revoked) context.log.debug(end.words);
+    else context.log.warn(end.words);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    context.log.warn(`revoking the token took longer than ${formatDuration(revokeTime)}`);
+  }
+}

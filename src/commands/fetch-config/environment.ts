@@ -1,0 +1,36 @@
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { checkVariableName, FormatError, plainText, quoted } from '../../kernel/formats/entries.ts';
+import type { Content } from '../../kernel/formats/format.ts';
+import { Failure, failed } from '../../kernel/outcome.ts';
+
+/** The most bytes of one variable with its name, `=` and final NUL: MAX_ARG_STRLEN of execve(2), 32 pages. */
+const longest = 131_072;
+
+/**
+ * Fields as variables of the command that takes over.
+ * @throws Failure naming the field that no variable can hold; never a value
+ */
+export function variablesOf(content: Content): Readonly<Record<string, string>> {
+  if (content.kind === 'value')
+    throw refused('there is one value without a name; leave #FIELD out, or pick from JSON');
+  const variables: Record<string, string> = {};
+  for (const [name, value] of content.fields) {
+    try {
+      checkVariableName(name, '--env');
+      variables[name] = plainText(name, value, '--env');
+    } catch (error) {
+      if (error instanceof FormatError) throw refused(error.message);
+      throw error;
+    }
+    const size = Buffer.byteLength(`${name}=${variables[name]}`) + 1;
+    if (size > longest)
+      throw refused(
+        `${quoted(name)} has ${size} bytes with its name, and Linux takes ${longest} in one variable; write it to a file`,
+      );
+  }
+  return variables;
+}
+
+function refused(why: string): Failure {
+  return new Failure(failed(exitStatus.refused, `cannot make the environment: ${why}`));
+}

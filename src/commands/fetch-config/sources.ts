@@ -1,0 +1,173 @@
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { proxyFromEnvironment } from '../../clients/http/proxy.ts';
+import type { HttpSourceSettings } from '../../clients/http/source.ts';
+import type { TlsSettings } from '../../clients/http/tls.ts';
+import type { HttpClient } from '../../clients/http/transport.ts';
+import type { SecretsManager } from '../../clients/secrets-manager/client.ts';
+import type { Vault } from '../../clients/vault/client.ts';
+import type { Context } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { notYet, type Target } from '../../kernel/loop/attempt.ts';
+import type { ReadSource, SourceAddress, SourceScheme } from '../../kernel/source.ts';
+import type { FetchOptions } from './options.ts';
+
+/** Requests to one kind of server that are under way at once. */
+const parallel = 8;
+
+/** What reads the sources of one run; each client is loaded where a source names it. */
+export interface Sources extends Disposable {
+  /** What must succeed before anything is read: one login for each kind of server. */
+  readonly logins: readonly Target[];
+  reader(address: SourceAddress): ReadSource;
+  readonly vault: Vault | undefined;
+}
+
+export interface SourceSettings {
+  readonly options: FetchOptions;
+  readonly http: HttpSourceSettings;
+  readonly tls: TlsSettings;
+}
+
+/**
+ * Prepares what the addresses need; nothing is asked yet.
+ * @throws UsageError where a setting is wrong or missing
+ */
+export async function openSources(
+  addresses: readonly SourceAddress[],
+  settings: SourceSettings,
+  context: Context,
+): Promise<Sources> {
+  const schemes = new Set(addresses.map(({ scheme }) => scheme));
+  using stack = new DisposableStack();
+  const web =
+    schemes.has('http') || schemes.has('https')
+      ? stack.use(await openHttp(settings.tls, context))
+      : undefined;
+  const vault = schemes.has('vault') ? await openVault(settings.options, context, stack) : undefined;
+  const aws = schemes.has('aws-sm')
+    ? await openAws(
+        addresses.filter(({ scheme }) => scheme === 'aws-sm'),
+        settings,
+        context,
+        stack,
+      )
+    : undefined;
+  const { httpReader } =
+    web === undefined ? { httpReader: undefined } : await import('../../clients/http/source.ts');
+  const { fileReader } = schemes.has('file')
+    ? await import('../../clients/file-source.ts')
+    : { fileReader: undefined };
+  const { environmentReader } = schemes.has('env')
+    ? await import('../../clients/environment-source.ts')
+    : { environmentReader: undefined };
+
+  const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
+    vault: (address) => vault!.reader(address),
+    'aws-sm': (address) => aws!.reader(address),
+    http: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
+    https: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
+    file: (address) => fileReader!(address, settings.options['max-size'], context.redactor),
+    env: (address) => environmentReader!(address, context.environment, context.redactor),
+  };
+  const held = stack.move();
+  return {
+    logins: [vault?.needsLogin ? vault : undefined, aws].flatMap((server) =>
+      server === undefined ? [] : [{ name: server.name, attempt: (probe) => server.logIn(probe) }],
+    ),
+    reader: (address) => readers[address.scheme](address),
+    vault,
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
+
+async function openHttp(tls: TlsSettings, context: Context): Promise<HttpClient> {
+  const { createHttpClient, usualPatience } = await import('../../clients/http/transport.ts');
+  return createHttpClient({
+    resolve: createResolver(context.paths),
+    clock: context.clock,
+    proxy: readProxies(context),
+    tls,
+    patience: usualPatience,
+    parallel,
+  });
+}
+
+function readProxies({ environment, redactor }: Context) {
+  try {
+    return proxyFromEnvironment(environment, (value) => void redactor.secret(value));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+async function openVault(options: FetchOptions, context: Context, stack: DisposableStack): Promise<Vault> {
+  const { readVaultSettings } = await import('../../clients/vault/settings.ts');
+  const vault = readVaultSettings({
+    flags: {
+      address: options['vault-addr'],
+      namespace: options['vault-namespace'],
+      method: options['vault-auth'],
+      mount: options['vault-mount'],
+      role: options['vault-role'],
+      jwtFile: options['vault-jwt-file'],
+      token: options['vault-token'],
+      roleId: options['vault-role-id'],
+      secretId: options['vault-secret-id'],
+      user: options['vault-user'],
+      password: options['vault-password'],
+      unwrap: options['vault-unwrap'],
+    },
+    environment: context.environment,
+    paths: context.paths,
+    redactor: context.redactor,
+  });
+  if (!vault.tls.verify)
+    context.log.warn('VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault and gets the credentials');
+  const { createVault } = await import('../../clients/vault/client.ts');
+  const http = stack.use(await openHttp(vault.tls, context));
+  return createVault(vault, { http, clock: context.clock, redactor: context.redactor });
+}
+
+async function openAws(
+  addresses: readonly SourceAddress[],
+  { options }: SourceSettings,
+  context: Context,
+  stack: DisposableStack,
+): Promise<SecretsManager> {
+  const { environment } = context;
+  const { createSecretsManager } = await import('../../clients/secrets-manager/client.ts');
+  const { agentsFor } = await import('../../clients/http/secure.ts');
+  const { readAuthorities } = await import('../../clients/http/tls.ts');
+  const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
+  const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
+  const http = stack.use(await openHttp(tls, context));
+  const endpoint =
+    environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] ||
+    environment['AWS_ENDPOINT_URL'] ||
+    'https://secretsmanager.amazonaws.com';
+  if (!URL.canParse(endpoint))
+    throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
+  return createSecretsManager(
+    addresses,
+    { imds: options['aws-imds'], expectRole: options['expect-role'] },
+    {
+      environment,
+      redactor: context.redactor,
+      clock: context.clock,
+      agents: agentsFor(
+        { resolve: createResolver(context.paths), proxy: readProxies(context), tls },
+        new URL(endpoint),
+      ),
+      async post(request, probe) {
+        const answer = await http.send(
+          { method: 'POST', maxBody: 65_536, maxBodyOrigin: 'the limit for STS', ...request },
+          probe,
+        );
+        if (answer.state !== 'response') return answer;
+        return answer.status === 200
+          ? { state: 'body', body: answer.body.toString() }
+          : notYet(`STS answered ${answer.status}`);
+      },
+    },
+  );
+}
