@@ -3,7 +3,7 @@ import type { Context } from '../../kernel/context.ts';
 import { done, type Outcome } from '../../kernel/outcome.ts';
 import { flag } from '../../kernel/options/option.ts';
 import { outcomeOfPlan } from './outcome.ts';
-import { performWithRetries } from './perform.ts';
+import { performWithRetries, stepLog } from './perform.ts';
 import { readPlan, type Plan } from './plan.ts';
 import { logTimeline } from './report.ts';
 import { runSteps } from './schedule.ts';
@@ -64,7 +64,7 @@ async function carryOut(
     plan.steps,
     async (step, signal) => {
       const end = await performWithRetries(step, { ...shared, signal }, successor);
-      const own = log.with({ step: step.name });
+      const own = stepLog(log, step);
       if (end.outcome.kind === 'done') own.info(end.outcome.summary);
       else if (signal.aborted) own.info(`stopped: ${end.outcome.what}`);
       else own.error(end.outcome.what);

@@ -4,6 +4,7 @@ import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
+import type { Log } from '../../kernel/log.ts';
 import {
   DeadlinePassed,
   done,
@@ -32,6 +33,11 @@ const hopeless: ReadonlySet<number> = new Set([
 /** Milliseconds that a process of our own has to end by itself when its time is up: it knows better what to say. */
 const patience = 500;
 
+/** A log whose lines name the step, and the command that it uses. */
+export function stepLog(log: Log, { name, work }: Step): Log {
+  return log.with({ step: name, ...(work.kind === 'own' ? { command: work.command.name } : {}) });
+}
+
 /**
  * Does a step's work, as often as it asks for, within its time.
  * @param successor what takes over after the whole plan: what a step finds for it goes there
@@ -42,10 +48,7 @@ export async function performWithRetries(
   successor: readonly string[] | undefined,
 ): Promise<StepEnd> {
   const { clock } = parent;
-  const log = parent.log.with({
-    step: step.name,
-    ...(step.work.kind === 'own' ? { command: step.work.command.name } : {}),
-  });
+  const log = stepLog(parent.log, step);
   using deadline = startDeadline(clock, parent, step.limit, step.limitOrigin);
   const context = { ...parent, log, signal: deadline.signal, deadline: deadline.at };
   for (let tries = 1; ; tries += 1) {
