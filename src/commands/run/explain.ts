@@ -71,5 +71,7 @@ function subjectOf(path: readonly string[], root: YamlNode): string {
     words.kind === 'map' && name.kind === 'scalar'
       ? `step ${JSON.stringify(name.text)}`
       : `step ${Number(index) + 1}`;
-  return rest.length === 0 ? step : `${rest[0]} of ${step}`;
+  const [key, entry] = rest;
+  if (key === undefined) return step;
+  return `${entry === undefined ? '' : `entry ${Number(entry) + 1} of `}${key} of ${step}`;
 }
