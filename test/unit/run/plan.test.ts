@@ -56,7 +56,7 @@ describe('$(NAME)', () => {
     ['$$(A)', '$(A)'],
     ['$(NOT_SET)', '$(NOT_SET)'],
     ['$(date +%s)', '$(date +%s)'],
-    ['$A ${A}', '$A ${A}'],
+    ['$A ${A} $$ $$$', '$A ${A} $$ $$$'],
     ['$(E)', ''],
   ])('%s is %s', (text, expected) => {
     expect(expand(text, { A: 'one', B: 'two', E: '' })).toBe(expected);
