@@ -3,15 +3,8 @@ import { systemClock } from '../kernel/clock.ts';
 import { podPaths, type Environment } from '../kernel/context.ts';
 import { startDeadline } from '../kernel/deadline.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
-import {
-  becomeUser,
-  findExecutable,
-  openParentChannel,
-  replaceProcess,
-  systemHost,
-  type ParentChannel,
-} from '../kernel/host.ts';
-import { createLog, type Log } from '../kernel/log.ts';
+import { becomeUser, openParentChannel, replaceProcess, systemHost } from '../kernel/host.ts';
+import { createLog } from '../kernel/log.ts';
 import { Failure, failed, SignalReceived, type Outcome } from '../kernel/outcome.ts';
 import { writeAll } from '../kernel/output.ts';
 import type { Redactor } from '../kernel/secrets.ts';
@@ -54,10 +47,7 @@ export async function carryOutStep(
   let outcome: Outcome;
   try {
     drop(request);
-    if (request.work.kind === 'any') {
-      findExecutable(request.work.command[0] ?? '', environment['PATH']);
-      return await becomeCommand(request.work.command, environment, channel, log);
-    }
+    if (request.work.kind === 'any') return replaceProcess(request.work.command, definedIn(environment));
     const { user, work } = request;
     const host = { ...systemHost, uid: user.uid, gid: user.gid ?? systemHost.gid };
     const command = await commandNamed(work.command, commands);
@@ -67,23 +57,6 @@ export async function carryOutStep(
   }
   await channel.send(outcome);
   return outcome.kind === 'done' ? exitStatus.done : outcome.status;
-}
-
-/** Nobody is there to be told any more when this fails: it is logged here, and the status tells. */
-async function becomeCommand(
-  command: readonly string[],
-  environment: Environment,
-  channel: ParentChannel,
-  log: Log,
-): Promise<number> {
-  await channel.close();
-  try {
-    return replaceProcess(command, definedIn(environment));
-  } catch (error) {
-    const { status, what } = outcomeOfError(error, log);
-    log.error(what);
-    return status;
-  }
 }
 
 function drop({ user }: StepRequest): void {

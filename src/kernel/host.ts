@@ -323,8 +323,6 @@ export interface ParentChannel {
   readonly request: Promise<unknown>;
   /** Resolves when it has been handed over. */
   send(message: object): Promise<void>;
-  /** Closes it: a command that takes over must not inherit its descriptor, which exec leaves open. */
-  close(): Promise<void>;
 }
 
 /**
@@ -340,12 +338,6 @@ export function openParentChannel(onGone: () => void): ParentChannel | undefined
       new Promise((resolve) => {
         if (process.send === undefined) resolve();
         else process.send(message, undefined, undefined, () => resolve());
-      }),
-    close: () =>
-      new Promise((resolve) => {
-        process.off('disconnect', onGone);
-        process.once('disconnect', () => resolve());
-        process.disconnect?.();
       }),
   };
 }
