@@ -123,7 +123,7 @@ describe('SIGTERM', () => {
     const child = await waitUntil(
       () =>
         liveDescendants(program.pid).find(({ pid }) =>
-          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('initbox.js'),
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(process.execPath),
         ),
       { what: 'the program to run' },
     );

@@ -221,7 +221,7 @@ describe('a step that fails', () => {
     expect(status, stderr).toBe(7);
     const failedAt = Number(readFileSync(join(dir, 'failed'), 'utf8'));
     expect(ended - failedAt).toBeLessThan(500);
-    const at = (pattern: RegExp): number => Date.parse((pattern.exec(stderr)?.[1] ?? '') as string);
+    const at = (pattern: RegExp): number => Date.parse(pattern.exec(stderr)?.[1] ?? '');
     const failed = at(/^(\S+) error run broken: the command ended with exit status 7/m);
     for (const name of ['wait-tcp wait', 'run work', 'fetch-config fetch'])
       expect(at(new RegExp(`^(\\S+) info {2}${name}: stopped`, 'm')) - failed, name).toBeLessThanOrEqual(200);
