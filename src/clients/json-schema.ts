@@ -1,84 +1,108 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type SchemaObject } from 'ajv';
 
-/** What is wrong with one value. */
-export interface SchemaMistake {
-  /** Keys and indices that lead to the value, or to the object of an unknown key. */
-  readonly path: readonly string[];
-  /** The key itself, where the object has one that is not known. */
-  readonly unknown?: string;
-  /** What would have been taken in its place: keys, or words. */
-  readonly known: readonly string[];
-  /** What is wrong: `must be a list`, `must have "name"`. */
-  readonly what: string;
+/** What is wrong with a value, in words, and where. */
+export interface SchemaProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
 }
 
 /**
- * What a value has that its JSON Schema does not allow, in the order of the schema.
- * @param schema one of our own making: it is not itself checked
+ * Checks a value against a JSON Schema (draft-07).
+ * @param nearest finds the known name that a mistyped one most likely meant
+ * @returns what is wrong, in the order of the schema; nothing where it fits
  */
-export function schemaMistakes(schema: object, value: unknown): SchemaMistake[] {
-  const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, validateSchema: false, meta: false });
+export function checkSchema(
+  schema: SchemaObject,
+  value: unknown,
+  nearest: (name: string, known: readonly string[]) => string | undefined,
+): readonly SchemaProblem[] {
+  // The schemas are our own and checked by a test: checking them here too would take 50 ms of each start.
+  const ours = { validateSchema: false, meta: false };
+  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, ...ours });
   const validate = ajv.compile(schema);
   if (validate(value)) return [];
-  const mistakes = (validate.errors ?? [])
-    // They only say that one of the others is there.
-    .filter(({ keyword }) => keyword !== 'if' && keyword !== 'allOf')
-    .map(describe);
-  const unique = new Map(
-    mistakes.map((mistake) => [JSON.stringify([mistake.path, mistake.unknown, mistake.what]), mistake]),
-  );
-  return [...unique.values()];
+  // That a condition holds is no mistake of its own: the others say what is.
+  const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if');
+  return errors.map((error) => {
+    const path = pathOf(error.instancePath, value);
+    return error.keyword === 'additionalProperties'
+      ? unknownKey(error, path, nearest)
+      : { path, message: wordsOf(error) };
+  });
 }
 
-function describe(error: ErrorObject): SchemaMistake {
-  // A JSON pointer (RFC 6901).
-  const path = error.instancePath
+/** A JSON Pointer (RFC 6901) as keys, and as numbers where it goes through lists. */
+function pathOf(pointer: string, value: unknown): (string | number)[] {
+  let inner = value;
+  return pointer
     .split('/')
     .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-  const { params, parentSchema, keyword } = error;
-  if (keyword === 'additionalProperties') {
-    const unknown = String(params['additionalProperty']);
-    return {
-      path,
-      unknown,
-      known: Object.keys((parentSchema?.['properties'] as object | undefined) ?? {}),
-      what: 'is unknown',
-    };
+    .map((step) => {
+      const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
+      const index = Array.isArray(inner) ? Number(key) : key;
+      inner = (inner as Record<string | number, unknown>)[index];
+      return index;
+    });
+}
+
+function unknownKey(
+  { params, parentSchema }: ErrorObject,
+  path: (string | number)[],
+  nearest: (name: string, known: readonly string[]) => string | undefined,
+): SchemaProblem {
+  const key = (params as { additionalProperty: string }).additionalProperty;
+  const known = Object.keys((parentSchema as { properties?: object }).properties ?? {});
+  if (known.includes(`${key}-file`)) {
+    const message = `unknown key ${JSON.stringify(key)}: a secret does not stand here; give the path of its file by ${key}-file`;
+    return { path: [...path, key], message };
   }
-  const words = wordsOf(keyword, params, parentSchema?.['description']);
-  const known = keyword === 'enum' ? (params['allowedValues'] as readonly unknown[]).map(String) : [];
-  return { path, known, what: words ?? error.message ?? 'is not allowed' };
+  const near = nearest(key, known);
+  const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
+  return { path: [...path, key], message: `unknown key ${JSON.stringify(key)}; ${advice}` };
 }
 
-function wordsOf(keyword: string, params: Record<string, unknown>, description: unknown): string | undefined {
-  if (keyword === 'required') return `must have ${JSON.stringify(params['missingProperty'])}`;
-  if (keyword === 'type') return `must be ${typeWords(params['type'])}`;
-  if (keyword === 'enum')
-    return `must be one of ${(params['allowedValues'] as readonly unknown[]).join(', ')}`;
-  if (keyword === 'minItems')
-    return params['limit'] === 1
-      ? 'must not be empty'
-      : `must have at least ${String(params['limit'])} entries`;
-  if (keyword === 'maxItems')
-    return `must have at most ${String(params['limit'])} ${params['limit'] === 1 ? 'entry' : 'entries'}`;
-  if (keyword === 'pattern' && typeof description === 'string') return `is not right: ${description}`;
-  return undefined;
+function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject): string {
+  const given = params as Record<string, unknown>;
+  const meant = (parentSchema as { description?: string } | undefined)?.description;
+  const accepted = meant === undefined ? '' : `: ${meant}`;
+  switch (keyword) {
+    case 'required':
+      return `${JSON.stringify(given['missingProperty'])} is missing`;
+    case 'type':
+      return `must be ${kinds(given['type'])}, and is ${kindOf(data)}${accepted}`;
+    case 'enum':
+      return `must be one of ${(given['allowedValues'] as unknown[]).join(', ')}`;
+    case 'maxItems':
+      return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are taken`;
+    case 'pattern':
+      return `${JSON.stringify(data)} is not what is accepted here${accepted}`;
+    case 'minItems':
+    case 'minProperties':
+    case 'minLength':
+      return `must not be empty${accepted}`;
+    default:
+      return `${message ?? keyword}${accepted}`;
+  }
 }
 
-const typeNames: Readonly<Record<string, string>> = {
+const words: Readonly<Record<string, string>> = {
   array: 'a list',
-  boolean: 'true or false',
-  integer: 'a whole number',
-  null: 'nothing',
+  object: 'a mapping',
+  string: 'a text',
   number: 'a number',
-  object: 'a map of keys',
-  string: 'text',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'empty',
 };
 
-function typeWords(type: unknown): string {
-  const names = (Array.isArray(type) ? type : [type]).map((name) => typeNames[String(name)] ?? String(name));
-  return names.length > 1
-    ? `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
-    : (names[0] ?? 'something else');
+function kinds(types: unknown): string {
+  return (Array.isArray(types) ? types : [types])
+    .map((type) => words[String(type)] ?? String(type))
+    .join(' or ');
+}
+
+function kindOf(data: unknown): string {
+  if (data === null) return 'empty';
+  if (Array.isArray(data)) return 'a list';
+  return words[typeof data] ?? typeof data;
 }

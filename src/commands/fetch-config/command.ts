@@ -48,6 +48,9 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  schemas: {
+    'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
+  },
   async run({ options, positionals: given, command }, context) {
     const http = readHttpSettings(options, context);
     const tls = readTlsSettings(options, context);
@@ -78,12 +81,12 @@ async function carryOut(
   }
   for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const contents = new Map<Output, OutputContent>(
-    job.outputs.map((output) => [output, contentOf(job, output, result.found)]),
+    job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
   const environment =
     job.environment === undefined
       ? undefined
-      : variablesOf(contentOf(job, 'environment', result.found).content);
+      : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
     const report = {
       sources: [...result.found.values()].map(({ provenance }) => provenance),

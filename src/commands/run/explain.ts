@@ -1,6 +1,6 @@
-import { schemaMistakes, type SchemaMistake } from '../../clients/json-schema.ts';
+import { checkSchema, type SchemaProblem } from '../../clients/json-schema.ts';
 import { nearest } from '../../clients/nearest.ts';
-import type { Position, YamlNode } from '../../clients/yaml.ts';
+import type { Position, YamlNode } from '../../clients/yaml/nodes.ts';
 import type { CommandList } from '../../kernel/command.ts';
 import type { Mistake } from './graph.ts';
 import { planSchema } from './schema.ts';
@@ -11,23 +11,22 @@ export async function explainShape(
   plain: unknown,
   commands: CommandList,
 ): Promise<Mistake[]> {
-  const steps = (plain as { steps?: unknown } | null)?.steps;
-  const count = Array.isArray(steps) ? steps.length : 0;
-  const found = schemaMistakes(await planSchema(commands), plain).map((mistake) => ({
-    at: placeOf(root, mistake),
-    text: wordsFor(mistake, root, count),
+  const found = checkSchema(await planSchema(commands), plain, nearest).map((problem) => ({
+    at: placeOf(root, problem),
+    text: `${subjectOf(problem, root)}${problem.message}${meantCommand(problem, root, commands)}`,
   }));
-  return found.toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+  const unique = new Map(found.map((mistake) => [JSON.stringify(mistake), mistake]));
+  return [...unique.values()].toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
 }
 
-function placeOf(root: YamlNode, { path, unknown }: SchemaMistake): Position {
-  const node = nodeAt(root, path);
-  if (unknown !== undefined && node.kind === 'map')
-    return node.entries.find(({ key }) => key === unknown)?.at ?? node.at;
-  return node.at;
+/** Of a value; of its key where the key is what is wrong. */
+function placeOf(root: YamlNode, { path, message }: SchemaProblem): Position {
+  const parent = nodeAt(root, path.slice(0, -1));
+  const entry = parent.kind === 'map' ? parent.entries.find(({ key }) => key === path.at(-1)) : undefined;
+  return entry !== undefined && message.startsWith('unknown key') ? entry.at : nodeAt(root, path).at;
 }
 
-function nodeAt(root: YamlNode, path: readonly string[]): YamlNode {
+function nodeAt(root: YamlNode, path: readonly (string | number)[]): YamlNode {
   let node = root;
   for (const part of path) {
     const inner: YamlNode | undefined =
@@ -42,36 +41,23 @@ function nodeAt(root: YamlNode, path: readonly string[]): YamlNode {
   return node;
 }
 
-function wordsFor(mistake: SchemaMistake, root: YamlNode, steps: number): string {
-  const { path, unknown, known, what } = mistake;
-  const subject = subjectOf(path, root);
-  if (unknown !== undefined) {
-    if (known.includes(`${unknown}-file`))
-      return `unknown key ${JSON.stringify(unknown)} in ${subject}: a secret stands in no plan; give the path of a file by ${unknown}-file`;
-    return `unknown key ${JSON.stringify(unknown)} in ${subject}${meant(unknown, known)}`;
-  }
-  if (path.length === 1 && path[0] === 'steps' && steps > 1) return `${subject} ${what}; it has ${steps}`;
+/** A command's name is mistyped more often than it is another word. */
+function meantCommand({ path, message }: SchemaProblem, root: YamlNode, commands: CommandList): string {
   const node = nodeAt(root, path);
-  return `${subject} ${what}${known.length > 0 && node.kind === 'scalar' ? meant(node.text, known) : ''}`;
+  if (path.at(-1) !== 'uses' || node.kind !== 'scalar' || !message.startsWith('must be one of')) return '';
+  const near = nearest(node.text, Object.keys(commands));
+  return near === undefined || near === node.text ? '' : `; did you mean ${near}?`;
 }
 
-function meant(word: string, known: readonly string[]): string {
-  const near = nearest(word, known);
-  return near === undefined ? '' : `; did you mean ${near}?`;
-}
-
-/** `the plan`, `step "database"`, `timeout of step "database"`. */
-function subjectOf(path: readonly string[], root: YamlNode): string {
-  const [first, index, ...rest] = path;
-  if (first === undefined) return 'the plan';
-  if (index === undefined) return JSON.stringify(first);
+/** `step "database": timeout: `. */
+function subjectOf({ path, message }: SchemaProblem, root: YamlNode): string {
+  // An unknown key is named by the message.
+  const [first, index, ...rest] = message.startsWith('unknown key') ? path.slice(0, -1) : path;
+  if (first === undefined) return 'the plan: ';
+  if (index === undefined) return `${first}: `;
   const name = nodeAt(root, [first, index, 'name']);
-  const words = nodeAt(root, [first, index]);
-  const step =
-    words.kind === 'map' && name.kind === 'scalar'
-      ? `step ${JSON.stringify(name.text)}`
-      : `step ${Number(index) + 1}`;
-  const [key, entry] = rest;
-  if (key === undefined) return step;
-  return `${entry === undefined ? '' : `entry ${Number(entry) + 1} of `}${key} of ${step}`;
+  const isNamed = nodeAt(root, [first, index]).kind === 'map' && name.kind === 'scalar';
+  const step = isNamed ? `step ${JSON.stringify(name.text)}` : `step ${Number(index) + 1}`;
+  const inside = rest.map((part) => (typeof part === 'number' ? `entry ${part + 1}` : part));
+  return `${[step, ...inside].join(': ')}: `;
 }

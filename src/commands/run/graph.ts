@@ -1,4 +1,4 @@
-import type { Position } from '../../clients/yaml.ts';
+import type { Position } from '../../clients/yaml/nodes.ts';
 
 /** A step as its neighbours see it. */
 export interface Linked {

@@ -1,11 +1,11 @@
 import {
-  parseYaml,
+  parseYamlNodes,
   plainValue,
   YamlError,
   type Position,
   type YamlMap,
   type YamlNode,
-} from '../../clients/yaml.ts';
+} from '../../clients/yaml/nodes.ts';
 import type { AnyCommand, CommandList } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
@@ -53,7 +53,7 @@ export async function readPlan(
 ): Promise<Plan> {
   let root: YamlNode;
   try {
-    root = parseYaml(text);
+    root = parseYamlNodes(text);
   } catch (error) {
     if (error instanceof YamlError) throw new UsageError(`${where(origin, error.at)}: ${error.message}`);
     throw error;

@@ -159,7 +159,7 @@ describe('usage errors: status 2, before anything is tried', () => {
       /--once goes with a command or with --sql/,
     ],
   ] as const)('%s', async (_, args, env, expected) => {
-    const result = await runInitbox(['migrate-with-lock', ...args], { env: env as Record<string, string> });
+    const result = await runInitbox(['migrate-with-lock', ...args], { env });
     expect(result.stderr).toMatch(expected);
     expect(result.stderr).not.toContain(secret);
     expect(result.status).toBe(2);
@@ -358,7 +358,7 @@ describe('TLS as libpq means it', () => {
     const cases: [string, number, RegExp?][] = [
       [`${byName}?sslmode=prefer`, 0],
       [`${byName}?sslmode=require`, 0],
-      [`${byName}`, 0],
+      [byName, 0],
       [`${byName}?sslmode=allow`, 0],
       [`${byName}?sslmode=disable`, 69, /28000/],
       [`${byName}?sslmode=verify-ca&${root}`, 0],

@@ -27,54 +27,56 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   ],
   'an unknown key of a command': [
     'steps:\n  - name: a\n    uses: wait-tcp\n    targets: db:1\n    stable_for: 3s\n',
-    'plan.yaml:5:5: unknown key "stable_for" in step "a"; did you mean stable-for?',
+    'plan.yaml:5:5: step "a": unknown key "stable_for"; did you mean stable-for?',
   ],
   'an unknown key of any command’s step': [
     'steps:\n  - name: a\n    command: [x]\n    retrys: 3\n',
-    'plan.yaml:4:5: unknown key "retrys" in step "a"; did you mean retries?',
+    'plan.yaml:4:5: step "a": unknown key "retrys"; did you mean retries?',
   ],
   'an unknown key of the plan': [
     'step:\n  - { name: a, command: [x] }\n',
     'plan.yaml has 2 mistakes',
-    'plan.yaml:1:1: the plan must have "steps"',
-    'plan.yaml:1:1: unknown key "step" in the plan; did you mean steps?',
+    'plan.yaml:1:1: the plan: "steps" is missing',
+    'plan.yaml:1:1: the plan: unknown key "step"; did you mean steps?',
   ],
   'an unknown command': [
     'steps:\n  - name: a\n    uses: wait-tpc\n    targets: db:1\n',
     expect.stringMatching(
-      /^plan\.yaml:3:11: uses of step "a" must be one of wait-tcp, .*; did you mean wait-tcp\?$/,
+      /^plan\.yaml:3:11: step "a": uses: must be one of wait-tcp, .*; did you mean wait-tcp\?$/,
     ) as string,
   ],
   'a command that is no step': [
     'steps:\n  - name: a\n    uses: run\n',
-    expect.stringMatching(/^plan\.yaml:3:11: uses of step "a" must be one of /) as string,
+    expect.stringMatching(/^plan\.yaml:3:11: step "a": uses: must be one of /) as string,
   ],
   'a list where one value is taken': [
     'steps:\n  - name: a\n    command: [x]\n    timeout: [5m]\n',
-    'plan.yaml:4:14: timeout of step "a" must be text or a number',
+    'plan.yaml:4:14: step "a": timeout: must be a text or a number, and is a list: the time for everything together; 0 is no limit',
   ],
   'text where a switch is': [
     'steps:\n  - name: a\n    uses: wait-tcp\n    targets: db:1\n    any: "yes"\n',
-    'plan.yaml:5:10: any of step "a" must be true or false',
+    'plan.yaml:5:10: step "a": any: must be true or false, and is a text: one of the targets is enough',
   ],
   'nothing where a value is': [
     'steps:\n  - name: a\n    command: [x]\n    when:\n',
-    expect.stringMatching(/^plan\.yaml:4:\d+: when of step "a" must be text or a number$/) as string,
+    expect.stringMatching(
+      /^plan\.yaml:4:\d+: step "a": when: must be a text or a number, and is empty: /,
+    ) as string,
   ],
   'a command in one piece': [
     'steps:\n  - name: a\n    command: ./migrate --all\n',
-    'plan.yaml:3:14: command of step "a" must be a list',
+    'plan.yaml:3:14: step "a": command: must be a list, and is a text: the command and its arguments',
   ],
   'a word of a command that YAML takes for a boolean': [
     'steps:\n  - name: a\n    command: [echo, true]\n',
-    'plan.yaml:3:21: entry 2 of command of step "a" must be text or a number',
+    'plan.yaml:3:21: step "a": command: entry 2: must be a text or a number, and is true or false',
   ],
   'an empty command': [
     'steps:\n  - name: a\n    command: []\n',
-    'plan.yaml:3:14: command of step "a" must not be empty',
+    'plan.yaml:3:14: step "a": command: must not be empty: the command and its arguments',
   ],
-  'a step without a command': ['steps:\n  - name: a\n', 'plan.yaml:2:5: step "a" must have "command"'],
-  'a step without a name': ['steps:\n  - command: [x]\n', 'plan.yaml:2:5: step 1 must have "name"'],
+  'a step without a command': ['steps:\n  - name: a\n', 'plan.yaml:2:5: step "a": "command" is missing'],
+  'a step without a name': ['steps:\n  - command: [x]\n', 'plan.yaml:2:5: step 1: "name" is missing'],
   'a value that the option refuses': [
     'steps:\n  - name: a\n    command: [x]\n    timeout: 5 minutes\n',
     'plan.yaml:4:14: timeout: "5 minutes" is not a duration; write a duration such as 500ms, 30s, 5m or 1h30m; a bare number is seconds',
@@ -93,7 +95,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   ],
   'a key given twice': [
     'steps:\n  - name: a\n    command: [x]\n    command: [y]\n',
-    'plan.yaml:4:5: this key was given already',
+    'plan.yaml:4:5: this key is there twice',
   ],
   'an alias bomb': [
     `a: &a [x, x, x, x, x, x, x, x, x, x]
@@ -103,7 +105,7 @@ d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]
 e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]
 steps: [*e]
 `,
-    'plan.yaml:5:7: its aliases make it grow to more than 100000 values',
+    'plan.yaml:5:7: its aliases (*name) multiply beyond all bounds',
   ],
   'an alias inside of its anchor': [
     'steps: &a\n  - *a\n',
@@ -120,19 +122,22 @@ steps: [*e]
   ],
   'a second document': [
     'steps:\n  - { name: a, command: [x] }\n---\nsteps: []\n',
-    'plan.yaml:3:1: a second document begins here (---); one is taken',
+    'plan.yaml:3:1: a second document (---) begins here; one is taken',
   ],
   'nothing at all': ['', 'plan.yaml:1:1: the plan is empty; write steps: and a list of them'],
   'only a comment': [
     '# nothing yet\n',
     expect.stringMatching(/^plan\.yaml:\d+:\d+: the plan is empty/) as string,
   ],
-  'no steps': ['steps: []\n', 'plan.yaml:1:8: "steps" must not be empty'],
-  'a list': ['- name: a\n', 'plan.yaml:1:1: the plan must be a map of keys'],
+  'no steps': [
+    'steps: []\n',
+    'plan.yaml:1:8: steps: must not be empty: what is to be done; steps start at once, or when all that they need is done',
+  ],
+  'a list': ['- name: a\n', 'plan.yaml:1:1: the plan: must be a mapping, and is a list'],
   'JSON cut short': ['{"steps": [{"name": "a"', expect.stringMatching(/^plan\.yaml:1:\d+: /) as string],
   '5,000 steps': [
     `steps:\n${Array.from({ length: 5000 }, (_, index) => `  - { name: s${index}, command: [x] }\n`).join('')}`,
-    'plan.yaml:2:3: "steps" must have at most 200 entries; it has 5000',
+    'plan.yaml:2:3: steps: has 5000 entries; at most 200 are taken',
   ],
   'a name with odd characters': [
     'steps:\n  - { name: "a b", command: [x] }\n  - { name: "../x", command: [x] }\n  - { name: "a\\e[31m", command: [x] }\n  - { name: "", command: [x] }\n',
@@ -209,7 +214,7 @@ describe('secrets inline in a plan', () => {
     expect(
       await mistakesOf(step('uses: migrate-with-lock\n    database-url: postgres://app@db/app\n    sql: /m')),
     ).toEqual([
-      'plan.yaml:4:5: unknown key "database-url" in step "a": a secret stands in no plan; give the path of a file by database-url-file',
+      'plan.yaml:4:5: step "a": unknown key "database-url": a secret does not stand here; give the path of its file by database-url-file',
     ]);
   });
 

@@ -251,6 +251,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     if (holder !== undefined && clock.now() < holder.until) return holder.words;
     const seen = await seeHolder(session, key);
     if (seen === undefined) return 'was just released';
+    // The new holder has not yet put its name on it.
+    if (seen.applicationName === waiterTag(key)) return 'was just taken';
     const row = await readHolderRow(session, key).catch(() => undefined);
     const words =
       seen.token === undefined

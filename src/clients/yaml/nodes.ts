@@ -53,7 +53,7 @@ const mostValues = 100_000;
  * Reads one document of YAML 1.2, of which JSON is a part. An alias stands for its anchor's node and is not copied.
  * @throws YamlError with the first mistake
  */
-export function parseYaml(text: string): YamlNode {
+export function parseYamlNodes(text: string): YamlNode {
   return withinStack(() => parse(text));
 }
 
@@ -96,7 +96,7 @@ function convert(document: Document.Parsed, place: (offset: number) => Position)
     const result = readNew(node, at);
     open.delete(node);
     if (result.size > mostValues) {
-      throw new YamlError(at, `its aliases make it grow to more than ${mostValues} values`);
+      throw new YamlError(at, 'its aliases (*name) multiply beyond all bounds');
     }
     made.set(node, result);
     return result;
@@ -146,9 +146,9 @@ function scalarValue(value: unknown): YamlScalar['value'] | undefined {
 /** What the parser says, in the words that people need for the mistakes that they make. */
 function wordsOf({ code, message }: { readonly code: string; readonly message: string }): string {
   if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML takes only spaces';
-  if (code === 'DUPLICATE_KEY') return 'this key was given already';
-  if (code === 'MULTIPLE_DOCS') return 'a second document begins here (---); one is taken';
-  return message.charAt(0).toLowerCase() + message.slice(1);
+  if (code === 'DUPLICATE_KEY') return 'this key is there twice';
+  if (code === 'MULTIPLE_DOCS') return 'a second document (---) begins here; one is taken';
+  return message.split('\n', 1)[0] ?? message;
 }
 
 /** The value alone, as JSON would hold it. */
