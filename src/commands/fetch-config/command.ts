@@ -48,6 +48,9 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  schemas: {
+    'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
+  },
   async run({ options, positionals: given, command }, context) {
     const http = readHttpSettings(options, context);
     const tls = readTlsSettings(options, context);
