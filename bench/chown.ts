@@ -33,6 +33,13 @@ for i in range(n // 100):
     for j in range(100): touch(f"{p}/file-{j:05d}")`,
   'one directory': `
 for j in range(n): touch(f"{top}/file-{j:07d}")`,
+  '50 levels': `
+for i in range(n // 2000):
+    p = f"{top}/d{i:05d}"
+    for k in range(50):
+        os.mkdir(p)
+        for j in range(40): touch(f"{p}/file-{j:05d}")
+        p += "/d"`,
   '5,000 levels': `
 os.chdir(top)
 for i in range(5000):
