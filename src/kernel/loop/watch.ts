@@ -72,6 +72,10 @@ export class Watch {
     return changed;
   }
 
+  newest(): Flight | undefined {
+    return [...this.flights].at(-1);
+  }
+
   oldest(): Flight | undefined {
     return this.flights.values().next().value;
   }
