@@ -12,6 +12,13 @@ export type RefuseRedirect = (
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+export interface Following {
+  /** True for a redirect that is the answer itself. */
+  readonly wanted?: (response: HttpResponse) => boolean;
+  /** Another origin gets the request without its headers: they may hold credentials. */
+  readonly bareElsewhere?: boolean;
+}
+
 /**
  * Sends a request and follows its redirects by hand, as far as the policy lets it: what follows them by itself forwards
  * tokens to other hosts.
@@ -23,11 +30,12 @@ export async function sendFollowing(
   probe: Probe,
   refuse: RefuseRedirect,
   hint: string,
+  { wanted, bareElsewhere = false }: Following = {},
 ): Promise<HttpAnswer> {
   let current = request;
   for (let hop = 1; ; hop++) {
     const answer = await client.send(current, probe);
-    if (answer.state !== 'response' || !redirects.has(answer.status)) return answer;
+    if (answer.state !== 'response' || !redirects.has(answer.status) || wanted?.(answer)) return answer;
     const location = answer.headers.location;
     if (location === undefined) return never(exitStatus.refused, `${answer.status} without a Location`);
     if (!URL.canParse(location, current.url))
@@ -41,6 +49,20 @@ export async function sendFollowing(
         hint,
       );
     }
-    current = { ...current, url: to };
+    current = redirected(current, to, answer.status, bareElsewhere);
   }
+}
+
+/** RFC 9110, 15.4: 303 asks for a GET, and after 301 and 302 a POST becomes one. */
+function redirected(from: HttpRequest, to: URL, status: number, bareElsewhere: boolean): HttpRequest {
+  const { body, socketPath, ...rest } = from;
+  const elsewhere = to.origin !== from.url.origin;
+  const becomesGet = (status === 303 && from.method !== 'HEAD') || (status < 303 && from.method === 'POST');
+  return {
+    ...rest,
+    url: to,
+    ...(becomesGet ? { method: 'GET' } : body === undefined ? {} : { body }),
+    ...(elsewhere && bareElsewhere ? { headers: {} } : {}),
+    ...(socketPath === undefined || elsewhere ? {} : { socketPath }),
+  };
 }

@@ -69,6 +69,7 @@ export function httpReader(
       probe,
       redirectPolicy(settings, url, secret),
       redirectHint,
+      { bareElsewhere: true },
     );
     if (answer.state !== 'response') return answer;
     const unchanged = answer.status === 304 && earlier !== undefined;
