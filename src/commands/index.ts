@@ -4,6 +4,7 @@ import type { AnyCommand } from '../kernel/command.ts';
 export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  'wait-http': async () => (await import('./wait-http/command.ts')).waitHttp,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   install: async () => (await import('./install/command.ts')).install,
 };

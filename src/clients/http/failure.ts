@@ -30,7 +30,7 @@ export function failureOf(error: unknown, scene: Scene): NotYet | Never {
   }
   if (error instanceof ProxyRefused) return proxyRefusal(error.status, scene);
   const failure = error as SystemError;
-  const code = failure.code ?? '';
+  const code = codeOf(failure);
   const wrong = certificateFailure(code, failure, scene) ?? protocolFailure(code, failure, scene);
   if (wrong !== undefined) return scene.forgiving ? notYet(wrong.reason, { hint: wrong.hint }) : wrong;
   const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
@@ -52,6 +52,12 @@ export function failureOf(error: unknown, scene: Scene): NotYet | Never {
 
 /** Nothing is there: proof, as against silence. */
 const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
+
+/** Where a write met OpenSSL's error, its reason stands in the message alone: `…:SSL routines:…:wrong version number:…`. */
+function codeOf({ code = '', message }: SystemError): string {
+  const reason = code === 'EPROTO' ? /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] : undefined;
+  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
+}
 
 function proxyRefusal(status: number, { proxy }: Scene): NotYet | Never {
   const said = `the proxy ${proxy?.host ?? ''} answered ${status} to CONNECT`;

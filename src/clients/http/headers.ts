@@ -18,6 +18,11 @@ const harmless: ReadonlySet<string> = new Set([
   'user-agent',
 ]);
 
+/** False where a header's value may be a credential. */
+export function isHarmless(name: string): boolean {
+  return harmless.has(name.toLowerCase());
+}
+
 /** A header whose value is in a variable. */
 export interface HeaderVariable {
   readonly name: string;
@@ -39,7 +44,7 @@ export function readHeaders(
     if (reserved.has(name.toLowerCase()))
       throw new UsageError(`${origin}: the header ${name} is not for you to set`);
     headers[name] = value;
-    if (harmless.has(name.toLowerCase())) return;
+    if (isHarmless(name)) return;
     redactor.secret(value);
     // `Bearer TOKEN`: the token alone is as secret.
     const word = value.split(' ').at(-1) ?? '';

@@ -1,5 +1,5 @@
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, type Probe } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** Says why a redirect is not followed; undefined where it is. `hop` counts from 1. */
@@ -17,6 +17,8 @@ export interface Following {
   readonly wanted?: (response: HttpResponse) => boolean;
   /** Another origin gets the request without its headers: they may hold credentials. */
   readonly bareElsewhere?: boolean;
+  /** A redirect that is not followed is "not yet". */
+  readonly forgiving?: boolean;
 }
 
 /**
@@ -30,24 +32,21 @@ export async function sendFollowing(
   probe: Probe,
   refuse: RefuseRedirect,
   hint: string,
-  { wanted, bareElsewhere = false }: Following = {},
+  { wanted, bareElsewhere = false, forgiving = false }: Following = {},
 ): Promise<HttpAnswer> {
+  const refused = (reason: string, what?: string): NotYet | Never =>
+    forgiving ? notYet(reason, { hint: what }) : never(exitStatus.refused, reason, what);
   let current = request;
   for (let hop = 1; ; hop++) {
     const answer = await client.send(current, probe);
     if (answer.state !== 'response' || !redirects.has(answer.status) || wanted?.(answer)) return answer;
     const location = answer.headers.location;
-    if (location === undefined) return never(exitStatus.refused, `${answer.status} without a Location`);
-    if (!URL.canParse(location, current.url))
-      return never(exitStatus.refused, `${answer.status} to what is no URL`);
+    if (location === undefined) return refused(`${answer.status} without a Location`);
+    if (!URL.canParse(location, current.url)) return refused(`${answer.status} to what is no URL`);
     const to = new URL(location, current.url);
     const why = refuse(current, to, answer, hop);
     if (why !== undefined) {
-      return never(
-        exitStatus.refused,
-        `${answer.status} to ${to.origin}${to.pathname}: not followed, ${why}`,
-        hint,
-      );
+      return refused(`${answer.status} to ${to.origin}${to.pathname}: not followed, ${why}`, hint);
     }
     current = redirected(current, to, answer.status, bareElsewhere);
   }
