@@ -107,7 +107,7 @@ export async function waitFor(
 
   /** When a target whose older attempts hang may be tried again; undefined where that is now. */
   const pacedStart = (watch: Watch, now: number): number | undefined => {
-    const newest = watch.newest();
+    const newest = plan.pace === undefined ? undefined : watch.newest();
     if (plan.pace === undefined || newest === undefined) return undefined;
     if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
     const at = newest.startedAt + plan.pace;
