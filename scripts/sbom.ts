@@ -6,7 +6,7 @@
 import { readFile, readdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Metafile } from 'esbuild';
-import { bundledPackages, type BundledPackage } from './bundled-packages.ts';
+import { bundledPackages, type BundledPackage } from './bundle/bundled-packages.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');

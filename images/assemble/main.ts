@@ -29,7 +29,8 @@ const packages = packagesOf([...libraries.map(({ source }) => source), '/usr/sbi
 
 const entry = await readFile(join(dist, 'initbox.js'), 'utf8');
 await writeFile(join(home, 'initbox'), shebang + entry.slice(entry.indexOf('\n')));
-await cp(join(dist, 'packages'), join(home, 'packages'), { recursive: true });
+for (const folder of ['commands', 'packages'])
+  await cp(join(dist, folder), join(home, folder), { recursive: true });
 // Said, so that Node need not find it out.
 await writeFile(
   join(home, 'package.json'),

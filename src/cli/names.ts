@@ -20,7 +20,7 @@ export async function commandNamed(
 
 /** `; did you mean --timeout?`, or nothing where no known name is near. */
 export async function didYouMean(name: string, known: readonly string[], dashes = ''): Promise<string> {
-  const { nearest } = await import('./nearest.ts');
+  const { nearest } = await import('../clients/nearest.ts');
   const near = nearest(name, known);
   return near === undefined ? '' : `; did you mean ${dashes}${near}?`;
 }

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Stream } from 'node:stream';
 import { sleep, type Clock } from './clock.ts';
 import { exitStatus, signalStatus } from './exit-status.ts';
 import { findExecutable, signalNumber, type Host } from './host.ts';
@@ -25,8 +24,8 @@ export interface Child {
 
 export interface ChildOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Open files and sockets that it gets as descriptors 3, 4, … */
-  readonly inherit?: readonly (Stream | number)[];
+  /** Descriptors that it gets as 3, 4, …; this process goes on using them. */
+  readonly inherit?: readonly number[];
   /** Milliseconds that what the command leaves in its group has, after a TERM of its own. */
   readonly grace: number;
   readonly clock: Clock;

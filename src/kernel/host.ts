@@ -1,6 +1,6 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
 import { exitStatus } from './exit-status.ts';
@@ -17,6 +17,32 @@ export interface Host {
   readonly architecture: string;
   /** Sends a signal to a process, or to a process group (a negative pid). False where there is none. */
   kill(pid: number, signal: NodeJS.Signals | 0): boolean;
+  /** Makes a directory the current one, of the whole process. */
+  chdir(path: string): void;
+  /**
+   * Starts a command's helper, which is installed beside the program: the same Node, with a channel for messages.
+   * @throws the system's error where no process can be had
+   */
+  startHelper(command: string): Helper;
+}
+
+/** A process that shares the work of this one. It ends when this one does. */
+export interface Helper {
+  readonly pid: number;
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called once, when it has ended or could not be started; never without one of the two. */
+  onEnd(listener: () => void): void;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** What a helper has of the process that started it. */
+export interface Parent {
+  send(message: unknown): void;
+  onMessage(listener: (message: never) => void): void;
+  /** Called when the other process has ended. */
+  onEnd(listener: () => void): void;
 }
 
 export const systemHost: Host = {
@@ -34,7 +60,52 @@ export const systemHost: Host = {
       throw error;
     }
   },
+  chdir: (path) => process.chdir(path),
+  startHelper(command) {
+    const script = process.argv[1] ?? '';
+    const file = script.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
+    const helper = join(dirname(script), 'commands', file);
+    const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
+      // Little memory, no pools: it makes system calls and nothing else.
+      execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
+      // What stands in the environment is not for it; a loader set there is not either.
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    let ended = false;
+    let onEnd = (): void => {};
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      onEnd();
+    };
+    child.on('error', end);
+    child.on('exit', end);
+    return {
+      pid: child.pid ?? -1,
+      send: (message) => {
+        if (child.connected) child.send(message as object, () => {});
+      },
+      onMessage: (listener) => void child.on('message', listener),
+      onEnd: (listener) => {
+        onEnd = listener;
+        if (ended) listener();
+      },
+      kill: () => void child.kill('SIGKILL'),
+    };
+  },
 };
+
+/** In a helper: the channel to the process that started it. */
+export function parentOfHelper(): Parent {
+  // The terminal's Ctrl+C reaches the whole group; the parent decides when a helper ends.
+  process.on('SIGINT', () => {});
+  return {
+    send: (message) => void process.send?.(message, () => {}),
+    onMessage: (listener) => void process.on('message', listener as (message: unknown) => void),
+    onEnd: (listener) => void process.once('disconnect', listener),
+  };
+}
 
 /** Seconds and nanoseconds of a clock that never jumps. */
 export const hrtime = process.hrtime;

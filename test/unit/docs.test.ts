@@ -24,7 +24,7 @@ describe.each(pages)('%s', (page) => {
         Object.entries(allOptions(await load!())).map(([key, option]) => flagName(key, option)),
       );
       const own = rest.replace(/\s#.*$/, '').split(/ -- /)[0] ?? '';
-      for (const [, flag = ''] of own.matchAll(/ --([a-z][a-z-]*)/g))
+      for (const [, flag = ''] of own.matchAll(/ --([a-z][a-z0-9-]*)/g))
         expect(flags, `${line}: --${flag}`).toContain(flag);
     }
   });

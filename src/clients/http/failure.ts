@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import type { Socket } from 'node:net';
 import { connectHint, connectWords } from '../../kernel/connect-words.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
@@ -10,12 +10,15 @@ interface SystemError extends Error {
   readonly address?: string;
   readonly errors?: readonly SystemError[];
   readonly reason?: string;
+  readonly cert?: PeerCertificate;
 }
 
 /** What is known of the connection that failed. */
 export interface Scene {
   readonly url: URL;
   readonly socket: Socket | undefined;
+  /** What the server showed, where it got as far as that. */
+  readonly certificate: PeerCertificate | undefined;
   readonly proxy: URL | undefined;
   readonly now: Date;
   /** What the server does wrong may be put right while we wait. */
@@ -93,12 +96,12 @@ function certificateFailure(code: string, error: SystemError, scene: Scene): Nev
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return never(
       exitStatus.refused,
-      `the certificate of ${host} is for another name: ${error.reason ?? error.message}`,
+      `the certificate of ${host} is for another name: ${namesIn(error.cert) ?? error.message}`,
       `use a name that is in the certificate, or name it for verification (--tls-server-name, or VAULT_TLS_SERVER_NAME for Vault)`,
     );
   }
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
-    const certificate = (scene.socket as TLSSocket | undefined)?.getPeerCertificate?.();
+    const { certificate } = scene;
     const dates = certificate?.valid_from
       ? ` (valid from ${certificate.valid_from} to ${certificate.valid_to})`
       : '';
@@ -118,23 +121,29 @@ function certificateFailure(code: string, error: SystemError, scene: Scene): Nev
   );
 }
 
+/** `DNS:vault.vault.svc, IP Address:10.0.0.4`, or the common name where there is nothing else. */
+function namesIn(certificate: PeerCertificate | undefined): string | undefined {
+  return certificate?.subjectaltname ?? certificate?.subject.CN?.toString();
+}
+
 function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet | Never | undefined {
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
+  // As EPROTO, OpenSSL's words stand in the message alone.
+  const words = code === 'EPROTO' ? error.message.toUpperCase().replaceAll(' ', '_') : code;
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(words)) {
     return never(
       exitStatus.refused,
       'the server does not speak TLS there',
       `is it http://${scene.url.host}, or another port?`,
     );
   }
-  if (
-    /ALERT_CERTIFICATE_REQUIRED|ALERT_BAD_CERTIFICATE|ALERT_UNKNOWN_CA|ALERT_CERTIFICATE_(EXPIRED|UNKNOWN|REVOKED)/.test(
-      code,
-    )
-  ) {
-    const said = /ALERT_([A-Z_]+)/.exec(code)?.[1]?.toLowerCase().replaceAll('_', ' ');
+  const alert =
+    /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_(?:EXPIRED|UNKNOWN|REVOKED))/.exec(
+      words,
+    )?.[1];
+  if (alert !== undefined) {
     return never(
       exitStatus.refused,
-      `the server refused our client certificate, or wants one (TLS alert: ${said})`,
+      `the server refused our client certificate, or wants one (TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')})`,
       'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault',
     );
   }

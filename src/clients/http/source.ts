@@ -4,7 +4,7 @@ import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
 import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import { signingValues, type ReadSource, type SourceAddress } from '../../kernel/source.ts';
-import { sendFollowing, type RefuseRedirect } from './redirect.ts';
+import { sendFollowing, type RedirectPolicy } from './redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
@@ -55,22 +55,16 @@ export function httpReader(
     signed ||
     address.userinfo !== undefined ||
     Object.keys(settings.headers).length > 0;
+  const accept = settings.contentType ?? '*/*';
   const request: HttpRequest = {
     method: 'GET',
     url,
-    headers: { Accept: settings.contentType ?? '*/*', ...headers },
+    headers: { Accept: accept, ...headers },
     maxBody: settings.maxSize,
     maxBodyOrigin: '--max-size',
   };
   return async (probe) => {
-    const answer = await sendFollowing(
-      client,
-      request,
-      probe,
-      redirectPolicy(settings, url, secret),
-      redirectHint,
-      { bareElsewhere: true },
-    );
+    const answer = await sendFollowing(client, request, probe, redirectPolicy(settings, accept, url));
     if (answer.state !== 'response') return answer;
     const unchanged = answer.status === 304 && earlier !== undefined;
     const body = unchanged ? earlier.body : answer.body;
@@ -104,15 +98,19 @@ function basic(userinfo: string): string {
   return `Basic ${Buffer.from(decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`)).toString('base64')}`;
 }
 
-function redirectPolicy(settings: HttpSourceSettings, origin: URL, secret: boolean): RefuseRedirect {
-  return (from, to, _response, hop) => {
-    if (hop > settings.redirects) return `--redirects allows ${settings.redirects}`;
-    if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
-    if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
-    if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
-    if (to.origin === origin.origin) return undefined;
-    if (!settings.crossOrigin) return 'it is another origin';
-    return secret && settings.identified ? 'a client certificate is shown to one origin only' : undefined;
+function redirectPolicy(settings: HttpSourceSettings, accept: string, origin: URL): RedirectPolicy {
+  return {
+    refuse(from, to, _response, hop) {
+      if (hop > settings.redirects) return `--redirects allows ${settings.redirects}`;
+      if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
+      if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
+      if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
+      if (to.origin === origin.origin) return undefined;
+      if (!settings.crossOrigin) return 'it is another origin';
+      return settings.identified ? 'a client certificate is shown to one origin only' : undefined;
+    },
+    hint: redirectHint,
+    elsewhere: { Accept: accept },
   };
 }
 

@@ -6,6 +6,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import type { Socket } from 'node:net';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Clock } from '../../kernel/clock.ts';
 import { connectHint } from '../../kernel/connect-words.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -146,6 +147,7 @@ function exchange(
     let outgoing: ClientRequest | undefined;
     let socket: Socket | undefined;
     let cancel = (): void => {};
+    let certificate: PeerCertificate | undefined;
     let phase = '';
     const parts: Buffer[] = [];
     let received = 0;
@@ -168,15 +170,8 @@ function exchange(
     };
     const fail = (error: unknown): void => {
       if (received > 0 || bodyOf !== undefined) return finish(brokenBody(bodyOf, received));
-      finish(
-        failureOf(error, {
-          url,
-          socket,
-          proxy,
-          now: settings.clock.date(),
-          forgiving: settings.forgiving === true,
-        }),
-      );
+      const { forgiving = false } = settings;
+      finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date(), forgiving }));
     };
     let bodyOf: IncomingMessage | undefined;
 
@@ -244,7 +239,13 @@ function exchange(
         assigned.once('connect', () => (encrypted ? shaking() : waiting()));
       } else if (encrypted) shaking();
       else waiting();
-      if (encrypted) assigned.once('secureConnect', waiting);
+      if (encrypted) {
+        // Emitted before the verification, after which Node drops the certificate that it refused.
+        assigned.prependOnceListener('secure', () => {
+          certificate = (assigned as TLSSocket).getPeerCertificate();
+        });
+        assigned.once('secureConnect', waiting);
+      }
     });
     outgoing.once('response', receive);
     outgoing.end(request.body);

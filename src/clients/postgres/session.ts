@@ -19,8 +19,8 @@ export interface QueryOptions {
 export interface Session extends AsyncDisposable {
   /** The process id that the server announced at login: behind a pooler not the backend's. */
   readonly announcedPid: number;
-  /** The TCP or Unix socket itself, below TLS: for a child that must keep the connection open. */
-  readonly socket: Socket;
+  /** The descriptor of the TCP or Unix socket, below TLS: for a child that must keep the connection open. */
+  readonly descriptor: number | undefined;
   /** `db:5432 (10.0.0.4)`, for people. */
   readonly peer: string;
   /** False once the connection is over or is being ended. */
@@ -79,9 +79,12 @@ export function openSession(
 
   return {
     announcedPid,
-    socket,
     peer,
     ended,
+    get descriptor() {
+      // Node has no public name for it; handing a child the socket itself would stop this process from reading it.
+      return (socket as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd;
+    },
     get alive() {
       return over === undefined;
     },

@@ -4,7 +4,7 @@ import { asObject, asString, parseJson } from '../../kernel/json.ts';
 import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Secret } from '../../kernel/secrets.ts';
 import type { FieldValue } from '../../kernel/source.ts';
-import { sendFollowing, type RefuseRedirect } from '../http/redirect.ts';
+import { sendFollowing, type RedirectPolicy } from '../http/redirect.ts';
 import type { HttpClient, HttpResponse } from '../http/transport.ts';
 
 /** What Vault answered, whatever its status. */
@@ -71,8 +71,7 @@ export function createVaultApi(http: HttpClient, address: URL, namespace: string
         maxBodyOrigin: "Vault's own limit",
       },
       options.probe,
-      refuseRedirect,
-      'VAULT_ADDR should be the address that Vault itself uses (its api_addr)',
+      toLeader,
     );
     if (answer.state !== 'response') throw new NoReply(answer);
     return { statusCode: answer.status, body: readBody(answer), request: { path: url.pathname } };
@@ -111,12 +110,16 @@ export function createVaultApi(http: HttpClient, address: URL, namespace: string
 }
 
 /** As Vault's own client does: one 307 from a standby, never down to http, and to the very same path. */
-const refuseRedirect: RefuseRedirect = (from, to, { status }, hop) => {
-  if (hop > 1) return 'Vault sends to its leader once';
-  if (status !== 307) return `a Vault that sends to its leader answers 307`;
-  if (to.protocol !== from.url.protocol) return `it leaves ${from.url.protocol.slice(0, -1)}`;
-  if (to.pathname !== from.url.pathname || to.search !== from.url.search) return 'it is another path';
-  return undefined;
+const toLeader: RedirectPolicy = {
+  refuse(from, to, { status }, hop) {
+    if (hop > 1) return 'Vault sends to its leader once';
+    if (status !== 307) return `a Vault that sends to its leader answers 307`;
+    if (to.protocol !== from.url.protocol) return `it leaves ${from.url.protocol.slice(0, -1)}`;
+    if (to.pathname !== from.url.pathname || to.search !== from.url.search) return 'it is another path';
+    return undefined;
+  },
+  hint: 'VAULT_ADDR should be the address that Vault itself uses (its api_addr)',
+  elsewhere: 'same',
 };
 
 function readBody(response: HttpResponse): FieldValue {

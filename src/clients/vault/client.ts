@@ -29,7 +29,9 @@ const secondLook = 1000;
 export interface Vault {
   /** For people: `vault https://vault.vault.svc:8200`. */
   readonly name: string;
-  /** One attempt to log in; the others are refused until it has succeeded. */
+  /** False where a token was given that is used as it is. */
+  readonly needsLogin: boolean;
+  /** One attempt to log in; nothing can be read until it has succeeded. */
   logIn(probe: Probe): Promise<Answer>;
   reader(address: SourceAddress): ReadSource;
   /** What to tell about leases that came back. */
@@ -57,10 +59,19 @@ export function createVault(
   const api = createVaultApi(http, settings.address, settings.namespace);
   const mounts = createMounts(api);
   const leases: Lease[] = [];
-  let login: Login | undefined;
+  const given =
+    settings.login.method === 'token' && !settings.login.wrapped ? settings.login.token : undefined;
+  let login: Login | undefined = given && {
+    state: 'logged-in',
+    token: given,
+    policies: [],
+    lifetime: 0,
+    own: false,
+  };
 
   return {
     name: `vault ${settings.address.href.replace(/\/+$/, '')}`,
+    needsLogin: given === undefined,
     async logIn(probe) {
       const answer = await logIn(api, settings.login, settings.namespace, redactor, probe);
       if (answer.state !== 'logged-in') return answer;

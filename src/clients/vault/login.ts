@@ -29,8 +29,6 @@ export async function logIn(
   probe: Probe,
 ): Promise<Login | NotYet | Never> {
   if (login.method === 'token') {
-    if (!login.wrapped)
-      return { state: 'logged-in', token: login.token, policies: [], lifetime: 0, own: false };
     const reply = await unwrap(api, login.token, probe);
     return reply.state === 'reply' ? loginOf(reply, false, redactor) : reply;
   }

@@ -71,7 +71,7 @@ export async function openSources(
   };
   const held = stack.move();
   return {
-    logins: [vault, aws].flatMap((server) =>
+    logins: [vault?.needsLogin ? vault : undefined, aws].flatMap((server) =>
       server === undefined ? [] : [{ name: server.name, attempt: (probe) => server.logIn(probe) }],
     ),
     reader: (address) => readers[address.scheme](address),

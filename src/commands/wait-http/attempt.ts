@@ -1,4 +1,4 @@
-import { sendFollowing, type RefuseRedirect } from '../../clients/http/redirect.ts';
+import { sendFollowing, type RedirectPolicy } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
@@ -6,7 +6,7 @@ import { faultsOf, type Expectations } from './expect.ts';
 import { includes } from './status.ts';
 
 /** How far redirects are followed. */
-export interface RedirectPolicy {
+export interface RedirectLimits {
   readonly most: number;
   readonly crossOrigin: boolean;
   /** A client certificate is shown. */
@@ -18,7 +18,7 @@ export interface Inquiry {
   readonly client: HttpClient;
   readonly request: HttpRequest;
   readonly expectations: Expectations;
-  readonly redirects: RedirectPolicy;
+  readonly redirects: RedirectLimits;
   /** Credentials are sent, so that values of the answer may be secret. */
   readonly discreet: boolean;
   readonly clock: Clock;
@@ -30,10 +30,12 @@ const told = 3;
 /** One request, with the redirects it may follow, and a look at the answer. */
 export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<Answer> {
   const { client, request, expectations, redirects } = inquiry;
-  const answer = await sendFollowing(client, request, probe, refusal(request, redirects), redirectHint, {
+  const answer = await sendFollowing(client, request, probe, {
+    refuse: refusal(request, redirects),
+    hint: redirectHint,
+    elsewhere: {},
     // An expected 302 is the answer: followed, it could never be met.
     wanted: ({ status }) => redirects.most === 0 || includes(expectations.statuses, status),
-    bareElsewhere: true,
     forgiving: true,
   });
   if (answer.state !== 'response') return answer;
@@ -51,7 +53,10 @@ export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<An
 const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (headers are not sent there)';
 
-function refusal(first: HttpRequest, { most, crossOrigin, identified }: RedirectPolicy): RefuseRedirect {
+function refusal(
+  first: HttpRequest,
+  { most, crossOrigin, identified }: RedirectLimits,
+): RedirectPolicy['refuse'] {
   return (from, to, _response, hop) => {
     if (hop > most) return `--redirects allows ${most}`;
     if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';

@@ -1,7 +1,7 @@
 import type { HttpResponse } from '../../clients/http/transport.ts';
 import { asObject, parseJson } from '../../kernel/json.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+import { JsonNumber, type FieldValue } from '../../kernel/source.ts';
 import { headerHolds, type HeaderExpectation } from './header.ts';
 import { matchesWithin, patternTime } from './pattern.ts';
 import { equals, lookUp, type JsonExpectation } from './pointer.ts';
@@ -87,8 +87,9 @@ function jsonFaults(text: string, expected: readonly JsonExpectation[], discreet
 
 function kindOf(value: FieldValue): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (asObject(value) !== undefined) return 'an object';
-  return cut(typeof value === 'string' ? JSON.stringify(value) : String(value));
+  return asObject(value) === undefined
+    ? cut(JSON.stringify(value instanceof JsonNumber ? Number(value.text) : value))
+    : 'an object';
 }
 
 function quoted(text: string): string {

@@ -43,10 +43,12 @@ export async function stageFile(path: string, file: FileContent, context: Publis
   const opened = directory;
   const resources = stack.move();
   let open = true;
+  let renamed = false;
   return {
     async commit() {
       try {
         renameSync(opened.at(temporary), opened.at(name));
+        renamed = true;
         opened.sync();
       } catch (error) {
         throw explained(error, whole, { directory: opened });
@@ -57,7 +59,7 @@ export async function stageFile(path: string, file: FileContent, context: Publis
       if (!open) return;
       open = false;
       using _ = resources;
-      clearAway(opened, temporary);
+      if (!renamed) clearAway(opened, temporary);
     },
   };
 }

@@ -22,7 +22,9 @@ export function explained(
   path: string,
   more: { readonly directory?: Directory; readonly needed?: number; readonly status?: number } = {},
 ): Failure {
-  if (error instanceof Failure) return error;
+  if (error instanceof Failure) {
+    return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
+  }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   const where = `cannot write ${path}`;
   const say = (what: string, hint?: string): Failure =>
@@ -73,7 +75,9 @@ function roomHint(directory: Directory | undefined, needed: number | undefined):
     "raise the volume's size: sizeLimit of an emptyDir, or the container's memory limit where medium is Memory";
   if (!directory || needed === undefined) return advice;
   const { bavail, bsize, ffree, files } = statfsSync(directory.itself);
-  if (files > 0 && ffree === 0) return `it has no inodes left, however many bytes; ${advice}`;
+  // Measured after everything was taken back: enough bytes, so that something else was missing.
+  if (files > 0 && bavail * bsize > needed)
+    return `it has ${ffree} inodes left, too few for so many files; ${advice}`;
   return `${sized(needed)} are needed beside what is there, since the old stays until the new is complete, and ${sized(bavail * bsize)} are free; ${advice}`;
 }
 

@@ -1,6 +1,7 @@
 import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
-import { dataLink, isOurs, type Namer } from './names.ts';
+import { dataLink, isGeneration, isOurs, type Namer } from './names.ts';
+import { wasShown } from './shown.ts';
 
 /** Removals between two chances for a signal to be handled. */
 const atOnce = 200;
@@ -75,8 +76,8 @@ export async function removeLeftovers(
     if (!isOurs(name) || name === current) continue;
     const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
     if (!stat) continue;
-    const dead = alone && namer.isLocal(name);
-    if (!dead && now - stat.mtimeMs < otherPodsTime) continue;
+    const abandoned = alone && namer.isLocal(name);
+    if (!abandoned && now - stat.mtimeMs < otherPodsTime && !isSuperseded(directory, name)) continue;
     try {
       await removeTree(directory, name);
       removed++;
@@ -86,4 +87,17 @@ export async function removeLeftovers(
     }
   }
   return removed;
+}
+
+/** Removes what readers saw before the current generation. */
+export async function removeShown(directory: Directory): Promise<void> {
+  for (const entry of directory.names()) {
+    const name = entry.toString();
+    if (isGeneration(name) && isSuperseded(directory, name)) await removeTree(directory, name);
+  }
+}
+
+/** In this order: what was shown and is not current will not be again. */
+function isSuperseded(directory: Directory, name: string): boolean {
+  return wasShown(directory, name) && linkTarget(directory, dataLink) !== name;
 }

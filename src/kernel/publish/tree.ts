@@ -8,7 +8,8 @@ import { createNamer, dataLink, manifestName, type Namer } from './names.ts';
 import type { PublishContext } from './one-file.ts';
 import { explained, refused } from './problems.ts';
 import type { Published, Staged } from './published.ts';
-import { clearAway, removeFile, removeLeftovers, removeTree } from './remove.ts';
+import { clearAway, removeFile, removeLeftovers, removeShown, removeTree } from './remove.ts';
+import { markShown } from './shown.ts';
 import { takeTurn } from './turn.ts';
 import { makeDirectory, writeFile } from './write.ts';
 
@@ -177,6 +178,7 @@ class Tree implements Disposable {
       throw explained(error, target.shown, { directory: target });
     }
     this.#committed = true;
+    if (this.#staged) markShown(this.#staged);
     target.sync();
     const warnings = [...(this.#built?.warnings ?? [])];
     try {
@@ -206,6 +208,7 @@ class Tree implements Disposable {
       if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);
     }
     if (this.#current !== undefined) await removeTree(target, this.#current);
+    await removeShown(target);
   }
 
   /** Removes what was staged, as long as it was not shown. */

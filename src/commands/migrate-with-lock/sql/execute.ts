@@ -156,7 +156,7 @@ async function outside(job: Job, context: Context): Promise<void> {
         `${file}: all statements ran, but the index ${invalid.join(', ')} is INVALID`,
         {
           details: ['CREATE INDEX … IF NOT EXISTS passes over an index that an earlier attempt left INVALID'],
-          hint: `run DROP INDEX CONCURRENTLY ${invalid.join(', ')}, then the file again with --sql-accept again:${script.found.key}`,
+          hint: `run DROP INDEX CONCURRENTLY ${invalid.join(', ')}, then the file again with --accept again:${script.found.key}`,
         },
       ),
     );
@@ -175,7 +175,7 @@ async function leftovers(job: Job, known: number): Promise<string[]> {
     lines.push(`INVALID index left behind: ${invalid.join(', ')} (DROP INDEX CONCURRENTLY removes it)`);
   }
   lines.push(
-    `when it is put right, go on with --sql-accept again:${script.found.key} (from its start) or done:${script.found.key} (finished by hand)`,
+    `when it is put right, go on with --accept again:${script.found.key} (from its start) or done:${script.found.key} (finished by hand)`,
   );
   return lines;
 }

@@ -53,10 +53,12 @@ export function explain(error: unknown, file: string, piece: Piece | undefined):
   }
   if (said.detail) details.push(`detail: ${said.detail}`);
   if (said.where) details.push(`where: ${said.where.split('\n')[0]}`);
+  const own = hintOf(code, said.message);
+  if (own !== undefined && said.hint) details.push(`hint of the server: ${said.hint}`);
   return {
     what: `${file}${lineOf(said, piece)}: ${said.message}${code ? ` (SQLSTATE ${code})` : ''}`,
     details,
-    hint: said.hint ?? hintOf(code, said.message),
+    hint: own ?? said.hint,
     status: statusOf(code),
   };
 }

@@ -78,7 +78,7 @@ export async function sameUnderOtherName(
 ): Promise<string | undefined> {
   const { rows } = await session.query(
     `SELECT lock_name FROM ${table} AS h
-      JOIN pg_catalog.unnest($2::text[], $3::text[]) AS f(version, sha256) USING (version, sha256)
+      JOIN unnest($2::text[], $3::text[]) AS f(version, sha256) USING (version, sha256)
       WHERE lock_name <> $1 GROUP BY lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
     [lockName, files.map((file) => file.key), files.map((file) => file.sha256)],
   );
@@ -238,7 +238,7 @@ export async function applyChanges(
   await session.query(
     `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
       SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp()
-      FROM pg_catalog.unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS c(version, file, sha256, state)
+      FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS c(version, file, sha256, state)
       ON CONFLICT (lock_name, version) DO UPDATE SET file = excluded.file, sha256 = excluded.sha256, state = excluded.state,
         token = excluded.token, applied_at = coalesce(h.applied_at, excluded.applied_at)`,
     [

@@ -35,7 +35,7 @@ export interface Plan {
 }
 
 /** How the option is called in the ways on. */
-const option = '--sql-accept';
+const option = '--accept';
 
 /**
  * Compares the directory with the record.

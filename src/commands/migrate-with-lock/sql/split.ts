@@ -51,6 +51,7 @@ export function* split(
   let words: string[] = [];
   let creates = '';
   let counting = true;
+  let routine = false;
   let backslashes = !standardStrings;
 
   const problem = (place: number, what: string): UsageError =>
@@ -70,6 +71,7 @@ export function* split(
     depth = bodies = 0;
     creates = '';
     counting = true;
+    routine = false;
     return statement;
   };
 
@@ -140,29 +142,38 @@ export function* split(
       default:
     }
     identifier.lastIndex = at;
-    const name = identifier.exec(text)?.[0];
-    if (name === undefined) {
+    if (!identifier.test(text)) {
       digits.lastIndex = at;
-      const number = digits.exec(text)?.[0];
-      at += number?.length ?? 1;
-      token(begin, at, number === undefined ? text.charAt(begin) : '0');
+      const number = digits.test(text);
+      at = number ? digits.lastIndex : at + 1;
+      token(begin, at, number ? '0' : text.charAt(begin));
       continue;
     }
-    at += name.length;
-    if ((name === 'E' || name === 'e') && text.charCodeAt(at) === 0x27) {
-      at = afterString(text, at, true);
-      if (at < 0) throw problem(begin, 'the string that begins here is never closed');
-      token(begin, at, "'");
+    at = identifier.lastIndex;
+    if (at === begin + 1 && literalLetters.has(code | 0x20)) {
+      const literal = afterPrefixed(text, at, code | 0x20, backslashes);
+      if (literal < 0) throw problem(begin, 'the string that begins here is never closed');
+      if (literal > 0) {
+        at = literal;
+        token(begin, at, "'");
+        continue;
+      }
+    }
+    // Most words of a load of data are looked at by nobody.
+    if (!counting && !routine && (depth > 0 || words.length === keptWords)) {
+      last = at;
       continue;
     }
+    const name = text.slice(begin, at);
     const word = plainWord.test(name) ? name.toUpperCase() : name;
     token(begin, at, word);
     // psql's own rule: only what begins with CREATE [OR REPLACE] FUNCTION or PROCEDURE can have a body of statements.
     if (counting) {
       creates += bodyWords.get(word) ?? '-';
       counting = creates.length < 4 && !creates.includes('-');
+      routine = /^c(?:or)?[fp]/.test(creates);
     }
-    if (depth === 0 && /^c(?:or)?[fp]/.test(creates)) {
+    if (routine && depth === 0) {
       if (word === 'BEGIN') bodies++;
       else if (word === 'CASE' && bodies > 0) bodies++;
       else if (word === 'END' && bodies > 0) bodies--;
@@ -191,6 +202,20 @@ export function lineAt(text: string, offset: number): number {
   let line = 1;
   for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) line++;
   return line;
+}
+
+/** Letters that, right before a quote, are part of the literal: B'' E'' N'' U&'' X''. */
+const literalLetters: ReadonlySet<number> = new Set([0x62, 0x65, 0x6e, 0x75, 0x78]);
+
+/** After the literal whose letter ends at `at`; 0 where it is a name, -1 where the literal never closes. */
+function afterPrefixed(text: string, at: number, letter: number, backslashes: boolean): number {
+  const next = text.charAt(at);
+  if (letter === 0x75) {
+    const quote = text.charAt(at + 1);
+    return next === '&' && (quote === "'" || quote === '"') ? afterQuoted(text, at + 1, quote) : 0;
+  }
+  if (next !== "'") return 0;
+  return afterString(text, at, letter === 0x65 || (letter === 0x6e && backslashes));
 }
 
 /** After the literal whose quote opens at `open`; -1 where it never closes. */

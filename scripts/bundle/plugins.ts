@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises';
+import type { Plugin } from 'esbuild';
+import { fileOf, importedNames } from './imported-names.ts';
+
+/**
+ * Leaves npm packages outside, as files of their own, and notes what is used of each.
+ * @param prefix where `packages/` lies, seen from the file that is made: `./` or `../`
+ * @param used gets the names by package
+ */
+export function packagesOutside(prefix: string, used: Map<string, Set<string>>): Plugin {
+  return {
+    name: 'packages-outside',
+    setup({ onResolve }) {
+      onResolve({ filter: /^[^./]/ }, async ({ path, importer }) => {
+        if (path.startsWith('node:') || importer === '') return undefined;
+        const names = used.get(path) ?? new Set();
+        for (const name of importedNames(await readFile(importer, 'utf8'), path)) names.add(name);
+        used.set(path, names);
+        return { path: `${prefix}${fileOf(path)}`, external: true };
+      });
+    },
+  };
+}
+
+/**
+ * Node's own modules by the names that are used of them. What `import` makes of a whole module copies every property:
+ * `node:process` has getters among them that open standard output.
+ */
+export const builtinsByName: Plugin = {
+  name: 'builtins-by-name',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, async ({ path, importer, kind }) => {
+      if (kind !== 'import-statement') return { path, external: true };
+      const names = importedNames(await readFile(importer, 'utf8'), path).toSorted();
+      return {
+        path: `${path} ${names.join(' ')}`,
+        namespace: 'builtin',
+        pluginData: { path, names },
+        sideEffects: false,
+      };
+    });
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ pluginData: { path, names } }) => ({
+      contents: [
+        `const builtin = require(${JSON.stringify(path)});`,
+        ...names.map((name: string) =>
+          name === 'default' ? 'export default builtin;' : `export const ${name} = builtin.${name};`,
+        ),
+      ].join('\n'),
+    }));
+  },
+};

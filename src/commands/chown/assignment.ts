@@ -1,0 +1,83 @@
+import { closeSync, fstatSync } from 'node:fs';
+import type { Host, Parent } from '../../kernel/host.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { serveWalk } from '../../kernel/tree/crew.ts';
+import { openPlace, openPlaceDirectory } from '../../kernel/tree/open.ts';
+import { Walk } from '../../kernel/tree/walk.ts';
+import { Change } from './change.ts';
+import { modesOf, type ModeTexts } from './mode.ts';
+import type { Owner } from './owner.ts';
+import type { Tally } from './tally.ts';
+import { mark, TopRefused } from './top.ts';
+
+/** All that a process needs to work on one tree; it travels to helpers as JSON. */
+export interface Assignment {
+  readonly path: string;
+  /** Identity of the top directory: a helper opens it by its path. */
+  readonly dev: number;
+  readonly ino: number;
+  readonly owner: Owner;
+  readonly from: Owner | undefined;
+  readonly modes: ModeTexts;
+  readonly exclude: readonly string[];
+  readonly crossMounts: boolean;
+  readonly dryRun: boolean;
+  readonly ownGroup: number;
+  readonly keepAccess: number | undefined;
+  /** Whether the top is this run's to change, and so to mark. */
+  readonly markTop: boolean;
+}
+
+/**
+ * Loads the matcher only where there is something to match.
+ * @throws Error where a pattern is not one
+ */
+export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+  if (patterns.length === 0) return undefined;
+  const { compileExclude } = await import('../../kernel/tree/exclude.ts');
+  return compileExclude(patterns);
+}
+
+/** The walk of an assignment below its open top directory. */
+export function walkOf(
+  assignment: Assignment,
+  exclude: Exclude | undefined,
+  top: number,
+  host: Pick<Host, 'chdir'>,
+): { readonly walk: Walk; readonly change: Change; readonly marked: () => boolean } {
+  let marked = false;
+  const change = new Change({
+    owner: assignment.owner,
+    from: assignment.from,
+    modes: modesOf(assignment.modes),
+    dryRun: assignment.dryRun,
+    ownGroup: assignment.ownGroup,
+    fatal: TopRefused,
+    beforeChange() {
+      if (marked || !assignment.markTop) return;
+      mark(top, assignment.owner, assignment.keepAccess);
+      marked = true;
+    },
+  });
+  const { path, crossMounts } = assignment;
+  const walk = new Walk({ top, path, exclude, crossMounts }, change, host);
+  return { walk, change, marked: () => marked };
+}
+
+/** What a helper process does from its start to its end. */
+export function serveChown(parent: Parent, host: Pick<Host, 'chdir'>): void {
+  serveWalk<Assignment, Tally>(
+    parent,
+    async (assignment) => {
+      const exclude = await excludeOf(assignment.exclude);
+      const place = openPlace(assignment.path);
+      const { descriptor } = openPlaceDirectory(place);
+      closeSync(place.parent);
+      const { dev, ino } = fstatSync(descriptor);
+      if (dev !== assignment.dev || ino !== assignment.ino) throw new Error('the top directory was replaced');
+      const { walk, change } = walkOf(assignment, exclude, descriptor, host);
+      return { walk, tally: () => change.take() };
+    },
+    () => performance.now(),
+  );
+}

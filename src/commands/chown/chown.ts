@@ -1,0 +1,371 @@
+import { closeSync, fstatSync, type Stats } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { Context } from '../../kernel/context.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
+import { signalNumber } from '../../kernel/host.ts';
+import {
+  DeadlinePassed,
+  done,
+  Failure,
+  failed,
+  type Outcome,
+  SignalReceived,
+  UsageError,
+} from '../../kernel/outcome.ts';
+import { HelperLost, runWalk } from '../../kernel/tree/crew.ts';
+import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
+import { below, shownName } from '../../kernel/tree/name.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
+import { type Assignment, excludeOf, walkOf } from './assignment.ts';
+import { Change } from './change.ts';
+import { effectiveCapabilities, explain } from './explain.ts';
+import { type ModeTexts, modesOf } from './mode.ts';
+import { belongsTo, type Owner, ownerText, type OwnerText, resolveOwner } from './owner.ts';
+import { problemHints, problemLines, progressText, tallyText } from './report.ts';
+import { addTally, emptyTally, type Tally } from './tally.ts';
+import { closeTarget, makeMissing, openTarget, type Target } from './target.ts';
+import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
+
+export interface ChownRequest {
+  readonly owner: OwnerText | undefined;
+  readonly reference: string | undefined;
+  readonly from: OwnerText | undefined;
+  readonly paths: readonly string[];
+  readonly recursive: boolean;
+  /** Whether a top directory that is right speaks for all below it. */
+  readonly trustTop: boolean;
+  readonly modes: ModeTexts;
+  readonly create: boolean;
+  readonly crossMounts: boolean;
+  readonly exclude: readonly string[];
+  readonly dryRun: boolean;
+}
+
+/** Processes at most, this one included: more of them wait for one another in the kernel. */
+const mostProcesses = 4;
+
+/** Milliseconds between two lines about a long walk. */
+const progressEvery = 5000;
+
+/** What became of one path. */
+interface Result {
+  readonly path: string;
+  readonly tally: Tally;
+  /** Set where the top directory was trusted. */
+  readonly trusted: boolean;
+  readonly created: boolean;
+}
+
+/**
+ * Changes each path in turn, after all of them were looked at.
+ * @throws UsageError where a path or an owner is not one to work with: then nothing was changed
+ */
+export async function chownTrees(request: ChownRequest, context: Context): Promise<Outcome> {
+  const job = new Job(request, await matcher(request.exclude), context);
+  using targets = new Targets(request, context);
+  // Awaited here: the paths stay open until the work is done.
+  return await job.run(targets.list);
+}
+
+async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+  try {
+    return await excludeOf(patterns);
+  } catch (error) {
+    throw new UsageError(`--exclude: ${(error as Error).message}`);
+  }
+}
+
+/** The paths, each held open from before the first change to after the last. */
+class Targets implements Disposable {
+  readonly list: Target[] = [];
+
+  constructor(request: ChownRequest, context: Context) {
+    try {
+      for (const text of request.paths) this.list.push(openTarget(text, request.create, context.host.script));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const target of this.list) closeTarget(target);
+  }
+}
+
+class Job {
+  readonly #request: ChownRequest;
+  readonly #context: Context;
+  readonly #owner: Owner;
+  readonly #from: Owner | undefined;
+  readonly #exclude: Exclude | undefined;
+  readonly #capability = effectiveCapabilities();
+  readonly #startedAt: number;
+
+  constructor(request: ChownRequest, exclude: Exclude | undefined, context: Context) {
+    this.#exclude = exclude;
+    this.#request = request;
+    this.#context = context;
+    this.#startedAt = context.clock.now();
+    try {
+      this.#owner =
+        request.owner === undefined ? referenceOwner(request.reference ?? '') : resolveOwner(request.owner);
+      this.#from = request.from === undefined ? undefined : resolveOwner(request.from);
+    } catch (error) {
+      throw error instanceof UsageError ? error : new UsageError((error as Error).message);
+    }
+  }
+
+  async run(targets: readonly Target[]): Promise<Outcome> {
+    const results: Result[] = [];
+    for (const target of targets) {
+      const tally = emptyTally();
+      const stop = this.#progress(target, tally);
+      try {
+        results.push(await this.#one(target, tally));
+      } catch (error) {
+        return this.#ended(target, tally, error);
+      } finally {
+        stop();
+      }
+    }
+    if (this.#request.dryRun) this.#context.stdout(this.#json(results));
+    return this.#outcome(targets, results);
+  }
+
+  async #one(target: Target, tally: Tally): Promise<Result> {
+    const { dryRun, recursive, trustTop } = this.#request;
+    const result = {
+      path: target.shown,
+      tally,
+      trusted: false,
+      created: target.missing.length > 0,
+    };
+    const modes = modesOf(this.#request.modes);
+    if (target.missing.length > 0) {
+      tally.entries = tally.directories = tally.changed = target.missing.length;
+      if (!dryRun) makeMissing(target, this.#owner, modes, this.#context.host.gid);
+      return result;
+    }
+    const { descriptor } = target;
+    if (descriptor === undefined) {
+      this.#single(target, tally);
+      return result;
+    }
+    const stat = fstatSync(descriptor);
+    if (trustTop && isRight(stat, this.#owner, modes)) return { ...result, trusted: true };
+    const spared = this.#spares(stat);
+    const right = isRight(stat, this.#owner, modes);
+    const marked = recursive && (await this.#below(target, stat, !spared, tally));
+    tally.entries++;
+    tally.directories++;
+    if (spared) tally.spared++;
+    else if (right && !marked) tally.right++;
+    else if (tally.errors === 0) {
+      if (!dryRun) settle(descriptor, this.#owner, modes, this.#context.host.gid);
+      if (right) tally.right++;
+      else tally.changed++;
+    }
+    return result;
+  }
+
+  /** Whether --from leaves the top directory alone. One that an interrupted run marked is to be finished. */
+  #spares(stat: Stats): boolean {
+    const from = this.#from;
+    if (from === undefined || belongsTo(stat, this.#owner) || isMarked(stat, this.#owner)) return false;
+    return !belongsTo(stat, from);
+  }
+
+  /** Everything below a top directory. True where it was marked as under way. */
+  async #below(target: Target, stat: Stats, markTop: boolean, tally: Tally): Promise<boolean> {
+    const { request, context } = { request: this.#request, context: this.#context };
+    const assignment: Assignment = {
+      path: target.shown,
+      dev: stat.dev,
+      ino: stat.ino,
+      owner: this.#owner,
+      from: this.#from,
+      modes: request.modes,
+      exclude: request.exclude,
+      crossMounts: request.crossMounts,
+      dryRun: request.dryRun,
+      ownGroup: context.host.gid,
+      keepAccess: this.#entersAnything() ? undefined : this.#ownUser(),
+      markTop,
+    };
+    const { walk, change } = walkOf(assignment, this.#exclude, target.descriptor as number, context.host);
+    const before = tally.changed + tally.errors;
+    try {
+      walk.begin();
+      await runWalk(
+        {
+          walk,
+          command: 'chown',
+          settings: assignment,
+          add: (more: Tally) => addTally(tally, more),
+          own: () => change.take(),
+          helpers: this.#entersAnything() ? Math.min(availableParallelism(), mostProcesses) - 1 : 0,
+        },
+        context,
+      );
+    } finally {
+      addTally(tally, change.take());
+      walk.close();
+    }
+    return markTop && tally.changed + tally.errors > before;
+  }
+
+  /**
+   * Whether directories of any owner and mode can be entered. Otherwise each must be changed after all that is below
+   * it, which several processes together do not keep to.
+   */
+  #entersAnything(): boolean {
+    return (
+      this.#capability === undefined ||
+      this.#capability('DAC_OVERRIDE') ||
+      this.#capability('DAC_READ_SEARCH')
+    );
+  }
+
+  #ownUser(): number | undefined {
+    const { uid } = this.#context.host;
+    return uid === this.#owner.uid && this.#owner.gid === undefined ? undefined : uid;
+  }
+
+  /** A path that is no directory. */
+  #single(target: Target, tally: Tally): void {
+    const { place } = target;
+    const change = new Change({
+      owner: this.#owner,
+      from: this.#from,
+      modes: modesOf(this.#request.modes),
+      dryRun: this.#request.dryRun,
+      ownGroup: this.#context.host.gid,
+      beforeChange() {},
+      fatal: TopRefused,
+    });
+    try {
+      change.entry(below(place.parent, place.name), place.stat as Stats);
+    } catch (error) {
+      change.failed(target.shown, 'change', error as NodeJS.ErrnoException);
+    }
+    addTally(tally, change.take());
+  }
+
+  #progress(target: Target, tally: Tally): () => void {
+    const { clock, log } = this.#context;
+    const startedAt = clock.now();
+    let cancel = (): void => {};
+    const arm = (): void => {
+      cancel = clock.after(progressEvery, () => {
+        log.info(`${target.shown}: ${progressText(tally, clock.now() - startedAt)}`);
+        arm();
+      });
+    };
+    arm();
+    return () => cancel();
+  }
+
+  #mount(target: Target) {
+    return mountOf(target.place.path, readMounts());
+  }
+
+  /** The work on a path came to an end before its time. */
+  #ended(target: Target, tally: Tally, error: unknown): Outcome {
+    const soFar = `${target.shown}: stopped after ${tallyText(tally, ownerText(this.#owner), false)}, in ${this.#elapsed()}`;
+    const hint =
+      'the top directory is not set before all below it is: run it again, it goes on where something is left';
+    if (error instanceof SignalReceived)
+      return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
+    if (error instanceof DeadlinePassed)
+      return failed(exitStatus.deadline, `${error.message}; ${soFar}`, {
+        details: problemLines(tally),
+        hint,
+      });
+    if (error instanceof HelperLost && error.code === undefined)
+      return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
+        hint: "was it the container's memory limit (OOMKilled)? Run it again, it goes on where something is left",
+      });
+    if (error instanceof TopRefused || error instanceof HelperLost)
+      return this.#refused(target, error.code ?? '');
+    if (error instanceof Failure || error instanceof UsageError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    return failed(exitStatus.failed, `cannot change ${target.shown}: ${message}`, {
+      hint: code === undefined ? undefined : explain(code, this.#mount(target), this.#capability),
+    });
+  }
+
+  #refused(target: Target, code: string): Outcome {
+    const mount = this.#mount(target);
+    if (code === notKept)
+      return failed(
+        exitStatus.failed,
+        `the owner of ${target.shown} was set, and the file system did not keep it: nothing below was changed`,
+        { hint: explain('EPERM', mount, () => true) },
+      );
+    return failed(
+      exitStatus.failed,
+      `cannot change the owner of ${target.shown} to ${ownerText(this.#owner)} (${code}): nothing below was changed`,
+      { hint: explain(code, mount, this.#capability) },
+    );
+  }
+
+  #outcome(targets: readonly Target[], results: readonly Result[]): Outcome {
+    const wrong = results.findIndex(({ tally }) => tally.errors > 0);
+    const text = `${results.map((result) => this.#summary(result)).join('; ')}, in ${this.#elapsed()}`;
+    if (wrong < 0) return done(text);
+    const problems = results.flatMap(({ tally }) => tally.problems);
+    const errors = results.reduce((sum, { tally }) => sum + tally.errors, 0);
+    return failed(exitStatus.failed, `${errors} of the entries could not be changed: ${text}`, {
+      details: results.flatMap(({ tally }) => problemLines(tally)).slice(0, 11),
+      hint: problemHints(problems, this.#mount(targets[wrong] as Target), this.#capability),
+    });
+  }
+
+  #summary({ path, tally, trusted, created }: Result): string {
+    const owner = ownerText(this.#owner);
+    if (trusted)
+      return `${path} belongs to ${owner}, so what is below it was not looked at (--policy root-mismatch)`;
+    if (created) return `${path} ${this.#request.dryRun ? 'is to be made' : 'made'} for ${owner}`;
+    return `${path}: ${tallyText(tally, owner, this.#request.dryRun)}`;
+  }
+
+  #json(results: readonly Result[]): string {
+    const paths = results.map(({ path, tally, trusted, created }) => ({
+      path,
+      trusted,
+      missing: created,
+      entries: tally.entries,
+      directories: tally.directories,
+      toChange: tally.changed,
+      right: tally.right,
+      leftByFrom: tally.spared,
+      excluded: tally.excluded,
+      vanished: tally.vanished,
+      mountsNotEntered: tally.crossed,
+      errors: tally.errors,
+    }));
+    return `${JSON.stringify({ owner: this.#owner.uid ?? null, group: this.#owner.gid ?? null, paths })}\n`;
+  }
+
+  #elapsed(): string {
+    return formatDuration(this.#context.clock.now() - this.#startedAt);
+  }
+}
+
+/** Whose a path is. Not through links: whoever may write one would choose the owner. */
+function referenceOwner(path: string): Owner {
+  try {
+    const place = openPlace(path);
+    closeSync(place.parent);
+    if (place.stat === undefined)
+      throw new UsageError(`--reference: ${shownName(place.path)} does not exist`);
+    return { uid: place.stat.uid, gid: place.stat.gid };
+  } catch (error) {
+    if (error instanceof LinkInPath || error instanceof MissingPath)
+      throw new UsageError(`--reference: ${error.message}; it takes a path without links`);
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { defineCommand } from '../../kernel/command.ts';
+import type { Given } from '../../kernel/options/resolve.ts';
+import { flag, list, oneOf, parseText, value } from '../../kernel/options/option.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { chownTrees } from './chown.ts';
+import { parseMode } from './mode.ts';
+import { type OwnerText, parseOwner } from './owner.ts';
+
+const example = 'initbox chown 1000:1000 /data';
+
+/** A mode that is checked where it is read, and handed on as text: helpers read it too. */
+function mode(kind: 'both' | 'file' | 'directory', description: string) {
+  return value({
+    description,
+    placeholder: 'MODE',
+    parse: (text: string) => {
+      parseMode(text, kind);
+      return text;
+    },
+  });
+}
+
+const options = {
+  recursive: flag({
+    description: 'everything below as well; --no-recursive for the path alone',
+    fallback: true,
+    short: 'R',
+  }),
+  policy: oneOf({
+    description: 'root-mismatch trusts a top directory that is right and looks no further',
+    choices: ['always', 'root-mismatch'],
+    fallback: 'always',
+  }),
+  mode: mode(
+    'both',
+    'permissions too: u=rwX,g=rX,o= or octal; X is x for directories and for what is executable',
+  ),
+  'file-mode': mode('file', 'permissions of files alone'),
+  'dir-mode': mode('directory', 'permissions of directories alone'),
+  setgid: flag({
+    description: 'directories hand their group on to what is made in them (as fsGroup does)',
+  }),
+  create: flag({ description: 'make a missing directory, with this owner and mode' }),
+  from: value({
+    description: 'change only what belongs to this owner',
+    placeholder: 'OWNER:GROUP',
+    parse: parseOwner,
+  }),
+  reference: value({
+    description: 'the owner of another path, in place of OWNER',
+    placeholder: 'PATH',
+    parse: parseText,
+  }),
+  'one-file-system': flag({
+    description: 'stay out of what is mounted below',
+    fallback: true,
+    short: 'x',
+  }),
+  exclude: list({
+    description: 'leave out, with all below: a name, or a path below the top with a slash',
+    placeholder: 'GLOB',
+    parse: parseText,
+  }),
+  'dry-run': flag({ description: 'change nothing; print what would change, as JSON' }),
+};
+
+export interface Words {
+  /** Undefined where the first word can only be a path. */
+  readonly owner: OwnerText | undefined;
+  /** All words, the owner's too: with --reference it is a path. */
+  readonly words: readonly string[];
+}
+
+export const chown = defineCommand({
+  name: 'chown',
+  summary: 'give a volume to the user that an application runs as',
+  description: `Gives files and directories an owner, and a mode where one is asked for. Follows no symbolic link, at any depth, also none that is swapped in meanwhile; changes only what is not right yet; stays on the volume. The top directory is set last: an interrupted run is never taken for a whole one.
+
+Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and DAC_OVERRIDE for directories of others.`,
+  examples: [
+    example,
+    'initbox chown 1000:1000 /data --policy root-mismatch',
+    'initbox chown 1000:2000 /data/uploads --create --mode u=rwX,g=rwX,o= --setgid',
+    'initbox chown :2000 /shared --exclude lost+found --dry-run',
+  ],
+  positionals: {
+    usage: 'OWNER[:GROUP] PATH…',
+    name: 'owner-and-paths',
+    description: 'whom it is to belong to: numbers, or names of this image; then what',
+    parse: parseWords,
+  },
+  options,
+  afterDashes: 'successor',
+  timeout: '1h',
+  async run({ options: given, positionals: { owner, words } }, context) {
+    if (given.reference === undefined && owner === undefined)
+      throw new UsageError(`no owner was given before ${JSON.stringify(words[0])}; for example: ${example}`);
+    const paths = given.reference === undefined ? words.slice(1) : words;
+    if (paths.length === 0) throw new UsageError(`no path was given; for example: ${example}`);
+    if (!given.recursive && given.exclude.length > 0)
+      throw new UsageError('--exclude is about what lies below; it does nothing with --no-recursive');
+    return chownTrees(
+      {
+        owner: given.reference === undefined ? owner : undefined,
+        reference: given.reference,
+        from: given.from,
+        paths,
+        recursive: given.recursive,
+        trustTop: given.policy === 'root-mismatch',
+        modes: {
+          mode: given.mode,
+          file: given['file-mode'],
+          directory: given['dir-mode'],
+          setgid: given.setgid,
+        },
+        create: given.create,
+        crossMounts: !given['one-file-system'],
+        exclude: given.exclude,
+        dryRun: given['dry-run'],
+      },
+      context,
+    );
+  },
+});
+
+/** The first word is the owner, unless it can only be a path (which --reference allows). */
+function parseWords(given: readonly Given[]): Words {
+  const [first, ...rest] = given;
+  if (first === undefined) throw new UsageError(`no owner and no path were given; for example: ${example}`);
+  for (const { text, origin } of rest) if (text === '') throw new UsageError(`${origin}: the path is empty`);
+  const words = given.map(({ text }) => text);
+  if (/^[./]/.test(first.text)) return { owner: undefined, words };
+  try {
+    return { owner: parseOwner(first.text), words };
+  } catch (error) {
+    throw new UsageError(`${first.origin}: ${(error as Error).message}`);
+  }
+}

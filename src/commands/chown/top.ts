@@ -1,0 +1,96 @@
+import { fchownSync, fstatSync, type Stats } from 'node:fs';
+import { changeDirectory, directoryMode } from './change.ts';
+import type { Modes } from './mode.ts';
+import { belongsTo, type Owner } from './owner.ts';
+
+/**
+ * The owner of a top directory below which a change is under way. No user has this id: as 16 bits it is -1
+ * (https://systemd.io/UIDS-GIDS/), and it is mapped in a pod's user namespace, which ends with it.
+ */
+export const underWay = 65_535;
+
+/** The code of a file system that takes a new owner and goes on showing the old one. */
+export const notKept = 'ENOTKEPT';
+
+/** The top directory cannot be changed: then nothing below it is, because nobody could trust the result. */
+export class TopRefused extends Error {
+  override readonly name = 'TopRefused';
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`its owner cannot be changed (${code})`);
+    this.code = code;
+  }
+}
+
+export function isMarked(stat: Stats, owner: Owner): boolean {
+  return (
+    (owner.uid !== undefined && stat.uid === underWay) || (owner.gid !== undefined && stat.gid === underWay)
+  );
+}
+
+export function isRight(stat: Stats, owner: Owner, modes: Modes): boolean {
+  return belongsTo(stat, owner) && directoryMode(stat, modes) === undefined;
+}
+
+/**
+ * Makes the top directory's owner one that nobody takes for right, before anything below is changed: not for what this
+ * run sets, and not for what an earlier one set either. Only ids that this run sets are touched, and so are restored.
+ * @param keepAccess the user id to leave in force where the caller could not enter a directory of another user
+ * @throws TopRefused
+ */
+export function mark(descriptor: number, owner: Owner, keepAccess: number | undefined): void {
+  const before = fstatSync(descriptor);
+  if (before.uid === underWay || before.gid === underWay) {
+    if (isWholeMark(before, owner, keepAccess)) return;
+  }
+  const uid = owner.uid === undefined ? undefined : (keepAccess ?? underWay);
+  const gid = owner.gid === undefined ? undefined : underWay;
+  try {
+    change(descriptor, uid, gid);
+  } catch (error) {
+    // A user namespace that maps fewer ids: root and nobody are the best there are.
+    if (codeOf(error) !== 'EINVAL') throw new TopRefused(codeOf(error));
+    try {
+      change(descriptor, uid && otherThan(owner.uid), gid && otherThan(owner.gid));
+    } catch (second) {
+      throw new TopRefused(codeOf(second));
+    }
+  }
+  const after = fstatSync(descriptor);
+  if (belongsTo(after, owner) || (after.uid === before.uid && after.gid === before.gid))
+    throw new TopRefused(notKept);
+}
+
+function change(descriptor: number, uid: number | undefined, gid: number | undefined): void {
+  fchownSync(descriptor, uid ?? -1, gid ?? -1);
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+function isWholeMark(stat: Stats, owner: Owner, keepAccess: number | undefined): boolean {
+  return (
+    (owner.uid === undefined || stat.uid === (keepAccess ?? underWay)) &&
+    (owner.gid === undefined || stat.gid === underWay)
+  );
+}
+
+function otherThan(id: number | undefined): number {
+  return id === 0 ? 65_534 : 0;
+}
+
+/**
+ * Gives the top directory its owner and mode, after all else.
+ * @throws TopRefused
+ */
+export function settle(descriptor: number, owner: Owner, modes: Modes, ownGroup: number): void {
+  const stat = fstatSync(descriptor);
+  try {
+    changeDirectory(descriptor, stat, owner, directoryMode(stat, modes), ownGroup);
+  } catch (error) {
+    throw new TopRefused(codeOf(error));
+  }
+  if (!belongsTo(fstatSync(descriptor), owner)) throw new TopRefused(notKept);
+}

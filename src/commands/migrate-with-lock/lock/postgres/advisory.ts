@@ -1,0 +1,87 @@
+import type { Session } from '../../../../clients/postgres/session.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
+import { patience } from './prepare.ts';
+import { readTag } from './tag.ts';
+
+/** How pg_locks shows an advisory lock of one int8 (https://www.postgresql.org/docs/current/view-pg-locks.html). */
+function isOurs(key: LockKey): string {
+  const high = BigInt.asUintN(32, key.id >> 32n);
+  const low = BigInt.asUintN(32, key.id);
+  return `l.locktype = 'advisory' AND l.classid = ${high} AND l.objid = ${low} AND l.objsubid = 1 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+}
+
+/**
+ * True in a statement of the session that holds the lock, and in no other.
+ * @param mark what must stand in the session, where a pooler could hand out another's
+ */
+export function ownership(key: LockKey, mark: string | undefined): string {
+  const marked = mark === undefined ? '' : ` AND current_setting('initbox.owner', true) = '${mark}'`;
+  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
+}
+
+/** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
+export async function tryLock(session: Session, key: LockKey): Promise<boolean> {
+  const { rows } = await session.query(`SELECT pg_try_advisory_lock(${key.id}) AS granted`, undefined, {
+    timeout: patience,
+  });
+  return rows[0]?.['granted'] === true;
+}
+
+export async function owns(
+  session: Session,
+  key: LockKey,
+  mark: string | undefined,
+  timeout: number,
+): Promise<boolean> {
+  const { rows } = await session.query(
+    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby`,
+    undefined,
+    { timeout },
+  );
+  return rows[0]?.['owned'] === true && rows[0]?.['standby'] === false;
+}
+
+/** The channel on which a release is told. */
+export function channelOf(key: LockKey): string {
+  return `initbox_${key.hex}`;
+}
+
+export async function unlock(session: Session, key: LockKey): Promise<boolean> {
+  const { rows } = await session.query(
+    // A notification is sent when the statement commits, and the lock is free before that.
+    `SELECT pg_advisory_unlock(${key.id}) AS unlocked, pg_notify('${channelOf(key)}', '')`,
+    undefined,
+    { timeout: patience },
+  );
+  return rows[0]?.['unlocked'] === true;
+}
+
+/** Who has the lock, as far as every role may see. */
+export interface HolderSeen {
+  readonly pid: number;
+  readonly role: string | null;
+  readonly address: string | null;
+  readonly applicationName: string;
+  /** Undefined where another program holds the lock. */
+  readonly token: bigint | undefined;
+}
+
+export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
+  const { rows } = await session.query(
+    `SELECT l.pid, a.usename AS role, host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
+     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE ${isOurs(key)}`,
+    undefined,
+    { timeout: patience },
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  const applicationName = String(row['name']);
+  return {
+    pid: Number(row['pid']),
+    role: row['role'] as string | null,
+    address: row['address'] as string | null,
+    applicationName,
+    token: readTag(key, applicationName)?.token,
+  };
+}

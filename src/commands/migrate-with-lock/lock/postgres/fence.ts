@@ -1,0 +1,130 @@
+import type { Session } from '../../../../clients/postgres/session.ts';
+import { sleep, type Clock } from '../../../../kernel/clock.ts';
+import type { Log } from '../../../../kernel/log.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
+import { patience } from './prepare.ts';
+import { isForbidden } from '../../../../clients/postgres/once-record.ts';
+import { readTag, tagPrefix } from './tag.ts';
+
+/** Milliseconds between two looks at backends that were told to end. */
+const pause = 50;
+/** Milliseconds between two lines about what is waited for. */
+const told = 10_000;
+
+export interface FenceContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+type Ask = (text: string, values?: readonly unknown[]) => ReturnType<Session['query']>;
+
+interface Backend {
+  readonly pid: number;
+  readonly name: string;
+  readonly role: string;
+}
+
+/** Runs `look` until it finds nothing, and says every ten seconds what it still finds. */
+async function untilNone(
+  look: () => Promise<readonly Backend[]>,
+  act: (found: readonly Backend[]) => Promise<void>,
+  words: (found: readonly Backend[]) => string,
+  { clock, log, signal }: FenceContext,
+): Promise<void> {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const found = await look();
+    if (found.length === 0) return;
+    if (clock.now() - toldAt >= told) {
+      toldAt = clock.now();
+      log.info(words(found));
+    }
+    await act(found);
+    await sleep(clock, pause, signal);
+  }
+}
+
+/**
+ * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
+ * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
+ * @param isTarget by the token and what the backend does
+ */
+export async function endTagged(
+  ask: Ask,
+  key: LockKey,
+  isTarget: (tag: { readonly token: bigint; readonly role: string }) => boolean,
+  context: FenceContext,
+): Promise<void> {
+  const refused = new Set<number>();
+  await untilNone(
+    async () => {
+      const { rows } = await ask(
+        `SELECT pid, application_name AS name, usename AS role FROM pg_stat_activity
+         WHERE starts_with(application_name, '${tagPrefix(key)}') AND pid <> pg_backend_pid()
+           AND datname = current_database()`,
+      );
+      return (rows as unknown as Backend[]).filter(({ name }) => {
+        const tag = readTag(key, name);
+        return tag !== undefined && isTarget(tag);
+      });
+    },
+    async (found) => {
+      for (const { pid, role } of found) {
+        if (refused.has(pid)) continue;
+        try {
+          await ask(`SELECT pg_terminate_backend(${pid})`);
+        } catch (error) {
+          if (!isForbidden(error)) throw error;
+          refused.add(pid);
+          context.log.warn(
+            `the backend ${pid} of an earlier holder belongs to ${role}, and this role may not end it; waiting for it (GRANT pg_signal_backend lets it be ended)`,
+          );
+        }
+      }
+    },
+    (found) => `ending what an earlier holder left in the database: ${listed(found)}`,
+    context,
+  );
+}
+
+/**
+ * Waits for statements of one client that do not carry our tag, since not every driver hands it on: those that began
+ * before now, on connections that were made after `since`. They are not ended, as they may be anybody's.
+ */
+export async function awaitUntagged(
+  ask: Ask,
+  client: { readonly role: string; readonly address: string | null; readonly since: Date },
+  context: FenceContext,
+): Promise<void> {
+  const { rows } = await ask('SELECT clock_timestamp()::text AS now');
+  const cutoff = rows[0]?.['now'];
+  await untilNone(
+    async () => {
+      const result = await ask(
+        `SELECT pid, application_name AS name, usename AS role FROM pg_stat_activity
+         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
+           AND usename = $1 AND host(client_addr) IS NOT DISTINCT FROM host($2::inet)
+           AND backend_start >= $3 AND state IN ('active', 'fastpath function call')
+           AND query_start <= $4::timestamptz AND NOT starts_with(application_name, 'initbox:')`,
+        [client.role, client.address, client.since, cutoff],
+      );
+      return result.rows as unknown as Backend[];
+    },
+    async () => {},
+    (found) =>
+      `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`,
+    context,
+  );
+}
+
+function listed(found: readonly Backend[]): string {
+  const shown = found.slice(0, 5).map(({ pid, role, name }) => `${pid} (${role}${name ? `, ${name}` : ''})`);
+  return [...shown, ...(found.length > 5 ? [`and ${found.length - 5} more`] : [])].join(', ');
+}
+
+/** A session's query as this file uses it. */
+export function asking(session: Session, signal?: AbortSignal): Ask {
+  return (text, values) =>
+    session.query(text, values, { timeout: patience, ...(signal === undefined ? {} : { signal }) });
+}

@@ -1,0 +1,242 @@
+import type { Session } from '../../../../clients/postgres/session.ts';
+import { errorWords } from '../../../../clients/postgres/words.ts';
+import { sleep, type Clock } from '../../../../kernel/clock.ts';
+import { formatDuration } from '../../../../kernel/duration.ts';
+import type { Log } from '../../../../kernel/log.ts';
+import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
+import { ownership, owns, unlock } from './advisory.ts';
+import { asking, awaitUntagged, endTagged } from './fence.ts';
+import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
+import { patience, type Prepared } from './prepare.ts';
+import { markReleased, readHolderRow, writeHolderRow, type HolderRow } from './records.ts';
+import { makeRoom } from './slots.ts';
+import { tagOf, waiterTag } from './tag.ts';
+
+/** A lock that a Postgres session holds. */
+export interface PostgresHeld extends Held {
+  readonly facts: ServerFacts;
+  /** The lock's own session for others to ask: statement by statement, between the checks of the lock. */
+  readonly session: Session;
+  /** Uses the lock's own session, when nothing else does. */
+  exclusively<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** SQL that is true in the lock's own session while it holds the lock. */
+  readonly ownership: string;
+  /** True where this role may keep records in the database. */
+  readonly keepsRecords: boolean;
+}
+
+export interface HeldSettings {
+  readonly key: LockKey;
+  readonly timing: LockTiming;
+  readonly host: string;
+  readonly prepared: Prepared;
+  readonly token: bigint;
+  /** What the last holder wrote; undefined where there was none. */
+  readonly last: HolderRow | undefined;
+  readonly keepsRecords: boolean;
+  /** Whether the child reaches the server as this session does. */
+  readonly sameRoute: boolean;
+  /** Asks whoever answers to the URL now; undefined where nobody does. */
+  readonly identify: (signal: AbortSignal) => Promise<ServerIdentity | undefined>;
+  /** A second connection, for ending what is left when this one is gone. */
+  readonly another: (signal: AbortSignal) => Promise<Session | undefined>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How long the clean-up after a loss may take, in milliseconds. */
+const abandonTime = 2000;
+
+/** Watches over a lock from its grant to its end. */
+export function holdLock(settings: HeldSettings): PostgresHeld {
+  const { key, timing, prepared, token, clock, log } = settings;
+  const { session, facts } = prepared;
+  const stopped = new AbortController();
+  let tellLoss!: (loss: Loss) => void;
+  let loss: Loss | undefined;
+  const lost = new Promise<Loss>((resolve) => {
+    tellLoss = resolve;
+  });
+  const lose = (reason: string, certain: boolean): void => {
+    if (loss !== undefined || stopped.signal.aborted) return;
+    loss = { reason, certain };
+    stopped.abort();
+    tellLoss(loss);
+  };
+
+  let tail: Promise<unknown> = Promise.resolve();
+  const exclusively = <T>(work: (session: Session) => Promise<T>): Promise<T> => {
+    const turn = tail.then(() => work(session));
+    tail = turn.catch(() => {});
+    return turn;
+  };
+
+  const verify = async (): Promise<boolean> => {
+    if (loss !== undefined || !session.alive) return false;
+    try {
+      return await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat));
+    } catch {
+      return false;
+    }
+  };
+
+  /** Each check has its own pace: a slow answer to one must not delay the other. */
+  const repeat = async (check: () => Promise<void>): Promise<void> => {
+    try {
+      for (;;) {
+        await sleep(clock, timing.heartbeat, stopped.signal);
+        await check();
+      }
+    } catch {
+      // Stopped: released or lost.
+    }
+  };
+  const beat = async (): Promise<void> => {
+    try {
+      if (!(await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat))))
+        lose('the server says that this session does not hold the lock any more', true);
+    } catch (error) {
+      lose(`the check of the lock failed: ${errorWords(error)}`, false);
+    }
+  };
+  const compare = async (): Promise<void> => {
+    const limit = new AbortController();
+    const cancel = clock.after(timing.heartbeat, () => limit.abort(new Error('no answer')));
+    try {
+      const now = await settings.identify(AbortSignal.any([limit.signal, stopped.signal]));
+      const changed = now && difference(facts.identity, now);
+      if (changed) lose(changed, true);
+    } finally {
+      cancel();
+    }
+  };
+  void session.ended.then((error) =>
+    lose(`the connection that held the lock ended: ${errorWords(error)}`, true),
+  );
+  void repeat(beat);
+  void repeat(compare);
+
+  const fenceContext = (signal: AbortSignal) => ({ clock, log, signal });
+  /** Statement by statement, so that the checks of the lock come between. */
+  const ask = (text: string, values?: readonly unknown[]) =>
+    exclusively(() => session.query(text, values, { timeout: patience }));
+  const ownClient = { role: facts.role, address: facts.address };
+
+  /** Ends what failed work may have left in the database; false where that took longer than the grace. */
+  const endWork = async (): Promise<boolean> => {
+    const limit = new AbortController();
+    const cancel = clock.after(timing.grace, () => limit.abort(new Error('it took too long')));
+    const context = fenceContext(AbortSignal.any([limit.signal, stopped.signal]));
+    try {
+      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', context);
+      const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
+      if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
+      return true;
+    } catch (error) {
+      if (!limit.signal.aborted) throw error;
+      log.warn('statements of the command still run in the database; the next holder will wait for them');
+      return false;
+    } finally {
+      cancel();
+    }
+  };
+
+  const abandon = async (): Promise<void> => {
+    stopped.abort();
+    session.destroy();
+    const limit = new AbortController();
+    const cancel = clock.after(abandonTime, () => limit.abort(new Error('no answer')));
+    let other: Session | undefined;
+    try {
+      other = await settings.another(limit.signal);
+      if (other === undefined) return;
+      const askOther = asking(other, limit.signal);
+      await endTagged(askOther, key, (tag) => tag.token === token, fenceContext(limit.signal));
+    } catch (error) {
+      log.debug(`could not look after the command’s connections: ${errorWords(error)}`);
+    } finally {
+      cancel();
+      other?.destroy();
+    }
+  };
+
+  const shared = Object.create(session, {
+    query: {
+      value: (...given: Parameters<Session['query']>) => exclusively(() => session.query(...given)),
+    },
+    end: { value: async () => {} },
+    destroy: { value: () => {} },
+  }) as Session;
+
+  return {
+    token,
+    facts,
+    session: shared,
+    ownership: ownership(key, prepared.mark),
+    lost,
+    exclusively,
+    keepsRecords: settings.keepsRecords,
+    get keepOpen() {
+      return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];
+    },
+    verify,
+    async takeOver(signal) {
+      const both = AbortSignal.any([signal, stopped.signal]);
+      const { last } = settings;
+      const inherited = last !== undefined && !last.released;
+      if (inherited || !settings.keepsRecords) {
+        const wait = inherited ? last.settle : settleTime(timing);
+        log.info(
+          inherited
+            ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
+            : `whether the last holder released the lock cannot be known; waiting ${formatDuration(wait)} for its work to end`,
+        );
+        await sleep(clock, wait, both);
+      }
+      await endTagged(ask, key, (tag) => tag.token < token, fenceContext(both));
+      if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
+      if (settings.keepsRecords) {
+        const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
+        await exclusively(() => writeHolderRow(session, key, row));
+      }
+      await makeRoom(ask, waiterTag(key), fenceContext(both));
+    },
+    async release(clean) {
+      if (loss !== undefined) {
+        await abandon();
+        return 'was-lost';
+      }
+      try {
+        const settled = clean || (await endWork());
+        const released = await exclusively(async () => {
+          // Left unreleased, the next holder waits, and ends what is left.
+          if (settled && settings.keepsRecords) await markReleased(session, key, token);
+          // From here on the end of the connection is no loss.
+          stopped.abort();
+          return unlock(session, key);
+        });
+        await session.end();
+        return released ? 'released' : 'was-lost';
+      } catch (error) {
+        log.debug(`the release failed: ${errorWords(error)}`);
+        stopped.abort();
+        session.destroy();
+        return 'was-lost';
+      }
+    },
+    abandon,
+    environment(given) {
+      const options = given['PGOPTIONS'];
+      const check = '-c client_connection_check_interval=1000';
+      return {
+        INITBOX_LOCK_TOKEN: String(token),
+        PGAPPNAME: tagOf(key, token, 'job'),
+        // A pooler refuses options at login, and its clients would die of it.
+        ...(settings.sameRoute && prepared.checksClients
+          ? { PGOPTIONS: options ? `${options} ${check}` : check }
+          : {}),
+      };
+    },
+  };
+}

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import type { Session } from '../../../../clients/postgres/session.ts';
+import { sqlStateOf } from '../../../../clients/postgres/words.ts';
+import { exitStatus } from '../../../../kernel/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../../../kernel/loop/attempt.ts';
+import { settleTime, type LockTiming } from '../backend.ts';
+import { readFacts, type ServerFacts } from './identity.ts';
+
+export interface Prepared {
+  readonly state: 'prepared';
+  readonly session: Session;
+  /** The backend's own process id. */
+  readonly pid: number;
+  /** True where a pooler stands between, by the user's leave. */
+  readonly pooled: boolean;
+  readonly facts: ServerFacts;
+  /** A mark left in the server's session where a pooler stands between: another's there means no session is ours. */
+  readonly mark: string | undefined;
+  /** True where the server ends a statement whose client is gone (client_connection_check_interval). */
+  readonly checksClients: boolean;
+}
+
+/** Milliseconds for a statement that touches nothing but memory, under load. */
+export const patience = 15_000;
+
+/**
+ * Makes a fresh connection fit for holding a lock. Its first statement asks for nothing but the backend's process id:
+ * a SET sent through a transaction pooler would stay behind in somebody else's session.
+ */
+export async function prepareSession(
+  session: Session,
+  timing: LockTiming,
+  sessionPooling: boolean,
+  tag: string,
+  known?: { readonly pid: number },
+): Promise<Prepared | NotYet | Never> {
+  const pid = known?.pid ?? (await backendPid(session));
+  const pooled = pid !== session.announcedPid;
+  if (pooled && !sessionPooling) return poolerRefusal(session);
+  const ask = (text: string) => session.query(text, undefined, { timeout: patience });
+  const facts = await readFacts(session, patience);
+  if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
+  if (facts.readOnly) {
+    return never(
+      exitStatus.refused,
+      `the server takes no writes (${session.peer})`,
+      'default_transaction_read_only is on, for the server, the database or the role: is its disk full, or is this a replica?',
+    );
+  }
+  if (pooled && facts.version < 140_000) {
+    return never(
+      exitStatus.refused,
+      `a session pooler can be used only with PostgreSQL 14 or newer, not ${facts.version}`,
+      'older servers lack idle_session_timeout, which frees the lock of a holder that went silent',
+    );
+  }
+  let checksClients = false;
+  for (const statement of settings(timing, pooled, tag)) {
+    try {
+      // One by one: a name that the server does not know would roll back its neighbours.
+      await ask(statement);
+      if (statement.includes('client_connection_check_interval')) checksClients = true;
+    } catch (error) {
+      if (sqlStateOf(error) === undefined) throw error;
+    }
+  }
+  if (!pooled) return { state: 'prepared', session, pid, pooled, facts, checksClients, mark: undefined };
+  const mark = await leaveMark(session);
+  if (mark === undefined) return sharedSession(session);
+  return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark };
+}
+
+/** In session mode nobody else's settings can be found here, since the pooler resets what it hands out. */
+async function leaveMark(session: Session): Promise<string | undefined> {
+  const mark = randomUUID();
+  const { rows } = await session.query(
+    `SELECT current_setting('initbox.owner', true) AS found, set_config('initbox.owner', '${mark}', false)`,
+    undefined,
+    { timeout: patience },
+  );
+  return rows[0]?.['found'] ? undefined : mark;
+}
+
+export function sharedSession(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `the pooler gives one server session to several clients (${session.peer})`,
+    'it must be in session mode, with its server_reset_query (DISCARD ALL) as it comes',
+  );
+}
+
+export async function backendPid(session: Session): Promise<number> {
+  const { rows } = await session.query('SELECT pg_backend_pid() AS pid', undefined, { timeout: patience });
+  return Number(rows[0]?.['pid']);
+}
+
+export function poolerRefusal(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `a connection pooler stands before the database (${session.peer})`,
+    'through a transaction pooler an advisory lock is no lock: name the server itself by --direct-database-url-file or DIRECT_DATABASE_URL; --allow-session-pooling accepts a pooler in session mode, with less protection',
+  );
+}
+
+/** In milliseconds where a unit is not said. */
+function settings(timing: LockTiming, pooled: boolean, tag: string): string[] {
+  const window = Math.max(settleTime(timing) * 1.5, 3000);
+  const beat = Math.max(1, Math.ceil(timing.heartbeat / 1000));
+  const probes = 3;
+  const idle = Math.max(1, Math.round(window / 1000) - probes * beat);
+  return [
+    // A quiet holder must not be thrown out; behind a pooler, the time-out is what frees a silent holder's lock.
+    `SET idle_session_timeout = ${pooled ? Math.round(window) : 0}`,
+    `SET statement_timeout = ${patience}`,
+    'SET idle_in_transaction_session_timeout = 0',
+    // A dead node: the server lets go after idle + count × interval seconds of silence, or when data that it sent
+    // stay unacknowledged.
+    `SET tcp_keepalives_idle = ${idle}`,
+    `SET tcp_keepalives_interval = ${beat}`,
+    `SET tcp_keepalives_count = ${probes}`,
+    `SET tcp_user_timeout = ${Math.round(window)}`,
+    'SET client_connection_check_interval = 1000',
+    `SET application_name = '${tag}'`,
+  ];
+}

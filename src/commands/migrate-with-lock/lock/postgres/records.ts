@@ -1,0 +1,113 @@
+import type { Session } from '../../../../clients/postgres/session.ts';
+import { sqlState, sqlStateOf } from '../../../../clients/postgres/words.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
+import { schema } from '../../../../clients/postgres/once-record.ts';
+import { patience } from './prepare.ts';
+
+const tables = [
+  `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+  `CREATE TABLE IF NOT EXISTS ${schema}.locks (
+    lock_id bigint PRIMARY KEY, lock_name text NOT NULL, token bigint NOT NULL, host text NOT NULL,
+    role text NOT NULL, address inet, started timestamptz NOT NULL, settle_ms bigint NOT NULL, released timestamptz)`,
+  `CREATE TABLE IF NOT EXISTS ${schema}.once (
+    lock_id bigint NOT NULL, once_key text NOT NULL, lock_name text NOT NULL,
+    state text NOT NULL CHECK (state IN ('running', 'done', 'failed')), token bigint NOT NULL, command_hash text NOT NULL,
+    host text NOT NULL, started timestamptz NOT NULL, finished timestamptz, exit_status int,
+    PRIMARY KEY (lock_id, once_key))`,
+];
+
+/** SQLSTATEs of two locks' holders that create the tables at once: 23505, 42P06, 42P07, 42710, XX000 (concurrent update). */
+const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
+
+/** Creates the tables, under the lock alone: `IF NOT EXISTS` races with itself. */
+export async function createTables(session: Session): Promise<void> {
+  for (const statement of tables) {
+    for (let left = 5; ; left -= 1) {
+      try {
+        await session.query(statement, undefined, { timeout: patience });
+        break;
+      } catch (error) {
+        if (left === 0 || !raced.has(sqlStateOf(error) ?? '')) throw error;
+      }
+    }
+  }
+}
+
+/** What the role lacks, as statements to run by whoever owns the database. */
+export function grantsFor(role: string, database: string): string {
+  const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, where the schema ${schema} exists: GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${quoted(role)}`;
+}
+
+/** @throws the server's 42501 where this role may read the tables but not write them */
+export async function requireWritable(session: Session): Promise<void> {
+  const { rows } = await session.query(
+    `SELECT bool_and(has_table_privilege('${schema}.' || t, p)) AS writable
+     FROM unnest(ARRAY['locks', 'once']) AS t, unnest(ARRAY['INSERT', 'UPDATE', 'SELECT']) AS p`,
+    undefined,
+    { timeout: patience },
+  );
+  if (rows[0]?.['writable'] === true) return;
+  throw Object.assign(new Error(`no right to write the tables of the schema ${schema}`), {
+    code: sqlState.insufficientPrivilege,
+    severity: 'ERROR',
+  });
+}
+
+/** The last holder, as it wrote itself down. */
+export interface HolderRow {
+  readonly token: bigint;
+  readonly host: string;
+  readonly role: string;
+  readonly address: string | null;
+  readonly started: Date;
+  /** Milliseconds after which its work is over once it has lost the lock. */
+  readonly settle: number;
+  readonly released: boolean;
+}
+
+export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
+  const { rows } = await session.query(
+    `SELECT token::text, host, role, address::text, started, settle_ms::float8 AS settle, released IS NOT NULL AS released
+     FROM ${schema}.locks WHERE lock_id = ${key.id}`,
+    undefined,
+    { timeout: patience },
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  return {
+    token: BigInt(row['token'] as string),
+    host: row['host'] as string,
+    role: row['role'] as string,
+    address: row['address'] as string | null,
+    started: row['started'] as Date,
+    settle: row['settle'] as number,
+    released: row['released'] as boolean,
+  };
+}
+
+export async function writeHolderRow(
+  session: Session,
+  key: LockKey,
+  row: Omit<HolderRow, 'released' | 'started'>,
+): Promise<void> {
+  await session.query(
+    `INSERT INTO ${schema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
+     VALUES (${key.id}, $1, $2, $3, $4, $5::inet, clock_timestamp(), $6, NULL)
+     ON CONFLICT (lock_id) DO UPDATE SET lock_name = excluded.lock_name, token = excluded.token, host = excluded.host,
+       role = excluded.role, address = excluded.address, started = excluded.started, settle_ms = excluded.settle_ms,
+       released = NULL`,
+    [key.name, row.token, row.host, row.role, row.address, Math.ceil(row.settle)],
+    { timeout: patience },
+  );
+}
+
+/** @returns false where the row is another holder's by now */
+export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE ${schema}.locks SET released = clock_timestamp() WHERE lock_id = ${key.id} AND token = ${token}`,
+    undefined,
+    { timeout: patience },
+  );
+  return rowCount === 1;
+}

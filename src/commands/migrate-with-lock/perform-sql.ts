@@ -1,0 +1,83 @@
+import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { Session } from '../../clients/postgres/session.ts';
+import { reasonOf } from '../../kernel/clock.ts';
+import type { Context } from '../../kernel/context.ts';
+import { startDeadline } from '../../kernel/deadline.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { Failure, failed } from '../../kernel/outcome.ts';
+import type { Loss } from './lock/backend.ts';
+import type { PostgresHeld } from './lock/postgres/held.ts';
+import { lostOutcome, type Performed } from './perform.ts';
+import type { Work } from './request.ts';
+
+/** Runs the directory's migrations under the lock, on connections beside the lock's own. */
+export async function performSql(
+  work: Extract<Work, { kind: 'sql' }>,
+  held: PostgresHeld,
+  settings: {
+    readonly connection: ConnectionSettings;
+    readonly lockName: string;
+    readonly commandTimeout: number;
+  },
+  context: Context,
+  client: ConnectContext,
+): Promise<Performed> {
+  using deadline = startDeadline(context.clock, context, settings.commandTimeout, '--command-timeout');
+  const lost = new AbortController();
+  let loss: Loss | undefined;
+  const sessions = new Set<Session>();
+  void held.lost.then((why) => {
+    loss = why;
+    lost.abort(new Failure(failed(exitStatus.lockLost, `the lock was lost: ${why.reason}`)));
+  });
+  const signal = AbortSignal.any([deadline.signal, lost.signal]);
+  const tag = held.environment({})['PGAPPNAME'];
+  const connect = async (): Promise<Session> => {
+    if (signal.aborted) throw reasonOf(signal);
+    const connected = await connectPostgres({ ...settings.connection, applicationName: tag }, client, {
+      signal,
+      phase() {},
+    });
+    if (connected.state !== 'connected') {
+      if (signal.aborted) throw reasonOf(signal);
+      const status = connected.state === 'never' ? connected.status : exitStatus.failed;
+      throw new Failure(failed(status, connected.reason, { hint: connected.hint }));
+    }
+    sessions.add(connected.session);
+    return connected.session;
+  };
+  try {
+    const { runSql } = await import('./sql/run.ts');
+    const outcome = await runSql(
+      {
+        directory: work.directory,
+        session: held.session,
+        connect,
+        token: held.token,
+        ...(work.baseline === undefined ? {} : { baseline: work.baseline }),
+        dryRun: work.dryRun,
+        accept: work.accept,
+        lockName: settings.lockName,
+      },
+      { ...context, signal, deadline: deadline.at },
+    );
+    if (loss !== undefined)
+      return {
+        outcome: lostOutcome(loss, 'its statements were cut off'),
+        clean: false,
+        status: exitStatus.lockLost,
+      };
+    const status = outcome.kind === 'done' ? 0 : outcome.status;
+    return { outcome, clean: status === 0, status };
+  } catch (error) {
+    if (loss === undefined) throw error;
+    return {
+      outcome: lostOutcome(loss, 'its statements were cut off'),
+      clean: false,
+      status: exitStatus.lockLost,
+    };
+  } finally {
+    await Promise.all([...sessions].map((session) => session.end()));
+  }
+}

@@ -1,0 +1,95 @@
+import { reasonOf } from '../../kernel/clock.ts';
+import { describeEnd, startChild, statusOf, type Child } from '../../kernel/child.ts';
+import type { Context } from '../../kernel/context.ts';
+import { startDeadline } from '../../kernel/deadline.ts';
+import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
+import { signalNumber } from '../../kernel/host.ts';
+import { done, failed, SignalReceived, DeadlinePassed, type Outcome } from '../../kernel/outcome.ts';
+import type { Held, Loss } from './lock/backend.ts';
+
+/** How the work ended, before anything is said of the lock. */
+export interface Performed {
+  readonly outcome: Outcome;
+  /** False where something of it may go on in the database. */
+  readonly clean: boolean;
+  /** What a record keeps: 0 for done. */
+  readonly status: number;
+}
+
+/** A lock that is surely lost may be another's already: then the command gets no more than this, in milliseconds. */
+const shortGrace = 5000;
+
+export interface CommandLimits {
+  readonly commandTimeout: number;
+  readonly grace: number;
+}
+
+/** Runs a command under the lock until it and its process group are gone, whatever else happens. */
+export async function performCommand(
+  command: readonly string[],
+  held: Held,
+  { commandTimeout, grace }: CommandLimits,
+  context: Context,
+): Promise<Performed> {
+  const { clock, environment, host, log } = context;
+  using deadline = startDeadline(clock, context, commandTimeout, '--command-timeout');
+  if (deadline.signal.aborted) throw reasonOf(deadline.signal);
+  const child: Child = await startChild(command, {
+    environment: { ...environment, ...held.environment(environment) },
+    inherit: held.keepOpen,
+    grace,
+    clock,
+    host,
+  });
+  log.debug(`started ${command[0]} as process ${child.pid}`);
+  let stopped: Error | undefined;
+  const onAbort = (): void => {
+    stopped = reasonOf(deadline.signal);
+    child.stop(stopped instanceof SignalReceived ? stopped.signal : 'SIGTERM', grace);
+  };
+  if (deadline.signal.aborted) onAbort();
+  deadline.signal.addEventListener('abort', onAbort, { once: true });
+  let loss: Loss | undefined;
+  void held.lost.then((why) => {
+    loss = why;
+    child.stop('SIGTERM', why.certain ? Math.min(grace, shortGrace) : grace);
+    log.error(`the lock was lost: ${why.reason}; stopping the command`);
+  });
+  const end = await child.gone;
+  deadline.signal.removeEventListener('abort', onAbort);
+  const status = statusOf(end);
+  if (loss !== undefined) return { outcome: lostOutcome(loss, describeEnd(end)), clean: false, status };
+  if (stopped instanceof SignalReceived) {
+    const own = signalStatus(signalNumber(stopped.signal));
+    return {
+      outcome: failed(own, `ended by ${stopped.signal}; the command ended with ${describeEnd(end)}`),
+      clean: false,
+      status: own,
+    };
+  }
+  if (stopped !== undefined) {
+    const text = stopped instanceof DeadlinePassed ? stopped.message : 'the time was up';
+    return {
+      outcome: failed(exitStatus.deadline, `${text}: the command was stopped (${describeEnd(end)})`),
+      clean: false,
+      status: exitStatus.deadline,
+    };
+  }
+  if (status === 0) return { outcome: done('the command is done'), clean: true, status };
+  return {
+    outcome: failed(status, `the command ended with ${describeEnd(end)}`, {
+      hint:
+        end.signal === 'SIGKILL'
+          ? 'nobody here sent that signal: was it the memory limit (OOMKilled)?'
+          : undefined,
+    }),
+    clean: false,
+    status,
+  };
+}
+
+export function lostOutcome(loss: Loss, end: string): Outcome {
+  return failed(exitStatus.lockLost, `the lock was lost: ${loss.reason}; the command was stopped (${end})`, {
+    hint: 'what the command had committed stays; the next start runs it again',
+  });
+}

@@ -1,0 +1,141 @@
+import { hostname } from 'node:os';
+import type { ConnectContext } from '../../clients/postgres/connect.ts';
+import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { errorWords } from '../../clients/postgres/words.ts';
+import type { Context } from '../../kernel/context.ts';
+import { startDeadline } from '../../kernel/deadline.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { findExecutable } from '../../kernel/host.ts';
+import { done, failed, type Outcome } from '../../kernel/outcome.ts';
+import { acquire } from './acquire.ts';
+import type { LockTiming, Loss } from './lock/backend.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
+import { createPostgresLock } from './lock/postgres/backend.ts';
+import type { PostgresHeld } from './lock/postgres/held.ts';
+import { beginOnce, finishOnce, type OnceWork } from './lock/postgres/once.ts';
+import { lostOutcome, performCommand, type Performed } from './perform.ts';
+import type { Work } from './request.ts';
+
+export interface UnderLockSettings {
+  readonly connection: ConnectionSettings;
+  readonly key: LockKey;
+  readonly timing: LockTiming;
+  /** Milliseconds for waiting for the lock; 0 is no limit. */
+  readonly lockTimeout: number;
+  /** Milliseconds for the work. */
+  readonly commandTimeout: number;
+  readonly sessionPooling: boolean;
+  /** Whether the work reaches the server by the same settings. */
+  readonly sameRoute: boolean;
+}
+
+/** Does the work under the lock: waits, takes over, works, writes down what was done, releases. */
+export async function runUnderLock(
+  work: Work,
+  once: OnceWork | undefined,
+  settings: UnderLockSettings,
+  context: Context,
+  client: ConnectContext,
+): Promise<Outcome> {
+  const { key, connection, timing } = settings;
+  // What cannot be run is known now: no reason to let others wait for it.
+  if (work.kind === 'command') findExecutable(work.command[0] ?? '', context.environment['PATH']);
+  else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
+  context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
+  const host = context.environment['HOSTNAME'] || hostname();
+  await using lock = createPostgresLock({ ...settings, host, once }, { ...context, resolve: client.resolve });
+  let held: PostgresHeld;
+  {
+    using deadline = startDeadline(context.clock, context, settings.lockTimeout, '--lock-timeout');
+    const bounded = { ...context, signal: deadline.signal, deadline: deadline.at };
+    const acquired = await acquire(lock, key, bounded);
+    if ('kind' in acquired) return acquired;
+    if (acquired.state === 'unneeded') return done(`nothing to do: ${acquired.why}`);
+    ({ held } = acquired);
+    const early = await takeOver(held, bounded);
+    if (early !== undefined) return early;
+  }
+  context.log.info(`holding the lock with token ${held.token}`);
+  let performed: Performed;
+  try {
+    if (once) await held.exclusively((session) => beginOnce(session, key, once, held.token, host));
+    performed =
+      work.kind === 'command'
+        ? await performCommand(
+            work.command,
+            held,
+            { commandTimeout: settings.commandTimeout, grace: timing.grace },
+            context,
+          )
+        : await (
+            await import('./perform-sql.ts')
+          ).performSql(
+            work,
+            held,
+            { connection, lockName: key.name, commandTimeout: settings.commandTimeout },
+            context,
+            client,
+          );
+  } catch (error) {
+    // Nothing was started, or it has been seen to its end.
+    await held.release(false);
+    throw error;
+  }
+  if (performed.outcome.kind === 'failed' && performed.outcome.status === exitStatus.lockLost) {
+    await held.abandon();
+    return performed.outcome;
+  }
+  return conclude(performed, held, once, key, context);
+}
+
+/** @returns an outcome where the lock was lost meanwhile */
+async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome | undefined> {
+  const loss = lossOf(held);
+  try {
+    await held.takeOver(context.signal);
+    return undefined;
+  } catch (error) {
+    const why = await loss();
+    if (why !== undefined) {
+      await held.abandon();
+      return failed(exitStatus.lockLost, `the lock was lost before the command started: ${why.reason}`);
+    }
+    await held.release(true);
+    throw error;
+  }
+}
+
+/** Tells whether the lock has been lost so far. */
+function lossOf(held: PostgresHeld): () => Promise<Loss | undefined> {
+  return () => Promise.race([held.lost, Promise.resolve(undefined)]);
+}
+
+/** Writes the record, gives the lock up, and says how it all went. */
+async function conclude(
+  { outcome, clean, status }: Performed,
+  held: PostgresHeld,
+  once: OnceWork | undefined,
+  key: LockKey,
+  context: Context,
+): Promise<Outcome> {
+  let recorded = true;
+  if (once) {
+    try {
+      recorded = await held.exclusively((session) =>
+        finishOnce(session, key, once, held.token, clean ? 0 : status || exitStatus.failed, held.ownership),
+      );
+    } catch (error) {
+      context.log.error(`the record could not be written: ${errorWords(error)}`);
+      recorded = false;
+    }
+  }
+  const released = await held.release(clean);
+  if (released === 'released' && recorded) return outcome;
+  const loss = (await lossOf(held)()) ?? {
+    reason: recorded ? 'the server did not hold it any more' : 'the record was no longer this holder’s',
+    certain: true,
+  };
+  // A failure of the command itself tells more than the lock does.
+  if (outcome.kind === 'failed') return outcome;
+  return lostOutcome(loss, 'it had ended already');
+}

@@ -1,0 +1,20 @@
+import picomatch from 'picomatch';
+
+/** Whether an entry is left out, with all that is below it. `path` is relative to the top of the tree. */
+export type Exclude = (path: string) => boolean;
+
+/**
+ * A pattern without a slash is about a name at any depth, one with a slash about the path below the top, as in
+ * .gitignore and rsync. Names that begin with a dot are matched like others.
+ * @throws Error where a pattern is not one
+ */
+export function compileExclude(patterns: readonly string[]): Exclude {
+  const matchers = patterns.map((pattern) => {
+    const anchored = pattern.replace(/^\.?\/+/, '').replace(/\/+$/, '');
+    if (anchored === '')
+      throw new Error(`"${pattern}" matches nothing below the top; write a name or a path below it`);
+    const basename = !pattern.replace(/\/+$/, '').includes('/');
+    return picomatch(anchored, { dot: true, basename, strictBrackets: true, nonegate: true });
+  });
+  return (path) => matchers.some((matches) => matches(path));
+}

@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { migrate, newDatabase, status, words, type Place } from './harness.ts';
+
+let server: Postgres;
+let place: Place;
+
+beforeAll(async () => {
+  server = await startPostgres({ binaries: debianPostgres() });
+});
+afterAll(async () => server?.remove());
+
+async function names(of: Place): Promise<string[]> {
+  const rows = await of.sql(
+    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY oid",
+  );
+  return rows.map((row) => String(row['relname']));
+}
+
+describe('each convention', () => {
+  test.each<[string, Record<string, string>, string[]]>([
+    [
+      'golang-migrate',
+      {
+        '000001_users.up.sql': 'BEGIN;\nCREATE TABLE users (id int);\nCOMMIT;\n',
+        '000001_users.down.sql': 'DROP TABLE users;',
+        '000002_posts.up.sql': 'CREATE TABLE posts (id int)',
+        '000010_tags.up.sql': 'CREATE TABLE tags (id int);',
+        '000010_tags.down.sql': 'DROP TABLE tags;',
+      },
+      ['users', 'posts', 'tags'],
+    ],
+    [
+      'dbmate',
+      {
+        '20240101000000_users.sql':
+          '-- migrate:up\nCREATE TABLE users (id int);\n\n-- migrate:down\nDROP TABLE users;\n',
+        '20240102000000_index.sql':
+          '-- migrate:up transaction:false\nCREATE TABLE posts (id int);\nCREATE INDEX CONCURRENTLY i ON posts (id);\n-- migrate:down\nDROP TABLE posts;\n',
+      },
+      ['users', 'posts'],
+    ],
+    [
+      'goose',
+      {
+        '00001_users.sql':
+          '-- +goose Up\n-- +goose StatementBegin\nCREATE TABLE users (id int);\nCREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;\n-- +goose StatementEnd\nCREATE TABLE posts (id int);\n-- +goose Down\nDROP TABLE users;\n',
+        '00002_index.sql':
+          '-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY i ON users (id);\nCREATE TABLE tags (id int);\n-- +goose Down\nDROP INDEX i;',
+      },
+      ['users', 'posts', 'tags'],
+    ],
+    [
+      'Flyway',
+      {
+        'V1__users.sql': 'CREATE TABLE users (id int);',
+        'V1.10__tags.sql': 'CREATE TABLE tags (id int);',
+        'V1_2__posts.sql': 'CREATE TABLE posts (id int);',
+        'U1__users.sql': 'DROP TABLE users;',
+        'R__view.sql': 'CREATE OR REPLACE VIEW v AS SELECT * FROM tags;',
+        'V2__more.sql': 'CREATE TABLE more (id int); CREATE INDEX CONCURRENTLY m ON more (id);',
+        'V2__more.sql.conf': '# as it is\nexecuteInTransaction=false\n',
+      },
+      ['users', 'posts', 'tags', 'more'],
+    ],
+    [
+      'node-pg-migrate',
+      {
+        '1700000000000_users.sql':
+          '-- Up Migration\nCREATE TABLE users (id int);\n-- Down Migration\nDROP TABLE users;\n',
+        '1700000000001_posts.sql': 'CREATE TABLE posts (id int);\n',
+      },
+      ['users', 'posts'],
+    ],
+    [
+      'tern',
+      {
+        '001_users.sql':
+          'CREATE TABLE users (id int);\n---- create above / drop below ----\nDROP TABLE users;\n',
+        '002_posts.sql':
+          '---- tern: disable-tx ----\nCREATE TABLE posts (id int);\nCREATE INDEX CONCURRENTLY i ON posts (id);',
+      },
+      ['users', 'posts'],
+    ],
+    [
+      'sql-migrate',
+      {
+        '1_users.sql': '-- +migrate Up\nCREATE TABLE users (id int);\n-- +migrate Down\nDROP TABLE users;\n',
+        '2_posts.sql':
+          '-- +migrate Up notransaction\nCREATE TABLE posts (id int);\n-- +migrate Down\nDROP TABLE posts;\n',
+      },
+      ['users', 'posts'],
+    ],
+    [
+      'plain',
+      {
+        '1_users.sql': 'CREATE TABLE users (id int);',
+        '2-posts.sql': 'CREATE TABLE posts (id int);',
+        '10 tags.sql': '-- initbox:no-transaction\nCREATE TABLE tags (id int);\nVACUUM tags;',
+        '10.1.sql': 'CREATE TABLE more (id int);',
+        'README.md': 'not SQL',
+      },
+      ['users', 'posts', 'tags', 'more'],
+    ],
+  ])('%s', async (_name, files, tables) => {
+    place = await newDatabase(server);
+    place.write(files);
+    const first = await migrate(place);
+    expect(words(first.outcome)).toMatch(/ran in/);
+    expect(await names(place)).toEqual(tables);
+    const second = await migrate(place);
+    expect(words(second.outcome)).toMatch(/^nothing to migrate/);
+    const records = await place.records();
+    expect(records.every((record) => record.includes(' done '))).toBe(true);
+  });
+});
+
+test('a repeatable file runs again when it changes, and only then', async () => {
+  place = await newDatabase(server);
+  place.write({ 'V1__t.sql': 'CREATE TABLE t (n int);', 'R__log.sql': 'INSERT INTO t VALUES (1);' });
+  await migrate(place);
+  await migrate(place);
+  place.write({ 'R__log.sql': 'INSERT INTO t VALUES (2);' });
+  const { outcome } = await migrate(place);
+  expect(words(outcome)).toMatch(/^R__log\.sql ran/);
+  expect(await place.sql('SELECT n FROM t ORDER BY n')).toEqual([{ n: 1 }, { n: 2 }]);
+});
+
+test('line ends and a BOM are neither trouble nor drift', async () => {
+  place = await newDatabase(server);
+  place.write({
+    '1_a.sql': "\uFEFFCREATE TABLE a (t text);\r\nINSERT INTO a VALUES ($$one\r\ntwo; it's$$);\r\n",
+    '2_b.sql':
+      '\uFEFF-- migrate is only a word here\r\nCREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $f$\r\nBEGIN\r\n  RETURN $$;$$;\r\nEND;\r\n$f$;\r\n',
+  });
+  expect(status((await migrate(place)).outcome)).toBe(0);
+  expect(await place.sql('SELECT t, f() FROM a')).toEqual([{ t: "one\r\ntwo; it's", f: ';' }]);
+  place.write({ '1_a.sql': "CREATE TABLE a (t text);\nINSERT INTO a VALUES ($$one\ntwo; it's$$);\n" });
+  expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
+});
+
+test('nothing that a file sets reaches the next file or the record', async () => {
+  place = await newDatabase(server);
+  await place.sql('CREATE SCHEMA other AUTHORIZATION app');
+  await place.sql('CREATE ROLE limited');
+  await place.sql('GRANT limited TO app; GRANT CREATE ON SCHEMA public TO limited');
+  place.write({
+    '1_a.sql':
+      "SET search_path = other; SET statement_timeout = '50ms'; CREATE TEMP TABLE s (); CREATE TABLE here (); SET ROLE limited; CREATE TABLE public.by_limited ();",
+    '2_b.sql': 'SELECT pg_sleep(0.2); CREATE TABLE here (); CREATE TABLE s ();',
+  });
+  const { outcome } = await migrate(place);
+  expect(words(outcome)).toMatch(/2 migrations/);
+  expect(
+    await place.sql(
+      "SELECT relnamespace::regnamespace::text || '.' || relname AS name, relowner::regrole::text AS owner FROM pg_class WHERE relname IN ('here', 's', 'by_limited') ORDER BY oid",
+    ),
+  ).toEqual([
+    { name: 'other.here', owner: 'app' },
+    { name: 'public.by_limited', owner: 'limited' },
+    { name: 'public.here', owner: 'app' },
+    { name: 'public.s', owner: 'app' },
+  ]);
+});

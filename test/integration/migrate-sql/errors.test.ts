@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { migrate, newDatabase, status, words, type Place } from './harness.ts';
+
+let server: Postgres;
+let place: Place;
+
+beforeAll(async () => {
+  server = await startPostgres({ binaries: debianPostgres() });
+});
+afterAll(async () => server?.remove());
+beforeEach(async () => {
+  place = await newDatabase(server);
+});
+
+describe('an error of the server', () => {
+  test.each<[string, string, number, RegExp]>([
+    [
+      'syntax, with its line',
+      'CREATE TABLE a ();\r\n\r\nINSERT INTO a\r\n  VALEUS (1);\r\n',
+      1,
+      /^2_x\.sql:4: syntax error at or near "VALEUS" \(SQLSTATE 42601\)/,
+    ],
+    [
+      'a position behind characters of several bytes',
+      "SELECT '😀 ü',\n nope;",
+      1,
+      /^2_x\.sql:2: column "nope" does not exist \(SQLSTATE 42703\)/,
+    ],
+    [
+      'no position: the statement’s line',
+      '-- head\nCREATE TABLE t (id int PRIMARY KEY);\n\nINSERT INTO t VALUES (1), (1);\n',
+      1,
+      /^2_x\.sql:4: duplicate key .*23505[\s\S]*in: INSERT INTO t VALUES …[\s\S]*detail: Key \(id\)=\(1\)/,
+    ],
+    [
+      'inside a function: where',
+      "DO $$ BEGIN\n RAISE EXCEPTION 'no %', 1;\nEND $$;",
+      1,
+      /^2_x\.sql:1: no 1 \(SQLSTATE P0001\)[\s\S]*where: PL\/pgSQL function inline_code_block line 2 at RAISE/,
+    ],
+    [
+      'a deferred constraint at COMMIT',
+      'CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (1);',
+      1,
+      /^2_x\.sql at its COMMIT: insert or update on table "c" violates foreign key/,
+    ],
+    [
+      'rights: 69',
+      'CREATE TABLE pg_catalog.x ();',
+      69,
+      /^2_x\.sql:1: permission denied .*42501[\s\S]*give the role what it lacks/,
+    ],
+    [
+      'not to be run in a transaction, though nobody could tell',
+      'DISCARD ALL;',
+      1,
+      /^2_x\.sql:1: DISCARD ALL cannot run inside a transaction block[\s\S]*-- initbox:no-transaction/,
+    ],
+    [
+      'a procedure that commits',
+      'CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;\nCALL p();',
+      1,
+      /^2_x\.sql:2: invalid transaction termination[\s\S]*-- initbox:no-transaction/,
+    ],
+    [
+      'a new enum value used too early',
+      "ALTER TYPE mood ADD VALUE 'odd';\nCREATE TABLE m (m mood DEFAULT 'odd');\nINSERT INTO m DEFAULT VALUES;",
+      1,
+      /^2_x\.sql:2: unsafe use of new value[\s\S]*put its use in the next file/,
+    ],
+  ])('%s', async (_name, sql, exit, expected) => {
+    place.write({
+      '1_first.sql': "CREATE TABLE first (); CREATE TYPE mood AS ENUM ('sad');",
+      '2_x.sql': sql,
+    });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(expected);
+    expect(words(outcome)).toMatch(/nothing of it is left/);
+    expect(words(outcome)).toMatch(/1 of 2 migrations ran, the last of them 1_first\.sql/);
+    expect(status(outcome)).toBe(exit);
+    expect(await place.records()).toEqual(['1 done 2']);
+    // Mended, it goes on from there.
+    place.write({ '2_x.sql': 'SELECT 1' });
+    expect(words((await migrate(place)).outcome)).toMatch(/^2_x\.sql ran/);
+  });
+});
+
+test('an enum value alone is added in a transaction, exactly once', async () => {
+  place.write({
+    '1_a.sql': "CREATE TYPE mood AS ENUM ('sad');",
+    '2_b.sql': "ALTER TYPE mood ADD VALUE 'odd';",
+    '3_c.sql': "CREATE TABLE m (m mood DEFAULT 'odd'); INSERT INTO m DEFAULT VALUES;",
+  });
+  const { outcome, log } = await migrate(place);
+  expect(status(outcome)).toBe(0);
+  expect(log).not.toMatch(/outside a transaction/);
+});
+
+describe('a file that cannot be run as it is: nothing runs, not even the files before it', () => {
+  test.each<[string, string | Uint8Array, RegExp]>([
+    ['an empty file', '', /2_x\.sql is empty/],
+    ['blanks', ' \r\n\t', /2_x\.sql is empty/],
+    ['comments', '-- nothing yet\n', /2_x\.sql holds no statement .*SELECT 1/],
+    ['UTF-16', Buffer.from('\uFEFFSELECT 1;', 'utf16le'), /2_x\.sql is UTF-16/],
+    ['Latin-1', Buffer.from("SELECT 1;\nSELECT 'ü';", 'latin1'), /2_x\.sql:2: not UTF-8/],
+    ['a zero byte', "SELECT 1;\n\nSELECT '\0';", /2_x\.sql:3: a zero byte/],
+    ['psql', '\\i other.sql', /2_x\.sql:1: \\i is a command of psql/],
+    ['COPY', 'COPY first FROM stdin;\n\\.\n', /2_x\.sql:1: COPY … FROM stdin/],
+    ['an open quote', "SELECT 1;\nSELECT 'a", /2_x\.sql:2: the string/],
+    [
+      'index and table',
+      'CREATE TABLE x (id int);\nCREATE INDEX CONCURRENTLY i ON x (id);',
+      /2_x\.sql:2: CREATE INDEX CONCURRENTLY i ON x … cannot run in a transaction, but the file also holds CREATE TABLE x … \(line 1\).*two files/,
+    ],
+    [
+      'COMMIT on its way',
+      'CREATE TABLE x ();\nBEGIN;\nCOMMIT;',
+      /2_x\.sql:2: the file ends transactions of its own/,
+    ],
+    [
+      'two transactions',
+      'BEGIN;\nCOMMIT;\nBEGIN;\nCOMMIT;',
+      /2_x\.sql:1: the file ends transactions of its own/,
+    ],
+    [
+      'an open transaction',
+      'BEGIN;\nSELECT 1;',
+      /2_x\.sql:1: the transaction that begins here is never ended/,
+    ],
+    ['COMMIT alone', 'SELECT 1;\nCOMMIT;', /2_x\.sql:2: there is no transaction to end here/],
+    ['a prepared transaction', "BEGIN; PREPARE TRANSACTION 'x';", /2_x\.sql:1: a prepared transaction/],
+    ['an encoding', "SET client_encoding = 'LATIN1';", /2_x\.sql:1: .*client_encoding must stay UTF8/],
+    ['an unknown directive', '-- initbox:fast\nSELECT 1', /2_x\.sql:1: "-- initbox:fast" is not known/],
+    [
+      'a down part of some tool',
+      'CREATE TABLE x ();\n\n-- //@UNDO\nDROP TABLE x;',
+      /2_x\.sql:3: this line looks like the start of a part that undoes/,
+    ],
+  ])('%s', async (_name, content, expected) => {
+    place.write({ '1_first.sql': 'CREATE TABLE first ();', '2_x.sql': content });
+    const error = await migrate(place).catch((reason: unknown) => reason as Error);
+    expect(error).toMatchObject({ name: 'UsageError', message: expect.stringMatching(expected) });
+    expect(
+      await place.sql("SELECT to_regclass('first') AS first, to_regnamespace('initbox') AS schema"),
+    ).toEqual([{ first: null, schema: null }]);
+  });
+});

@@ -1,0 +1,246 @@
+// What must happen when the lock goes away under a running command, or a holder dies: each fault is made for real.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  freeze,
+  groupGone,
+  killGroup,
+  liveGroup,
+  liveProcess,
+  thaw,
+  waitUntil,
+} from '../../support/faults.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
+import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
+
+let postgres: Postgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ settings: { max_connections: 60 } });
+});
+afterAll(() => postgres.remove());
+beforeEach(async () => {
+  await postgres.sql('DROP SCHEMA IF EXISTS initbox CASCADE');
+});
+
+/** The child's process group, which the child has told by its own process id. */
+async function groupOf(replica: {
+  waitForStdout(pattern: RegExp): Promise<RegExpExecArray>;
+}): Promise<number> {
+  const match = await replica.waitForStdout(/group (\d+)/);
+  return Number(match[1]);
+}
+
+const sayGroup = 'echo group $$';
+
+describe('the holder dies', () => {
+  test('killed with its group: the next one waits, ends what is left, and then runs', async () => {
+    using journal = createJournal();
+    // Without PGOPTIONS the server does not notice by itself that this client is gone.
+    const work = `${sayGroup}; env -u PGOPTIONS psql "$DATABASE_URL" -c 'SELECT pg_sleep(300)'`;
+    const holder = await startReplica(postgres, [...quick, '--', ...journal.child('first', work)]);
+    const group = await groupOf(holder);
+    await waitUntil(async () => (await connections(postgres)).some((name) => name.endsWith(':job')));
+    const next = await startReplica(postgres, [
+      ...quick,
+      '--',
+      ...journal.child(
+        'second',
+        `psql -Atc "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()" "$DATABASE_URL"`,
+      ),
+    ]);
+    await next.waitForStderr(/held by pod since/);
+    holder.kill('SIGKILL');
+    killGroup(group);
+    const died = Date.now() / 1000;
+    const result = await next.exit;
+    expect(result.stderr).toContain('did not release the lock; waiting 1.5s for its work to end');
+    expect(result.stderr).toContain('ending what an earlier holder left in the database');
+    expect(result.status).toBe(0);
+    expect(result.stdout.trim()).toBe('0');
+    journal.assertNoOverlap(new Map([['first', died + 1]]));
+    const begin = journal.entries().find(({ name }) => name === 'second')?.at ?? 0;
+    expect(begin - died).toBeGreaterThan(1.4);
+  });
+
+  test('killed alone: the lock stays with its child until that ends', async () => {
+    using journal = createJournal();
+    const holder = await startReplica(postgres, [
+      ...quick,
+      '--',
+      ...journal.child('first', `${sayGroup}; sleep 4`),
+    ]);
+    const group = await groupOf(holder);
+    const [backend] = await holders(postgres);
+    holder.kill('SIGKILL');
+    // Its pipes stay open as long as the child lives.
+    await waitUntil(() => liveProcess(holder.pid) === undefined);
+    const next = await startReplica(postgres, [...quick, '--', ...journal.child('second', 'true')]);
+    await next.waitForStderr(/held by pod since/);
+    expect(liveGroup(group)).not.toEqual([]);
+    expect(await holders(postgres)).toEqual([backend]);
+    expect((await next.exit).status).toBe(0);
+    await groupGone(group);
+    journal.assertNoOverlap();
+    expect(journal.entries().map(({ name, what }) => `${name} ${what}`)).toEqual([
+      'first begin',
+      'first end',
+      'second begin',
+      'second end',
+    ]);
+  });
+
+  test('stopped (SIGSTOP): the lock stays, and a waiter gives up in time', async () => {
+    const holder = await startReplica(postgres, [...quick, '--', '/bin/sh', '-c', 'sleep 60']);
+    await holder.waitForStderr(/holding the lock/);
+    await freeze(holder.pid);
+    const next = await startReplica(postgres, [...quick, '--lock-timeout', '5s', '--', 'true']);
+    const result = await next.exit;
+    expect(result.status).toBe(124);
+    expect(result.stderr).toMatch(
+      /gave up after 5s \(--lock-timeout\): the lock "migrate" held by pod since/,
+    );
+    expect(await holders(postgres)).toHaveLength(1);
+    thaw(holder.pid);
+    holder.kill();
+    expect((await holder.exit).status).toBe(143);
+  });
+});
+
+describe('the lock is lost while the command runs', () => {
+  test('the backend is terminated: the group is stopped at once, status 75', async () => {
+    const holder = await startReplica(postgres, ['--', '/bin/sh', '-c', `${sayGroup}; sleep 60 & wait`]);
+    const group = await groupOf(holder);
+    const began = performance.now();
+    await postgres.sql(`SELECT pg_terminate_backend(${(await holders(postgres))[0]})`);
+    await groupGone(group);
+    expect(performance.now() - began).toBeLessThan(1000);
+    const result = await holder.exit;
+    expect(result.status).toBe(75);
+    expect(result.stderr).toMatch(/the lock was lost: .*57P01/);
+    expect(await holders(postgres)).toEqual([]);
+  });
+
+  test('the server restarts as after a crash: the command is stopped, waiters reconnect and run', async () => {
+    using journal = createJournal();
+    const holder = await startReplica(postgres, [
+      ...quick,
+      '--',
+      ...journal.child('first', `${sayGroup}; sleep 60`),
+    ]);
+    const group = await groupOf(holder);
+    const next = await startReplica(postgres, [...quick, '--', ...journal.child('second', 'true')]);
+    await next.waitForStderr(/held by pod since/);
+    await postgres.stop('immediate');
+    await groupGone(group, 3000);
+    const died = Date.now() / 1000;
+    expect((await holder.exit).status).toBe(75);
+    await next.waitForStderr(/connection refused|starting up/);
+    await postgres.start();
+    expect((await next.exit).status).toBe(0);
+    journal.assertNoOverlap(new Map([['first', died]]));
+    expect(journal.entries().at(-1)).toMatchObject({ name: 'second', what: 'end' });
+  });
+
+  test('the backend is stopped (SIGSTOP): the check times out, status 75', async () => {
+    const holder = await startReplica(postgres, [...quick, '--', '/bin/sh', '-c', `${sayGroup}; sleep 60`]);
+    const group = await groupOf(holder);
+    const [backend = 0] = await holders(postgres);
+    await freeze(backend);
+    try {
+      const result = await holder.exit;
+      expect(result.status).toBe(75);
+      expect(result.stderr).toContain('no answer to a statement within 500 ms');
+      await groupGone(group, 100);
+    } finally {
+      thaw(backend);
+    }
+    await waitUntil(async () => (await holders(postgres)).length === 0);
+  });
+});
+
+describe('the command and its group', () => {
+  test('TERM while it runs: the child gets it, and the lock goes after the child', async () => {
+    using journal = createJournal();
+    const holder = await startReplica(postgres, [
+      '--',
+      '/bin/sh',
+      '-c',
+      `trap 'sleep 1; echo "first end $(date +%s.%N)" >>${journal.path}; exit 0' TERM; echo "first begin 0" >>${journal.path}; ${sayGroup}; while :; do sleep 0.05; done`,
+    ]);
+    await groupOf(holder);
+    const next = await startReplica(postgres, ['--', ...journal.child('second', 'true')]);
+    await next.waitForStderr(/held by/);
+    holder.kill();
+    const result = await holder.exit;
+    // It ended with 0, but it was told to end: nobody may take that for a migration that is done.
+    expect(result.status).toBe(143);
+    expect((await next.exit).status).toBe(0);
+    expect(journal.entries().map(({ name, what }) => `${name} ${what}`)).toEqual([
+      'first begin',
+      'first end',
+      'second begin',
+      'second end',
+    ]);
+  });
+
+  test('a child that ignores TERM, with a grandchild that does too: KILL reaches both', async () => {
+    const holder = await startReplica(postgres, [
+      '--grace',
+      '700ms',
+      '--',
+      '/bin/sh',
+      '-c',
+      `trap '' TERM; ${sayGroup}; /bin/sh -c "trap '' TERM; while :; do sleep 0.1; done" & while :; do sleep 0.1; done`,
+    ]);
+    const group = await groupOf(holder);
+    await waitUntil(() => liveGroup(group).length >= 3);
+    const began = performance.now();
+    holder.kill();
+    expect((await holder.exit).status).toBe(143);
+    expect(performance.now() - began).toBeGreaterThan(650);
+    expect(liveGroup(group)).toEqual([]);
+    expect(await holders(postgres)).toEqual([]);
+  });
+
+  test('what the child leaves in its group is ended before the lock goes', async () => {
+    const holder = await startReplica(postgres, ['--', '/bin/sh', '-c', `${sayGroup}; sleep 300 & exit 0`]);
+    const group = await groupOf(holder);
+    expect((await holder.exit).status).toBe(0);
+    expect(liveGroup(group)).toEqual([]);
+  });
+
+  test.each([
+    ['kill -KILL $$', 137],
+    ['kill -SEGV $$', 139],
+    ['exit 3', 3],
+    ['exit 0', 0],
+  ])('%s gives %i', async (script, status) => {
+    const replica = await startReplica(postgres, ['--', '/bin/sh', '-c', script]);
+    expect((await replica.exit).status).toBe(status);
+    expect(await holders(postgres)).toEqual([]);
+  });
+
+  test('--command-timeout stops it and gives 124', async () => {
+    const replica = await startReplica(postgres, ['--command-timeout', '300ms', '--', 'sleep', '60']);
+    const result = await replica.exit;
+    expect(result.status).toBe(124);
+    expect(result.stderr).toContain('(--command-timeout)');
+  });
+
+  test('the child keeps the connection’s descriptor, the token and the tags', async () => {
+    const replica = await startReplica(postgres, [
+      '--',
+      '/bin/sh',
+      '-c',
+      'readlink /proc/$$/fd/3; echo $INITBOX_LOCK_TOKEN $PGAPPNAME $PGOPTIONS',
+    ]);
+    const { stdout } = await replica.exit;
+    expect(stdout).toMatch(
+      /^socket:\[\d+\]\n(\d+) initbox:[0-9a-f]{16}:\1:job -c client_connection_check_interval=1000\n$/,
+    );
+  });
+});
+
+test('no connection is left behind by any of it', async () => {
+  await expect.poll(() => connections(postgres)).toEqual([]);
+});
