@@ -79,12 +79,12 @@ async function carryOut(
   }
   for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const contents = new Map<Output, OutputContent>(
-    job.outputs.map((output) => [output, contentOf(job, output, result.found)]),
+    job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
   const environment =
     job.environment === undefined
       ? undefined
-      : variablesOf(contentOf(job, 'environment', result.found).content);
+      : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
     const report = {
       sources: [...result.found.values()].map(({ provenance }) => provenance),

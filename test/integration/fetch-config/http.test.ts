@@ -172,28 +172,26 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
       },
     ],
   ];
-  for (const [where, words, behaviour] of stalls) {
-    test(where, async () => {
-      await using server = await startFaultServer({ '/f': behaviour });
-      const place = folder();
-      const log = terminationLog();
-      const { status, stderr, milliseconds } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f`,
-        '--to',
-        join(place, 'f'),
-        '--timeout',
-        '1s',
-        '--termination-log',
-        log.path,
-      ]);
-      expect(status).toBe(124);
-      expect(milliseconds).toBeLessThan(1_900);
-      expect(stderr).toMatch(words);
-      expect(log.read()).toMatch(words);
-      expect(readdirSync(place)).toEqual([]);
-    });
-  }
+  test.each(stalls)('%s', async (_where, words, behaviour) => {
+    await using server = await startFaultServer({ '/f': behaviour });
+    const place = folder();
+    const log = terminationLog();
+    const { status, stderr, milliseconds } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f`,
+      '--to',
+      join(place, 'f'),
+      '--timeout',
+      '1s',
+      '--termination-log',
+      log.path,
+    ]);
+    expect(status).toBe(124);
+    expect(milliseconds).toBeLessThan(1_900);
+    expect(stderr).toMatch(words);
+    expect(log.read()).toMatch(words);
+    expect(readdirSync(place)).toEqual([]);
+  });
 
   test('in the TLS handshake', async () => {
     const server = createTcpServer((socket) => socket.on('error', () => undefined));
@@ -287,24 +285,22 @@ describe('what stays wrong ends it at once, with 69 and nothing written', () => 
     ['truncated JSON', respond(200, '{"a": "b'), ['--format', 'json'], /ends in the middle of the JSON/],
     ['a field of what is no JSON', respond(200, 'plain'), ['FIELD'], /has no field "a": it is not JSON/],
   ];
-  for (const [what, behaviour, flags, words] of cases) {
-    test(what, async () => {
-      await using server = await startFaultServer({ '/f': behaviour });
-      const place = folder();
-      const field = flags[0] === 'FIELD' ? '#a' : '';
-      const { status, stderr, milliseconds } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f${field}`,
-        '--to',
-        join(place, 'f'),
-        ...flags.filter((flag) => flag !== 'FIELD'),
-      ]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(69);
-      expect(milliseconds).toBeLessThan(5_000);
-      expect(readdirSync(place)).toEqual([]);
-    });
-  }
+  test.each(cases)('%s', async (_what, behaviour, flags, words) => {
+    await using server = await startFaultServer({ '/f': behaviour });
+    const place = folder();
+    const field = flags[0] === 'FIELD' ? '#a' : '';
+    const { status, stderr, milliseconds } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f${field}`,
+      '--to',
+      join(place, 'f'),
+      ...flags.filter((flag) => flag !== 'FIELD'),
+    ]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(69);
+    expect(milliseconds).toBeLessThan(5_000);
+    expect(readdirSync(place)).toEqual([]);
+  });
 });
 
 describe('credentials', () => {
@@ -423,27 +419,25 @@ describe('TLS', () => {
       /has expired \(valid from .* to .*\); the clock here says 20/,
     ],
   ];
-  for (const [what, names, days, words] of broken) {
-    test(what, async () => {
-      const pair = await authority.server(names, { days });
-      await using server = await startFaultServer(
-        { '/f': respond(200, 'x') },
-        { cert: pair.certificate, key: pair.key },
-      );
-      const place = folder();
-      const { status, stderr } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f`,
-        '--to',
-        join(place, 'f'),
-        '--ca-file',
-        authority.certificateFile,
-      ]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(69);
-      expect(existsSync(join(place, 'f'))).toBe(false);
-    });
-  }
+  test.each(broken)('%s', async (_what, names, days, words) => {
+    const pair = await authority.server(names, { days });
+    await using server = await startFaultServer(
+      { '/f': respond(200, 'x') },
+      { cert: pair.certificate, key: pair.key },
+    );
+    const place = folder();
+    const { status, stderr } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f`,
+      '--to',
+      join(place, 'f'),
+      '--ca-file',
+      authority.certificateFile,
+    ]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(69);
+    expect(existsSync(join(place, 'f'))).toBe(false);
+  });
 
   test('http where https is spoken, and the other way round', async () => {
     const pair = await authority.server();
@@ -536,11 +530,9 @@ describe('usage', () => {
     [['http://h/a', '--to', '/x', '--header-env', 'A=NOT_SET_HERE'], /is not set/],
     [['http://h/a', '--to', '/x', '--max-size', 'many'], /is not a size/],
   ];
-  for (const [args, words] of wrong) {
-    test(args.join(' '), async () => {
-      const { status, stderr } = await runInitbox(['fetch-config', ...args]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(2);
-    });
-  }
+  test.each(wrong)('%s', async (args, words) => {
+    const { status, stderr } = await runInitbox(['fetch-config', ...args]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(2);
+  });
 });
