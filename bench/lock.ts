@@ -3,7 +3,8 @@
  * the time from a lost lock to a dead child, and the CPU of a start that finds its work done.
  * `node bench/lock.ts [handover|once|serial|loss|done …]`; all of it unless named.
  */
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setup as buildOnce } from '../test/support/build-once.ts';
@@ -12,6 +13,7 @@ import { startPostgres, type Postgres } from '../test/support/postgres.ts';
 import { programCommand, startInitbox, type RunningProgram } from '../test/support/program.ts';
 import { needTool, nodePath } from '../test/support/tools.ts';
 import { temporaryDirectory } from '../test/support/undo.ts';
+import { usageOf } from './support/usage.ts';
 
 export const name = 'lock';
 export const description = 'hand-over, --once, loss and start-up of migrate-with-lock';
@@ -109,6 +111,7 @@ async function once(postgres: Postgres): Promise<void> {
   const runs = readFileSync(ran, 'utf8').trim().split('\n').length;
   const failed = results.filter(({ status }) => status !== 0).length;
   console.log(`${replicas} replicas with --once: ${runs} run, ${failed} failed`);
+  console.log(`as many bare Nodes that end when told: last after ${(await floor(replicas)).toFixed(0)} ms`);
   say(
     'last replica done after the migration’s end',
     { last: Math.max(...ends) - end, median: median(ends) - end },
@@ -116,6 +119,24 @@ async function once(postgres: Postgres): Promise<void> {
     'last ≤ 200 ms',
   );
   folder.remove();
+}
+
+/** What the machine needs for as many bare Nodes to end when one byte tells them to: no waiter can be faster. */
+async function floor(count: number): Promise<number> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => sockets.push(socket));
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const script = `require('node:net').connect(${port}).on('data', () => process.exit(0))`;
+  const all = Array.from({ length: count }, () => spawn(nodePath(), ['-e', script], { stdio: 'ignore' }));
+  const gone = Promise.all(all.map((one) => new Promise((resolve) => one.once('exit', resolve))));
+  await waitUntil(() => sockets.length === count, { timeout: 60_000 });
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const began = performance.now();
+  for (const socket of sockets) socket.on('error', () => {}).write('x');
+  await gone;
+  server.close();
+  return performance.now() - began;
 }
 
 /** A hundred replicas of a tool without a lock of its own, one after the other. */
@@ -174,30 +195,23 @@ async function done(postgres: Postgres): Promise<void> {
   const args = ['migrate-with-lock', '--once', 'done', '--', 'true'];
   const first = await startInitbox(args, { env: { DATABASE_URL: postgres.url() } });
   if ((await first.exit).status !== 0) throw new Error(first.stderr);
-  const bash = needTool('bash', 'bash');
   const psql = needTool('psql', 'postgresql-client');
   const folder = temporaryDirectory('bare');
   const bare = join(folder.path, 'bare.mjs');
   writeFileSync(bare, '');
-  /** User and system time in milliseconds, as the kernel counted them for the command and what it waited for. */
-  const cpu = (command: readonly string[]): number => {
-    const script = 'TIMEFORMAT="%U %S"; { time "$@" >/dev/null 2>/dev/null; } 2>&1';
-    const output = execFileSync(bash, ['-c', script, 'bash', ...command], {
-      encoding: 'utf8',
-      env: { PATH: process.env['PATH'], DATABASE_URL: postgres.url() },
-    });
-    const [user, system] = output.trim().split(' ').map(Number);
-    return ((user ?? 0) + (system ?? 0)) * 1000;
-  };
+  const own = ['/usr/bin/env', `DATABASE_URL=${postgres.url()}`, ...programCommand(), ...args];
+  const turn = [own, [psql, '-X', '-c', 'select 1', postgres.url()], [nodePath(), bare]];
+  const usages = await usageOf(Array.from({ length: pairs + 1 }, () => turn).flat());
+  if (usages.some(({ status }) => status !== 0)) throw new Error('one of the commands failed');
   const ratios: number[] = [];
   const ours: number[] = [];
   const theirs: number[] = [];
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const own = cpu([...programCommand(), ...args]);
-    const other = cpu([psql, '-X', '-c', 'select 1', postgres.url()]) + cpu([nodePath(), bare]);
-    ours.push(own);
-    theirs.push(other);
-    ratios.push(own / other);
+  // The first turn warms the caches and does not count.
+  for (let at = turn.length; at < usages.length; at += turn.length) {
+    const [mine = 0, query = 0, node = 0] = usages.slice(at, at + turn.length).map(({ cpu }) => cpu);
+    ours.push(mine);
+    theirs.push(query + node);
+    ratios.push(mine / (query + node));
   }
   say(
     'already done, CPU',

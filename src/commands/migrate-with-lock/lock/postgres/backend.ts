@@ -101,7 +101,9 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     session.onNotification((channel) => {
       if (channel !== channelOf(key)) return;
       woken = true;
-      clock.after(once ? 0 : context.random() * spread, () => wake());
+      // Only one of them can have the lock; but all may find their work done.
+      if (once) wake();
+      else clock.after(context.random() * spread, () => wake());
     });
     await session.query(`LISTEN ${channelOf(key)}`, undefined, { timeout: patience });
     return prepared;
@@ -186,6 +188,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
         await session.end();
+        waiting = undefined;
         return judged;
       }
     }
@@ -291,7 +294,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
         (answer) => (answer.state === 'acquired' ? answer.held.abandon() : undefined),
         () => {},
       );
-      await waiting?.session.end();
+      // The goodbye is on its way; a hundred replicas that find their work done need not wait for its answer.
+      void waiting?.session.end();
       waiting = undefined;
     },
   };
