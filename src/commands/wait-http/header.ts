@@ -18,7 +18,8 @@ export function parseHeaderExpectation(text: string): HeaderExpectation {
 
 /** True for the whole value, for one of a list's elements, and for an element less its parameters (`; charset=utf-8`). */
 export function headerHolds(headers: IncomingHttpHeaders, { name, value }: HeaderExpectation): boolean {
-  const given = headers[name.toLowerCase()];
+  const key = name.toLowerCase();
+  const given = Object.hasOwn(headers, key) ? headers[key] : undefined;
   if (given === undefined) return false;
   if (value === undefined) return true;
   return [given].flat().some((line) => line === value || elements(line).includes(value));

@@ -9,6 +9,9 @@ import type { WaitPlan } from './loop.ts';
 /** Attempts of one target that may be under way at once where each costs the other end something. */
 const overlap = 5;
 
+/** Milliseconds without an answer that mean something: what was cut sooner was perhaps only slow. */
+const silence = 1000;
+
 /** The option of commands whose attempts ask a server for something, rather than only connect. */
 export const attemptOptions = {
   'attempt-timeout': durationOr({
@@ -32,6 +35,7 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
     name: target.name,
     async attempt(probe) {
       let phase = '';
+      const startedAt = clock.now();
       using time = startDeadline(clock, { signal: probe.signal }, limit, '--attempt-timeout');
       const answer = await target.attempt({
         signal: time.signal,
@@ -42,7 +46,9 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
       });
       if (answer.state !== 'not-yet' || !time.signal.aborted) return answer;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
-      return notYet(phase === '' ? said : `${phase}: ${said}`, { hint: answer.hint ?? hintFor(phase) });
+      return notYet(phase === '' ? said : `${phase}: ${said}`, {
+        hint: answer.hint ?? (clock.now() - startedAt >= silence ? hintFor(phase) : undefined),
+      });
     },
   };
 }
