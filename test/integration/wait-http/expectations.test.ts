@@ -82,18 +82,24 @@ describe('wait-http', () => {
       response.end('\uFEFF{"status":"UP","checks":[{"ok":true}],"version":"1.10"}');
     });
     const all = [
-      ...['--body', 'status', '--body', 'UP', '--body-matches', '"ok":\\s*true', '--body-matches', 'UP'],
-      ...[
-        '--json',
-        '/status=UP',
-        '--json',
-        '/checks/0/ok=true',
-        '--json',
-        '/version=1.10',
-        '--json',
-        '/checks',
-      ],
-      ...['--expect-header', 'Content-Type: application/json'],
+      '--body',
+      'status',
+      '--body',
+      'UP',
+      '--body-matches',
+      '"ok":\\s*true',
+      '--body-matches',
+      'UP',
+      '--json',
+      '/status=UP',
+      '--json',
+      '/checks/0/ok=true',
+      '--json',
+      '/version=1.10',
+      '--json',
+      '/checks',
+      '--expect-header',
+      'Content-Type: application/json',
     ];
     expect(await runInitbox(['wait-http', api.url, ...all])).toMatchObject({ status: 0 });
     expect(api.requests).toHaveLength(1);
@@ -276,8 +282,8 @@ describe('wait-http', () => {
 describe('redirects', () => {
   test('are not followed unless told; where they lead is said without the query', async () => {
     await using api = await serve((request, response) => {
-      if (request.url?.startsWith('/new')) return void response.end('ready');
-      response.writeHead(302, { Location: '/new?session=abc123' }).end();
+      if (request.url?.startsWith('/new')) response.end('ready');
+      else response.writeHead(302, { Location: '/new?session=abc123' }).end();
     });
     const { stderr } = await runInitbox(['wait-http', `${api.url}/old`, '--timeout', '300ms']);
     expect(stderr).toContain('answered 302 to /new, not 200-299');
@@ -320,8 +326,8 @@ describe('redirects', () => {
 
   test('after a POST a 302 asks by GET, a 307 by POST again', async () => {
     await using api = await serve((request, response) => {
-      if (request.url === '/end') return void response.end();
-      response.writeHead(request.url === '/see' ? 302 : 307, { Location: '/end' }).end();
+      if (request.url === '/end') response.end();
+      else response.writeHead(request.url === '/see' ? 302 : 307, { Location: '/end' }).end();
     });
     const body = file('post', 'x=1');
     const ask = (path: string) =>

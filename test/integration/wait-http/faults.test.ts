@@ -318,7 +318,14 @@ describe('TLS', () => {
       },
     );
     const { status, stderr } = await runInitbox([
-      ...['wait-http', api.url, ...trusted, '--redirects', '1', '--cross-origin', '--timeout', '500ms'],
+      'wait-http',
+      api.url,
+      ...trusted,
+      '--redirects',
+      '1',
+      '--cross-origin',
+      '--timeout',
+      '500ms',
     ]);
     expect(status).toBe(124);
     expect(stderr).toContain('it leaves https');
@@ -380,9 +387,9 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
 
 test('the command after -- takes over with its status, and nothing of the request stays open', async () => {
   await using api = await serve((_request, response) => response.end());
-  const script = 'ls /proc/self/fd | wc -l; exit 7';
+  const script =
+    'for f in /proc/self/fd/*; do case ${f##*/} in 0|1|2) ;; *) readlink $f;; esac; done; exit 7';
   const { status, stdout } = await runInitbox(['wait-http', api.url, '--', '/bin/sh', '-c', script]);
   expect(status).toBe(7);
-  // 0, 1, 2 and the folder that ls itself reads.
-  expect(stdout.trim()).toBe('4');
+  expect(stdout).not.toContain('socket');
 });
