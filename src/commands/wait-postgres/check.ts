@@ -3,7 +3,6 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
 import { isServerError, sqlState } from '../../clients/postgres/words.ts';
-import { formatDuration } from '../../kernel/duration.ts';
 import { notYet, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { TableName } from './table.ts';
 
@@ -134,12 +133,11 @@ async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise
     });
   }
   if (record?.state === 'done') return undefined;
-  const since =
-    record === undefined ? '' : formatDuration(Math.max(0, Date.now() - record.started.getTime()));
   if (record?.state === 'running') {
-    return notYet(`${what} has been running on ${record.host} for ${since} (${session.peer})`, {
-      absent: true,
-    });
+    return notYet(
+      `${what} is running on ${record.host} since ${record.started.toISOString()} (${session.peer})`,
+      { absent: true },
+    );
   }
   if (record?.state === 'failed') {
     return notYet(

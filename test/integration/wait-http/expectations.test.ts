@@ -131,7 +131,10 @@ describe('wait-http', () => {
     const { status } = await runInitbox([
       'wait-http',
       api.url,
-      ...['--request-body-file', body, '--header-file', headers],
+      '--request-body-file',
+      body,
+      '--header-file',
+      headers,
     ]);
     expect(status).toBe(0);
     expect(api.requests).toHaveLength(3);
@@ -218,7 +221,14 @@ describe('wait-http', () => {
     const { stderr, stdout, status } = await runInitbox([
       'wait-http',
       `http://probe:hunter2@127.0.0.1:${api.port}/`,
-      ...['--json', '/token=x', '--timeout', '300ms', '--log-level', 'debug', '--termination-log', log.path],
+      '--json',
+      '/token=x',
+      '--timeout',
+      '300ms',
+      '--log-level',
+      'debug',
+      '--termination-log',
+      log.path,
     ]);
     expect(status).toBe(124);
     expect(api.requests[0]?.request.headers.authorization).toBe(
@@ -234,8 +244,12 @@ describe('wait-http', () => {
       [
         'wait-http',
         api.url,
-        ...['--header-file', file('token', 'Authorization: Bearer abcdefgh\n')],
-        ...['--header-env', 'X-Key=API_KEY', '--log-level', 'debug'],
+        '--header-file',
+        file('token', 'Authorization: Bearer abcdefgh\n'),
+        '--header-env',
+        'X-Key=API_KEY',
+        '--log-level',
+        'debug',
       ],
       { env: { API_KEY: 'ijklmnop' } },
     );
@@ -378,7 +392,10 @@ describe('bad input: exit 2, one error, nothing asked', () => {
     await using other = await serve((_request, response) => response.end());
     const { status, stderr } = await runInitbox([
       'wait-http',
-      ...[api.url, other.url, '--header-file', file('both', 'Authorization: Bearer abcdefgh')],
+      api.url,
+      other.url,
+      '--header-file',
+      file('both', 'Authorization: Bearer abcdefgh'),
     ]);
     expect(status).toBe(2);
     expect(stderr).toContain('the header Authorization is given for URLs at 2 places');

@@ -49,7 +49,11 @@ describe.each(hangs)('a server that hangs %s', (_what, behave, scheme, words) =>
     const result = await runInitbox([
       'wait-http',
       `${scheme}://127.0.0.1:${server.port}/`,
-      ...[...body, '--timeout', '1500ms', '--termination-log', log.path],
+      ...body,
+      '--timeout',
+      '1500ms',
+      '--termination-log',
+      log.path,
     ]);
     expect(result.status).toBe(124);
     expect(result.milliseconds).toBeLessThan(2_700);
@@ -168,7 +172,13 @@ test.each([
   });
   const { status, stderr } = await runInitbox([
     'wait-http',
-    ...[`http://127.0.0.1:${server.port}/`, '--body', 'x', '--timeout', '3s', '--interval', '1s'],
+    `http://127.0.0.1:${server.port}/`,
+    '--body',
+    'x',
+    '--timeout',
+    '3s',
+    '--interval',
+    '1s',
   ]);
   expect(stderr).toContain(words);
   expect(status).toBe(124);
@@ -218,7 +228,11 @@ test.each([
   await using server = await serveSockets(behave);
   const { status, stderr } = await runInitbox([
     'wait-http',
-    ...[`http://127.0.0.1:${server.port}/`, '--body', 'half', '--timeout', '800ms'],
+    `http://127.0.0.1:${server.port}/`,
+    '--body',
+    'half',
+    '--timeout',
+    '800ms',
   ]);
   expect(stderr).toMatch(words);
   expect(stderr).not.toContain('\u001b');
