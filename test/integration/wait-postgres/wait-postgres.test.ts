@@ -15,6 +15,8 @@ let postgres: Postgres;
 beforeAll(async () => {
   postgres = await startPostgres({ hba: ['host all refused 127.0.0.1/32 reject'] });
   await postgres.sql("CREATE ROLE refused LOGIN PASSWORD 'x'", [], 'postgres');
+  await postgres.sql('CREATE DATABASE closed', [], 'postgres');
+  await postgres.sql('REVOKE CONNECT ON DATABASE closed FROM PUBLIC', [], 'postgres');
 });
 afterAll(async () => postgres?.remove());
 
@@ -101,6 +103,7 @@ describe('what waiting does not change ends it at once with 69', () => {
     ],
     ['no password', () => `postgres://app@127.0.0.1:${port()}/app`, /asks for a password/, /PGPASSWORD/],
     ['a database that does not exist', () => postgres.url('nothing'), /3D000/, /must be created first/],
+    ['no right to connect', () => postgres.url('closed'), /42501/, /CONNECT on this database/],
     ['a refused role', () => `postgres://refused:x@127.0.0.1:${port()}/app`, /28000/, /pg_hba\.conf/],
     [
       'TLS that the server does not have',
