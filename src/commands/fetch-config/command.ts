@@ -58,7 +58,12 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     checkOneOrigin(job.addresses, http);
     const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
     if (!options['dry-run']) prepareOutput(job.outputs, settings);
-    using sources = await openSources(job.addresses, { options, http, tls }, context);
+    const reruns =
+      options['etag-file'] !== undefined || options.sha256 !== undefined
+        ? await import('./earlier.ts')
+        : undefined;
+    const earlier = reruns?.earlierOf(job, options);
+    using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
     try {
       return await carryOut(job, sources, options, settings, context);
     } finally {
@@ -102,6 +107,11 @@ async function carryOut(
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  if (options['etag-file'] !== undefined) {
+    const { keepEtag } = await import('./earlier.ts');
+    const trouble = keepEtag(job, options, result.found);
+    if (trouble !== undefined) context.log.warn(trouble);
+  }
   return done(summaryText(published));
 }
 

@@ -2,7 +2,7 @@ import { connectPostgres, type ConnectContext } from '../../../../clients/postgr
 import type { ConnectionSettings } from '../../../../clients/postgres/connection-string.ts';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords, isServerError, sqlState } from '../../../../clients/postgres/words.ts';
-import { reasonOf } from '../../../../kernel/clock.ts';
+import { reasonOf, within } from '../../../../kernel/clock.ts';
 import type { Context } from '../../../../kernel/context.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
@@ -58,6 +58,9 @@ type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectConte
 
 /** After a release all waiters wake up; within so many milliseconds each tries at its own moment. */
 const spread = 100;
+
+/** Milliseconds that giving up a wait may take. */
+const leaveTime = 100;
 
 /** Milliseconds for which what is known of the holder is shown again. */
 const holderKnown = 5000;
@@ -288,10 +291,15 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     },
     async [Symbol.asyncDispose]() {
       closed.abort(new Error('the wait has ended'));
-      await step?.then(
-        (answer) => (answer.state === 'acquired' ? answer.held.abandon() : undefined),
+      // A try that is under way may still get the lock; a server that hangs must not hold this process up, whose end
+      // gives it back all the same.
+      const last = step?.then(
+        async (answer) => {
+          if (answer.state === 'acquired') await answer.held.release(true);
+        },
         () => {},
       );
+      if (last !== undefined) await within(last, leaveTime, clock);
       // The goodbye is on its way; a hundred replicas that find their work done need not wait for its answer.
       void waiting?.session.end();
       waiting = undefined;
