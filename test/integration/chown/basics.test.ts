@@ -19,6 +19,7 @@ import {
   folder,
   memoryFolder,
   modeOf,
+  noStrace,
   notRoot,
   ownerOf,
   owners,
