@@ -59,6 +59,13 @@ function openForWriting(folder: string, shown: string, { memoryOnly }: Intent): 
   try {
     using stack = new DisposableStack();
     const directory = stack.use(Directory.open(folder));
+    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself))) {
+      throw refused(
+        `cannot write ${shown}: ${folder} belongs to the system`,
+        'write to a volume; standard output is for reports, and a value there would end up in a log',
+        exitStatus.usage,
+      );
+    }
     accessSync(directory.itself, constants.W_OK | constants.X_OK);
     if (memoryOnly && !isInMemory(directory)) {
       throw refused(
