@@ -1,5 +1,4 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
@@ -140,7 +139,7 @@ export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) 
 
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
-  return osConstants.signals[signal];
+  return process.getBuiltinModule('node:os').constants.signals[signal];
 }
 
 /** What execvp(3) searches when PATH is unset. */
