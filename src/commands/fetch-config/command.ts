@@ -1,12 +1,10 @@
-import { startDeadline } from '../../kernel/deadline.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { done, Failure, type Outcome } from '../../kernel/outcome.ts';
+import { done, type Outcome } from '../../kernel/outcome.ts';
 import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
-import { fetchAll, versionWords } from './fetch.ts';
-import { checkOneOrigin, readHttpSettings, readTlsSettings } from './http-settings.ts';
+import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
+import { checkOneOrigin, readHttpSettings, readTlsSettings } from '../../clients/sources/http-settings.ts';
 import { contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
@@ -17,11 +15,9 @@ import {
   type Output,
   type OutputContent,
   type OutputSettings,
-} from './output.ts';
-import { openSources, type Sources } from './sources.ts';
-
-/** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
-const revokeTime = 2000;
+} from '../../kernel/publish/outputs.ts';
+import { giveBack } from '../../clients/sources/give-back.ts';
+import { openSources, type Sources } from '../../clients/sources/open.ts';
 
 const positionals = {
   usage: 'SOURCE…',
@@ -49,7 +45,15 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   afterDashes: 'successor',
   timeout: '5m',
   async run({ options, positionals: given, command }, context) {
-    const http = readHttpSettings(options, context);
+    const http = readHttpSettings(
+      options,
+      {
+        sha256: options.sha256,
+        contentType: options['content-type'],
+        htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
+      },
+      context,
+    );
     const tls = readTlsSettings(options, context);
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
@@ -100,19 +104,4 @@ async function carryOut(
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
   return done(summaryText(published));
-}
-
-/** Whatever happened, a token that was made for this run is not left behind. */
-async function giveBack({ vault }: Sources, context: Context): Promise<void> {
-  if (vault === undefined) return;
-  using limit = startDeadline(context.clock, context, revokeTime, 'revoking the token');
-  try {
-    const end = await vault.finish({ signal: limit.signal, phase: () => {} });
-    if (end === undefined) return;
-    if (end.revoked) context.log.debug(end.words);
-    else context.log.warn(end.words);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    context.log.warn(`revoking the token took longer than ${formatDuration(revokeTime)}`);
-  }
 }

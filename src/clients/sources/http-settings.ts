@@ -1,10 +1,10 @@
-import type { HttpSourceSettings } from '../../clients/http/source.ts';
-import { readAuthorities, readPem, type TlsSettings } from '../../clients/http/tls.ts';
+import type { HttpSourceSettings } from '../http/source.ts';
+import { readAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { readSecretFile } from '../../kernel/options/resolve.ts';
 import { signingValues, type SourceAddress } from '../../kernel/source.ts';
-import type { FetchOptions } from './options.ts';
+import type { SourceOptions } from './options.ts';
 
 /** RFC 9110's token, and what may stand in a header's value. */
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
@@ -20,10 +20,12 @@ const reserved: ReadonlySet<string> = new Set([
 
 /**
  * What the flags say about http and https sources.
+ * @param body what must be true of each body
  * @throws UsageError where a file or a header is wrong
  */
 export function readHttpSettings(
-  options: FetchOptions,
+  options: SourceOptions,
+  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected'>,
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {
@@ -32,15 +34,13 @@ export function readHttpSettings(
     maxSize: options['max-size'],
     redirects: options.redirects,
     crossOrigin: options['cross-origin'],
-    sha256: options.sha256,
-    contentType: options['content-type'],
-    htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
+    ...body,
   };
 }
 
 /** How servers of https sources are verified. @throws UsageError where a file cannot be read */
 export function readTlsSettings(
-  options: FetchOptions,
+  options: SourceOptions,
   { environment }: Pick<Context, 'environment'>,
 ): TlsSettings {
   const certificate = options['cert-file'];
@@ -88,7 +88,7 @@ export function checkOneOrigin(addresses: readonly SourceAddress[], http: HttpSo
 }
 
 function readHeaders(
-  options: FetchOptions,
+  options: SourceOptions,
   { environment, redactor }: Pick<Context, 'environment' | 'redactor'>,
 ): Record<string, string> {
   const headers: Record<string, string> = {};
