@@ -4,6 +4,7 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  parseAllDocuments,
   parseDocument,
   visit,
   type Document,
@@ -47,17 +48,43 @@ export function parseYaml(text: string): YamlText {
     keepDigits(document);
     value = document.toJS({ maxAliasCount: mostAliases });
   } catch (error) {
-    if (error instanceof YamlProblem) throw error;
-    if (error instanceof RangeError) throw new YamlProblem('1:1: it is nested too deeply', { cause: error });
-    if (error instanceof ReferenceError) {
-      const why = error.message.startsWith('Excessive')
-        ? 'its aliases (*name) multiply beyond all bounds'
-        : error.message.split('\n', 1)[0];
-      throw new YamlProblem(`1:1: ${why}`, { cause: error });
-    }
-    throw error;
+    throw error instanceof YamlProblem ? error : asProblem(error);
   }
   return { value, at: (path) => place(offsetOf(document, path)) };
+}
+
+/**
+ * Checks a stream of YAML documents, as Kubernetes reads them.
+ * @throws YamlProblem with line and column
+ */
+export function checkYaml(text: string): void {
+  const lines = new LineCounter();
+  try {
+    const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+    for (const document of documents) {
+      const [error] = document.errors;
+      if (error) {
+        const { line, col } = lines.linePos(error.pos[0]);
+        throw new YamlProblem(`${line}:${col}: ${wordsOf(error)}`);
+      }
+      // Finds aliases of nothing, and bombs.
+      document.toJS({ maxAliasCount: mostAliases });
+    }
+  } catch (error) {
+    throw error instanceof YamlProblem ? error : asProblem(error);
+  }
+}
+
+/** @throws what is not about the text */
+function asProblem(error: unknown): YamlProblem {
+  if (error instanceof RangeError) return new YamlProblem('1:1: it is nested too deeply', { cause: error });
+  if (error instanceof ReferenceError) {
+    const why = error.message.startsWith('Excessive')
+      ? 'its aliases (*name) multiply beyond all bounds'
+      : error.message.split('\n', 1)[0];
+    return new YamlProblem(`1:1: ${why}`, { cause: error });
+  }
+  throw error;
 }
 
 function wordsOf({ code, message }: YAMLError): string {

@@ -6,6 +6,7 @@ export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
+  render: async () => (await import('./render/command.ts')).render,
   chown: async () => (await import('./chown/command.ts')).chown,
   install: async () => (await import('./install/command.ts')).install,
 };

@@ -94,6 +94,14 @@ export function identityOfFolder(path: string): string {
   return directory.identity();
 }
 
+/**
+ * Does this file lie in memory, as the volumes of Secrets do and those of ConfigMaps do not?
+ * @throws the system's error
+ */
+export function isFileInMemory(path: string): boolean {
+  return inMemory.has(statfsSync(path).type);
+}
+
 function isInMemory(directory: Directory): boolean {
   return inMemory.has(statfsSync(directory.itself).type);
 }
