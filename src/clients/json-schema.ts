@@ -21,7 +21,9 @@ export function checkSchema(
   const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, ...ours });
   const validate = ajv.compile(schema);
   if (validate(value)) return [];
-  return (validate.errors ?? []).map((error) => {
+  // That a condition holds is no mistake of its own: the others say what is.
+  const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if');
+  return errors.map((error) => {
     const path = pathOf(error.instancePath, value);
     return error.keyword === 'additionalProperties'
       ? unknownKey(error, path, nearest)
@@ -50,6 +52,10 @@ function unknownKey(
 ): SchemaProblem {
   const key = (params as { additionalProperty: string }).additionalProperty;
   const known = Object.keys((parentSchema as { properties?: object }).properties ?? {});
+  if (known.includes(`${key}-file`)) {
+    const message = `unknown key ${JSON.stringify(key)}: a secret does not stand here; give the path of its file by ${key}-file`;
+    return { path: [...path, key], message };
+  }
   const near = nearest(key, known);
   const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
   return { path: [...path, key], message: `unknown key ${JSON.stringify(key)}; ${advice}` };
@@ -66,6 +72,8 @@ function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject):
       return `must be ${kinds(given['type'])}, and is ${kindOf(data)}${accepted}`;
     case 'enum':
       return `must be one of ${(given['allowedValues'] as unknown[]).join(', ')}`;
+    case 'maxItems':
+      return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are taken`;
     case 'pattern':
       return `${JSON.stringify(data)} is not what is accepted here${accepted}`;
     case 'minItems':

@@ -77,7 +77,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
   const all: Fault[] = [
     {
       name: 'kill -9 a replica alone',
-      weight: 4,
+      weight: 2,
       inflict: async () => {
         const one = victim();
         return one !== undefined && send(one.pid, 'SIGKILL');
@@ -85,7 +85,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
     },
     {
       name: 'kill -9 a replica and its child',
-      weight: 4,
+      weight: 2,
       inflict: async () => {
         const one = victim();
         if (one === undefined) return false;
@@ -97,7 +97,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
     },
     {
       name: 'kill -9 a child',
-      weight: 2,
+      weight: 3,
       inflict: async () => {
         const groups = [...fleet.running].flatMap(({ pid }) => groupsOf(pid));
         const group = random.pick(groups);
@@ -106,7 +106,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
     },
     {
       name: 'SIGTERM to a replica',
-      weight: 2,
+      weight: 1.5,
       inflict: async () => {
         const one = victim();
         return one !== undefined && send(one.pid, 'SIGTERM');
@@ -120,12 +120,12 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
         return one !== undefined && pause(one.pid, random.between(0.05, shortStop));
       },
     },
-    { name: 'terminate the lock’s backend', weight: 4, inflict: () => terminate('initbox:%:lock:%') },
-    { name: 'terminate a waiter’s backend', weight: 2, inflict: () => terminate('initbox:%:wait') },
-    { name: 'terminate a child’s backend', weight: 2, inflict: () => terminate('initbox:%:job') },
+    { name: 'terminate the lock’s backend', weight: 2, inflict: () => terminate('initbox:%:lock:%') },
+    { name: 'terminate a waiter’s backend', weight: 3, inflict: () => terminate('initbox:%:wait') },
+    { name: 'terminate a child’s backend', weight: 3, inflict: () => terminate('initbox:%:job') },
     {
       name: 'SIGSTOP a backend',
-      weight: 2,
+      weight: 3,
       inflict: async () => {
         const pid = await backend('initbox:%');
         return pid !== undefined && pause(pid, random.between(0.1, 3));

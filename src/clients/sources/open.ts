@@ -1,6 +1,6 @@
 import { createResolver } from '../dns/resolver.ts';
 import { proxyFromEnvironment } from '../http/proxy.ts';
-import type { HttpSourceSettings } from '../http/source.ts';
+import type { Earlier, HttpSourceSettings } from '../http/source.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import type { HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
@@ -26,6 +26,7 @@ export interface SourceSettings {
   readonly options: SourceOptions;
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
+  readonly earlier: Earlier | undefined;
 }
 
 /**
@@ -58,11 +59,17 @@ export async function openSources(
     ? await import('../environment-source.ts')
     : { environmentReader: undefined };
 
+  const overHttp = (address: SourceAddress): ReadSource =>
+    httpReader!(address, settings.http, {
+      client: web!,
+      redactor: context.redactor,
+      earlier: settings.earlier,
+    });
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
     'aws-sm': (address) => aws!.reader(address),
-    http: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
-    https: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
+    http: (address) => overHttp(address),
+    https: (address) => overHttp(address),
     file: (address) => fileReader!(address, settings.options['max-size'], context.redactor),
     env: (address) => environmentReader!(address, context.environment, context.redactor),
   };

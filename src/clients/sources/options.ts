@@ -2,8 +2,6 @@ import {
   choiceParser,
   flag,
   integer,
-  list,
-  parseText,
   secret,
   text,
   value,
@@ -12,6 +10,7 @@ import {
 } from '../../kernel/options/option.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { parseSize } from '../../kernel/size.ts';
+import { requestOptions } from '../http/options.ts';
 import { vaultMethods, type VaultMethod } from '../vault/settings.ts';
 
 const vaultOptions = {
@@ -54,26 +53,7 @@ const awsOptions = {
 };
 
 const httpOptions = {
-  'header-file': list({
-    description: 'a file of header lines ("Name: value") for http and https sources',
-    placeholder: 'PATH',
-    parse: parseText,
-  }),
-  'header-env': list({
-    description: 'a header whose value is in a variable',
-    placeholder: 'HEADER=VARIABLE',
-    parse: parseHeaderVariable,
-  }),
-  'ca-file': text({
-    description: 'the authorities that https sources are verified by, instead of the usual ones',
-    placeholder: 'PATH',
-  }),
-  'cert-file': text({ description: 'the certificate to show to https sources', placeholder: 'PATH' }),
-  'key-file': text({ description: 'the key of --cert-file', placeholder: 'PATH' }),
-  'tls-server-name': text({
-    description: 'the name that the certificate must be for, where it is not the URL’s',
-    placeholder: 'NAME',
-  }),
+  ...requestOptions,
   'max-size': valueOr({
     description: 'the most that one body or file may have',
     placeholder: 'SIZE',
@@ -109,13 +89,3 @@ export const sourceOptions = {
   ...waitingOptions,
 };
 export type SourceOptions = Values<typeof sourceOptions>;
-
-function parseHeaderVariable(given: string): { readonly name: string; readonly variable: string } {
-  const [, name = '', variable = ''] = /^([^=:\s]+)=([A-Za-z_][A-Za-z0-9_]*)$/.exec(given) ?? [];
-  // Not shown: it may be a header with its value.
-  if (name === '')
-    throw new Error(
-      'write a header and the name of the variable with its value: Authorization=API_AUTHORIZATION',
-    );
-  return { name, variable };
-}

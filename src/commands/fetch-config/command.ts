@@ -1,10 +1,11 @@
+import { readTlsSettings } from '../../clients/http/options.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { done, type Outcome } from '../../kernel/outcome.ts';
 import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
-import { checkOneOrigin, readHttpSettings, readTlsSettings } from '../../clients/sources/http-settings.ts';
+import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
@@ -44,6 +45,9 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  schemas: {
+    'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
+  },
   async run({ options, positionals: given, command }, context) {
     const http = readHttpSettings(
       options,
@@ -54,12 +58,17 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
       },
       context,
     );
-    const tls = readTlsSettings(options, context);
+    const tls = readTlsSettings(options, context.environment);
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
     const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
     if (!options['dry-run']) prepareOutput(job.outputs, settings);
-    using sources = await openSources(job.addresses, { options, http, tls }, context);
+    const reruns =
+      options['etag-file'] !== undefined || options.sha256 !== undefined
+        ? await import('./earlier.ts')
+        : undefined;
+    const earlier = reruns?.earlierOf(job, options);
+    using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
     try {
       return await carryOut(job, sources, options, settings, context);
     } finally {
@@ -103,5 +112,10 @@ async function carryOut(
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  if (options['etag-file'] !== undefined) {
+    const { keepEtag } = await import('./earlier.ts');
+    const trouble = keepEtag(job, options, result.found);
+    if (trouble !== undefined) context.log.warn(trouble);
+  }
   return done(summaryText(published));
 }

@@ -87,7 +87,7 @@ export async function parseSpec(
   secret: (value: string, origin: string) => void,
 ): Promise<Spec> {
   const [{ parseYaml, YamlProblem }, { checkSchema }, { nearest }] = await Promise.all([
-    import('../../clients/yaml.ts'),
+    import('../../clients/yaml/text.ts'),
     import('../../clients/json-schema.ts'),
     import('../../clients/nearest.ts'),
   ]);

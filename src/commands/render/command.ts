@@ -1,10 +1,6 @@
+import { readTlsSettings } from '../../clients/http/options.ts';
 import { giveBack } from '../../clients/sources/give-back.ts';
-import {
-  checkOneOrigin,
-  isSecretSource,
-  readHttpSettings,
-  readTlsSettings,
-} from '../../clients/sources/http-settings.ts';
+import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
@@ -80,7 +76,7 @@ async function renderTemplates(
     { sha256: undefined, contentType: undefined, htmlExpected: false },
     context,
   );
-  const tls = readTlsSettings(options, context);
+  const tls = readTlsSettings(options, context.environment);
   const reads = sharedReads(addressesOf(requests));
   checkOneOrigin(reads.addresses, http);
   const expected =
@@ -99,7 +95,7 @@ async function renderTemplates(
   const settings = { allowDisk: options['allow-disk'], set: `render ${options.to}` };
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
-  using sources = await openSources(reads.addresses, { options, http, tls }, context);
+  using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
   try {
     const fetched =
       reads.addresses.length === 0

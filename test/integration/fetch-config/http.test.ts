@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
@@ -86,6 +86,70 @@ describe('content', () => {
       ).status,
     ).toBe(0);
     expect(readFileSync(join(place, 'p'), 'utf8')).toContain('1.10');
+  });
+});
+
+describe('a rerun', () => {
+  test('with --etag-file downloads nothing that has not changed, and notices what has, here or there', async () => {
+    let version = 1;
+    const answer: Behaviour = (socket, request) => {
+      const etag = `"v${version}"`;
+      const known = request.toLowerCase().includes(`if-none-match: ${etag}`);
+      const reply = known
+        ? respond(304, '', { ETag: etag })
+        : respond(200, `body ${version}`, { ETag: etag });
+      reply(socket, request);
+    };
+    await using server = await startFaultServer({ '/f': answer, '/g': answer });
+    const place = folder();
+    const target = join(place, 'f');
+    const run = async (path = '/f') => {
+      const { status } = await runInitbox([
+        'fetch-config',
+        `${server.url}${path}`,
+        '--to',
+        target,
+        '--etag-file',
+        join(place, '.etag'),
+      ]);
+      expect(status).toBe(0);
+      return {
+        body: readFileSync(target, 'utf8'),
+        asked: server.requests.at(-1)?.headers.find((header) => header.startsWith('if-none-match')),
+      };
+    };
+    expect(await run()).toEqual({ body: 'body 1', asked: undefined });
+    const before = statSync(target);
+    expect(await run()).toEqual({ body: 'body 1', asked: 'if-none-match: "v1"' });
+    expect(statSync(target)).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
+    version = 2;
+    expect(await run()).toEqual({ body: 'body 2', asked: 'if-none-match: "v1"' });
+    rmSync(target);
+    writeFileSync(target, 'changed by hand');
+    expect(await run()).toEqual({ body: 'body 2', asked: undefined });
+    expect((await run('/g')).asked).toBeUndefined();
+  });
+
+  test('with --sha256 asks for nothing where the file is right already', async () => {
+    await using server = await startFaultServer({ '/f': respond(200, body) });
+    const target = join(folder(), 'f');
+    const args = ['fetch-config', `${server.url}/f`, '--sha256', sum, '--to', target];
+    for (let round = 0; round < 3; round++) expect((await runInitbox(args)).status).toBe(0);
+    expect(server.requests).toHaveLength(1);
+    rmSync(target);
+    writeFileSync(target, 'other');
+    expect((await runInitbox(args)).status).toBe(0);
+    expect(server.requests).toHaveLength(2);
+    expect(readFileSync(target, 'utf8')).toBe(body);
+  });
+
+  test('an ETag is kept for content alone', async () => {
+    const { status, stderr } = await runInitbox(
+      ['fetch-config', 'vault:secret/a#b', '--to', '/dev/shm/x', '--etag-file', '/dev/shm/y'],
+      { env: { VAULT_ADDR: 'http://127.0.0.1:1', VAULT_TOKEN: 't' } },
+    );
+    expect(status).toBe(2);
+    expect(stderr).toContain('--etag-file is for one http or https source without credentials');
   });
 });
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parseYaml } from '../../../src/clients/yaml.ts';
+import { parseYaml } from '../../../src/clients/yaml/text.ts';
 import { type FileFormat, formatFile, formatFileSet } from '../../../src/kernel/formats/format.ts';
 import { canInstallPython, pythonPackage } from '../../support/python-packages.ts';
 import { requireOrSkip, whyMissing } from '../../support/tools.ts';

@@ -103,6 +103,7 @@ export async function migrate(place: Pick<Place, 'url' | 'folder'>, options: Run
     paths: podPaths,
     stdout: (text) => void (stdout += text),
     host: systemHost,
+    commands: {},
   };
   const connect = (): Promise<Session> => open(options.url ?? place.url);
   const lock = await connect();

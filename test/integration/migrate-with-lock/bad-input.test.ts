@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { freeze, killGroup, thaw } from '../../support/faults.ts';
 import { canUseIptables, dropTo } from '../../support/netns.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { runInitbox } from '../../support/program.ts';
@@ -439,6 +440,45 @@ describe('SIGTERM in every phase', () => {
     expect(result.stderr).toContain('waiting 1.5s for its work to end');
     expect(result.status).toBe(0);
     expect(new Set(journal.entries().map(({ name }) => name))).toEqual(new Set(['next']));
+  });
+
+  test('while its server hangs, waiting or taking over', async () => {
+    const holder = await startReplica(postgres, [
+      ...quick,
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo group $$; exec sleep 60',
+    ]);
+    const group = Number((await holder.waitForStdout(/group (\d+)/))[1]);
+    const waiter = await startReplica(postgres, [...quick, '--', 'true']);
+    await waiter.waitForStderr(/held by/);
+    const backendOf = async (like: string): Promise<number> => {
+      const [row] = await postgres.sql(
+        `SELECT pid FROM pg_stat_activity WHERE application_name LIKE '${like}' AND usename = 'app'`,
+      );
+      return Number(row?.['pid']);
+    };
+    const waiting = await backendOf('initbox:%:wait');
+    await freeze(waiting);
+    // Its next try hangs.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    let began = performance.now();
+    waiter.kill();
+    expect((await waiter.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(400);
+    thaw(waiting);
+    holder.kill('SIGKILL');
+    killGroup(group);
+    const heir = await startReplica(postgres, ['--heartbeat', '30s', '--', 'true']);
+    await heir.waitForStderr(/for its work to end/);
+    const heirs = await backendOf('initbox:%:lock:%');
+    await freeze(heirs);
+    began = performance.now();
+    heir.kill();
+    expect((await heir.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(400);
+    thaw(heirs);
   });
 
   test('as PID 1: the child gets it, and nothing is left', async () => {

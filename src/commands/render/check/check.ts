@@ -1,4 +1,5 @@
 import { iniProblem } from './ini.ts';
+import { jsonProblem } from './json.ts';
 
 export const checks = ['yaml', 'json', 'toml', 'ini', 'xml'] as const;
 export type Check = (typeof checks)[number];
@@ -16,29 +17,5 @@ const loaders: Readonly<Record<Check, () => Promise<Checker>>> = {
   json: async () => jsonProblem,
   toml: async () => (await import('../../../clients/toml.ts')).tomlProblem,
   xml: async () => (await import('../../../clients/xml.ts')).xmlProblem,
-  async yaml() {
-    const { checkYaml, YamlProblem } = await import('../../../clients/yaml.ts');
-    return (text) => {
-      try {
-        checkYaml(text);
-        return undefined;
-      } catch (error) {
-        if (error instanceof YamlProblem) return error.message;
-        throw error;
-      }
-    };
-  },
+  yaml: async () => (await import('../../../clients/yaml/check.ts')).yamlProblem,
 };
-
-function jsonProblem(text: string): string | undefined {
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch (error) {
-    // V8 quotes the text beside its place.
-    const [, line, column] = /\(line (\d+) column (\d+)\)/.exec((error as Error).message) ?? [];
-    return line === undefined
-      ? 'it ends in the middle of the JSON'
-      : `${line}:${column}: it is not JSON from here on`;
-  }
-}

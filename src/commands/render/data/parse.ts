@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { parseJson } from '../../../kernel/json.ts';
 import type { FieldValue } from '../../../kernel/source.ts';
+import { jsonProblem } from '../check/json.ts';
 import { readDotenv } from './read-dotenv.ts';
 import { readProperties } from './read-properties.ts';
 
@@ -21,11 +22,19 @@ export function endingOf(path: string): DataEnding | undefined {
  */
 export async function parseData(bytes: Uint8Array, ending: DataEnding): Promise<FieldValue> {
   const text = textOf(bytes);
-  if (ending === '.json') return parseJson(text);
+  if (ending === '.json') return jsonOf(text);
   if (ending === '.properties') return Object.fromEntries(readProperties(text));
   if (ending === '.env') return Object.fromEntries(readDotenv(text));
-  const { parseYaml } = await import('../../../clients/yaml.ts');
+  const { parseYaml } = await import('../../../clients/yaml/text.ts');
   return parseYaml(text).value as FieldValue;
+}
+
+function jsonOf(text: string): FieldValue {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new Error(jsonProblem(text) ?? (error as Error).message, { cause: error });
+  }
 }
 
 /** @throws Error where it is no text */

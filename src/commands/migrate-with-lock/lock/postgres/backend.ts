@@ -2,16 +2,22 @@ import { connectPostgres, type ConnectContext } from '../../../../clients/postgr
 import type { ConnectionSettings } from '../../../../clients/postgres/connection-string.ts';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords, isServerError, sqlState } from '../../../../clients/postgres/words.ts';
-import { reasonOf } from '../../../../kernel/clock.ts';
+import { reasonOf, within } from '../../../../kernel/clock.ts';
 import type { Context } from '../../../../kernel/context.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
 import type { LockBackend, LockTiming, Unneeded } from '../backend.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { channelOf, owns, seeHolder, tryLock } from './advisory.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
-import { readOnce, readOnceFirst, type OnceRecord, type OnceWork } from './once.ts';
+import { readOnceFirst, type OnceWork } from './once.ts';
+import {
+  isForbidden,
+  isMissing,
+  readOnce,
+  type OnceRecord,
+} from '../../../../clients/postgres/once-record.ts';
 import {
   backendPid,
   patience,
@@ -20,15 +26,7 @@ import {
   sharedSession,
   type Prepared,
 } from './prepare.ts';
-import {
-  createTables,
-  grantsFor,
-  isForbidden,
-  isMissing,
-  readHolderRow,
-  requireWritable,
-  type HolderRow,
-} from './records.ts';
+import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
 import { readSlots, scarce } from './slots.ts';
 import { tagOf, waiterTag } from './tag.ts';
 
@@ -58,6 +56,9 @@ type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectConte
 
 /** After a release all waiters wake up; within so many milliseconds each tries at its own moment. */
 const spread = 100;
+
+/** Milliseconds that giving up a wait may take. */
+const leaveTime = 100;
 
 /** Milliseconds for which what is known of the holder is shown again. */
 const holderKnown = 5000;
@@ -125,7 +126,11 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       do {
         woken = false;
         const judged =
-          once && judgeOnce(once, await readOnce(prepared.session, key, once).catch(forbiddenAsNone));
+          once &&
+          judgeOnce(
+            once,
+            await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(forbiddenAsNone),
+          );
         if (judged) return judged;
         if (await tryLock(prepared.session, key)) return await granted(prepared);
       } while (woken);
@@ -183,7 +188,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     }
     if (once) {
       // What was done between the check and the grant.
-      const judged = judgeOnce(once, await readOnce(session, key, once));
+      const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
         await session.end();
         waiting = undefined;
@@ -288,10 +293,15 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     },
     async [Symbol.asyncDispose]() {
       closed.abort(new Error('the wait has ended'));
-      await step?.then(
-        (answer) => (answer.state === 'acquired' ? answer.held.abandon() : undefined),
+      // A try that is under way may still get the lock; a server that hangs must not hold this process up, whose end
+      // gives it back all the same.
+      const last = step?.then(
+        async (answer) => {
+          if (answer.state === 'acquired') await answer.held.release(true);
+        },
         () => {},
       );
+      if (last !== undefined) await within(last, leaveTime, clock);
       // The goodbye is on its way; a hundred replicas that find their work done need not wait for its answer.
       void waiting?.session.end();
       waiting = undefined;
