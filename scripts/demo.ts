@@ -41,7 +41,6 @@ async function demo(): Promise<void> {
   // Root gives the volume to another user, as an init container would; others have nothing to give away.
   const owner = getuid?.() === 0 ? '1000:1000' : `${getuid?.()}:${getgid?.()}`;
   const variables = {
-    DATABASE: `${postgres.host}:${postgres.port}`,
     DATABASE_URL: postgres.url(),
     VAULT_ADDR: bao.address,
     OWNER: owner,
@@ -54,17 +53,8 @@ async function demo(): Promise<void> {
   console.log(
     `(the name appears after ${nameLate / 1_000} s, the database after ${databaseLate / 1_000} s)\n`,
   );
-  const [file = '', ...args] = [
-    ...programCommand(),
-    'run',
-    plan,
-    '--timeout',
-    '1m',
-    '--',
-    '/bin/sh',
-    '-c',
-    app,
-  ];
+  const [file = '', ...program] = programCommand();
+  const args = [...program, 'run', plan, '--timeout', '1m', '--', '/bin/sh', '-c', app];
   const running = spawn(file, args, { stdio: 'inherit', env: { PATH: env['PATH'] ?? '', ...variables } });
   const ended = new Promise<number>((resolve, reject) => {
     running.once('error', reject);
@@ -93,8 +83,7 @@ function planText(server: string): string {
     names: postgres-service.default.svc.cluster.local
     server: ${server}
   - name: database
-    uses: wait-tcp
-    targets: $(DATABASE)
+    uses: wait-postgres
     timeout: 2m
   - name: config
     uses: fetch-config

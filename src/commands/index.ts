@@ -8,6 +8,7 @@ export const commands: CommandList = {
   'wait-postgres': async () => (await import('./wait-postgres/command.ts')).waitPostgres,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
+  render: async () => (await import('./render/command.ts')).render,
   chown: async () => (await import('./chown/command.ts')).chown,
   run: async () => (await import('./run/command.ts')).run,
   schema: async () => (await import('./schema/command.ts')).schema,

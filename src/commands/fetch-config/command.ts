@@ -1,13 +1,11 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { done, Failure, type Outcome } from '../../kernel/outcome.ts';
+import { done, type Outcome } from '../../kernel/outcome.ts';
 import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
-import { fetchAll, versionWords } from './fetch.ts';
-import { checkOneOrigin, readHttpSettings } from './http-settings.ts';
+import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
+import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
@@ -18,11 +16,9 @@ import {
   type Output,
   type OutputContent,
   type OutputSettings,
-} from './output.ts';
-import { openSources, type Sources } from './sources.ts';
-
-/** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
-const revokeTime = 2000;
+} from '../../kernel/publish/outputs.ts';
+import { giveBack } from '../../clients/sources/give-back.ts';
+import { openSources, type Sources } from '../../clients/sources/open.ts';
 
 const positionals = {
   usage: 'SOURCE…',
@@ -53,7 +49,15 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
   },
   async run({ options, positionals: given, command }, context) {
-    const http = readHttpSettings(options, context);
+    const http = readHttpSettings(
+      options,
+      {
+        sha256: options.sha256,
+        contentType: options['content-type'],
+        htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
+      },
+      context,
+    );
     const tls = readTlsSettings(options, context.environment);
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
@@ -114,19 +118,4 @@ async function carryOut(
     if (trouble !== undefined) context.log.warn(trouble);
   }
   return done(summaryText(published));
-}
-
-/** Whatever happened, a token that was made for this run is not left behind. */
-async function giveBack({ vault }: Sources, context: Context): Promise<void> {
-  if (vault === undefined) return;
-  using limit = startDeadline(context.clock, context, revokeTime, 'revoking the token');
-  try {
-    const end = await vault.finish({ signal: limit.signal, phase: () => {} });
-    if (end === undefined) return;
-    if (end.revoked) context.log.debug(end.words);
-    else context.log.warn(end.words);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    context.log.warn(`revoking the token took longer than ${formatDuration(revokeTime)}`);
-  }
 }

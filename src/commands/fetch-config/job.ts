@@ -6,12 +6,12 @@ import type { Content } from '../../kernel/formats/format.ts';
 import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { Fetched, FieldValue, SourceAddress } from '../../kernel/source.ts';
-import { isSecretSource } from './http-settings.ts';
+import { isSecretSource } from '../../clients/sources/http-settings.ts';
 import { mergeParts, type MergeRule } from './merge.ts';
 import type { FetchOptions } from './options.ts';
-import { outputTo, type Output, type OutputContent } from './output.ts';
+import { outputTo, type Output, type OutputContent } from '../../kernel/publish/outputs.ts';
 import { pickKeys, type KeyRule } from './pick.ts';
-import { fetchedFor, sharedReads, type Reads } from './reads.ts';
+import { fetchedFor, sharedReads, type Reads } from '../../clients/sources/reads.ts';
 
 /** What one run fetches and where it goes. */
 export interface Job {

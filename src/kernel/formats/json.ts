@@ -15,6 +15,15 @@ export function formatJsonValue(value: FieldValue): Uint8Array {
   return Buffer.from(`${indented('the value', value, 0)}\n`);
 }
 
+/** A value on one line. @throws FormatError */
+export function jsonInline(key: string, value: FieldValue, level = 0): string {
+  if (level > deepest) throw new FormatError(`${quoted(key)} is nested deeper than ${deepest} levels`);
+  if (!isStructure(value)) return jsonScalar(key, value);
+  if (isList(value)) return `[${value.map((item) => jsonInline(key, item, level + 1)).join(',')}]`;
+  const pairs = Object.entries(value);
+  return `{${pairs.map(([name, item]) => `${quoted(name)}:${jsonInline(name, item, level + 1)}`).join(',')}}`;
+}
+
 function indented(key: string, value: FieldValue, level: number): string {
   if (!isStructure(value)) return jsonScalar(key, value);
   if (level > deepest) throw new FormatError(`${quoted(key)} is nested deeper than ${deepest} levels`);

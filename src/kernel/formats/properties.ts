@@ -8,9 +8,19 @@ export function formatProperties(entries: Entries): Uint8Array {
   const lines = [...entries].map(([key, value]) => {
     const text = plainText(key, value, 'properties');
     plainText(key, key, 'the keys of properties');
-    return `${escaped(key).replace(/[ :=#!]/g, '\\$&')}=${escaped(text).replace(/^ /, '\\ ')}\n`;
+    return `${propertiesKey(key)}=${propertiesValue(text)}\n`;
   });
   return Buffer.from(lines.join(''));
+}
+
+/** A text as a key, before `=`. */
+export function propertiesKey(text: string): string {
+  return escaped(text).replace(/[ :=#!]/g, '\\$&');
+}
+
+/** A text as a value, after `=`. */
+export function propertiesValue(text: string): string {
+  return escaped(text).replace(/^ /, '\\ ');
 }
 
 const named: Readonly<Record<string, string>> = {

@@ -19,7 +19,12 @@ export function formatShell(entries: Entries): Uint8Array {
         `${quoted(key)} cannot be set in bash, where it is read-only; a spec can rename it`,
       );
     }
-    return `export ${key}='${plainText(key, value, 'shell').replaceAll("'", String.raw`'\''`)}'\n`;
+    return `export ${key}=${shellWord(plainText(key, value, 'shell'))}\n`;
   });
   return Buffer.from(lines.join(''));
+}
+
+/** A text as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -53,6 +53,22 @@ function yamlNumber(text: string): string {
   return `${whole}${fraction}e${sign === '' ? '+' : sign}${exponent}`;
 }
 
+/**
+ * A value on one line, as it can stand after any key, in a list or in braces: strings in double quotes, structures in
+ * flow style. @throws FormatError
+ */
+export function yamlInline(key: string, value: FieldValue, level = 0): string {
+  if (level > deepest) throw new FormatError(`${quoted(key)} is nested deeper than ${deepest} levels`);
+  if (value instanceof Uint8Array || typeof value === 'string') {
+    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOf(key, value, 'yaml');
+    return doubleQuoted(key, text);
+  }
+  if (!isStructure(value)) return scalar(key, value, 0);
+  if (isList(value)) return `[${value.map((item) => yamlInline(key, item, level + 1)).join(', ')}]`;
+  const pairs = Object.entries(value);
+  return `{${pairs.map(([name, item]) => `${doubleQuoted(name, name)}: ${yamlInline(name, item, level + 1)}`).join(', ')}}`;
+}
+
 /** Readable as it is in every dialect; all else goes into escapes. */
 // oxlint-disable-next-line no-control-regex -- they are what may not stand there
 const unprintable = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]|\p{Surrogate}/u;

@@ -33,7 +33,7 @@ export function checkFilePlace(path: string, intent: Intent): void {
   }
   using directory = openForWriting(dirname(whole), whole, intent);
   checkPlace(directory, name, whole, exitStatus.usage);
-  checkNoMount(directory, name, whole);
+  checkNoMount(mountPoints(), directory, name, whole);
 }
 
 /**
@@ -46,9 +46,10 @@ export function checkSetPlace(path: string, paths: Iterable<string>, intent: Int
   using directory = openForWriting(whole, whole, intent);
   try {
     currentGeneration(directory);
+    const mounts = mountPoints();
     for (const name of topNames(paths)) {
       placeOf(directory, name);
-      checkNoMount(directory, name, join(whole, name));
+      checkNoMount(mounts, directory, name, join(whole, name));
     }
   } catch (error) {
     throw explained(error, whole, { status: exitStatus.usage });
@@ -94,13 +95,21 @@ export function identityOfFolder(path: string): string {
   return directory.identity();
 }
 
+/**
+ * Does this file lie in memory, as the volumes of Secrets do and those of ConfigMaps do not?
+ * @throws the system's error
+ */
+export function isFileInMemory(path: string): boolean {
+  return inMemory.has(statfsSync(path).type);
+}
+
 function isInMemory(directory: Directory): boolean {
   return inMemory.has(statfsSync(directory.itself).type);
 }
 
 /** A file that is a mount of its own (subPath) cannot be renamed over; rename(2) would say EBUSY. */
-function checkNoMount(directory: Directory, name: string, shown: string): void {
-  if (!mountPoints().has(join(readlinkSync(directory.itself), name))) return;
+function checkNoMount(mounts: ReadonlySet<string>, directory: Directory, name: string, shown: string): void {
+  if (!mounts.has(join(readlinkSync(directory.itself), name))) return;
   throw refused(
     `cannot write ${shown}: it is a mount of its own, which cannot be replaced`,
     subPathHint,

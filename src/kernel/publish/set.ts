@@ -46,16 +46,37 @@ async function buildSet(
   const staged = building.stage();
   let written = 0;
   let bytes = 0;
-  for (const [path, file] of files) {
+  await eachOf(files, async ([path, file]) => {
     const { parent, name, close } = makeParents(staged, path);
     using _ = close;
     const inode = same.get(path);
-    if (inode !== undefined && keepFile(current as Directory, path, parent, name, inode)) continue;
+    if (inode !== undefined && keepFile(current as Directory, path, parent, name, inode)) return;
     await writeFile(parent, name, file, signal);
     written++;
     bytes += file.bytes.length;
-  }
+  });
   return { paths: [...files.keys()], written, unchanged: files.size - written, bytes };
+}
+
+/** Files that are on their way to the disk at once: it takes several in one go. */
+const parallel = 8;
+
+/** Does the work for each, several at a time. @throws the first error, once nothing is under way any more */
+async function eachOf<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items[Symbol.iterator]();
+  let failed = false;
+  const workers = Array.from({ length: parallel }, async () => {
+    for (let next = waiting.next(); !next.done && !failed; next = waiting.next()) {
+      try {
+        await work(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  });
+  for (const result of await Promise.allSettled(workers))
+    if (result.status === 'rejected') throw result.reason;
 }
 
 /** The inode of a file that holds the content already. */

@@ -1,5 +1,16 @@
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsync,
+  mkdirSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { reasonOf } from '../clock.ts';
 import type { Owner } from './attributes.ts';
 import type { Directory } from './directory.ts';
@@ -15,6 +26,11 @@ export interface FileContent {
 /** Bytes between two looks at the signal. */
 const chunk = 1 << 20;
 
+/** Up to here a write into the page cache takes less time than handing it to another thread and back. */
+const quick = 1 << 16;
+
+const flush = promisify(fsync);
+
 /**
  * Writes a new file whole: content, mode, owner, and all of it on the disk. Nobody sees it under a name that counts
  * before the caller renames it or swaps the directory that it is in.
@@ -27,6 +43,7 @@ export async function writeFile(
   signal: AbortSignal,
 ): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
   const handle = await open(directory.at(name), flags, 0o600);
   try {
     for (let at = 0; at < file.bytes.length;) {
@@ -34,13 +51,35 @@ export async function writeFile(
       at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
     }
     if (signal.aborted) throw reasonOf(signal);
-    // The mode first: once the file is another's, only CAP_FOWNER could change it.
-    fchmodSync(handle.fd, file.mode);
-    if (file.owner !== undefined) fchownSync(handle.fd, file.owner.uid, file.owner.gid);
+    giveAway(handle.fd, file);
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+/** One trip to another thread, for what may take long: the disk. */
+async function writeQuickly(
+  path: string,
+  flags: number,
+  file: FileContent,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) throw reasonOf(signal);
+  const fd = openSync(path, flags, 0o600);
+  try {
+    for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
+    giveAway(fd, file);
+    await flush(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The mode first: once the file is another's, only CAP_FOWNER could change it. */
+function giveAway(fd: number, { mode, owner }: FileContent): void {
+  fchmodSync(fd, mode);
+  if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
 }
 
 /**

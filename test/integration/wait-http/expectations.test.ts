@@ -94,7 +94,9 @@ describe('wait-http', () => {
       '--expect-header',
       'Content-Type: application/json',
     ];
-    expect(await runInitbox(['wait-http', api.url, ...all])).toMatchObject({ status: 0 });
+    expect(await runInitbox(['wait-http', api.url, ...all, '--interval', '10s'])).toMatchObject({
+      status: 0,
+    });
     expect(api.requests).toHaveLength(1);
     const missing = await runInitbox(['wait-http', api.url, ...all, '--body', 'DOWN', '--timeout', '1s']);
     expect(missing.stderr).toContain('answered 200, a body without "DOWN"');
@@ -130,7 +132,7 @@ describe('wait-http', () => {
       headers,
     ]);
     expect(status).toBe(0);
-    expect(api.requests).toHaveLength(3);
+    expect(api.requests.length).toBeGreaterThanOrEqual(3);
     for (const { request, body: sent } of api.requests) {
       expect(request.method).toBe('POST');
       expect(request.headers).toMatchObject({
@@ -305,7 +307,16 @@ describe('redirects', () => {
 
   test('one that is waited for is the answer, even where redirects are followed', async () => {
     await using api = await serve((_request, response) => response.writeHead(301, { Location: '/x' }).end());
-    const found = await runInitbox(['wait-http', api.url, '--status', '3xx', '--redirects', '5']);
+    const found = await runInitbox([
+      'wait-http',
+      api.url,
+      '--status',
+      '3xx',
+      '--redirects',
+      '5',
+      '--interval',
+      '10s',
+    ]);
     expect(found).toMatchObject({ status: 0 });
     expect(api.requests).toHaveLength(1);
   });

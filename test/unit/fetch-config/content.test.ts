@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mergeParts, type Part } from '../../../src/commands/fetch-config/merge.ts';
 import { pickKeys, type KeyRule } from '../../../src/commands/fetch-config/pick.ts';
-import { fetchedFor, sharedReads } from '../../../src/commands/fetch-config/reads.ts';
+import { fetchedFor, sharedReads } from '../../../src/clients/sources/reads.ts';
 import { parseSource, type Fetched, type FieldValue } from '../../../src/kernel/source.ts';
 
 const rule = (name: string, more: Partial<KeyRule> = {}): KeyRule => ({

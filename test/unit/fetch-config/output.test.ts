@@ -9,7 +9,7 @@ import {
   summaryText,
   type Output,
   type OutputContent,
-} from '../../../src/commands/fetch-config/output.ts';
+} from '../../../src/kernel/publish/outputs.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { systemHost } from '../../../src/kernel/host.ts';
 import type { FieldValue } from '../../../src/kernel/source.ts';

@@ -1,19 +1,21 @@
-import { connectionHeaders, readHeaders } from '../../clients/http/headers.ts';
-import type { HttpSourceSettings } from '../../clients/http/source.ts';
+import { connectionHeaders, readHeaders } from '../http/headers.ts';
+import type { HttpSourceSettings } from '../http/source.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { signingValues, type SourceAddress } from '../../kernel/source.ts';
-import type { FetchOptions } from './options.ts';
+import type { SourceOptions } from './options.ts';
 
 /** Headers that are ours to set, or the connection's. */
 const reserved: ReadonlySet<string> = new Set([...connectionHeaders, 'host', 'if-none-match']);
 
 /**
  * What the flags say about http and https sources.
+ * @param body what must be true of each body
  * @throws UsageError where a file or a header is wrong
  */
 export function readHttpSettings(
-  options: FetchOptions,
+  options: SourceOptions,
+  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected'>,
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {
@@ -22,9 +24,7 @@ export function readHttpSettings(
     maxSize: options['max-size'],
     redirects: options.redirects,
     crossOrigin: options['cross-origin'],
-    sha256: options.sha256,
-    contentType: options['content-type'],
-    htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
+    ...body,
   };
 }
 

@@ -1,22 +1,16 @@
 import { basename, dirname, resolve } from 'node:path';
-import type { Context } from '../../kernel/context.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { FormatError } from '../../kernel/formats/entries.ts';
-import { type Content, type FileFormat, formatFile, formatFileSet } from '../../kernel/formats/format.ts';
-import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
-import { contentMode, type Owner, secretMode } from '../../kernel/publish/attributes.ts';
-import { checkRelativePath } from '../../kernel/publish/names.ts';
-import { stageFile } from '../../kernel/publish/one-file.ts';
-import {
-  checkFilePlace,
-  checkSetPlace,
-  identityOfFolder,
-  isManaged,
-  sharingWarning,
-} from '../../kernel/publish/place.ts';
-import { commitAll, type Published, type Staged } from '../../kernel/publish/published.ts';
-import { stageSet } from '../../kernel/publish/set.ts';
-import type { FileContent } from '../../kernel/publish/write.ts';
+import type { Context } from '../context.ts';
+import { exitStatus } from '../exit-status.ts';
+import { FormatError } from '../formats/entries.ts';
+import { type Content, type FileFormat, formatFile, formatFileSet } from '../formats/format.ts';
+import { Failure, failed, UsageError } from '../outcome.ts';
+import { contentMode, type Owner, secretMode } from './attributes.ts';
+import { checkRelativePath } from './names.ts';
+import { stageFile } from './one-file.ts';
+import { checkFilePlace, checkSetPlace, identityOfFolder, isManaged, sharingWarning } from './place.ts';
+import { commitAll, type Published, type Staged } from './published.ts';
+import { stageSet } from './set.ts';
+import type { FileContent } from './write.ts';
 
 /** One file, or with format `files` one folder of files, that a command line or a spec asks for. */
 export interface Output {

@@ -6,7 +6,7 @@ import { once } from '../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
 import type { Failed } from '../../kernel/outcome.ts';
 import type { Fetched, Provenance, SourceAddress } from '../../kernel/source.ts';
-import type { Sources } from './sources.ts';
+import type { Sources } from './open.ts';
 
 /** What was read, by the address as it is printed; or why not all of it was. */
 export type FetchResult =

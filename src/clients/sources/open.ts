@@ -1,15 +1,15 @@
-import { createResolver } from '../../clients/dns/resolver.ts';
-import { proxyFromEnvironment } from '../../clients/http/proxy.ts';
-import type { Earlier, HttpSourceSettings } from '../../clients/http/source.ts';
-import type { TlsSettings } from '../../clients/http/tls.ts';
-import type { HttpClient } from '../../clients/http/transport.ts';
-import type { SecretsManager } from '../../clients/secrets-manager/client.ts';
-import type { Vault } from '../../clients/vault/client.ts';
+import { createResolver } from '../dns/resolver.ts';
+import { proxyFromEnvironment } from '../http/proxy.ts';
+import type { Earlier, HttpSourceSettings } from '../http/source.ts';
+import type { TlsSettings } from '../http/tls.ts';
+import type { HttpClient } from '../http/transport.ts';
+import type { SecretsManager } from '../secrets-manager/client.ts';
+import type { Vault } from '../vault/client.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { notYet, type Target } from '../../kernel/loop/attempt.ts';
 import type { ReadSource, SourceAddress, SourceScheme } from '../../kernel/source.ts';
-import type { FetchOptions } from './options.ts';
+import type { SourceOptions } from './options.ts';
 
 /** Requests to one kind of server that are under way at once. */
 const parallel = 8;
@@ -23,7 +23,7 @@ export interface Sources extends Disposable {
 }
 
 export interface SourceSettings {
-  readonly options: FetchOptions;
+  readonly options: SourceOptions;
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
   readonly earlier: Earlier | undefined;
@@ -53,13 +53,10 @@ export async function openSources(
         stack,
       )
     : undefined;
-  const { httpReader } =
-    web === undefined ? { httpReader: undefined } : await import('../../clients/http/source.ts');
-  const { fileReader } = schemes.has('file')
-    ? await import('../../clients/file-source.ts')
-    : { fileReader: undefined };
+  const { httpReader } = web === undefined ? { httpReader: undefined } : await import('../http/source.ts');
+  const { fileReader } = schemes.has('file') ? await import('../file-source.ts') : { fileReader: undefined };
   const { environmentReader } = schemes.has('env')
-    ? await import('../../clients/environment-source.ts')
+    ? await import('../environment-source.ts')
     : { environmentReader: undefined };
 
   const overHttp = (address: SourceAddress): ReadSource =>
@@ -88,7 +85,7 @@ export async function openSources(
 }
 
 async function openHttp(tls: TlsSettings, context: Context): Promise<HttpClient> {
-  const { createHttpClient, usualPatience } = await import('../../clients/http/transport.ts');
+  const { createHttpClient, usualPatience } = await import('../http/transport.ts');
   return createHttpClient({
     resolve: createResolver(context.paths),
     clock: context.clock,
@@ -107,8 +104,8 @@ function readProxies({ environment, redactor }: Context) {
   }
 }
 
-async function openVault(options: FetchOptions, context: Context, stack: DisposableStack): Promise<Vault> {
-  const { readVaultSettings } = await import('../../clients/vault/settings.ts');
+async function openVault(options: SourceOptions, context: Context, stack: DisposableStack): Promise<Vault> {
+  const { readVaultSettings } = await import('../vault/settings.ts');
   const vault = readVaultSettings({
     flags: {
       address: options['vault-addr'],
@@ -130,7 +127,7 @@ async function openVault(options: FetchOptions, context: Context, stack: Disposa
   });
   if (!vault.tls.verify)
     context.log.warn('VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault and gets the credentials');
-  const { createVault } = await import('../../clients/vault/client.ts');
+  const { createVault } = await import('../vault/client.ts');
   const http = stack.use(await openHttp(vault.tls, context));
   return createVault(vault, { http, clock: context.clock, redactor: context.redactor });
 }
@@ -142,9 +139,9 @@ async function openAws(
   stack: DisposableStack,
 ): Promise<SecretsManager> {
   const { environment } = context;
-  const { createSecretsManager } = await import('../../clients/secrets-manager/client.ts');
-  const { agentsFor } = await import('../../clients/http/secure.ts');
-  const { readAuthorities } = await import('../../clients/http/tls.ts');
+  const { createSecretsManager } = await import('../secrets-manager/client.ts');
+  const { agentsFor } = await import('../http/secure.ts');
+  const { readAuthorities } = await import('../http/tls.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));

@@ -1,0 +1,84 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { programCommand } from '../test/support/program.ts';
+import { findInPath } from '../test/support/tools.ts';
+import { quote, undoAtDeath } from '../test/support/undo.ts';
+import { numberFlag } from './support/benchmark.ts';
+import { median, table } from './support/statistics.ts';
+import { inPairs, usageOf } from './support/usage.ts';
+
+export const name = 'render';
+export const description = '200 templates in one call, against envsubst once for each';
+
+const variables = 20;
+
+export async function run(flags: readonly string[]): Promise<void> {
+  if (findInPath('envsubst') === undefined)
+    return console.log('skipped: there is no envsubst (gettext-base)');
+  const rounds = numberFlag(flags, 'rounds', 7);
+  const templates = numberFlag(flags, 'templates', 200);
+  const base = mkdtempSync(join(tmpdir(), 'initbox-bench-render-'));
+  undoAtDeath(`rm -rf ${quote(base)}`);
+  try {
+    for (const folder of ['templates', 'liquid', 'ours', 'theirs', 'ours-liquid'])
+      mkdirSync(join(base, folder));
+    for (let index = 0; index < templates; index++) {
+      const lines = Array.from(
+        { length: 50 },
+        (_, line) => `key_${line} = \${BENCH_${line % variables}} # ${index}\n`,
+      );
+      writeFileSync(join(base, 'templates', `t${index}`), lines.join(''));
+      const liquid = lines.map((line) => line.replace(/\$\{(\w+)\}/, '{{ env.$1 }}'));
+      writeFileSync(join(base, 'liquid', `t${index}`), liquid.join(''));
+    }
+    const values = Array.from({ length: variables }, (_, index) => `BENCH_${index}=value number ${index}`);
+    const env = ['env', ...values];
+    // A file that is the same is left alone, so that each round begins with none, for both.
+    const fresh = (folder: string): string => `rm -rf ${quote(folder)}; mkdir ${quote(folder)}`;
+    const own = (from: string, to: string, more = ''): string[] => [
+      ...env,
+      'sh',
+      '-c',
+      `${fresh(join(base, to))}; exec ${programCommand().map(quote).join(' ')} render ${quote(join(base, from))} --to ${quote(join(base, to))} ${more}`,
+    ];
+    const ours = own('templates', 'ours');
+    const theirs = [
+      ...env,
+      'sh',
+      '-c',
+      `${fresh(join(base, 'theirs'))}; for t in ${quote(join(base, 'templates'))}/*; do envsubst < "$t" > ${quote(join(base, 'theirs'))}/"\${t##*/}" || exit 1; done`,
+    ];
+    const { a, b } = await inPairs(ours, theirs, rounds);
+    const liquid = await usageOf(
+      Array.from({ length: rounds }, () => own('liquid', 'ours-liquid', '--language liquid')),
+    );
+    if ([...a, ...b, ...liquid].some(({ status }) => status !== 0)) throw new Error('one of them failed');
+    for (let index = 0; index < templates; index++) {
+      const made = ['ours', 'theirs', 'ours-liquid'].map((folder) =>
+        readFileSync(join(base, folder, `t${index}`), 'utf8'),
+      );
+      if (new Set(made).size !== 1) throw new Error(`template ${index} differs`);
+    }
+    const wall = median(a.map((usage, index) => usage.wall / (b[index]?.wall ?? Number.NaN)));
+    const row = (what: string, usages: typeof a) => [
+      what,
+      median(usages.map((usage) => usage.wall)),
+      median(usages.map((usage) => usage.cpu)),
+      median(usages.map((usage) => usage.memory / 1024)),
+    ];
+    console.log(
+      table(
+        [`${templates} templates`, 'wall ms', 'CPU ms', 'largest process, MiB'],
+        [row('initbox render', a), row('initbox render, liquid', liquid), row('envsubst, one by one', b)],
+      ),
+    );
+    console.log(
+      `\nwall, pair by pair, median: ${wall.toFixed(2)} of envsubst (bound 0.30), ${rounds} rounds`,
+    );
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) await run(process.argv.slice(2));

@@ -1,0 +1,144 @@
+import { Context, Liquid, LiquidError, toValueSync, type Template } from 'liquidjs';
+
+/** Liquid by liquidjs: it interprets an expression language of its own and makes no code of a template. */
+
+export interface LiquidDelimiters {
+  readonly output: readonly [open: string, close: string];
+  readonly tag: readonly [open: string, close: string];
+}
+
+export interface LiquidSettings {
+  /** Undefined for `{{ }}` and `{% %}`. */
+  readonly delimiters: LiquidDelimiters | undefined;
+  /** By name; what they throw is the problem's text. */
+  readonly filters: Readonly<Record<string, (value: unknown) => string>>;
+  /** Looks at every value that is put out; throws where it is none that a text can hold. */
+  readonly output: (value: unknown) => string;
+  /** UTF-16 units that one template's output may have. */
+  readonly largest: number;
+  /** Milliseconds that one template may take. */
+  readonly longest: number;
+}
+
+/** One thing that is wrong with a template. */
+export interface LiquidIssue {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** Why a template cannot be read or rendered. */
+export class LiquidProblem extends Error {
+  override readonly name = 'LiquidProblem';
+  readonly issues: readonly LiquidIssue[];
+
+  constructor(issues: readonly LiquidIssue[], cause: unknown) {
+    super(issues[0]?.message, { cause });
+    this.issues = issues;
+  }
+}
+
+/** A template that was read. */
+export interface LiquidTemplate {
+  /** @throws LiquidProblem with all that is not there, or the first other thing that is wrong */
+  render(data: Readonly<Record<string, unknown>>): string;
+}
+
+/** Elements and characters that one template's ranges, lists and filters may make together. */
+const memory = 1 << 22;
+
+/** These read other templates by name. A template stands alone: what it is made of is named on the command line. */
+const withoutFiles = ['include', 'render', 'layout', 'block'];
+
+/** Makes a reader of templates. */
+export function createLiquid(settings: LiquidSettings): (text: string) => LiquidTemplate {
+  const { delimiters } = settings;
+  const engine = new Liquid({
+    strictFilters: true,
+    strictVariables: true,
+    // `{% if name %}` and `default` are for what may not be there.
+    lenientIf: true,
+    // No property that the data itself does not have: no constructor, no prototype.
+    ownPropertyOnly: true,
+    catchAllErrors: true,
+    memoryLimit: memory,
+    parseLimit: settings.largest,
+    renderLimit: settings.longest,
+    // Lookups end here and not in the file system.
+    templates: {},
+    outputEscape: settings.output,
+    ...(delimiters && {
+      outputDelimiterLeft: delimiters.output[0],
+      outputDelimiterRight: delimiters.output[1],
+      tagDelimiterLeft: delimiters.tag[0],
+      tagDelimiterRight: delimiters.tag[1],
+    }),
+  });
+  for (const name of withoutFiles) delete engine.tags[name];
+  for (const [name, filter] of Object.entries(settings.filters)) engine.registerFilter(name, filter);
+  return (text) => {
+    const templates = guarded(() => engine.parse(text));
+    return { render: (data) => guarded(() => render(engine, templates, data, settings.largest)) };
+  };
+}
+
+function render(engine: Liquid, templates: Template[], data: object, largest: number): string {
+  const context = new Context(data, engine.options, { sync: true }, { liquid: engine });
+  // The engine's own emitters know no limit.
+  const emitter = {
+    buffer: '',
+    // Texts of the template, and what the output's guard has made a text.
+    write(text: string) {
+      if (this.buffer.length + text.length > largest)
+        throw new Error(`the output has more than ${largest} characters (--max-size)`);
+      this.buffer += text;
+    },
+  };
+  toValueSync(engine.renderer.renderTemplates(templates, context, emitter));
+  return emitter.buffer;
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const issues = issuesOf(error);
+    if (issues === undefined) throw error;
+    throw new LiquidProblem(issues, error);
+  }
+}
+
+/** LiquidErrors, which catchAllErrors throws, holds the others; blocks nest them. */
+function issuesOf(error: unknown): LiquidIssue[] | undefined {
+  if (error instanceof RangeError)
+    return [{ line: 1, column: 1, message: 'it is nested too deeply, or its output is too long' }];
+  if (!LiquidError.is(error)) return undefined;
+  const inner = (error as { errors?: readonly unknown[] }).errors;
+  if (inner !== undefined) return inner.flatMap((one) => issuesOf(one) ?? []);
+  const { token, originalError } = error as unknown as { token: Place; originalError?: unknown };
+  if (LiquidError.is(originalError)) {
+    const deeper = issuesOf(originalError);
+    if (deeper !== undefined && deeper.length > 0) return deeper;
+  }
+  const [line, column] = token.getPosition();
+  const message = originalError instanceof Error ? originalError.message : error.message;
+  return [{ line, column, message: wordsOf(message) }];
+}
+
+interface Place {
+  getPosition(): [line: number, column: number];
+}
+
+/** Less the place, which stands before it, and in our words where the engine's say little. */
+function wordsOf(message: string): string {
+  const plain = message.replace(/, (file:.*|line:\d+, col:\d+)$/s, '');
+  const tag = /^tag "(\w+)" not found$/.exec(plain)?.[1];
+  if (tag !== undefined && withoutFiles.includes(tag))
+    return `the tag "${tag}" is not there: a template reads no other files`;
+  const filter = /^undefined filter: (.*)$/s.exec(plain)?.[1];
+  if (filter !== undefined) return `there is no filter "${filter}"`;
+  if (plain === 'memory alloc limit exceeded')
+    return `its ranges, lists and filters make more than ${memory} elements or characters`;
+  if (plain === 'template render limit exceeded') return 'it takes too long to render';
+  return plain;
+}

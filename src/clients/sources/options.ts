@@ -1,0 +1,91 @@
+import {
+  choiceParser,
+  flag,
+  integer,
+  secret,
+  text,
+  value,
+  valueOr,
+  type Values,
+} from '../../kernel/options/option.ts';
+import { parseDuration } from '../../kernel/duration.ts';
+import { parseSize } from '../../kernel/size.ts';
+import { requestOptions } from '../http/options.ts';
+import { vaultMethods, type VaultMethod } from '../vault/settings.ts';
+
+const vaultOptions = {
+  'vault-addr': text({ description: 'the address of Vault; unset, VAULT_ADDR', placeholder: 'URL' }),
+  'vault-namespace': text({
+    description: 'the namespace in Vault; unset, VAULT_NAMESPACE',
+    placeholder: 'NAME',
+  }),
+  'vault-auth': value<VaultMethod>({
+    description:
+      'how to log in; unset, by what is given: a token, a role ID, a user, else --vault-role by kubernetes',
+    placeholder: vaultMethods.join('|'),
+    choices: vaultMethods,
+    parse: choiceParser(vaultMethods),
+  }),
+  'vault-mount': text({
+    description: 'the path of the auth method; unset, the method’s name',
+    placeholder: 'PATH',
+  }),
+  'vault-role': text({ description: 'the role to log in as (kubernetes, jwt, cert)', placeholder: 'NAME' }),
+  'vault-jwt-file': text({
+    description: 'the token to log in with (kubernetes, jwt); unset, the service account’s',
+    placeholder: 'PATH',
+  }),
+  'vault-role-id': text({ description: 'the role ID to log in with (approle)', placeholder: 'ID' }),
+  'vault-secret-id': secret({ description: 'the SecretID to log in with (approle)' }),
+  'vault-user': text({ description: 'the user to log in as (userpass)', placeholder: 'NAME' }),
+  'vault-password': secret({ description: 'the password to log in with (userpass)' }),
+  'vault-token': secret({ description: 'a token that is there already; unset, VAULT_TOKEN' }),
+  'vault-unwrap': flag({
+    description: 'the token or SecretID given is a wrapping token, to be unwrapped first',
+  }),
+};
+
+const awsOptions = {
+  'expect-role': text({ description: 'stop unless AWS knows us as this role', placeholder: 'NAME|ARN' }),
+  'aws-imds': flag({
+    description: 'take the role of the node (IMDS) where no other credentials are configured',
+  }),
+};
+
+const httpOptions = {
+  ...requestOptions,
+  'max-size': valueOr({
+    description: 'the most that one body or file may have',
+    placeholder: 'SIZE',
+    parse: parseSize,
+    fallback: '16Mi',
+  }),
+  redirects: valueOr({
+    description: 'how many redirects to follow',
+    placeholder: 'COUNT',
+    parse: integer({ min: 0, max: 20 }),
+    fallback: '1',
+  }),
+  'cross-origin': flag({ description: 'follow redirects to other hosts too, without the credentials' }),
+};
+
+const waitingOptions = {
+  interval: value({
+    description: 'a fixed pause between attempts; unset, 2 % of the time waited, from 100ms to 1s',
+    placeholder: 'DURATION',
+    parse: (given: string) => {
+      const milliseconds = parseDuration(given);
+      if (milliseconds < 1) throw new Error(`"${given}" is too short; write at least 1ms`);
+      return milliseconds;
+    },
+  }),
+};
+
+/** How sources are reached, for every command that reads them. */
+export const sourceOptions = {
+  ...vaultOptions,
+  ...awsOptions,
+  ...httpOptions,
+  ...waitingOptions,
+};
+export type SourceOptions = Values<typeof sourceOptions>;

@@ -1,0 +1,159 @@
+import { readTlsSettings } from '../../clients/http/options.ts';
+import { giveBack } from '../../clients/sources/give-back.ts';
+import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
+import { openSources } from '../../clients/sources/open.ts';
+import { sharedReads } from '../../clients/sources/reads.ts';
+import { defineCommand, each } from '../../kernel/command.ts';
+import type { Context } from '../../kernel/context.ts';
+import { done, UsageError, type Outcome } from '../../kernel/outcome.ts';
+import { unreadableVariables } from '../../kernel/utf8.ts';
+import {
+  dryReport,
+  prepareOutput,
+  publishOutput,
+  summaryText,
+  type Output,
+  type OutputContent,
+} from '../../kernel/publish/outputs.ts';
+import type { FieldValue } from '../../kernel/source.ts';
+import { checkerOf } from './check/check.ts';
+import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
+import { parseDataRequest, type DataRequest } from './data/request.ts';
+import { compilerOf, forAll, type Data } from './language.ts';
+import { renderOptions, type RenderOptions } from './options.ts';
+import { readTemplates } from './templates.ts';
+
+const positionals = {
+  usage: 'TEMPLATE…',
+  name: 'templates',
+  description:
+    'files, or folders of files; the endings .template, .tmpl, .tpl and .liquid are left out in a folder',
+  parse: each('template', (path: string) => path, {
+    min: 1,
+    example: 'initbox render /templates/app.conf --to /config/app.conf',
+  }),
+};
+
+export const render = defineCommand({
+  name: 'render',
+  summary: 'render templates with variables, files and secrets',
+  description: `Writes templates with what they refer to put in, all or nothing: a reader never sees half of a file, and nothing is written where something is missing.
+
+Languages: env knows $NAME, \${NAME}, \${NAME:-default}, \${NAME:?message} and \${NAME:+instead} as a shell does, and $$ for $; liquid has loops, conditions and filters, among them yaml, json, shell, properties and xml, which quote. Variables of the environment are there in both (in liquid as env.NAME), and --data brings files and every source of fetch-config. What is not set is an error, unless the template says what to do.`,
+  examples: [
+    'initbox render /templates/nginx.conf.template --to /etc/nginx/conf.d/ --only SERVER_NAME --only PORT',
+    'initbox render /templates/app.conf --to /config/app.conf --data DB_PASSWORD=vault:secret/db#password --vault-role app',
+    'initbox render /templates/app.yaml.liquid --to /config/app.yaml --language liquid --data db=vault:secret/db --check yaml',
+    'initbox render /templates --to /config --data /values/values.yaml --language liquid',
+  ],
+  positionals,
+  options: renderOptions,
+  afterDashes: 'successor',
+  timeout: '5m',
+  run: ({ options, positionals: paths }, context) => renderTemplates(paths, options, context),
+});
+
+async function renderTemplates(
+  paths: readonly string[],
+  options: RenderOptions,
+  context: Context,
+): Promise<Outcome> {
+  if (options.to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  const largest = options['max-size'];
+  const compile = await compilerOf(options);
+  const checker = options.check === undefined ? undefined : await checkerOf(options.check);
+  const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
+  checkNames(requests, options.var);
+  const templates = readTemplates(paths, options.to, largest);
+  const compiled = forAll(
+    templates.map((template) => ({ template })),
+    ({ template }) => compile(template.text),
+  );
+  const files = await readFiles(requests, largest, context);
+
+  const http = readHttpSettings(
+    options,
+    { sha256: undefined, contentType: undefined, htmlExpected: false },
+    context,
+  );
+  const tls = readTlsSettings(options, context.environment);
+  const reads = sharedReads(addressesOf(requests));
+  checkOneOrigin(reads.addresses, http);
+  const expected =
+    options.secret ||
+    files.some(({ secret }) => secret) ||
+    reads.addresses.some((address) => isSecretSource(address, http));
+  const outputs = templates.map(({ folder, name }): Output => ({
+    folder,
+    name,
+    format: 'raw',
+    mode: options.mode,
+    owner: options.owner,
+    secret: expected,
+    origin: '--to',
+  }));
+  const settings = { allowDisk: options['allow-disk'], set: `render ${options.to}` };
+  if (!options['dry-run']) prepareOutput(outputs, settings);
+
+  using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  try {
+    const fetched =
+      reads.addresses.length === 0
+        ? new Map<DataRequest, { value: FieldValue; secret: boolean }>()
+        : await fetchSources(requests, reads, sources, options.interval, context);
+    const values = [
+      ...files.map(({ request, value }) => ({ request, value })),
+      ...[...fetched].map(([request, { value }]) => ({ request, value })),
+    ];
+    const data: Data = {
+      entries: underNames(values, options.var),
+      environment: context.environment,
+      unreadable: unreadableIn(context),
+    };
+    const rendered = forAll(compiled, ({ made }) => made(data));
+    if (checker !== undefined) {
+      forAll(rendered, ({ made: { text } }) => {
+        const problem = checker(text);
+        return problem === undefined
+          ? {}
+          : { problems: [` what it makes is not ${options.check}, at ${problem}`] };
+      });
+    }
+    const secret = expected || [...fetched.values()].some((one) => one.secret);
+    const contents = new Map<Output, OutputContent>(
+      rendered.map(({ made: { text } }, index) => [
+        outputs[index] as Output,
+        { content: { kind: 'value', value: Buffer.from(text) }, secret },
+      ]),
+    );
+    if (options['dry-run']) {
+      const report = dryReport(outputs, contents).map(({ path, size, mode }) => ({ path, size, mode }));
+      context.stdout(`${JSON.stringify({ files: report }, null, 2)}\n`);
+      return done('dry run: everything could be rendered, nothing was written');
+    }
+    const published = await publishOutput(outputs, contents, settings, context);
+    for (const warning of published.warnings) context.log.warn(warning);
+    return done(summaryText(published));
+  } finally {
+    if (!context.signal.aborted) await giveBack(sources, context);
+  }
+}
+
+function addressesOf(requests: readonly DataRequest[]) {
+  return requests.flatMap(({ from }) => (from.kind === 'source' ? [from.address] : []));
+}
+
+function secretIn({ redactor, log }: Context): (value: string) => void {
+  return (value) => {
+    redactor.secret(value);
+    log.warn(
+      '--data holds a password: others on this machine can read a command line; use --header-file or a variable',
+    );
+  };
+}
+
+/** Only where a value has the sign of it is the environment read once more. */
+function unreadableIn({ environment }: Context): ReadonlySet<string> {
+  const suspect = Object.values(environment).some((value) => value?.includes('\uFFFD'));
+  return new Set(suspect ? unreadableVariables() : []);
+}

@@ -1,0 +1,151 @@
+import { fetchAll, versionWords } from '../../../clients/sources/fetch.ts';
+import type { Sources } from '../../../clients/sources/open.ts';
+import { fetchedFor, type Reads } from '../../../clients/sources/reads.ts';
+import type { Context } from '../../../kernel/context.ts';
+import { exitStatus } from '../../../kernel/exit-status.ts';
+import { registerValue } from '../../../kernel/fields.ts';
+import { asObject, parseJson } from '../../../kernel/json.ts';
+import { Failure, failed, UsageError } from '../../../kernel/outcome.ts';
+import { isFileInMemory } from '../../../kernel/publish/place.ts';
+import type { FieldValue, SourceAddress } from '../../../kernel/source.ts';
+import { endingOf, parseData, textOf } from './parse.ts';
+import { readWhole } from './read-file.ts';
+import type { DataRequest } from './request.ts';
+
+/** One thing that templates can name, and where it came from, safe to print. */
+export interface Entry {
+  readonly value: FieldValue;
+  readonly from: string;
+}
+
+export interface FileData {
+  readonly request: DataRequest;
+  readonly value: FieldValue;
+  /** It lies in memory, as the volumes of Secrets do. */
+  readonly secret: boolean;
+}
+
+/**
+ * Reads the files among the data.
+ * @throws UsageError where one is missing or does not parse
+ */
+export async function readFiles(
+  requests: readonly DataRequest[],
+  largest: number,
+  { redactor }: Pick<Context, 'redactor'>,
+): Promise<readonly FileData[]> {
+  const found: FileData[] = [];
+  for (const request of requests) {
+    if (request.from.kind !== 'file') continue;
+    const { path, ending } = request.from;
+    try {
+      const value = await parseData(readWhole(path, largest), ending);
+      const secret = isFileInMemory(path);
+      if (secret) registerValue(redactor, value);
+      found.push({ request, value, secret });
+    } catch (error) {
+      throw new UsageError(`--data: ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  return found;
+}
+
+/**
+ * Fetches the sources among the data.
+ * @throws Failure where one cannot be read, or holds what it should not
+ */
+export async function fetchSources(
+  requests: readonly DataRequest[],
+  reads: Reads,
+  sources: Sources,
+  interval: number | undefined,
+  context: Context,
+): Promise<ReadonlyMap<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>> {
+  const result = await fetchAll(reads.addresses, sources, interval, context);
+  if (result.kind === 'failed') throw new Failure(result);
+  for (const [address, { provenance }] of result.found)
+    context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
+  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
+  const values = new Map<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>();
+  for (const request of requests) {
+    if (request.from.kind !== 'source') continue;
+    const { address } = request.from;
+    const { content, secret } = fetchedFor(address, reads, result.found);
+    const value =
+      content.kind === 'fields'
+        ? Object.fromEntries(content.fields)
+        : await valueOf(content.value, address, request);
+    if (secret) registerValue(context.redactor, value);
+    values.set(request, { value, secret });
+  }
+  return values;
+}
+
+/** A whole file or body is read by its ending; what has no name must have keys. */
+async function valueOf(
+  value: FieldValue,
+  address: SourceAddress,
+  { name, shown }: DataRequest,
+): Promise<FieldValue> {
+  if (!(value instanceof Uint8Array)) return value;
+  const path = address.path.replace(/\?.*$/s, '');
+  const ending = address.field === undefined ? endingOf(path) : undefined;
+  try {
+    if (ending !== undefined) return await parseData(value, ending);
+    return name === undefined ? parseJson(textOf(value)) : textOf(value);
+  } catch (error) {
+    throw new Failure(failed(exitStatus.refused, `${shown}: ${(error as Error).message}`));
+  }
+}
+
+/**
+ * Everything under the names that templates use.
+ * @throws UsageError where two have one name, or something without a name has no keys
+ */
+export function underNames(
+  data: readonly { readonly request: DataRequest; readonly value: FieldValue }[],
+  variables: readonly { readonly name: string; readonly value: string }[],
+): ReadonlyMap<string, Entry> {
+  const entries = new Map<string, Entry>();
+  const add = (name: string, value: FieldValue, from: string): void => {
+    const other = entries.get(name);
+    if (other !== undefined)
+      throw new UsageError(`two values for the name ${JSON.stringify(name)}: ${other.from} and ${from}`);
+    entries.set(name, { value, from });
+  };
+  for (const { name, value } of variables) add(name, value, `--var ${name}`);
+  for (const { request, value } of data) {
+    const from = `--data ${request.shown}`;
+    if (request.name !== undefined) {
+      add(request.name, value, from);
+      continue;
+    }
+    const object = asObject(value);
+    if (object === undefined)
+      throw new UsageError(`${from} has no keys to name its values by; give it a name: --data NAME=…`);
+    for (const [name, inner] of Object.entries(object)) {
+      if (name === 'env') throw new UsageError(`${from}: the name env is taken: it is the environment`);
+      add(name, inner, from);
+    }
+  }
+  return entries;
+}
+
+/** @throws UsageError where two requests have one name, before anything is fetched */
+export function checkNames(
+  requests: readonly DataRequest[],
+  variables: readonly { readonly name: string }[],
+): void {
+  const seen = new Map<string, string>();
+  const all = [
+    ...variables.map(({ name }) => ({ name, from: `--var ${name}` })),
+    ...requests.map(({ name, shown }) => ({ name, from: `--data ${shown}` })),
+  ];
+  for (const { name, from } of all) {
+    if (name === undefined) continue;
+    const other = seen.get(name);
+    if (other !== undefined)
+      throw new UsageError(`two values for the name ${JSON.stringify(name)}: ${other} and ${from}`);
+    seen.set(name, from);
+  }
+}

@@ -1,0 +1,47 @@
+import { extname } from 'node:path';
+import { parseJson } from '../../../kernel/json.ts';
+import type { FieldValue } from '../../../kernel/source.ts';
+import { jsonProblem } from '../check/json.ts';
+import { readDotenv } from './read-dotenv.ts';
+import { readProperties } from './read-properties.ts';
+
+/** How files of data are read, by their ending. */
+export const dataEndings = ['.yaml', '.yml', '.json', '.properties', '.env'] as const;
+export type DataEnding = (typeof dataEndings)[number];
+
+/** The ending of a path that says how to read it; undefined for others. `.env` alone is a name as well. */
+export function endingOf(path: string): DataEnding | undefined {
+  const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
+  const ending = name === '.env' ? name : extname(name);
+  return dataEndings.find((known) => known === ending);
+}
+
+/**
+ * Reads a file of data.
+ * @throws Error that says where it is wrong, without more of the text than keys
+ */
+export async function parseData(bytes: Uint8Array, ending: DataEnding): Promise<FieldValue> {
+  const text = textOf(bytes);
+  if (ending === '.json') return jsonOf(text);
+  if (ending === '.properties') return Object.fromEntries(readProperties(text));
+  if (ending === '.env') return Object.fromEntries(readDotenv(text));
+  const { parseYaml } = await import('../../../clients/yaml/text.ts');
+  return parseYaml(text).value as FieldValue;
+}
+
+function jsonOf(text: string): FieldValue {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new Error(jsonProblem(text) ?? (error as Error).message, { cause: error });
+  }
+}
+
+/** @throws Error where it is no text */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new Error('it is not UTF-8 text', { cause: error });
+  }
+}

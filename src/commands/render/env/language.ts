@@ -1,0 +1,69 @@
+import { FormatError, plainText } from '../../../kernel/formats/entries.ts';
+import { envDelimiters } from '../delimiters.ts';
+import type { Compile, Data } from '../language.ts';
+import type { RenderOptions } from '../options.ts';
+import { placeOf } from '../place.ts';
+import { expand, type Lookup, type Missing } from './expand.ts';
+import { parseTemplate } from './parse.ts';
+import { SyntaxProblem, type Node, type Syntax } from './syntax.ts';
+
+/** The language `env`. */
+export function envCompiler({
+  delimiters,
+  only,
+  'max-size': largest,
+}: Pick<RenderOptions, 'delimiters' | 'only' | 'max-size'>): Compile {
+  const syntax: Syntax = {
+    ...(delimiters === undefined ? { open: '${', close: '}' } : envDelimiters(delimiters)),
+    shell: delimiters === undefined,
+    only: only.length === 0 ? undefined : new Set(only),
+  };
+  return (text) => {
+    let nodes: readonly Node[];
+    try {
+      nodes = parseTemplate(text, syntax);
+    } catch (error) {
+      if (error instanceof SyntaxProblem)
+        return { problems: [`${placeOf(text, error.offset)}: ${error.message}`] };
+      throw error;
+    }
+    return (data) => {
+      const missing: Missing[] = [];
+      const made = expand(nodes, lookupIn(data), missing);
+      if (missing.length > 0) return { problems: problemsOf(missing, text) };
+      if (made.length > largest)
+        return { problems: [`1:1: what it makes has more than ${largest} characters (--max-size)`] };
+      return { text: made };
+    };
+  };
+}
+
+/** One line for each name and reason, at the first place. */
+function problemsOf(missing: readonly Missing[], text: string): string[] {
+  const groups = Map.groupBy(missing, ({ name, why }) => `${name} is ${why}`);
+  return [...groups].map(([words, places]) => {
+    const more =
+      places.length > 1
+        ? `, as at ${placeOf(text, places[1]?.offset ?? 0)}${places.length > 2 ? ` and ${places.length - 2} more` : ''}`
+        : '';
+    return `${placeOf(text, places[0]?.offset ?? 0)}: ${words}${more}`;
+  });
+}
+
+function lookupIn({ entries, environment, unreadable }: Data): Lookup {
+  return (name) => {
+    const entry = entries.get(name);
+    if (entry === undefined) {
+      if (unreadable.has(name)) return { problem: 'not UTF-8 text' };
+      return Object.hasOwn(environment, name) ? environment[name] : undefined;
+    }
+    const { value, from } = entry;
+    if (value === null) return { problem: `null (${from})` };
+    try {
+      return plainText(name, value, 'env');
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      return { problem: `no text (${from}); name one field of it, or use --language liquid` };
+    }
+  };
+}

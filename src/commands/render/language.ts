@@ -1,0 +1,50 @@
+import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import type { Entry } from './data/gather.ts';
+import type { RenderOptions } from './options.ts';
+import type { Template } from './templates.ts';
+
+/** All that templates can name. */
+export interface Data {
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly environment: Environment;
+  /** Variables that are not UTF-8, and so came to us changed. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
+/** Writes one template, or says everything that is wrong with it: `3:5: …`, never a value. */
+export type Render = (data: Data) => { readonly text: string } | { readonly problems: readonly string[] };
+
+/** Reads one template. */
+export type Compile = (text: string) => Render | { readonly problems: readonly string[] };
+
+/** Problems told at once. */
+const shown = 50;
+
+/** @throws UsageError where options do not go with the language */
+export async function compilerOf(options: RenderOptions): Promise<Compile> {
+  if (options.language === 'env') return (await import('./env/language.ts')).envCompiler(options);
+  if (options.only.length > 0)
+    throw new UsageError('--only is for the language env: liquid names what it replaces');
+  return (await import('./liquid.ts')).liquidCompiler(options);
+}
+
+/**
+ * Does the same for all templates and gathers what is wrong with any of them.
+ * @throws UsageError with all of it
+ */
+export function forAll<T extends { readonly template: Template }, R extends object>(
+  items: readonly T[],
+  what: (item: T) => R | { readonly problems: readonly string[] },
+): (T & { readonly made: R })[] {
+  const problems: string[] = [];
+  const made: (T & { readonly made: R })[] = [];
+  for (const item of items) {
+    const result = what(item);
+    if ('problems' in result) problems.push(...result.problems.map((one) => `${item.template.path}:${one}`));
+    else made.push({ ...item, made: result });
+  }
+  if (problems.length === 0) return made;
+  const more = problems.length > shown ? [`and ${problems.length - shown} more`] : [];
+  throw new UsageError([...problems.slice(0, shown), ...more].join('\n'));
+}

@@ -1,0 +1,47 @@
+import { createLiquid, LiquidProblem } from '../../clients/liquid.ts';
+import { liquidDelimiters } from './delimiters.ts';
+import { outputText, quotingFilters } from './filters.ts';
+import type { Compile, Data } from './language.ts';
+import type { RenderOptions } from './options.ts';
+
+/** Milliseconds for one template: far beyond any, and signals wait for it. */
+const longest = 5000;
+
+/** The language `liquid`. */
+export function liquidCompiler({
+  delimiters,
+  'max-size': largest,
+}: Pick<RenderOptions, 'delimiters' | 'max-size'>): Compile {
+  const read = createLiquid({
+    delimiters: delimiters && liquidDelimiters(delimiters),
+    filters: quotingFilters,
+    output: outputText,
+    largest,
+    longest,
+  });
+  return (text) =>
+    orProblems(() => {
+      const template = read(text);
+      return (data: Data) => orProblems(() => ({ text: template.render(namesOf(data)) }));
+    });
+}
+
+function orProblems<T>(work: () => T): T | { readonly problems: readonly string[] } {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof LiquidProblem)) throw error;
+    const lines = error.issues.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+    return { problems: [...new Set(lines)] };
+  }
+}
+
+/** No prototypes at the top: a template names data and nothing else. */
+function namesOf({ entries, environment, unreadable }: Data): Record<string, unknown> {
+  const names = Object.create(null) as Record<string, unknown>;
+  for (const [name, { value }] of entries) names[name] = value;
+  const env = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(environment)) if (!unreadable.has(name)) env[name] = value;
+  names['env'] = env;
+  return names;
+}

@@ -1,0 +1,71 @@
+import { sourceOptions } from '../../clients/sources/options.ts';
+import {
+  flag,
+  list,
+  oneOf,
+  parseText,
+  text,
+  value,
+  choiceParser,
+  type Values,
+} from '../../kernel/options/option.ts';
+import { parseMode, parseOwner } from '../../kernel/publish/attributes.ts';
+import { checks, type Check } from './check/check.ts';
+import { parseVariable } from './data/request.ts';
+import { parseDelimiters } from './delimiters.ts';
+
+export const languages = ['env', 'liquid'] as const;
+
+export const renderOptions = {
+  to: text({
+    description:
+      'the file to write, or the folder: where it is one, ends with /, or several templates are given',
+    placeholder: 'PATH',
+  }),
+  language: oneOf({ description: 'what the templates are written in', choices: languages, fallback: 'env' }),
+  data: list({
+    description:
+      'a source of fetch-config or a file (.yaml, .json, .properties, .env) under a name; without a name its keys are the names',
+    placeholder: '[NAME=]SOURCE|FILE',
+    parse: parseText,
+  }),
+  var: list({ description: 'a variable and its value', placeholder: 'NAME=VALUE', parse: parseVariable }),
+  only: list({
+    description: 'replace this variable and no others, which stay as they are (env)',
+    placeholder: 'NAME',
+    parse: parseName,
+  }),
+  delimiters: value({
+    description:
+      'what stands around a reference instead of ${ }, or {{ }} and {% %}, for templates that hold other templates',
+    placeholder: "'OPEN CLOSE'",
+    parse: parseDelimiters,
+  }),
+  check: value<Check>({
+    description: 'write nothing unless what was rendered parses',
+    placeholder: checks.join('|'),
+    choices: checks,
+    parse: choiceParser(checks),
+  }),
+  mode: value({
+    description: 'the mode of what is written; unset, 0440 for secrets and 0444 for content',
+    placeholder: 'OCTAL',
+    parse: parseMode,
+  }),
+  owner: value({
+    description: 'the owner of what is written, in numbers',
+    placeholder: 'UID:GID',
+    parse: parseOwner,
+  }),
+  secret: flag({ description: 'what is written is a secret, as where a variable holds one' }),
+  'allow-disk': flag({ description: 'let secrets be written to a volume that is not in memory (tmpfs)' }),
+  'dry-run': flag({ description: 'render everything, write nothing, and print names and sizes as JSON' }),
+  ...sourceOptions,
+};
+export type RenderOptions = Values<typeof renderOptions>;
+
+function parseName(given: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(given))
+    throw new Error(`"${given}" is no variable name: letters, digits and _, no digit first`);
+  return given;
+}

@@ -1,0 +1,70 @@
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { UsageError } from '../../kernel/outcome.ts';
+import { textOf } from './data/parse.ts';
+import { readWhole } from './data/read-file.ts';
+
+/** One template as it was read. */
+export interface Template {
+  /** As it was named, for messages. */
+  readonly path: string;
+  readonly text: string;
+  /** Where it is to be written, whole. */
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** Endings that say that a file is a template; what is written goes without. */
+const templateEnding = /(?<=.)\.(template|tmpl|tpl|liquid)$/;
+
+/**
+ * Reads templates: files, and folders of them, not deep, as ConfigMaps are mounted.
+ * @param to a file for one template; a folder where it ends with `/` or is one, or where there are several
+ * @param largest bytes that one may have
+ * @throws UsageError where one cannot be read, or two would be one file
+ */
+export function readTemplates(paths: readonly string[], to: string, largest: number): readonly Template[] {
+  const files = paths.flatMap((path) => (kindOf(path) === 'folder' ? filesOf(path) : [path]));
+  if (files.length === 0) throw new UsageError(`${paths.join(', ')}: the folder holds no templates`);
+  const kind = kindOf(to);
+  const several = files.length > 1 || paths.length !== files.length || kindOf(paths[0] ?? '') === 'folder';
+  if (several && kind === 'file')
+    throw new UsageError(`--to: ${to} is a file, and there are several templates; name a folder`);
+  const whole = resolve(to);
+  const intoFolder = several || to.endsWith('/') || kind === 'folder';
+  const seen = new Map<string, string>();
+  return files.map((path) => {
+    const name = intoFolder ? basename(path).replace(templateEnding, '') : basename(whole);
+    const folder = intoFolder ? whole : resolve(whole, '..');
+    const other = seen.get(name);
+    if (other !== undefined)
+      throw new UsageError(`${other} and ${path} would both be written to ${join(folder, name)}`);
+    seen.set(name, path);
+    if (resolve(path) === join(folder, name))
+      throw new UsageError(`${path} would be written over itself; name another place in --to`);
+    return { path, text: readText(path, largest), folder, name };
+  });
+}
+
+function kindOf(path: string): 'file' | 'folder' | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  return stat.isDirectory() ? 'folder' : 'file';
+}
+
+/** Names with a leading dot are the kubelet's own, or an editor's. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .toSorted()
+    .map((name) => join(folder, name))
+    .filter((path) => kindOf(path) === 'file');
+}
+
+function readText(path: string, largest: number): string {
+  try {
+    return textOf(readWhole(path, largest));
+  } catch (error) {
+    throw new UsageError(`the template ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
