@@ -164,16 +164,19 @@ test('what an earlier holder left in another role’s name may not be ended: it 
   const client = await postgres.connect();
   await client.query(`SET application_name = 'initbox:${hex}:1:job'`);
   // A backend whose client is gone ends with its statement; this one's client leaves it then.
-  const zombie = client
-    .query('SELECT clock_timestamp() AS ended FROM pg_sleep(3)')
-    .finally(async () => client.end());
+  const zombie = (async () => {
+    const { rows } = await client.query<{ ended: Date }>(
+      'SELECT clock_timestamp() AS ended FROM pg_sleep(3)',
+    );
+    await client.end();
+    return rows[0]?.ended;
+  })();
   using journal = createJournal();
   const replica = await startReplica(postgres, ['--', ...journal.child('next', 'true')]);
   const result = await replica.exit;
-  const { rows } = await zombie;
+  const ended = ((await zombie)?.getTime() ?? 0) / 1000;
   expect(result.status).toBe(0);
   expect(result.stderr).toContain('belongs to postgres, and this role may not end it; waiting for it');
-  const ended = (rows[0] as { ended: Date }).ended.getTime() / 1000;
   expect(journal.entries()[0]?.at).toBeGreaterThan(ended);
 });
 
