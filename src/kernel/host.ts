@@ -24,6 +24,8 @@ export interface Host {
    * @throws the system's error where no process can be had
    */
   startHelper(command: string): Helper;
+  /** Has the engine collect its short-lived objects more often, rather than take up to 30 MB for them. */
+  saveMemory(): void;
 }
 
 /** A process that shares the work of this one. It ends when this one does. */
@@ -93,6 +95,9 @@ export const systemHost: Host = {
       },
       kill: () => void child.kill('SIGKILL'),
     };
+  },
+  saveMemory() {
+    process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
   },
 };
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -246,8 +246,12 @@ class Job {
       beforeChange() {},
       fatal: TopRefused,
     });
+    const path = below(place.parent, place.name);
     try {
-      change.entry(below(place.parent, place.name), place.stat as Stats);
+      change.entry(path, place.stat as Stats);
+      const kept =
+        this.#request.dryRun || this.#spares(place.stat as Stats) || belongsTo(lstatSync(path), this.#owner);
+      if (!kept) throw new TopRefused(notKept);
     } catch (error) {
       change.failed(target.shown, 'change', error as NodeJS.ErrnoException);
     }

@@ -1,4 +1,4 @@
-import { fchownSync, fstatSync, type Stats } from 'node:fs';
+import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 import { changeDirectory, directoryMode } from './change.ts';
 import type { Modes } from './mode.ts';
 import { belongsTo, type Owner } from './owner.ts';
@@ -49,17 +49,16 @@ export function mark(descriptor: number, owner: Owner, keepAccess: number | unde
   try {
     change(descriptor, uid, gid);
   } catch (error) {
-    // A user namespace that maps fewer ids: root and nobody are the best there are.
-    if (codeOf(error) !== 'EINVAL') throw new TopRefused(codeOf(error));
+    // A user namespace that maps fewer ids, where root and nobody are the best there are, or not even this run's.
+    const mapped = isMapped(owner.uid, 'uid_map') && isMapped(owner.gid, 'gid_map');
+    if (codeOf(error) !== 'EINVAL' || !mapped) throw new TopRefused(codeOf(error));
     try {
       change(descriptor, uid && otherThan(owner.uid), gid && otherThan(owner.gid));
     } catch (second) {
       throw new TopRefused(codeOf(second));
     }
   }
-  const after = fstatSync(descriptor);
-  if (belongsTo(after, owner) || (after.uid === before.uid && after.gid === before.gid))
-    throw new TopRefused(notKept);
+  if (belongsTo(fstatSync(descriptor), owner)) throw new TopRefused(notKept);
 }
 
 function change(descriptor: number, uid: number | undefined, gid: number | undefined): void {
@@ -75,6 +74,20 @@ function isWholeMark(stat: Stats, owner: Owner, keepAccess: number | undefined):
     (owner.uid === undefined || stat.uid === (keepAccess ?? underWay)) &&
     (owner.gid === undefined || stat.gid === underWay)
   );
+}
+
+/** Whether an id exists in this user namespace: lines of first id, first id outside, count (user_namespaces(7)). */
+function isMapped(id: number | undefined, map: 'uid_map' | 'gid_map'): boolean {
+  if (id === undefined) return true;
+  try {
+    return readFileSync(`/proc/self/${map}`, 'latin1')
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/).map(Number))
+      .some(([first = 0, , count = 0]) => id >= first && id < first + count);
+  } catch {
+    return true;
+  }
 }
 
 function otherThan(id: number | undefined): number {

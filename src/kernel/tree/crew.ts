@@ -145,7 +145,10 @@ export async function runWalk<S, T>(
       const until = clock.now() + (first ? alone : slice);
       walk.run(() => clock.now() >= until);
       plan.add(plan.own());
-      if (first && !walk.idle) for (let i = 0; i < plan.helpers; i++) enlist();
+      if (first && !walk.idle) {
+        context.host.saveMemory();
+        for (let i = 0; i < plan.helpers; i++) enlist();
+      }
       if (walk.idle) {
         const working = members.filter(busy);
         if (working.length === 0 && lost === undefined) return;

@@ -62,7 +62,7 @@ export interface Share {
 const largeListing = 1 << 16;
 
 /** Names read at once of a large directory. */
-const batch = 4096;
+const batch = 2048;
 
 /** Entries between two looks at the clock: some 100 µs. */
 const stride = 32;
