@@ -7,5 +7,6 @@ export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   chown: async () => (await import('./chown/command.ts')).chown,
+  copy: async () => (await import('./copy/command.ts')).copy,
   install: async () => (await import('./install/command.ts')).install,
 };
