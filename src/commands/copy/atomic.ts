@@ -1,6 +1,5 @@
-import { lstatSync, readdirSync } from 'node:fs';
-import { closeSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
+import { closeSync, lstatSync, readdirSync } from 'node:fs';
 import type { Context } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { Failure, failed } from '../../kernel/outcome.ts';

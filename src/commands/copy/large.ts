@@ -17,7 +17,7 @@ import { attributesOf, finishFile } from './attributes.ts';
 import { openSource } from './content.ts';
 import { writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
-import { create, Put, type PutSettings } from './put.ts';
+import { create, type Put, type PutSettings } from './put.ts';
 import type { Tally } from './tally.ts';
 
 const chunk = 1 << 20;
@@ -112,7 +112,7 @@ async function pump(from: number, to: number, stat: Stats, signal: AbortSignal):
     const hole = zeros !== undefined && buffer.subarray(0, length).equals(zeros.subarray(0, length));
     const next = readAt(from, spare, at + length);
     // Both are waited for before one of them may fail the whole: the descriptors are closed then.
-    const [read, written] = await Promise.allSettled([
+    const [following, written] = await Promise.allSettled([
       next,
       hole ? Promise.resolve() : writeAt(to, buffer, length, at),
     ]);
@@ -120,9 +120,9 @@ async function pump(from: number, to: number, stat: Stats, signal: AbortSignal):
       writing(() => {
         throw written.reason;
       });
-    if (read.status === 'rejected') throw read.reason as Error;
+    if (following.status === 'rejected') throw following.reason as Error;
     at += length;
-    length = read.value;
+    length = following.value;
     [buffer, spare] = [spare, buffer];
   }
   if (sparse) writing(() => ftruncateSync(to, at));

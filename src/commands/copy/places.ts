@@ -115,7 +115,7 @@ export class Places implements Disposable {
 
   /** Closes all but the two that it was given. */
   [Symbol.dispose](): void {
-    for (const place of [...this.#open.values()]) if (place.path !== '') this.#close(place);
+    for (const place of this.#open.values()) if (place.path !== '') this.#close(place);
   }
 }
 

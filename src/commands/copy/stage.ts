@@ -1,5 +1,5 @@
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
-import { codeAmong, Directory } from '../../kernel/publish/directory.ts';
+import { codeAmong, type Directory } from '../../kernel/publish/directory.ts';
 import { isCopyPlace, isOurs, type Namer } from '../../kernel/publish/names.ts';
 import { removeFile, removeTree } from '../../kernel/publish/remove.ts';
 import { makeDirectory, treeName } from './places.ts';
