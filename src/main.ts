@@ -3,27 +3,15 @@ import { interpret, type Interpretation } from './cli/interpret.ts';
 import { reasonOf, systemClock } from './kernel/clock.ts';
 import { podPaths, type Context } from './kernel/context.ts';
 import { startDeadline } from './kernel/deadline.ts';
-import { exitStatus, signalStatus } from './kernel/exit-status.ts';
-import {
-  findExecutable,
-  replaceProcess,
-  replaceStandardStreams,
-  signalNumber,
-  systemHost,
-} from './kernel/host.ts';
+import { exitStatus } from './kernel/exit-status.ts';
+import { findExecutable, replaceProcess, replaceStandardStreams, systemHost } from './kernel/host.ts';
 import { cutToLimit, failureText } from './kernel/last-words.ts';
 import { createLog, type Log, type LogFormat } from './kernel/log.ts';
-import {
-  Failure,
-  failed,
-  SignalReceived,
-  UsageError,
-  type Done,
-  type Failed,
-  type Outcome,
-} from './kernel/outcome.ts';
+import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './kernel/outcome.ts';
 import { lossyOutput, overwriteExisting, writeAll } from './kernel/output.ts';
 import { createRedactor } from './kernel/secrets.ts';
+import { stepWord } from './kernel/step.ts';
+import { outcomeOfError, unforeseen } from './kernel/unforeseen.ts';
 import { unreadableArgument, unreadableVariables } from './kernel/utf8.ts';
 
 type Run = Extract<Interpretation, { kind: 'run' }>;
@@ -52,6 +40,11 @@ function end(status: number): never {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[0] === stepWord) {
+    const { carryOutStep } = await import('./cli/step.ts');
+    const part = await carryOutStep(process.env, { redactor, ended, write: stderr.write });
+    if (part !== undefined) return part;
+  }
   let run: Interpretation;
   try {
     run = await interpret(argv, process.env, redactor);
@@ -102,6 +95,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
     paths: podPaths,
     stdout: (text) => writeAll(1, text),
     host: systemHost,
+    commands: run.commands,
   };
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
@@ -143,21 +137,6 @@ function report(log: Log, command: string, failure: Failed, terminationLog: stri
   for (const line of text.split('\n')) log.error(line);
   overwriteExisting(terminationLog, cutToLimit(text));
   return failure.status;
-}
-
-function outcomeOfError(error: unknown, log: Log): Failed {
-  if (error instanceof UsageError) return failed(exitStatus.usage, error.message);
-  if (error instanceof Failure) return error.outcome;
-  if (error instanceof SignalReceived)
-    return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}`);
-  if (error instanceof Error) log.debug(error.stack ?? error.message);
-  return unforeseen(error);
-}
-
-function unforeseen(error: unknown): Failed {
-  return failed(exitStatus.failed, error instanceof Error ? error.message : String(error), {
-    hint: 'this was not foreseen; --log-level debug shows where it came from',
-  });
 }
 
 function openLog(format: LogFormat, level: Parameters<typeof createLog>[0]['level']): Log {

@@ -1,5 +1,5 @@
 import { commands } from '../commands/index.ts';
-import type { AnyCommand, Input } from '../kernel/command.ts';
+import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
 import { processOptions, timeoutOption } from '../kernel/options/common.ts';
@@ -22,6 +22,7 @@ export type Interpretation =
       readonly limit: number;
       readonly limitOrigin: string;
       readonly warnings: readonly string[];
+      readonly commands: CommandList;
     };
 
 /** All options of a command: its own, `--timeout`, and what every command takes. */
@@ -72,6 +73,7 @@ export async function interpret(
     limit: (values['timeout'] as number | undefined) ?? 0,
     limitOrigin: originOf('timeout', options['timeout'] as Option, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
+    commands,
   };
 }
 

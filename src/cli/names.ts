@@ -1,14 +1,11 @@
-import type { AnyCommand } from '../kernel/command.ts';
+import type { AnyCommand, CommandList } from '../kernel/command.ts';
 import { UsageError } from '../kernel/outcome.ts';
 
 /**
  * Loads the command of that name.
  * @throws UsageError with the nearest known one
  */
-export async function commandNamed(
-  name: string,
-  commands: Readonly<Record<string, () => Promise<AnyCommand>>>,
-): Promise<AnyCommand> {
+export async function commandNamed(name: string, commands: CommandList): Promise<AnyCommand> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (load !== undefined) return load();
   if (name.startsWith('-'))

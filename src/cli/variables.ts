@@ -1,4 +1,4 @@
-import type { AnyCommand } from '../kernel/command.ts';
+import type { CommandList } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { timeoutOption } from '../kernel/options/common.ts';
 import type { Options } from '../kernel/options/option.ts';
@@ -12,14 +12,14 @@ import { didYouMean } from './names.ts';
 const serviceLink =
   /^INITBOX_(.*_)?(PORT|SERVICE_HOST|SERVICE_PORT)$|_SERVICE_PORT_|_PORT_\d+_(TCP|UDP|SCTP)/;
 
-/** Set by initbox itself for the commands that it runs. */
-const ours: ReadonlySet<string> = new Set(['INITBOX_LOCK_TOKEN']);
+/** Set by initbox itself for the commands that it runs, or read by one command as its input. */
+const ours: ReadonlySet<string> = new Set(['INITBOX_LOCK_TOKEN', 'INITBOX_PLAN']);
 
 /** A warning for each INITBOX_ variable that no command knows: most are misspelt. */
 export async function unknownVariables(
   environment: Environment,
   options: Options,
-  commands: Readonly<Record<string, () => Promise<AnyCommand>>>,
+  commands: CommandList,
 ): Promise<string[]> {
   const own = new Set(twinNames(options));
   const strangers = Object.keys(environment).filter(

@@ -1,12 +1,14 @@
-import type { AnyCommand } from '../kernel/command.ts';
+import type { CommandList } from '../kernel/command.ts';
 
 /** Every command, loaded when it is named. Adding one is a folder beside this file and a line here. */
-export const commands: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+export const commands: CommandList = {
   'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   chown: async () => (await import('./chown/command.ts')).chown,
   copy: async () => (await import('./copy/command.ts')).copy,
+  run: async () => (await import('./run/command.ts')).run,
+  schema: async () => (await import('./schema/command.ts')).schema,
   install: async () => (await import('./install/command.ts')).install,
 };

@@ -30,6 +30,8 @@ export interface ChildOptions {
   readonly grace: number;
   readonly clock: Clock;
   readonly host: Pick<Host, 'kill'>;
+  /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
+  readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
 
 /** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
@@ -51,6 +53,11 @@ export async function startChild(command: readonly string[], options: ChildOptio
     child.once('spawn', resolve);
     child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(name, error)));
   });
+  if (options.channel !== undefined) {
+    child.on('message', options.channel.onMessage);
+    // It may be gone before it has read: its end tells.
+    child.send(options.channel.first, () => {});
+  }
   const group = child.pid as number;
   let killAt = Number.POSITIVE_INFINITY;
   let cancelKill = (): void => {};
@@ -97,7 +104,13 @@ function spawnGroup(name: string, rest: readonly string[], options: ChildOptions
       env: { ...options.environment },
       // setsid(2): a signal for the group reaches all of it and nobody else.
       detached: true,
-      stdio: ['inherit', 'inherit', 'inherit', ...(options.inherit ?? [])],
+      stdio: [
+        'inherit',
+        'inherit',
+        'inherit',
+        ...(options.inherit ?? []),
+        ...(options.channel ? ['ipc' as const] : []),
+      ],
     });
   } catch (error) {
     // Some errors come so (E2BIG), others as an event.

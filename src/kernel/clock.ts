@@ -52,6 +52,15 @@ export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): 
   });
 }
 
+/** Waits for the promise, but no longer than so many milliseconds. */
+export async function within(promise: Promise<unknown>, milliseconds: number, clock: Clock): Promise<void> {
+  let cancel = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(milliseconds, resolve);
+  });
+  await Promise.race([promise, late]).finally(cancel);
+}
+
 /** An aborted signal's reason as an Error. */
 export function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));

@@ -10,6 +10,8 @@ export interface Positionals<P> {
   /** Their name in messages and in a plan: `targets`. */
   readonly name: string;
   readonly description: string;
+  /** The keys of a plan's step in their place, in this order, where one list under `name` would read badly. */
+  readonly keys?: readonly { readonly key: string; readonly many?: boolean }[];
   /** Reads them all; throws UsageError. */
   readonly parse: (given: readonly Given[], redact: SecretSink) => P;
 }
@@ -38,6 +40,10 @@ export interface Command<O extends Options = Options, P = unknown> {
   readonly afterDashes: 'successor' | 'child' | 'nothing';
   /** The default of `--timeout`; undefined where the parts have bounds of their own. */
   readonly timeout: string | undefined;
+  /** False where it cannot be a step of a plan. */
+  readonly step?: false;
+  /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */
+  readonly schemas?: Readonly<Record<string, (commands: CommandList) => Promise<object>>>;
   run(input: Input<O, P>, context: Context): Promise<Outcome>;
 }
 
@@ -49,6 +55,9 @@ export function defineCommand<O extends Options, P>(command: Command<O, P>): Com
 /** A command whose types do not matter to the caller: it is handed only what its own definition parsed. */
 // oxlint-disable-next-line typescript/no-explicit-any -- run's input is contravariant; cli.ts pairs it with its own options
 export type AnyCommand = Command<any, any>;
+
+/** Every command by its name, loaded when it is asked for. */
+export type CommandList = Readonly<Record<string, () => Promise<AnyCommand>>>;
 
 /**
  * Reads each positional by itself.

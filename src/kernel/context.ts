@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import type { CommandList } from './command.ts';
 import type { Host } from './host.ts';
 import type { Log } from './log.ts';
 import type { Redactor } from './secrets.ts';
@@ -35,4 +36,6 @@ export interface Context {
   /** For what was asked for: reports as JSON. All else goes to the log. */
   readonly stdout: (text: string) => void;
   readonly host: Host;
+  /** All commands: for the one that runs others, which therefore imports none. */
+  readonly commands: CommandList;
 }

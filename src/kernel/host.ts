@@ -1,5 +1,4 @@
 import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { constants as osConstants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
@@ -140,7 +139,7 @@ export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) 
 
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
-  return osConstants.signals[signal];
+  return process.getBuiltinModule('node:os').constants.signals[signal];
 }
 
 /** What execvp(3) searches when PATH is unset. */
@@ -279,22 +278,70 @@ export function rawProcessText(which: 'cmdline' | 'environ'): Buffer[] | undefin
   }
 }
 
+/** What a variable was before the first of those that set it now, and how many they are. */
+const setForNow = new Map<string, { readonly before: string | undefined; users: number }>();
+
 /**
- * Sets variables while something runs that reads them from the process alone, and puts back what was there: the command
- * that takes over must not see them.
+ * Sets variables while something runs that reads them from the process alone, and puts back what was there when the
+ * last one that set them is done: the command that takes over must not see them.
  */
 export async function withVariables<T>(
   variables: Readonly<Record<string, string>>,
   action: () => Promise<T>,
 ): Promise<T> {
-  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  for (const name of Object.keys(variables)) {
+    const known = setForNow.get(name);
+    if (known === undefined) setForNow.set(name, { before: process.env[name], users: 1 });
+    else known.users += 1;
+  }
   Object.assign(process.env, variables);
   try {
     return await action();
   } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
+    for (const name of Object.keys(variables)) putBack(name);
   }
+}
+
+function putBack(name: string): void {
+  const known = setForNow.get(name);
+  if (known === undefined || --known.users > 0) return;
+  setForNow.delete(name);
+  if (known.before === undefined) delete process.env[name];
+  else process.env[name] = known.before;
+}
+
+/**
+ * Becomes another user for good. Unlike spawn's `uid`, which empties them, the supplementary groups stay: a volume's
+ * fsGroup is among them.
+ * @throws the system's error (EPERM where it is not root)
+ */
+export function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number | undefined }): void {
+  // The group first: afterwards it is not allowed any more.
+  if (gid !== undefined) process.setgid?.(gid);
+  process.setuid?.(uid);
+}
+
+/** The channel to the process of this program that started this one. */
+export interface ParentChannel {
+  /** The first message. */
+  readonly request: Promise<unknown>;
+  /** Resolves when it has been handed over. */
+  send(message: object): Promise<void>;
+}
+
+/**
+ * @param onGone called when the parent is gone
+ * @returns undefined where the process was not started with a channel
+ */
+export function openParentChannel(onGone: () => void): ParentChannel | undefined {
+  if (!process.connected) return undefined;
+  process.on('disconnect', onGone);
+  return {
+    request: new Promise((resolve) => void process.once('message', resolve)),
+    send: (message) =>
+      new Promise((resolve) => {
+        if (process.send === undefined) resolve();
+        else process.send(message, undefined, undefined, () => resolve());
+      }),
+  };
 }

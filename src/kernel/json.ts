@@ -17,7 +17,7 @@ export function parseJson(text: string): FieldValue {
   } catch (error) {
     const message = (error as Error).message;
     const position = / at position (\d+)/.exec(message)?.[1];
-    const cut = /end of JSON input|Unterminated/.test(message);
+    const cut = /end of JSON input|Unterminated/.test(message) || Number(position) >= text.length;
     // oxlint-disable-next-line preserve-caught-error -- V8's message quotes the text
     throw new Error(
       cut

@@ -16,6 +16,9 @@ export interface Log {
   error(message: string, fields?: Fields): void;
   /** True where debug lines are wanted: for lines that are costly to make. */
   readonly verbose: boolean;
+  /** How it was set up: another process of this program logs the same way. */
+  readonly format: LogFormat;
+  readonly level: LogLevel;
   /** The same log with fields added to each line, such as the step's name. */
   with(fields: Fields): Log;
 }
@@ -46,6 +49,8 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
     warn: (message, fields) => emit('warn', message, fields),
     error: (message, fields) => emit('error', message, fields),
     verbose: threshold === 0,
+    format: settings.format,
+    level: settings.level,
     with: (fields) => createLog(settings, { ...common, ...fields }),
   };
 }

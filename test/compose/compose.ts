@@ -26,9 +26,11 @@ export class Project {
   readonly #command = composeCommand();
   readonly #name = `initbox-test-${pid}`;
 
-  /** Starts everything; each service waits for those that it depends on. Rejects when one of those fails. */
-  async up(): Promise<void> {
-    await this.#compose('up', '--detach', '--no-build');
+  /**
+   * Starts the named services, or everything; each waits for those that it depends on. Rejects when one of those fails.
+   */
+  async up(...services: readonly string[]): Promise<void> {
+    await this.#compose('up', '--detach', '--no-build', ...services);
   }
 
   /** Removes the project's containers, networks and volumes, and nothing else. */

@@ -214,6 +214,26 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     expect(performance.now() - opened).toBeLessThan(1_500);
   });
 
+  test('SIGTERM during a connect that nothing answers: out within 200 ms', async () => {
+    const address = '127.77.0.4';
+    using _block = dropTo(address, 5432);
+    const waiting = await startInitbox([
+      'wait-tcp',
+      `${address}:5432`,
+      '--interval',
+      '1h',
+      '--log-level',
+      'debug',
+    ]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const began = performance.now();
+    waiting.kill('SIGTERM');
+    const { status, stderr } = await waiting.exit;
+    expect(status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(200);
+    expect(stderr).toContain('ended by SIGTERM');
+  });
+
   test('the deadline cuts a connect, and the last words say what was tried', async () => {
     const address = '127.77.0.3';
     using _block = dropTo(address, 5432);

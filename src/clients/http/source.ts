@@ -3,7 +3,13 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
 import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
-import { signingValues, type ReadSource, type SourceAddress } from '../../kernel/source.ts';
+import {
+  signingValues,
+  type FetchAnswer,
+  type Provenance,
+  type ReadSource,
+  type SourceAddress,
+} from '../../kernel/source.ts';
 import { sendFollowing, type RedirectPolicy } from './redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
@@ -26,8 +32,9 @@ export interface HttpSourceSettings {
 
 /** What an earlier run got from the same source. */
 export interface Earlier {
-  readonly etag: string;
   readonly body: Uint8Array;
+  /** The body's, where it was kept. */
+  readonly etag?: string;
 }
 
 const redirectHint =
@@ -47,7 +54,7 @@ export function httpReader(
   const headers = {
     ...settings.headers,
     ...(address.userinfo === undefined ? {} : { Authorization: basic(address.userinfo) }),
-    ...(earlier === undefined ? {} : { 'If-None-Match': earlier.etag }),
+    ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
   const secret =
@@ -64,34 +71,42 @@ export function httpReader(
     maxBodyOrigin: '--max-size',
   };
   return async (probe) => {
+    if (
+      earlier !== undefined &&
+      settings.sha256 !== undefined &&
+      sumFault(earlier.body, settings.sha256) === undefined
+    ) {
+      return found(address, earlier.body, secret, {});
+    }
     const answer = await sendFollowing(client, request, probe, redirectPolicy(settings, accept, url));
     if (answer.state !== 'response') return answer;
-    const unchanged = answer.status === 304 && earlier !== undefined;
+    const unchanged = answer.status === 304 && earlier?.etag !== undefined;
     const body = unchanged ? earlier.body : answer.body;
     const fault = unchanged ? undefined : (statusFault(answer, secret) ?? typeFault(answer, settings, url));
     if (fault !== undefined) return fault;
     const wrong = sumFault(body, settings.sha256);
     if (wrong !== undefined) return wrong;
-    const whole = { kind: 'value', value: body } as const;
-    if (secret) registerContent(redactor, whole);
-    const content = pickFromBytes(body, address.field);
-    if ('state' in content) return content;
-    if (secret) registerContent(redactor, content);
+    if (secret) registerContent(redactor, { kind: 'value', value: body });
     const modified = answer.headers['last-modified'];
     const etag = answer.headers.etag ?? (unchanged ? earlier.etag : undefined);
-    return {
-      state: 'fetched',
-      fetched: {
-        content,
-        secret,
-        provenance: {
-          source: address.text,
-          ...(modified === undefined ? {} : { time: modified }),
-          ...(etag === undefined ? {} : { etag }),
-        },
-      },
-    };
+    const fetched = found(address, body, secret, {
+      ...(modified === undefined ? {} : { time: modified }),
+      ...(etag === undefined ? {} : { etag }),
+    });
+    if (secret && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
+    return fetched;
   };
+}
+
+function found(
+  address: SourceAddress,
+  body: Uint8Array,
+  secret: boolean,
+  more: Pick<Provenance, 'time' | 'etag'>,
+): FetchAnswer {
+  const content = pickFromBytes(body, address.field);
+  if ('state' in content) return content;
+  return { state: 'fetched', fetched: { content, secret, provenance: { source: address.text, ...more } } };
 }
 
 function basic(userinfo: string): string {

@@ -112,7 +112,8 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
 
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   const at = authority.indexOf('@');
-  if (at < 0 && rest.includes('@') && !/^[^@?]*\?/.test(rest)) {
+  // An @ may stand in a parameter's value, where what comes before is plainly hosts and ports.
+  if (at < 0 && rest.includes('@') && !/^[^:?#]*(:\d*)?(,[^:?#]*(:\d*)?)*\?\w+=/.test(rest)) {
     fail('has a /, ? or # in its user or password; write them as %2F, %3F and %23');
   }
   if (at !== authority.lastIndexOf('@'))

@@ -1,5 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { reasonOf } from '../../kernel/clock.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, type Never } from '../../kernel/loop/attempt.ts';
@@ -112,7 +112,14 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
   });
 }
 
-function handshake(socket: Socket, host: string, tls: TlsSettings, signal: AbortSignal): Promise<TLSSocket> {
+async function handshake(
+  socket: Socket,
+  host: string,
+  tls: TlsSettings,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  // Most servers inside a cluster have none, and loading it takes as long as a query.
+  const { connect: connectTls, getCACertificates } = await import('node:tls');
   const verifies = tls.authorities !== undefined && tls.mode !== 'prefer' && tls.mode !== 'allow';
   const options: ConnectionOptions = {
     socket,
@@ -120,7 +127,7 @@ function handshake(socket: Socket, host: string, tls: TlsSettings, signal: Abort
     // RFC 6066, 3: no address may stand there.
     ...(isIP(host) || host.startsWith('/') ? {} : { servername: host }),
     rejectUnauthorized: verifies,
-    ...(tls.authorities === undefined ? {} : { ca: trusted(tls.authorities) }),
+    ...(tls.authorities === undefined ? {} : { ca: trusted(tls.authorities, getCACertificates) }),
     ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
     ...(tls.mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
@@ -146,10 +153,13 @@ function handshake(socket: Socket, host: string, tls: TlsSettings, signal: Abort
   });
 }
 
-function trusted(authorities: string): string | string[] {
+function trusted(
+  authorities: string,
+  certificatesOf: (which: 'system' | 'bundled') => string[],
+): string | string[] {
   if (authorities !== 'system') return authorities;
-  const system = getCACertificates('system');
-  return system.length > 0 ? system : getCACertificates('bundled');
+  const system = certificatesOf('system');
+  return system.length > 0 ? system : certificatesOf('bundled');
 }
 
 function tlsFailure(error: NodeJS.ErrnoException, host: string, tls: TlsSettings): Error {

@@ -55,9 +55,12 @@ export function createMounts(api: VaultApi): Mounts {
   return {
     async of(path, token, probe) {
       const first = path.split('/')[0] ?? '';
-      await asking.get(first);
-      const found = find(path);
-      if (found !== undefined) return found;
+      for (let found = find(path); ; found = find(path)) {
+        if (found !== undefined) return found;
+        const other = asking.get(first);
+        if (other === undefined) break;
+        await other;
+      }
       const question = ask(path, token, probe);
       asking.set(first, question);
       try {

@@ -86,6 +86,7 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
   positionals: {
     usage: 'OWNER[:GROUP] PATH…',
     name: 'owner-and-paths',
+    keys: [{ key: 'owner' }, { key: 'paths', many: true }],
     description: 'whom it is to belong to: numbers, or names of this image; then what',
     parse: parseWords,
   },

@@ -48,6 +48,9 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  schemas: {
+    'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
+  },
   async run({ options, positionals: given, command }, context) {
     const http = readHttpSettings(options, context);
     const tls = readTlsSettings(options, context);
@@ -55,7 +58,12 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     checkOneOrigin(job.addresses, http);
     const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
     if (!options['dry-run']) prepareOutput(job.outputs, settings);
-    using sources = await openSources(job.addresses, { options, http, tls }, context);
+    const reruns =
+      options['etag-file'] !== undefined || options.sha256 !== undefined
+        ? await import('./earlier.ts')
+        : undefined;
+    const earlier = reruns?.earlierOf(job, options);
+    using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
     try {
       return await carryOut(job, sources, options, settings, context);
     } finally {
@@ -78,12 +86,12 @@ async function carryOut(
   }
   for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const contents = new Map<Output, OutputContent>(
-    job.outputs.map((output) => [output, contentOf(job, output, result.found)]),
+    job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
   const environment =
     job.environment === undefined
       ? undefined
-      : variablesOf(contentOf(job, 'environment', result.found).content);
+      : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
     const report = {
       sources: [...result.found.values()].map(({ provenance }) => provenance),
@@ -99,6 +107,11 @@ async function carryOut(
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  if (options['etag-file'] !== undefined) {
+    const { keepEtag } = await import('./earlier.ts');
+    const trouble = keepEtag(job, options, result.found);
+    if (trouble !== undefined) context.log.warn(trouble);
+  }
   return done(summaryText(published));
 }
 

@@ -1,25 +1,44 @@
 import type { HttpSourceSettings } from '../../clients/http/source.ts';
 import type { Context } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { fieldsOfValue } from '../../kernel/fields.ts';
+import { fieldsOfValue, registerValue } from '../../kernel/fields.ts';
 import type { Content } from '../../kernel/formats/format.ts';
 import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
-import type { Fetched, SourceAddress } from '../../kernel/source.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import type { Fetched, FieldValue, SourceAddress } from '../../kernel/source.ts';
 import { isSecretSource } from './http-settings.ts';
 import { mergeParts, type MergeRule } from './merge.ts';
 import type { FetchOptions } from './options.ts';
 import { outputTo, type Output, type OutputContent } from './output.ts';
+import { pickKeys, type KeyRule } from './pick.ts';
+import { fetchedFor, sharedReads, type Reads } from './reads.ts';
 
 /** What one run fetches and where it goes. */
 export interface Job {
-  /** Each source once. */
+  /** Each read once. */
   readonly addresses: readonly SourceAddress[];
+  readonly reads: Reads;
   readonly outputs: readonly Output[];
+  /** What goes into each of them, in order. */
+  readonly inputs: ReadonlyMap<Output | 'environment', Inputs>;
   /** Defined where the successor's environment is what is made. */
   readonly environment: true | undefined;
   /** Names the publication, the same on every run. */
   readonly set: string;
+}
+
+/** What one output is made of. */
+export interface Inputs {
+  readonly parts: readonly InputPart[];
   readonly merge: MergeRule;
+}
+
+export interface InputPart {
+  readonly address: SourceAddress;
+  /** What to take of it; undefined for everything as it is. */
+  readonly keys?: readonly KeyRule[] | undefined;
+  /** Take the keys that no rule names as well. */
+  readonly others?: boolean;
 }
 
 /**
@@ -31,8 +50,12 @@ export async function planJob(
   options: FetchOptions,
   http: HttpSourceSettings,
   hasSuccessor: boolean,
-  _context: Context,
+  context: Pick<Context, 'redactor' | 'log'>,
 ): Promise<Job> {
+  if (options.spec !== undefined) {
+    const { planSpec } = await import('./spec-job.ts');
+    return planSpec(addresses, options, http, context);
+  }
   if (addresses.length === 0) {
     throw new UsageError(
       'no source was given; for example: initbox fetch-config vault:secret/api-server#config --to /config/app.conf',
@@ -52,24 +75,19 @@ export async function planJob(
   }
   checkSum(addresses, options);
   const secret = addresses.some((address) => isSecretSource(address, http));
-  const outputs =
-    options.to === undefined
-      ? []
-      : [
-          outputTo(options.to, {
-            format: options.format,
-            mode: options.mode,
-            owner: options.owner,
-            secret,
-            origin: '--to',
-          }),
-        ];
+  const { format, mode, owner, to } = options;
+  const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];
+  const reads = sharedReads(addresses);
+  const inputs: Inputs = { parts: addresses.map((address) => ({ address })), merge: options.merge };
   return {
-    addresses,
+    addresses: reads.addresses,
+    reads,
     outputs,
+    inputs: new Map(
+      [...outputs, ...(options.env ? ['environment' as const] : [])].map((output) => [output, inputs]),
+    ),
     environment: options.env ? true : undefined,
-    set: `fetch-config ${options.to ?? ''}`,
-    merge: options.merge,
+    set: `fetch-config ${to ?? ''}`,
   };
 }
 
@@ -90,20 +108,26 @@ export function contentOf(
   job: Job,
   output: Output | 'environment',
   found: ReadonlyMap<SourceAddress, Fetched>,
+  redactor: Redactor,
 ): OutputContent {
   const format = output === 'environment' ? 'dotenv' : output.format;
-  const named = format !== 'raw' || job.addresses.length > 1;
-  const parts = job.addresses.map((address) => {
-    const fetched = found.get(address);
-    if (fetched === undefined) throw new Error(`${address.text} was not read`);
-    const content =
-      named && address.field === undefined ? withFields(fetched.content, address, format) : fetched.content;
-    return { source: address.text, name: address.field, content };
+  const inputs = job.inputs.get(output);
+  if (inputs === undefined) throw new Error('an output without inputs');
+  const named = format !== 'raw' || inputs.parts.length > 1;
+  let secret = false;
+  const parts = inputs.parts.map(({ address, keys, others }) => {
+    const fetched = fetchedFor(address, job.reads, found);
+    secret ||= fetched.secret;
+    const whole = keys !== undefined || (named && address.field === undefined);
+    const content = whole ? withFields(fetched.content, address, format) : fetched.content;
+    if (keys === undefined || content.kind !== 'fields') {
+      return { source: address.text, name: address.field, content };
+    }
+    const register = (value: FieldValue): void => registerValue(redactor, value);
+    const fields = pickKeys(content.fields, keys, others ?? false, address.text, register);
+    return { source: address.text, name: undefined, content: { kind: 'fields' as const, fields } };
   });
-  return {
-    content: mergeParts(parts, job.merge, format),
-    secret: job.addresses.some((address) => found.get(address)?.secret ?? true),
-  };
+  return { content: mergeParts(parts, inputs.merge, format), secret };
 }
 
 /** A text that holds a JSON object, as its fields; other formats than raw are about fields. */

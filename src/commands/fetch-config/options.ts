@@ -106,6 +106,11 @@ const httpOptions = {
     placeholder: 'NAME',
   }),
   sha256: value({ description: 'the sum that the body must have', placeholder: 'HEX', parse: parseSha256 }),
+  'etag-file': text({
+    description:
+      'keep the ETag of an http or https source here, so that a rerun downloads nothing that has not changed',
+    placeholder: 'PATH',
+  }),
   'content-type': text({ description: 'the media type that the answer must have', placeholder: 'TYPE' }),
   'max-size': valueOr({
     description: 'the most that one body or file may have',

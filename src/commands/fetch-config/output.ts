@@ -7,7 +7,13 @@ import { Failure, failed, UsageError } from '../../kernel/outcome.ts';
 import { contentMode, type Owner, secretMode } from '../../kernel/publish/attributes.ts';
 import { checkRelativePath } from '../../kernel/publish/names.ts';
 import { stageFile } from '../../kernel/publish/one-file.ts';
-import { checkFilePlace, checkSetPlace, isManaged, sharingWarning } from '../../kernel/publish/place.ts';
+import {
+  checkFilePlace,
+  checkSetPlace,
+  identityOfFolder,
+  isManaged,
+  sharingWarning,
+} from '../../kernel/publish/place.ts';
 import { commitAll, type Published, type Staged } from '../../kernel/publish/published.ts';
 import { stageSet } from '../../kernel/publish/set.ts';
 import type { FileContent } from '../../kernel/publish/write.ts';
@@ -18,6 +24,8 @@ export interface Output {
   readonly folder: string;
   /** The file's path below the folder; undefined for format `files`. */
   readonly name: string | undefined;
+  /** With format `files`: the folder in that folder that they go to; unset, itself. */
+  readonly below?: string | undefined;
   readonly format: FileFormat | 'files';
   readonly mode?: number | undefined;
   readonly owner?: Owner | undefined;
@@ -74,6 +82,22 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
     const single = singleFile(folder, group);
     if (single !== undefined) checkFilePlace(`${folder}/${single}`, intent);
     else checkSetPlace(folder, namesOf(group), intent);
+  }
+  checkAliases(outputs);
+}
+
+/** One folder under two paths would be published twice, and the second time remove what the first one wrote. */
+function checkAliases(outputs: readonly Output[]): void {
+  const seen = new Map<string, Output>();
+  for (const output of outputs) {
+    const identity = identityOfFolder(output.folder);
+    const other = seen.get(identity);
+    if (other && other.folder !== output.folder) {
+      throw new UsageError(
+        `${output.origin}: ${output.folder} is the same folder as ${other.folder} (${other.origin}); name it by one path`,
+      );
+    }
+    seen.set(identity, output);
   }
 }
 
@@ -164,7 +188,8 @@ function renderAll(
   for (const output of outputs) {
     const given = contents.get(output);
     if (!given) throw new Error(`nothing was fetched for ${output.folder}/${output.name ?? ''}`);
-    for (const [path, bytes] of render(output, given.content, warnings)) {
+    for (const [name, bytes] of render(output, given.content, warnings)) {
+      const path = output.below === undefined ? name : `${output.below}/${name}`;
       const whole = `${output.folder}/${path}`;
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
       const mode = output.mode ?? (given.secret ? secretMode : contentMode);
@@ -203,14 +228,15 @@ function refusedContent(output: Output, why: string): Failure {
 function checkNames(outputs: readonly Output[]): void {
   const seen = new Map<string, Output>();
   for (const output of outputs) {
-    if (output.name !== undefined) {
+    const inside = output.name ?? output.below;
+    if (inside !== undefined) {
       try {
-        checkRelativePath(output.name);
+        checkRelativePath(inside);
       } catch (error) {
         throw new UsageError(`${output.origin}: ${(error as Error).message}`);
       }
     }
-    const whole = output.name === undefined ? output.folder : `${output.folder}/${output.name}`;
+    const whole = inside === undefined ? output.folder : `${output.folder}/${inside}`;
     const other = seen.get(whole);
     if (other && other.name !== undefined) {
       throw new UsageError(`${output.origin}: ${whole} is written twice; the other is ${other.origin}`);
@@ -241,7 +267,7 @@ function singleFile(folder: string, group: readonly Output[]): string | undefine
 }
 
 function namesOf(group: readonly Output[]): string[] {
-  return group.flatMap(({ name }) => (name === undefined ? [] : [name]));
+  return group.flatMap(({ name, below }) => name ?? below ?? []);
 }
 
 /** One warning a folder, for the mode that the fewest may read. */

@@ -1,6 +1,6 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { proxyFromEnvironment } from '../../clients/http/proxy.ts';
-import type { HttpSourceSettings } from '../../clients/http/source.ts';
+import type { Earlier, HttpSourceSettings } from '../../clients/http/source.ts';
 import type { TlsSettings } from '../../clients/http/tls.ts';
 import type { HttpClient } from '../../clients/http/transport.ts';
 import type { SecretsManager } from '../../clients/secrets-manager/client.ts';
@@ -26,6 +26,7 @@ export interface SourceSettings {
   readonly options: FetchOptions;
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
+  readonly earlier: Earlier | undefined;
 }
 
 /**
@@ -61,11 +62,17 @@ export async function openSources(
     ? await import('../../clients/environment-source.ts')
     : { environmentReader: undefined };
 
+  const overHttp = (address: SourceAddress): ReadSource =>
+    httpReader!(address, settings.http, {
+      client: web!,
+      redactor: context.redactor,
+      earlier: settings.earlier,
+    });
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
     'aws-sm': (address) => aws!.reader(address),
-    http: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
-    https: (address) => httpReader!(address, settings.http, { client: web!, redactor: context.redactor }),
+    http: (address) => overHttp(address),
+    https: (address) => overHttp(address),
     file: (address) => fileReader!(address, settings.options['max-size'], context.redactor),
     env: (address) => environmentReader!(address, context.environment, context.redactor),
   };

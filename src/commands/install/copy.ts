@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { access, constants, copyFile, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { reasonOf } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -64,8 +64,14 @@ async function place(from: string, to: string, mode: number, context: Context): 
   }
 }
 
-async function explained(target: string, manifest: Manifest, error: NodeJS.ErrnoException): Promise<Failure> {
+async function explained(
+  target: string,
+  manifest: Manifest,
+  thrown: NodeJS.ErrnoException,
+): Promise<Failure> {
   const where = `cannot fill ${target}`;
+  // Node's recursive mkdir says ENOENT where the kernel said EROFS.
+  const error = thrown.code === 'ENOENT' ? await problemAbove(target, thrown) : thrown;
   if (error.code === 'ENOSPC') {
     const needed = manifest.files.reduce((sum, { size }) => sum + size, 0);
     const free = await statfs(target).then(
@@ -92,4 +98,18 @@ async function explained(target: string, manifest: Manifest, error: NodeJS.Errno
     );
   }
   return new Failure(failed(exitStatus.failed, `${where}: ${error.message}`));
+}
+
+/** Why nothing can be made below the nearest folder that exists; `otherwise` where it can. */
+async function problemAbove(path: string, otherwise: NodeJS.ErrnoException): Promise<NodeJS.ErrnoException> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    try {
+      await access(folder, constants.W_OK);
+      return otherwise;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || folder === dirname(folder)) {
+        return error as NodeJS.ErrnoException;
+      }
+    }
+  }
 }

@@ -1,10 +1,11 @@
+import { within } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
 import { satisfied } from '../../kernel/loop/attempt.ts';
 import { waitFor } from '../../kernel/loop/loop.ts';
 import { growing } from '../../kernel/loop/schedule.ts';
 import { once } from '../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
-import type { Failed } from '../../kernel/outcome.ts';
+import { failed, type Failed } from '../../kernel/outcome.ts';
 import type { LockKey } from './lock/key.ts';
 import type { AcquiredPostgres, PostgresLock } from './lock/postgres/backend.ts';
 import type { Unneeded } from './lock/backend.ts';
@@ -12,6 +13,9 @@ import type { Unneeded } from './lock/backend.ts';
 /** Milliseconds between two tries: each costs the server a little, and a release is told. */
 const first = 250;
 const last = 3000;
+
+/** Milliseconds that giving back a lock that came too late may take. */
+const leaveTime = 100;
 
 /**
  * Waits for the lock.
@@ -39,9 +43,13 @@ export async function acquire(
       context,
     );
     if (got !== undefined) return got;
+    const [only] = report.targets;
+    // Its words stand by themselves: it is the server or the record that says no, not the lock.
+    if (report.result === 'never' && only?.status !== undefined)
+      return failed(only.status, only.words, { hint: only.hint });
     return outcomeOf(report) as Failed;
   } catch (error) {
-    if (got?.state === 'acquired') await got.held.release(true);
+    if (got?.state === 'acquired') await within(got.held.release(true), leaveTime, context.clock);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { Session } from '../../clients/postgres/session.ts';
-import { reasonOf } from '../../kernel/clock.ts';
+import { reasonOf, sleep } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
@@ -10,6 +10,9 @@ import type { Loss } from './lock/backend.ts';
 import type { PostgresHeld } from './lock/postgres/held.ts';
 import { lostOutcome, type Performed } from './perform.ts';
 import type { Work } from './request.ts';
+
+/** Milliseconds for which a second connection is tried for: others may have taken the last slots for a moment. */
+const connectTime = 30_000;
 
 /** Runs the directory's migrations under the lock, on connections beside the lock's own. */
 export async function performSql(
@@ -34,18 +37,23 @@ export async function performSql(
   const signal = AbortSignal.any([deadline.signal, lost.signal]);
   const tag = held.environment({})['PGAPPNAME'];
   const connect = async (): Promise<Session> => {
-    if (signal.aborted) throw reasonOf(signal);
-    const connected = await connectPostgres({ ...settings.connection, applicationName: tag }, client, {
-      signal,
-      phase() {},
-    });
-    if (connected.state !== 'connected') {
+    const end = context.clock.now() + connectTime;
+    for (;;) {
+      if (signal.aborted) throw reasonOf(signal);
+      const connected = await connectPostgres({ ...settings.connection, applicationName: tag }, client, {
+        signal,
+        phase() {},
+      });
+      if (connected.state === 'connected') {
+        sessions.add(connected.session);
+        return connected.session;
+      }
       if (signal.aborted) throw reasonOf(signal);
       const status = connected.state === 'never' ? connected.status : exitStatus.failed;
-      throw new Failure(failed(status, connected.reason, { hint: connected.hint }));
+      if (connected.state === 'never' || context.clock.now() >= end)
+        throw new Failure(failed(status, connected.reason, { hint: connected.hint }));
+      await sleep(context.clock, 250, signal);
     }
-    sessions.add(connected.session);
-    return connected.session;
   };
   try {
     const { runSql } = await import('./sql/run.ts');
@@ -62,22 +70,25 @@ export async function performSql(
       },
       { ...context, signal, deadline: deadline.at },
     );
-    if (loss !== undefined)
-      return {
-        outcome: lostOutcome(loss, 'its statements were cut off'),
-        clean: false,
-        status: exitStatus.lockLost,
-      };
+    if (loss !== undefined) {
+      return lostWork(loss, outcome.kind === 'failed' ? outcome.details : undefined);
+    }
     const status = outcome.kind === 'done' ? 0 : outcome.status;
     return { outcome, clean: status === 0, status };
   } catch (error) {
     if (loss === undefined) throw error;
-    return {
-      outcome: lostOutcome(loss, 'its statements were cut off'),
-      clean: false,
-      status: exitStatus.lockLost,
-    };
+    return lostWork(loss, undefined);
   } finally {
     await Promise.all([...sessions].map((session) => session.end()));
   }
+}
+
+/** @param details how far it got */
+function lostWork(loss: Loss, details: readonly string[] | undefined): Performed {
+  const outcome = lostOutcome(loss, 'its statements were cut off');
+  return {
+    outcome: outcome.kind === 'failed' && details !== undefined ? { ...outcome, details } : outcome,
+    clean: false,
+    status: exitStatus.lockLost,
+  };
 }

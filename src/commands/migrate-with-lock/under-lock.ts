@@ -1,6 +1,6 @@
-import { hostname } from 'node:os';
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { within } from '../../kernel/clock.ts';
 import { errorWords } from '../../clients/postgres/words.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
@@ -29,6 +29,12 @@ export interface UnderLockSettings {
   readonly sameRoute: boolean;
 }
 
+/** Milliseconds that giving a lock back may take where nothing has run. */
+const leaveTime = 100;
+
+/** Milliseconds after a failed statement within which the end of its connection is known. */
+const lossTime = 500;
+
 /** Does the work under the lock: waits, takes over, works, writes down what was done, releases. */
 export async function runUnderLock(
   work: Work,
@@ -42,7 +48,7 @@ export async function runUnderLock(
   if (work.kind === 'command') findExecutable(work.command[0] ?? '', context.environment['PATH']);
   else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
-  const host = context.environment['HOSTNAME'] || hostname();
+  const host = context.environment['HOSTNAME'] || (await import('node:os')).hostname();
   await using lock = createPostgresLock({ ...settings, host, once }, { ...context, resolve: client.resolve });
   let held: PostgresHeld;
   {
@@ -77,6 +83,8 @@ export async function runUnderLock(
             client,
           );
   } catch (error) {
+    const lost = await lostBeforeStart(held, context);
+    if (lost !== undefined) return lost;
     // Nothing was started, or it has been seen to its end.
     await held.release(false);
     throw error;
@@ -90,19 +98,28 @@ export async function runUnderLock(
 
 /** @returns an outcome where the lock was lost meanwhile */
 async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome | undefined> {
-  const loss = lossOf(held);
   try {
     await held.takeOver(context.signal);
     return undefined;
   } catch (error) {
-    const why = await loss();
-    if (why !== undefined) {
-      await held.abandon();
-      return failed(exitStatus.lockLost, `the lock was lost before the command started: ${why.reason}`);
-    }
-    await held.release(true);
+    const lost = await lostBeforeStart(held, context);
+    if (lost !== undefined) return lost;
+    // Nothing has run: the end of this process gives the lock back, if the server takes its time.
+    await within(held.release(true), leaveTime, context.clock);
     throw error;
   }
+}
+
+/** Whether a statement failed since the lock was lost with its connection, which may be known a moment later only. */
+async function lostBeforeStart(held: PostgresHeld, context: Context): Promise<Outcome | undefined> {
+  let why: Loss | undefined;
+  const known = held.lost.then((loss) => {
+    why = loss;
+  });
+  await within(known, context.signal.aborted ? 0 : lossTime, context.clock);
+  if (why === undefined) return undefined;
+  await held.abandon();
+  return failed(exitStatus.lockLost, `the lock was lost before the command started: ${why.reason}`);
 }
 
 /** Tells whether the lock has been lost so far. */

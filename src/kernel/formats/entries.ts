@@ -60,7 +60,8 @@ export function textOf(key: string, bytes: Uint8Array, format: string): string {
   return Buffer.from(bytes).toString();
 }
 
-function wellFormed(key: string, text: string, format: string): string {
+/** @throws FormatError for half of a surrogate pair, which UTF-8 has no bytes for */
+export function wellFormed(key: string, text: string, format: string): string {
   if (text.isWellFormed()) return text;
   throw new FormatError(`${quoted(key)} holds half of a surrogate pair, which is no text for ${format}`);
 }

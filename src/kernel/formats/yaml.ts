@@ -1,5 +1,5 @@
 import type { FieldValue } from '../source.ts';
-import { type Entries, FormatError, quoted, textOf } from './entries.ts';
+import { type Entries, FormatError, quoted, textOf, wellFormed } from './entries.ts';
 import { isList, isStructure, jsonScalar, type Scalar } from './json.ts';
 
 /** Deeper than any configuration, and far from the stack's end. */
@@ -35,7 +35,7 @@ function node(key: string, value: FieldValue, level: number): string {
 
 function scalar(key: string, value: Scalar, level: number): string {
   if (value instanceof Uint8Array || typeof value === 'string') {
-    const text = typeof value === 'string' ? value : textOf(key, value, 'yaml');
+    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOf(key, value, 'yaml');
     return literalBlock(text, level) ?? doubleQuoted(key, text);
   }
   const written = jsonScalar(key, value);

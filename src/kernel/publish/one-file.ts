@@ -69,14 +69,17 @@ const unchanged: Staged = {
   discard: async () => {},
 };
 
-/** @throws Failure where a folder stands in the place of the file */
+/** @throws Failure where a folder, a device, a FIFO or a socket stands in the place of the file */
 export function checkPlace(
   directory: Directory,
   name: string,
   shown: string,
   status: number = exitStatus.failed,
 ): void {
-  if (!lstatSync(directory.at(name), { throwIfNoEntry: false })?.isDirectory()) return;
+  const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
+  if (!stat || stat.isFile() || stat.isSymbolicLink()) return;
+  if (!stat.isDirectory())
+    throw refused(`cannot write ${shown}: it is there already, and no file`, undefined, status);
   throw refused(
     `cannot write ${shown}: it is a folder`,
     `name a file in it, such as ${shown}/config, or write one file per field with --format files`,

@@ -59,6 +59,13 @@ function openForWriting(folder: string, shown: string, { memoryOnly }: Intent): 
   try {
     using stack = new DisposableStack();
     const directory = stack.use(Directory.open(folder));
+    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself))) {
+      throw refused(
+        `cannot write ${shown}: ${folder} belongs to the system`,
+        'write to a volume; standard output is for reports, and a value there would end up in a log',
+        exitStatus.usage,
+      );
+    }
     accessSync(directory.itself, constants.W_OK | constants.X_OK);
     if (memoryOnly && !isInMemory(directory)) {
       throw refused(
@@ -70,8 +77,21 @@ function openForWriting(folder: string, shown: string, { memoryOnly }: Intent): 
     stack.move();
     return directory;
   } catch (error) {
+    if (folder === shown && (error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw refused(
+        `cannot write to ${shown}: there is no such folder`,
+        'is the volume mounted in this init container, and at this path? Folders are not made, so that a mistyped path does not go unnoticed',
+        exitStatus.usage,
+      );
+    }
     throw explained(error, shown, { status: exitStatus.usage });
   }
+}
+
+/** Device and inode of a folder, by which two paths to one folder can be told. */
+export function identityOfFolder(path: string): string {
+  using directory = Directory.open(path);
+  return directory.identity();
 }
 
 function isInMemory(directory: Directory): boolean {

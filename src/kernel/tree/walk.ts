@@ -115,7 +115,8 @@ class Frame implements Where {
 /**
  * Walks a tree that somebody may be changing under our hands. Each directory is opened once, through no link, and
  * made the current one; its entries are then named by one component, relative to it: no name above can lead elsewhere.
- * There is no way up but through descriptors that are held or opened again from the top.
+ * The way up is a descriptor that is held, or `..` where that is the very directory we came from, or the way from the
+ * top once more.
  *
  * The walk is synchronous and cut into runs; between two of them the current directory is what it was before.
  */
@@ -329,6 +330,7 @@ export class Walk {
   /** Back to the directory above. Where that cannot be found any more, what was left to do in it is given up. */
   #up(frame: Frame): void {
     let parent = frame.parent as Frame;
+    if (parent.descriptor < 0) this.#openAbove(parent);
     this.#release(frame);
     for (;;) {
       this.#current = parent;
@@ -351,6 +353,23 @@ export class Walk {
         if (parent.parent === undefined) throw error;
         parent = parent.parent;
       }
+    }
+  }
+
+  /**
+   * Opens the directory above the current one, where that is the one we came from: it was entered through the top then,
+   * so nobody has led us out. Any other is left closed.
+   */
+  #openAbove(parent: Frame): void {
+    try {
+      const descriptor = openDirectory('..');
+      const stat = fstatSync(descriptor);
+      if (stat.ino === parent.ino && stat.dev === parent.dev) {
+        parent.descriptor = descriptor;
+        this.#hold(parent);
+      } else closeSync(descriptor);
+    } catch {
+      // then it is opened from the top, or given up
     }
   }
 

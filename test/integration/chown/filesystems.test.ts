@@ -15,8 +15,15 @@ const noChattr = notRoot || requireOrSkip('immutable files', whyMissing('chattr'
 /** Prefix that runs shell commands in a mount namespace of its own, then the program. */
 function mounting(script: string): string[] {
   return [
-    ...['unshare', '--mount', '--propagation', 'private', '--'],
-    ...['/bin/sh', '-euc', `${script}; exec "$@"`, 'sh'],
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    '/bin/sh',
+    '-euc',
+    `${script}; exec "$@"`,
+    'sh',
   ];
 }
 
@@ -164,7 +171,8 @@ describe.skipIf(noMounts)('a volume that cannot be changed', () => {
 
 describe.skipIf(noMounts)('capabilities', () => {
   const only = (...capabilities: string[]) => [
-    ...['setpriv', '--inh-caps=-all'],
+    'setpriv',
+    '--inh-caps=-all',
     `--bounding-set=-all${capabilities.map((name) => `,+${name}`).join('')}`,
     '--',
   ];
@@ -198,8 +206,8 @@ describe.skipIf(noMounts)('capabilities', () => {
     const top = folder();
     mkdirSync(join(top, 'd'));
     const modeAfter = (script: string) => {
-      const [command = '', ...rest] = [...three, 'sh', '-euc', `cd ${quote(top)}; ${script}`];
-      execFileSync(command, rest);
+      const [first, ...rest] = [...three, 'sh', '-euc', `cd ${quote(top)}; ${script}`];
+      execFileSync(first, rest);
       return modeOf(join(top, 'd'));
     };
     expect(modeAfter('chown 1000:3000 d; chmod 2755 d')).toBe('0755');

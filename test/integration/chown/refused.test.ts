@@ -67,8 +67,15 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     const place = folder();
     const { status, stderr } = await chown(['1000:1000', place], {
       prefix: [
-        ...['unshare', '--mount', '--propagation', 'private', '--'],
-        ...['sh', '-c', `mount -t proc none ${place}; exec "$@"`, 'sh'],
+        'unshare',
+        '--mount',
+        '--propagation',
+        'private',
+        '--',
+        'sh',
+        '-c',
+        `mount -t proc none ${place}; exec "$@"`,
+        'sh',
       ],
     });
     expect(stderr).toContain('is on a proc file system, which holds no data');
@@ -79,8 +86,15 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     const place = folder();
     const { status, stderr } = await chown(['1000:1000', place], {
       prefix: [
-        ...['unshare', '--mount', '--propagation', 'private', '--'],
-        ...['sh', '-c', `mount --bind / ${place}; exec "$@"`, 'sh'],
+        'unshare',
+        '--mount',
+        '--propagation',
+        'private',
+        '--',
+        'sh',
+        '-c',
+        `mount --bind / ${place}; exec "$@"`,
+        'sh',
       ],
     });
     expect(stderr).toContain('is the root directory under another name');

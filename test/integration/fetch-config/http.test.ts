@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
@@ -89,6 +89,70 @@ describe('content', () => {
   });
 });
 
+describe('a rerun', () => {
+  test('with --etag-file downloads nothing that has not changed, and notices what has, here or there', async () => {
+    let version = 1;
+    const answer: Behaviour = (socket, request) => {
+      const etag = `"v${version}"`;
+      const known = request.toLowerCase().includes(`if-none-match: ${etag}`);
+      const reply = known
+        ? respond(304, '', { ETag: etag })
+        : respond(200, `body ${version}`, { ETag: etag });
+      reply(socket, request);
+    };
+    await using server = await startFaultServer({ '/f': answer, '/g': answer });
+    const place = folder();
+    const target = join(place, 'f');
+    const run = async (path = '/f') => {
+      const { status } = await runInitbox([
+        'fetch-config',
+        `${server.url}${path}`,
+        '--to',
+        target,
+        '--etag-file',
+        join(place, '.etag'),
+      ]);
+      expect(status).toBe(0);
+      return {
+        body: readFileSync(target, 'utf8'),
+        asked: server.requests.at(-1)?.headers.find((header) => header.startsWith('if-none-match')),
+      };
+    };
+    expect(await run()).toEqual({ body: 'body 1', asked: undefined });
+    const before = statSync(target);
+    expect(await run()).toEqual({ body: 'body 1', asked: 'if-none-match: "v1"' });
+    expect(statSync(target)).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
+    version = 2;
+    expect(await run()).toEqual({ body: 'body 2', asked: 'if-none-match: "v1"' });
+    rmSync(target);
+    writeFileSync(target, 'changed by hand');
+    expect(await run()).toEqual({ body: 'body 2', asked: undefined });
+    expect((await run('/g')).asked).toBeUndefined();
+  });
+
+  test('with --sha256 asks for nothing where the file is right already', async () => {
+    await using server = await startFaultServer({ '/f': respond(200, body) });
+    const target = join(folder(), 'f');
+    const args = ['fetch-config', `${server.url}/f`, '--sha256', sum, '--to', target];
+    for (let round = 0; round < 3; round++) expect((await runInitbox(args)).status).toBe(0);
+    expect(server.requests).toHaveLength(1);
+    rmSync(target);
+    writeFileSync(target, 'other');
+    expect((await runInitbox(args)).status).toBe(0);
+    expect(server.requests).toHaveLength(2);
+    expect(readFileSync(target, 'utf8')).toBe(body);
+  });
+
+  test('an ETag is kept for content alone', async () => {
+    const { status, stderr } = await runInitbox(
+      ['fetch-config', 'vault:secret/a#b', '--to', '/dev/shm/x', '--etag-file', '/dev/shm/y'],
+      { env: { VAULT_ADDR: 'http://127.0.0.1:1', VAULT_TOKEN: 't' } },
+    );
+    expect(status).toBe(2);
+    expect(stderr).toContain('--etag-file is for one http or https source without credentials');
+  });
+});
+
 describe('what passes is waited for', () => {
   test('a server that comes up later, 503, 429, a reset, half a body: then the file is whole', async () => {
     const half: Behaviour = (socket) => {
@@ -172,28 +236,26 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
       },
     ],
   ];
-  for (const [where, words, behaviour] of stalls) {
-    test(where, async () => {
-      await using server = await startFaultServer({ '/f': behaviour });
-      const place = folder();
-      const log = terminationLog();
-      const { status, stderr, milliseconds } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f`,
-        '--to',
-        join(place, 'f'),
-        '--timeout',
-        '1s',
-        '--termination-log',
-        log.path,
-      ]);
-      expect(status).toBe(124);
-      expect(milliseconds).toBeLessThan(1_900);
-      expect(stderr).toMatch(words);
-      expect(log.read()).toMatch(words);
-      expect(readdirSync(place)).toEqual([]);
-    });
-  }
+  test.each(stalls)('%s', async (_where, words, behaviour) => {
+    await using server = await startFaultServer({ '/f': behaviour });
+    const place = folder();
+    const log = terminationLog();
+    const { status, stderr, milliseconds } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f`,
+      '--to',
+      join(place, 'f'),
+      '--timeout',
+      '1s',
+      '--termination-log',
+      log.path,
+    ]);
+    expect(status).toBe(124);
+    expect(milliseconds).toBeLessThan(1_900);
+    expect(stderr).toMatch(words);
+    expect(log.read()).toMatch(words);
+    expect(readdirSync(place)).toEqual([]);
+  });
 
   test('in the TLS handshake', async () => {
     const server = createTcpServer((socket) => socket.on('error', () => undefined));
@@ -287,24 +349,22 @@ describe('what stays wrong ends it at once, with 69 and nothing written', () => 
     ['truncated JSON', respond(200, '{"a": "b'), ['--format', 'json'], /ends in the middle of the JSON/],
     ['a field of what is no JSON', respond(200, 'plain'), ['FIELD'], /has no field "a": it is not JSON/],
   ];
-  for (const [what, behaviour, flags, words] of cases) {
-    test(what, async () => {
-      await using server = await startFaultServer({ '/f': behaviour });
-      const place = folder();
-      const field = flags[0] === 'FIELD' ? '#a' : '';
-      const { status, stderr, milliseconds } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f${field}`,
-        '--to',
-        join(place, 'f'),
-        ...flags.filter((flag) => flag !== 'FIELD'),
-      ]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(69);
-      expect(milliseconds).toBeLessThan(5_000);
-      expect(readdirSync(place)).toEqual([]);
-    });
-  }
+  test.each(cases)('%s', async (_what, behaviour, flags, words) => {
+    await using server = await startFaultServer({ '/f': behaviour });
+    const place = folder();
+    const field = flags[0] === 'FIELD' ? '#a' : '';
+    const { status, stderr, milliseconds } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f${field}`,
+      '--to',
+      join(place, 'f'),
+      ...flags.filter((flag) => flag !== 'FIELD'),
+    ]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(69);
+    expect(milliseconds).toBeLessThan(5_000);
+    expect(readdirSync(place)).toEqual([]);
+  });
 });
 
 describe('credentials', () => {
@@ -423,27 +483,25 @@ describe('TLS', () => {
       /has expired \(valid from .* to .*\); the clock here says 20/,
     ],
   ];
-  for (const [what, names, days, words] of broken) {
-    test(what, async () => {
-      const pair = await authority.server(names, { days });
-      await using server = await startFaultServer(
-        { '/f': respond(200, 'x') },
-        { cert: pair.certificate, key: pair.key },
-      );
-      const place = folder();
-      const { status, stderr } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f`,
-        '--to',
-        join(place, 'f'),
-        '--ca-file',
-        authority.certificateFile,
-      ]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(69);
-      expect(existsSync(join(place, 'f'))).toBe(false);
-    });
-  }
+  test.each(broken)('%s', async (_what, names, days, words) => {
+    const pair = await authority.server(names, { days });
+    await using server = await startFaultServer(
+      { '/f': respond(200, 'x') },
+      { cert: pair.certificate, key: pair.key },
+    );
+    const place = folder();
+    const { status, stderr } = await runInitbox([
+      'fetch-config',
+      `${server.url}/f`,
+      '--to',
+      join(place, 'f'),
+      '--ca-file',
+      authority.certificateFile,
+    ]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(69);
+    expect(existsSync(join(place, 'f'))).toBe(false);
+  });
 
   test('http where https is spoken, and the other way round', async () => {
     const pair = await authority.server();
@@ -536,11 +594,9 @@ describe('usage', () => {
     [['http://h/a', '--to', '/x', '--header-env', 'A=NOT_SET_HERE'], /is not set/],
     [['http://h/a', '--to', '/x', '--max-size', 'many'], /is not a size/],
   ];
-  for (const [args, words] of wrong) {
-    test(args.join(' '), async () => {
-      const { status, stderr } = await runInitbox(['fetch-config', ...args]);
-      expect(stderr).toMatch(words);
-      expect(status).toBe(2);
-    });
-  }
+  test.each(wrong)('%s', async (args, words) => {
+    const { status, stderr } = await runInitbox(['fetch-config', ...args]);
+    expect(stderr).toMatch(words);
+    expect(status).toBe(2);
+  });
 });

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { parseYaml } from '../../../src/clients/yaml/text.ts';
 import { type FileFormat, formatFile, formatFileSet } from '../../../src/kernel/formats/format.ts';
 import { canInstallPython, pythonPackage } from '../../support/python-packages.ts';
 import { requireOrSkip, whyMissing } from '../../support/tools.ts';
@@ -154,6 +155,12 @@ it('bash sources dotenv too, but for what the format cannot say in both', () => 
   const script = `set -eu; . "$1"; for name in ${[...plain.keys()].join(' ')}; do printf '%s\\0%s\\0' "$name" "\${!name}"; done`;
   expect(fromPairs(read(['bash', '-c', script, 'bash', path]))).toEqual(plain);
   expect(existsSync(join(folder.path, 'EXECUTED'))).toBe(false);
+});
+
+it('yaml is read back by a reader of YAML 1.2', () => {
+  const { output } = formatFile('yaml', { kind: 'fields', fields: values });
+  const { value } = parseYaml(Buffer.from(output).toString());
+  expect(differences(new Map(Object.entries(value as Record<string, unknown>)))).toEqual([]);
 });
 
 it('json is read back by JSON.parse', () => {

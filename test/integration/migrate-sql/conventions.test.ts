@@ -162,3 +162,14 @@ test('nothing that a file sets reaches the next file or the record', async () =>
     { name: 'public.s', owner: 'app' },
   ]);
 });
+
+test('a server that takes a backslash in a plain string as an escape', async () => {
+  place = await newDatabase(server);
+  await server.sql(`ALTER DATABASE ${place.name} SET standard_conforming_strings = off`, [], 'postgres');
+  place.write({
+    '1_a.sql':
+      "CREATE TABLE a (t text); INSERT INTO a VALUES ('it\\'s; one'); SET standard_conforming_strings = on; INSERT INTO a VALUES ('\\');",
+  });
+  expect(status((await migrate(place)).outcome)).toBe(0);
+  expect(await place.sql('SELECT t FROM a')).toEqual([{ t: "it's; one" }, { t: '\\' }]);
+});

@@ -1,19 +1,20 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/kernel/clock.ts';
 import { exitStatus } from '../../../src/kernel/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../../../src/kernel/outcome.ts';
 import type { Session } from '../../../src/clients/postgres/session.ts';
-import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { nodePath } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { migrate, newDatabase, status, words, type Place } from './harness.ts';
+import { migrate, newDatabase, open, status, words, type Place } from './harness.ts';
 
 let server: Postgres;
 let place: Place;
 
 beforeAll(async () => {
-  server = await startPostgres({ binaries: debianPostgres() });
+  server = await startPostgres();
 });
 afterAll(async () => server?.remove());
 beforeEach(async () => {
@@ -191,6 +192,31 @@ describe('the end comes on the way', () => {
     place.write(long);
     expect(status((await migrate(place, { locked: false })).outcome)).toBe(75);
   });
+});
+
+test('a file that waits for a lock says for whom', async () => {
+  await place.sql('CREATE TABLE t (id int); ALTER TABLE t OWNER TO app');
+  place.write({ '1_t.sql': 'SELECT 1;\nALTER TABLE t ADD COLUMN name text;' });
+  const blocker = await open(place.url);
+  try {
+    await blocker.query("SET application_name = 'a long report'; BEGIN; SELECT * FROM t");
+    const run = migrate(place, {
+      clock: {
+        ...systemClock,
+        after: (milliseconds, action) => systemClock.after(milliseconds / 50, action),
+      },
+    });
+    await waitUntil(async () => (await running('ALTER TABLE t%')).length > 0);
+    await new Promise((resolve) => void setTimeout(resolve, 500));
+    await blocker.query('COMMIT');
+    const { outcome, log } = await run;
+    expect(status(outcome)).toBe(0);
+    expect(log).toMatch(
+      /1_t\.sql: statement 2 of 2 \(line 2: ALTER TABLE t ADD COLUMN name text\), \d+ms so far; it waits for a lock that backend \d+ of "a long report" holds, idle in transaction, its transaction [\d:]+ old/,
+    );
+  } finally {
+    await blocker.end();
+  }
 });
 
 describe('exactly once', () => {

@@ -7,7 +7,7 @@ import type { Session } from '../../../src/clients/postgres/session.ts';
 import { createResolver } from '../../../src/clients/dns/resolver.ts';
 import type { Acceptance } from '../../../src/commands/migrate-with-lock/sql/accept.ts';
 import { runSql } from '../../../src/commands/migrate-with-lock/sql/run.ts';
-import { systemClock } from '../../../src/kernel/clock.ts';
+import { systemClock, type Clock } from '../../../src/kernel/clock.ts';
 import { podPaths, type Context } from '../../../src/kernel/context.ts';
 import { systemHost } from '../../../src/kernel/host.ts';
 import { createLog } from '../../../src/kernel/log.ts';
@@ -70,6 +70,7 @@ export interface RunOptions {
   onLock?: (lock: Session) => void;
   url?: string;
   lockKey?: number;
+  clock?: Clock;
 }
 
 export interface Ran {
@@ -88,7 +89,7 @@ export async function migrate(place: Pick<Place, 'url' | 'folder'>, options: Run
   const context: Context = {
     signal: options.signal ?? new AbortController().signal,
     deadline: undefined,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: Math.random,
     log: createLog({
       write: (line) => void (log += line),
@@ -102,6 +103,7 @@ export async function migrate(place: Pick<Place, 'url' | 'folder'>, options: Run
     paths: podPaths,
     stdout: (text) => void (stdout += text),
     host: systemHost,
+    commands: {},
   };
   const connect = (): Promise<Session> => open(options.url ?? place.url);
   const lock = await connect();

@@ -1,7 +1,7 @@
 // The whole program: `initbox migrate-with-lock --sql`.
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { newDatabase, type Place } from './harness.ts';
@@ -10,7 +10,7 @@ let server: Postgres;
 let place: Place;
 
 beforeAll(async () => {
-  server = await startPostgres({ binaries: debianPostgres() });
+  server = await startPostgres();
 });
 afterAll(async () => server?.remove());
 beforeEach(async () => {
@@ -19,6 +19,9 @@ beforeEach(async () => {
 
 const sql = (...more: string[]): string[] => ['migrate-with-lock', '--sql', place.folder, ...more];
 const env = (): Record<string, string> => ({ DATABASE_URL: place.url });
+
+/** A successor waits for twice the heartbeat and the grace of a holder that was killed. */
+const quick = ['--heartbeat', '500ms', '--grace', '500ms'];
 
 async function backends(pattern: string): Promise<number> {
   const rows = await place.sql(
@@ -40,9 +43,9 @@ test('ten replicas at once: each file once, all of them end well', async () => {
   expect(runs.filter((run) => run.stderr.includes('4_b.sql, ran in'))).toHaveLength(1);
   expect(runs.filter((run) => run.stderr.includes('nothing to migrate'))).toHaveLength(9);
   expect(await place.sql('SELECT n FROM log ORDER BY n')).toEqual([{ n: 2 }, { n: 4 }]);
-  expect(await place.sql("SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'log_n'::regclass")).toEqual([
-    { valid: true },
-  ]);
+  expect(
+    await place.sql("SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'log_n'::regclass"),
+  ).toEqual([{ valid: true }]);
 });
 
 test('a directory that cannot be used is told before any server is asked', async () => {
@@ -83,14 +86,52 @@ test('kill -9 in a file: the next one goes on, exactly once', async () => {
     '1_log.sql': 'CREATE TABLE log (n int);',
     '2_a.sql': 'INSERT INTO log VALUES (2); SELECT pg_sleep(60) AS long;',
   });
-  const first = await startInitbox(sql(), { env: env() });
+  const first = await startInitbox(sql(...quick), { env: env() });
   await waitUntil(async () => (await backends('%AS long%')) > 0);
   first.kill('SIGKILL');
   await first.exit;
   place.write({ '2_a.sql': 'INSERT INTO log VALUES (2);' });
-  const second = await runInitbox(sql('--heartbeat', '500ms', '--grace', '500ms'), { env: env() });
+  const second = await runInitbox(sql(...quick), { env: env() });
   expect([second.status, second.stderr]).toEqual([0, expect.stringMatching(/2_a\.sql ran in/)]);
   expect(await backends('%AS long%')).toBe(0);
+  expect(await place.sql('SELECT n FROM log')).toEqual([{ n: 2 }]);
+});
+
+test('kill -9 while an index is built: its backend is ended, and the next one names what is left', async () => {
+  place.write({ '1_t.sql': 'CREATE TABLE t AS SELECT 1 AS id;' });
+  expect((await runInitbox(sql(...quick), { env: env() })).status).toBe(0);
+  place.write({ '2_i.sql': 'CREATE INDEX CONCURRENTLY t_id ON t (id);' });
+  const writer = await server.connect(place.name);
+  try {
+    await writer.query('BEGIN; INSERT INTO t VALUES (2)');
+    const first = await startInitbox(sql(...quick), { env: env() });
+    await waitUntil(async () => (await backends('CREATE INDEX CONCURRENTLY%')) > 0);
+    first.kill('SIGKILL');
+    await first.exit;
+    const second = await runInitbox(sql(...quick), { env: env() });
+    expect([second.status, second.stderr]).toEqual([
+      69,
+      expect.stringMatching(/2_i\.sql began outside a transaction[^]*the index public\.t_id is INVALID/),
+    ]);
+    expect(await backends('CREATE INDEX CONCURRENTLY%')).toBe(0);
+  } finally {
+    await writer.end();
+  }
+  await place.sql('DROP INDEX t_id');
+  expect((await runInitbox(sql('--accept', 'again:2'), { env: env() })).status).toBe(0);
+});
+
+test('more replicas than the server has connections', async () => {
+  await using small = await startPostgres({
+    settings: { max_connections: 12, superuser_reserved_connections: 3 },
+  });
+  place = await newDatabase(small);
+  place.write({
+    '1_log.sql': 'CREATE TABLE log (n int);',
+    '2_a.sql': 'INSERT INTO log VALUES (2); SELECT pg_sleep(1);',
+  });
+  const runs = await Promise.all(Array.from({ length: 20 }, () => runInitbox(sql(), { env: env() })));
+  expect(runs.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(runs.map(() => 0));
   expect(await place.sql('SELECT n FROM log')).toEqual([{ n: 2 }]);
 });
 
@@ -103,6 +144,7 @@ test('the lock’s backend is terminated in a file: 75, and the work is gone', a
   );
   const ended = await run.exit;
   expect(ended.status).toBe(75);
+  expect(ended.stderr).toMatch(/0 of 1 migrations ran[^]*1_a\.sql was cut off and rolled back/);
   expect(await backends('%AS long%')).toBe(0);
   expect(await place.sql("SELECT to_regclass('a') AS a")).toEqual([{ a: null }]);
 });
@@ -126,7 +168,9 @@ test('--dry-run, --baseline and --accept', async () => {
   expect([drift.status, drift.stderr]).toEqual([69, expect.stringContaining('--accept changed:2')]);
   expect((await runInitbox(sql('--accept', 'changed:2'), { env: env() })).status).toBe(0);
   expect((await runInitbox(sql(), { env: env() })).status).toBe(0);
-  expect(await place.sql("SELECT to_regclass('a') AS a, to_regclass('b')::text AS b")).toEqual([{ a: null, b: 'b' }]);
+  expect(await place.sql("SELECT to_regclass('a') AS a, to_regclass('b')::text AS b")).toEqual([
+    { a: null, b: 'b' },
+  ]);
 });
 
 describe('50 MB', () => {
@@ -148,11 +192,17 @@ describe('50 MB', () => {
     const { text, rows } = load();
     place.write({ '1_load.sql': text });
     const time = join('/usr/bin', 'time');
-    const good = await runInitbox(sql(), { env: env(), prefix: [time, '-f', 'peak %M kB'], timeout: 300_000 });
+    const good = await runInitbox(sql(), {
+      env: env(),
+      prefix: [time, '-f', 'peak %M kB'],
+      timeout: 300_000,
+    });
     expect(good.stderr).toMatch(/1_load\.sql ran in/);
     expect(await place.sql('SELECT count(*)::int AS n FROM items')).toEqual([{ n: rows }]);
     const peak = Number(/peak (\d+) kB/.exec(good.stderr)?.[1]) / 1024;
-    console.log(`50 MB, ${rows} statements: ${Math.round(good.milliseconds)} ms, peak ${Math.round(peak)} MiB`);
+    console.log(
+      `50 MB, ${rows} statements: ${Math.round(good.milliseconds)} ms, peak ${Math.round(peak)} MiB`,
+    );
     expect(peak).toBeLessThan(700);
 
     const next = await runInitbox(sql(), { env: env() });

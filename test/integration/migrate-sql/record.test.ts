@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
+import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
 
 let server: Postgres;
 let place: Place;
 
 beforeAll(async () => {
-  server = await startPostgres({ binaries: debianPostgres() });
+  server = await startPostgres();
 });
 afterAll(async () => server?.remove());
 beforeEach(async () => {
@@ -150,6 +150,15 @@ describe('a database that another tool has migrated', () => {
     expect(words(outcome)).toMatch(/golang-migrate has migrated this database \(public\.schema_migrations\)/);
     expect(status((await migrate(place, { baseline: '0' })).outcome)).toBe(0);
     expect(await tables()).toBe('schema_migrations a');
+  });
+
+  test('a record that its tool calls dirty is told to be', async () => {
+    await place.sql(
+      'CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES (1, true); GRANT SELECT ON schema_migrations TO app',
+    );
+    place.write({ '1_a.up.sql': 'CREATE TABLE a ();' });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/up to version 1[^]*version 1 is dirty/);
   });
 
   test('an empty record of another tool is none', async () => {

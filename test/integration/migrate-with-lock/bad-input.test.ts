@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { freeze, thaw } from '../../support/faults.ts';
 import { canUseIptables, dropTo } from '../../support/netns.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { runInitbox } from '../../support/program.ts';
@@ -159,7 +160,7 @@ describe('usage errors: status 2, before anything is tried', () => {
       /--once goes with a command or with --sql/,
     ],
   ] as const)('%s', async (_, args, env, expected) => {
-    const result = await runInitbox(['migrate-with-lock', ...args], { env: env as Record<string, string> });
+    const result = await runInitbox(['migrate-with-lock', ...args], { env });
     expect(result.stderr).toMatch(expected);
     expect(result.stderr).not.toContain(secret);
     expect(result.status).toBe(2);
@@ -358,7 +359,7 @@ describe('TLS as libpq means it', () => {
     const cases: [string, number, RegExp?][] = [
       [`${byName}?sslmode=prefer`, 0],
       [`${byName}?sslmode=require`, 0],
-      [`${byName}`, 0],
+      [byName, 0],
       [`${byName}?sslmode=allow`, 0],
       [`${byName}?sslmode=disable`, 69, /28000/],
       [`${byName}?sslmode=verify-ca&${root}`, 0],
@@ -439,6 +440,38 @@ describe('SIGTERM in every phase', () => {
     expect(result.stderr).toContain('waiting 1.5s for its work to end');
     expect(result.status).toBe(0);
     expect(new Set(journal.entries().map(({ name }) => name))).toEqual(new Set(['next']));
+  });
+
+  test('while its server hangs, waiting or taking over', async () => {
+    const holder = await startReplica(postgres, [...quick, '--', 'sleep', '2']);
+    await holder.waitForStderr(/holding the lock/);
+    const waiter = await startReplica(postgres, [...quick, '--', 'true']);
+    await waiter.waitForStderr(/held by/);
+    const backendOf = async (like: string): Promise<number> => {
+      const [row] = await postgres.sql(
+        `SELECT pid FROM pg_stat_activity WHERE application_name LIKE '${like}' AND usename = 'app'`,
+      );
+      return Number(row?.['pid']);
+    };
+    const waiting = await backendOf('initbox:%:wait');
+    await freeze(waiting);
+    // Its next try hangs.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    let began = performance.now();
+    waiter.kill();
+    expect((await waiter.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(400);
+    thaw(waiting);
+    holder.kill('SIGKILL');
+    const heir = await startReplica(postgres, ['--heartbeat', '30s', '--', 'true']);
+    await heir.waitForStderr(/for its work to end/);
+    const heirs = await backendOf('initbox:%:lock:%');
+    await freeze(heirs);
+    began = performance.now();
+    heir.kill();
+    expect((await heir.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(400);
+    thaw(heirs);
   });
 
   test('as PID 1: the child gets it, and nothing is left', async () => {

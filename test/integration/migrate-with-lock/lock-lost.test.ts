@@ -1,6 +1,5 @@
 // What must happen when the lock goes away under a running command, or a holder dies: each fault is made for real.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { execFileSync } from 'node:child_process';
 import {
   freeze,
   groupGone,
@@ -243,7 +242,5 @@ describe('the command and its group', () => {
 });
 
 test('no connection is left behind by any of it', async () => {
-  await waitUntil(async () => (await connections(postgres)).length === 0, {
-    what: () => execFileSync('ps', ['-ef'], { encoding: 'utf8' }),
-  });
+  await expect.poll(() => connections(postgres)).toEqual([]);
 });

@@ -244,6 +244,24 @@ describe.skipIf(skip)('publishing', () => {
       });
     });
 
+    it.each(['/dev/stdout', '/dev/null', '/proc/self/comm', '/sys/x'])(
+      'the system’s own %s',
+      async (path) => {
+        expect((await drive({ path, files: { '': 'x' }, check: 'disk' })).error).toMatchObject({
+          status: 2,
+          what: expect.stringMatching(/belongs to the system|no file/),
+        });
+      },
+    );
+
+    it('a FIFO', async () => {
+      const path = join(fresh(), 'fifo');
+      execFileSync('mkfifo', [path]);
+      const { error } = await drive({ path, files: { '': 'x' } });
+      expect(error?.what).toBe(`cannot write ${path}: it is there already, and no file`);
+      expect(lstatSync(path).isFIFO()).toBe(true);
+    });
+
     it('a missing folder', async () => {
       const path = join(fresh(), 'none', 'app.conf');
       expect((await drive({ path, files: { '': 'x' }, check: 'disk' })).error).toMatchObject({

@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { canMount, mountTmpfs, type Mounted } from '../../support/faults.ts';
-import { findInPath, nodePath, requireOrSkip, whyMissing } from '../../support/tools.ts';
+import { findInPath, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { drive, leftovers } from './drive.ts';
 import type { Job } from './driver.ts';
+import { lines, startReader, text } from './watch.ts';
 
 const skip =
   requireOrSkip('kills at every system call', whyMissing('strace', 'strace')) ||
@@ -14,34 +14,6 @@ const skip =
 
 /** Calls that change a volume, or that a change could be torn at. */
 const calls = 'mkdir,write,pwrite64,fchmod,fchown,fsync,link,symlink,rename,unlink,rmdir,openat';
-const versionLine = 24;
-const lines = 100;
-
-function text(version: number): string {
-  return `${`version ${version} `.padEnd(versionLine - 1, '.')}\n`;
-}
-
-interface Reader {
-  end(): Promise<{ problems: string[]; reads: number; wholeSets: number; versions: number }>;
-}
-
-function startReader(folder: string, names: readonly string[]): Reader {
-  const script = join(import.meta.dirname, 'reader.ts');
-  const child = spawn(nodePath(), [script, folder, names.join(','), `${versionLine * lines}`], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.on('data', (chunk) => (output += chunk));
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  return {
-    async end() {
-      child.stdin.end();
-      await closed;
-      return JSON.parse(output) as Awaited<ReturnType<Reader['end']>>;
-    },
-  };
-}
-
 /**
  * Every (call, n) at which some thread touches the volume with its nth such call. strace counts per thread, so that
  * one injection may end the process elsewhere as well, which is as good.

@@ -15,18 +15,23 @@ describe('against chmod(1)', () => {
   mkdirSync(directory);
   afterAll(() => rmSync(folder, { recursive: true }));
   const symbols = [
-    ...[
-      'u=rwX,g=rX,o=',
-      'u=rwX,g=rX',
-      'a+X',
-      'a=rX',
-      'go-w',
-      'g=u'.replace('u', 'rwx'),
-      'u+x,g-x',
-      'ug+rw,o-rwx',
-      'a-x',
-    ],
-    ...['u=,g=,o=r', 'u+rw-x', 'g+w', 'o=x', 'u-s', 'g-s', 'a=', 'u=rwx,go=X'],
+    'u=rwX,g=rX,o=',
+    'u=rwX,g=rX',
+    'a+X',
+    'a=rX',
+    'go-w',
+    'g=u'.replace('u', 'rwx'),
+    'u+x,g-x',
+    'ug+rw,o-rwx',
+    'a-x',
+    'u=,g=,o=r',
+    'u+rw-x',
+    'g+w',
+    'o=x',
+    'u-s',
+    'g-s',
+    'a=',
+    'u=rwx,go=X',
   ];
   const modes = [0o000, 0o644, 0o640, 0o755, 0o700, 0o001, 0o4755, 0o2755, 0o6711, 0o2664, 0o1777, 0o777];
 

@@ -114,14 +114,12 @@ export function isAllOrNothing(statement: Statement): boolean {
 
 /** A statement in a few words for people, up to its first value: `CREATE INDEX CONCURRENTLY users_email …`. */
 export function shortText(text: string, statement: Statement): string {
-  const raw = Buffer.from(
-    text.slice(statement.start, Math.min(statement.end, statement.start + 200)),
-    'latin1',
-  );
-  const words = /^[\p{L}\p{N}_".\s]*/u.exec(raw.toString())?.[0].trim().split(/\s+/) ?? [];
-  let shown = words.join(' ');
-  if (shown.length > 60) shown = shown.slice(0, 60).replace(/\s+\S*$/, '');
-  return shown.length < statement.end - statement.start ? `${shown} …` : shown;
+  const end = Math.min(statement.end, statement.start + 200);
+  const raw = Buffer.from(text.slice(statement.start, end), 'latin1').toString();
+  const head = /^[\p{L}\p{N}_".\s]*/u.exec(raw)?.[0] ?? '';
+  const words = head.trim().split(/\s+/).join(' ');
+  const shown = words.length > 60 ? words.slice(0, 60).replace(/\s+\S*$/, '') : words;
+  return shown === words && head === raw && end === statement.end ? shown : `${shown} …`;
 }
 
 /** The table and, where it is named, the index of CREATE INDEX CONCURRENTLY, as SQL writes them. */

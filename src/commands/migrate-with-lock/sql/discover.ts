@@ -30,7 +30,7 @@ const accepted =
 /** golang-migrate's own expression (source/parse.go), for .sql. */
 const golangMigrate = /^([0-9]+)_(.*)\.(down|up)\.sql$/;
 const flyway = /^(?:V(\d+(?:[._]\d+)*)(?:__.*)?|R__(.+)|U\d+(?:[._]\d+)*(?:__.*)?)\.sql$/;
-const numbered = /^(\d+(?:\.\d+)*)(?![.\d]).*\.sql$|^(\d+(?:\.\d+)*)\.sql$/;
+const numbered = /^(\d+(?:\.\d+)*)(?!\d|\.\d).*\.sql$/;
 /** Migrations as programs: to leave them out in silence would leave a hole in the order. */
 const program =
   /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
@@ -145,8 +145,7 @@ function toFound(
     if (match?.[2] !== undefined) return { file, path, key: `R__${match[2]}`, version: undefined, settings };
     text = match?.[1];
   } else {
-    const match = numbered.exec(file);
-    text = match?.[1] ?? match?.[2];
+    text = numbered.exec(file)?.[1];
   }
   const version = text === undefined ? undefined : parseVersion(text);
   return version === undefined ? undefined : { file, path, key: version.key, version, settings };

@@ -161,7 +161,13 @@ async function outside(job: Job, context: Context): Promise<void> {
       ),
     );
   }
-  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) throw lostBefore(file);
+  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) {
+    throw new Failure(
+      failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; its statements stay`, {
+        hint: `the next start reports it; --accept done:${script.found.key} records it then`,
+      }),
+    );
+  }
 }
 
 /** What a file that failed on its way may have left, in sentences. */

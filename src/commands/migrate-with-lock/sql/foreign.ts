@@ -10,6 +10,8 @@ export interface ForeignRecord {
   readonly table: string;
   /** Up to where it says it has migrated; undefined where that cannot be read. */
   readonly version: string | undefined;
+  /** True where the tool says that it failed on its way. */
+  readonly dirty: boolean;
 }
 
 interface Keeper {
@@ -27,7 +29,7 @@ const keepers: readonly Keeper[] = [
     tool: 'golang-migrate',
     table: 'schema_migrations',
     column: 'dirty',
-    newest: 'SELECT max(version)::text AS version FROM %s',
+    newest: 'SELECT max(version)::text AS version, bool_or(dirty) AS dirty FROM %s',
     conventions: ['golang-migrate'],
   },
   {
@@ -106,6 +108,7 @@ export async function foreignRecord(
       tool: keeper.tool,
       table,
       version: found === undefined ? undefined : textOf(found[0], 'version'),
+      dirty: textOf(found?.[0], 'dirty') === 'true',
     };
   }
   return undefined;

@@ -23,6 +23,7 @@ interface Mark {
 /** How one tool writes its marks; the first group is what follows the tool's prefix. */
 interface Grammar {
   readonly marking: Exclude<Marking, 'none'>;
+  /** Matched against one comment line; the first group is what the mark says. */
   readonly line: RegExp;
   readonly read: (marks: readonly Mark[], text: string, where: string) => Parts;
 }
@@ -31,39 +32,39 @@ const grammars: readonly Grammar[] = [
   {
     // https://github.com/amacneil/dbmate#creating-migrations
     marking: 'dbmate',
-    line: /^--[ \t]*migrate:([^\r\n]*)/gm,
+    line: /^--[ \t]*migrate:(.*)/,
     read: readDbmate,
   },
   {
     // https://pressly.github.io/goose/documentation/annotations/
     marking: 'goose',
-    line: /^[ \t]*--[ \t]*\+goose[ \t]+([^\r\n]*)/gim,
+    line: /^[ \t]*--[ \t]*\+goose[ \t]+(.*)/i,
     read: (marks, text, where) => readGoose(marks, text, where, 'goose'),
   },
   {
     // https://github.com/rubenv/sql-migrate#writing-migrations
     marking: 'sql-migrate',
-    line: /^[ \t]*--[ \t]*\+migrate[ \t]+([^\r\n]*)/gim,
+    line: /^[ \t]*--[ \t]*\+migrate[ \t]+(.*)/i,
     read: (marks, text, where) => readGoose(marks, text, where, 'sql-migrate'),
   },
   {
     // https://salsita.github.io/node-pg-migrate/migrations/
     marking: 'node-pg-migrate',
-    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)[^\r\n]*/gim,
+    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)/i,
     read: readNodePgMigrate,
   },
   {
     // https://github.com/jackc/tern#migrations
     marking: 'tern',
-    line: /^----[ \t]*(create above \/ drop below|tern:[ \t]*disable-tx)[ \t]*----[^\r\n]*/gm,
+    line: /^----[ \t]*(create above \/ drop below|tern:[ \t]*disable-tx)[ \t]*----/,
     read: readTern,
   },
 ];
 
-const directive = /^[ \t]*--[ \t]*initbox:([^\r\n]*)/gm;
+const directive = /^[ \t]*--[ \t]*initbox:(.*)/;
 /** A line that in some tool or other begins the part that undoes it all: running it would be the worst of errors. */
 const undoLine =
-  /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}\r\n]*(?:migration|script)?[^\p{L}\r\n]*$/gimu;
+  /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}]*(?:migration|script)?[^\p{L}]*$/iu;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -71,8 +72,9 @@ const undoLine =
  * @throws UsageError with the line, where marks are missing, out of order or unknown
  */
 export function partsOf(text: string, where: string): Parts {
+  const lines = [...markedLines(text)];
   const found = grammars
-    .map((grammar) => ({ grammar, marks: marksOf(grammar.line, text) }))
+    .map((grammar) => ({ grammar, marks: marksOf(grammar.line, lines) }))
     .filter(({ marks }) => marks.length > 0);
   const [first, second] = found;
   if (first && second) {
@@ -83,24 +85,50 @@ export function partsOf(text: string, where: string): Parts {
   const parts = first
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
-  if (parts.marking === 'none') refuseUnknownUndo(text, where);
-  return ownDirective(text, where) ? { ...parts, transaction: false } : parts;
+  if (parts.marking === 'none') refuseUnknownUndo(lines, text, where);
+  return ownDirective(lines, text, where) ? { ...parts, transaction: false } : parts;
 }
 
-function marksOf(line: RegExp, text: string): Mark[] {
-  return [...text.matchAll(line)].map((match) => ({
-    at: match.index,
-    end: match.index + match[0].length,
-    words: (match[1] ?? '').trim().replace(/[ \t]+/g, ' '),
-  }));
+interface Line {
+  readonly at: number;
+  readonly text: string;
+}
+
+/** What a line must hold to be looked at closely: a load of data may have a million comments. */
+const telling = /migrat|goose|create above|tern|initbox|down|undo|rollback/i;
+const lineBreak = /[\r\n]|$/g;
+
+/** The comment lines that may be marks, whatever text they stand in: the tools go by lines too. */
+function* markedLines(text: string): Generator<Line> {
+  for (let dashes = text.indexOf('--'); dashes >= 0;) {
+    let at = dashes;
+    while (at > 0 && text.charAt(at - 1) !== '\n' && text.charAt(at - 1) !== '\r') at--;
+    lineBreak.lastIndex = dashes;
+    const end = lineBreak.exec(text)?.index ?? text.length;
+    if (/^[ \t#]*$/.test(text.slice(at, Math.min(dashes, at + 200)))) {
+      const line = text.slice(at, end);
+      if (telling.test(line)) yield { at, text: line };
+    }
+    dashes = text.indexOf('--', end);
+  }
+}
+
+function marksOf(pattern: RegExp, lines: readonly Line[]): Mark[] {
+  const marks: Mark[] = [];
+  for (const { at, text } of lines) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    marks.push({ at, end: at + text.length, words: (match[1] ?? '').trim().replace(/[ \t]+/g, ' ') });
+  }
+  return marks;
 }
 
 function problem(text: string, where: string, mark: Mark, what: string): UsageError {
   return new UsageError(`${where}:${lineAt(text, mark.at)}: ${what}`);
 }
 
-function ownDirective(text: string, where: string): boolean {
-  const marks = marksOf(directive, text);
+function ownDirective(lines: readonly Line[], text: string, where: string): boolean {
+  const marks = marksOf(directive, lines);
   for (const mark of marks) {
     if (mark.words !== 'no-transaction') {
       throw problem(
@@ -114,8 +142,8 @@ function ownDirective(text: string, where: string): boolean {
   return marks.length > 0;
 }
 
-function refuseUnknownUndo(text: string, where: string): void {
-  const [mark] = marksOf(undoLine, text);
+function refuseUnknownUndo(lines: readonly Line[], text: string, where: string): void {
+  const [mark] = marksOf(undoLine, lines);
   if (mark === undefined) return;
   throw problem(
     text,

@@ -60,7 +60,7 @@ async function blocker(lock: Session, pid: number): Promise<string | undefined> 
     if (row === undefined) return undefined;
     const name = textOf(row, 'name') ? ` of ${JSON.stringify(textOf(row, 'name'))}` : '';
     const state = textOf(row, 'state') ? `, ${textOf(row, 'state')}` : '';
-    const age = textOf(row, 'age') ? ` in a transaction of ${textOf(row, 'age')}` : '';
+    const age = textOf(row, 'age') ? `, its transaction ${textOf(row, 'age')} old` : '';
     return `a lock that backend ${textOf(row, 'pid')}${name} holds${state}${age}`;
   } catch {
     return undefined;

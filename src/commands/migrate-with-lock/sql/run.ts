@@ -226,6 +226,9 @@ async function strangeStart(
     exitStatus.refused,
     `${foreign.tool} has migrated this database${foreign.version === undefined ? '' : ` up to version ${foreign.version}`} (${foreign.table}), and nothing is recorded here yet`,
     {
+      details: foreign.dirty
+        ? [`it says that version ${version} is dirty: it failed on its way, and nobody has looked since`]
+        : [],
       hint: `--baseline ${version} takes over from there; --baseline 0 runs every file`,
     },
   );

@@ -2,7 +2,7 @@ import { connectPostgres, type ConnectContext } from '../../../../clients/postgr
 import type { ConnectionSettings } from '../../../../clients/postgres/connection-string.ts';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords, isServerError, sqlState } from '../../../../clients/postgres/words.ts';
-import { reasonOf } from '../../../../kernel/clock.ts';
+import { reasonOf, within } from '../../../../kernel/clock.ts';
 import type { Context } from '../../../../kernel/context.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
@@ -59,6 +59,9 @@ type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectConte
 /** After a release all waiters wake up; within so many milliseconds each tries at its own moment. */
 const spread = 100;
 
+/** Milliseconds that giving up a wait may take. */
+const leaveTime = 100;
+
 /** Milliseconds for which what is known of the holder is shown again. */
 const holderKnown = 5000;
 
@@ -103,7 +106,9 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     session.onNotification((channel) => {
       if (channel !== channelOf(key)) return;
       woken = true;
-      clock.after(once ? 0 : context.random() * spread, () => wake());
+      // Only one of them can have the lock; but all may find their work done.
+      if (once) wake();
+      else clock.after(context.random() * spread, () => wake());
     });
     await session.query(`LISTEN ${channelOf(key)}`, undefined, { timeout: patience });
     return prepared;
@@ -184,6 +189,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       const judged = judgeOnce(once, await readOnce(session, key, once));
       if (judged) {
         await session.end();
+        waiting = undefined;
         return judged;
       }
     }
@@ -251,6 +257,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     if (holder !== undefined && clock.now() < holder.until) return holder.words;
     const seen = await seeHolder(session, key);
     if (seen === undefined) return 'was just released';
+    // The new holder has not yet put its name on it.
+    if (seen.applicationName === waiterTag(key)) return 'was just taken';
     const row = await readHolderRow(session, key).catch(() => undefined);
     const words =
       seen.token === undefined
@@ -283,11 +291,17 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     },
     async [Symbol.asyncDispose]() {
       closed.abort(new Error('the wait has ended'));
-      await step?.then(
-        (answer) => (answer.state === 'acquired' ? answer.held.abandon() : undefined),
+      // A try that is under way may still get the lock; a server that hangs must not hold this process up, whose end
+      // gives it back all the same.
+      const last = step?.then(
+        async (answer) => {
+          if (answer.state === 'acquired') await answer.held.release(true);
+        },
         () => {},
       );
-      await waiting?.session.end();
+      if (last !== undefined) await within(last, leaveTime, clock);
+      // The goodbye is on its way; a hundred replicas that find their work done need not wait for its answer.
+      void waiting?.session.end();
       waiting = undefined;
     },
   };

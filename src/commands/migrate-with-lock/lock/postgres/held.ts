@@ -1,6 +1,6 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords } from '../../../../clients/postgres/words.ts';
-import { sleep, type Clock } from '../../../../kernel/clock.ts';
+import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
@@ -161,6 +161,28 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
+  /** What takeOver does, statement by statement. */
+  const inherit = async (both: AbortSignal): Promise<void> => {
+    const { last } = settings;
+    const inherited = last !== undefined && !last.released;
+    if (inherited || !settings.keepsRecords) {
+      const wait = inherited ? last.settle : settleTime(timing);
+      log.info(
+        inherited
+          ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
+          : `whether the last holder released the lock cannot be known; waiting ${formatDuration(wait)} for its work to end`,
+      );
+      await sleep(clock, wait, both);
+    }
+    await endTagged(ask, key, (tag) => tag.token < token, fenceContext(both));
+    if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
+    if (settings.keepsRecords) {
+      const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
+      await exclusively(() => writeHolderRow(session, key, row));
+    }
+    await makeRoom(ask, waiterTag(key), fenceContext(both));
+  };
+
   const shared = Object.create(session, {
     query: {
       value: (...given: Parameters<Session['query']>) => exclusively(() => session.query(...given)),
@@ -181,26 +203,9 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];
     },
     verify,
-    async takeOver(signal) {
+    takeOver(signal) {
       const both = AbortSignal.any([signal, stopped.signal]);
-      const { last } = settings;
-      const inherited = last !== undefined && !last.released;
-      if (inherited || !settings.keepsRecords) {
-        const wait = inherited ? last.settle : settleTime(timing);
-        log.info(
-          inherited
-            ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
-            : `whether the last holder released the lock cannot be known; waiting ${formatDuration(wait)} for its work to end`,
-        );
-        await sleep(clock, wait, both);
-      }
-      await endTagged(ask, key, (tag) => tag.token < token, fenceContext(both));
-      if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
-      if (settings.keepsRecords) {
-        const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
-        await exclusively(() => writeHolderRow(session, key, row));
-      }
-      await makeRoom(ask, waiterTag(key), fenceContext(both));
+      return unlessAborted(inherit(both), both);
     },
     async release(clean) {
       if (loss !== undefined) {
@@ -239,4 +244,14 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       };
     },
   };
+}
+
+/** The promise's result, unless the signal is aborted first: a statement that hangs must not delay a SIGTERM. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

@@ -1,0 +1,80 @@
+import { commands } from '../commands/index.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { podPaths, type Environment } from '../kernel/context.ts';
+import { startDeadline } from '../kernel/deadline.ts';
+import { exitStatus } from '../kernel/exit-status.ts';
+import { becomeUser, openParentChannel, replaceProcess, systemHost } from '../kernel/host.ts';
+import { createLog } from '../kernel/log.ts';
+import { Failure, failed, SignalReceived, type Outcome } from '../kernel/outcome.ts';
+import { writeAll } from '../kernel/output.ts';
+import type { Redactor } from '../kernel/secrets.ts';
+import { performStep, type StepRequest } from '../kernel/step.ts';
+import { outcomeOfError } from '../kernel/unforeseen.ts';
+import { commandNamed } from './names.ts';
+
+interface Process {
+  readonly redactor: Redactor;
+  readonly ended: AbortController;
+  readonly write: (line: string) => void;
+}
+
+/**
+ * Carries out one step of a plan as another user and tells the parent how it ended. What it is asked comes over a
+ * channel that only a parent can open, and it can do no more than that parent: it gives up rights, never gains any.
+ * @returns the exit status; undefined where no parent speaks to it
+ */
+export async function carryOutStep(
+  environment: Environment,
+  { redactor, ended, write }: Process,
+): Promise<number | undefined> {
+  const channel = openParentChannel(() => ended.abort(new SignalReceived('SIGTERM')));
+  if (channel === undefined) return undefined;
+  const request = (await channel.request) as StepRequest;
+  const log = createLog({ write, redactor, clock: systemClock, ...request.log }, request.log.fields);
+  using deadline = startDeadline(systemClock, ended, request.limit, request.limitOrigin);
+  const context = {
+    signal: deadline.signal,
+    deadline: deadline.at,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    redactor,
+    environment,
+    paths: podPaths,
+    stdout: (text: string) => writeAll(1, text),
+    commands,
+  };
+  let outcome: Outcome;
+  try {
+    drop(request);
+    if (request.work.kind === 'any') return replaceProcess(request.work.command, definedIn(environment));
+    const { user, work } = request;
+    const host = { ...systemHost, uid: user.uid, gid: user.gid ?? systemHost.gid };
+    const command = await commandNamed(work.command, commands);
+    outcome = await performStep(command, work.input, { ...context, host });
+  } catch (error) {
+    outcome = outcomeOfError(error, log);
+  }
+  await channel.send(outcome);
+  return outcome.kind === 'done' ? exitStatus.done : outcome.status;
+}
+
+function drop({ user }: StepRequest): void {
+  try {
+    becomeUser(user);
+  } catch (error) {
+    throw new Failure(
+      failed(
+        exitStatus.failed,
+        `it cannot become user ${user.uid} (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+        { hint: 'the container needs root (runAsUser: 0) and the capabilities SETUID and SETGID for that' },
+      ),
+    );
+  }
+}
+
+function definedIn(environment: Environment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}

@@ -1,0 +1,108 @@
+import { Ajv, type ErrorObject, type SchemaObject } from 'ajv';
+
+/** What is wrong with a value, in words, and where. */
+export interface SchemaProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/**
+ * Checks a value against a JSON Schema (draft-07).
+ * @param nearest finds the known name that a mistyped one most likely meant
+ * @returns what is wrong, in the order of the schema; nothing where it fits
+ */
+export function checkSchema(
+  schema: SchemaObject,
+  value: unknown,
+  nearest: (name: string, known: readonly string[]) => string | undefined,
+): readonly SchemaProblem[] {
+  // The schemas are our own and checked by a test: checking them here too would take 50 ms of each start.
+  const ours = { validateSchema: false, meta: false };
+  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, ...ours });
+  const validate = ajv.compile(schema);
+  if (validate(value)) return [];
+  // That a condition holds is no mistake of its own: the others say what is.
+  const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if');
+  return errors.map((error) => {
+    const path = pathOf(error.instancePath, value);
+    return error.keyword === 'additionalProperties'
+      ? unknownKey(error, path, nearest)
+      : { path, message: wordsOf(error) };
+  });
+}
+
+/** A JSON Pointer (RFC 6901) as keys, and as numbers where it goes through lists. */
+function pathOf(pointer: string, value: unknown): (string | number)[] {
+  let inner = value;
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => {
+      const key = step.replaceAll('~1', '/').replaceAll('~0', '~');
+      const index = Array.isArray(inner) ? Number(key) : key;
+      inner = (inner as Record<string | number, unknown>)[index];
+      return index;
+    });
+}
+
+function unknownKey(
+  { params, parentSchema }: ErrorObject,
+  path: (string | number)[],
+  nearest: (name: string, known: readonly string[]) => string | undefined,
+): SchemaProblem {
+  const key = (params as { additionalProperty: string }).additionalProperty;
+  const known = Object.keys((parentSchema as { properties?: object }).properties ?? {});
+  if (known.includes(`${key}-file`)) {
+    const message = `unknown key ${JSON.stringify(key)}: a secret does not stand here; give the path of its file by ${key}-file`;
+    return { path: [...path, key], message };
+  }
+  const near = nearest(key, known);
+  const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
+  return { path: [...path, key], message: `unknown key ${JSON.stringify(key)}; ${advice}` };
+}
+
+function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject): string {
+  const given = params as Record<string, unknown>;
+  const meant = (parentSchema as { description?: string } | undefined)?.description;
+  const accepted = meant === undefined ? '' : `: ${meant}`;
+  switch (keyword) {
+    case 'required':
+      return `${JSON.stringify(given['missingProperty'])} is missing`;
+    case 'type':
+      return `must be ${kinds(given['type'])}, and is ${kindOf(data)}${accepted}`;
+    case 'enum':
+      return `must be one of ${(given['allowedValues'] as unknown[]).join(', ')}`;
+    case 'maxItems':
+      return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are taken`;
+    case 'pattern':
+      return `${JSON.stringify(data)} is not what is accepted here${accepted}`;
+    case 'minItems':
+    case 'minProperties':
+    case 'minLength':
+      return `must not be empty${accepted}`;
+    default:
+      return `${message ?? keyword}${accepted}`;
+  }
+}
+
+const words: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a mapping',
+  string: 'a text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'empty',
+};
+
+function kinds(types: unknown): string {
+  return (Array.isArray(types) ? types : [types])
+    .map((type) => words[String(type)] ?? String(type))
+    .join(' or ');
+}
+
+function kindOf(data: unknown): string {
+  if (data === null) return 'empty';
+  if (Array.isArray(data)) return 'a list';
+  return words[typeof data] ?? typeof data;
+}

@@ -1,0 +1,159 @@
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+
+/** A place in a text, both counted from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A value of a YAML (or JSON) text that knows where it stands. */
+export type YamlNode = YamlScalar | YamlList | YamlMap;
+
+export interface YamlScalar {
+  readonly kind: 'scalar';
+  readonly at: Position;
+  readonly value: string | number | boolean | null;
+  /** As it was written, without quotes: `1.10` and `0x1F` stay that. */
+  readonly text: string;
+}
+
+export interface YamlList {
+  readonly kind: 'list';
+  readonly at: Position;
+  readonly items: readonly YamlNode[];
+}
+
+export interface YamlMap {
+  readonly kind: 'map';
+  readonly at: Position;
+  readonly entries: readonly YamlEntry[];
+}
+
+export interface YamlEntry {
+  readonly key: string;
+  readonly at: Position;
+  readonly value: YamlNode;
+}
+
+/** Text that is no YAML, or more than is taken. */
+export class YamlError extends Error {
+  override readonly name = 'YamlError';
+  readonly at: Position;
+
+  constructor(at: Position, message: string) {
+    super(message);
+    this.at = at;
+  }
+}
+
+/** Values that a text may stand for once its aliases are put in; the bombs that go around make millions of it. */
+const mostValues = 100_000;
+
+/**
+ * Reads one document of YAML 1.2, of which JSON is a part. An alias stands for its anchor's node and is not copied.
+ * @throws YamlError with the first mistake
+ */
+export function parseYamlNodes(text: string): YamlNode {
+  return withinStack(() => parse(text));
+}
+
+function parse(text: string): YamlNode {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+  const place = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const [mistake] = [...document.errors, ...document.warnings];
+  if (mistake !== undefined) throw new YamlError(place(mistake.pos[0]), wordsOf(mistake));
+  return convert(document, place);
+}
+
+/** Nested so deeply that no stack holds it, it is no document that anybody wrote. */
+function withinStack<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof RangeError) throw new YamlError({ line: 1, column: 1 }, 'it is nested too deeply');
+    throw error;
+  }
+}
+
+function convert(document: Document.Parsed, place: (offset: number) => Position): YamlNode {
+  const made = new Map<Node, { readonly node: YamlNode; readonly size: number }>();
+  const open = new Set<Node>();
+
+  const read = (
+    node: Node | null,
+    otherwise: Position,
+  ): { readonly node: YamlNode; readonly size: number } => {
+    if (node === null) return { node: { kind: 'scalar', at: otherwise, value: null, text: '' }, size: 1 };
+    const known = made.get(node);
+    if (known !== undefined) return known;
+    const at = node.range ? place(node.range[0]) : otherwise;
+    if (open.has(node)) throw new YamlError(at, 'an alias stands inside of what it names');
+    open.add(node);
+    const result = readNew(node, at);
+    open.delete(node);
+    if (result.size > mostValues) {
+      throw new YamlError(at, 'its aliases (*name) multiply beyond all bounds');
+    }
+    made.set(node, result);
+    return result;
+  };
+
+  const readNew = (node: Node, at: Position): { readonly node: YamlNode; readonly size: number } => {
+    if (isAlias(node)) {
+      const target = node.resolve(document);
+      if (target === undefined)
+        throw new YamlError(at, `there is no anchor &${node.source} above this alias`);
+      return read(target, at);
+    }
+    if (isScalar(node)) {
+      const value = scalarValue(node.value);
+      if (value === undefined) throw new YamlError(at, 'this value is of a type that is not taken here');
+      const written = node.type === 'PLAIN' ? node.source : undefined;
+      return { node: { kind: 'scalar', at, value, text: written ?? String(value ?? '') }, size: 1 };
+    }
+    if (isSeq(node)) {
+      const items = node.items.map((item) => read(item as Node | null, at));
+      return { node: { kind: 'list', at, items: items.map((item) => item.node) }, size: sizeOf(items) };
+    }
+    if (!isMap(node)) throw new YamlError(at, 'this is neither a value, a list nor a map');
+    const entries = node.items.map(({ key, value }) => {
+      const name = read(key as Node | null, at).node;
+      if (name.kind !== 'scalar' || name.value === null)
+        throw new YamlError(name.at, 'a key must be a plain word');
+      const { node: inner, size } = read(value as Node | null, name.at);
+      return { entry: { key: name.text, at: name.at, value: inner }, size };
+    });
+    return { node: { kind: 'map', at, entries: entries.map(({ entry }) => entry) }, size: sizeOf(entries) };
+  };
+
+  return read(document.contents, { line: 1, column: 1 }).node;
+}
+
+function sizeOf(parts: readonly { readonly size: number }[]): number {
+  return parts.reduce((sum, { size }) => sum + size, 1);
+}
+
+function scalarValue(value: unknown): YamlScalar['value'] | undefined {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return value;
+  return typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+/** What the parser says, in the words that people need for the mistakes that they make. */
+function wordsOf({ code, message }: { readonly code: string; readonly message: string }): string {
+  if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML takes only spaces';
+  if (code === 'DUPLICATE_KEY') return 'this key is there twice';
+  if (code === 'MULTIPLE_DOCS') return 'a second document (---) begins here; one is taken';
+  return message.split('\n', 1)[0] ?? message;
+}
+
+/** The value alone, as JSON would hold it. */
+export function plainValue(node: YamlNode): unknown {
+  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'list') return node.items.map(plainValue);
+  return Object.fromEntries(node.entries.map(({ key, value }) => [key, plainValue(value)]));
+}

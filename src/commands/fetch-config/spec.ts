@@ -1,0 +1,250 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { UsageError } from '../../kernel/outcome.ts';
+import { parseMode, parseOwner, type Owner } from '../../kernel/publish/attributes.ts';
+import type { Format } from '../../kernel/formats/format.ts';
+import { parseSource, type FieldValue, type SourceAddress } from '../../kernel/source.ts';
+import type { MergeRule } from './merge.ts';
+import type { KeyRule } from './pick.ts';
+import schema from './spec.schema.json' with { type: 'json' };
+
+/** What `--spec FILE` asks for. */
+export interface Spec {
+  /** The folder for relative paths. */
+  readonly to: string | undefined;
+  readonly files: readonly SpecFile[];
+}
+
+export interface SpecFile {
+  readonly path: string;
+  readonly format: Format;
+  readonly mode: number | undefined;
+  readonly owner: Owner | undefined;
+  readonly merge: MergeRule;
+  readonly parts: readonly SpecPart[];
+  /** `fetch.yaml:3:5`. */
+  readonly origin: string;
+}
+
+export interface SpecPart {
+  readonly address: SourceAddress;
+  /** What to take; undefined for everything as it is. */
+  readonly keys: readonly KeyRule[] | undefined;
+  /** Take the keys that no rule names as well. */
+  readonly others: boolean;
+}
+
+/** The file as its schema has checked it. */
+interface Written {
+  readonly to?: string;
+  readonly merge?: MergeRule;
+  readonly mode?: string;
+  readonly owner?: string;
+  readonly files: readonly WrittenFile[];
+}
+interface WrittenFile {
+  readonly path: string;
+  readonly format?: Format;
+  readonly mode?: string;
+  readonly owner?: string;
+  readonly merge?: MergeRule;
+  readonly from: string | readonly (string | WrittenPart)[];
+}
+interface WrittenPart {
+  readonly source: string;
+  readonly keys?: readonly string[] | Readonly<Record<string, string | WrittenKey>>;
+  readonly others?: boolean;
+  readonly optional?: boolean;
+}
+interface WrittenKey {
+  readonly key?: string;
+  readonly optional?: boolean;
+  readonly default?: FieldValue;
+  readonly decode?: 'base64' | 'json';
+}
+
+type Path = readonly (string | number)[];
+
+/** A specification beyond this is not one, in bytes. */
+const largest = 1 << 20;
+
+/** Problems told at once. */
+const shown = 10;
+
+/**
+ * Reads a specification.
+ * @param secret gets what must never be printed: a password in a source's URL
+ * @throws UsageError with file, line and column
+ */
+export async function readSpec(file: string, secret: (value: string, origin: string) => void): Promise<Spec> {
+  return parseSpec(readText(file), file, secret);
+}
+
+/** As readSpec, of a text. @param file its name, for messages */
+export async function parseSpec(
+  text: string,
+  file: string,
+  secret: (value: string, origin: string) => void,
+): Promise<Spec> {
+  const [{ parseYaml, YamlProblem }, { checkSchema }, { nearest }] = await Promise.all([
+    import('../../clients/yaml/text.ts'),
+    import('../../clients/json-schema.ts'),
+    import('../../clients/nearest.ts'),
+  ]);
+  let yaml: ReturnType<typeof parseYaml>;
+  try {
+    yaml = parseYaml(text);
+  } catch (error) {
+    if (error instanceof YamlProblem) throw new UsageError(`${file}:${error.message}`, { cause: error });
+    throw error;
+  }
+  const place = (path: Path): string => `${file}:${yaml.at(path)}`;
+  const problems = checkSchema(schema, yaml.value, nearest);
+  if (problems.length > 0) {
+    const lines = problems
+      .slice(0, shown)
+      .map(({ path, message }) => `${place(path)}: ${pathText(path)}${message}`);
+    const more = problems.length > shown ? [`and ${problems.length - shown} more`] : [];
+    throw new UsageError([...lines, ...more].join('\n'));
+  }
+  const written = yaml.value as Written;
+  const reader = new SpecReader(written, place, secret);
+  return { to: written.to, files: written.files.map((entry, index) => reader.file(entry, ['files', index])) };
+}
+
+/** Turns what was written into what is meant; knows where everything stands. */
+class SpecReader {
+  readonly #written: Written;
+  readonly #place: (path: Path) => string;
+  readonly #secret: (value: string, origin: string) => void;
+
+  constructor(
+    written: Written,
+    place: (path: Path) => string,
+    secret: (value: string, origin: string) => void,
+  ) {
+    this.#written = written;
+    this.#place = place;
+    this.#secret = secret;
+  }
+
+  file(entry: WrittenFile, path: Path): SpecFile {
+    if (!isAbsolute(entry.path) && this.#written.to === undefined) {
+      this.#refuse(
+        [...path, 'path'],
+        `${JSON.stringify(entry.path)} is relative, and there is no "to" at the top`,
+      );
+    }
+    const parts = typeof entry.from === 'string' ? [entry.from] : entry.from;
+    return {
+      path: entry.path,
+      format: entry.format ?? 'raw',
+      mode: this.#read(entry.mode, this.#written.mode, [...path, 'mode'], parseMode),
+      owner: this.#read(entry.owner, this.#written.owner, [...path, 'owner'], parseOwner),
+      merge: entry.merge ?? this.#written.merge ?? 'error',
+      parts: parts.map((part, index) =>
+        this.#part(part, typeof entry.from === 'string' ? [...path, 'from'] : [...path, 'from', index]),
+      ),
+      origin: this.#place(path),
+    };
+  }
+
+  #part(part: string | WrittenPart, path: Path): SpecPart {
+    if (typeof part === 'string')
+      return { address: this.#source(part, path), keys: undefined, others: false };
+    const address = this.#source(part.source, [...path, 'source']);
+    if (part.keys === undefined) {
+      if (part.others !== undefined || part.optional !== undefined)
+        this.#refuse(path, '"others" and "optional" go with "keys"; without these everything is taken');
+      return { address, keys: undefined, others: false };
+    }
+    const entries: [string, string | WrittenKey][] = Array.isArray(part.keys)
+      ? (part.keys as string[]).map((key) => [key, key])
+      : Object.entries(part.keys);
+    if (address.field !== undefined)
+      this.#refuse(
+        [...path, 'keys'],
+        `${address.text} picks one field already; leave #${address.field} or the keys out`,
+      );
+    const twice = entries.find(([name], index) => entries.findIndex(([other]) => other === name) !== index);
+    if (twice) this.#refuse([...path, 'keys'], `the key ${JSON.stringify(twice[0])} is taken twice`);
+    const keys = entries.map(([name, rule]) =>
+      this.#key(name, rule, part.optional ?? false, [...path, 'keys', name]),
+    );
+    return { address, keys, others: part.others ?? false };
+  }
+
+  #key(name: string, rule: string | WrittenKey, optional: boolean, path: Path): KeyRule {
+    if (typeof rule === 'string')
+      return { name, key: rule, optional, fallback: undefined, decode: undefined };
+    const missing = rule.optional ?? optional;
+    if (rule.default !== undefined && rule.optional === true)
+      this.#refuse(path, '"default" and "optional" exclude each other: with a default it is never left out');
+    if (rule.default === null) this.#refuse(path, 'the default is empty; write "" for an empty text');
+    return {
+      name,
+      key: rule.key ?? name,
+      optional: missing,
+      fallback: rule.default,
+      decode: rule.decode,
+    };
+  }
+
+  #source(text: string, path: Path): SourceAddress {
+    const origin = this.#place(path);
+    try {
+      return parseSource(text, (value) => this.#secret(value, origin));
+    } catch (error) {
+      return this.#refuse(path, (error as Error).message);
+    }
+  }
+
+  #read<T>(
+    own: string | undefined,
+    common: string | undefined,
+    path: Path,
+    parse: (text: string) => T,
+  ): T | undefined {
+    const text = own ?? common;
+    if (text === undefined) return undefined;
+    try {
+      return parse(text);
+    } catch (error) {
+      return this.#refuse(own === undefined ? path.slice(-1) : path, (error as Error).message);
+    }
+  }
+
+  #refuse(path: Path, why: string): never {
+    throw new UsageError(`${this.#place(path)}: ${pathText(path)}${why}`);
+  }
+}
+
+/** `files[0].from[1]: ` */
+function pathText(path: Path): string {
+  if (path.length === 0) return '';
+  const text = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  return `${text.replace(/^\./, '')}: `;
+}
+
+function readText(file: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOENT'
+        ? `there is no file ${file}; is the ConfigMap mounted here?`
+        : code === 'EISDIR'
+          ? `${file} is a folder; name the file in it`
+          : `${file} cannot be read (${code})`;
+    throw new UsageError(`--spec: ${why}`, { cause: error });
+  }
+  if (bytes.length > largest)
+    throw new UsageError(`--spec: ${file} has ${bytes.length} bytes, over ${largest}`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new UsageError(`--spec: ${file} is not UTF-8 text`, { cause: error });
+  }
+}

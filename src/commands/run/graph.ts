@@ -1,0 +1,90 @@
+import type { Position } from '../../clients/yaml/nodes.ts';
+
+/** A step as its neighbours see it. */
+export interface Linked {
+  readonly name: string;
+  readonly at: Position;
+  readonly needs: readonly { readonly name: string; readonly at: Position }[];
+}
+
+/** A mistake of a plan and where it stands. */
+export interface Mistake {
+  readonly at: Position;
+  readonly text: string;
+}
+
+/** What is wrong between steps: one name twice, a need that is no step, a cycle. */
+export async function linkMistakes(steps: readonly Linked[]): Promise<Mistake[]> {
+  const byName = new Map<string, Linked>();
+  const mistakes: Mistake[] = [];
+  for (const step of steps) {
+    const first = byName.get(step.name);
+    if (first === undefined) byName.set(step.name, step);
+    else
+      mistakes.push({
+        at: step.at,
+        text: `two steps are named ${JSON.stringify(step.name)}; the first is in line ${first.at.line}`,
+      });
+  }
+  for (const step of steps) {
+    for (const need of step.needs) {
+      if (need.name === step.name)
+        mistakes.push({ at: need.at, text: `step ${JSON.stringify(step.name)} needs itself` });
+      else if (!byName.has(need.name))
+        mistakes.push({ at: need.at, text: await unknownNeed(need.name, step.name, [...byName.keys()]) });
+    }
+  }
+  if (mistakes.length > 0) return mistakes;
+  const cycle = findCycle(steps, byName);
+  return cycle === undefined ? [] : [cycle];
+}
+
+async function unknownNeed(name: string, by: string, known: readonly string[]): Promise<string> {
+  const { nearest } = await import('../../clients/nearest.ts');
+  const near = nearest(
+    name,
+    known.filter((other) => other !== by),
+  );
+  return `step ${JSON.stringify(by)} needs ${JSON.stringify(name)}, and no step has that name${near === undefined ? '' : `; did you mean ${near}?`}`;
+}
+
+function findCycle(steps: readonly Linked[], byName: ReadonlyMap<string, Linked>): Mistake | undefined {
+  const finished = new Set<string>();
+  const path: Linked[] = [];
+  const visit = (step: Linked, at: Position): Mistake | undefined => {
+    if (finished.has(step.name)) return undefined;
+    const start = path.indexOf(step);
+    if (start >= 0) {
+      const names = [...path.slice(start), step].map(({ name }) => name);
+      return { at, text: `the steps need each other in a circle: ${names.join(' → ')}` };
+    }
+    path.push(step);
+    for (const need of step.needs) {
+      const found = visit(byName.get(need.name) as Linked, need.at);
+      if (found !== undefined) return found;
+    }
+    path.pop();
+    finished.add(step.name);
+    return undefined;
+  };
+  for (const step of steps) {
+    const found = visit(step, step.at);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** How many steps must be done one after another before each one: 0 for those that start at once. */
+export function depths(steps: readonly Linked[]): ReadonlyMap<string, number> {
+  const byName = new Map(steps.map((step) => [step.name, step]));
+  const known = new Map<string, number>();
+  const depthOf = (step: Linked): number => {
+    const depth =
+      known.get(step.name) ??
+      Math.max(-1, ...step.needs.map(({ name }) => depthOf(byName.get(name) as Linked))) + 1;
+    known.set(step.name, depth);
+    return depth;
+  };
+  for (const step of steps) depthOf(step);
+  return known;
+}

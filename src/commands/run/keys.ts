@@ -1,0 +1,107 @@
+import type { AnyCommand } from '../../kernel/command.ts';
+import { timeoutOption } from '../../kernel/options/common.ts';
+import {
+  durationOr,
+  flagName,
+  integer,
+  list,
+  value,
+  valueOr,
+  type Option,
+} from '../../kernel/options/option.ts';
+import type { StepUser } from '../../kernel/step.ts';
+
+/** What a key of a step says. */
+export type StepKey =
+  | { readonly kind: 'name' | 'uses' }
+  /** The words of a command: any command's own, or what runs under the lock. */
+  | { readonly kind: 'words'; readonly required: boolean }
+  /** About the step, whatever it does. */
+  | { readonly kind: 'about'; readonly name: string; readonly option: Option }
+  /** An option of the command that the step uses. */
+  | { readonly kind: 'option'; readonly name: string; readonly option: Option }
+  /** Words of the command that belong to no option. */
+  | {
+      readonly kind: 'positional';
+      readonly index: number;
+      readonly many: boolean;
+      readonly description: string;
+    };
+
+export const namePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
+export const nameWords =
+  'a step’s name has 1 to 63 letters, digits, dots, dashes and underscores, and begins and ends with a letter or digit';
+
+const variablePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** What may be said about every step. */
+export const aboutStep = {
+  needs: list({
+    description: 'the steps that must be done before; without it the step starts at once',
+    placeholder: 'STEP',
+    parse: String,
+  }),
+  when: value({
+    description: 'the step is left out unless this environment variable is set and not empty',
+    placeholder: 'VARIABLE',
+    parse: (text: string) => {
+      if (!variablePattern.test(text))
+        throw new Error(`"${text}" is not the name of an environment variable`);
+      return text;
+    },
+  }),
+  retries: valueOr({
+    description: 'how often a step that failed is tried again, with pauses from 1s to 30s',
+    placeholder: 'COUNT',
+    parse: integer({ min: 0, max: 1000 }),
+    fallback: '0',
+  }),
+  user: value({
+    description:
+      'a container that runs as root drops to this user for the step; supplementary groups such as fsGroup stay, and the group does unless it is given',
+    placeholder: 'UID[:GID]',
+    parse: parseUser,
+  }),
+};
+
+/** What may be said about a step that is no command of initbox. */
+const aboutAny = {
+  timeout: timeoutOption('1h'),
+  grace: durationOr({
+    description: 'how long the command has to end after a TERM, before its process group is killed',
+    fallback: '10s',
+  }),
+};
+
+/** The keys of a step that uses a command of initbox, or of one that is any command. */
+export function keysOf(command: AnyCommand | undefined): ReadonlyMap<string, StepKey> {
+  const keys = new Map<string, StepKey>([['name', { kind: 'name' }]]);
+  if (command === undefined) keys.set('command', { kind: 'words', required: true });
+  else keys.set('uses', { kind: 'uses' });
+  for (const [index, { key, many = false }] of positionalKeys(command).entries())
+    keys.set(key, { kind: 'positional', index, many, description: command?.positionals?.description ?? '' });
+  if (command?.afterDashes === 'child') keys.set('command', { kind: 'words', required: false });
+  for (const [name, option] of Object.entries(aboutStep)) keys.set(name, { kind: 'about', name, option });
+  const options =
+    command === undefined ? aboutAny : { ...command.options, timeout: timeoutOption(command.timeout) };
+  for (const [name, option] of Object.entries(options as Readonly<Record<string, Option>>))
+    keys.set(flagName(name, option), { kind: command === undefined ? 'about' : 'option', name, option });
+  return keys;
+}
+
+function positionalKeys(
+  command: AnyCommand | undefined,
+): readonly { readonly key: string; readonly many?: boolean }[] {
+  const { positionals } = command ?? {};
+  return positionals === undefined ? [] : (positionals.keys ?? [{ key: positionals.name, many: true }]);
+}
+
+/** @throws Error that says what is accepted */
+function parseUser(text: string): StepUser {
+  const match = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(text);
+  // 2^32 - 1 is the kernel's word for "no user".
+  const [uid, gid] = [Number(match?.[1]), match?.[2] === undefined ? undefined : Number(match[2])];
+  if (match === null || uid >= 2 ** 32 - 1 || (gid ?? 0) >= 2 ** 32 - 1)
+    throw new Error(`"${text}" is not a user; write its number, or UID:GID, such as 1000:1000`);
+  return { uid, gid };
+}

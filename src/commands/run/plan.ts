@@ -1,0 +1,355 @@
+import {
+  parseYamlNodes,
+  plainValue,
+  YamlError,
+  type Position,
+  type YamlMap,
+  type YamlNode,
+} from '../../clients/yaml/nodes.ts';
+import type { AnyCommand, CommandList } from '../../kernel/command.ts';
+import type { Context } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import type { Option, Options } from '../../kernel/options/option.ts';
+import { resolveOptions, type Given } from '../../kernel/options/resolve.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import type { StepInput, StepUser } from '../../kernel/step.ts';
+import { expand } from './expand.ts';
+import { linkMistakes, type Linked } from './graph.ts';
+import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
+import { mostSteps } from './schema.ts';
+import { inlineSecret, inlineSecretInWords } from './secrets.ts';
+import type { PlanText } from './source.ts';
+
+export type StepWork =
+  | { readonly kind: 'own'; readonly command: AnyCommand; readonly input: StepInput }
+  | { readonly kind: 'any'; readonly command: readonly string[]; readonly grace: number };
+
+/** One step, checked; nothing of it has been done. */
+export interface Step extends Linked {
+  readonly when: string | undefined;
+  readonly user: StepUser | undefined;
+  readonly retries: number;
+  /** Milliseconds for the step with all its tries, 0 for none, and where that was said. */
+  readonly limit: number;
+  readonly limitOrigin: string;
+  readonly work: StepWork;
+}
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly keepGoing: boolean | undefined;
+}
+
+/** Mistakes that are told at once. */
+const mostTold = 10;
+
+/**
+ * Reads and checks a whole plan.
+ * @throws UsageError with every mistake, each with its line and column
+ */
+export async function readPlan(
+  { text, origin }: PlanText,
+  context: Pick<Context, 'commands' | 'environment' | 'redactor' | 'host'>,
+): Promise<Plan> {
+  let root: YamlNode;
+  try {
+    root = parseYamlNodes(text);
+  } catch (error) {
+    if (error instanceof YamlError) throw new UsageError(`${where(origin, error.at)}: ${error.message}`);
+    throw error;
+  }
+  if (root.kind === 'scalar' && root.value === null)
+    throw new UsageError(`${where(origin, root.at)}: the plan is empty; write steps: and a list of them`);
+  let shape: Shape;
+  try {
+    shape = await readShape(root, context.commands);
+  } catch (error) {
+    if (!(error instanceof Misshapen)) throw error;
+    throw refusal(origin, await explain(root, error, context.commands, origin));
+  }
+  const mistakes: string[] = [];
+  const steps = shape.steps.map((step) => readStep(step, origin, context, mistakes));
+  mistakes.push(...(await linkMistakes(steps)).map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
+  if (mistakes.length > 0) throw refusal(origin, mistakes);
+  return { steps, keepGoing: shape.keepGoing };
+}
+
+function refusal(origin: string, mistakes: readonly string[]): UsageError {
+  if (mistakes.length === 1) return new UsageError(mistakes[0] ?? '');
+  const rest = mistakes.length > mostTold ? [`and ${mistakes.length - mostTold} more`] : [];
+  const sorted = mistakes.toSorted((a, b) => lineOf(a, origin) - lineOf(b, origin));
+  return new UsageError(
+    [`${origin} has ${mistakes.length} mistakes`, ...sorted.slice(0, mostTold), ...rest].join('\n  '),
+  );
+}
+
+/** The line that a mistake begins with, as in `plan.yaml:3:5: …`. */
+function lineOf(mistake: string, origin: string): number {
+  return Number.parseInt(mistake.slice(origin.length + 1), 10);
+}
+
+function where(origin: string, { line, column }: Position): string {
+  return `${origin}:${line}:${column}`;
+}
+
+/** A plan whose keys are known and whose values are of the right kind, no more. */
+interface Shape {
+  readonly steps: readonly StepShape[];
+  readonly keepGoing: boolean | undefined;
+}
+
+interface StepShape {
+  readonly at: Position;
+  readonly command: AnyCommand | undefined;
+  readonly values: readonly {
+    readonly key: StepKey;
+    readonly name: string;
+    readonly texts: readonly Text[];
+  }[];
+}
+
+interface Text {
+  readonly text: string;
+  readonly at: Position;
+}
+
+/** The plan is not of the shape that its schema tells; the schema knows the words for it. */
+class Misshapen extends Error {
+  readonly at: Position;
+
+  constructor(at: Position, message: string) {
+    super(message);
+    this.at = at;
+  }
+}
+
+async function readShape(root: YamlNode, commands: CommandList): Promise<Shape> {
+  const plan = asMap(root, 'the plan');
+  const known = new Set(['steps', 'keep-going']);
+  for (const { key, at } of plan.entries) if (!known.has(key)) throw new Misshapen(at, `unknown key ${key}`);
+  const steps = valueOf(plan, 'steps');
+  if (steps?.kind !== 'list' || steps.items.length === 0)
+    throw new Misshapen(steps?.at ?? plan.at, 'the plan needs a list of steps');
+  if (steps.items.length > mostSteps)
+    throw new Misshapen(steps.at, `the plan has ${steps.items.length} steps; at most ${mostSteps} are taken`);
+  const going = valueOf(plan, 'keep-going');
+  if (going !== undefined && !(going.kind === 'scalar' && typeof going.value === 'boolean'))
+    throw new Misshapen(going.at, 'keep-going must be true or false');
+  return {
+    steps: await Promise.all(steps.items.map((item) => readStepShape(asMap(item, 'a step'), commands))),
+    keepGoing: going?.value as boolean | undefined,
+  };
+}
+
+async function readStepShape(step: YamlMap, commands: CommandList): Promise<StepShape> {
+  const uses = valueOf(step, 'uses');
+  const command = uses === undefined ? undefined : await loadUsed(uses, commands);
+  const keys = keysOf(command);
+  for (const required of command === undefined ? ['name', 'command'] : ['name'])
+    if (valueOf(step, required) === undefined) throw new Misshapen(step.at, `a step must have ${required}`);
+  const values = step.entries.map(({ key: name, at, value }) => {
+    const key = keys.get(name);
+    if (key === undefined) throw new Misshapen(at, `unknown key ${name}`);
+    return { key, name, texts: textsOf(value, key) };
+  });
+  return { at: step.at, command, values };
+}
+
+async function loadUsed(uses: YamlNode, commands: CommandList): Promise<AnyCommand> {
+  const name = uses.kind === 'scalar' ? uses.text : '';
+  const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined;
+  if (command === undefined || command.step === false)
+    throw new Misshapen(uses.at, 'uses must name a command');
+  return command;
+}
+
+function textsOf(value: YamlNode, key: StepKey): readonly Text[] {
+  const option = key.kind === 'about' || key.kind === 'option' ? key.option : undefined;
+  const onlyList = key.kind === 'words';
+  const severalTaken = onlyList || (key.kind === 'positional' && key.many) || option?.kind === 'list';
+  if (
+    value.kind === 'map' ||
+    (value.kind === 'list' && !severalTaken) ||
+    (value.kind === 'scalar' && onlyList)
+  )
+    throw new Misshapen(value.at, 'the value is of the wrong kind');
+  const nodes = value.kind === 'list' ? value.items : [value];
+  if (onlyList && nodes.length === 0) throw new Misshapen(value.at, 'the list is empty');
+  const types =
+    option?.kind === 'switch'
+      ? ['boolean']
+      : key.kind === 'name' || option?.kind === 'secret'
+        ? ['string']
+        : ['string', 'number'];
+  return nodes.map((node) => {
+    if (node.kind !== 'scalar' || !types.includes(typeof node.value))
+      throw new Misshapen(node.at, 'the value is of the wrong kind');
+    return { text: node.text, at: node.at };
+  });
+}
+
+function asMap(node: YamlNode, what: string): YamlMap {
+  if (node.kind !== 'map') throw new Misshapen(node.at, `${what} must be a map of keys`);
+  return node;
+}
+
+function valueOf(map: YamlMap, name: string): YamlNode | undefined {
+  return map.entries.find(({ key }) => key === name)?.value;
+}
+
+/** Only a plan that is wrong pays for the schema: loading and compiling it takes longer than most steps. */
+async function explain(
+  root: YamlNode,
+  { at, message }: Misshapen,
+  commands: CommandList,
+  origin: string,
+): Promise<string[]> {
+  const { explainShape } = await import('./explain.ts');
+  const mistakes = await explainShape(root, plainValue(root), commands);
+  const found = mistakes.length > 0 ? mistakes : [{ at, text: message }];
+  return found.map((mistake) => `${where(origin, mistake.at)}: ${mistake.text}`);
+}
+
+function readStep(
+  shape: StepShape,
+  origin: string,
+  context: Pick<Context, 'environment' | 'redactor' | 'host'>,
+  mistakes: string[],
+): Step {
+  const { command, at } = shape;
+  const name = shape.values.find(({ key }) => key.kind === 'name')?.texts[0] ?? { text: '', at };
+  const tell = (place: Position, text: string): void =>
+    void mistakes.push(`${where(origin, place)}: ${text}`);
+  if (!new RegExp(namePattern).test(name.text))
+    tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is no name; ${nameWords}`);
+  const guarded = <T>(action: () => T): T | undefined => {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      // What is wrong with one value knows its line; what is missing is the step's.
+      if (error.message.startsWith(`${origin}:`)) mistakes.push(error.message);
+      else tell(at, `step ${JSON.stringify(name.text)}: ${error.message}`);
+      return undefined;
+    }
+  };
+  const written = new Set<string>();
+  const give = (key: string, { text, at: place }: Text): Given => {
+    const value = expand(text, context.environment);
+    const given = { text: value, origin: `${where(origin, place)}: ${key}` };
+    if (value === text) written.add(given.origin);
+    return given;
+  };
+  const of = (kind: 'about' | 'option'): Map<string, readonly Given[]> => {
+    const found = new Map<string, readonly Given[]>();
+    for (const { key, name: word, texts } of shape.values)
+      if (key.kind === kind)
+        found.set(
+          key.name,
+          texts.map((text) => give(word, text)),
+        );
+    return found;
+  };
+  const secretFree = refuseSecrets(shape, tell);
+  const own = of('option');
+  const about = new Map([...of('about'), ...pick(own, 'timeout')]);
+  own.delete('timeout');
+  const aboutOptions = optionsAbout(command);
+  const said = guarded(() => resolveOptions(aboutOptions, about, {}, context.redactor));
+  const user = said?.['user'] as StepUser | undefined;
+  if (user !== undefined && context.host.uid !== 0) {
+    const place = shape.values.find(({ name: word }) => word === 'user')?.texts[0]?.at ?? at;
+    tell(
+      place,
+      `user: only root can become another user, and this is UID ${context.host.uid} (set runAsUser: 0 for this container)`,
+    );
+  }
+  const words = shape.values
+    .find(({ key }) => key.kind === 'words')
+    ?.texts.map(({ text }) => expand(text, context.environment));
+  if (words?.[0] === '') tell(at, `step ${JSON.stringify(name.text)}: its command is empty`);
+  const positionals = shape.values
+    .flatMap(({ key, name: word, texts }) =>
+      key.kind === 'positional' ? [{ index: key.index, given: texts.map((text) => give(word, text)) }] : [],
+    )
+    .toSorted((a, b) => a.index - b.index)
+    .flatMap(({ given }) => given);
+  if (command !== undefined && secretFree) {
+    guarded(() => resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor));
+    guarded(() => parsePositionals(command, positionals, written, context.redactor));
+  }
+  const limitGiven = about.get('timeout')?.[0];
+  return {
+    name: name.text,
+    at: name.at,
+    needs: (shape.values.find(({ name: word }) => word === 'needs')?.texts ?? []).map(
+      ({ text, at: place }) => ({ name: text, at: place }),
+    ),
+    when: said?.['when'] as string | undefined,
+    user,
+    retries: (said?.['retries'] as number | undefined) ?? 0,
+    limit: (said?.['timeout'] as number | undefined) ?? 0,
+    limitOrigin: limitGiven?.origin ?? 'the default of timeout',
+    work:
+      command === undefined
+        ? { kind: 'any', command: words ?? [], grace: (said?.['grace'] as number | undefined) ?? 0 }
+        : { kind: 'own', command, input: { options: [...own], positionals, words } },
+  };
+}
+
+/** The options about a step that are no business of the command that it uses. */
+function optionsAbout(command: AnyCommand | undefined): Options {
+  const options = [...keysOf(command).values()].flatMap((key): (readonly [string, Option])[] =>
+    key.kind === 'about' || (key.kind === 'option' && key.name === 'timeout') ? [[key.name, key.option]] : [],
+  );
+  return { ...aboutStep, ...Object.fromEntries(options) };
+}
+
+/** A secret's file may be what an earlier step fetches: it is read when its step starts. */
+function withoutFiles(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, option]) => option.kind !== 'secret'));
+}
+
+function pick(
+  given: ReadonlyMap<string, readonly Given[]>,
+  name: string,
+): (readonly [string, readonly Given[]])[] {
+  const found = given.get(name);
+  return found === undefined ? [] : [[name, found]];
+}
+
+/** The command's own reader knows a password that it finds; in the text of a plan none may stand. */
+function parsePositionals(
+  command: AnyCommand,
+  positionals: readonly Given[],
+  written: ReadonlySet<string>,
+  redactor: Redactor,
+): void {
+  const secrets = new Set<string>();
+  command.positionals?.parse(positionals, (secret: string, origin: string) => {
+    redactor.secret(secret);
+    if (written.has(origin)) secrets.add(origin);
+  });
+  const [first] = secrets;
+  if (first !== undefined) throw new UsageError(`${first}: ${secretWords('a password')}`);
+}
+
+function secretWords(what: string): string {
+  return `${what} stands in the plan, where everybody can read it; use a file, or a variable: $(NAME)`;
+}
+
+/** @returns whether there was none */
+function refuseSecrets({ values }: StepShape, tell: (at: Position, text: string) => void): boolean {
+  const found = values.flatMap(({ key, name, texts }) => {
+    if (key.kind === 'words') {
+      const secret = inlineSecretInWords(texts.map(({ text }) => text));
+      return secret === undefined ? [] : [{ name, what: secret.what, at: texts[secret.index]?.at }];
+    }
+    return texts.flatMap(({ text, at }) => {
+      const what = inlineSecret(text);
+      return what === undefined ? [] : [{ name, what, at }];
+    });
+  });
+  for (const { name, what, at } of found) if (at !== undefined) tell(at, `${name}: ${secretWords(what)}`);
+  return found.length === 0;
+}

@@ -1,0 +1,110 @@
+import type { AnyCommand, CommandList } from '../../kernel/command.ts';
+import type { Option } from '../../kernel/options/option.ts';
+import { keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
+
+/** More steps are a program, and no plan. */
+export const mostSteps = 200;
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** The JSON Schema of a plan, from the definitions that the command line's flags come from. */
+export async function planSchema(commands: CommandList): Promise<object> {
+  const loaded = await Promise.all(Object.values(commands).map((load) => load()));
+  const usable = loaded.filter(({ step }) => step !== false);
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'A plan of initbox run',
+    type: 'object',
+    required: ['steps'],
+    additionalProperties: false,
+    properties: {
+      'keep-going': {
+        description: 'whether steps that do not need a failed one go on; otherwise all are stopped',
+        type: 'boolean',
+      },
+      steps: {
+        description: 'what is to be done; steps start at once, or when all that they need is done',
+        type: 'array',
+        minItems: 1,
+        maxItems: mostSteps,
+        items: {
+          type: 'object',
+          // Without one of its own, a command's name is never right.
+          properties: { uses: { enum: usable.map(({ name }) => name) } },
+          allOf: [
+            ...usable.map(({ name }) => ({
+              if: { required: ['uses'], properties: { uses: { const: name } } },
+              // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+              then: { $ref: `#/definitions/${name}` },
+            })),
+            // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+            { if: { not: { required: ['uses'] } }, then: { $ref: '#/definitions/any-command' } },
+          ],
+        },
+      },
+    },
+    definitions: {
+      ...Object.fromEntries(usable.map((command) => [command.name, stepSchema(command)])),
+      'any-command': stepSchema(undefined),
+    },
+  };
+}
+
+function stepSchema(command: AnyCommand | undefined): Schema {
+  const keys = [...keysOf(command)];
+  const required = command === undefined ? ['name', 'command'] : ['name', 'uses'];
+  return {
+    description: command?.summary ?? 'run a command as a child',
+    type: 'object',
+    required,
+    additionalProperties: false,
+    properties: Object.fromEntries(keys.map(([name, key]) => [name, keySchema(key, command)])),
+  };
+}
+
+const text = { type: ['string', 'number'] } as const;
+
+function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
+  switch (key.kind) {
+    case 'name':
+      return { description: nameWords, type: 'string', pattern: namePattern };
+    case 'uses':
+      return { description: 'the command', const: command?.name };
+    case 'words':
+      return {
+        description: key.required ? 'the command and its arguments' : 'what runs under the lock',
+        type: 'array',
+        minItems: 1,
+        items: text,
+      };
+    case 'positional':
+      return { description: key.description, ...(key.many ? severalOf(text) : text) };
+    case 'about':
+    case 'option':
+      break;
+  }
+  return optionSchema(key.option);
+}
+
+function optionSchema(option: Option): Schema {
+  return {
+    description: option.description,
+    ...valueSchema(option),
+    ...(option.fallbackText === ''
+      ? {}
+      : { default: option.kind === 'switch' ? option.fallback : option.fallbackText }),
+  };
+}
+
+function valueSchema(option: Option): Schema {
+  if (option.kind === 'switch') return { type: 'boolean' };
+  if (option.kind === 'secret') return { type: 'string' };
+  const one = option.placeholder.includes('|') && option.choices ? { enum: option.choices } : text;
+  return option.kind === 'list' ? severalOf(one) : one;
+}
+
+/** One value may stand without its list. */
+function severalOf(one: Schema): Schema {
+  const types = 'enum' in one ? ['string'] : text.type;
+  return { type: [...types, 'array'], items: one };
+}

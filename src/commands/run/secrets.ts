@@ -1,0 +1,37 @@
+/**
+ * Why a text of a plan is taken for a secret, or undefined. Plans lie in ConfigMaps and repositories, where everybody
+ * reads them; a reference such as $(DB_PASSWORD) is none.
+ */
+export function inlineSecret(text: string): string | undefined {
+  const userinfo = /[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:([^\s@]+)@/i.exec(text)?.[1];
+  if (userinfo !== undefined && !isReference(userinfo)) return 'a URL with a password';
+  const named = assignment.exec(text);
+  if (named !== null && !isReference(named[2] ?? '')) return `a value for ${named[1]}`;
+  return undefined;
+}
+
+/** `--password=x`, `PGPASSWORD=x`, `api_key: x` within a word; not `--password-file=x`. */
+const assignment =
+  /((?:[a-z0-9_-]*[_-])?(?:pg)?(?:password|passwd|passphrase|token|secret|api[_-]?key|secret[_-]?access[_-]?key))=(?!\s|$)("[^"]*"|'[^']*'|\S+)/i;
+
+/** A flag whose value, in the next word, is a secret. */
+const flagAlone = /^--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|token|secret|api[_-]?key)$/i;
+
+/** The index of a word of a command that is a secret, and what it is. */
+export function inlineSecretInWords(
+  words: readonly string[],
+): { readonly index: number; readonly what: string } | undefined {
+  for (const [index, word] of words.entries()) {
+    const what = inlineSecret(word);
+    if (what !== undefined) return { index, what };
+    const next = words[index + 1];
+    if (flagAlone.test(word) && next !== undefined && !next.startsWith('-') && !isReference(next))
+      return { index: index + 1, what: `a value for ${word}` };
+  }
+  return undefined;
+}
+
+/** `$(NAME)`, `$NAME`, `${NAME}`, `$(cat /run/secret)`, whatever fills it in, and `$$…`, which a shell reads. */
+function isReference(text: string): boolean {
+  return /^["']?\$/.test(text);
+}

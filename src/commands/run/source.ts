@@ -1,0 +1,71 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Context } from '../../kernel/context.ts';
+import { readToEnd } from '../../kernel/input.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+
+/** A plan as it was written, and where it came from, as messages name it. */
+export interface PlanText {
+  readonly text: string;
+  readonly origin: string;
+}
+
+export const planVariable = 'INITBOX_PLAN';
+
+/** What a ConfigMap holds at most (https://kubernetes.io/docs/concepts/configuration/configmap/). */
+const longest = 1024 * 1024;
+
+/**
+ * Reads the plan from a file, from standard input (`-`), or from INITBOX_PLAN, which holds the plan or its path.
+ * @throws UsageError
+ */
+export async function readPlanText(given: string | undefined, context: Context): Promise<PlanText> {
+  if (given === '-') return fromStandardInput(context);
+  if (given !== undefined) return fromFile(given, given);
+  const variable = context.environment[planVariable]?.trim() ?? '';
+  if (variable === '')
+    throw new UsageError(
+      `no plan was given; write for example: initbox run /etc/initbox/plan.yaml, or - for standard input, or set ${planVariable}`,
+    );
+  if (/^\.{0,2}\/\S*$/.test(variable)) return fromFile(variable, `${planVariable}: ${variable}`);
+  return { text: context.environment[planVariable] ?? '', origin: planVariable };
+}
+
+async function fromStandardInput(context: Context): Promise<PlanText> {
+  const origin = 'standard input';
+  let bytes: Buffer;
+  try {
+    bytes = await readToEnd(0, longest, context);
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    throw new UsageError(`the plan on standard input cannot be read: ${(error as Error).message}`);
+  }
+  return { text: decode(bytes, origin), origin };
+}
+
+function fromFile(path: string, origin: string): PlanText {
+  let bytes: Buffer;
+  try {
+    const stat = statSync(path);
+    if (stat.isDirectory())
+      throw new UsageError(
+        `the plan ${origin} is a directory; give the file in it: ${path.replace(/\/$/, '')}/plan.yaml, say`,
+      );
+    if (stat.size > longest) throw new UsageError(`the plan ${origin} is longer than ${longest} bytes`);
+    bytes = readFileSync(path);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new UsageError(`there is no plan ${origin}; is its ConfigMap mounted there?`);
+    throw new UsageError(`the plan ${origin} cannot be read (${code ?? String(error)})`);
+  }
+  return { text: decode(bytes, path), origin: path };
+}
+
+function decode(bytes: Buffer, origin: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new UsageError(`the plan ${origin} is not UTF-8`);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * `npm run chaos -- --minutes N [--seed S]`: replicas of migrate-with-lock under random faults. No two children may
+ * overlap, and no work may be lost. The same seed makes the same choices; the machine makes the moments.
+ */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { setup as buildOnce } from '../support/build-once.ts';
+import { canUseNetns, createNetnsPair } from '../support/netns.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { requireOrSkip } from '../support/tools.ts';
+import { temporaryDirectory } from '../support/undo.ts';
+import { chooseFault, createFaults } from './faults.ts';
+import { startFleet } from './jobs.ts';
+import { seeded } from './random.ts';
+import { judge } from './verdict.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000_007) },
+    replicas: { type: 'string', default: '8' },
+    /** Milliseconds between two faults, on average. */
+    pause: { type: 'string', default: '400' },
+  },
+});
+const minutes = Number(values.minutes);
+const seed = Number(values.seed);
+if (!(minutes > 0) || !Number.isInteger(seed))
+  throw new Error('--minutes takes a number, --seed a whole number');
+console.log(`chaos for ${minutes} min; seed ${seed}`);
+
+await buildOnce();
+const random = seeded(seed);
+const network = requireOrSkip('partitions', canUseNetns()) ? undefined : createNetnsPair();
+await using postgres = await startPostgres({
+  settings: { max_connections: 100 },
+  ...(network ? { listen: [network.b.address], prefix: network.b.prefix } : {}),
+});
+await postgres.sql(
+  'CREATE TABLE effects (token bigint, job text, at timestamptz); ALTER TABLE effects OWNER TO app',
+);
+const ground = temporaryDirectory('chaos');
+for (const name of ['journal', 'referee']) {
+  writeFileSync(join(ground.path, name), '');
+  chmodSync(join(ground.path, name), 0o666);
+}
+
+const fleet = startFleet(
+  {
+    folder: ground.path,
+    sides: network ? [network.a.prefix, network.b.prefix] : [[]],
+    url: postgres.url(),
+    timing: ['--heartbeat', '1s', '--grace', '500ms'],
+  },
+  Number(values.replicas),
+  random,
+);
+const faults = createFaults({ fleet, postgres, network, random });
+const counts = new Map<string, number>();
+const until = performance.now() + minutes * 60_000;
+let told = performance.now();
+/** Faults under way: some last for seconds. */
+const active = new Map<string | symbol, Promise<unknown>>();
+const atOnce = 4;
+while (performance.now() < until) {
+  await sleep(random.between(0, 2 * Number(values.pause)));
+  const fault = chooseFault(faults, random);
+  if (active.size >= atOnce || (fault.group !== undefined && active.has(fault.group))) continue;
+  const name = fault.group ?? Symbol(fault.name);
+  active.set(
+    name,
+    fault
+      .inflict()
+      .then((hit) => hit && counts.set(fault.name, (counts.get(fault.name) ?? 0) + 1))
+      .finally(() => active.delete(name)),
+  );
+  if (performance.now() - told > 10_000) {
+    told = performance.now();
+    const sum = [...counts.values()].reduce((a, b) => a + b, 0);
+    console.log(`${sum} faults, ${fleet.ended.length} processes ended, ${fleet.running.size} running`);
+  }
+}
+fleet.stopStarting();
+await Promise.all(active.values());
+await fleet.drained(AbortSignal.timeout(120_000));
+
+const verdict = await judge(ground.path, fleet.ended, postgres);
+const statuses = Map.groupBy(fleet.ended, ({ status }) => status);
+console.log(`\nseed ${seed}, ${minutes} min`);
+console.log(`faults: ${[...counts.values()].reduce((a, b) => a + b, 0)}`);
+for (const [name, count] of [...counts].toSorted((a, b) => b[1] - a[1])) console.log(`  ${count} × ${name}`);
+console.log(`processes: ${fleet.ended.length}`);
+for (const [status, all] of statuses) console.log(`  ${all.length} × ended with ${status}`);
+console.log(`children: ${verdict.begun} began, ${verdict.finished} came to their end`);
+console.log(
+  verdict.wrongs.length === 0 ? 'no overlap, nothing lost' : `WRONG:\n${verdict.wrongs.join('\n')}`,
+);
+ground.remove();
+network?.remove();
+process.exitCode = verdict.wrongs.length === 0 ? 0 : 1;

@@ -1,0 +1,169 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
+import { passwordFromFile } from '../../../../src/clients/postgres/password-file.ts';
+import { UsageError } from '../../../../src/kernel/outcome.ts';
+import { createRedactor } from '../../../../src/kernel/secrets.ts';
+import { temporaryDirectory } from '../../../support/undo.ts';
+
+function read(url: string | undefined, environment: Record<string, string> = {}) {
+  const redactor = createRedactor();
+  return readConnection(
+    url === undefined ? undefined : { url: redactor.secret(url), origin: 'DATABASE_URL' },
+    environment,
+    redactor,
+  );
+}
+
+function brief(url: string | undefined, environment: Record<string, string> = {}): string {
+  const { hosts, user, database } = read(url, environment);
+  return `${user} ${database} ${hosts.map(({ host, port, password }) => `${host}|${port}|${password?.reveal() ?? '-'}`).join(' ')}`;
+}
+
+describe('URLs', () => {
+  test.each([
+    ['postgres://u:p@h/d', 'u d h|5432|p'],
+    ['postgresql://u:p@h:6000/d', 'u d h|6000|p'],
+    ['postgres://u@h', 'u u h|5432|-'],
+    ['postgres://u:p%40%2F%23%25@h/d%2Fe', 'u d/e h|5432|p@/#%'],
+    ['postgres://u:p@[fd00::1]:7/d', 'u d fd00::1|7|p'],
+    ['postgres://u:p@a,b:7/d', 'u d a|5432|p b|7|p'],
+    ['postgres://u:p@%2Frun%2Fpostgresql/d', 'u d /run/postgresql|5432|p'],
+    ['postgres:///d?host=/run/pg&user=u&port=7', 'u d /run/pg|7|-'],
+    ['postgres://u:p@h/d?sslmode=require&dbname=other', 'u other h|5432|p'],
+    ['postgres://h/d?user=u&password=a%26b', 'u d h|5432|a&b'],
+    ['postgres://h/d?user=u&password=a@b', 'u d h|5432|a@b'],
+    ['postgres://u:@h/d', 'u d h|5432|-'],
+    ['postgres://u:p@h/d?connect_timeout=3', 'u d h|5432|p'],
+  ])('%s', (url, expected) => {
+    expect(brief(url)).toBe(expected);
+  });
+
+  test('what it does not say comes from the variables', () => {
+    expect(brief('postgres://h/d', { PGUSER: 'u', PGPASSWORD: 'p', PGPORT: '7', PGHOST: 'other' })).toBe(
+      'u d h|7|p',
+    );
+    expect(brief('postgres:///d', { PGUSER: 'u', PGHOST: 'a,b', PGPORT: '7,8' })).toBe('u d a|7|- b|8|-');
+    expect(brief(undefined, { PGUSER: 'u', PGHOST: 'h' })).toBe('u u h|5432|-');
+  });
+
+  test('other options', () => {
+    const settings = read(
+      'postgres://u:p@h/d?target_session_attrs=read-write&connect_timeout=3&application_name=x&options=-c%20a%3Db&schema=s',
+    );
+    expect(settings).toMatchObject({
+      attributes: 'read-write',
+      connectTimeout: 3000,
+      applicationName: 'x',
+      options: '-c a=b',
+      tls: { mode: 'prefer' },
+      warnings: ['the parameter schema in DATABASE_URL has no effect here'],
+    });
+    expect(read('postgres://u@h/d?ssl=true').tls.mode).toBe('require');
+    expect(read('postgres://u@h/d?sslmode=verify-full&sslrootcert=system').tls).toMatchObject({
+      mode: 'verify-full',
+      authorities: 'system',
+    });
+    expect(read('postgres://u@h/d?sslrootcert=system').tls.mode).toBe('verify-full');
+  });
+
+  test.each([
+    ['', 'is empty'],
+    [' postgres://u:secret@h/d', 'begins or ends with a space'],
+    ['postgres:u:secret@h/d', 'lacks the // after its scheme'],
+    ['POSTGRES://u:secret@h/d', 'has its scheme in capitals; write postgres://'],
+    ['mysql://u:secret@h/d', 'is a mysql: URL'],
+    ['jdbc:postgresql://h/d?password=secret', 'is a JDBC URL'],
+    ['postgresql+psycopg2://u:secret@h/d', 'names a driver'],
+    ['host=h password=secret', 'is a list of keywords'],
+    ['postgres://u:secret@h/d\npostgres://', 'holds a line break'],
+    ['postgres://u:secret\u0001@h/d', 'holds a control character'],
+    ['postgres://u:secret%@h/d', 'the password in DATABASE_URL is not valid percent-encoding'],
+    ['postgres://u:secret%00@h/d', 'holds a zero byte'],
+    ['postgres://u:sec/ret@h/d', 'has a /, ? or # in its user or password'],
+    ['postgres://u:sec?ret@h/d', 'has a /, ? or # in its user or password'],
+    ['postgres://u:sec#ret@h/d', 'has a /, ? or # in its user or password'],
+    ['postgres://u:sec@ret@h/d', 'more than one @'],
+    ['postgres://u:sec:ret@h/d', 'more than one :'],
+    ['postgres://u:secret@h/d#x', 'has a #'],
+    ['postgres://u:secret@h/d/e', 'more than one / in its path'],
+    ['postgres://u:secret@/d', 'names no host'],
+    ['postgres://u:secret@h:x/d', 'the port in DATABASE_URL'],
+    ['postgres://u:secret@h:0/d', 'the port in DATABASE_URL'],
+    ['postgres://u:secret@::1/d', 'an IPv6 address stands in brackets'],
+    ['postgres://u:secret@h h/d', 'is not a name'],
+    ['postgres://:secret@h/d', 'no user is named'],
+    ['postgres://u:secret@h/d?sslmode', 'sslmode in DATABASE_URL has no value'],
+    ['postgres://u:secret@h/d?sslmode=on', 'sslmode in DATABASE_URL: "on" is not one of'],
+    ['postgres://u:secret@h/d?sslcrl=x', 'sslcrl in DATABASE_URL is not supported'],
+    ['postgres://u:secret@h/d?channel_binding=require', 'channel_binding=require is not supported'],
+    ['postgres://u:secret@h/d?sslmode=verify-ca', 'needs the authorities to trust'],
+    [
+      'postgres://u:secret@h/d?sslmode=verify-ca&sslrootcert=/no/file',
+      'the file /no/file cannot be read (ENOENT)',
+    ],
+    ['postgres://u:secret@h/d?sslmode=require&sslrootcert=system', 'needs sslmode=verify-full'],
+    ['postgres://u:secret@h/d?sslnegotiation=direct', 'sslnegotiation=direct needs sslmode=require'],
+    ['postgres://u:secret@h/d?connect_timeout=soon', 'is not a whole number of seconds'],
+    ['postgres://u:secret@h/d?target_session_attrs=master', 'is not one of any, read-write'],
+  ])('%j is refused without its password', (url, words) => {
+    let error: unknown;
+    try {
+      read(url);
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toBeInstanceOf(UsageError);
+    const { message } = error as Error;
+    expect(message).toContain(words);
+    expect(message).not.toMatch(/secret|sec.ret|ret@/);
+  });
+
+  test('a service file and unequal lists are refused', () => {
+    expect(() => read(undefined, { PGSERVICE: 'x', PGHOST: 'h', PGUSER: 'u' })).toThrow(
+      /PGSERVICE names a service file/,
+    );
+    expect(() => read(undefined, { PGHOST: 'a,b,c', PGPORT: '1,2', PGUSER: 'u' })).toThrow(
+      /2 ports for 3 hosts/,
+    );
+    expect(() => read(undefined, { PGHOST: 'h', PGHOSTADDR: 'x', PGUSER: 'u' })).toThrow(
+      /is not an IP address/,
+    );
+  });
+});
+
+describe('password files', () => {
+  const ask = (
+    text: string,
+    question = { host: 'db', port: 5432, database: 'd', user: 'u' },
+  ): string | undefined => {
+    const folder = temporaryDirectory('pgpass');
+    const path = join(folder.path, 'pgpass');
+    writeFileSync(path, text);
+    const found = passwordFromFile(path, question);
+    folder.remove();
+    return found;
+  };
+
+  test.each([
+    ['db:5432:d:u:secret\n', 'secret'],
+    ['*:*:*:*:secret', 'secret'],
+    ['other:*:*:*:no\ndb:*:*:u:yes\n*:*:*:*:later', 'yes'],
+    ['# db:*:*:u:no\r\ndb:5432:d:u:with\\:colon\r\n', 'with:colon'],
+    ['db:5432:d:u:a:b', 'a:b'],
+    ['d\\b:5432:d:u:escaped', 'escaped'],
+    ['db:5432:d\n', undefined],
+    ['db:1:d:u:no', undefined],
+    ['', undefined],
+  ])('%j', (text, expected) => {
+    expect(ask(text)).toBe(expected);
+  });
+
+  test('a socket’s folder is localhost, and no file is no password', () => {
+    expect(ask('localhost:*:*:*:s', { host: '/run/pg', port: 5432, database: 'd', user: 'u' })).toBe('s');
+    expect(
+      passwordFromFile('/no/such/file', { host: 'h', port: 1, database: 'd', user: 'u' }),
+    ).toBeUndefined();
+  });
+});

@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest';
+import { mistakesOf, read } from './read.ts';
+
+/** Each with everything that is said against it. */
+const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: readonly string[]]>> = {
+  'a cycle': [
+    `steps:
+  - { name: a, command: [x], needs: [c] }
+  - { name: b, command: [x], needs: a }
+  - name: c
+    command: [x]
+    needs: [b]
+`,
+    'plan.yaml:3:37: the steps need each other in a circle: a → c → b → a',
+  ],
+  'a step that needs itself': [
+    'steps:\n  - { name: a, command: [x], needs: a }\n',
+    'plan.yaml:2:37: step "a" needs itself',
+  ],
+  'an unknown step in needs, with the nearest': [
+    'steps:\n  - { name: database, command: [x] }\n  - { name: b, command: [x], needs: [databse] }\n',
+    'plan.yaml:3:38: step "b" needs "databse", and no step has that name; did you mean database?',
+  ],
+  'two steps of one name': [
+    'steps:\n  - { name: a, command: [x] }\n  - { name: a, command: [x] }\n',
+    'plan.yaml:3:13: two steps are named "a"; the first is in line 2',
+  ],
+  'an unknown key of a command': [
+    'steps:\n  - name: a\n    uses: wait-tcp\n    targets: db:1\n    stable_for: 3s\n',
+    'plan.yaml:5:5: step "a": unknown key "stable_for"; did you mean stable-for?',
+  ],
+  'an unknown key of any command’s step': [
+    'steps:\n  - name: a\n    command: [x]\n    retrys: 3\n',
+    'plan.yaml:4:5: step "a": unknown key "retrys"; did you mean retries?',
+  ],
+  'an unknown key of the plan': [
+    'step:\n  - { name: a, command: [x] }\n',
+    'plan.yaml has 2 mistakes',
+    'plan.yaml:1:1: the plan: "steps" is missing',
+    'plan.yaml:1:1: the plan: unknown key "step"; did you mean steps?',
+  ],
+  'an unknown command': [
+    'steps:\n  - name: a\n    uses: wait-tpc\n    targets: db:1\n',
+    expect.stringMatching(
+      /^plan\.yaml:3:11: step "a": uses: must be one of wait-tcp, .*; did you mean wait-tcp\?$/,
+    ) as string,
+  ],
+  'a command that is no step': [
+    'steps:\n  - name: a\n    uses: run\n',
+    expect.stringMatching(/^plan\.yaml:3:11: step "a": uses: must be one of /) as string,
+  ],
+  'a list where one value is taken': [
+    'steps:\n  - name: a\n    command: [x]\n    timeout: [5m]\n',
+    'plan.yaml:4:14: step "a": timeout: must be a text or a number, and is a list: the time for everything together; 0 is no limit',
+  ],
+  'text where a switch is': [
+    'steps:\n  - name: a\n    uses: wait-tcp\n    targets: db:1\n    any: "yes"\n',
+    'plan.yaml:5:10: step "a": any: must be true or false, and is a text: one of the targets is enough',
+  ],
+  'nothing where a value is': [
+    'steps:\n  - name: a\n    command: [x]\n    when:\n',
+    expect.stringMatching(
+      /^plan\.yaml:4:\d+: step "a": when: must be a text or a number, and is empty: /,
+    ) as string,
+  ],
+  'a command in one piece': [
+    'steps:\n  - name: a\n    command: ./migrate --all\n',
+    'plan.yaml:3:14: step "a": command: must be a list, and is a text: the command and its arguments',
+  ],
+  'a word of a command that YAML takes for a boolean': [
+    'steps:\n  - name: a\n    command: [echo, true]\n',
+    'plan.yaml:3:21: step "a": command: entry 2: must be a text or a number, and is true or false',
+  ],
+  'an empty command': [
+    'steps:\n  - name: a\n    command: []\n',
+    'plan.yaml:3:14: step "a": command: must not be empty: the command and its arguments',
+  ],
+  'a step without a command': ['steps:\n  - name: a\n', 'plan.yaml:2:5: step "a": "command" is missing'],
+  'a step without a name': ['steps:\n  - command: [x]\n', 'plan.yaml:2:5: step 1: "name" is missing'],
+  'a value that the option refuses': [
+    'steps:\n  - name: a\n    command: [x]\n    timeout: 5 minutes\n',
+    'plan.yaml:4:14: timeout: "5 minutes" is not a duration; write a duration such as 500ms, 30s, 5m or 1h30m; a bare number is seconds',
+  ],
+  'a target that is none': [
+    'steps:\n  - name: a\n    uses: wait-tcp\n    targets:\n      - db:1\n      - db:99999\n',
+    'plan.yaml:6:9: targets: the port "99999" in "db:99999" is not a whole number from 1 to 65535',
+  ],
+  'a target too few': [
+    'steps:\n  - name: a\n    uses: wait-tcp\n',
+    'plan.yaml:2:5: step "a": no target was given; for example: initbox wait-tcp postgres-service:5432',
+  ],
+  'a tab': [
+    'steps:\n  - name: a\n\tcommand: [x]\n',
+    'plan.yaml:3:1: a tab stands where YAML takes only spaces',
+  ],
+  'a key given twice': [
+    'steps:\n  - name: a\n    command: [x]\n    command: [y]\n',
+    'plan.yaml:4:5: this key is there twice',
+  ],
+  'an alias bomb': [
+    `a: &a [x, x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]
+d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]
+e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]
+steps: [*e]
+`,
+    'plan.yaml:5:7: its aliases (*name) multiply beyond all bounds',
+  ],
+  'an alias inside of its anchor': [
+    'steps: &a\n  - *a\n',
+    expect.stringMatching(/^plan\.yaml:\d+:\d+: an alias stands inside of what it names$/) as string,
+  ],
+  'an alias of nothing': ['steps:\n  - *a\n', expect.stringMatching(/^plan\.yaml:2:\d+: /) as string],
+  'nested without end': [
+    `steps: ${'['.repeat(50_000)}`,
+    expect.stringMatching(/^plan\.yaml:\d+:\d+: /) as string,
+  ],
+  'a type of YAML’s own': [
+    'steps:\n  - name: a\n    command: !!binary aGVsbG8=\n',
+    expect.stringMatching(/^plan\.yaml:3:\d+: /) as string,
+  ],
+  'a second document': [
+    'steps:\n  - { name: a, command: [x] }\n---\nsteps: []\n',
+    'plan.yaml:3:1: a second document (---) begins here; one is taken',
+  ],
+  'nothing at all': ['', 'plan.yaml:1:1: the plan is empty; write steps: and a list of them'],
+  'only a comment': [
+    '# nothing yet\n',
+    expect.stringMatching(/^plan\.yaml:\d+:\d+: the plan is empty/) as string,
+  ],
+  'no steps': [
+    'steps: []\n',
+    'plan.yaml:1:8: steps: must not be empty: what is to be done; steps start at once, or when all that they need is done',
+  ],
+  'a list': ['- name: a\n', 'plan.yaml:1:1: the plan: must be a mapping, and is a list'],
+  'JSON cut short': ['{"steps": [{"name": "a"', expect.stringMatching(/^plan\.yaml:1:\d+: /) as string],
+  '5,000 steps': [
+    `steps:\n${Array.from({ length: 5000 }, (_, index) => `  - { name: s${index}, command: [x] }\n`).join('')}`,
+    'plan.yaml:2:3: steps: has 5000 entries; at most 200 are taken',
+  ],
+  'a name with odd characters': [
+    'steps:\n  - { name: "a b", command: [x] }\n  - { name: "../x", command: [x] }\n  - { name: "a\\e[31m", command: [x] }\n  - { name: "", command: [x] }\n',
+    'plan.yaml has 4 mistakes',
+    expect.stringMatching(/^plan\.yaml:2:13: "a b" is no name; a step’s name has 1 to 63 letters/) as string,
+    expect.stringMatching(/^plan\.yaml:3:13: "..\/x" is no name/) as string,
+    expect.stringMatching(/^plan\.yaml:4:13: "a\\u001b\[31m" is no name/) as string,
+    expect.stringMatching(/^plan\.yaml:5:13: "" is no name/) as string,
+  ],
+  'a user that is none': [
+    'steps:\n  - { name: a, command: [x], user: postgres }\n',
+    'plan.yaml:2:36: user: "postgres" is not a user; write its number, or UID:GID, such as 1000:1000',
+  ],
+  'a when that is no variable': [
+    'steps:\n  - { name: a, command: [x], when: $RUN }\n',
+    'plan.yaml:2:36: when: "$RUN" is not the name of an environment variable',
+  ],
+};
+
+test.each(Object.entries(refused))('%s', async (_name, [plan, ...mistakes]) => {
+  expect(await mistakesOf(plan)).toEqual(mistakes);
+});
+
+test('a user without root', async () => {
+  expect(await mistakesOf('steps:\n  - name: a\n    command: [x]\n    user: 1000\n', { uid: 1000 })).toEqual([
+    'plan.yaml:4:11: user: only root can become another user, and this is UID 1000 (set runAsUser: 0 for this container)',
+  ]);
+});
+
+test('many mistakes are told at once, in their order, ten at most', async () => {
+  const steps = Array.from(
+    { length: 20 },
+    (_, index) => `  - { name: s${index}, command: [x], timeout: soon }\n`,
+  );
+  const mistakes = await mistakesOf(`steps:\n${steps.join('')}`);
+  expect(mistakes[0]).toBe('plan.yaml has 20 mistakes');
+  expect(mistakes.slice(1, 11).map((mistake) => mistake.split(':')[1])).toEqual(
+    Array.from({ length: 10 }, (_, index) => `${index + 2}`),
+  );
+  expect(mistakes.slice(11)).toEqual(['and 10 more']);
+});
+
+describe('secrets inline in a plan', () => {
+  const step = (lines: string): string => `steps:\n  - name: a\n    ${lines}\n`;
+
+  test.each([
+    [
+      'a URL with a password',
+      step('uses: wait-tcp\n    targets: postgres://app:hunter2@db:5432/app'),
+      '4:14',
+    ],
+    [
+      'a URL with a raw @ in its password',
+      step('uses: wait-tcp\n    targets: [x:1, "redis://:p@ss/w@db:1"]'),
+      '4:20',
+    ],
+    ['a URL in a command', step('command: [psql, "postgres://app:hunter2@db/app"]'), '3:21'],
+    ['a flag with a password', step('command: [mysql, --password=hunter2]'), '3:22'],
+    ['a flag and its password', step('command: [tool, --db-password, hunter2]'), '3:36'],
+    ['a variable with a password', step('command: [env, PGPASSWORD=hunter2, psql]'), '3:20'],
+    ['a token in a script', step('command: [sh, -c, "API_TOKEN=hunter2 ./go"]'), '3:23'],
+  ])('%s is refused, and not printed', async (_name, plan, place) => {
+    const mistakes = await mistakesOf(plan);
+    expect(mistakes).toEqual([
+      expect.stringContaining(
+        'in the plan, where everybody can read it; use a file, or a variable',
+      ) as string,
+    ]);
+    expect(mistakes[0]).toMatch(new RegExp(`^plan.yaml:${place}: `));
+    expect(mistakes[0]).not.toMatch(/hunter2|ss\/w/);
+  });
+
+  test('a secret’s value where its file’s path belongs', async () => {
+    expect(
+      await mistakesOf(step('uses: migrate-with-lock\n    database-url: postgres://app@db/app\n    sql: /m')),
+    ).toEqual([
+      'plan.yaml:4:5: step "a": unknown key "database-url": a secret does not stand here; give the path of its file by database-url-file',
+    ]);
+  });
+
+  test.each([
+    ['a variable', 'uses: wait-tcp\n    targets: $(DATABASE_URL)'],
+    ['a variable in a command', 'command: [mysql, --password=$(DB_PASSWORD)]'],
+    ['a shell’s variable', 'command: [sh, -c, "PGPASSWORD=$$PW psql"]'],
+    ['a file', 'command: [tool, --password-file=/run/secret, --token-file, /run/token]'],
+    ['a flag that has no value', 'command: [psql, --no-password, -h, db]'],
+    ['a URL with a user alone', 'command: [psql, "postgres://app@db/app"]'],
+  ])('%s is taken', async (_name, lines) => {
+    const environment = { DATABASE_URL: 'postgres://app:hunter2@db:5432/app', DB_PASSWORD: 'x' };
+    expect((await read(step(lines), { environment })).steps).toHaveLength(1);
+  });
+});
