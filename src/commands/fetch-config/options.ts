@@ -127,6 +127,30 @@ const httpOptions = {
   'cross-origin': flag({ description: 'follow redirects to other hosts too, without the credentials' }),
 };
 
+const unpackOptions = {
+  unpack: flag({
+    description: 'unpack an archive (tar, tar.gz, tar.zst, zip) into the folder --to, all of it or nothing',
+  }),
+  'strip-components': valueOr({
+    description: 'leave out so many leading components of each name in the archive',
+    placeholder: 'COUNT',
+    parse: integer({ min: 0, max: 100 }),
+    fallback: '0',
+  }),
+  'max-unpacked': valueOr({
+    description: 'the most that an archive may unpack to, or have itself',
+    placeholder: 'SIZE',
+    parse: parseSize,
+    fallback: '4Gi',
+  }),
+  'max-entries': valueOr({
+    description: 'the most entries that an archive may have',
+    placeholder: 'COUNT',
+    parse: integer({ min: 1, max: 10_000_000 }),
+    fallback: '200000',
+  }),
+};
+
 const waitingOptions = {
   interval: value({
     description: 'a fixed pause between attempts; unset, 2 % of the time waited, from 100ms to 1s',
@@ -144,6 +168,7 @@ export const fetchOptions = {
   ...vaultOptions,
   ...awsOptions,
   ...httpOptions,
+  ...unpackOptions,
   ...waitingOptions,
 };
 export type FetchOptions = Values<typeof fetchOptions>;

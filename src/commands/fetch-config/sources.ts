@@ -2,7 +2,7 @@ import { createResolver } from '../../clients/dns/resolver.ts';
 import { proxyFromEnvironment } from '../../clients/http/proxy.ts';
 import type { Earlier, HttpSourceSettings } from '../../clients/http/source.ts';
 import type { TlsSettings } from '../../clients/http/tls.ts';
-import type { HttpClient } from '../../clients/http/transport.ts';
+import type { BodySink, HttpClient } from '../../clients/http/transport.ts';
 import type { SecretsManager } from '../../clients/secrets-manager/client.ts';
 import type { Vault } from '../../clients/vault/client.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -27,6 +27,8 @@ export interface SourceSettings {
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
   readonly earlier: Earlier | undefined;
+  /** Takes the body of the one http or https source, which is too large for memory. */
+  readonly sink?: (BodySink & { sum(): string }) | undefined;
 }
 
 /**
@@ -67,6 +69,7 @@ export async function openSources(
       client: web!,
       redactor: context.redactor,
       earlier: settings.earlier,
+      sink: settings.sink,
     });
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
