@@ -13,7 +13,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           maxWorkers,
-          testTimeout: 5_000,
+          // A guard against hanging, not a measure: walks of real trees are among them.
+          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
           retry: 0,
         },

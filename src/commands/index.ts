@@ -4,6 +4,8 @@ import type { CommandList } from '../kernel/command.ts';
 export const commands: CommandList = {
   'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
   'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  'wait-http': async () => (await import('./wait-http/command.ts')).waitHttp,
+  'wait-postgres': async () => (await import('./wait-postgres/command.ts')).waitPostgres,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   chown: async () => (await import('./chown/command.ts')).chown,

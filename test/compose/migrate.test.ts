@@ -4,7 +4,7 @@ import { Project } from './compose.ts';
 const project = new Project();
 
 beforeAll(async () => {
-  await project.up().catch(async (error: Error) => {
+  await project.up('postgres', 'orders').catch(async (error: Error) => {
     throw new Error(`${error.message}\n${await project.logs()}`);
   });
 });

@@ -21,6 +21,8 @@ export interface Scene {
   readonly certificate: PeerCertificate | undefined;
   readonly proxy: URL | undefined;
   readonly now: Date;
+  /** What the server does wrong may be put right while we wait. */
+  readonly forgiving: boolean;
 }
 
 /** Says in words why a request got no answer, and whether waiting may help. */
@@ -31,11 +33,9 @@ export function failureOf(error: unknown, scene: Scene): NotYet | Never {
   }
   if (error instanceof ProxyRefused) return proxyRefusal(error.status, scene);
   const failure = error as SystemError;
-  const code = failure.code ?? '';
-  const certificate = certificateFailure(code, failure, scene);
-  if (certificate !== undefined) return certificate;
-  const spoken = protocolFailure(code, failure, scene);
-  if (spoken !== undefined) return spoken;
+  const code = codeOf(failure);
+  const wrong = certificateFailure(code, failure, scene) ?? protocolFailure(code, failure, scene);
+  if (wrong !== undefined) return scene.forgiving ? notYet(wrong.reason, { hint: wrong.hint }) : wrong;
   const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
   const said = new Map<string, Set<string>>();
   for (const { code: one, address, message } of each) {
@@ -47,7 +47,19 @@ export function failureOf(error: unknown, scene: Scene): NotYet | Never {
     return list === '' ? words : `${words} (${list})`;
   });
   const through = scene.proxy === undefined ? '' : ` by the proxy ${scene.proxy.host}`;
-  return notYet(`${text.join('; ')}${through}`, { hint: connectHint(each[0]?.code ?? '') });
+  return notYet(`${text.join('; ')}${through}`, {
+    hint: connectHint(each[0]?.code ?? ''),
+    absent: scene.proxy === undefined && each.every((one) => proofs.has(one.code ?? '')),
+  });
+}
+
+/** Nothing is there: proof, as against silence. */
+const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
+
+/** Where a write met OpenSSL's error, its reason stands in the message alone: `…:SSL routines:…:wrong version number:…`. */
+function codeOf({ code = '', message }: SystemError): string {
+  const reason = code === 'EPROTO' ? /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] : undefined;
+  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
 }
 
 function proxyRefusal(status: number, { proxy }: Scene): NotYet | Never {
@@ -148,7 +160,7 @@ function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet
     return never(
       exitStatus.refused,
       `what answers there does not speak HTTP (${code})`,
-      `is it https://${scene.url.host}, or another port?`,
+      `is it https://${scene.url.host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
     );
   }
   return undefined;

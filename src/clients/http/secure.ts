@@ -1,6 +1,7 @@
 import {
   Agent as HttpAgent,
   request as httpRequest,
+  type AgentOptions as HttpAgentOptions,
   type ClientRequest,
   type IncomingMessage,
 } from 'node:http';
@@ -12,14 +13,14 @@ import type { ResolveAddresses } from '../../kernel/names.ts';
 import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, ProxyRefused } from './agents.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
 
-/** Sends https requests, directly or through a proxy; connections are kept and used again. */
+/** Sends https requests, directly or through a proxy. */
 export interface SecureClient extends Disposable {
   request(options: RequestOptions, proxy: URL | undefined): ClientRequest;
 }
 
 /** In a module of its own: node:https and node:tls cost 10 ms of CPU to load, and many a Vault is asked by http. */
-export function createSecureClient(tls: TlsSettings): SecureClient {
-  const options = { ...agentOptions, ...tlsOptions(tls) };
+export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptions): SecureClient {
+  const options = { ...connections, ...tlsOptions(tls) };
   const agents = new Map<string, HttpsAgent>();
   return {
     request(request, proxy) {

@@ -24,7 +24,11 @@ export interface HttpRequest {
   readonly method: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
+  /** The Unix socket to connect to instead of the URL's host. */
+  readonly socketPath?: string;
+  /** The answer is taken from its head alone; its body is not waited for. */
+  readonly ignoreBody?: boolean;
   /** The most bytes of a body that are taken. */
   readonly maxBody: number;
   /** Names the setting behind maxBody, for people. */
@@ -77,6 +81,10 @@ export interface HttpSettings {
   readonly patience: Patience;
   /** Requests under way at once; the rest queue up. */
   readonly parallel: number;
+  /** A connection of its own for each request: one that is kept always leads to the same pod of a Service. */
+  readonly fresh?: boolean;
+  /** What a server does wrong is "not yet": while we wait, its certificate or the server itself may be replaced. */
+  readonly forgiving?: boolean;
 }
 
 /** Sends requests, one attempt each: no retries, no redirects, no opinion on a status. Bodies are never logged. */
@@ -85,7 +93,8 @@ export interface HttpClient extends Disposable {
 }
 
 export function createHttpClient(settings: HttpSettings): HttpClient {
-  const plain = new HttpAgent(agentOptions);
+  const connections = { ...agentOptions, keepAlive: settings.fresh !== true };
+  const plain = new HttpAgent(connections);
   let secure: SecureClient | undefined;
   const turns = createTurns(settings.parallel);
 
@@ -103,6 +112,8 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     if (secure !== undefined && url.protocol === 'https:') {
       return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
     }
+    if (request.socketPath !== undefined)
+      return httpRequest({ ...common, socketPath: request.socketPath, agent: plain });
     if (proxy === undefined) return httpRequest({ ...common, port: Number(url.port || 80), agent: plain });
     return httpRequest({
       ...common,
@@ -118,9 +129,9 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     async send(request, probe) {
       using turn = await turns.take(probe.signal);
       if (!turn.taken) return notYet('not asked yet');
-      const proxy = settings.proxy(request.url);
+      const proxy = request.socketPath === undefined ? settings.proxy(request.url) : undefined;
       if (request.url.protocol === 'https:') {
-        secure ??= (await import('./secure.ts')).createSecureClient(settings.tls);
+        secure ??= (await import('./secure.ts')).createSecureClient(settings.tls, connections);
       }
       return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
     },
@@ -168,29 +179,40 @@ function exchange(
     };
     const fail = (error: unknown): void => {
       if (received > 0 || bodyOf !== undefined) return finish(brokenBody(bodyOf, received));
-      finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date() }));
+      const { forgiving = false } = settings;
+      finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date(), forgiving }));
     };
     let bodyOf: IncomingMessage | undefined;
 
-    const via = proxy === undefined ? url.host : `the proxy ${proxy.host}`;
+    const via = request.socketPath ?? (proxy === undefined ? url.host : `the proxy ${proxy.host}`);
     const connecting = (address?: string): void =>
       enter(`connecting to ${address ?? via}`, settings.patience.connecting, connectHint('silent'));
     const shaking = (): void =>
       enter(`TLS handshake with ${peerOf(socket) || url.host}`, settings.patience.handshake, handshakeHint);
     const waiting = (): void =>
-      enter(`waiting for a response from ${peerOf(socket) || url.host}`, settings.patience.headers);
+      enter(
+        `waiting for a response from ${peerOf(socket) || (request.socketPath ?? url.host)}`,
+        settings.patience.headers,
+      );
 
-    const receive = (response: IncomingMessage): void => {
+    const receive = (response: IncomingMessage): undefined => {
       bodyOf = response;
       const length = Number(response.headers['content-length'] ?? Number.NaN);
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
-      const tooLong = (size: string): Never =>
-        never(
-          exitStatus.refused,
-          `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`,
-          'is it the right address? --max-size raises the limit',
-        );
-      if (length > maxBody && request.method !== 'HEAD') return finish(tooLong(formatBytes(length)));
+      const tooLong = (size: string): Never | NotYet => {
+        const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`;
+        const hint = `is it the right address? ${request.sink === undefined ? '--max-size' : '--max-unpacked'} raises the limit`;
+        return settings.forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
+      };
+      if (request.ignoreBody) {
+        finish({ ...headOf(response), body: Buffer.alloc(0), peer: peerOf(socket) });
+        response.on('error', () => {}).destroy();
+        return undefined;
+      }
+      if (length > maxBody && request.method !== 'HEAD') {
+        finish(tooLong(formatBytes(length)));
+        return undefined;
+      }
       const sink = response.statusCode === 200 ? request.sink : undefined;
       let over = false;
       const keep = (work: () => void): boolean => {
@@ -202,7 +224,7 @@ function exchange(
         }
         return !over;
       };
-      if (!keep(() => sink?.start())) return;
+      if (!keep(() => sink?.start())) return undefined;
       enter(`receiving the body (0 B${total})`, settings.patience.body);
       response.on('data', (chunk: Buffer) => {
         if (over) return;
@@ -218,18 +240,14 @@ function exchange(
       response.once('error', fail);
       response.once('end', () => {
         if (!response.complete) return finish(brokenBody(response, received));
-        finish({
-          state: 'response',
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(parts),
-          peer: peerOf(socket),
-        });
+        finish({ ...headOf(response), body: Buffer.concat(parts), peer: peerOf(socket) });
       });
+      return undefined;
     };
 
     probe.signal.addEventListener('abort', onAbort, { once: true });
-    if (proxy === undefined) enter(`resolving ${url.hostname}`, settings.patience.resolving);
+    if (request.socketPath !== undefined) connecting();
+    else if (proxy === undefined) enter(`resolving ${url.hostname}`, settings.patience.resolving);
     else enter(`connecting through ${via}`, settings.patience.resolving);
     try {
       outgoing = start();
@@ -262,6 +280,10 @@ function exchange(
 
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
+
+function headOf(response: IncomingMessage): Pick<HttpResponse, 'state' | 'status' | 'headers'> {
+  return { state: 'response', status: response.statusCode ?? 0, headers: response.headers };
+}
 
 function brokenBody(response: IncomingMessage | undefined, received: number): NotYet {
   const length = response?.headers['content-length'];

@@ -60,10 +60,9 @@ export class Change implements Visitor {
       return;
     }
     // A link has no mode of its own.
-    const change = stat.isSymbolicLink() ? undefined : modes.file;
+    const change = modes.file === undefined || stat.isSymbolicLink() ? undefined : modes.file;
     const mode = stat.mode & permissions;
-    const wrongMode = change !== undefined && change(mode, false) !== mode;
-    if (!wrongOwner && !wrongMode) {
+    if (!wrongOwner && (change === undefined || change(mode, false) === mode)) {
       this.#tally.right++;
       return;
     }

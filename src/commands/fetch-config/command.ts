@@ -1,3 +1,4 @@
+import { readTlsSettings } from '../../clients/http/options.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -6,7 +7,7 @@ import { done, Failure, type Outcome } from '../../kernel/outcome.ts';
 import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from './fetch.ts';
-import { checkOneOrigin, readHttpSettings, readTlsSettings } from './http-settings.ts';
+import { checkOneOrigin, readHttpSettings } from './http-settings.ts';
 import { contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
@@ -54,7 +55,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   },
   async run({ options, positionals: given, command }, context) {
     const http = readHttpSettings(options, context);
-    const tls = readTlsSettings(options, context);
+    const tls = readTlsSettings(options, context.environment);
     if (options.unpack) {
       const { unpackArchive } = await import('./unpack/unpack.ts');
       return unpackArchive(given, { options, http, tls }, context);

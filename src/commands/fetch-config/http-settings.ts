@@ -1,22 +1,12 @@
+import { connectionHeaders, readHeaders } from '../../clients/http/headers.ts';
 import type { HttpSourceSettings } from '../../clients/http/source.ts';
-import { readAuthorities, readPem, type TlsSettings } from '../../clients/http/tls.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import { readSecretFile } from '../../kernel/options/resolve.ts';
 import { signingValues, type SourceAddress } from '../../kernel/source.ts';
 import type { FetchOptions } from './options.ts';
 
-/** RFC 9110's token, and what may stand in a header's value. */
-const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
-
 /** Headers that are ours to set, or the connection's. */
-const reserved: ReadonlySet<string> = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'if-none-match',
-]);
+const reserved: ReadonlySet<string> = new Set([...connectionHeaders, 'host', 'if-none-match']);
 
 /**
  * What the flags say about http and https sources.
@@ -27,7 +17,7 @@ export function readHttpSettings(
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {
-    headers: readHeaders(options, context),
+    headers: readHeaders(options, reserved, context),
     identified: options['cert-file'] !== undefined,
     maxSize: options['max-size'],
     redirects: options.redirects,
@@ -35,29 +25,6 @@ export function readHttpSettings(
     sha256: options.sha256,
     contentType: options['content-type'],
     htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
-  };
-}
-
-/** How servers of https sources are verified. @throws UsageError where a file cannot be read */
-export function readTlsSettings(
-  options: FetchOptions,
-  { environment }: Pick<Context, 'environment'>,
-): TlsSettings {
-  const certificate = options['cert-file'];
-  const key = options['key-file'];
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new UsageError(
-      `${certificate === undefined ? '--key-file' : '--cert-file'} needs ${certificate === undefined ? '--cert-file' : '--key-file'} beside it`,
-    );
-  }
-  const authorities = readAuthorities(options['ca-file'], '--ca-file', environment);
-  const serverName = options['tls-server-name'];
-  return {
-    verify: true,
-    ...(authorities === undefined ? {} : { authorities }),
-    ...(certificate === undefined ? {} : { certificate: readPem(certificate, '--cert-file') }),
-    ...(key === undefined ? {} : { key: readPem(key, '--key-file') }),
-    ...(serverName === undefined ? {} : { serverName }),
   };
 }
 
@@ -85,47 +52,4 @@ export function checkOneOrigin(addresses: readonly SourceAddress[], http: HttpSo
       `headers or a certificate are given for sources at ${origins.size} hosts (${[...origins].join(', ')}); they would go to all of them: fetch these in steps of their own`,
     );
   }
-}
-
-function readHeaders(
-  options: FetchOptions,
-  { environment, redactor }: Pick<Context, 'environment' | 'redactor'>,
-): Record<string, string> {
-  const headers: Record<string, string> = {};
-  const take = (name: string, value: string, origin: string): void => {
-    if (reserved.has(name.toLowerCase()))
-      throw new UsageError(`${origin}: the header ${name} is not for you to set`);
-    redactor.secret(value);
-    // `Bearer TOKEN`: the token alone is as secret.
-    const word = value.split(' ').at(-1) ?? '';
-    if (word.length >= 8) redactor.secret(word);
-    headers[name] = value;
-  };
-  for (const path of options['header-file']) {
-    const lines = readSecretFile({ text: path, origin: '--header-file' }).split(/\r?\n/);
-    for (const [index, line] of lines.entries()) {
-      if (line.trim() === '') continue;
-      const [, name, value] = headerLine.exec(line) ?? [];
-      if (name === undefined || value === undefined) {
-        throw new UsageError(
-          `--header-file: line ${index + 1} of ${path} is not a header; write Name: value`,
-        );
-      }
-      take(name, value, `${path}:${index + 1}`);
-    }
-  }
-  for (const { name, variable } of options['header-env']) {
-    const value = environment[variable];
-    if (!value)
-      throw new UsageError(
-        `--header-env: the variable ${variable} is ${value === undefined ? 'not set' : 'empty'}`,
-      );
-    if (!headerLine.test(`${name}: ${value}`)) {
-      throw new UsageError(
-        `--header-env: ${variable} holds what no header may hold, or ${name} is no header's name`,
-      );
-    }
-    take(name, value, '--header-env');
-  }
-  return headers;
 }

@@ -1,10 +1,10 @@
+import { requestOptions } from '../../clients/http/options.ts';
 import { vaultMethods, type VaultMethod } from '../../clients/vault/settings.ts';
 import { formats } from '../../kernel/formats/format.ts';
 import {
   choiceParser,
   flag,
   integer,
-  list,
   oneOf,
   secret,
   text,
@@ -16,8 +16,6 @@ import { parseDuration } from '../../kernel/duration.ts';
 import { parseMode, parseOwner } from '../../kernel/publish/attributes.ts';
 import { parseSize } from '../../kernel/size.ts';
 import { mergeRules } from './merge.ts';
-
-const parseText = (given: string): string => given;
 
 const outputOptions = {
   to: text({ description: 'the file to write, or with --format files the folder', placeholder: 'PATH' }),
@@ -85,26 +83,7 @@ const awsOptions = {
 };
 
 const httpOptions = {
-  'header-file': list({
-    description: 'a file of header lines ("Name: value") for http and https sources',
-    placeholder: 'PATH',
-    parse: parseText,
-  }),
-  'header-env': list({
-    description: 'a header whose value is in a variable',
-    placeholder: 'HEADER=VARIABLE',
-    parse: parseHeaderVariable,
-  }),
-  'ca-file': text({
-    description: 'the authorities that https sources are verified by, instead of the usual ones',
-    placeholder: 'PATH',
-  }),
-  'cert-file': text({ description: 'the certificate to show to https sources', placeholder: 'PATH' }),
-  'key-file': text({ description: 'the key of --cert-file', placeholder: 'PATH' }),
-  'tls-server-name': text({
-    description: 'the name that the certificate must be for, where it is not the URL’s',
-    placeholder: 'NAME',
-  }),
+  ...requestOptions,
   sha256: value({ description: 'the sum that the body must have', placeholder: 'HEX', parse: parseSha256 }),
   'etag-file': text({
     description:
@@ -178,14 +157,4 @@ function parseSha256(given: string): string {
   if (!/^[0-9a-f]{64}$/i.test(sum))
     throw new Error(`"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them`);
   return sum.toLowerCase();
-}
-
-function parseHeaderVariable(given: string): { readonly name: string; readonly variable: string } {
-  const [, name = '', variable = ''] = /^([^=:\s]+)=([A-Za-z_][A-Za-z0-9_]*)$/.exec(given) ?? [];
-  // Not shown: it may be a header with its value.
-  if (name === '')
-    throw new Error(
-      'write a header and the name of the variable with its value: Authorization=API_AUTHORIZATION',
-    );
-  return { name, variable };
 }

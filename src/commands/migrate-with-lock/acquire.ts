@@ -6,7 +6,7 @@ import { growing } from '../../kernel/loop/schedule.ts';
 import { once } from '../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
 import { failed, type Failed } from '../../kernel/outcome.ts';
-import type { LockKey } from './lock/key.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { AcquiredPostgres, PostgresLock } from './lock/postgres/backend.ts';
 import type { Unneeded } from './lock/backend.ts';
 

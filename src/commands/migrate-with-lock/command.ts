@@ -16,9 +16,10 @@ import {
 } from '../../kernel/options/option.ts';
 import type { Secret } from '../../kernel/secrets.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import { keyOfId, keyOfName, parseLockId } from './lock/key.ts';
+import { lockKeyFrom, lockKeyOptions } from '../../clients/postgres/lock-key.ts';
 import { parseAcceptance } from './sql/accept.ts';
-import { parseLockName, parseOnceKey, readRequest } from './request.ts';
+import { parseOnceKey } from '../../clients/postgres/once-record.ts';
+import { readRequest } from './request.ts';
 
 const directNames = { flag: '--direct-database-url-file', variable: 'DIRECT_DATABASE_URL' } as const;
 
@@ -47,18 +48,7 @@ The lock is a session's advisory lock, watched over while the command runs: when
       description:
         'accept a pooler in session mode; a holder that dies with its node is then noticed by a lease alone',
     }),
-    'lock-name': valueOr({
-      description: 'the lock’s name; its key is made from it',
-      placeholder: 'NAME',
-      parse: parseLockName,
-      fallback: 'migrate',
-    }),
-    'lock-id': value({
-      description:
-        'the lock’s key itself, an int8, instead of a name; not one that the command takes for itself',
-      placeholder: 'NUMBER',
-      parse: parseLockId,
-    }),
+    ...lockKeyOptions,
     'lock-timeout': durationOr({
       description: 'how long to wait for the database and the lock; 0 is no limit',
       fallback: '1h',
@@ -112,8 +102,7 @@ The lock is a session's advisory lock, watched over while the command runs: when
   timeout: undefined,
   async run({ options, command }, context) {
     const request = readRequest(options, command);
-    const key =
-      options['lock-id'] === undefined ? keyOfName(options['lock-name']) : keyOfId(options['lock-id']);
+    const key = lockKeyFrom(options);
     const { connection, direct } = readConnections(options, context);
     const client = { resolve: createResolver(context.paths), clock: context.clock };
     if (request.kind !== 'work') {

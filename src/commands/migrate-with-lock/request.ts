@@ -73,28 +73,3 @@ function onceWork(key: string, work: Work): OnceWork {
   const words = work.kind === 'command' ? work.command : ['--sql', work.directory];
   return { key, commandHash: createHash('sha256').update(JSON.stringify(words)).digest('hex') };
 }
-
-/**
- * Refuses what is most likely a variable that nobody filled in: all later migrations would be taken for done.
- * @throws Error that says what is accepted
- */
-export function parseOnceKey(text: string): string {
-  if (text.trim() === '') throw new Error('the key is empty; give the image’s tag or digest, say');
-  if (/\$\(|\$\{|\{\{/.test(text)) {
-    throw new Error(
-      `${JSON.stringify(text)} holds a placeholder that nobody filled in; in a manifest, $(NAME) needs a variable NAME defined above it`,
-    );
-  }
-  if (Buffer.byteLength(text) > 1000) throw new Error('the key is longer than 1000 bytes');
-  // oxlint-disable-next-line no-control-regex -- these are what it is about
-  if (/[\u0000-\u001f\u007f]/.test(text)) throw new Error('the key holds a control character');
-  return text;
-}
-
-/** @throws Error that says what is accepted */
-export function parseLockName(text: string): string {
-  if (text.trim() === '') throw new Error('the name is empty');
-  if (/\$\(|\$\{|\{\{/.test(text))
-    throw new Error(`${JSON.stringify(text)} holds a placeholder that nobody filled in`);
-  return text;
-}

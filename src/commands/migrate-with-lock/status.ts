@@ -11,10 +11,11 @@ import { proportional } from '../../kernel/loop/schedule.ts';
 import { once } from '../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
 import { done, failed, type Outcome } from '../../kernel/outcome.ts';
-import type { LockKey } from './lock/key.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { seeHolder } from './lock/postgres/advisory.ts';
 import { forgetOnce, listOnce } from './lock/postgres/once.ts';
-import { isForbidden, isMissing, readHolderRow } from './lock/postgres/records.ts';
+import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
+import { readHolderRow } from './lock/postgres/records.ts';
 
 /** Milliseconds that a look at the lock waits for the server: somebody sits before it. */
 const patienceForPeople = 10_000;

@@ -9,7 +9,7 @@ import { findExecutable } from '../../kernel/host.ts';
 import { done, failed, type Outcome } from '../../kernel/outcome.ts';
 import { acquire } from './acquire.ts';
 import type { LockTiming, Loss } from './lock/backend.ts';
-import type { LockKey } from './lock/key.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { createPostgresLock } from './lock/postgres/backend.ts';
 import type { PostgresHeld } from './lock/postgres/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from './lock/postgres/once.ts';

@@ -1,5 +1,5 @@
 import { reasonOf, sleep } from '../../kernel/clock.ts';
-import { describeEnd, startChild, statusOf, type ChildEnd } from '../../kernel/child.ts';
+import type { ChildEnd, ChildOptions } from '../../kernel/child.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -146,14 +146,23 @@ function ownGrace({ work }: Step): number {
   return work.kind === 'own' && work.command.afterDashes === 'child' ? 3_600_000 : 5000;
 }
 
+/** How a child ended, the status that stands for it, and the words. */
+interface Ended {
+  readonly end: ChildEnd;
+  readonly status: number;
+  readonly words: string;
+}
+
 /** Runs a command until it and its process group are gone; an aborted signal sends TERM, and KILL after the grace. */
 async function runChild(
   command: readonly string[],
-  options: Parameters<typeof startChild>[1],
+  options: ChildOptions,
   delay: number,
   { signal, clock, log }: Context,
-): Promise<ChildEnd> {
+): Promise<Ended> {
   if (signal.aborted) throw reasonOf(signal);
+  // Loaded by those plans alone that start a process.
+  const { describeEnd, startChild, statusOf } = await import('../../kernel/child.ts');
   const child = await startChild(command, options);
   log.debug(`started ${command[0]} as process ${child.pid}`);
   let cancel = (): void => {};
@@ -169,18 +178,17 @@ async function runChild(
   const end = await child.gone;
   cancel();
   signal.removeEventListener('abort', onAbort);
-  return end;
+  return { end, status: statusOf(end), words: describeEnd(end) };
 }
 
-function outcomeOfEnd(end: ChildEnd, { signal }: Context): Outcome {
-  const status = statusOf(end);
+function outcomeOfEnd({ end, status, words }: Ended, { signal }: Context): Outcome {
   const reason = signal.aborted ? reasonOf(signal) : undefined;
   if (reason instanceof DeadlinePassed)
-    return failed(exitStatus.deadline, `${reason.message}: the command was stopped (${describeEnd(end)})`);
+    return failed(exitStatus.deadline, `${reason.message}: the command was stopped (${words})`);
   if (status === 0) return done('the command is done');
   const hint =
     end.signal === 'SIGKILL' && reason === undefined
       ? 'nobody here sent that signal: was it the memory limit (OOMKilled)?'
       : undefined;
-  return failed(status, `the command ended with ${describeEnd(end)}`, { hint });
+  return failed(status, `the command ended with ${words}`, { hint });
 }

@@ -30,7 +30,7 @@ export function logTimeline(ran: readonly Ran[], took: number, log: Log): void {
   const chain = longestChain(ran);
   if (chain.length > 0)
     log.info(
-      `${formatDuration(took)} in all; the last step waited for: ${chain.map((one) => `${one.step.name} ${lengthOf(one)}`).join(' → ')}`,
+      `${formatDuration(took)} in all; the time went to ${chain.map((one) => `${one.step.name} ${lengthOf(one)}`).join(' → ')}`,
     );
 }
 

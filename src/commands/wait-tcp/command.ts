@@ -1,3 +1,4 @@
+import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { attemptConnect } from '../../clients/tcp.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
@@ -5,7 +6,7 @@ import { waitFor } from '../../kernel/loop/loop.ts';
 import { planOf } from '../../kernel/loop/plan.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
 import { waitOptions } from '../../kernel/options/common.ts';
-import { remembered } from './remembered.ts';
+
 import { endpointName, parseEndpoint } from './target.ts';
 
 const positionals = {

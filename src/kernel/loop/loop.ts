@@ -14,6 +14,8 @@ export interface WaitPlan {
   readonly policy: Policy;
   /** Attempts of one target that may be under way at once. */
   readonly overlap?: number;
+  /** Milliseconds from one attempt's start to the next while an older one is still under way; unset, the schedule's. */
+  readonly pace?: number;
   /** Attempts are never cut for newer ones, which start when an older one settles: they download, or may not be repeated. */
   readonly patient?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
@@ -96,10 +98,21 @@ export async function waitFor(
       watch,
       clock.after(at - clock.now(), () => {
         timers.delete(watch);
+        held.delete(watch);
         due.push(watch);
         pump();
       }),
     );
+  };
+
+  /** When a target whose older attempts hang may be tried again; undefined where that is now. */
+  const pacedStart = (watch: Watch, now: number): number | undefined => {
+    const newest = plan.pace === undefined ? undefined : watch.newest();
+    if (plan.pace === undefined || newest === undefined) return undefined;
+    if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
+    const at = newest.startedAt + plan.pace;
+    // Timers are set by a difference, which loses the last bits: what is due within a millisecond is due.
+    return at - now >= 1 ? Math.min(at, (context.deadline ?? Infinity) - lastLead) : undefined;
   };
 
   /** Starts what is due, as far as descriptors allow; what hangs longest makes room. */
@@ -108,6 +121,13 @@ export async function waitFor(
     while (!ended && due.length > 0) {
       const now = clock.now();
       const watch = due[0] as Watch;
+      const later = pacedStart(watch, now);
+      if (later !== undefined) {
+        due.shift();
+        startAt(watch, later);
+        held.add(watch);
+        continue;
+      }
       const full =
         watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
       const oldest = full?.values().next().value;
@@ -159,7 +179,7 @@ export async function waitFor(
     const changed = watch.record(flight, answer, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);
     if (ended) return;
-    if (held.delete(watch)) due.push(watch);
+    if (held.delete(watch)) startAt(watch, clock.now());
     if (watch.state === 'satisfied') ready(watch, answer);
     if (watch.state !== 'waiting') {
       timers.get(watch)?.();

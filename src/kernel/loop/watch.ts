@@ -67,9 +67,13 @@ export class Watch {
     if (flight.number < this.#newest && answer.state === 'not-yet') return false;
     this.#newest = Math.max(this.#newest, flight.number);
     const changed = told(answer) !== told(this.answer);
-    if (changed) this.since = now;
+    if (changed) this.since = flight.startedAt;
     this.answer = answer;
     return changed;
+  }
+
+  newest(): Flight | undefined {
+    return [...this.flights].at(-1);
   }
 
   oldest(): Flight | undefined {

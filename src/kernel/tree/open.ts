@@ -9,8 +9,7 @@ import { below, pathOf, rawOf, type RawName, shownName } from './name.ts';
 export const O_PATH = 0o10000000;
 
 /** Never through a link, never anything but a directory, never waiting. */
-const asDirectory =
-  constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK | 0;
+const asDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Opens an entry of the directory that `at` leads into (a descriptor), or of the current one. */
 export function openDirectory(raw: RawName, at?: number): number {

@@ -58,6 +58,9 @@ export interface Share {
   readonly directories: readonly RawName[];
 }
 
+/** Read once: `constants` is slow to look into, and this is asked for every entry. */
+const { S_IFMT: typeBits, S_IFDIR: directoryType } = constants;
+
 /** A directory's listing beyond this size in bytes is read piece by piece. */
 const largeListing = 1 << 16;
 
@@ -243,6 +246,7 @@ export class Walk {
     const { names, directories } = frame;
     const { exclude } = this.#settings;
     const visitor = this.#visitor;
+    const boundary = this.#boundary;
     const stop = names.length;
     for (let i = frame.next; i < stop; i++) {
       const raw = names[i] as RawName;
@@ -254,8 +258,8 @@ export class Walk {
       try {
         const stat = lstatSync(name, quiet);
         if (stat === undefined) visitor.vanished();
-        else if ((stat.mode & constants.S_IFMT) === constants.S_IFDIR) directories.push(raw);
-        else if (this.#boundary !== undefined && this.#isMount(name, stat, this.#boundary))
+        else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
+        else if (boundary !== undefined && this.#isMount(name, stat, boundary))
           visitor.crossed(this.#shown(frame, raw));
         else visitor.entry(name, stat, frame, raw);
       } catch (error) {

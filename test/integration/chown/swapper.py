@@ -18,7 +18,7 @@ def exchange(a, b):
 
 
 pairs = []
-for i in range(40):
+for i in range(300):
     folder = f"{tree}/d{i:02d}"
     os.mkdir(folder)
     for j in range(10):

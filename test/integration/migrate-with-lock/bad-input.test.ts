@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { freeze, thaw } from '../../support/faults.ts';
+import { freeze, killGroup, thaw } from '../../support/faults.ts';
 import { canUseIptables, dropTo } from '../../support/netns.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { runInitbox } from '../../support/program.ts';
@@ -443,8 +443,14 @@ describe('SIGTERM in every phase', () => {
   });
 
   test('while its server hangs, waiting or taking over', async () => {
-    const holder = await startReplica(postgres, [...quick, '--', 'sleep', '2']);
-    await holder.waitForStderr(/holding the lock/);
+    const holder = await startReplica(postgres, [
+      ...quick,
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo group $$; exec sleep 60',
+    ]);
+    const group = Number((await holder.waitForStdout(/group (\d+)/))[1]);
     const waiter = await startReplica(postgres, [...quick, '--', 'true']);
     await waiter.waitForStderr(/held by/);
     const backendOf = async (like: string): Promise<number> => {
@@ -463,6 +469,7 @@ describe('SIGTERM in every phase', () => {
     expect(performance.now() - began).toBeLessThan(400);
     thaw(waiting);
     holder.kill('SIGKILL');
+    killGroup(group);
     const heir = await startReplica(postgres, ['--heartbeat', '30s', '--', 'true']);
     await heir.waitForStderr(/for its work to end/);
     const heirs = await backendOf('initbox:%:lock:%');

@@ -158,6 +158,19 @@ describe('the lock is lost while the command runs', () => {
   });
 });
 
+test('the lock is lost while it is taken over: 75, and nothing was started', async () => {
+  const holder = await startReplica(postgres, [...quick, '--', 'sleep', '1']);
+  await holder.waitForStderr(/holding the lock/);
+  holder.kill('SIGKILL');
+  const heir = await startReplica(postgres, [...quick, '--', 'echo', 'ran']);
+  await heir.waitForStderr(/waiting 1.5s for its work to end/);
+  await postgres.sql(`SELECT pg_terminate_backend(${(await holders(postgres))[0]})`);
+  const result = await heir.exit;
+  expect(result.status).toBe(75);
+  expect(result.stderr).toContain('the lock was lost before the command started');
+  expect(result.stdout).toBe('');
+});
+
 describe('the command and its group', () => {
   test('TERM while it runs: the child gets it, and the lock goes after the child', async () => {
     using journal = createJournal();

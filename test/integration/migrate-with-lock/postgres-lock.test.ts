@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createResolver } from '../../../src/clients/dns/resolver.ts';
 import { readConnection } from '../../../src/clients/postgres/connection-string.ts';
-import { keyOfName } from '../../../src/commands/migrate-with-lock/lock/key.ts';
+import { keyOfName } from '../../../src/clients/postgres/lock-key.ts';
 import { createPostgresLock } from '../../../src/commands/migrate-with-lock/lock/postgres/backend.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { podPaths } from '../../../src/kernel/context.ts';

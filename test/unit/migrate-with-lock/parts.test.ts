@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { keyOfId, keyOfName, parseLockId } from '../../../src/commands/migrate-with-lock/lock/key.ts';
+import { keyOfId, keyOfName, parseLockId, parseLockName } from '../../../src/clients/postgres/lock-key.ts';
 import { settleTime } from '../../../src/commands/migrate-with-lock/lock/backend.ts';
 import { difference } from '../../../src/commands/migrate-with-lock/lock/postgres/identity.ts';
 import { scarce } from '../../../src/commands/migrate-with-lock/lock/postgres/slots.ts';
 import { readTag, tagOf, waiterTag } from '../../../src/commands/migrate-with-lock/lock/postgres/tag.ts';
-import { parseLockName, parseOnceKey, readRequest } from '../../../src/commands/migrate-with-lock/request.ts';
+import { parseOnceKey } from '../../../src/clients/postgres/once-record.ts';
+import { readRequest } from '../../../src/commands/migrate-with-lock/request.ts';
 import { statusOf } from '../../../src/kernel/child.ts';
 
 describe('the key', () => {

@@ -1,5 +1,5 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
 import { readTag } from './tag.ts';
 

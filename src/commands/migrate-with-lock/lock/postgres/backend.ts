@@ -7,11 +7,17 @@ import type { Context } from '../../../../kernel/context.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
 import type { LockBackend, LockTiming, Unneeded } from '../backend.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { channelOf, owns, seeHolder, tryLock } from './advisory.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
-import { readOnce, readOnceFirst, type OnceRecord, type OnceWork } from './once.ts';
+import { readOnceFirst, type OnceWork } from './once.ts';
+import {
+  isForbidden,
+  isMissing,
+  readOnce,
+  type OnceRecord,
+} from '../../../../clients/postgres/once-record.ts';
 import {
   backendPid,
   patience,
@@ -20,15 +26,7 @@ import {
   sharedSession,
   type Prepared,
 } from './prepare.ts';
-import {
-  createTables,
-  grantsFor,
-  isForbidden,
-  isMissing,
-  readHolderRow,
-  requireWritable,
-  type HolderRow,
-} from './records.ts';
+import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
 import { readSlots, scarce } from './slots.ts';
 import { tagOf, waiterTag } from './tag.ts';
 
@@ -128,7 +126,11 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       do {
         woken = false;
         const judged =
-          once && judgeOnce(once, await readOnce(prepared.session, key, once).catch(forbiddenAsNone));
+          once &&
+          judgeOnce(
+            once,
+            await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(forbiddenAsNone),
+          );
         if (judged) return judged;
         if (await tryLock(prepared.session, key)) return await granted(prepared);
       } while (woken);
@@ -186,7 +188,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     }
     if (once) {
       // What was done between the check and the grant.
-      const judged = judgeOnce(once, await readOnce(session, key, once));
+      const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
         await session.end();
         waiting = undefined;

@@ -1,9 +1,9 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sleep, type Clock } from '../../../../kernel/clock.ts';
 import type { Log } from '../../../../kernel/log.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
-import { isForbidden } from './records.ts';
+import { isForbidden } from '../../../../clients/postgres/once-record.ts';
 import { readTag, tagPrefix } from './tag.ts';
 
 /** Milliseconds between two looks at backends that were told to end. */

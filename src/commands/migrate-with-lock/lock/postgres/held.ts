@@ -4,7 +4,7 @@ import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { ownership, owns, unlock } from './advisory.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';

@@ -1,39 +1,20 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
-import { isForbidden, isMissing, schema } from './records.ts';
+import {
+  isForbidden,
+  isMissing,
+  onceColumns as columns,
+  onceRecordOf as recordOf,
+  schema,
+  type OnceRecord,
+} from '../../../../clients/postgres/once-record.ts';
 
 /** Work that is to be done once, and what the work is: one key must not stand for two commands. */
 export interface OnceWork {
   readonly key: string;
   /** SHA-256 of the command, in hexadecimal. */
   readonly commandHash: string;
-}
-
-export interface OnceRecord {
-  readonly state: 'running' | 'done' | 'failed';
-  readonly token: bigint;
-  readonly commandHash: string;
-  readonly host: string;
-  readonly started: Date;
-  readonly finished: Date | null;
-  readonly exitStatus: number | null;
-}
-
-const columns =
-  'r.state, r.token::text AS token, r.command_hash, r.host, r.started, r.finished, r.exit_status';
-
-function recordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
-  if (row === undefined || row['state'] === null) return undefined;
-  return {
-    state: row['state'] as OnceRecord['state'],
-    token: BigInt(row['token'] as string),
-    commandHash: row['command_hash'] as string,
-    host: row['host'] as string,
-    started: row['started'] as Date,
-    finished: row['finished'] as Date | null,
-    exitStatus: row['exit_status'] as number | null,
-  };
 }
 
 /**
@@ -55,25 +36,6 @@ export async function readOnceFirst(
     return { pid: Number(rows[0]?.['pid']), record: recordOf(rows[0]) };
   } catch (error) {
     if (isMissing(error) || isForbidden(error)) return undefined;
-    throw error;
-  }
-}
-
-/** @returns undefined where there is no record, nor perhaps a table */
-export async function readOnce(
-  session: Session,
-  key: LockKey,
-  work: OnceWork,
-): Promise<OnceRecord | undefined> {
-  try {
-    const { rows } = await session.query(
-      `SELECT ${columns} FROM ${schema}.once AS r WHERE r.lock_id = ${key.id} AND r.once_key = $1`,
-      [work.key],
-      { timeout: patience },
-    );
-    return recordOf(rows[0]);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -1,12 +1,8 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sqlState, sqlStateOf } from '../../../../clients/postgres/words.ts';
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
+import { schema } from '../../../../clients/postgres/once-record.ts';
 import { patience } from './prepare.ts';
-
-/**
- * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.
- */
-export const schema = 'initbox';
 
 const tables = [
   `CREATE SCHEMA IF NOT EXISTS ${schema}`,
@@ -22,15 +18,6 @@ const tables = [
 
 /** SQLSTATEs of two locks' holders that create the tables at once: 23505, 42P06, 42P07, 42710, XX000 (concurrent update). */
 const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
-
-export function isMissing(error: unknown): boolean {
-  const state = sqlStateOf(error);
-  return state === sqlState.undefinedTable || state === sqlState.undefinedSchema;
-}
-
-export function isForbidden(error: unknown): boolean {
-  return sqlStateOf(error) === sqlState.insufficientPrivilege;
-}
 
 /** Creates the tables, under the lock alone: `IF NOT EXISTS` races with itself. */
 export async function createTables(session: Session): Promise<void> {

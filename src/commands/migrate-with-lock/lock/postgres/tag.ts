@@ -1,4 +1,4 @@
-import type { LockKey } from '../key.ts';
+import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 
 /**
  * Tags in application_name: every role may read that column of pg_stat_activity, whoever's the backend is. At most 63

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { value, valueOr, type Values } from '../../kernel/options/option.ts';
 
 /** What one lock is known by: a name for people, and the int8 that Postgres locks. */
 export interface LockKey {
@@ -32,4 +33,32 @@ export function parseLockId(text: string): bigint {
   if (id === undefined || BigInt.asIntN(64, id) !== id)
     throw new Error(`"${text}" is not a whole number from -9223372036854775808 to 9223372036854775807`);
   return id;
+}
+
+/** @throws Error that says what is accepted */
+export function parseLockName(text: string): string {
+  if (text.trim() === '') throw new Error('the name is empty');
+  if (/\$\(|\$\{|\{\{/.test(text))
+    throw new Error(`${JSON.stringify(text)} holds a placeholder that nobody filled in`);
+  return text;
+}
+
+/** How a command names a lock. */
+export const lockKeyOptions = {
+  'lock-name': valueOr({
+    description: 'the lock’s name; its key is made from it',
+    placeholder: 'NAME',
+    parse: parseLockName,
+    fallback: 'migrate',
+  }),
+  'lock-id': value({
+    description:
+      'the lock’s key itself, an int8, instead of a name; not one that the command takes for itself',
+    placeholder: 'NUMBER',
+    parse: parseLockId,
+  }),
+};
+
+export function lockKeyFrom(options: Values<typeof lockKeyOptions>): LockKey {
+  return options['lock-id'] === undefined ? keyOfName(options['lock-name']) : keyOfId(options['lock-id']);
 }

@@ -1,0 +1,33 @@
+import { startDnsServer } from '../../test/support/dns-server.ts';
+import { startBao } from '../../test/support/openbao.ts';
+import { startPostgres } from '../../test/support/postgres.ts';
+
+/** The dependencies of a usual init phase, all up: a database, a name server, a Vault with a secret. */
+export interface InitPhase extends AsyncDisposable {
+  /** `host:port` of the database. */
+  readonly address: string;
+  /** The name server that knows `db.example`. */
+  readonly server: string;
+  readonly token: string;
+  readonly uid: number;
+  /** DATABASE_URL and VAULT_ADDR. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export async function startInitPhase(): Promise<InitPhase> {
+  await using stack = new AsyncDisposableStack();
+  const postgres = stack.use(await startPostgres());
+  const dns = stack.use(await startDnsServer());
+  dns.answer('db.example', 'A', [postgres.host]);
+  const bao = stack.use(await startBao());
+  await bao.must('POST', 'secret/data/app', { data: { config: 'listen: 8080\n' } });
+  const all = stack.move();
+  return {
+    address: `${postgres.host}:${postgres.port}`,
+    server: dns.server,
+    token: bao.token,
+    uid: process.getuid?.() ?? 0,
+    environment: { DATABASE_URL: postgres.url(), VAULT_ADDR: bao.address },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}

@@ -1,0 +1,91 @@
+import type { Context } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { readSecretFile } from '../../kernel/options/resolve.ts';
+
+/** RFC 9110's token, and what may stand in a header's value. */
+const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
+
+/** Headers that say how the message itself is sent. */
+export const connectionHeaders: readonly string[] = ['content-length', 'transfer-encoding', 'connection'];
+
+/** Headers whose values give no access: masked in every line, they would hide what went wrong. */
+const harmless: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-language',
+  'cache-control',
+  'content-type',
+  'host',
+  'user-agent',
+]);
+
+/** False where a header's value may be a credential. */
+export function isHarmless(name: string): boolean {
+  return harmless.has(name.toLowerCase());
+}
+
+/** A header whose value is in a variable. */
+export interface HeaderVariable {
+  readonly name: string;
+  readonly variable: string;
+}
+
+/**
+ * Reads the headers to send, and registers the values of all but harmless ones as secrets.
+ * @param reserved names, in small letters, that may not be set
+ * @throws UsageError naming the file and line, or the variable; never a value
+ */
+export function readHeaders(
+  given: { readonly 'header-file': readonly string[]; readonly 'header-env': readonly HeaderVariable[] },
+  reserved: ReadonlySet<string>,
+  { environment, redactor }: Pick<Context, 'environment' | 'redactor'>,
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const take = (name: string, value: string, origin: string): void => {
+    if (reserved.has(name.toLowerCase()))
+      throw new UsageError(`${origin}: the header ${name} is not for you to set`);
+    headers[name] = value;
+    if (isHarmless(name)) return;
+    redactor.secret(value);
+    // `Bearer TOKEN`: the token alone is as secret.
+    const word = value.split(' ').at(-1) ?? '';
+    if (word.length >= 8) redactor.secret(word);
+  };
+  for (const path of given['header-file']) {
+    const lines = readSecretFile({ text: path, origin: '--header-file' }).split(/\r?\n/);
+    for (const [index, line] of lines.entries()) {
+      if (line.trim() === '') continue;
+      const [, name, value] = headerLine.exec(line) ?? [];
+      if (name === undefined || value === undefined) {
+        throw new UsageError(
+          `--header-file: line ${index + 1} of ${path} is not a header; write Name: value`,
+        );
+      }
+      take(name, value, `${path}:${index + 1}`);
+    }
+  }
+  for (const { name, variable } of given['header-env']) {
+    const value = environment[variable];
+    if (!value)
+      throw new UsageError(
+        `--header-env: the variable ${variable} is ${value === undefined ? 'not set' : 'empty'}`,
+      );
+    if (!headerLine.test(`${name}: ${value}`)) {
+      throw new UsageError(
+        `--header-env: ${variable} holds what no header may hold, or ${name} is no header's name`,
+      );
+    }
+    take(name, value, '--header-env');
+  }
+  return headers;
+}
+
+/** @throws Error that says what is accepted */
+export function parseHeaderVariable(given: string): HeaderVariable {
+  const [, name = '', variable = ''] = /^([^=:\s]+)=([A-Za-z_][A-Za-z0-9_]*)$/.exec(given) ?? [];
+  // Not shown: it may be a header with its value.
+  if (name === '')
+    throw new Error(
+      'write a header and the name of the variable with its value: Authorization=API_AUTHORIZATION',
+    );
+  return { name, variable };
+}

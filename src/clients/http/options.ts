@@ -1,0 +1,54 @@
+import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import { list, parseText, text, type Values } from '../../kernel/options/option.ts';
+import { parseHeaderVariable } from './headers.ts';
+import { readAuthorities, readPem, type TlsSettings } from './tls.ts';
+
+/** What every command that speaks HTTP takes for its requests. */
+export const requestOptions = {
+  'header-file': list({
+    description: 'a file of header lines ("Name: value") to send',
+    placeholder: 'PATH',
+    parse: parseText,
+  }),
+  'header-env': list({
+    description: 'a header to send whose value is in a variable',
+    placeholder: 'HEADER=VARIABLE',
+    parse: parseHeaderVariable,
+  }),
+  'ca-file': text({
+    description: 'the authorities that https servers are verified by, instead of the usual ones',
+    placeholder: 'PATH',
+  }),
+  'cert-file': text({ description: 'the certificate to show to https servers', placeholder: 'PATH' }),
+  'key-file': text({ description: 'the key of --cert-file', placeholder: 'PATH' }),
+  'tls-server-name': text({
+    description: 'the name that the certificate must be for, where it is not the URL’s',
+    placeholder: 'NAME',
+  }),
+};
+
+type TlsValues = Pick<
+  Values<typeof requestOptions>,
+  'ca-file' | 'cert-file' | 'key-file' | 'tls-server-name'
+>;
+
+/** How https servers are verified. @throws UsageError where a file cannot be read */
+export function readTlsSettings(options: TlsValues, environment: Environment, verify = true): TlsSettings {
+  const certificate = options['cert-file'];
+  const key = options['key-file'];
+  if ((certificate === undefined) !== (key === undefined)) {
+    throw new UsageError(
+      `${certificate === undefined ? '--key-file' : '--cert-file'} needs ${certificate === undefined ? '--cert-file' : '--key-file'} beside it`,
+    );
+  }
+  const authorities = readAuthorities(options['ca-file'], '--ca-file', environment);
+  const serverName = options['tls-server-name'];
+  return {
+    verify,
+    ...(authorities === undefined ? {} : { authorities }),
+    ...(certificate === undefined ? {} : { certificate: readPem(certificate, '--cert-file') }),
+    ...(key === undefined ? {} : { key: readPem(key, '--key-file') }),
+    ...(serverName === undefined ? {} : { serverName }),
+  };
+}

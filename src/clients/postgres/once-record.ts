@@ -1,0 +1,85 @@
+import type { Session } from './session.ts';
+import { sqlState, sqlStateOf } from './words.ts';
+
+/**
+ * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.
+ */
+export const schema = 'initbox';
+
+export function isMissing(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === sqlState.undefinedTable || state === sqlState.undefinedSchema;
+}
+
+export function isForbidden(error: unknown): boolean {
+  return sqlStateOf(error) === sqlState.insufficientPrivilege;
+}
+
+/** What is written down of work that is to be done once. */
+export interface OnceRecord {
+  readonly state: 'running' | 'done' | 'failed';
+  readonly token: bigint;
+  readonly commandHash: string;
+  readonly host: string;
+  readonly started: Date;
+  readonly finished: Date | null;
+  readonly exitStatus: number | null;
+}
+
+/** The columns of a record, of a table named r. */
+export const onceColumns =
+  'r.state, r.token::text AS token, r.command_hash, r.host, r.started, r.finished, r.exit_status';
+
+/** @returns undefined for a row of NULLs, as an outer join makes it */
+export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
+  if (row === undefined || row['state'] === null) return undefined;
+  return {
+    state: row['state'] as OnceRecord['state'],
+    token: BigInt(row['token'] as string),
+    commandHash: row['command_hash'] as string,
+    host: row['host'] as string,
+    started: row['started'] as Date,
+    finished: row['finished'] as Date | null,
+    exitStatus: row['exit_status'] as number | null,
+  };
+}
+
+/**
+ * @param timeout milliseconds
+ * @returns undefined where there is no record, nor perhaps a table
+ */
+export async function readOnce(
+  session: Session,
+  lockId: bigint,
+  onceKey: string,
+  options: { readonly timeout?: number; readonly signal?: AbortSignal },
+): Promise<OnceRecord | undefined> {
+  try {
+    const { rows } = await session.query(
+      `SELECT ${onceColumns} FROM ${schema}.once AS r WHERE r.lock_id = ${lockId} AND r.once_key = $1`,
+      [onceKey],
+      options,
+    );
+    return onceRecordOf(rows[0]);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Refuses what is most likely a variable that nobody filled in: all later migrations would be taken for done.
+ * @throws Error that says what is accepted
+ */
+export function parseOnceKey(text: string): string {
+  if (text.trim() === '') throw new Error('the key is empty; give the image’s tag or digest, say');
+  if (/\$\(|\$\{|\{\{/.test(text)) {
+    throw new Error(
+      `${JSON.stringify(text)} holds a placeholder that nobody filled in; in a manifest, $(NAME) needs a variable NAME defined above it`,
+    );
+  }
+  if (Buffer.byteLength(text) > 1000) throw new Error('the key is longer than 1000 bytes');
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  if (/[\u0000-\u001f\u007f]/.test(text)) throw new Error('the key holds a control character');
+  return text;
+}

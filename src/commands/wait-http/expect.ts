@@ -1,0 +1,101 @@
+import type { HttpResponse } from '../../clients/http/transport.ts';
+import { asObject, parseJson } from '../../kernel/json.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { JsonNumber, type FieldValue } from '../../kernel/source.ts';
+import { headerHolds, type HeaderExpectation } from './header.ts';
+import { matchesWithin, patternTime } from './pattern.ts';
+import { equals, lookUp, type JsonExpectation } from './pointer.ts';
+import { includes, statusWords, type StatusRange } from './status.ts';
+
+/** What must all hold of one and the same response. */
+export interface Expectations {
+  readonly statuses: readonly StatusRange[];
+  readonly headers: readonly HeaderExpectation[];
+  readonly texts: readonly string[];
+  readonly patterns: readonly RegExp[];
+  readonly json: readonly JsonExpectation[];
+}
+
+/** Characters of a text that are shown in a reason. */
+const shown = 60;
+
+export function looksAtBody({ texts, patterns, json }: Expectations): boolean {
+  return texts.length + patterns.length + json.length > 0;
+}
+
+/**
+ * What does not hold, in words after "answered 200": empty where all of it does.
+ * `discreet` is for bodies whose values may be secret.
+ */
+export async function faultsOf(
+  response: HttpResponse,
+  expectations: Expectations,
+  { discreet, clock }: { readonly discreet: boolean; readonly clock: Clock },
+): Promise<readonly string[]> {
+  const faults: string[] = [];
+  // What else is wrong with it comes from that.
+  if (!includes(expectations.statuses, response.status)) return [`not ${statusWords(expectations.statuses)}`];
+  for (const expected of expectations.headers) {
+    if (headerHolds(response.headers, expected)) continue;
+    const value = expected.value === undefined ? '' : `: ${expected.value}`;
+    faults.push(`without the header ${cut(`${expected.name}${value}`)}`);
+  }
+  if (!looksAtBody(expectations)) return faults;
+  const encoding = response.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity')
+    return [...faults, `a body in ${cut(encoding)}, which was not asked for`];
+  const text = response.body.toString('utf8').replace(/^\uFEFF/, '');
+  for (const part of expectations.texts)
+    if (!text.includes(part)) faults.push(`a body without ${quoted(part)}`);
+  faults.push(...(await patternFaults(text, expectations.patterns, clock)));
+  faults.push(...jsonFaults(text, expectations.json, discreet));
+  return faults;
+}
+
+async function patternFaults(text: string, patterns: readonly RegExp[], clock: Clock): Promise<string[]> {
+  const faults: string[] = [];
+  const end = clock.now() + patternTime;
+  for (const pattern of patterns) {
+    const found = await matchesWithin(pattern, text, end - clock.now());
+    if (found === undefined)
+      return [...faults, `${cut(String(pattern))} took longer than ${patternTime}ms on its body`];
+    if (!found) faults.push(`a body that does not match ${cut(String(pattern))}`);
+  }
+  return faults;
+}
+
+function jsonFaults(text: string, expected: readonly JsonExpectation[], discreet: boolean): string[] {
+  if (expected.length === 0) return [];
+  let document: FieldValue;
+  try {
+    document = parseJson(text);
+  } catch (error) {
+    return [
+      text.trim() === ''
+        ? 'an empty body instead of JSON'
+        : `no JSON in its body (${(error as Error).message})`,
+    ];
+  }
+  return expected.flatMap(({ pointer, tokens, wanted }) => {
+    const value = lookUp(document, tokens);
+    const where = pointer === '' ? 'its JSON' : cut(pointer);
+    if (value === undefined) return [`nothing at ${where} of its JSON`];
+    if (wanted === undefined || equals(value, wanted)) return [];
+    return [`${where} ${discreet ? 'something else than' : `${kindOf(value)}, not`} ${quoted(wanted)}`];
+  });
+}
+
+function kindOf(value: FieldValue): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  return asObject(value) === undefined
+    ? cut(JSON.stringify(value instanceof JsonNumber ? Number(value.text) : value))
+    : 'an object';
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+function cut(text: string): string {
+  return text.length > shown ? `${text.slice(0, shown)}…` : text;
+}

@@ -1,0 +1,101 @@
+import { signingValues } from '../../kernel/source.ts';
+
+/** Where a request goes. */
+export interface HttpTarget {
+  /** Safe to print: without user, password, and what signs a URL. */
+  readonly name: string;
+  readonly url: URL;
+  readonly socketPath?: string;
+  /** The Authorization header that the URL's user and password make. */
+  readonly authorization?: string;
+}
+
+const accepted = 'write http://HOST:PORT/PATH, https://…, or unix:/SOCKET:/PATH';
+
+/**
+ * Reads a URL, or `unix:/run/app.sock:/healthz`.
+ * @param secret gets whatever must never be printed
+ * @throws Error that says what is accepted
+ */
+export function parseTarget(text: string, secret: (value: string) => void): HttpTarget {
+  if (text === '') throw new Error(`the URL is empty; ${accepted}`);
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  if (/[\s\\\u0000-\u001f\u007f]/.test(text))
+    throw new Error('the URL has a space, a backslash or a control character in it; encode it, as %20');
+  if (text.startsWith('unix:')) return parseUnix(text);
+  const [, scheme = '', rest = ''] = /^(https?):\/\/(.*)$/i.exec(text) ?? [];
+  if (scheme === '') throw new Error(wrongScheme(text));
+  const { userinfo, bare } = withoutUserinfo(rest, secret);
+  if (bare.includes('#'))
+    throw new Error('the URL has a # in it, and what follows one is never sent; write %23');
+  const whole = `${scheme}://${bare}`;
+  if (/^[/?]|^$/.test(bare)) throw new Error(`the URL has no host; ${accepted}`);
+  if (!URL.canParse(whole)) throw new Error(`the URL cannot be read; look at its host and port; ${accepted}`);
+  const url = new URL(whole);
+  if (url.port === '0') throw new Error('the port 0 is none to connect to');
+  return {
+    name: `${url.origin}${url.pathname}${shownQuery(url, secret)}`,
+    url,
+    ...(userinfo === undefined ? {} : { authorization: basic(userinfo) }),
+  };
+}
+
+function wrongScheme(text: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+  if (scheme !== undefined) return `${scheme}:// is not spoken here; ${accepted}`;
+  // Not shown where it may hold a password.
+  if (text.includes('@') || text.startsWith('-')) return `that is not a URL; ${accepted}`;
+  return `"${text}" has no scheme; write http://${text.replace(/^\/+/, '')}`;
+}
+
+function parseUnix(text: string): HttpTarget {
+  const [, path = '', rest = '/'] = /^unix:(?:\/\/(?=\/))?(\/[^:]*)(?::(\/.*))?$/.exec(text) ?? [];
+  if (path === '') throw new Error(`"${text}" is not a socket and a path; write unix:/run/app.sock:/healthz`);
+  // sun_path of unix(7) has 108 bytes, the last one a NUL.
+  if (Buffer.byteLength(path) > 107)
+    throw new Error(`the socket path "${path}" is longer than the 107 bytes that Linux takes`);
+  if (rest.includes('#'))
+    throw new Error('the path has a # in it, and what follows one is never sent; write %23');
+  const url = new URL(`http://localhost${rest}`);
+  return { name: `unix:${path}:${url.pathname}${url.search}`, url, socketPath: path };
+}
+
+function withoutUserinfo(
+  rest: string,
+  secret: (value: string) => void,
+): { readonly userinfo?: string; readonly bare: string } {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const at = authority.lastIndexOf('@');
+  if (at < 0) {
+    // A raw `/`, `?` or `#` in the password: what would look like a host is its beginning.
+    const stray = /^[^@/?#]*:[^@]*[/?#][^@]*@(?=[\w.-]+(:\d+)?([/?#]|$))/.exec(rest)?.[0];
+    if (stray === undefined) return { bare: rest };
+    secret(stray.slice(stray.indexOf(':') + 1, -1));
+    throw new Error(
+      'the URL has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23',
+    );
+  }
+  const userinfo = authority.slice(0, at);
+  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
+  if (password !== '') {
+    secret(password);
+    try {
+      secret(decodeURIComponent(password));
+      decodeURIComponent(userinfo);
+    } catch {
+      throw new Error('the URL has a user or password with a % that starts no escape; encode it as %25');
+    }
+  }
+  return { userinfo, bare: rest.slice(at + 1) };
+}
+
+function basic(userinfo: string): string {
+  const pair = decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`);
+  return `Basic ${Buffer.from(pair).toString('base64')}`;
+}
+
+function shownQuery(url: URL, secret: (value: string) => void): string {
+  const values = signingValues(url.href);
+  for (const value of values) secret(value);
+  return values.length > 0 ? '?…' : url.search;
+}
