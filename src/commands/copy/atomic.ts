@@ -28,19 +28,24 @@ export async function copyAtomically(
   refill: (side: Side, right: 'leave' | 'link') => Promise<Tally>,
   context: Context,
 ): Promise<readonly string[] | 'failed'> {
+  let incomplete = false;
+  const filled = async (building: Building): Promise<Built | 'unchanged'> => {
+    try {
+      return await build(building, refill);
+    } catch (error) {
+      incomplete = error instanceof Incomplete;
+      throw error;
+    }
+  };
   try {
-    const staged = await stageTree(
-      { path, set: 'copy', build: (building) => build(building, refill) },
-      context,
-    );
+    const staged = await stageTree({ path, set: 'copy', build: filled }, context);
     try {
       return (await commitAll([staged], context.signal)).warnings;
     } finally {
       await staged.discard();
     }
   } catch (error) {
-    const cause = error instanceof Incomplete ? error : (error as Error).cause;
-    if (cause instanceof Incomplete) return 'failed';
+    if (incomplete) return 'failed';
     throw error;
   }
 }
