@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { Transform, type Readable, type TransformCallback } from 'node:stream';
+import { read } from 'node:fs';
+import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
@@ -31,10 +31,9 @@ export async function readTar(
 ): Promise<void> {
   const failure: { refused?: Error } = {};
   const parser = parserFor(target, failure);
-  const file = createReadStream('', { fd: descriptor, start: 0, autoClose: false, highWaterMark: chunk });
   const unpacked = decompressed(compression);
   const streams = [
-    file as Readable,
+    chunksOf(descriptor),
     ...(unpacked === undefined ? [] : [unpacked]),
     counter(limits),
     parser,
@@ -46,6 +45,22 @@ export async function readTar(
     if (signal.aborted) throw reasonOf(signal);
     if (failure.refused !== undefined) throw failure.refused;
     throw broken(error as NodeJS.ErrnoException);
+  }
+}
+
+/** The file from its beginning. Not a ReadStream, which closes the descriptor when anything fails. */
+async function* chunksOf(descriptor: number): AsyncGenerator<Buffer> {
+  for (let at = 0; ;) {
+    const buffer = Buffer.allocUnsafeSlow(chunk);
+    const position = at;
+    const length = await new Promise<number>((resolve, reject) => {
+      read(descriptor, buffer, 0, chunk, position, (error, count) =>
+        error ? reject(error) : resolve(count),
+      );
+    });
+    if (length === 0) return;
+    at += length;
+    yield buffer.subarray(0, length);
   }
 }
 

@@ -67,7 +67,8 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     this.#letGo();
     const place = placeOf(entry.name, strip);
     const raw = place.at(-1);
-    if (raw === undefined) return this.#skip(entry);
+    // What --strip-components takes with its name is left out, as tar does.
+    if (raw === undefined) return;
     if (entry.kind === 'directory') {
       this.#directory(place, entry);
       return;
@@ -121,12 +122,6 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     this.#open.clear();
   }
 
-  #skip(entry: ArchiveEntry): void {
-    this.#file = undefined;
-    // What --strip-components takes with its name is left out, as tar does, but not unlooked at.
-    if (entry.kind === 'link') checkLink(entry.name, entry.target ?? '', 0);
-  }
-
   #flush(): void {
     const [only, second] = this.#parts;
     if (only === undefined || this.#file === undefined) return;
@@ -175,11 +170,8 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
       path = path === '' ? raw : `${path}/${raw}`;
       at = this.#open.get(path) ?? this.#enter(at, raw, path);
       if (entry !== undefined && index === place.length - 1) {
-        const { mode, owner } = this.#settings;
-        const wanted = mode === undefined ? (entry.mode ?? 0o755) & 0o777 : mode | ((mode & 0o444) >> 2);
         // Its owner goes on to fill it, and a later run removes it.
-        fchmodSync(at, (fstatSync(at).mode & 0o2000) | wanted | 0o700);
-        if (owner !== undefined) fchownSync(at, owner.uid, owner.gid);
+        this.#setMode(at, ((entry.mode ?? 0o755) & 0o777) | 0o700);
       }
     }
     return at;
@@ -196,13 +188,19 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     if (made) this.#checkName(path);
     const descriptor = this.#openDirectory(parent, raw, path);
     if (made) {
-      const { mode } = fstatSync(descriptor);
-      if ((mode & 0o755) !== 0o755) fchmodSync(descriptor, (mode & 0o7000) | 0o755);
+      this.#setMode(descriptor, 0o755);
       const { owner } = this.#settings;
       if (owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid);
     }
     this.#open.set(path, descriptor);
     return descriptor;
+  }
+
+  #setMode(directory: number, said: number): void {
+    const { mode } = this.#settings;
+    const wanted = mode === undefined ? said : mode | ((mode & 0o444) >> 2) | 0o700;
+    const now = fstatSync(directory).mode & 0o7777;
+    if ((now & 0o777) !== wanted) fchmodSync(directory, (now & 0o7000) | wanted);
   }
 
   #existing(place: readonly RawName[]): number {
