@@ -57,6 +57,11 @@ export async function copyLarge(
       return;
     }
   }
+  if (settings.dryRun) {
+    tally.copied++;
+    tally.bytes += stat.size;
+    return;
+  }
   if (shared && put.linkKnown(stat, place, raw)) {
     tally.copied++;
     return;

@@ -66,6 +66,7 @@ export class Places implements Disposable {
   /** The stage of a place, made where it is missing. @throws WriteFailed */
   stageOf(place: Place): number {
     if (place.stage !== undefined) return place.stage;
+    if (place.path === '') throw new Error('nothing is to be written');
     const own = this.#mounts.get(place.path);
     const made = writing(() => {
       if (own !== undefined && place.live !== undefined) {

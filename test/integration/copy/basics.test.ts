@@ -311,6 +311,15 @@ describe('options', () => {
       errors: 0,
     });
     expect(readdirSync(to)).toEqual(['x']);
+    // A large file whose content has to be compared, and differs.
+    for (const [top, letter] of [
+      [from, 'a'],
+      [to, 'b'],
+    ] as const)
+      writeFileSync(join(top, 'large'), letter.repeat(5 << 20));
+    const second = await copy([from, to, '--dry-run']);
+    expect(JSON.parse(second.stdout)).toMatchObject({ copied: 14, right: 0 });
+    expect(readFileSync(join(to, 'large'), 'utf8').startsWith('b')).toBe(true);
     const missing = join(to, 'not/there');
     expect((await copy([from, missing, '--dry-run'])).status).toBe(0);
     expect(existsSync(missing)).toBe(false);
