@@ -54,17 +54,8 @@ async function demo(): Promise<void> {
   console.log(
     `(the name appears after ${nameLate / 1_000} s, the database after ${databaseLate / 1_000} s)\n`,
   );
-  const [file = '', ...args] = [
-    ...programCommand(),
-    'run',
-    plan,
-    '--timeout',
-    '1m',
-    '--',
-    '/bin/sh',
-    '-c',
-    app,
-  ];
+  const [file = '', ...program] = programCommand();
+  const args = [...program, 'run', plan, '--timeout', '1m', '--', '/bin/sh', '-c', app];
   const running = spawn(file, args, { stdio: 'inherit', env: { PATH: env['PATH'] ?? '', ...variables } });
   const ended = new Promise<number>((resolve, reject) => {
     running.once('error', reject);

@@ -14,10 +14,11 @@ export interface InitPhase extends AsyncDisposable {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export async function startInitPhase(): Promise<InitPhase> {
+/** @param name where the name server listens; a free port of 127.0.0.1 unless given */
+export async function startInitPhase(name: { address?: string; port?: number } = {}): Promise<InitPhase> {
   await using stack = new AsyncDisposableStack();
   const postgres = stack.use(await startPostgres());
-  const dns = stack.use(await startDnsServer());
+  const dns = stack.use(await startDnsServer(name));
   dns.answer('db.example', 'A', [postgres.host]);
   const bao = stack.use(await startBao());
   await bao.must('POST', 'secret/data/app', { data: { config: 'listen: 8080\n' } });

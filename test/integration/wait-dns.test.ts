@@ -61,7 +61,7 @@ describe('wait-dns', () => {
     const result = await runInitbox(['wait-dns', 'dead.example', '--timeout', '800ms', ...direct]);
     expect(result.status).toBe(124);
     expect(result.stderr).toMatch(/no answer from 127\.0\.0\.54 for dead\.example/);
-    expect(result.milliseconds).toBeLessThan(1_300);
+    expect(result.milliseconds).toBeLessThan(3_000);
   });
 
   test('a silent name server, and SIGTERM: out within 200 ms', async () => {

@@ -61,6 +61,9 @@ export function createVault(
   const leases: Lease[] = [];
   const given =
     settings.login.method === 'token' && !settings.login.wrapped ? settings.login.token : undefined;
+  /** The clock's reading at which our own token ends. */
+  let loginEnds = Number.POSITIVE_INFINITY;
+  let renewal: Promise<Answer> | undefined;
   let login: Login | undefined = given && {
     state: 'logged-in',
     token: given,
@@ -72,15 +75,18 @@ export function createVault(
   return {
     name: `vault ${settings.address.href.replace(/\/+$/, '')}`,
     needsLogin: given === undefined,
-    async logIn(probe) {
-      const answer = await logIn(api, settings.login, settings.namespace, redactor, probe);
-      if (answer.state !== 'logged-in') return answer;
-      login = answer;
-      return satisfied(`logged in by ${settings.login.method}`);
-    },
+    logIn: enter,
     reader(address) {
       let doubt: { readonly until: number; readonly answer: Never } | undefined;
       return async (probe) => {
+        if (login !== undefined && clock.now() >= loginEnds) {
+          // The wait has outlived the token; one login for all that wait.
+          renewal ??= enter(probe).finally(() => {
+            renewal = undefined;
+          });
+          const answer = await renewal;
+          if (answer.state !== 'satisfied') return answer;
+        }
         if (login === undefined) return notYet('not logged in yet');
         if (doubt !== undefined && clock.now() < doubt.until) return again(doubt.answer);
         const { answer, confirm, lease } = await readSecret(address, login, probe);
@@ -109,6 +115,15 @@ export function createVault(
       };
     },
   };
+
+  async function enter(probe: Probe): Promise<Answer> {
+    const asked = clock.now();
+    const answer = await logIn(api, settings.login, settings.namespace, redactor, probe);
+    if (answer.state !== 'logged-in') return answer;
+    login = answer;
+    loginEnds = answer.own && answer.lifetime > 0 ? asked + answer.lifetime * 1000 : Number.POSITIVE_INFINITY;
+    return satisfied(`logged in by ${settings.login.method}`);
+  }
 
   interface Read {
     readonly answer: FetchAnswer;

@@ -48,6 +48,9 @@ const lastLead = 250;
 /** How long attempts may take to settle once they were told to stop, in milliseconds. */
 const settleTime = 20;
 
+/** An attempt that the end cuts before this age, in milliseconds, says less than an earlier one's answer. */
+const telling = 1000;
+
 /** A line for each target that is ready, up to so many targets. */
 const readyLines = 20;
 
@@ -175,6 +178,10 @@ export async function waitFor(
 
   const settle = (watch: Watch, flight: Flight, answer: Answer): void => {
     inFlight.delete(flight);
+    if (ended && watch.answer !== undefined && clock.now() - flight.startedAt < telling) {
+      watch.flights.delete(flight);
+      return;
+    }
     const wasStreak = watch.streak;
     const changed = watch.record(flight, answer, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);

@@ -19,6 +19,7 @@ import {
   folder,
   memoryFolder,
   modeOf,
+  noStrace,
   notRoot,
   ownerOf,
   owners,
@@ -279,7 +280,7 @@ describe.skipIf(notRoot)('--policy root-mismatch', () => {
   });
 });
 
-test.skipIf(notRoot)('progress of a long walk every 5 s, with its rate', async () => {
+test.skipIf(noStrace)('progress of a long walk every 5 s, with its rate', async () => {
   const top = wideTree(memoryFolder(), 100, 300);
   // Every lchown takes 0.4 ms: 30,000 of them are 12 s for one process, 6 s for two.
   const slow = [

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { groupGone, liveDescendants, waitUntil } from '../../support/faults.ts';
 import { type RunningProgram, startInitbox, terminationLog } from '../../support/program.ts';
-import { chown, memoryFolder, notRoot, ownerOf, owners, wideTree } from './support.ts';
+import { chown, memoryFolder, noStrace, notRoot, ownerOf, owners, wideTree } from './support.ts';
 
 const [folders, files] = [300, 300];
 const all = folders * (files + 1) + 1;
@@ -94,41 +94,44 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     expect(owners(top)).toEqual({ '1000:1000': all });
   });
 
-  test('a helper that is killed: exit 1, the top is not set, the rerun does the rest', async () => {
-    const top = wideTree(memoryFolder(), folders, files);
-    const slow = [
-      'strace',
-      '-f',
-      '-qq',
-      '-o',
-      '/dev/null',
-      '-e',
-      'trace=lchown',
-      '-e',
-      'inject=lchown:delay_enter=100',
-    ];
-    const running = await startInitbox(['chown', '1000:1000', top], { prefix: slow });
-    const helper = await waitUntil(
-      () =>
-        liveDescendants(running.pid).find(({ pid }) => {
-          try {
-            return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('chown-helper');
-          } catch {
-            return false;
-          }
-        }),
-      { what: 'the helper' },
-    );
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    process.kill(helper.pid, 'SIGKILL');
-    const { status, stderr } = await running.exit;
-    expect(stderr).toContain('a helper process was ended from outside');
-    expect(stderr).toContain('OOMKilled');
-    expect(status).toBe(1);
-    expect(ownerOf(top)).toBe('65535:65535');
-    expect((await chown(['1000:1000', top])).status).toBe(0);
-    expect(owners(top)).toEqual({ '1000:1000': all });
-  });
+  test.skipIf(noStrace)(
+    'a helper that is killed: exit 1, the top is not set, the rerun does the rest',
+    async () => {
+      const top = wideTree(memoryFolder(), folders, files);
+      const slow = [
+        'strace',
+        '-f',
+        '-qq',
+        '-o',
+        '/dev/null',
+        '-e',
+        'trace=lchown',
+        '-e',
+        'inject=lchown:delay_enter=100',
+      ];
+      const running = await startInitbox(['chown', '1000:1000', top], { prefix: slow });
+      const helper = await waitUntil(
+        () =>
+          liveDescendants(running.pid).find(({ pid }) => {
+            try {
+              return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('chown-helper');
+            } catch {
+              return false;
+            }
+          }),
+        { what: 'the helper' },
+      );
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      process.kill(helper.pid, 'SIGKILL');
+      const { status, stderr } = await running.exit;
+      expect(stderr).toContain('a helper process was ended from outside');
+      expect(stderr).toContain('OOMKilled');
+      expect(status).toBe(1);
+      expect(ownerOf(top)).toBe('65535:65535');
+      expect((await chown(['1000:1000', top])).status).toBe(0);
+      expect(owners(top)).toEqual({ '1000:1000': all });
+    },
+  );
 
   test('the deadline: exit 124, and how far it got', async () => {
     const top = wideTree(memoryFolder(), folders, files);

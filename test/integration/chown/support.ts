@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ProgramOptions, type ProgramResult, runInitbox } from '../../support/program.ts';
-import { requireOrSkip } from '../../support/tools.ts';
+import { requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../support/undo.ts';
 
 /** For `describe.skipIf`: owners can be changed by root alone. */
@@ -11,6 +11,9 @@ export const notRoot = requireOrSkip(
   'chown',
   process.getuid?.() === 0 ? undefined : 'changing owners needs root',
 );
+
+/** For tests that slow a walk down, call by call. */
+export const noStrace = notRoot || requireOrSkip('slow walks', whyMissing('strace', 'strace'));
 
 /** A folder of the test's own, removed when the test process ends. */
 export function folder(label = 'chown'): string {

@@ -10,7 +10,7 @@ import { runInitbox, startInitbox, terminationLog, type ProgramOptions } from '.
 import { createCertificateAuthority } from '../../support/tls.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';
-import { respond, startFaultServer } from './fault-server.ts';
+import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
 
 const missing = requireOrSkip('fetch-config from Vault', canUseBao() ?? canMount());
 
@@ -621,6 +621,72 @@ describe.skipIf(missing)('TLS and the audit log', () => {
       'read secret/data/c',
     ]);
     expect(sent).toHaveLength(6);
+  });
+
+  test('logging in by a client certificate', async () => {
+    using authority = await createCertificateAuthority();
+    const pair = await authority.server();
+    const client = await authority.client('app');
+    await using bao = await startBaoWithConfig({ tls: { ...pair, authority: authority.certificate } });
+    await bao.must('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } });
+    await bao.must('POST', 'secret/data/a', { data: { key: 'by certificate' } });
+    await policy(bao, 'app', 'path "secret/data/*" { capabilities = ["read"] }');
+    await bao.must('POST', 'sys/auth/cert', { type: 'cert' });
+    await bao.must('POST', 'auth/cert/certs/app', {
+      certificate: authority.certificate,
+      allowed_common_names: 'app',
+      token_policies: 'app',
+    });
+    const target = join(folder(), 'f');
+    const env = {
+      VAULT_ADDR: bao.address,
+      VAULT_CACERT: authority.certificateFile,
+      VAULT_CLIENT_CERT: client.certificateFile,
+      VAULT_CLIENT_KEY: client.keyFile,
+    };
+    const args = ['fetch-config', 'vault:secret/a#key', '--to', target, '--vault-auth', 'cert'];
+    expect((await runInitbox([...args, '--vault-role', 'app'], { env })).status).toBe(0);
+    expect(readFileSync(target, 'utf8')).toBe('by certificate');
+    const wrong = await runInitbox([...args, '--vault-role', 'other'], { env });
+    expect(wrong.status).toBe(69);
+    expect(wrong.stderr).toMatch(/refused the cert login as role "other"/);
+  });
+
+  test('a token that ends while a secret is waited for: another login, and the secret', async () => {
+    const json = { 'Content-Type': 'application/json' };
+    let logins = 0;
+    const login: Behaviour = (socket, request) => {
+      logins++;
+      respond(
+        200,
+        JSON.stringify({ auth: { client_token: `t${logins}`, lease_duration: 1, policies: [] } }),
+        json,
+      )(socket, request);
+    };
+    await using server = await startFaultServer({
+      '/v1/auth/approle/login': login,
+      '/v1/auth/token/revoke-self': respond(204, ''),
+      '/v1/sys/internal/ui/mounts/secret/a': (socket, request) =>
+        (logins < 2
+          ? respond(503, '{"errors":["Vault is sealed"]}', json)
+          : respond(
+              200,
+              JSON.stringify({ data: { path: 'secret/', type: 'kv', options: { version: '1' } } }),
+              json,
+            ))(socket, request),
+      '/v1/secret/a': respond(200, JSON.stringify({ data: { key: 'late' } }), json),
+    });
+    const target = join(folder(), 'f');
+    const { status } = await runInitbox(
+      ['fetch-config', 'vault:secret/a#key', '--to', target, '--vault-role-id', 'r', '--timeout', '20s'],
+      { env: { VAULT_ADDR: server.url } },
+    );
+    expect(status).toBe(0);
+    expect(logins).toBe(2);
+    expect(server.requests.find(({ line }) => line.includes('/v1/secret/a '))?.headers).toContain(
+      'x-vault-token: t2',
+    );
+    expect(readFileSync(target, 'utf8')).toBe('late');
   });
 
   test('certificate for another name: named with VAULT_TLS_SERVER_NAME it is right', async () => {

@@ -10,6 +10,7 @@ import {
   waitUntil,
 } from '../../support/faults.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
+import { keyOfName } from '../../../src/clients/postgres/lock-key.ts';
 import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
 
 let postgres: Postgres;
@@ -156,6 +157,23 @@ describe('the lock is lost while the command runs', () => {
     }
     await waitUntil(async () => (await holders(postgres)).length === 0);
   });
+});
+
+test('what an earlier holder left in another role’s name may not be ended: it is waited for', async () => {
+  const { hex } = keyOfName('migrate');
+  const client = await postgres.connect();
+  await client.query(`SET application_name = 'initbox:${hex}:1:job'`);
+  const zombie = client.query('SELECT clock_timestamp() AS ended FROM pg_sleep(3)');
+  using journal = createJournal();
+  const replica = await startReplica(postgres, ['--', ...journal.child('next', 'true')]);
+  const result = await replica.exit;
+  const { rows } = await zombie;
+  await client.query("SET application_name = ''");
+  await client.end();
+  expect(result.status).toBe(0);
+  expect(result.stderr).toContain('belongs to postgres, and this role may not end it; waiting for it');
+  const ended = (rows[0] as { ended: Date }).ended.getTime() / 1000;
+  expect(journal.entries()[0]?.at).toBeGreaterThan(ended);
 });
 
 test('the lock is lost while it is taken over: 75, and nothing was started', async () => {

@@ -42,14 +42,7 @@ describe('wait-http', () => {
       response.end();
     });
     const log = terminationLog();
-    const given = await runInitbox([
-      'wait-http',
-      api.url,
-      '--timeout',
-      '500ms',
-      '--termination-log',
-      log.path,
-    ]);
+    const given = await runInitbox(['wait-http', api.url, '--timeout', '1s', '--termination-log', log.path]);
     expect(given.status).toBe(124);
     expect(log.read()).toMatch(
       /answered 503, not 200-299 \(127\.0\.0\.1:\d+\).*attempts\nhint: .*readiness/s,
@@ -71,7 +64,7 @@ describe('wait-http', () => {
       response.end();
     });
     expect(await runInitbox(['wait-http', api.url, '--status', given])).toMatchObject({ status: 0 });
-    const other = await runInitbox(['wait-http', api.url, '--status', '201', '--timeout', '300ms']);
+    const other = await runInitbox(['wait-http', api.url, '--status', '201', '--timeout', '1s']);
     expect(other.stderr).toContain(`answered ${status}, not 201`);
     expect(other.status).toBe(124);
   });
@@ -101,9 +94,11 @@ describe('wait-http', () => {
       '--expect-header',
       'Content-Type: application/json',
     ];
-    expect(await runInitbox(['wait-http', api.url, ...all])).toMatchObject({ status: 0 });
+    expect(await runInitbox(['wait-http', api.url, ...all, '--interval', '10s'])).toMatchObject({
+      status: 0,
+    });
     expect(api.requests).toHaveLength(1);
-    const missing = await runInitbox(['wait-http', api.url, ...all, '--body', 'DOWN', '--timeout', '300ms']);
+    const missing = await runInitbox(['wait-http', api.url, ...all, '--body', 'DOWN', '--timeout', '1s']);
     expect(missing.stderr).toContain('answered 200, a body without "DOWN"');
     expect(missing.status).toBe(124);
   });
@@ -137,7 +132,7 @@ describe('wait-http', () => {
       headers,
     ]);
     expect(status).toBe(0);
-    expect(api.requests).toHaveLength(3);
+    expect(api.requests.length).toBeGreaterThanOrEqual(3);
     for (const { request, body: sent } of api.requests) {
       expect(request.method).toBe('POST');
       expect(request.headers).toMatchObject({
@@ -166,7 +161,7 @@ describe('wait-http', () => {
     await using api = await serve((_request, response) => response.end());
     const down = `http://127.0.0.1:${await freePort()}/`;
     expect(await runInitbox(['wait-http', down, api.url, '--any'])).toMatchObject({ status: 0 });
-    const { status, stderr } = await runInitbox(['wait-http', down, api.url, '--timeout', '400ms']);
+    const { status, stderr } = await runInitbox(['wait-http', down, api.url, '--timeout', '1s']);
     expect(status).toBe(124);
     expect(stderr).toContain(`1/2 ready; ${down} connection refused`);
   });
@@ -205,7 +200,7 @@ describe('wait-http', () => {
 
   test('a unix socket', async () => {
     const path = join(folder, 'app.sock');
-    const missing = await runInitbox(['wait-http', `unix:${path}:/healthz`, '--timeout', '300ms']);
+    const missing = await runInitbox(['wait-http', `unix:${path}:/healthz`, '--timeout', '1s']);
     expect(missing.stderr).toContain(`unix:${path}:/healthz no such socket`);
     await using api = await serve((_request, response) => response.end('ready'), { path });
     const found = await runInitbox(['wait-http', `unix:${path}:/healthz`, '--body', 'ready'], {
@@ -224,7 +219,7 @@ describe('wait-http', () => {
       '--json',
       '/token=x',
       '--timeout',
-      '300ms',
+      '1s',
       '--log-level',
       'debug',
       '--termination-log',
@@ -266,7 +261,7 @@ describe('wait-http', () => {
       response.setHeader('Content-Encoding', 'gzip');
       response.end(gzipSync('ready'));
     });
-    const { stderr } = await runInitbox(['wait-http', api.url, '--body', 'ready', '--timeout', '300ms']);
+    const { stderr } = await runInitbox(['wait-http', api.url, '--body', 'ready', '--timeout', '1s']);
     expect(stderr).toContain('a body in gzip, which was not asked for');
   });
 
@@ -286,7 +281,7 @@ describe('wait-http', () => {
       '--json',
       '/status=UP',
       '--timeout',
-      '300ms',
+      '1s',
     ]);
     expect(status).toBe(124);
     expect(stderr).toContain(words);
@@ -299,7 +294,7 @@ describe('redirects', () => {
       if (request.url?.startsWith('/new')) response.end('ready');
       else response.writeHead(302, { Location: '/new?session=abc123' }).end();
     });
-    const { stderr } = await runInitbox(['wait-http', `${api.url}/old`, '--timeout', '300ms']);
+    const { stderr } = await runInitbox(['wait-http', `${api.url}/old`, '--timeout', '1s']);
     expect(stderr).toContain('answered 302 to /new, not 200-299');
     expect(stderr).toContain('--redirects 1');
     expect(stderr).not.toContain('abc123');
@@ -312,7 +307,16 @@ describe('redirects', () => {
 
   test('one that is waited for is the answer, even where redirects are followed', async () => {
     await using api = await serve((_request, response) => response.writeHead(301, { Location: '/x' }).end());
-    const found = await runInitbox(['wait-http', api.url, '--status', '3xx', '--redirects', '5']);
+    const found = await runInitbox([
+      'wait-http',
+      api.url,
+      '--status',
+      '3xx',
+      '--redirects',
+      '5',
+      '--interval',
+      '10s',
+    ]);
     expect(found).toMatchObject({ status: 0 });
     expect(api.requests).toHaveLength(1);
   });
@@ -330,7 +334,7 @@ describe('redirects', () => {
     );
     const headers = file('secret', 'Authorization: Bearer abcdefgh\n');
     const given = ['wait-http', api.url, '--redirects', '1', '--header-file', headers];
-    const refused = await runInitbox([...given, '--timeout', '300ms']);
+    const refused = await runInitbox([...given, '--timeout', '1s']);
     expect(refused.stderr).toContain('not followed, it is another origin');
     expect(refused.status).toBe(124);
     expect(other.requests).toHaveLength(0);

@@ -232,7 +232,7 @@ test.each([
     '--body',
     'half',
     '--timeout',
-    '800ms',
+    '1500ms',
   ]);
   expect(stderr).toMatch(words);
   expect(stderr).not.toContain('\u001b');
@@ -261,7 +261,7 @@ describe('TLS', () => {
     const { key, certificate: cert } = await authority.server();
     await using api = await serve((_request, response) => response.end(), { tls: { key, cert } });
     for (const options of [{}, unverified]) {
-      const { status, stderr } = await runInitbox(['wait-http', api.url, '--timeout', '400ms'], options);
+      const { status, stderr } = await runInitbox(['wait-http', api.url, '--timeout', '1s'], options);
       expect(status).toBe(124);
       expect(stderr).toContain('comes from an authority that is not trusted here');
       expect(stderr).toContain('--ca-file');
@@ -283,7 +283,7 @@ describe('TLS', () => {
   test('a certificate for another name, and --tls-server-name', async () => {
     const { key, certificate: cert } = await authority.server(['api.internal']);
     await using api = await serve((_request, response) => response.end(), { tls: { key, cert } });
-    const { status, stderr } = await runInitbox(['wait-http', api.url, ...trusted, '--timeout', '400ms']);
+    const { status, stderr } = await runInitbox(['wait-http', api.url, ...trusted, '--timeout', '1s']);
     expect(status).toBe(124);
     expect(stderr).toContain('the certificate of 127.0.0.1 is for another name');
     const named = await runInitbox(['wait-http', api.url, ...trusted, '--tls-server-name', 'api.internal']);
@@ -314,7 +314,7 @@ describe('TLS', () => {
     const { key, certificate: cert } = await authority.server();
     const tls = { key, cert, ca: authority.certificate, requestCert: true, rejectUnauthorized: true };
     await using api = await serve((_request, response) => response.end(), { tls });
-    const without = await runInitbox(['wait-http', api.url, ...trusted, '--timeout', '600ms']);
+    const without = await runInitbox(['wait-http', api.url, ...trusted, '--timeout', '1500ms']);
     expect(without.status).toBe(124);
     expect(without.stderr).toMatch(/the server refused our client certificate, or wants one/);
     const client = await authority.client();
@@ -339,7 +339,7 @@ describe('TLS', () => {
       '1',
       '--cross-origin',
       '--timeout',
-      '500ms',
+      '1s',
     ]);
     expect(status).toBe(124);
     expect(stderr).toContain('it leaves https');
@@ -348,12 +348,12 @@ describe('TLS', () => {
 
   test('https where http is spoken, and the other way round: the hint names the other', async () => {
     await using plain = await serve((_request, response) => response.end());
-    const swapped = await runInitbox(['wait-http', `https://127.0.0.1:${plain.port}/`, '--timeout', '400ms']);
+    const swapped = await runInitbox(['wait-http', `https://127.0.0.1:${plain.port}/`, '--timeout', '1s']);
     expect(swapped.stderr).toContain('the server does not speak TLS there');
     expect(swapped.stderr).toContain(`is it http://127.0.0.1:${plain.port}`);
     const { key, certificate: cert } = await authority.server();
     await using secure = await serve((_request, response) => response.end(), { tls: { key, cert } });
-    const other = await runInitbox(['wait-http', `http://127.0.0.1:${secure.port}/`, '--timeout', '400ms']);
+    const other = await runInitbox(['wait-http', `http://127.0.0.1:${secure.port}/`, '--timeout', '1s']);
     expect(other.status).toBe(124);
     expect(other.stderr).toMatch(/connection reset|socket hang up|does not speak HTTP/);
   });

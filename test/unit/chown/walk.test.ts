@@ -81,7 +81,8 @@ function fill(folder: string, folders: number, files: number, levels: number): s
   return made;
 }
 
-describe('a walk', () => {
+// Thousands of files are made, on whatever disk there is.
+describe('a walk', { timeout: 30_000 }, () => {
   test('shows everything once, a directory after what is in it, and leaves the current directory alone', () => {
     const made = fill('', 3, 3, 3);
     symlinkSync('/etc', join(top, 'd1/link'));
@@ -143,7 +144,7 @@ describe('a walk', () => {
   });
 
   test('shares what it gives away, and nothing twice', () => {
-    const made = fill('', 4, 5, 4);
+    const made = fill('', 4, 5, 3);
     const [first, second] = [new Notes(), new Notes()];
     const [giver, taker] = [walk(first), walk(second)];
     giver.begin();
@@ -168,7 +169,7 @@ describe('a walk', () => {
   });
 
   test('shares the entries of one large directory', () => {
-    const made = fill('', 0, 9000, 0);
+    const made = fill('', 0, 3000, 0);
     const [first, second] = [new Notes(), new Notes()];
     const [giver, taker] = [walk(first), walk(second)];
     giver.begin();
@@ -176,7 +177,7 @@ describe('a walk', () => {
     giver.run(never);
     taker.run(never);
     expect([...first.seen, ...second.seen].toSorted()).toEqual(made.toSorted());
-    expect(second.seen.length).toBeGreaterThan(2000);
+    expect(second.seen.length).toBeGreaterThan(500);
     giver.close();
     taker.close();
   });

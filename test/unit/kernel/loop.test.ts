@@ -150,6 +150,22 @@ describe('attempts that hang', () => {
     expect(outcomeOf(report)).toMatchObject({ kind: 'failed', status: 124 });
   });
 
+  test('one that the end cuts in its first second does not hide what the one before was told', async () => {
+    const context = fakeContext({ timeout: 3_000 });
+    const db = target('db', (probe, number) => (number < 3 ? notYet('starting up') : hangs(probe)));
+    const waiting = waitFor([db], { ...plan, schedule: fixed(900) }, context);
+    await context.clock.advance(3_000);
+    expect((await waiting).targets[0]).toMatchObject({ words: 'starting up', attempts: 5 });
+  });
+
+  test('one that hung for longer does tell', async () => {
+    const context = fakeContext({ timeout: 3_000 });
+    const db = target('db', (probe, number) => (number < 1 ? notYet('starting up') : hangs(probe)));
+    const waiting = waitFor([db], { ...plan, schedule: fixed(900) }, context);
+    await context.clock.advance(3_000);
+    expect((await waiting).targets[0]).toMatchObject({ words: 'no answer', held: 2_100 });
+  });
+
   test('one that does not listen to its signal does not hold up the end', async () => {
     const context = fakeContext({ timeout: 1_000 });
     const waiting = waitFor([target('deaf', () => new Promise(() => {}))], plan, context);

@@ -165,12 +165,15 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     let last: HolderRow | undefined;
     let keepsRecords = true;
     try {
-      last = await readHolderRow(session, key).catch(async (error: unknown) => {
+      const read = async (): Promise<void> => {
+        last = await readHolderRow(session, key);
+        await requireWritable(session);
+      };
+      await read().catch(async (error: unknown) => {
         if (!isMissing(error)) throw error;
         await createTables(session);
-        return readHolderRow(session, key);
+        await read();
       });
-      await requireWritable(session);
     } catch (error) {
       if (!isForbidden(error)) throw error;
       const grants = grantsFor(prepared.facts.role, connection.database);
@@ -204,10 +207,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       .date()
       .toISOString()
       .replaceAll(/[-:]|\.\d+/g, '');
-    await session.query(`SET application_name = '${tagOf(key, token, 'lock')}:${time}'`, undefined, {
-      timeout: patience,
-    });
-    await session.query(`UNLISTEN ${channelOf(key)}`, undefined, { timeout: patience });
+    const tag = `SET application_name = '${tagOf(key, token, 'lock')}:${time}'`;
+    await session.query(`${tag}; UNLISTEN ${channelOf(key)}`, undefined, { timeout: patience });
     waiting = undefined;
     const held = holdLock({
       key,
