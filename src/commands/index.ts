@@ -10,6 +10,7 @@ export const commands: CommandList = {
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   render: async () => (await import('./render/command.ts')).render,
   chown: async () => (await import('./chown/command.ts')).chown,
+  copy: async () => (await import('./copy/command.ts')).copy,
   run: async () => (await import('./run/command.ts')).run,
   schema: async () => (await import('./schema/command.ts')).schema,
   install: async () => (await import('./install/command.ts')).install,

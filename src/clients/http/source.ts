@@ -11,7 +11,7 @@ import {
   type SourceAddress,
 } from '../../kernel/source.ts';
 import { sendFollowing, type RedirectPolicy } from './redirect.ts';
-import type { HttpClient, HttpRequest, HttpResponse } from './transport.ts';
+import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
 export interface HttpSourceSettings {
@@ -48,7 +48,14 @@ export function httpReader(
     client,
     redactor,
     earlier,
-  }: { readonly client: HttpClient; readonly redactor: Redactor; readonly earlier?: Earlier | undefined },
+    sink,
+  }: {
+    readonly client: HttpClient;
+    readonly redactor: Redactor;
+    readonly earlier?: Earlier | undefined;
+    /** Takes the body in place of the answer, which is empty then, and tells its SHA-256. */
+    readonly sink?: (BodySink & { sum(): string }) | undefined;
+  },
 ): ReadSource {
   const url = new URL(`${address.scheme}:${address.path}`);
   const headers = {
@@ -68,7 +75,8 @@ export function httpReader(
     url,
     headers: { Accept: accept, ...headers },
     maxBody: settings.maxSize,
-    maxBodyOrigin: '--max-size',
+    maxBodyOrigin: sink === undefined ? '--max-size' : '--max-unpacked',
+    sink,
   };
   return async (probe) => {
     if (
@@ -84,16 +92,17 @@ export function httpReader(
     const body = unchanged ? earlier.body : answer.body;
     const fault = unchanged ? undefined : (statusFault(answer, secret) ?? typeFault(answer, settings, url));
     if (fault !== undefined) return fault;
-    const wrong = sumFault(body, settings.sha256);
+    const wrong = sumFault(sink ?? body, settings.sha256);
     if (wrong !== undefined) return wrong;
-    if (secret) registerContent(redactor, { kind: 'value', value: body });
+    if (secret && sink === undefined) registerContent(redactor, { kind: 'value', value: body });
     const modified = answer.headers['last-modified'];
     const etag = answer.headers.etag ?? (unchanged ? earlier.etag : undefined);
     const fetched = found(address, body, secret, {
       ...(modified === undefined ? {} : { time: modified }),
       ...(etag === undefined ? {} : { etag }),
     });
-    if (secret && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
+    if (secret && sink === undefined && fetched.state === 'fetched')
+      registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
 }
@@ -169,9 +178,9 @@ function typeFault(response: HttpResponse, settings: HttpSourceSettings, url: UR
   );
 }
 
-function sumFault(body: Uint8Array, wanted: string | undefined): Never | undefined {
+function sumFault(body: Uint8Array | { sum(): string }, wanted: string | undefined): Never | undefined {
   if (wanted === undefined) return undefined;
-  const sum = createHash('sha256').update(body).digest('hex');
+  const sum = 'sum' in body ? body.sum() : createHash('sha256').update(body).digest('hex');
   if (sum === wanted) return undefined;
   return never(
     exitStatus.refused,

@@ -33,6 +33,15 @@ export interface HttpRequest {
   readonly maxBody: number;
   /** Names the setting behind maxBody, for people. */
   readonly maxBodyOrigin: string;
+  /** Takes the body of an answer with status 200, which is not kept in memory then. */
+  readonly sink?: BodySink | undefined;
+}
+
+/** Where a body goes that is too large for memory. What its calls throw ends the attempt for good. */
+export interface BodySink {
+  /** A body begins; what came before was cut off. */
+  start(): void;
+  write(chunk: Uint8Array): void;
 }
 
 export interface HttpResponse {
@@ -192,7 +201,7 @@ function exchange(
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
       const tooLong = (size: string): Never | NotYet => {
         const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`;
-        const hint = 'is it the right address? --max-size raises the limit';
+        const hint = `is it the right address? ${request.sink === undefined ? '--max-size' : '--max-unpacked'} raises the limit`;
         return settings.forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
       };
       if (request.ignoreBody) {
@@ -204,11 +213,28 @@ function exchange(
         finish(tooLong(formatBytes(length)));
         return undefined;
       }
+      const sink = response.statusCode === 200 ? request.sink : undefined;
+      let over = false;
+      const keep = (work: () => void): boolean => {
+        try {
+          work();
+        } catch (error) {
+          over = true;
+          finish(never(exitStatus.failed, `the body cannot be kept: ${(error as Error).message}`));
+        }
+        return !over;
+      };
+      if (!keep(() => sink?.start())) return undefined;
       enter(`receiving the body (0 B${total})`, settings.patience.body);
       response.on('data', (chunk: Buffer) => {
+        if (over) return;
         received += chunk.length;
-        if (received > maxBody) return finish(tooLong(`more than ${formatBytes(maxBody)}`));
-        parts.push(chunk);
+        if (received > maxBody) {
+          over = true;
+          return finish(tooLong(`more than ${formatBytes(maxBody)}`));
+        }
+        if (sink === undefined) parts.push(chunk);
+        else if (!keep(() => sink.write(chunk))) return;
         enter(`receiving the body (${formatBytes(received)}${total})`, settings.patience.body);
       });
       response.once('error', fail);

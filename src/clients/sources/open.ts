@@ -2,7 +2,7 @@ import { createResolver } from '../dns/resolver.ts';
 import { proxyFromEnvironment } from '../http/proxy.ts';
 import type { Earlier, HttpSourceSettings } from '../http/source.ts';
 import type { TlsSettings } from '../http/tls.ts';
-import type { HttpClient } from '../http/transport.ts';
+import type { BodySink, HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
 import type { Vault } from '../vault/client.ts';
 import type { Context } from '../../kernel/context.ts';
@@ -27,6 +27,8 @@ export interface SourceSettings {
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
   readonly earlier: Earlier | undefined;
+  /** Takes the body of the one http or https source, which is too large for memory. */
+  readonly sink?: (BodySink & { sum(): string }) | undefined;
 }
 
 /**
@@ -64,6 +66,7 @@ export async function openSources(
       client: web!,
       redactor: context.redactor,
       earlier: settings.earlier,
+      sink: settings.sink,
     });
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),

@@ -5,7 +5,7 @@ import { serveWalk } from '../../kernel/tree/crew.ts';
 import { openPlace, openPlaceDirectory } from '../../kernel/tree/open.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
 import { Change } from './change.ts';
-import { modesOf, type ModeTexts } from './mode.ts';
+import { modesOf, type ModeTexts } from '../../kernel/tree/mode.ts';
 import type { Owner } from './owner.ts';
 import type { Tally } from './tally.ts';
 import { mark, TopRefused } from './top.ts';

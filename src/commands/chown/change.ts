@@ -11,7 +11,7 @@ import {
 import { itself } from '../../kernel/tree/name.ts';
 import { O_PATH, openPinned } from '../../kernel/tree/open.ts';
 import type { Visitor } from '../../kernel/tree/walk.ts';
-import type { Modes } from './mode.ts';
+import type { Modes } from '../../kernel/tree/mode.ts';
 import { belongsTo, type Owner } from './owner.ts';
 import { emptyTally, listed, type Tally } from './tally.ts';
 

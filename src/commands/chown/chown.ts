@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
@@ -20,8 +21,8 @@ import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
 import { type Assignment, excludeOf, walkOf } from './assignment.ts';
 import { Change } from './change.ts';
-import { effectiveCapabilities, explain } from './explain.ts';
-import { type ModeTexts, modesOf } from './mode.ts';
+import { explain } from './explain.ts';
+import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
 import { belongsTo, type Owner, ownerText, type OwnerText, resolveOwner } from './owner.ts';
 import { problemHints, problemLines, progressText, tallyText } from './report.ts';
 import { addTally, emptyTally, type Tally } from './tally.ts';

@@ -3,7 +3,7 @@ import type { Given } from '../../kernel/options/resolve.ts';
 import { flag, list, oneOf, parseText, value } from '../../kernel/options/option.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { chownTrees } from './chown.ts';
-import { parseMode } from './mode.ts';
+import { parseMode } from '../../kernel/tree/mode.ts';
 import { type OwnerText, parseOwner } from './owner.ts';
 
 const example = 'initbox chown 1000:1000 /data';

@@ -1,23 +1,5 @@
-import { readFileSync } from 'node:fs';
+import type { Capability } from '../../kernel/capabilities.ts';
 import type { Mount } from '../../kernel/tree/mounts.ts';
-
-/** Bits of a capability set (capabilities(7), linux/capability.h). */
-const bits = { CHOWN: 0n, DAC_OVERRIDE: 1n, DAC_READ_SEARCH: 2n, FOWNER: 3n } as const;
-export type Capability = keyof typeof bits;
-
-/** The capabilities in force in this process; undefined without /proc. */
-export function effectiveCapabilities(
-  status = '/proc/self/status',
-): ((capability: Capability) => boolean) | undefined {
-  try {
-    const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync(status, 'latin1'));
-    if (match === null) return undefined;
-    const set = BigInt(`0x${match[1]}`);
-    return (capability) => ((set >> bits[capability]) & 1n) === 1n;
-  } catch {
-    return undefined;
-  }
-}
 
 /** File systems that keep no owner per file; mount options say who owns everything. */
 const ownerless = /^(vfat|msdos|exfat|ntfs|ntfs3|fuseblk|hfs|hfsplus|iso9660|udf|cifs|smb3|9p)$/;

@@ -1,6 +1,7 @@
 import { formatDuration } from '../../kernel/duration.ts';
+import type { Capability } from '../../kernel/capabilities.ts';
 import type { Mount } from '../../kernel/tree/mounts.ts';
-import { type Capability, explain } from './explain.ts';
+import { explain } from './explain.ts';
 import type { Problem, Tally } from './tally.ts';
 
 /** `202,001`. Not by Intl, whose first use costs more time than most walks. */

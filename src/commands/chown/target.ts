@@ -11,7 +11,7 @@ import {
   type Place,
 } from '../../kernel/tree/open.ts';
 import { changeDirectory, directoryMode } from './change.ts';
-import type { Modes } from './mode.ts';
+import type { Modes } from '../../kernel/tree/mode.ts';
 import type { Owner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
 

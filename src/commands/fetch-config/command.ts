@@ -39,6 +39,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     'initbox fetch-config vault:secret/api-server --env --vault-role api-server -- ./server',
     'initbox fetch-config aws-sm:prod/api --to /config --format files',
     'initbox fetch-config https://config.internal/app.yaml --sha256 HEX --to /config/app.yaml',
+    'initbox fetch-config https://releases.internal/site.tar.gz --sha256 HEX --unpack --to /site',
     'initbox fetch-config --spec /etc/initbox/fetch.yaml',
   ],
   positionals,
@@ -59,6 +60,10 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
       context,
     );
     const tls = readTlsSettings(options, context.environment);
+    if (options.unpack) {
+      const { unpackArchive } = await import('./unpack/unpack.ts');
+      return unpackArchive(given, { options, http, tls }, context);
+    }
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
     const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };

@@ -1,7 +1,8 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { formats } from '../../kernel/formats/format.ts';
-import { flag, oneOf, text, value, type Values } from '../../kernel/options/option.ts';
+import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../kernel/options/option.ts';
 import { parseMode, parseOwner } from '../../kernel/publish/attributes.ts';
+import { parseSize } from '../../kernel/size.ts';
 import { mergeRules } from './merge.ts';
 
 const outputOptions = {
@@ -40,9 +41,34 @@ const bodyOptions = {
   'content-type': text({ description: 'the media type that the answer must have', placeholder: 'TYPE' }),
 };
 
+const unpackOptions = {
+  unpack: flag({
+    description: 'unpack an archive (tar, tar.gz, tar.zst, zip) into the folder --to, all of it or nothing',
+  }),
+  'strip-components': valueOr({
+    description: 'leave out so many leading components of each name in the archive',
+    placeholder: 'COUNT',
+    parse: integer({ min: 0, max: 100 }),
+    fallback: '0',
+  }),
+  'max-unpacked': valueOr({
+    description: 'the most that an archive may unpack to, or have itself',
+    placeholder: 'SIZE',
+    parse: parseSize,
+    fallback: '4Gi',
+  }),
+  'max-entries': valueOr({
+    description: 'the most entries that an archive may have',
+    placeholder: 'COUNT',
+    parse: integer({ min: 1, max: 10_000_000 }),
+    fallback: '200000',
+  }),
+};
+
 export const fetchOptions = {
   ...outputOptions,
   ...bodyOptions,
+  ...unpackOptions,
   ...sourceOptions,
 };
 export type FetchOptions = Values<typeof fetchOptions>;

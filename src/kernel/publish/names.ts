@@ -7,6 +7,7 @@ export const manifestName = '..initbox.json';
 
 const generationPrefix = '..initbox_';
 const temporaryPrefix = '..initbox-tmp_';
+const copyPrefix = '..initbox-copy_';
 
 /** Makes names that no other run makes, even in another pod that writes to the same volume. */
 export interface Namer {
@@ -14,6 +15,8 @@ export interface Namer {
   generation(): string;
   /** A file or link that becomes visible by a rename. */
   temporary(): string;
+  /** A directory in which a copy is prepared. */
+  copy(): string;
   /** Was this name made in this pod since the node started? */
   isLocal(name: string): boolean;
 }
@@ -37,6 +40,7 @@ export function createNamer(random: () => number, date: () => Date): Namer {
       return `${generationPrefix}${time}_${unique()}`;
     },
     temporary: () => `${temporaryPrefix}${unique()}`,
+    copy: () => `${copyPrefix}${unique()}`,
     isLocal: (name) => name.includes(`_${place}_`),
   };
 }
@@ -49,6 +53,11 @@ export function isGeneration(name: string): boolean {
 /** Is it something that a run of ours left or is making? */
 export function isOurs(name: string): boolean {
   return isGeneration(name) || /^\.\.initbox-tmp_[A-Za-z0-9_-]+$/.test(name);
+}
+
+/** Is it the place where some run prepares, or prepared, a copy? */
+export function isCopyPlace(name: string): boolean {
+  return /^\.\.initbox-copy_[A-Za-z0-9_-]+$/.test(name);
 }
 
 /**

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { modesOf, parseMode } from '../../../src/commands/chown/mode.ts';
+import { modesOf, parseMode } from '../../../src/kernel/tree/mode.ts';
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');
 

@@ -1,0 +1,160 @@
+import { read } from 'node:fs';
+import { Transform, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { extract, type Header } from 'tar-stream';
+import { reasonOf } from '../../kernel/clock.ts';
+import { formatBytes } from '../../kernel/size.ts';
+import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** Bytes that are read, and unpacked, at once. */
+const chunk = 1 << 18;
+
+/** Of a header with its padding; each entry may have some more for long names. */
+const header = 4096;
+
+/** The largest window of zstd that is taken, as a power of 2: its memory is this much, and more only with --ultra. */
+const largestWindow = 25;
+
+/**
+ * Reads a tar file from an open descriptor, which stays open.
+ * @throws BrokenArchive, the signal's reason, or what the target threw
+ */
+export async function readTar(
+  descriptor: number,
+  compression: Compression,
+  target: ArchiveTarget,
+  limits: ArchiveLimits,
+  signal: AbortSignal,
+): Promise<void> {
+  const failure: { refused?: Error } = {};
+  const parser = parserFor(target, failure);
+  const unpacked = decompressed(compression);
+  const streams = [
+    chunksOf(descriptor),
+    ...(unpacked === undefined ? [] : [unpacked]),
+    counter(limits),
+    parser,
+  ] as const;
+  try {
+    // tar-stream's streams are Node's in all that a pipeline uses.
+    await pipeline(streams as unknown as [NodeJS.ReadableStream, NodeJS.WritableStream], { signal });
+  } catch (error) {
+    if (signal.aborted) throw reasonOf(signal);
+    if (failure.refused !== undefined) throw failure.refused;
+    throw broken(error as NodeJS.ErrnoException);
+  }
+}
+
+/** The file from its beginning. Not a ReadStream, which closes the descriptor when anything fails. */
+async function* chunksOf(descriptor: number): AsyncGenerator<Buffer> {
+  for (let at = 0; ;) {
+    const buffer = Buffer.allocUnsafeSlow(chunk);
+    const position = at;
+    const length = await new Promise<number>((resolve, reject) => {
+      read(descriptor, buffer, 0, chunk, position, (error, count) =>
+        error ? reject(error) : resolve(count),
+      );
+    });
+    if (length === 0) return;
+    at += length;
+    yield buffer.subarray(0, length);
+  }
+}
+
+function decompressed(compression: Compression): Transform | undefined {
+  if (compression === 'gzip') return createGunzip({ chunkSize: chunk });
+  if (compression === 'none') return undefined;
+  return createZstdDecompress({
+    chunkSize: chunk,
+    params: { [constants.ZSTD_d_windowLogMax]: largestWindow },
+  });
+}
+
+function counter({ bytes, entries }: ArchiveLimits): Transform {
+  const most = bytes + header * (entries + 1);
+  let seen = 0;
+  return new Transform({
+    transform(data: Buffer, _encoding, callback: TransformCallback) {
+      seen += data.length;
+      if (seen > most)
+        callback(new BrokenArchive(`unpacks to more than ${formatBytes(bytes)} (--max-unpacked)`));
+      else callback(null, data);
+    },
+  });
+}
+
+function parserFor(target: ArchiveTarget, failure: { refused?: Error }) {
+  // An option that its types do not tell of: names stay the bytes that they are.
+  const parser = extract({ filenameEncoding: 'latin1' } as Parameters<typeof extract>[0]);
+  parser.on('entry', (found, stream, next) => {
+    const guarded = (work: () => void): void => {
+      if (failure.refused !== undefined) return;
+      try {
+        work();
+      } catch (error) {
+        failure.refused = error as Error;
+        parser.destroy(failure.refused);
+      }
+    };
+    guarded(() => target.begin(entryOf(found)));
+    stream.on('data', (data) => guarded(() => target.data(data as Uint8Array)));
+    stream.on('end', () => {
+      guarded(() => target.end());
+      next();
+    });
+    stream.on('error', () => {});
+  });
+  return parser;
+}
+
+const kinds: Readonly<Record<string, ArchiveEntry['kind']>> = {
+  file: 'file',
+  'contiguous-file': 'file',
+  directory: 'directory',
+  symlink: 'link',
+  link: 'hard link',
+};
+
+const words: Readonly<Record<string, string>> = {
+  'character-device': 'a device',
+  'block-device': 'a device',
+  fifo: 'a FIFO',
+};
+
+function entryOf(found: Header): ArchiveEntry {
+  // Names in extended headers are UTF-8 by definition (pax(1)); others are whatever bytes they are.
+  const pax = found.pax as Readonly<Record<string, string>> | null | undefined;
+  const kind = kinds[found.type] ?? 'other';
+  const linkname = (found.linkname as string | null) ?? '';
+  return {
+    name: pax?.['path'] === undefined ? found.name : utf8(found.name),
+    kind,
+    what: words[found.type] ?? 'an entry of a kind that is not unpacked',
+    size: kind === 'file' ? found.size : 0,
+    mode: found.mode,
+    time: found.mtime?.getTime() ?? 0,
+    target: pax?.['linkpath'] === undefined ? linkname : utf8(linkname),
+  };
+}
+
+function utf8(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+function broken(error: NodeJS.ErrnoException): Error {
+  if (error instanceof BrokenArchive) return error;
+  const { code, message } = error;
+  if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message))
+    return new BrokenArchive('ends in the middle: it is truncated');
+  if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${message})`);
+  if (code === 'ZSTD_error_frameParameter_windowTooLarge')
+    return new BrokenArchive(
+      `needs more memory than is taken for zstd; compress it without --ultra or --long`,
+    );
+  if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
+  if (code === undefined) return new BrokenArchive(`is no tar file that can be read (${message})`);
+  return error;
+}

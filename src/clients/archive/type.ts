@@ -1,0 +1,28 @@
+import { readSync } from 'node:fs';
+
+export type ArchiveType = 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
+
+/** What an open file is, by its first bytes; otherwise what it looks like instead, in words. */
+export function archiveType(descriptor: number): ArchiveType | { readonly instead: string } {
+  const head = Buffer.alloc(512);
+  const length = readSync(descriptor, head, 0, 512, 0);
+  const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
+  if (length === 0) return { instead: 'it is empty' };
+  if (starts(0x1f, 0x8b)) return 'tar.gz';
+  if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'tar.zst';
+  if (starts(0x50, 0x4b, 0x03, 0x04) || starts(0x50, 0x4b, 0x05, 0x06)) return 'zip';
+  if (length === 512 && isTarHeader(head)) return 'tar';
+  if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a)) return { instead: 'it is compressed by xz' };
+  if (starts(0x42, 0x5a, 0x68)) return { instead: 'it is compressed by bzip2' };
+  if (/^\s*<(!doctype|html)/i.test(head.toString('latin1'))) return { instead: 'it is a web page' };
+  return { instead: 'its first bytes are those of none of them' };
+}
+
+/** The sum of all bytes, its own field counted as spaces (pax(1), ustar); an empty archive is zeros. */
+function isTarHeader(head: Buffer): boolean {
+  if (head.every((byte) => byte === 0)) return true;
+  const said = Number.parseInt(head.toString('latin1', 148, 156).replaceAll('\0', ' ').trim(), 8);
+  let sum = 0;
+  for (let i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? 32 : (head[i] ?? 0);
+  return said === sum;
+}

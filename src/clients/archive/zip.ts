@@ -1,0 +1,114 @@
+import { crc32 } from 'node:zlib';
+import { fromFd, type Entry, type ZipFile } from 'yauzl';
+import { reasonOf } from '../../kernel/clock.ts';
+import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
+
+/** Types of a Unix mode in the upper half of the external attributes (APPNOTE.TXT 4.4.15, Info-ZIP). */
+const typeBits = 0o170000;
+const linkType = 0o120000;
+const directoryType = 0o040000;
+const fileType = 0o100000;
+
+/** A link's target is a path. */
+const longestTarget = 4096;
+
+/**
+ * Reads a zip file from an open descriptor, which stays open.
+ * @throws BrokenArchive, the signal's reason, or what the target threw
+ */
+export async function readZip(
+  descriptor: number,
+  target: ArchiveTarget,
+  limits: ArchiveLimits,
+  signal: AbortSignal,
+): Promise<void> {
+  const zip = await new Promise<ZipFile>((resolve, reject) => {
+    fromFd(
+      descriptor,
+      { lazyEntries: true, decodeStrings: false, validateEntrySizes: true, autoClose: false },
+      (error, opened) => (error ? reject(broken(error)) : resolve(opened)),
+    );
+  });
+  if (zip.entryCount > limits.entries)
+    throw new BrokenArchive(`has ${zip.entryCount} entries, more than ${limits.entries} (--max-entries)`);
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    zip.on('error', (error: Error) => reject(broken(error)));
+    zip.on('end', () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    zip.on('entry', (entry: Entry) => {
+      one(zip, entry, target, signal).then(() => zip.readEntry(), reject);
+    });
+    zip.readEntry();
+  });
+}
+
+async function one(zip: ZipFile, entry: Entry, target: ArchiveTarget, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) throw reasonOf(signal);
+  const found = entryOf(entry);
+  if (entry.isEncrypted()) throw new BrokenArchive(`has the encrypted entry ${JSON.stringify(found.name)}`);
+  if (found.kind === 'link') {
+    if (entry.uncompressedSize > longestTarget)
+      throw new BrokenArchive(`has a link whose target is longer than ${longestTarget} bytes`);
+    const parts: Uint8Array[] = [];
+    await content(zip, entry, (data) => parts.push(data));
+    target.begin({ ...found, target: Buffer.concat(parts).toString('latin1') });
+  } else {
+    target.begin(found);
+    if (found.kind === 'file') await content(zip, entry, (data) => target.data(data));
+  }
+  target.end();
+}
+
+/** The unpacked bytes, checked against the size and the CRC that the archive gives. */
+function content(zip: ZipFile, entry: Entry, take: (data: Uint8Array) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    zip.openReadStream(entry, (error, stream) => {
+      if (error) return reject(broken(error));
+      let sum = 0;
+      stream.on('data', (data: Buffer) => {
+        sum = crc32(data, sum);
+        try {
+          take(data);
+        } catch (refused) {
+          stream.destroy();
+          reject(refused);
+        }
+      });
+      stream.on('error', (failure: Error) => reject(broken(failure)));
+      stream.on('end', () => {
+        if (sum === entry.crc32) resolve();
+        else reject(new BrokenArchive(`is damaged: the CRC of ${JSON.stringify(nameOf(entry))} is wrong`));
+      });
+    });
+  });
+}
+
+function nameOf(entry: Entry): string {
+  return (entry.fileName as unknown as Buffer).toString('latin1');
+}
+
+function entryOf(entry: Entry): ArchiveEntry {
+  const name = nameOf(entry);
+  const unix = entry.versionMadeBy >> 8 === 3 ? entry.externalFileAttributes >>> 16 : 0;
+  const type = unix & typeBits;
+  const directory = name.endsWith('/') || type === directoryType;
+  const kind =
+    type === linkType ? 'link' : directory ? 'directory' : type === 0 || type === fileType ? 'file' : 'other';
+  return {
+    name,
+    kind,
+    what: 'a device or FIFO',
+    size: kind === 'file' ? entry.uncompressedSize : 0,
+    mode: unix === 0 ? undefined : unix & 0o7777,
+    time: entry.getLastModDate().getTime(),
+  };
+}
+
+function broken(error: Error): Error {
+  if (error instanceof BrokenArchive) return error;
+  return new BrokenArchive(`is no zip file that can be read (${error.message})`);
+}

@@ -1,0 +1,137 @@
+import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
+import type { Host, Parent } from '../../kernel/host.ts';
+import type { Owner } from '../../kernel/publish/attributes.ts';
+import { serveWalk } from '../../kernel/tree/crew.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { type Modes, modesOf } from '../../kernel/tree/mode.ts';
+import { itself, pathOf, type RawName } from '../../kernel/tree/name.ts';
+import { Walk } from '../../kernel/tree/walk.ts';
+import { type MountBelow, Places } from './places.ts';
+import type { Tally } from './tally.ts';
+import { Visit, withoutInternals } from './visit.ts';
+
+/** A directory that a helper opens by its path, and knows again by its identity. */
+export interface Known {
+  readonly path: RawName;
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** All that a process needs to copy one tree; it travels to helpers as JSON. */
+export interface Assignment {
+  readonly source: Known;
+  /** How people call the source. */
+  readonly shown: string;
+  /** What readers see; undefined where DEST does not exist. */
+  readonly live: Known | undefined;
+  /** Where new entries are prepared; undefined with --dry-run. */
+  readonly stage: Known | undefined;
+  readonly links: Known | undefined;
+  readonly mounts: readonly MountBelow[];
+  readonly prefix: RawName;
+  readonly right: 'leave' | 'link';
+  readonly noClobber: boolean;
+  readonly checksum: boolean;
+  readonly dereference: boolean;
+  readonly dryRun: boolean;
+  readonly mode: string | undefined;
+  readonly owner: Owner | undefined;
+  readonly exclude: readonly string[];
+  readonly crossMounts: boolean;
+  readonly mayChown: boolean;
+  readonly overridesModes: boolean;
+  readonly ownUser: number;
+  readonly ownGroup: number;
+  readonly mask: number;
+}
+
+/** The directories of an assignment, open. */
+export interface Opened {
+  readonly source: number;
+  readonly live: number | undefined;
+  readonly stage: number | undefined;
+  readonly links: number | undefined;
+}
+
+export function knownOf(descriptor: number): Known {
+  const { dev, ino } = fstatSync(descriptor);
+  return { path: readlinkSync(itself(descriptor), 'latin1'), dev, ino };
+}
+
+export function settingsOf(assignment: Assignment, links: number | undefined) {
+  return {
+    ...assignment,
+    links,
+    modes: copyModes(assignment.mode),
+    explicit: assignment.mode !== undefined || assignment.owner !== undefined,
+  };
+}
+
+/** Octal is about files, as install -m: directories may also be searched by whoever may read them. */
+function copyModes(text: string | undefined): Modes {
+  if (text === undefined || !/^[0-7]+$/.test(text)) return modesOf({ mode: text, setgid: false });
+  const bits = Number.parseInt(text, 8);
+  const directory = (bits | ((bits & 0o444) >> 2)).toString(8).padStart(4, '0');
+  return modesOf({ file: text, directory, setgid: false });
+}
+
+/** @throws Error where a pattern is not one */
+export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+  if (patterns.length === 0) return undefined;
+  const { compileExclude } = await import('../../kernel/tree/exclude.ts');
+  return compileExclude(patterns);
+}
+
+/** The walk of an assignment below its open directories. */
+export function walkOf(
+  assignment: Assignment,
+  opened: Opened,
+  exclude: Exclude | undefined,
+  host: Pick<Host, 'chdir'>,
+): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
+  const { live, stage, links, source } = opened;
+  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup);
+  const visit = new Visit(places, settingsOf(assignment, links));
+  const walk = new Walk(
+    {
+      top: source,
+      path: assignment.shown,
+      exclude: withoutInternals(exclude),
+      crossMounts: assignment.crossMounts,
+    },
+    visit,
+    host,
+  );
+  return { walk, visit, places };
+}
+
+/** What a helper process does from its start to its end. */
+export function serveCopy(parent: Parent, host: Pick<Host, 'chdir'>): void {
+  serveWalk<Assignment, Tally>(
+    parent,
+    async (assignment) => {
+      const exclude = await excludeOf(assignment.exclude);
+      const { live, stage, links } = assignment;
+      const opened = {
+        source: open(assignment.source),
+        live: live && open(live),
+        stage: stage && open(stage),
+        links: links && open(links),
+      };
+      const { walk, visit } = walkOf(assignment, opened, exclude, host);
+      return { walk, tally: () => visit.take() };
+    },
+    () => performance.now(),
+  );
+}
+
+function open({ path, dev, ino }: Known): number {
+  const descriptor = openSync(
+    pathOf(path),
+    constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+  );
+  const stat = fstatSync(descriptor);
+  if (stat.dev === dev && stat.ino === ino) return descriptor;
+  closeSync(descriptor);
+  throw new Error('a directory was replaced during the copy');
+}

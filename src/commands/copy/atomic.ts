@@ -1,0 +1,116 @@
+import { isUtf8 } from 'node:buffer';
+import { closeSync, lstatSync, readdirSync } from 'node:fs';
+import type { Context } from '../../kernel/context.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { Failure, failed } from '../../kernel/outcome.ts';
+import type { Directory } from '../../kernel/publish/directory.ts';
+import { checkRelativePath, manifestName } from '../../kernel/publish/names.ts';
+import { commitAll } from '../../kernel/publish/published.ts';
+import { removeTree } from '../../kernel/publish/remove.ts';
+import { type Built, type Building, stageTree } from '../../kernel/publish/tree.ts';
+import type { Side } from './fill.ts';
+import { makeDirectory } from './places.ts';
+import type { Tally } from './tally.ts';
+
+const linksName = '..initbox-links';
+
+/** One of the entries could not be copied, which the tally tells. */
+class Incomplete extends Error {}
+
+/**
+ * Publishes what `refill` copies as one tree: readers see the old or the new one, through `..data`, since a mount cannot
+ * be renamed.
+ * @param refill copies everything into a side: compared with `live`, into `stage` where there is one
+ * @returns warnings, or 'failed' where entries could not be copied
+ */
+export async function copyAtomically(
+  path: string,
+  refill: (side: Side, right: 'leave' | 'link') => Promise<Tally>,
+  context: Context,
+): Promise<readonly string[] | 'failed'> {
+  let incomplete = false;
+  const filled = async (building: Building): Promise<Built | 'unchanged'> => {
+    try {
+      return await build(building, refill);
+    } catch (error) {
+      incomplete = error instanceof Incomplete;
+      throw error;
+    }
+  };
+  try {
+    const staged = await stageTree({ path, set: 'copy', build: filled }, context);
+    try {
+      return (await commitAll([staged], context.signal)).warnings;
+    } finally {
+      await staged.discard();
+    }
+  } catch (error) {
+    if (incomplete) return 'failed';
+    throw error;
+  }
+}
+
+async function build(
+  { current, intact, stage }: Building,
+  refill: (side: Side, right: 'leave' | 'link') => Promise<Tally>,
+): Promise<Built | 'unchanged'> {
+  if (current !== undefined && intact) {
+    const found = await refill({ live: current.fd, stage: undefined, links: undefined }, 'link');
+    if (found.errors > 0) throw new Incomplete();
+    // Followed links make entries of their own; then what is there is compared by building anew.
+    if (found.copied === 0 && (await countEntries(current)) === found.right) return 'unchanged';
+  }
+  const staged = stage();
+  const links = makeDirectory(staged.fd, linksName);
+  let tally: Tally;
+  try {
+    tally = await refill({ live: current?.fd, stage: staged.fd, links }, 'link');
+  } finally {
+    closeSync(links);
+  }
+  if (tally.errors > 0) throw new Incomplete();
+  await removeTree(staged, linksName);
+  const names = staged.names();
+  for (const name of names) checkName(name);
+  return {
+    paths: names.map((name) => name.toString()),
+    written: tally.copied,
+    unchanged: tally.right,
+    bytes: tally.bytes,
+  };
+}
+
+function checkName(name: Buffer): void {
+  const refuse = (why: string): never => {
+    throw new Failure(failed(exitStatus.refused, `cannot publish it at once: ${why}`));
+  };
+  if (!isUtf8(name))
+    refuse(`the name ${JSON.stringify(name.toString('latin1'))} (shown as Latin-1) is not UTF-8`);
+  try {
+    checkRelativePath(name.toString());
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+}
+
+/** Entries of a published tree, without the publisher's own note. */
+async function countEntries(top: Directory): Promise<number> {
+  let count = 0;
+  let since = 0;
+  const visit = async (directory: Directory, isTop: boolean): Promise<void> => {
+    for (const entry of readdirSync(directory.itself, { encoding: 'buffer', withFileTypes: true })) {
+      if (isTop && entry.name.toString() === manifestName) continue;
+      count++;
+      if (++since > 1000) {
+        since = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      if (lstatSync(directory.at(entry.name)).isDirectory()) {
+        using child = directory.child(entry.name);
+        await visit(child, false);
+      }
+    }
+  };
+  await visit(top, true);
+  return count;
+}

@@ -1,0 +1,139 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  futimesSync,
+  type Stats,
+  utimesSync,
+} from 'node:fs';
+import type { Owner } from '../../kernel/publish/attributes.ts';
+import type { Modes } from '../../kernel/tree/mode.ts';
+import { below, itself, type RawName } from '../../kernel/tree/name.ts';
+import { openPinned } from '../../kernel/tree/open.ts';
+import type { Place } from './places.ts';
+
+const permissions = 0o7777;
+const setIds = 0o6000;
+const setgid = 0o2000;
+
+/** Whose a copy is and what may be done with it. */
+export interface AttributeSettings {
+  readonly modes: Modes;
+  /** Asked for; undefined to keep the source's where the kernel lets us. */
+  readonly owner: Owner | undefined;
+  /** Whether this process may give files away. */
+  readonly mayChown: boolean;
+  readonly ownUser: number;
+  /** The bits that the kernel takes from the mode of what is made. */
+  readonly mask: number;
+}
+
+/** What a copy of an entry is to have; an owner only where one is to be set. */
+export interface Attributes {
+  readonly mode: number;
+  readonly owner: Owner | undefined;
+}
+
+/**
+ * As cp -a: mode and owner of the source; where the owner cannot be kept, no set-ID bits for somebody else.
+ */
+export function attributesOf(stat: Stats, settings: AttributeSettings): Attributes {
+  const directory = stat.isDirectory();
+  const change = directory ? settings.modes.directory : settings.modes.file;
+  const owner = settings.owner ?? (settings.mayChown ? { uid: stat.uid, gid: stat.gid } : undefined);
+  let mode = stat.mode & permissions;
+  if (owner === undefined && !directory && (mode & setIds) !== 0) mode &= ~setIds;
+  return { mode: change?.(mode, directory) ?? mode, owner };
+}
+
+/** Whether what is there has them. */
+export function hasAttributes(there: Stats, wanted: Attributes): boolean {
+  if (!there.isSymbolicLink() && (there.mode & permissions) !== wanted.mode) return false;
+  const { owner } = wanted;
+  return owner === undefined || (there.uid === owner.uid && there.gid === owner.gid);
+}
+
+/**
+ * Gives an open file that was just made its attributes. The owner first: giving a file away clears its set-ID bits.
+ * @returns false where the owner could not be kept
+ */
+export function finishFile(
+  descriptor: number,
+  stat: Stats,
+  wanted: Attributes,
+  place: Place,
+  settings: AttributeSettings,
+): boolean {
+  let { mode } = wanted;
+  let kept = true;
+  const { owner } = wanted;
+  const given = owner !== undefined && (owner.uid !== settings.ownUser || owner.gid !== place.group);
+  if (given) {
+    kept = tryOwner(() => fchownSync(descriptor, owner.uid, owner.gid), settings);
+    if (!kept) mode &= ~setIds;
+  }
+  if ((given && (mode & setIds) !== 0) || mode !== (mode & 0o777 & ~settings.mask))
+    fchmodSync(descriptor, mode);
+  futimesSync(descriptor, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+  return kept;
+}
+
+/** Runs what changes an owner. False where that is not allowed and nobody asked for it. */
+export function tryOwner(change: () => void, settings: AttributeSettings): boolean {
+  try {
+    change();
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // As cp -a: without the right to it, or with an id that the user namespace has not, the owner is who copies.
+    if (settings.owner === undefined && (code === 'EPERM' || code === 'EINVAL')) return false;
+    throw error;
+  }
+}
+
+/** Puts right what is there already, without following a link. False where the owner could not be kept. */
+export function mend(
+  directory: number,
+  raw: RawName,
+  there: Stats,
+  wanted: Attributes,
+  settings: AttributeSettings,
+  times?: Stats,
+): boolean {
+  const pinned = openPinned(below(directory, raw));
+  try {
+    const path = itself(pinned);
+    const { owner } = wanted;
+    let kept = true;
+    if (owner !== undefined && (there.uid !== owner.uid || there.gid !== owner.gid))
+      kept = tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
+    if (
+      !there.isSymbolicLink() &&
+      ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
+    )
+      chmodSync(path, kept ? wanted.mode : wanted.mode & ~setIds);
+    if (times !== undefined) utimesSync(path, times.atimeMs / 1000, times.mtimeMs / 1000);
+    return kept;
+  } finally {
+    closeSync(pinned);
+  }
+}
+
+/** Gives a directory that was just made its attributes; set-group-ID that it inherited stays where its group does. */
+export function finishDirectory(
+  descriptor: number,
+  stat: Stats,
+  wanted: Attributes,
+  inherited: boolean,
+  settings: AttributeSettings,
+): boolean {
+  const path = itself(descriptor);
+  const { owner } = wanted;
+  const given = owner !== undefined && (stat.uid !== owner.uid || stat.gid !== owner.gid);
+  const kept = !given || tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
+  const mode = inherited && owner === undefined ? wanted.mode | setgid : wanted.mode;
+  if ((stat.mode & permissions) !== mode || given) chmodSync(path, mode);
+  return kept;
+}

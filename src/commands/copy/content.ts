@@ -1,0 +1,79 @@
+import { closeSync, constants, openSync, readSync, type Stats, writeSync } from 'node:fs';
+
+/** The most that is copied in one go, in bytes: some milliseconds, so that signals are heard. */
+export const atOnce = 4 << 20;
+
+const chunk = 1 << 18;
+const buffer = Buffer.allocUnsafeSlow(chunk);
+let second: Buffer | undefined;
+
+/** Never blocks on a FIFO that was swapped in, and follows a link only where that was asked for. */
+export function openSource(path: string | Buffer, followed: boolean): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | (followed ? 0 : constants.O_NOFOLLOW));
+}
+
+export const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Copies the content of one open file to another that is empty; returns its bytes. */
+export function copyContent(from: number, to: number, size: number): number {
+  let at = 0;
+  for (;;) {
+    const length = readSync(from, buffer, 0, chunk, null);
+    if (length === 0) return at;
+    for (let done = 0; done < length;) done += writeSync(to, buffer, done, length - done);
+    at += length;
+    // Files of /proc say that they are empty, and are not.
+    if (at === size && length < chunk) return at;
+  }
+}
+
+/** Whether two open files hold the same. */
+export function sameContent(one: number, other: number): boolean {
+  second ??= Buffer.allocUnsafeSlow(chunk);
+  for (let at = 0; ;) {
+    const length = readFully(one, buffer, at);
+    if (length !== readFully(other, second, at)) return false;
+    if (!buffer.subarray(0, length).equals(second.subarray(0, length))) return false;
+    if (length < chunk) return true;
+    at += length;
+  }
+}
+
+function readFully(descriptor: number, into: Buffer, position: number): number {
+  let length = 0;
+  while (length < chunk) {
+    const read = readSync(descriptor, into, length, chunk - length, position + length);
+    if (read === 0) break;
+    length += read;
+  }
+  return length;
+}
+
+/** 1981-01-01, in milliseconds. Reproducible builds give every file one time: 0, 1 s, or the first that zip can tell. */
+const meaningful = 347_155_200_000;
+
+/** Times are compared to 2 µs: a double holds no more of a time in seconds. */
+const fine = 0.002;
+
+/** What size and time say about whether two files hold the same. */
+export function likeness(source: Stats, there: Stats, always: boolean): 'same' | 'different' | 'unknown' {
+  if (source.size !== there.size) return 'different';
+  const sameTime = Math.abs(source.mtimeMs - there.mtimeMs) <= fine;
+  return sameTime && !always && source.mtimeMs >= meaningful ? 'same' : 'unknown';
+}
+
+/** Whether the two files hold the same; false where one of them cannot be read. */
+export function compareFiles(source: string | Buffer, followed: boolean, there: string | Buffer): boolean {
+  let one: number | undefined;
+  let other: number | undefined;
+  try {
+    one = openSource(source, followed);
+    other = openSource(there, false);
+    return sameContent(one, other);
+  } catch {
+    return false; // it is copied, or the copying says why not
+  } finally {
+    if (one !== undefined) closeSync(one);
+    if (other !== undefined) closeSync(other);
+  }
+}

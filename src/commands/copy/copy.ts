@@ -1,0 +1,479 @@
+import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } from 'node:fs';
+import type { Context } from '../../kernel/context.ts';
+import { effectiveCapabilities, fileModeMask } from '../../kernel/capabilities.ts';
+import { formatDuration } from '../../kernel/duration.ts';
+import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
+import { signalNumber } from '../../kernel/host.ts';
+import {
+  DeadlinePassed,
+  done,
+  Failure,
+  failed,
+  type Outcome,
+  SignalReceived,
+  UsageError,
+} from '../../kernel/outcome.ts';
+import type { Owner } from '../../kernel/publish/attributes.ts';
+import { Directory } from '../../kernel/publish/directory.ts';
+import { createNamer, type Namer } from '../../kernel/publish/names.ts';
+import { explained } from '../../kernel/publish/problems.ts';
+import { takeTurn } from '../../kernel/publish/turn.ts';
+import { HelperLost } from '../../kernel/tree/crew.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
+import { itself, rawOf } from '../../kernel/tree/name.ts';
+import { Walk } from '../../kernel/tree/walk.ts';
+import { excludeOf } from './assignment.ts';
+import { copyAtomically } from './atomic.ts';
+import { closeDestination, type Destination, makeMissing, openDestination } from './destination.ts';
+import { InTheWay, stageLost, WriteFailed } from './failures.ts';
+import { type Common, fill } from './fill.ts';
+import { merge, openBelow } from './merge.ts';
+import type { MountBelow } from './places.ts';
+import { Prune } from './prune.ts';
+import { leftOutText, problemLines, progressText, tallyText } from './report.ts';
+import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
+import { isEmpty, removeStages, Stage, wasCutOff } from './stage.ts';
+import { emptyTally, type Tally } from './tally.ts';
+
+export interface CopyRequest {
+  readonly sources: readonly string[];
+  readonly destination: string;
+  readonly ifEmpty: boolean;
+  readonly noClobber: boolean;
+  readonly delete: boolean;
+  readonly atomic: boolean;
+  readonly dereference: boolean;
+  readonly checksum: boolean;
+  readonly mode: string | undefined;
+  readonly owner: Owner | undefined;
+  readonly exclude: readonly string[];
+  readonly crossMounts: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Milliseconds between two lines about a long copy. */
+const progressEvery = 5000;
+
+/** How often a copy begins anew: another run took its stage away, or a ConfigMap was updated meanwhile. */
+const tries = 5;
+
+/** A ConfigMap or Secret moved on to another version while it was copied. */
+class Outdated extends Error {}
+
+/**
+ * Copies the sources to DEST: everything is prepared out of sight, then shown by renames.
+ * @throws UsageError where they do not fit together: then nothing was done
+ */
+export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
+  const exclude = await matcher(request.exclude);
+  using held = new Held(request);
+  const job = new Job(request, exclude, held, context);
+  // Awaited here: the paths stay open until the work is done.
+  return await job.run();
+}
+
+async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+  try {
+    return await excludeOf(patterns);
+  } catch (error) {
+    throw new UsageError(`--exclude: ${(error as Error).message}`);
+  }
+}
+
+/** The sources and DEST, open. */
+class Held implements Disposable {
+  sources: SourceRoot[] = [];
+  readonly destination: Destination;
+
+  constructor(request: CopyRequest) {
+    try {
+      for (const text of request.sources) this.sources.push(openSourceRoot(text));
+      this.destination = openDestination(request.destination, this.sources);
+    } catch (error) {
+      for (const source of this.sources) closeSourceRoot(source);
+      throw error;
+    }
+    try {
+      checkRequest(request, this);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Opens the version of a volume that is current now. */
+  refresh(): void {
+    this.sources = this.sources.map((source) => {
+      if (!isOutdated(source)) return source;
+      closeSync(source.descriptor);
+      return currentVersion(source);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of this.sources) closeSourceRoot(source);
+    closeDestination(this.destination);
+  }
+}
+
+function checkRequest(request: CopyRequest, { sources, destination }: Held): void {
+  const directories = sources.filter(({ stat }) => stat.isDirectory());
+  if (destination.file !== undefined) {
+    for (const [name, given] of [
+      ['--if-empty', request.ifEmpty],
+      ['--atomic', request.atomic],
+    ] as const) {
+      if (given)
+        throw new UsageError(`${name} is about a directory, and ${request.destination} is to be a file`);
+    }
+  }
+  if (request.delete) {
+    if (directories.length < sources.length)
+      throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
+    if (request.noClobber) throw new UsageError('--delete and --no-clobber exclude each other');
+    for (const { descriptor, text, real } of directories) {
+      if (readdirSync(itself(descriptor)).length === 0)
+        throw new UsageError(
+          `${text} is empty, and --delete would remove all of ${request.destination}; is its volume mounted?`,
+        );
+      if (isWithin(real, destination.path))
+        throw new UsageError(`${text} is inside of ${request.destination}: --delete would remove it`);
+    }
+  }
+  if (request.atomic && (request.noClobber || request.delete))
+    throw new UsageError(
+      `--atomic replaces the whole tree that it published before; ${request.delete ? '--delete adds nothing to it' : '--no-clobber contradicts it'}`,
+    );
+}
+
+class Job {
+  readonly #request: CopyRequest;
+  readonly #exclude: Exclude | undefined;
+  readonly #held: Held;
+  readonly #context: Context;
+  readonly #startedAt: number;
+  #tally = emptyTally();
+  #removed: number | undefined;
+
+  constructor(request: CopyRequest, exclude: Exclude | undefined, held: Held, context: Context) {
+    this.#request = request;
+    this.#exclude = exclude;
+    this.#held = held;
+    this.#context = context;
+    this.#startedAt = context.clock.now();
+  }
+
+  async run(): Promise<Outcome> {
+    const { destination } = this.#held;
+    const stop = this.#progress();
+    try {
+      if (this.#request.ifEmpty && destination.descriptor !== undefined) {
+        using there = Directory.open(itself(destination.descriptor));
+        if (!isEmpty(there) && !wasCutOff(there))
+          return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
+      }
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#once();
+        } catch (error) {
+          const again =
+            error instanceof Outdated || (error instanceof WriteFailed && error.code === stageLost);
+          if (!again || attempt === tries) throw error;
+          this.#context.log.info(
+            error instanceof Outdated
+              ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
+              : 'another run took away what was prepared: once more',
+          );
+          this.#held.refresh();
+          this.#tally = emptyTally();
+        }
+      }
+    } catch (error) {
+      return this.#ended(error);
+    } finally {
+      stop();
+    }
+  }
+
+  async #once(): Promise<Outcome> {
+    if (this.#request.dryRun) return this.#dry();
+    if (this.#request.atomic) return this.#atomically();
+    return this.#prepared();
+  }
+
+  async #dry(): Promise<Outcome> {
+    const { descriptor: live } = this.#held.destination;
+    await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
+    if (this.#request.delete && live !== undefined) await this.#prune(live);
+    const { problems, large, followed, tight, ...counts } = this.#tally;
+    void [problems, large, followed, tight];
+    this.#context.stdout(
+      `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
+    );
+    return this.#outcome();
+  }
+
+  async #atomically(): Promise<Outcome> {
+    const { destination } = this.#held;
+    writable(makeMissing(destination));
+    const published = await copyAtomically(
+      destination.path,
+      (side, right) => this.#refill(side, right),
+      this.#context,
+    );
+    if (published === 'failed') return this.#outcome();
+    for (const warning of published) this.#context.log.warn(warning);
+    return this.#outcome();
+  }
+
+  /** One pass for an atomic copy, which may take two: to compare, and to build. */
+  async #refill(side: Parameters<typeof fill>[2], right: 'leave' | 'link'): Promise<Tally> {
+    this.#tally = emptyTally();
+    await this.#fill(side, right, [], side.stage === undefined);
+    return this.#tally;
+  }
+
+  async #prepared(): Promise<Outcome> {
+    const { destination } = this.#held;
+    const { context } = { context: this.#context };
+    const live = makeMissing(destination);
+    writable(live);
+    using directory = Directory.open(itself(live));
+    using turn = await takeTurn(directory.identity(), context);
+    const namer = createNamer(context.random, () => context.clock.date());
+    const mounts = mountsBelow(destination.path, namer);
+    const clean = (cutOff: boolean): Promise<void> =>
+      removeStages(directory, { namer, alone: turn.alone, now: context.clock.date().getTime(), cutOff });
+    await clean(false);
+    using stage = new Stage(directory, namer.copy());
+    try {
+      await this.#fill({ live, stage: stage.tree, links: stage.links }, 'leave', mounts);
+      if (this.#tally.errors > 0) return this.#outcome();
+      stage.startMerging();
+      const { signal } = context;
+      await merge(stage.tree, live, this.#request.noClobber, signal);
+      for (const mount of mounts) await mergeMount(mount, live, this.#request.noClobber, signal);
+      for (const { to, mode } of this.#tally.tight.toReversed()) setMode(live, to, mode);
+      if (this.#request.delete) await this.#prune(live);
+      stage.finishMerging();
+      await clean(true);
+      return this.#outcome();
+    } finally {
+      await stage.remove().catch(() => {
+        // what led here says more; the next run removes it
+      });
+      for (const mount of mounts) await removeMountStage(mount, live);
+    }
+  }
+
+  async #fill(
+    side: Parameters<typeof fill>[2],
+    right: 'leave' | 'link',
+    mounts: readonly MountBelow[],
+    dryRun = this.#request.dryRun,
+  ): Promise<void> {
+    const { sources, destination } = this.#held;
+    const { host } = this.#context;
+    const has = effectiveCapabilities() ?? (() => host.uid === 0);
+    const { noClobber, checksum, dereference, mode, owner, exclude, crossMounts } = this.#request;
+    const common: Common = {
+      mounts,
+      right,
+      noClobber,
+      checksum,
+      dereference,
+      dryRun,
+      mode,
+      owner,
+      exclude,
+      crossMounts,
+      mayChown: has('CHOWN'),
+      overridesModes: has('DAC_OVERRIDE'),
+      ownUser: host.uid,
+      ownGroup: host.gid,
+      mask: fileModeMask(),
+    };
+    await fill(sources, destination.file, side, common, this.#exclude, this.#tally, this.#context);
+    if (sources.some(isOutdated)) throw new Outdated();
+  }
+
+  async #prune(live: number): Promise<void> {
+    const { destination, sources } = this.#held;
+    const { clock, signal, host } = this.#context;
+    const prune = new Prune(
+      live,
+      sources.map(({ descriptor }) => descriptor),
+      this.#request.dryRun,
+    );
+    const exclude = this.#exclude;
+    const walk = new Walk(
+      {
+        top: live,
+        path: destination.path,
+        exclude: (path) => path === 'lost+found' || path.startsWith('..initbox') || exclude?.(path) === true,
+        crossMounts: false,
+      },
+      prune,
+      host,
+    );
+    try {
+      walk.begin();
+      while (!walk.idle) {
+        if (signal.aborted) throw signal.reason;
+        const until = clock.now() + 5;
+        walk.run(() => clock.now() >= until);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      walk.close();
+      prune.close();
+    }
+    this.#removed = prune.removed;
+    this.#tally.errors += prune.errors;
+    this.#tally.problems.push(...prune.problems);
+  }
+
+  #progress(): () => void {
+    const { clock, log } = this.#context;
+    let cancel = (): void => {};
+    const arm = (): void => {
+      cancel = clock.after(progressEvery, () => {
+        log.info(
+          `${this.#held.destination.path}: ${progressText(this.#tally, clock.now() - this.#startedAt)}`,
+        );
+        arm();
+      });
+    };
+    arm();
+    return () => cancel();
+  }
+
+  #outcome(): Outcome {
+    const { log } = this.#context;
+    const { path } = this.#held.destination;
+    const tally = this.#tally;
+    const leftOut = leftOutText(tally);
+    if (leftOut !== undefined) log.warn(leftOut);
+    if (tally.ownerless > 0)
+      log.warn(`${tally.ownerless} entries belong to this user, since their owner could not be kept`);
+    const text = `${path}: ${tallyText(tally, this.#removed, this.#request.dryRun)}, in ${this.#elapsed()}`;
+    if (tally.errors === 0) return done(text);
+    return failed(
+      exitStatus.failed,
+      `${tally.errors} of the entries could not be copied${this.#removed === undefined ? `, so ${path} was left as it was` : ''}: ${text}`,
+      {
+        details: problemLines(tally),
+        hint: tally.problems.some(({ code }) => code === 'EACCES')
+          ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
+          : undefined,
+      },
+    );
+  }
+
+  /** The copy came to an end before its time. */
+  #ended(error: unknown): Outcome {
+    const { path, descriptor } = this.#held.destination;
+    const soFar = `${path}: stopped after ${tallyText(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
+    const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
+    if (error instanceof SignalReceived)
+      return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
+    if (error instanceof DeadlinePassed)
+      return failed(exitStatus.deadline, `${error.message}; ${soFar}`, { hint });
+    if (error instanceof HelperLost && error.code === undefined)
+      return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
+        hint: "was it the container's memory limit (OOMKilled)? Run it again, it copies what is missing",
+      });
+    if (error instanceof Failure || error instanceof UsageError) throw error;
+    if (error instanceof Outdated)
+      return failed(
+        exitStatus.failed,
+        `a ConfigMap or Secret was updated ${tries} times while it was copied`,
+      );
+    if (error instanceof InTheWay)
+      return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const cause = error instanceof WriteFailed ? error.cause : error;
+    if (descriptor === undefined) throw explained(cause, path);
+    using directory = Directory.open(itself(descriptor));
+    throw explained(
+      error instanceof HelperLost ? Object.assign(new Error(error.message), { code }) : cause,
+      path,
+      {
+        directory,
+      },
+    );
+  }
+
+  #elapsed(): string {
+    return formatDuration(this.#context.clock.now() - this.#startedAt);
+  }
+}
+
+/** @throws the system's error where nothing can be made in a directory */
+function writable(directory: number): void {
+  accessSync(itself(directory), constants.W_OK | constants.X_OK);
+}
+
+/** What is mounted below DEST: each is a file system of its own, or as good as one. */
+function mountsBelow(path: string, namer: Namer): MountBelow[] {
+  const raw = rawOf(path);
+  return readMounts()
+    .filter(({ point }) => point !== raw && isWithin(point, raw))
+    .map(({ point }) => ({ path: point.slice(raw.length + 1), stage: namer.copy() }));
+}
+
+async function mergeMount(
+  mount: MountBelow,
+  live: number,
+  noClobber: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  let root: number;
+  try {
+    root = openBelow(live, mount.path);
+  } catch {
+    return; // a file, or nothing that was copied to
+  }
+  try {
+    let tree: number;
+    try {
+      tree = openBelow(root, `${mount.stage}/tree`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
+    }
+    try {
+      await merge(tree, root, noClobber, signal);
+    } finally {
+      closeSync(tree);
+    }
+  } finally {
+    closeSync(root);
+  }
+}
+
+async function removeMountStage(mount: MountBelow, live: number): Promise<void> {
+  try {
+    const root = openBelow(live, mount.path);
+    try {
+      using directory = Directory.open(itself(root));
+      const { removeTree } = await import('../../kernel/publish/remove.ts');
+      await removeTree(directory, mount.stage);
+    } finally {
+      closeSync(root);
+    }
+  } catch {
+    // not there, or not to be removed: the next run looks again
+  }
+}
+
+function setMode(live: number, path: string, mode: number): void {
+  const descriptor = openBelow(live, path);
+  try {
+    if ((fstatSync(descriptor).mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
+  } finally {
+    closeSync(descriptor);
+  }
+}

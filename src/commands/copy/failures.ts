@@ -1,0 +1,36 @@
+/** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
+export class WriteFailed extends Error {
+  override readonly name = 'WriteFailed';
+  readonly code: string;
+
+  constructor(error: unknown) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    super(message, { cause: error });
+    this.code = code === 'ENOENT' ? stageLost : (code ?? message);
+  }
+}
+
+/** The place in which the copy is prepared was removed under our hands. */
+export const stageLost = 'ESTAGELOST';
+
+/** Codes that hold for every entry that would follow: the copy ends at the first. */
+const final: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', stageLost]);
+
+export function isFinal(error: unknown): boolean {
+  return error instanceof WriteFailed && final.has(error.code);
+}
+
+/** Does work on the side of DEST. @throws WriteFailed */
+export function writing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error);
+  }
+}
+
+/** Something stands in DEST that a copy does not replace. */
+export class InTheWay extends Error {
+  override readonly name = 'InTheWay';
+  readonly code = 'EINTHEWAY';
+}

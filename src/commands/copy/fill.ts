@@ -1,0 +1,238 @@
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { reasonOf } from '../../kernel/clock.ts';
+import type { Context } from '../../kernel/context.ts';
+import { runWalk } from '../../kernel/tree/crew.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { isWithin } from '../../kernel/tree/mounts.ts';
+import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
+import { type Assignment, knownOf, settingsOf, walkOf } from './assignment.ts';
+import { openSource } from './content.ts';
+import { isFinal } from './failures.ts';
+import { copyLarge } from './large.ts';
+import { openBelow } from './merge.ts';
+import { Places } from './places.ts';
+import { Put } from './put.ts';
+import type { SourceRoot } from './sources.ts';
+import { addTally, emptyTally, listed, type Tally } from './tally.ts';
+
+/** Processes at most, this one included: more of them wait for one another in the kernel. */
+const mostProcesses = 4;
+
+/** What all walks of one copy have in common. */
+export type Common = Omit<Assignment, 'source' | 'shown' | 'prefix' | 'live' | 'stage' | 'links'>;
+
+/** Where it goes; the directories are open. */
+export interface Side {
+  readonly live: number | undefined;
+  readonly stage: number | undefined;
+  readonly links: number | undefined;
+}
+
+type FillContext = Pick<Context, 'signal' | 'clock' | 'host' | 'log'>;
+
+/** One top directory to be walked. */
+interface Top {
+  readonly descriptor: number;
+  readonly shown: string;
+  readonly prefix: RawName;
+  /** Where the links lie that led here, for links that lead in a circle. */
+  readonly chain: readonly RawName[];
+}
+
+/**
+ * Brings everything that the sources have into the stage, where DEST has not got it.
+ * @param name what a file that is the only source becomes
+ * @param tally is added to as it goes, for progress
+ * @throws WriteFailed for what would hit every entry, HelperLost, the signal's reason
+ */
+export async function fill(
+  sources: readonly SourceRoot[],
+  name: RawName | undefined,
+  side: Side,
+  common: Common,
+  exclude: Exclude | undefined,
+  tally: Tally,
+  context: FillContext,
+): Promise<void> {
+  const filling = new Filling(side, common, exclude, tally, context);
+  for (const source of sources) {
+    if (source.stat.isDirectory())
+      await filling.tree({ descriptor: source.descriptor, shown: source.real, prefix: '', chain: [] });
+    else await filling.file(source, name ?? source.name);
+  }
+}
+
+class Filling {
+  readonly #side: Side;
+  readonly #common: Common;
+  readonly #exclude: Exclude | undefined;
+  readonly #tally: Tally;
+  readonly #context: FillContext;
+
+  constructor(side: Side, common: Common, exclude: Exclude | undefined, tally: Tally, context: FillContext) {
+    this.#side = side;
+    this.#common = common;
+    this.#exclude = exclude;
+    this.#tally = tally;
+    this.#context = context;
+  }
+
+  /** A tree, and what its followed links lead to. */
+  async tree(top: Top): Promise<void> {
+    await this.#walk(top);
+    await this.#large(top);
+    for (const { from, to } of this.#tally.followed.splice(0)) await this.#follow(top, from, to);
+  }
+
+  /** A file that was named itself. */
+  async file(source: SourceRoot, raw: RawName): Promise<void> {
+    const tally = emptyTally();
+    tally.entries = 1;
+    using places = this.#places();
+    const put = new Put(places, settingsOf({ ...this.#whole(source, '') }, this.#side.links), () => tally);
+    try {
+      const whole = put.file(
+        { path: itself(source.descriptor), stat: source.stat, followed: true },
+        places.visit(''),
+        raw,
+      );
+      addTally(this.#tally, tally);
+      if (!whole) await this.#one(source.descriptor, true, '', raw, places);
+    } catch (error) {
+      this.#failed(source.text, error);
+    }
+  }
+
+  async #walk(top: Top): Promise<void> {
+    const { live, stage, links } = this.#side;
+    const assignment = this.#whole(top, top.prefix);
+    const opened = { source: top.descriptor, live, stage, links };
+    const { walk, visit, places } = walkOf(assignment, opened, this.#exclude, this.#context.host);
+    try {
+      walk.begin();
+      await runWalk(
+        {
+          walk,
+          command: 'copy',
+          settings: assignment,
+          add: (more: Tally) => addTally(this.#tally, more),
+          own: () => visit.take(),
+          helpers: Math.min(availableParallelism(), mostProcesses) - 1,
+        },
+        this.#context,
+      );
+    } finally {
+      addTally(this.#tally, visit.take());
+      walk.close();
+      places[Symbol.dispose]();
+    }
+  }
+
+  /** What the walk left because it takes long. */
+  async #large(top: Top): Promise<void> {
+    const files = this.#tally.large.splice(0);
+    if (files.length === 0) return;
+    using places = this.#places();
+    for (const { from, to, followed } of files) {
+      if (this.#context.signal.aborted) throw reasonOf(this.#context.signal);
+      let descriptor: number | undefined;
+      try {
+        const { directory, name } = split(from);
+        const parent = openBelow(top.descriptor, directory);
+        try {
+          descriptor = openSource(below(parent, name), followed);
+        } finally {
+          closeSync(parent);
+        }
+        const target = split(to);
+        await this.#one(descriptor, followed, target.directory, target.name, places);
+      } catch (error) {
+        this.#failed(`${top.shown}/${shownName(from)}`, error);
+      } finally {
+        if (descriptor !== undefined) closeSync(descriptor);
+      }
+    }
+  }
+
+  async #one(
+    descriptor: number,
+    followed: boolean,
+    directory: RawName,
+    raw: RawName,
+    places: Places,
+  ): Promise<void> {
+    const settings = settingsOf({ ...this.#whole({ descriptor, shown: '' }, '') }, this.#side.links);
+    const tally = this.#tally;
+    const put = new Put(places, settings, () => tally);
+    const { signal } = this.#context;
+    await copyLarge(descriptor, followed, places.visit(directory), raw, {
+      places,
+      put,
+      settings,
+      tally,
+      signal,
+    });
+  }
+
+  async #follow(top: Top, from: RawName, to: RawName): Promise<void> {
+    const { directory, name } = split(from);
+    let parent: number | undefined;
+    let descriptor: number | undefined;
+    try {
+      parent = openBelow(top.descriptor, directory);
+      descriptor = openSync(below(parent, name), constants.O_RDONLY | constants.O_DIRECTORY);
+      const target = readlinkSync(itself(descriptor), 'latin1');
+      const chain = [...top.chain, readlinkSync(itself(parent), 'latin1')];
+      if (chain.some((place) => isWithin(place, target)))
+        throw new Error('the link leads to a directory above itself');
+      const shown = `${top.shown}/${shownName(from)}`;
+      await this.tree({ descriptor, shown, prefix: to, chain });
+    } catch (error) {
+      this.#failed(`${top.shown}/${shownName(from)}`, error);
+    } finally {
+      if (parent !== undefined) closeSync(parent);
+      if (descriptor !== undefined) closeSync(descriptor);
+    }
+  }
+
+  /** An entry's failure; what would hit all that follow is thrown on. */
+  #failed(path: string, error: unknown): void {
+    if (isFinal(error) || this.#context.signal.aborted) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const tally = this.#tally;
+    if (code === 'ENOENT') {
+      tally.vanished++;
+      return;
+    }
+    tally.errors++;
+    if (tally.problems.length < listed)
+      tally.problems.push({
+        path,
+        action: 'copy',
+        code: code === undefined || code === 'EINTHEWAY' ? message : code,
+      });
+  }
+
+  #places(): Places {
+    return new Places(this.#side.live, this.#side.stage, this.#common.mounts, this.#common.ownGroup);
+  }
+
+  #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): Assignment {
+    const { live, stage, links } = this.#side;
+    return {
+      ...this.#common,
+      source: knownOf(descriptor),
+      shown: shown ?? '',
+      live: live === undefined ? undefined : knownOf(live),
+      stage: stage === undefined ? undefined : knownOf(stage),
+      links: links === undefined ? undefined : knownOf(links),
+      prefix,
+    };
+  }
+}
+
+function split(path: RawName): { readonly directory: RawName; readonly name: RawName } {
+  const slash = path.lastIndexOf('/');
+  return { directory: path.slice(0, Math.max(0, slash)), name: path.slice(slash + 1) };
+}

@@ -1,0 +1,184 @@
+import {
+  closeSync,
+  copyFileSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  read,
+  readSync,
+  type Stats,
+  unlinkSync,
+  write,
+} from 'node:fs';
+import { reasonOf } from '../../kernel/clock.ts';
+import { below, itself, type RawName } from '../../kernel/tree/name.ts';
+import { attributesOf, finishFile } from './attributes.ts';
+import { openSource } from './content.ts';
+import { writing } from './failures.ts';
+import type { Place, Places } from './places.ts';
+import { create, type Put, type PutSettings } from './put.ts';
+import type { Tally } from './tally.ts';
+
+const chunk = 1 << 20;
+
+/** Blocks that st_blocks counts, in bytes (stat(2)). */
+const block = 512;
+
+/**
+ * Copies a file in steps, between which signals are heard: one chunk is read while the one before is written, which keeps
+ * two processors busy. Where the file system can, no byte is copied at all.
+ * @param from the source, opened
+ * @throws the signal's reason, WriteFailed
+ */
+export async function copyLarge(
+  from: number,
+  followed: boolean,
+  place: Place,
+  raw: RawName,
+  tools: {
+    readonly places: Places;
+    readonly put: Put;
+    readonly settings: PutSettings;
+    readonly tally: Tally;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { places, put, settings, tally, signal } = tools;
+  const stat = fstatSync(from);
+  if (!stat.isFile()) throw new Error('it is not a regular file any more');
+  const shared = stat.nlink > 1 && !followed;
+  const wanted = attributesOf(stat, settings);
+  if (place.live !== undefined && !settings.noClobber) {
+    const same = await sameAsLive(from, stat, below(place.live, raw), signal);
+    // Then only its time or attributes differ: the short way puts them right.
+    if (same && put.adopt(stat, wanted, place, raw)) {
+      tally.right++;
+      return;
+    }
+  }
+  if (settings.dryRun) {
+    tally.copied++;
+    tally.bytes += stat.size;
+    return;
+  }
+  if (shared && put.linkKnown(stat, place, raw)) {
+    tally.copied++;
+    return;
+  }
+  const stage = places.stageOf(place);
+  const path = below(stage, raw);
+  if (!cloned(from, path)) {
+    const to = writing(() => create(path, wanted.mode));
+    try {
+      await pump(from, to, stat, signal);
+    } finally {
+      closeSync(to);
+    }
+  }
+  writing(() => {
+    const to = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      if (!finishFile(to, stat, wanted, place, settings)) tally.ownerless++;
+    } finally {
+      closeSync(to);
+    }
+  });
+  tally.bytes += stat.size;
+  tally.copied++;
+  if (shared) put.know(stat, place, raw);
+}
+
+/** Shares the blocks of the source (FICLONE, ioctl_ficlone(2)), on btrfs, XFS and the like. */
+function cloned(from: number, path: string | Buffer): boolean {
+  try {
+    copyFileSync(itself(from), path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    try {
+      unlinkSync(path);
+    } catch {
+      // it was not made
+    }
+    return false;
+  }
+}
+
+/** Holes stay holes: a chunk of zeros is not written where the source has fewer blocks than bytes. */
+async function pump(from: number, to: number, stat: Stats, signal: AbortSignal): Promise<void> {
+  const sparse = stat.blocks * block < stat.size;
+  const zeros = sparse ? Buffer.alloc(chunk) : undefined;
+  let buffer = Buffer.allocUnsafeSlow(chunk);
+  let spare = Buffer.allocUnsafeSlow(chunk);
+  let at = 0;
+  let length = await readAt(from, buffer, 0);
+  while (length > 0) {
+    if (signal.aborted) throw reasonOf(signal);
+    const hole = zeros !== undefined && buffer.subarray(0, length).equals(zeros.subarray(0, length));
+    const next = readAt(from, spare, at + length);
+    // Both are waited for before one of them may fail the whole: the descriptors are closed then.
+    const [following, written] = await Promise.allSettled([
+      next,
+      hole ? Promise.resolve() : writeAt(to, buffer, length, at),
+    ]);
+    if (written.status === 'rejected')
+      writing(() => {
+        throw written.reason;
+      });
+    if (following.status === 'rejected') throw following.reason as Error;
+    at += length;
+    length = following.value;
+    [buffer, spare] = [spare, buffer];
+  }
+  if (sparse) writing(() => ftruncateSync(to, at));
+}
+
+function readAt(descriptor: number, into: Buffer, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, into, 0, into.length, position, (error, length) =>
+      error ? reject(error) : resolve(length),
+    );
+  });
+}
+
+async function writeAt(descriptor: number, bytes: Buffer, length: number, position: number): Promise<void> {
+  for (let done = 0; done < length;) {
+    const offset = done;
+    done += await new Promise<number>((resolve, reject) => {
+      write(descriptor, bytes, offset, length - offset, position + offset, (error, written) =>
+        error ? reject(error) : resolve(written),
+      );
+    });
+  }
+}
+
+/** Compares content in steps. False where there is nothing to compare. */
+async function sameAsLive(
+  from: number,
+  stat: Stats,
+  path: string | Buffer,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let there: number;
+  try {
+    there = openSource(path, false);
+  } catch {
+    return false;
+  }
+  try {
+    const found = fstatSync(there);
+    if (!found.isFile() || found.size !== stat.size) return false;
+    const one = Buffer.allocUnsafeSlow(chunk);
+    const other = Buffer.allocUnsafeSlow(chunk);
+    for (let at = 0; at < stat.size;) {
+      if (signal.aborted) throw reasonOf(signal);
+      const [length, second] = await Promise.all([readAt(from, one, at), readAt(there, other, at)]);
+      if (length === 0 || length !== second) return false;
+      if (!one.subarray(0, length).equals(other.subarray(0, length))) return false;
+      at += length;
+    }
+    return readSync(there, other, 0, 1, stat.size) === 0;
+  } finally {
+    closeSync(there);
+  }
+}

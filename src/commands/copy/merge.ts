@@ -1,0 +1,110 @@
+import { closeSync, lstatSync, readdirSync, renameSync } from 'node:fs';
+import { reasonOf } from '../../kernel/clock.ts';
+import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
+import { openDirectory } from '../../kernel/tree/open.ts';
+import { InTheWay, writing } from './failures.ts';
+
+/** Renames between two looks at signals. */
+const atOnce = 500;
+
+/**
+ * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
+ * rename over the old one. Directories that are there already are gone through.
+ * @param noClobber leaves what came to stand there meanwhile
+ * @throws WriteFailed, InTheWay, the signal's reason
+ */
+export async function merge(
+  stage: number,
+  live: number,
+  noClobber: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const counter = { left: atOnce };
+  await mergeInto(stage, live, '', { noClobber, signal, counter });
+}
+
+interface Way {
+  readonly noClobber: boolean;
+  readonly signal: AbortSignal;
+  readonly counter: { left: number };
+}
+
+async function mergeInto(stage: number, live: number, path: RawName, way: Way): Promise<void> {
+  const entries = writing(() => readdirSync(itself(stage), { encoding: 'latin1', withFileTypes: true }));
+  for (const entry of entries) {
+    const raw = entry.name;
+    if (--way.counter.left <= 0) {
+      way.counter.left = atOnce;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (way.signal.aborted) throw reasonOf(way.signal);
+    }
+    const there = entry.isDirectory() || way.noClobber ? statOf(live, raw) : undefined;
+    if (entry.isDirectory() && there !== undefined) {
+      await mergeDirectory(stage, live, raw, path === '' ? raw : `${path}/${raw}`, way);
+    } else if (there === undefined) move(stage, live, raw, path);
+  }
+}
+
+async function mergeDirectory(
+  stage: number,
+  live: number,
+  raw: RawName,
+  path: RawName,
+  way: Way,
+): Promise<void> {
+  const from = writing(() => openDirectory(raw, stage));
+  try {
+    let to: number;
+    try {
+      to = openDirectory(raw, live);
+    } catch (error) {
+      throw inTheWay(path, error);
+    }
+    try {
+      await mergeInto(from, to, path, way);
+    } finally {
+      closeSync(to);
+    }
+  } finally {
+    closeSync(from);
+  }
+}
+
+function statOf(live: number, raw: RawName) {
+  return writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
+}
+
+function move(stage: number, live: number, raw: RawName, path: RawName): void {
+  try {
+    renameSync(below(stage, raw), below(live, raw));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ENOTEMPTY' || code === 'EEXIST')
+      throw inTheWay(path === '' ? raw : `${path}/${raw}`, error);
+    writing(() => {
+      throw error;
+    });
+  }
+}
+
+function inTheWay(path: RawName, cause: unknown): InTheWay {
+  return new InTheWay(
+    `something else came to stand at ${JSON.stringify(shownName(path))} in DEST during the copy (${(cause as NodeJS.ErrnoException).code})`,
+  );
+}
+
+/** Opens a directory below another, one component at a time and through no link; the caller closes it. */
+export function openBelow(top: number, path: RawName): number {
+  let at = openDirectory('.', top);
+  for (const component of path === '' ? [] : path.split('/')) {
+    try {
+      const next = openDirectory(component, at);
+      closeSync(at);
+      at = next;
+    } catch (error) {
+      closeSync(at);
+      throw error;
+    }
+  }
+  return at;
+}

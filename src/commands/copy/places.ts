@@ -1,0 +1,160 @@
+import { closeSync, fstatSync, lstatSync, mkdirSync } from 'node:fs';
+import { below, type RawName, shownName } from '../../kernel/tree/name.ts';
+import { isNoDirectory, openDirectory } from '../../kernel/tree/open.ts';
+import { InTheWay, writing } from './failures.ts';
+
+/** One directory on the side of DEST. */
+export interface Place {
+  /** Relative to DEST. */
+  readonly path: RawName;
+  /** What readers see; undefined where it is yet to come. */
+  readonly live: number | undefined;
+  /** Where its new entries are prepared; undefined until there is one. */
+  stage: number | undefined;
+  /** The group that new entries in `stage` get. */
+  group: number;
+  /** Whether directories made in `stage` get set-group-ID. */
+  inherits: boolean;
+}
+
+/** A mount below DEST: nothing can be renamed into it, so that it has a stage of its own. */
+export interface MountBelow {
+  /** Relative to DEST. */
+  readonly path: RawName;
+  /** The name of its stage, in the mount's own root. */
+  readonly stage: RawName;
+}
+
+/** Directories kept open: one for each level of most trees, and some to come back to. */
+const held = 128;
+
+/** Opens directories in DEST and makes those of the stage, one component at a time, through no link. */
+export class Places implements Disposable {
+  readonly #open = new Map<RawName, Place>();
+  readonly #mounts: ReadonlyMap<RawName, RawName>;
+  readonly #ownGroup: number;
+
+  /**
+   * @param live DEST, open; undefined where it does not exist
+   * @param stage the stage of DEST, open; undefined where nothing may be written
+   */
+  constructor(
+    live: number | undefined,
+    stage: number | undefined,
+    mounts: readonly MountBelow[],
+    ownGroup: number,
+  ) {
+    this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
+    this.#ownGroup = ownGroup;
+    const top: Place = { path: '', live, stage: undefined, group: ownGroup, inherits: false };
+    if (stage !== undefined) this.#adopt(top, stage);
+    this.#open.set('', top);
+  }
+
+  /** Opens one, and lets go of those that were not used for longest. Places from earlier calls may be closed then. */
+  visit(path: RawName): Place {
+    while (this.#open.size > held) {
+      for (const old of this.#open.values()) {
+        if (old.path === '') continue;
+        this.#close(old);
+        break;
+      }
+    }
+    return this.#at(path);
+  }
+
+  /** The stage of a place, made where it is missing. @throws WriteFailed */
+  stageOf(place: Place): number {
+    if (place.stage !== undefined) return place.stage;
+    if (place.path === '') throw new Error('nothing is to be written');
+    const own = this.#mounts.get(place.path);
+    const made = writing(() => {
+      if (own !== undefined && place.live !== undefined) {
+        const holder = makeDirectory(place.live, own);
+        try {
+          return makeDirectory(holder, treeName);
+        } finally {
+          closeSync(holder);
+        }
+      }
+      const { parent, name } = split(place.path);
+      return makeDirectory(this.stageOf(this.#at(parent)), name);
+    });
+    this.#adopt(place, made);
+    return made;
+  }
+
+  #at(path: RawName): Place {
+    const known = this.#open.get(path);
+    if (known !== undefined) {
+      if (path !== '') {
+        this.#open.delete(path);
+        this.#open.set(path, known);
+      }
+      return known;
+    }
+    const { parent, name } = split(path);
+    const above = this.#at(parent);
+    const live = above.live === undefined ? undefined : openLive(above.live, name, path);
+    const place: Place = { path, live, stage: undefined, group: this.#ownGroup, inherits: false };
+    this.#open.set(path, place);
+    return place;
+  }
+
+  #adopt(place: Place, stage: number): void {
+    const { mode, gid } = fstatSync(stage);
+    place.stage = stage;
+    place.inherits = (mode & 0o2000) !== 0;
+    place.group = place.inherits ? gid : this.#ownGroup;
+  }
+
+  #close(place: Place): void {
+    this.#open.delete(place.path);
+    if (place.live !== undefined) closeSync(place.live);
+    if (place.stage !== undefined) closeSync(place.stage);
+  }
+
+  /** Closes all but the two that it was given. */
+  [Symbol.dispose](): void {
+    for (const place of this.#open.values()) if (place.path !== '') this.#close(place);
+  }
+}
+
+/** In a stage: what is prepared, apart from the stage's own notes. */
+export const treeName = 'tree';
+
+function split(path: RawName): { readonly parent: RawName; readonly name: RawName } {
+  const slash = path.lastIndexOf('/');
+  return slash < 0
+    ? { parent: '', name: path }
+    : { parent: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+/** @throws InTheWay where a link or a file stands there */
+function openLive(parent: number, name: RawName, path: RawName): number | undefined {
+  try {
+    return openDirectory(name, parent);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (!isNoDirectory(code))
+      return writing(() => {
+        throw error;
+      });
+    const stat = lstatSync(below(parent, name), { throwIfNoEntry: false });
+    if (stat === undefined) return undefined;
+    throw new InTheWay(
+      `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory is to be`,
+    );
+  }
+}
+
+/** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */
+export function makeDirectory(parent: number, name: RawName): number {
+  try {
+    mkdirSync(below(parent, name), { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return openDirectory(name, parent);
+}

@@ -1,0 +1,97 @@
+import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { below, type RawName } from '../../kernel/tree/name.ts';
+import type { Visitor, Where } from '../../kernel/tree/walk.ts';
+import { openBelow } from './merge.ts';
+import { listed, type Problem } from './tally.ts';
+
+/** Removes from DEST what no source has. Walks DEST. */
+export class Prune implements Visitor {
+  readonly #live: number;
+  readonly #sources: readonly number[];
+  readonly #dryRun: boolean;
+  removed = 0;
+  errors = 0;
+  readonly problems: Problem[] = [];
+  #where: Where | undefined;
+  /** The directories of the sources that lie at the same path as the current one. */
+  #open: number[] = [];
+
+  /**
+   * @param live DEST, open
+   * @param sources their top directories, open
+   */
+  constructor(live: number, sources: readonly number[], dryRun: boolean) {
+    this.#live = live;
+    this.#sources = sources;
+    this.#dryRun = dryRun;
+  }
+
+  entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): void {
+    this.#enter(where);
+    if (this.#open.some((source) => lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined))
+      return;
+    if (!this.#dryRun) unlinkSync(name);
+    this.removed++;
+  }
+
+  leave(_stat: Stats, where: Where): void {
+    const path = where.relative();
+    if (this.#sources.some((source) => isDirectory(source, path))) return;
+    if (!this.#dryRun && !this.#removeDirectory(path)) return;
+    this.removed++;
+  }
+
+  failed(path: string, action: string, { code, message }: NodeJS.ErrnoException): void {
+    this.errors++;
+    if (this.problems.length < listed)
+      this.problems.push({ path, action: action === 'change' ? 'remove' : action, code: code ?? message });
+  }
+
+  vanished(): void {}
+  excluded(): void {}
+  crossed(): void {}
+
+  close(): void {
+    for (const descriptor of this.#open) closeSync(descriptor);
+    this.#open = [];
+  }
+
+  /** False where something is left in it: what --exclude protects stays, and the directories that lead to it. */
+  #removeDirectory(path: RawName): boolean {
+    const slash = path.lastIndexOf('/');
+    const parent = openBelow(this.#live, path.slice(0, Math.max(0, slash)));
+    try {
+      rmdirSync(below(parent, path.slice(slash + 1)));
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+      throw error;
+    } finally {
+      closeSync(parent);
+    }
+  }
+
+  #enter(where: Where): void {
+    if (this.#where === where) return;
+    this.close();
+    this.#where = where;
+    const path = where.relative();
+    for (const source of this.#sources) {
+      try {
+        this.#open.push(openBelow(source, path));
+      } catch {
+        // that source has no such directory
+      }
+    }
+  }
+}
+
+function isDirectory(source: number, path: RawName): boolean {
+  try {
+    closeSync(openBelow(source, path));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,91 @@
+import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, constants } from 'node:fs';
+import { basename } from 'node:path';
+import { UsageError } from '../../kernel/outcome.ts';
+import { itself, type RawName, rawOf } from '../../kernel/tree/name.ts';
+import { openDirectory } from '../../kernel/tree/open.ts';
+import { hasData } from './visit.ts';
+
+/** A source of a copy, held open. */
+export interface SourceRoot {
+  /** As it was written. */
+  readonly text: string;
+  /** Where it is, without links. */
+  readonly real: string;
+  /** The directory, or the file. */
+  readonly descriptor: number;
+  readonly stat: Stats;
+  /** The name that a file gets in a directory. */
+  readonly name: RawName;
+  /** Set where it is a ConfigMap, Secret or projected volume: the volume itself, of which `descriptor` is one version. */
+  readonly volume: number | undefined;
+}
+
+/**
+ * Opens a source. Links in the path are the user's, and followed; of a ConfigMap's or Secret's volume, it is the version
+ * that is current now.
+ * @throws UsageError
+ */
+export function openSourceRoot(text: string): SourceRoot {
+  if (text === '') throw new UsageError('a source is empty; write a path such as /app/plugins');
+  let descriptor: number;
+  let real: string;
+  try {
+    real = realpathSync(text);
+    descriptor = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw new UsageError(`${text} ${problem(error as NodeJS.ErrnoException)}`);
+  }
+  const stat = fstatSync(descriptor);
+  const name = rawOf(basename(text));
+  if (!stat.isDirectory()) {
+    if (stat.isFile() && !text.endsWith('/'))
+      return { text, real, descriptor, stat, name, volume: undefined };
+    closeSync(descriptor);
+    throw new UsageError(
+      stat.isFile() ? `${text} ends in a slash and is a file` : `${text} is neither a file nor a directory`,
+    );
+  }
+  const root = { text, real, descriptor, stat, name, volume: undefined };
+  return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+}
+
+/** The same volume in the version that it has now. */
+export function currentVersion(root: SourceRoot): SourceRoot {
+  const { volume, text } = root;
+  if (volume === undefined) return root;
+  const name = readlinkSync(`${itself(volume)}/..data`);
+  if (!/^\.\.[^/]+$/.test(name) || name === '..') throw new UsageError(`${text}: its ..data leads out of it`);
+  const descriptor = openDirectory(rawOf(name), volume);
+  return { ...root, descriptor, real: readlinkSync(itself(descriptor)), stat: fstatSync(descriptor) };
+}
+
+/** Whether a volume has moved on to another version since it was opened. */
+export function isOutdated({ volume, descriptor }: SourceRoot): boolean {
+  if (volume === undefined) return false;
+  const { ino, nlink } = fstatSync(descriptor);
+  if (nlink === 0) return true;
+  try {
+    const now = openDirectory(rawOf(readlinkSync(`${itself(volume)}/..data`)), volume);
+    try {
+      return fstatSync(now).ino !== ino;
+    } finally {
+      closeSync(now);
+    }
+  } catch {
+    return true;
+  }
+}
+
+export function closeSourceRoot({ descriptor, volume }: SourceRoot): void {
+  closeSync(descriptor);
+  if (volume !== undefined) closeSync(volume);
+}
+
+function problem({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'does not exist; is it a path of this image, or of a volume mounted here?';
+  if (code === 'ENOTDIR') return 'does not exist: a part of its path is not a directory';
+  if (code === 'EACCES') return 'may not be read by this user; look at runAsUser';
+  if (code === 'ELOOP') return 'is a link that leads in a circle';
+  if (code === 'ENXIO') return 'is neither a file nor a directory';
+  return `cannot be opened (${code ?? message})`;
+}

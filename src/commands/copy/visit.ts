@@ -1,0 +1,209 @@
+import { constants, fstatSync, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { isCopyPlace } from '../../kernel/publish/names.ts';
+import type { Exclude } from '../../kernel/tree/exclude.ts';
+import type { RawName } from '../../kernel/tree/name.ts';
+import type { Visitor, Where } from '../../kernel/tree/walk.ts';
+import { attributesOf, finishDirectory, hasAttributes, mend } from './attributes.ts';
+import { isFinal, writing } from './failures.ts';
+import type { Place, Places } from './places.ts';
+import { Put, type PutSettings } from './put.ts';
+import { emptyTally, listed, type Tally } from './tally.ts';
+
+export interface VisitSettings extends PutSettings {
+  readonly dereference: boolean;
+  /** Where the top of the walk goes, relative to DEST; empty for DEST itself. */
+  readonly prefix: RawName;
+  /** Whether this process writes to directories whatever their mode is. */
+  readonly overridesModes: boolean;
+  /** Whether a mode or owner was asked for: then directories that are there get it too. */
+  readonly explicit: boolean;
+}
+
+/** Copies each entry of a walk. */
+export class Visit implements Visitor {
+  readonly #settings: VisitSettings;
+  readonly #places: Places;
+  readonly #put: Put;
+  #tally = emptyTally();
+  #where: Where | undefined;
+  #place: Place | undefined;
+
+  constructor(places: Places, settings: VisitSettings) {
+    this.#places = places;
+    this.#settings = settings;
+    this.#put = new Put(places, settings, () => this.#tally);
+  }
+
+  /** What was done since the last call. */
+  take(): Tally {
+    const tally = this.#tally;
+    this.#tally = emptyTally();
+    return tally;
+  }
+
+  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
+    this.#tally.entries++;
+    switch (stat.mode & constants.S_IFMT) {
+      case constants.S_IFREG:
+        return this.#file(name, stat, false, where, raw);
+      case constants.S_IFLNK:
+        return this.#link(name, stat, where, raw);
+      case constants.S_IFIFO:
+        this.#tally.fifos++;
+        return;
+      case constants.S_IFSOCK:
+        this.#tally.sockets++;
+        return;
+      default:
+        this.#tally.devices++;
+    }
+  }
+
+  leave(stat: Stats, where: Where): void {
+    this.#tally.entries++;
+    this.#tally.directories++;
+    const { dryRun, right, overridesModes, explicit } = this.#settings;
+    const place = this.#at(where);
+    const found = attributesOf(stat, this.#settings);
+    const tight = !overridesModes && (found.mode & 0o700) !== 0o700;
+    // A tree behind ..data is removed again by whoever made it: its directories stay writable for their owner.
+    const wanted = tight && right === 'link' ? { ...found, mode: found.mode | 0o700 } : found;
+    if (place.live !== undefined && right === 'leave') {
+      if (explicit || tight) this.#mendDirectory(place, place.live, wanted, tight, explicit);
+      else this.#tally.right++;
+      return;
+    }
+    if (place.live === undefined) this.#tally.copied++;
+    else this.#tally.right++;
+    if (dryRun) return;
+    writing(() => {
+      const stage = this.#places.stageOf(place);
+      const late = tight && right === 'leave';
+      if (late) this.#tally.tight.push({ to: place.path, mode: wanted.mode });
+      const now = late ? { ...wanted, mode: wanted.mode | 0o700 } : wanted;
+      if (!finishDirectory(stage, fstatSync(stage), now, place.inherits, this.#settings))
+        this.#tally.ownerless++;
+    });
+  }
+
+  #mendDirectory(
+    place: Place,
+    live: number,
+    wanted: ReturnType<typeof attributesOf>,
+    tight: boolean,
+    explicit: boolean,
+  ): void {
+    const there = fstatSync(live);
+    // One that a run which was cut off left open for itself, or one whose owner asked for something else.
+    const left = tight && (there.mode & 0o7777) === (wanted.mode | 0o700);
+    const wrong = (explicit || left) && !hasAttributes(there, wanted);
+    if (!wrong) {
+      this.#tally.right++;
+      return;
+    }
+    this.#tally.copied++;
+    if (this.#settings.dryRun) return;
+    if (tight) this.#tally.tight.push({ to: place.path, mode: wanted.mode });
+    else
+      writing(() => {
+        if (!mend(live, '.', there, wanted, this.#settings)) this.#tally.ownerless++;
+      });
+  }
+
+  failed(path: string, action: string, error: NodeJS.ErrnoException): void {
+    // It holds for all that would follow.
+    if (isFinal(error)) throw error;
+    this.#tally.errors++;
+    const { code, message } = error;
+    if (this.#tally.problems.length < listed)
+      this.#tally.problems.push({
+        path,
+        action: action === 'change' ? 'copy' : action,
+        code: code === undefined || code === 'EINTHEWAY' ? message : code,
+      });
+  }
+
+  vanished(): void {
+    this.#tally.vanished++;
+  }
+
+  excluded(): void {
+    this.#tally.excluded++;
+  }
+
+  crossed(): void {}
+
+  #at(where: Where): Place {
+    if (this.#where === where && this.#place !== undefined) return this.#place;
+    const { prefix } = this.#settings;
+    const path = where.relative();
+    this.#place = undefined;
+    this.#place = this.#places.visit(prefix === '' ? path : path === '' ? prefix : `${prefix}/${path}`);
+    this.#where = where;
+    return this.#place;
+  }
+
+  #file(name: string | Buffer, stat: Stats, followed: boolean, where: Where, raw: RawName): void {
+    const place = this.#at(where);
+    if (this.#put.file({ path: name, stat, followed }, place, raw)) return;
+    this.#tally.large.push({
+      from: where.relative(raw),
+      to: place.path === '' ? raw : `${place.path}/${raw}`,
+      followed,
+    });
+  }
+
+  #link(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
+    if (!this.#settings.dereference && !isProjected(name))
+      return this.#put.link(name, stat, this.#at(where), raw);
+    let target: Stats;
+    try {
+      target = statSync(name);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new Error(
+        code === 'ENOENT' ? 'the link leads nowhere' : `the link cannot be followed (${code})`,
+        { cause: error },
+      );
+    }
+    if (target.isFile()) return this.#file(name, target, true, where, raw);
+    if (target.isDirectory()) {
+      const { path } = this.#at(where);
+      this.#tally.followed.push({ from: where.relative(raw), to: path === '' ? raw : `${path}/${raw}` });
+      return;
+    }
+    this.#tally.entries--;
+    this.entry(name, target, where, raw);
+  }
+}
+
+/** A key of a ConfigMap, Secret or projected volume: `key -> ..data/key`. */
+function isProjected(name: string | Buffer): boolean {
+  return readlinkSync(name).startsWith('..data/');
+}
+
+/** What the kubelet keeps beside the keys (`..data`, `..2026_…`), and what a copy prepares: no content of anybody. */
+export function withoutInternals(exclude: Exclude | undefined): Exclude {
+  return (path) => {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (name.startsWith('..') && isInternal(name)) return true;
+    return exclude !== undefined && exclude(path);
+  };
+}
+
+function isInternal(name: string): boolean {
+  if (isCopyPlace(name)) return true;
+  try {
+    // The walk asks while the directory that holds the name is the current one.
+    const data = readlinkSync('..data');
+    return name === '..data' || name === data || /^\.\.(\d{4}_|initbox_|initbox-tmp_)/.test(name);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a directory is a ConfigMap's, Secret's or projected volume, or one that we filled like one. */
+export function hasData(path: string): boolean {
+  const stat = lstatSync(`${path}/..data`, { throwIfNoEntry: false });
+  return stat?.isSymbolicLink() === true && /^\.\.[^/]+$/.test(readlinkSync(`${path}/..data`));
+}

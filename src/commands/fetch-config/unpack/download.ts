@@ -1,0 +1,58 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from 'node:fs';
+import type { BodySink } from '../../../clients/http/transport.ts';
+import { reasonOf } from '../../../kernel/clock.ts';
+import type { Directory } from '../../../kernel/publish/directory.ts';
+
+const chunk = 1 << 20;
+
+/** An archive on its way: in a file on the volume, since it may be larger than memory; its sum is made as it comes. */
+export class Download implements BodySink, Disposable {
+  readonly descriptor: number;
+  #hash: Hash = createHash('sha256');
+  #at = 0;
+
+  constructor(directory: Directory, name: string) {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    this.descriptor = openSync(directory.at(name), flags, 0o600);
+  }
+
+  start(): void {
+    ftruncateSync(this.descriptor, 0);
+    this.#at = 0;
+    this.#hash = createHash('sha256');
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    for (let at = 0; at < bytes.length;)
+      at += writeSync(this.descriptor, bytes, at, bytes.length - at, this.#at + at);
+    this.#at += bytes.length;
+  }
+
+  sum(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.descriptor);
+  }
+}
+
+/** The SHA-256 of an open file, in steps between which signals are heard. */
+export async function sumOf(descriptor: number, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafeSlow(chunk);
+  for (let at = 0; ;) {
+    if (signal.aborted) throw reasonOf(signal);
+    const position = at;
+    const length = await new Promise<number>((resolve, reject) => {
+      read(descriptor, buffer, 0, chunk, position, (error, count) =>
+        error ? reject(error) : resolve(count),
+      );
+    });
+    if (length === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, length));
+    at += length;
+  }
+}

@@ -1,0 +1,44 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import type { Directory } from '../../../kernel/publish/directory.ts';
+
+/** In each tree that was unpacked: from what. */
+export const noteName = '..initbox-archive.json';
+
+/** What made a tree: the same again would make the same. */
+export interface Note {
+  readonly sha256: string;
+  readonly strip: number;
+  readonly mode: number | null;
+  readonly owner: string | null;
+  readonly files: number;
+}
+
+/** A note larger than this is not ours, in bytes. */
+const largest = 4096;
+
+/** What a tree was made from; undefined where that cannot be told. */
+export function readNote(tree: Directory): Note | undefined {
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const descriptor = openSync(tree.at(noteName), flags);
+    try {
+      const stat = fstatSync(descriptor);
+      if (!stat.isFile() || stat.size > largest) return undefined;
+      return JSON.parse(readFileSync(descriptor, 'utf8')) as Note;
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+export function isSame(one: Omit<Note, 'files'>, other: Note | undefined): boolean {
+  return (
+    other !== undefined &&
+    one.sha256 === other.sha256 &&
+    one.strip === other.strip &&
+    one.mode === other.mode &&
+    one.owner === other.owner
+  );
+}

@@ -1,0 +1,289 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
+import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
+import type { HttpSourceSettings } from '../../../clients/http/source.ts';
+import type { TlsSettings } from '../../../clients/http/tls.ts';
+import type { Context } from '../../../kernel/context.ts';
+import { exitStatus } from '../../../kernel/exit-status.ts';
+import { never, notYet, satisfied, type Answer } from '../../../kernel/loop/attempt.ts';
+import { waitFor } from '../../../kernel/loop/loop.ts';
+import { fixed, proportional } from '../../../kernel/loop/schedule.ts';
+import { once } from '../../../kernel/loop/watch.ts';
+import { outcomeOf } from '../../../kernel/loop/words.ts';
+import { done, Failure, failed, type Outcome, UsageError } from '../../../kernel/outcome.ts';
+import type { Directory } from '../../../kernel/publish/directory.ts';
+import { checkSetPlace } from '../../../kernel/publish/place.ts';
+import { sized } from '../../../kernel/publish/problems.ts';
+import { commitAll } from '../../../kernel/publish/published.ts';
+import { removeFile } from '../../../kernel/publish/remove.ts';
+import { type Built, type Building, stageTree } from '../../../kernel/publish/tree.ts';
+import { writeFile } from '../../../kernel/publish/write.ts';
+import { checkRelativePath } from '../../../kernel/publish/names.ts';
+import type { SourceAddress } from '../../../kernel/source.ts';
+import { fetchAll } from '../../../clients/sources/fetch.ts';
+import { isSecretSource } from '../../../clients/sources/http-settings.ts';
+import type { FetchOptions } from '../options.ts';
+import { openSources } from '../../../clients/sources/open.ts';
+import { Download, sumOf } from './download.ts';
+import { quoted, Refused } from './names.ts';
+import { isSame, noteName, readNote, type Note } from './note.ts';
+import { UnpackedTree } from './tree.ts';
+
+const archiveName = '..initbox-archive';
+
+/** Something that waiting may change did not change in time, or will not change: said already in words. */
+class NotFetched extends Error {
+  readonly outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    super('the archive could not be fetched');
+    this.outcome = outcome;
+  }
+}
+
+export interface UnpackSettings {
+  readonly options: FetchOptions;
+  readonly http: HttpSourceSettings;
+  readonly tls: TlsSettings;
+}
+
+/**
+ * Unpacks one archive into a directory: all of it, or nothing.
+ * @throws UsageError where the options do not fit together
+ */
+export async function unpackArchive(
+  addresses: readonly SourceAddress[],
+  settings: UnpackSettings,
+  context: Context,
+): Promise<Outcome> {
+  const { options, http } = settings;
+  const address = checkUsage(addresses, options);
+  const path = options.to as string;
+  // A file does not tell whether it is a secret; an archive in an image is none.
+  const secret = address.scheme !== 'file' && isSecretSource(address, http);
+  checkSetPlace(path, [], { memoryOnly: secret && !options['allow-disk'] });
+  const unpacking = new Unpacking(address, settings, context);
+  try {
+    const staged = await stageTree(
+      { path, set: 'fetch-config --unpack', build: (building) => unpacking.build(building) },
+      context,
+    );
+    try {
+      const { warnings } = await commitAll([staged], context.signal);
+      for (const warning of warnings) context.log.warn(warning);
+    } finally {
+      await staged.discard();
+    }
+  } catch (error) {
+    if (unpacking.outcome !== undefined) return unpacking.outcome;
+    throw error;
+  }
+  return done(unpacking.summary(path));
+}
+
+function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
+  const [address, second] = addresses;
+  if (options.spec !== undefined) throw new UsageError('--unpack and --spec exclude each other');
+  if (address === undefined || second !== undefined)
+    throw new UsageError(`--unpack takes one source, and ${addresses.length} are given`);
+  if (address.scheme !== 'file' && address.scheme !== 'http' && address.scheme !== 'https')
+    throw new UsageError(`--unpack takes an archive by https, http or file, not by ${address.scheme}`);
+  if (address.field !== undefined)
+    throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
+  if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
+  if (options.env) throw new UsageError('--unpack and --env exclude each other');
+  if (options['dry-run'])
+    throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
+  if (options.format !== 'raw')
+    throw new UsageError('--unpack and --format exclude each other: an archive says what its files are');
+  return address;
+}
+
+class Unpacking {
+  readonly #address: SourceAddress;
+  readonly #settings: UnpackSettings;
+  readonly #context: Context;
+  readonly #limits: ArchiveLimits;
+  /** Set where it ended in a way that words were found for. */
+  outcome: Outcome | undefined;
+  #made: { readonly files: number; readonly bytes: number } | undefined;
+
+  constructor(address: SourceAddress, settings: UnpackSettings, context: Context) {
+    this.#address = address;
+    this.#settings = settings;
+    this.#context = context;
+    const { options } = settings;
+    this.#limits = { bytes: options['max-unpacked'], entries: options['max-entries'] };
+  }
+
+  summary(path: string): string {
+    return this.#made === undefined
+      ? `${path} has what ${this.#address.text} holds already`
+      : `${path} has ${this.#made.files} files (${sized(this.#made.bytes)}) of ${this.#address.text}`;
+  }
+
+  async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
+    const { sha256 } = this.#settings.options;
+    const before = current !== undefined && intact ? readNote(current) : undefined;
+    // The sum says what would come: then it need not come.
+    if (sha256 !== undefined && isSame(this.#noteOf(sha256), before)) return 'unchanged';
+    try {
+      const tree = stage();
+      if (this.#address.scheme === 'file') {
+        const descriptor = await this.#openFile();
+        try {
+          return await this.#unpack(descriptor, await this.#fileSum(descriptor), tree, before);
+        } finally {
+          closeSync(descriptor);
+        }
+      }
+      using download = new Download(tree, archiveName);
+      // By its descriptor alone: its place is free for what the archive holds.
+      removeFile(tree, archiveName);
+      await this.#download(download);
+      return await this.#unpack(download.descriptor, download.sum(), tree, before);
+    } catch (error) {
+      this.outcome = this.#words(error);
+      throw error;
+    }
+  }
+
+  async #unpack(
+    descriptor: number,
+    sum: string,
+    stage: Directory,
+    before: Note | undefined,
+  ): Promise<Built | 'unchanged'> {
+    const { options } = this.#settings;
+    if (isSame(this.#noteOf(sum), before)) return 'unchanged';
+    const type = archiveType(descriptor);
+    if (typeof type !== 'string')
+      throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
+    using tree = new UnpackedTree(stage.fd, {
+      strip: options['strip-components'],
+      mode: options.mode,
+      owner: options.owner,
+      limits: this.#limits,
+    });
+    await this.#read(descriptor, type, tree);
+    if (tree.files === 0 && stage.names().length === 0)
+      throw new Refused(
+        options['strip-components'] > 0 && tree.entries > 0
+          ? `has nothing below ${options['strip-components']} components (--strip-components)`
+          : 'is empty',
+      );
+    const names = stage.names();
+    for (const name of names) {
+      if (!isUtf8(name))
+        throw new Refused(`has ${quoted(name.toString('latin1'))} at its top, which is not UTF-8`);
+      checkRelativePath(name.toString());
+    }
+    const note: Note = { ...this.#noteOf(sum), files: tree.files };
+    const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
+    await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
+    this.#made = tree;
+    return {
+      paths: names.map((name) => name.toString()),
+      written: tree.files,
+      unchanged: 0,
+      bytes: tree.bytes,
+    };
+  }
+
+  async #read(descriptor: number, type: ArchiveType, tree: UnpackedTree): Promise<void> {
+    const { signal } = this.#context;
+    if (type === 'zip') {
+      const { readZip } = await import('../../../clients/archive/zip.ts');
+      return readZip(descriptor, tree, this.#limits, signal);
+    }
+    const { readTar } = await import('../../../clients/archive/tar.ts');
+    const compression = type === 'tar' ? 'none' : type === 'tar.gz' ? 'gzip' : 'zstd';
+    return readTar(descriptor, compression, tree, this.#limits, signal);
+  }
+
+  async #download(sink: Download): Promise<void> {
+    const { options, tls } = this.#settings;
+    const http = { ...this.#settings.http, maxSize: options['max-unpacked'] };
+    using sources = await openSources(
+      [this.#address],
+      { options, http, tls, earlier: undefined, sink },
+      this.#context,
+    );
+    const result = await fetchAll([this.#address], sources, options.interval, this.#context);
+    if (result.kind === 'failed') throw new NotFetched(result);
+  }
+
+  /** Waits for the file as fetch-config does: another container may write it. */
+  async #openFile(): Promise<number> {
+    const { interval } = this.#settings.options;
+    let descriptor: number | undefined;
+    const attempt = async (): Promise<Answer> => {
+      const found = openArchive(this.#address.path);
+      if (typeof found !== 'number') return found;
+      descriptor = found;
+      return satisfied('read');
+    };
+    const plan = {
+      schedule: interval === undefined ? proportional(1) : fixed(interval),
+      policy: once,
+      overlap: 1,
+      patient: true,
+    };
+    const outcome = outcomeOf(await waitFor([{ name: this.#address.text, attempt }], plan, this.#context));
+    if (descriptor === undefined) throw new NotFetched(outcome);
+    return descriptor;
+  }
+
+  async #fileSum(descriptor: number): Promise<string> {
+    const sum = await sumOf(descriptor, this.#context.signal);
+    const { sha256 } = this.#settings.options;
+    if (sha256 === undefined || sha256 === sum) return sum;
+    throw new NotFetched(
+      failed(exitStatus.refused, `${this.#address.text} has the SHA-256 ${sum}, not ${sha256}`, {
+        hint: 'it is not the file that was meant: was it replaced, or is the sum of another version?',
+      }),
+    );
+  }
+
+  #noteOf(sha256: string): Omit<Note, 'files'> {
+    const { options } = this.#settings;
+    const { owner } = options;
+    return {
+      sha256,
+      strip: options['strip-components'],
+      mode: options.mode ?? null,
+      owner: owner === undefined ? null : `${owner.uid}:${owner.gid}`,
+    };
+  }
+
+  #words(error: unknown): Outcome | undefined {
+    if (error instanceof NotFetched) return error.outcome;
+    if (error instanceof Refused || error instanceof BrokenArchive)
+      return failed(exitStatus.refused, `${this.#address.text} ${error.message}; nothing was unpacked`, {
+        hint:
+          error instanceof BrokenArchive
+            ? 'was it cut off on its way, or damaged? --sha256 tells'
+            : 'an archive like this is not unpacked, not even in part',
+      });
+    return error instanceof Failure ? error.outcome : undefined;
+  }
+}
+
+function openArchive(path: string): number | Answer {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      return notYet('does not exist', { hint: 'is the volume mounted here?' });
+    return never(
+      exitStatus.refused,
+      code === 'EACCES' ? 'may not be read by this user' : `cannot be read (${code})`,
+    );
+  }
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  closeSync(descriptor);
+  return never(exitStatus.refused, 'is not a regular file');
+}
