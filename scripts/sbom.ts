@@ -57,7 +57,8 @@ async function licenceOf({ name, version, licence, folder }: BundledPackage): Pr
   const text =
     (await licenceFiles(join(root, folder))) ||
     (await licenceInReadme(join(root, folder))) ||
-    (await licenceOfRepository(join(root, folder), licence));
+    (await licenceOfRepository(join(root, folder), licence)) ||
+    (await licenceByName(join(root, folder), licence));
   if (!text) throw new Error(`${folder} has no licence text to ship`);
   return `${name} ${version} (${licence})\n${'-'.repeat(72)}\n${text}\n\n\n`;
 }
@@ -89,10 +90,26 @@ async function licenceOfRepository(folder: string, licence: string): Promise<str
   return undefined;
 }
 
-async function manifest(folder: string): Promise<{ repository?: { url?: string }; license?: string }> {
-  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Awaited<
-    ReturnType<typeof manifest>
-  >;
+/** A package that states the ISC licence and its author, and ships no text: https://spdx.org/licenses/ISC.html */
+async function licenceByName(folder: string, licence: string): Promise<string | undefined> {
+  const { author } = await manifest(folder);
+  const holder = typeof author === 'string' ? author : author?.name;
+  if (licence !== 'ISC' || holder === undefined) return undefined;
+  return `Copyright (c) ${holder}
+
+Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that the above copyright notice and this permission notice appear in all copies.
+
+THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.`;
+}
+
+interface PackageManifest {
+  readonly repository?: { readonly url?: string };
+  readonly license?: string;
+  readonly author?: string | { readonly name?: string };
+}
+
+async function manifest(folder: string): Promise<PackageManifest> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageManifest;
 }
 
 async function nodePrefix(): Promise<string> {
