@@ -21,7 +21,7 @@ interface Tool {
 
 const bin = (name: string): string => join(projectDirectory, 'node_modules', '.bin', name);
 const up = (index: number): string =>
-  `CREATE TABLE t${index} (id int); SELECT pg_sleep(0.2); INSERT INTO t${index} VALUES (1);`;
+  `CREATE TABLE t${index} (id int); SELECT pg_sleep(1); INSERT INTO t${index} VALUES (1);`;
 
 const tools: Tool[] = [
   {
