@@ -58,6 +58,9 @@ const progressEvery = 5000;
 /** How often a copy begins anew: another run took its stage away, or a ConfigMap was updated meanwhile. */
 const tries = 5;
 
+/** Milliseconds for cleaning up once a signal came. */
+const lastWork = 100;
+
 /** A ConfigMap or Secret moved on to another version while it was copied. */
 class Outdated extends Error {}
 
@@ -260,11 +263,21 @@ class Job {
       await clean(true);
       return this.#outcome();
     } finally {
-      await stage.remove().catch(() => {
-        // what led here says more; the next run removes it
+      await this.#inTime(async () => {
+        await stage.remove();
+        for (const mount of mounts) await removeMountStage(mount, live);
       });
-      for (const mount of mounts) await removeMountStage(mount, live);
     }
+  }
+
+  /** Cleans up, for as long as a signal leaves time; the next run removes the rest. */
+  async #inTime(work: () => Promise<void>): Promise<void> {
+    const { signal, clock } = this.#context;
+    const cleaned = work().catch(() => {
+      // what led here says more
+    });
+    if (!signal.aborted) return cleaned;
+    await Promise.race([cleaned, new Promise<void>((resolve) => clock.after(lastWork, resolve))]);
   }
 
   async #fill(

@@ -361,9 +361,11 @@ describe('an end before its time', () => {
     const { status, stderr } = await program.exit;
     expect(status).toBe(143);
     expect(stderr).toContain('ended by SIGTERM');
-    expect(readdirSync(to)).toEqual(['mine']);
-    // What was prepared is removed too, which is not waited for elsewhere.
-    expect(performance.now() - killedAt).toBeLessThan(5000);
+    expect(performance.now() - killedAt).toBeLessThan(1000);
+    // What there was no time to remove, the next run does.
+    expect(readdirSync(to).filter((name) => !name.startsWith('..initbox-copy_'))).toEqual(['mine']);
+    expect(await copy([from, to])).toMatchObject({ status: 0 });
+    expect(leftovers(to)).toEqual([]);
   });
 
   test('the deadline', async () => {
@@ -372,7 +374,7 @@ describe('an end before its time', () => {
     const { status, stderr } = await copy([from, to, '--timeout', '50ms']);
     expect(status).toBe(124);
     expect(stderr).toContain('run it again');
-    expect(readdirSync(to)).toEqual([]);
+    expect(readdirSync(to).filter((name) => !name.startsWith('..initbox-copy_'))).toEqual([]);
   });
 
   test('two at once to one DEST: both end right', async () => {
