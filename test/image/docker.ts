@@ -27,6 +27,8 @@ export function docker(args: readonly string[], input = ''): Promise<Ended> {
     child.on('close', (status) =>
       resolve({ status: status ?? -1, stdout, stderr, milliseconds: performance.now() - started }),
     );
+    // A container that does not read its input: its status tells, not EPIPE.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(input);
   });
 }
