@@ -1,8 +1,10 @@
+import type { Report } from './report.ts';
+
 /** What a file of this folder exports. */
 export interface Benchmark {
   readonly name: string;
   readonly description: string;
-  readonly run: (flags: readonly string[]) => Promise<void>;
+  readonly run: (flags: readonly string[], report: Report) => Promise<void>;
 }
 
 /** A whole number given as `--rounds=20`. */
