@@ -96,6 +96,7 @@ async function renderTemplates(
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  let inUse = false;
   try {
     const fetched =
       reads.addresses.length === 0
@@ -133,9 +134,10 @@ async function renderTemplates(
     }
     const published = await publishOutput(outputs, contents, settings, context);
     for (const warning of published.warnings) context.log.warn(warning);
+    inUse = true;
     return done(summaryText(published));
   } finally {
-    if (!context.signal.aborted) await giveBack(sources, context);
+    await giveBack(sources, inUse, context);
   }
 }
 

@@ -1,4 +1,5 @@
 import { fetchAll, versionWords } from '../../../clients/sources/fetch.ts';
+import { tellLeases } from '../../../clients/sources/give-back.ts';
 import type { Sources } from '../../../clients/sources/open.ts';
 import { fetchedFor, type Reads } from '../../../clients/sources/reads.ts';
 import type { Context } from '../../../kernel/context.ts';
@@ -65,7 +66,7 @@ export async function fetchSources(
   if (result.kind === 'failed') throw new Failure(result);
   for (const [address, { provenance }] of result.found)
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
-  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
+  await tellLeases(sources, context);
   const values = new Map<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>();
   for (const request of requests) {
     if (request.from.kind !== 'source') continue;
