@@ -162,16 +162,13 @@ async function openAws(
   const http = stack.use(await openHttp(tls, context));
   // What speaks for the node is on the node.
   const near = stack.use(await openHttp(tls, context, () => undefined));
-  const endpoint =
-    environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] ||
-    environment['AWS_ENDPOINT_URL'] ||
-    'https://secretsmanager.amazonaws.com';
+  const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
     const region = environment[name];
     if (region && !/^[a-z0-9-]+$/.test(region))
       throw new UsageError(`${name} is ${JSON.stringify(region)}, not a region such as eu-central-1`);
   }
-  if (!URL.canParse(endpoint))
+  if (endpoint && !URL.canParse(endpoint))
     throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
   return createSecretsManager(
     addresses,
@@ -180,10 +177,7 @@ async function openAws(
       environment,
       redactor: context.redactor,
       clock: context.clock,
-      agents: agentsFor(
-        { resolve: createResolver(context.paths), proxy: readProxies(context), tls },
-        new URL(endpoint),
-      ),
+      agents: agentsFor({ resolve: createResolver(context.paths), proxy: readProxies(context), tls }),
       post: (request, probe) =>
         answerOf(
           http.send(
