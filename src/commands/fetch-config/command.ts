@@ -97,7 +97,6 @@ async function carryOut(
   for (const [address, { provenance }] of result.found) {
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
-  if (!options['dry-run']) await tellLeases(sources, context);
   const contents = new Map<Output, OutputContent>(
     job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
@@ -112,11 +111,13 @@ async function carryOut(
     return done('dry run: everything could be read, nothing was written');
   }
   if (environment !== undefined) {
+    await tellLeases(sources, context);
     const count = Object.keys(environment).length;
     return { ...done(`${count} variable${count === 1 ? '' : 's'} for the command`), environment };
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  await tellLeases(sources, context);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
     const trouble = keepEtag(job, options, result.found);

@@ -1,5 +1,5 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -134,6 +134,7 @@ async function renderTemplates(
     }
     const published = await publishOutput(outputs, contents, settings, context);
     for (const warning of published.warnings) context.log.warn(warning);
+    await tellLeases(sources, context);
     inUse = true;
     return done(summaryText(published));
   } finally {

@@ -286,14 +286,14 @@ describe.skipIf(missing)('a Secrets Manager server', () => {
       'STS answered 403: InvalidClientTokenId: The security token is invalid.',
     );
     expect(refused.status).toBe(69);
-    const arn = 'arn:aws:sts::123456789012:assumed-role/api-server/pod';
+    const session = 'arn:aws:sts::123456789012:assumed-role/api-server/pod';
     using busy = await answering(
       [400, 'text/xml', '<Code>Throttling</Code>'],
       [503, 'text/xml', ''],
-      [200, 'text/xml', `<Arn>${arn}</Arn>`],
+      [200, 'text/xml', `<Arn>${session}</Arn>`],
     );
     const taken = await run(busy.url);
-    expect(taken.stderr).toContain(`which is the expected role (${arn})`);
+    expect(taken.stderr).toContain(`which is the expected role (${session})`);
     expect(taken.status).toBe(0);
     expect(busy.count()).toBe(3);
   });

@@ -344,19 +344,19 @@ describe.skipIf(missing)('a development server', () => {
     expect(roles).toHaveLength(1);
 
     // Nobody uses what these read: no user of the database may be left behind.
-    const unused = async (status: number, ...args: string[]) => {
+    const unused = async (expected: number, ...args: string[]) => {
       const run = await fetchConfig(
         ['vault:database/creds/app', ...args, ...flagsOf(role, join(place, '.id'))],
         {
           env: { VAULT_TOKEN: '' },
         },
       );
-      expect(run.status).toBe(status);
+      expect(run.status).toBe(expected);
       expect(run.stderr).toContain('the token of this run is revoked, and its leases with it');
       expect(run.stderr).not.toContain('holds for');
     };
     await unused(0, '--dry-run');
-    await unused(69, 'env:NOT_SET_HERE', '--format', 'json', '--to', join(place, 'g'));
+    await unused(69, 'vault:secret/denied', '--format', 'json', '--to', join(place, 'g'));
     await unused(69, '--format', 'raw', '--to', join(place, 'g'));
     const names = async () => (await postgres.sql(`select 1 from pg_roles where rolname like 'v-%'`)).length;
     await expect.poll(names, { timeout: 10_000 }).toBe(1);
@@ -429,16 +429,16 @@ describe.skipIf(missing)('a development server', () => {
   });
 
   test('a namespace', async () => {
-    const inside = { headers: { 'X-Vault-Namespace': 'team' } };
-    await bao.must('POST', 'sys/namespaces/team');
+    const inside = { headers: { 'X-Vault-Namespace': 'shop' } };
+    await bao.must('POST', 'sys/namespaces/shop');
     await bao.must('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } }, inside);
-    await bao.must('POST', 'secret/data/api-server', { data: { config: 'of the team' } }, inside);
+    await bao.must('POST', 'secret/data/api-server', { data: { config: 'of the shop' } }, inside);
     const target = join(folder(), 'f');
     const run = (args: string[], more: Record<string, string> = {}) =>
       fetchConfig(['vault:secret/api-server#config', '--to', target, ...args], { env: more });
-    expect((await run([], { VAULT_NAMESPACE: 'team/' })).status).toBe(0);
-    expect(readFileSync(target, 'utf8')).toBe('of the team');
-    expect((await run(['--vault-namespace', 'team'], { VAULT_NAMESPACE: 'nowhere' })).status).toBe(0);
+    expect((await run([], { VAULT_NAMESPACE: 'shop/' })).status).toBe(0);
+    expect(readFileSync(target, 'utf8')).toBe('of the shop');
+    expect((await run(['--vault-namespace', 'shop'], { VAULT_NAMESPACE: 'nowhere' })).status).toBe(0);
     const none = await run([], { VAULT_NAMESPACE: 'nowhere' });
     expect(none.status).toBe(69);
     expect(none.stderr).toMatch(/in namespace nowhere[\s\S]*is there such a namespace\?/);

@@ -1,5 +1,4 @@
 import { fetchAll, versionWords } from '../../../clients/sources/fetch.ts';
-import { tellLeases } from '../../../clients/sources/give-back.ts';
 import type { Sources } from '../../../clients/sources/open.ts';
 import { fetchedFor, type Reads } from '../../../clients/sources/reads.ts';
 import type { Context } from '../../../kernel/context.ts';
@@ -66,7 +65,6 @@ export async function fetchSources(
   if (result.kind === 'failed') throw new Failure(result);
   for (const [address, { provenance }] of result.found)
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
-  await tellLeases(sources, context);
   const values = new Map<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>();
   for (const request of requests) {
     if (request.from.kind !== 'source') continue;
