@@ -140,7 +140,7 @@ export class Walk {
     this.#settings = settings;
     this.#visitor = visitor;
     this.#host = host;
-    this.#limit = settings.held ?? 256;
+    this.#limit = settings.held ?? 32;
     this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
     this.#current = this.#top;
     this.#boundary = settings.crossMounts ? undefined : boundaryBelow(settings.top);
