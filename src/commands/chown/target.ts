@@ -52,7 +52,7 @@ export function openTarget(text: string, create: boolean, script: string): Targe
     throw error;
   }
   const target = { shown, place, descriptor, missing };
-  const kernels = refusedDirectory(descriptor, shown);
+  const kernels = refusedDirectory(descriptor, shown, script);
   if (kernels === undefined) return target;
   closeTarget(target);
   throw new UsageError(kernels);

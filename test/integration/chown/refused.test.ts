@@ -89,7 +89,14 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     expect(status).toBe(2);
   });
 
-  test('the root directory under another name', async () => {
+  test.each([
+    ['the root directory', '/', 'is the root directory under another name'],
+    [
+      "the program's own folder",
+      dirname(programCommand().at(-1) as string),
+      "is this program's own folder under another name",
+    ],
+  ])('%s under another name', async (_, what, message) => {
     const place = folder();
     const { status, stderr } = await chown(['1000:1000', place], {
       prefix: [
@@ -100,11 +107,11 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
         '--',
         'sh',
         '-c',
-        `mount --bind / ${place}; exec "$@"`,
+        `mount --bind ${what} ${place}; exec "$@"`,
         'sh',
       ],
     });
-    expect(stderr).toContain('is the root directory under another name');
+    expect(stderr).toContain(message);
     expect(status).toBe(2);
   });
 
