@@ -42,7 +42,7 @@ export async function interpret(
   }
   const command = await commandNamed(first, commands);
   const options = allOptions(command);
-  const read = await readArguments(rest, options);
+  const read = await readArguments(rest, options, command.positionals?.usage);
   if (read.help) {
     const { commandHelp } = await import('./help.ts');
     return { kind: 'print', text: await commandHelp(command, options) };
