@@ -72,6 +72,8 @@ describe('hostile and broken archives: refused, and nothing is published', () =>
     ['compressed.tar.bz2', 'it is compressed by bzip2'],
     ['truncated.tar.gz', 'ends in the middle: it is truncated'],
     ['truncated.tar', 'ends in the middle: it is truncated'],
+    ['truncated-between.tar', 'ends without the mark of its end: it is truncated'],
+    ['truncated-between.tar.gz', 'ends without the mark of its end: it is truncated'],
     ['wrong-crc.tar.gz', 'is damaged'],
     ['damaged.tar.gz', 'is damaged'],
     ['wrong-checksum.tar', 'is no tar file that can be read'],
@@ -206,6 +208,10 @@ describe('volumes and words', () => {
     [['file:/a', '--unpack', '--to', '/tmp', '--format', 'json'], '--unpack and --format exclude each other'],
     [['file:/a', '--unpack', '--to', '/tmp', '--env', '--', 'true'], '--unpack and --env exclude each other'],
     [['file:/a', '--unpack', '--to', '/tmp', '--dry-run'], '--unpack has no --dry-run'],
+    [
+      ['file:/a', '--unpack', '--to', '/tmp', '--etag-file', '/tmp/e'],
+      '--unpack and --etag-file exclude each other',
+    ],
     [['file:/a', '--unpack', '--to', '/tmp/none/at/all'], 'there is no such folder'],
   ])('%j', async (args, message) => {
     const { status, stderr } = await runInitbox(['fetch-config', ...args]);
