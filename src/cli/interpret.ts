@@ -2,7 +2,7 @@ import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { processOptions, timeoutOption } from '../kernel/options/common.ts';
+import { limitOf, processOptions, timeoutOption } from '../kernel/options/common.ts';
 import { twinName, type Option, type Options, type Values } from '../kernel/options/option.ts';
 import { resolveOptions } from '../kernel/options/resolve.ts';
 import type { Redactor } from '../kernel/secrets.ts';
@@ -65,13 +65,15 @@ export async function interpret(
     );
   }
   checkAfterDashes(command, read.afterDashes);
+  const timeout = options['timeout'] as Option;
+  const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {
     kind: 'run',
     command,
-    input: { options: values, positionals, command: read.afterDashes },
+    input: { options: values, positionals, command: read.afterDashes, limited },
     process: values as Values<typeof processOptions>,
-    limit: (values['timeout'] as number | undefined) ?? 0,
-    limitOrigin: originOf('timeout', options['timeout'] as Option, read.given.has('timeout'), environment),
+    limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
+    limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
     commands,
   };
