@@ -7,6 +7,7 @@ import { type Modes, modesOf } from '../../kernel/tree/mode.ts';
 import { itself, pathOf, type RawName } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
 import { type MountBelow, Places } from './places.ts';
+import { replacerOf } from './replace.ts';
 import type { Tally } from './tally.ts';
 import { Visit, withoutInternals } from './visit.ts';
 
@@ -31,6 +32,8 @@ export interface Assignment {
   readonly prefix: RawName;
   readonly right: 'leave' | 'link';
   readonly noClobber: boolean;
+  /** With --delete: what is of another kind in the source makes way. */
+  readonly replaces: boolean;
   readonly checksum: boolean;
   readonly dereference: boolean;
   readonly dryRun: boolean;
@@ -58,10 +61,11 @@ export function knownOf(descriptor: number): Known {
   return { path: readlinkSync(itself(descriptor), 'latin1'), dev, ino };
 }
 
-export function settingsOf(assignment: Assignment, links: number | undefined) {
+export function settingsOf(assignment: Assignment, links: number | undefined, exclude: Exclude | undefined) {
   return {
     ...assignment,
     links,
+    mayReplace: replacerOf(assignment.replaces, exclude),
     modes: copyModes(assignment.mode),
     explicit: assignment.mode !== undefined || assignment.owner !== undefined,
   };
@@ -90,8 +94,8 @@ export function walkOf(
   host: Pick<Host, 'chdir'>,
 ): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
   const { live, stage, links, source } = opened;
-  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup);
-  const visit = new Visit(places, settingsOf(assignment, links));
+  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup, assignment.replaces);
+  const visit = new Visit(places, settingsOf(assignment, links, exclude));
   const walk = new Walk(
     {
       top: source,

@@ -255,10 +255,11 @@ class Job {
       if (this.#tally.errors > 0) return this.#outcome();
       stage.startMerging();
       const { signal } = context;
-      await merge(stage.tree, live, this.#request.noClobber, signal);
-      for (const mount of mounts) await mergeMount(mount, live, this.#request.noClobber, signal);
+      const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete };
+      let replaced = await merge(stage.tree, live, way, signal);
+      for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
       for (const { to, mode } of this.#tally.tight.toReversed()) setMode(live, to, mode);
-      if (this.#request.delete) await this.#prune(live);
+      if (this.#request.delete) await this.#prune(live, replaced);
       stage.finishMerging();
       await clean(true);
       return this.#outcome();
@@ -294,6 +295,7 @@ class Job {
       mounts,
       right,
       noClobber,
+      replaces: this.#request.delete,
       checksum,
       dereference,
       dryRun,
@@ -311,13 +313,14 @@ class Job {
     if (sources.some(isOutdated)) throw new Outdated();
   }
 
-  async #prune(live: number): Promise<void> {
+  /** @param replaced entries that made way before */
+  async #prune(live: number, replaced = 0): Promise<void> {
     const { destination, sources } = this.#held;
     const { clock, signal, host } = this.#context;
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
-      this.#request.dryRun,
+      this.#request,
     );
     const exclude = this.#exclude;
     const walk = new Walk(
@@ -342,7 +345,7 @@ class Job {
       walk.close();
       prune.close();
     }
-    this.#removed = prune.removed;
+    this.#removed = prune.removed + replaced;
     this.#tally.errors += prune.errors;
     this.#tally.problems.push(...prune.problems);
   }
@@ -440,25 +443,25 @@ function mountsBelow(path: string, namer: Namer): MountBelow[] {
 async function mergeMount(
   mount: MountBelow,
   live: number,
-  noClobber: boolean,
+  way: Parameters<typeof merge>[2],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   let root: number;
   try {
     root = openBelow(live, mount.path);
   } catch {
-    return; // a file, or nothing that was copied to
+    return 0; // a file, or nothing that was copied to
   }
   try {
     let tree: number;
     try {
       tree = openBelow(root, `${mount.stage}/tree`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
       throw error;
     }
     try {
-      await merge(tree, root, noClobber, signal);
+      return await merge(tree, root, way, signal);
     } finally {
       closeSync(tree);
     }

@@ -90,7 +90,11 @@ class Filling {
     const tally = emptyTally();
     tally.entries = 1;
     using places = this.#places();
-    const put = new Put(places, settingsOf({ ...this.#whole(source, '') }, this.#side.links), () => tally);
+    const put = new Put(
+      places,
+      settingsOf(this.#whole(source, ''), this.#side.links, this.#exclude),
+      () => tally,
+    );
     try {
       const whole = put.file(
         { path: itself(source.descriptor), stat: source.stat, followed: true },
@@ -162,7 +166,7 @@ class Filling {
     raw: RawName,
     places: Places,
   ): Promise<void> {
-    const settings = settingsOf({ ...this.#whole({ descriptor, shown: '' }, '') }, this.#side.links);
+    const settings = settingsOf(this.#whole({ descriptor, shown: '' }, ''), this.#side.links, this.#exclude);
     const tally = this.#tally;
     const put = new Put(places, settings, () => tally);
     const { signal } = this.#context;
@@ -215,7 +219,8 @@ class Filling {
   }
 
   #places(): Places {
-    return new Places(this.#side.live, this.#side.stage, this.#common.mounts, this.#common.ownGroup);
+    const { mounts, ownGroup, replaces } = this.#common;
+    return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces);
   }
 
   #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): Assignment {

@@ -19,17 +19,21 @@ import {
   finishFile,
   hasAttributes,
   mend,
+  secondsOf,
   tryOwner,
 } from './attributes.ts';
 import { atOnce, compareFiles, copyContent, likeness, newFile, openSource } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
+import type { MayReplace } from './replace.ts';
 import type { Tally } from './tally.ts';
 
 export interface PutSettings extends AttributeSettings {
   /** What becomes of an entry that is right already: it stays, or it is shared by the new tree too. */
   readonly right: 'leave' | 'link';
   readonly noClobber: boolean;
+  /** Whether a directory may make way; undefined where none may. */
+  readonly mayReplace: MayReplace | undefined;
   /** Compare contents whatever size and time say. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
@@ -133,7 +137,7 @@ export class Put {
       if (owner !== undefined && (owner.uid !== this.#settings.ownUser || owner.gid !== place.group)) {
         if (!tryOwner(() => lchownSync(name, owner.uid, owner.gid), this.#settings)) tally.ownerless++;
       }
-      lutimesSync(name, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+      lutimesSync(name, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
     });
   }
 
@@ -184,11 +188,12 @@ export class Put {
     if (place.live === undefined) return undefined;
     const { live } = place;
     const there = writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
-    if (there?.isDirectory())
-      throw new InTheWay(
-        `a directory stands at ${JSON.stringify(shownName(place.path === '' ? raw : `${place.path}/${raw}`))} in DEST, where a ${what} is to be`,
-      );
-    return there;
+    if (!there?.isDirectory()) return there;
+    const path = place.path === '' ? raw : `${place.path}/${raw}`;
+    if (this.#settings.mayReplace?.(live, raw, path)) return undefined;
+    throw new InTheWay(
+      `a directory stands at ${JSON.stringify(shownName(path))} in DEST, where a ${what} is to be`,
+    );
   }
 
   /** The content is right: puts the attributes right. False where it has to be written all the same. */

@@ -178,7 +178,7 @@ export class Visit implements Visitor {
 }
 
 /** A key of a ConfigMap, Secret or projected volume: `key -> ..data/key`. */
-function isProjected(name: string | Buffer): boolean {
+export function isProjected(name: string | Buffer): boolean {
   return readlinkSync(name).startsWith('..data/');
 }
 

@@ -232,6 +232,69 @@ describe('options', () => {
     expect(existsSync('/etc/passwd')).toBe(true);
   });
 
+  test('--delete keeps what came by followed links, of --dereference and of a ConfigMap below', async () => {
+    const [from, to] = [folder(), folder()];
+    mkdirSync(join(from, 'real'));
+    writeFileSync(join(from, 'real/f'), 'f');
+    symlinkSync('real', join(from, 'link'));
+    const config = join(from, 'etc');
+    mkdirSync(join(config, '..2026_11_22/sub'), { recursive: true });
+    writeFileSync(join(config, '..2026_11_22/sub/deep'), 'deep');
+    symlinkSync('..2026_11_22', join(config, '..data'));
+    symlinkSync('..data/sub', join(config, 'sub'));
+    for (const flags of [['-L'], []]) {
+      mkdirSync(join(to, 'etc/sub/old'), { recursive: true });
+      const { status, stderr } = await copy([from, to, '--delete', ...flags]);
+      expect(status, stderr).toBe(0);
+      expect(readFileSync(join(to, 'link/f'), 'utf8')).toBe('f');
+      expect(readdirSync(join(to, 'etc/sub'))).toEqual(['deep']);
+      expect(readdirSync(join(to, 'etc'))).toEqual(['sub']);
+      const again = await copy([from, to, '--delete', ...flags]);
+      expect(again.stderr).toContain('0 copied');
+      expect(again.stderr).toContain('0 removed');
+    }
+    expect(readlinkSync(join(to, 'link'))).toBe('real');
+  });
+
+  test('--delete: what is of another kind in the source makes way, unless --exclude keeps something in it', async () => {
+    const [from, to, outside] = [folder(), folder(), folder()];
+    mkdirSync(join(to, 'lib/deep'), { recursive: true });
+    writeFileSync(join(to, 'lib/deep/a'), 'a');
+    writeFileSync(join(to, 'conf'), 'a file');
+    symlinkSync(outside, join(to, 'plugins'));
+    mkdirSync(join(to, 'bin'));
+    symlinkSync('/usr/lib', join(from, 'lib'));
+    for (const path of ['conf', 'plugins']) mkdirSync(join(from, path));
+    for (const path of ['conf/x', 'plugins/x', 'bin']) writeFileSync(join(from, path), path);
+    const kept = await copy([from, to, '--delete', '--exclude', 'deep']);
+    expect(kept.status).toBe(1);
+    expect(kept.stderr).toContain('a directory stands at "lib" in DEST, where a link is to be');
+    expect(readFileSync(join(to, 'conf'), 'utf8')).toBe('a file');
+    const dry = await copy([from, to, '--delete', '--dry-run']);
+    expect(JSON.parse(dry.stdout)).toMatchObject({ copied: 6, removed: 4, errors: 0 });
+    expect(lstatSync(join(to, 'lib')).isDirectory()).toBe(true);
+    const { status, stderr } = await copy([from, to, '--delete']);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('6 copied (18 B), 0 unchanged, 4 removed');
+    expect(contentOf(to)).toEqual(contentOf(from));
+    expect(readdirSync(outside)).toEqual([]);
+    expect(leftovers(to)).toEqual([]);
+  });
+
+  test('times are the same to the microsecond, also from before 1970', async () => {
+    const [from, to] = [folder(), folder()];
+    const times = Array.from(
+      { length: 200 },
+      (_, i) => `${1970 + (i % 60)}-03-04 05:06:07.${String((i * 7919 * 31) % 1_000_000).padStart(6, '0')}`,
+    );
+    for (const [i, time] of [...times, '1950-01-02 03:04:05.5'].entries()) {
+      writeFileSync(join(from, `f${i}`), '');
+      execFileSync('touch', ['-d', time, join(from, `f${i}`)]);
+    }
+    await copy([from, to]);
+    expect(contentOf(to)).toEqual(contentOf(from));
+  });
+
   test('--if-empty: lost+found is nothing, anything else is something', async () => {
     const [from, to, full] = [smallTree(), folder(), folder()];
     mkdirSync(join(to, 'lost+found'));
@@ -315,8 +378,11 @@ describe('options', () => {
     for (const [top, letter] of [
       [from, 'a'],
       [to, 'b'],
-    ] as const)
+    ] as const) {
       writeFileSync(join(top, 'large'), letter.repeat(5 << 20));
+      // Two files of one moment and one size count as the same.
+      utimesSync(join(top, 'large'), 1.7e9, 1.7e9 + letter.charCodeAt(0));
+    }
     const second = await copy([from, to, '--dry-run']);
     expect(JSON.parse(second.stdout)).toMatchObject({ copied: 14, right: 0 });
     expect(readFileSync(join(to, 'large'), 'utf8').startsWith('b')).toBe(true);
