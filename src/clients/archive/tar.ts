@@ -108,8 +108,9 @@ function counter({ bytes, entries }: ArchiveLimits, reading: Reading): Transform
 }
 
 function parserFor(target: ArchiveTarget, failure: { refused?: Error }, reading: Reading) {
-  // An option that its types do not tell of: names stay the bytes that they are.
-  const parser = extract({ filenameEncoding: 'latin1' } as Parameters<typeof extract>[0]);
+  // Options that its types do not tell of: names stay the bytes that they are; headers from before POSIX have no mark.
+  const options = { filenameEncoding: 'latin1', allowUnknownFormat: true };
+  const parser = extract(options as Parameters<typeof extract>[0]);
   parser.on('entry', (found, stream, next) => {
     const guarded = (work: () => void): void => {
       if (failure.refused !== undefined) return;

@@ -19,14 +19,13 @@ import { createNamer, type Namer } from '../../kernel/publish/names.ts';
 import { explained } from '../../kernel/publish/problems.ts';
 import { takeTurn } from '../../kernel/publish/turn.ts';
 import { HelperLost } from '../../kernel/tree/crew.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
 import { itself, rawOf } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
-import { excludeOf } from './assignment.ts';
+import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import { closeDestination, type Destination, makeMissing, openDestination } from './destination.ts';
-import { InTheWay, stageLost, WriteFailed } from './failures.ts';
+import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
 import type { MountBelow } from './places.ts';
@@ -61,24 +60,21 @@ const tries = 5;
 /** Milliseconds for cleaning up once a signal came. */
 const lastWork = 100;
 
-/** A ConfigMap or Secret moved on to another version while it was copied. */
-class Outdated extends Error {}
-
 /**
  * Copies the sources to DEST: everything is prepared out of sight, then shown by renames.
  * @throws UsageError where they do not fit together: then nothing was done
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
-  const exclude = await matcher(request.exclude);
+  const tools = await toolsOf(request.exclude);
   using held = new Held(request);
-  const job = new Job(request, exclude, held, context);
+  const job = new Job(request, tools, held, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run();
 }
 
-async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+async function toolsOf(patterns: readonly string[]): Promise<Tools> {
   try {
-    return await excludeOf(patterns);
+    return await toolsFor(patterns);
   } catch (error) {
     throw new UsageError(`--exclude: ${(error as Error).message}`);
   }
@@ -110,7 +106,7 @@ class Held implements Disposable {
     this.sources = this.sources.map((source) => {
       if (!isOutdated(source)) return source;
       closeSync(source.descriptor);
-      return currentVersion(source);
+      return source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
     });
   }
 
@@ -152,16 +148,16 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
 
 class Job {
   readonly #request: CopyRequest;
-  readonly #exclude: Exclude | undefined;
+  readonly #tools: Tools;
   readonly #held: Held;
   readonly #context: Context;
   readonly #startedAt: number;
   #tally = emptyTally();
   #removed: number | undefined;
 
-  constructor(request: CopyRequest, exclude: Exclude | undefined, held: Held, context: Context) {
+  constructor(request: CopyRequest, tools: Tools, held: Held, context: Context) {
     this.#request = request;
-    this.#exclude = exclude;
+    this.#tools = tools;
     this.#held = held;
     this.#context = context;
     this.#startedAt = context.clock.now();
@@ -209,8 +205,9 @@ class Job {
     const { descriptor: live } = this.#held.destination;
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
     if (this.#request.delete && live !== undefined) await this.#prune(live);
-    const { problems, large, followed, tight, ...counts } = this.#tally;
-    void [problems, large, followed, tight];
+    // Lists are for the work; what is left out of a file is known only once it is read.
+    const { problems, large, followed, tight, volumes, attributes, acls, ...counts } = this.#tally;
+    void [problems, large, followed, tight, volumes, attributes, acls];
     this.#context.stdout(
       `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
     );
@@ -309,7 +306,7 @@ class Job {
       ownGroup: host.gid,
       mask: fileModeMask(),
     };
-    await fill(sources, destination.file, side, common, this.#exclude, this.#tally, this.#context);
+    await fill(sources, destination.file, side, common, this.#tools, this.#tally, this.#context);
     if (sources.some(isOutdated)) throw new Outdated();
   }
 
@@ -322,7 +319,7 @@ class Job {
       sources.map(({ descriptor }) => descriptor),
       this.#request,
     );
-    const exclude = this.#exclude;
+    const { exclude } = this.#tools;
     const walk = new Walk(
       {
         top: live,

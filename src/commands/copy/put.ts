@@ -22,6 +22,7 @@ import {
   secondsOf,
   tryOwner,
 } from './attributes.ts';
+import type { Extras, ExtrasReader } from '../../kernel/tree/extras.ts';
 import { atOnce, compareFiles, copyContent, likeness, newFile, openSource } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
@@ -37,6 +38,8 @@ export interface PutSettings extends AttributeSettings {
   /** Compare contents whatever size and time say. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
+  /** Tells of what is left out; undefined where that cannot be told. */
+  readonly extras: ExtrasReader | undefined;
   /** A directory in which files with several names have one by their identity; undefined where nothing is written. */
   readonly links: number | undefined;
 }
@@ -177,6 +180,12 @@ export class Put {
     }
   }
 
+  /** Counts what is left out of an entry that is copied. */
+  note(extras: Extras | undefined): void {
+    if (extras?.attributes) this.#tally().attributes++;
+    if (extras?.acl) this.#tally().acls++;
+  }
+
   /** What is in DEST has the content already: puts the rest right. False where it has to be written all the same. */
   adopt(stat: Stats, wanted: Attributes, place: Place, raw: RawName): boolean {
     const there = this.#there(place, raw, 'file');
@@ -253,6 +262,7 @@ export class Put {
       if (followed || stat.size === 0) {
         if (!fstatSync(from).isFile()) throw new Error('it is not a regular file any more');
       }
+      this.note(this.#settings.extras?.ofFile(from));
       writing(() => {
         const to = create(below(this.#places.stageOf(place), raw), wanted.mode);
         try {

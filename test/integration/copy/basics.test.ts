@@ -18,9 +18,38 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { terminationLog } from '../../support/program.ts';
+import { requireOrSkip } from '../../support/tools.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, smallTree, stamps } from './support.ts';
 
 const root = process.getuid?.() === 0;
+
+/** An ACL that lets user 1234 write; a file capability (linux/capability.h, VFS_CAP_REVISION_2) for low ports. */
+const setter = `
+import os, struct, sys, json
+acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', tag, perm, who) for tag, perm, who in
+  ((1, 6, 0xffffffff), (2, 6, 1234), (4, 4, 0xffffffff), (16, 6, 0xffffffff), (32, 4, 0xffffffff)))
+values = {'security.capability': struct.pack('<5I', 0x02000001, 1 << 10, 0, 0, 0)}
+for name, paths in json.loads(sys.argv[2]).items():
+    for path in paths:
+        os.setxattr(os.path.join(sys.argv[1], path), name, acl if 'acl' in name else values.get(name, b'x'))
+`;
+
+function setAttributes(top: string, attributes: Readonly<Record<string, readonly string[]>>): void {
+  execFileSync('python3', ['-c', setter, top, JSON.stringify(attributes)], { stdio: 'pipe' });
+}
+
+/** Why a file cannot be given them here, or undefined. */
+function canSetAttributes(): string | undefined {
+  const top = folder();
+  writeFileSync(join(top, 'f'), '');
+  try {
+    const all = ['user.origin', 'security.capability', 'system.posix_acl_access'];
+    setAttributes(top, Object.fromEntries(all.map((name) => [name, ['f']])));
+    return undefined;
+  } catch (error) {
+    return String(error).split('\n').at(-2);
+  }
+}
 
 describe('a tree', () => {
   test('as cp -a has it: modes, times, links, and as root owners', async () => {
@@ -192,9 +221,42 @@ describe('a tree', () => {
     writeFileSync(join(from, 'f'), '');
     const { status, stderr } = await copy([from, to]);
     expect(status).toBe(0);
-    expect(stderr).toContain('only files, links and directories are copied: 2 FIFOs, 1 socket');
+    expect(stderr).toContain(
+      'only files, links and directories are copied, with modes, owners and times: 2 FIFOs, 1 socket',
+    );
     expect(readdirSync(to)).toEqual(['f']);
   });
+
+  const noAttributes = requireOrSkip('extended attributes', canSetAttributes());
+  test.skipIf(noAttributes)(
+    'extended attributes and ACLs are left out, with one warning that counts them',
+    async () => {
+      const [from, to] = [folder(), folder()];
+      mkdirSync(join(from, 'd'));
+      mkdirSync(join(from, 'shared'));
+      for (const name of ['a', 'b', 'd/c', 'plain', 'acl']) writeFileSync(join(from, name), name);
+      writeFileSync(join(from, 'large'), Buffer.alloc(5 << 20));
+      setAttributes(from, {
+        'user.origin': ['a', 'b', 'd', 'large'],
+        'security.capability': ['d/c'],
+        'system.posix_acl_access': ['acl', 'a'],
+        'system.posix_acl_default': ['shared'],
+      });
+      execFileSync('mkfifo', [join(from, 'p')]);
+      const { status, stderr } = await copy([from, to]);
+      expect(status, stderr).toBe(0);
+      expect(stderr.match(/warn .*$/gm)).toHaveLength(1);
+      expect(stderr).toContain(
+        'with modes, owners and times: 1 FIFO, extended attributes (xattrs) of 5 entries, ACLs of 3 entries',
+      );
+      expect(stderr).not.toContain('Experimental');
+      // What is right already is not told again.
+      expect((await copy([from, to])).stderr).not.toContain('xattrs');
+      expect((await copy([join(from, 'a'), join(to, 'one')])).stderr).toContain(
+        '(xattrs) of 1 entry, ACLs of 1',
+      );
+    },
+  );
 
   test('what is in /proc says that it is empty, and is not', async () => {
     const to = folder();

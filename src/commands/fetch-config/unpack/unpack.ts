@@ -130,7 +130,7 @@ class Unpacking {
   summary(path: string): string {
     return this.#made === undefined
       ? `${path} has what ${this.#address.text} holds already`
-      : `${path} has ${this.#made.files} files (${sized(this.#made.bytes)}) of ${this.#address.text}`;
+      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${sized(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
   async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
