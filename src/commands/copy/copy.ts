@@ -377,11 +377,18 @@ class Job {
       `${tally.errors} of the entries could not be copied${this.#removed === undefined ? `, so ${path} was left as it was` : ''}: ${text}`,
       {
         details: problemLines(tally),
-        hint: tally.problems.some(({ code }) => code === 'EACCES')
-          ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
-          : undefined,
+        hint: this.#hint(),
       },
     );
+  }
+
+  #hint(): string | undefined {
+    const has = (wanted: string): boolean => this.#tally.problems.some(({ code }) => code === wanted);
+    if (has('EPERM') && this.#request.owner !== undefined)
+      return '--owner needs the capability CHOWN, but for a group that this user is in';
+    return has('EACCES')
+      ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
+      : undefined;
   }
 
   /** The copy came to an end before its time. */

@@ -342,6 +342,15 @@ describe.skipIf(notRoot)('without root', () => {
     expect(lstatSync(to).mode & 0o7777).toBe(0o2775);
   });
 
+  test('--owner without the capability for it: says so, and nothing is shown', async () => {
+    const [from, to] = [folder(), folder()];
+    writeFileSync(join(from, 'f'), '');
+    const { status, stderr } = await copy([from, to, '--owner', '1000:1000'], { user });
+    expect(status).toBe(1);
+    expect(stderr).toContain('hint: --owner needs the capability CHOWN');
+    expect(readdirSync(to)).toEqual([]);
+  });
+
   test('a DEST that this user may not write to', async () => {
     const [from, to] = [smallTree(), folder()];
     execFileSync('chmod', ['-R', 'a+rX', from]);
