@@ -3,7 +3,7 @@ import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
 import { allOptions } from '../kernel/options/all.ts';
-import type { processOptions } from '../kernel/options/common.ts';
+import { limitOf, type processOptions } from '../kernel/options/common.ts';
 import { twinName, type Option, type Options, type Values } from '../kernel/options/option.ts';
 import { resolveOptions } from '../kernel/options/resolve.ts';
 import type { Redactor } from '../kernel/secrets.ts';
@@ -61,13 +61,15 @@ export async function interpret(
     );
   }
   checkAfterDashes(command, read.afterDashes);
+  const timeout = options['timeout'] as Option;
+  const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {
     kind: 'run',
     command,
-    input: { options: values, positionals, command: read.afterDashes },
+    input: { options: values, positionals, command: read.afterDashes, limited },
     process: values as Values<typeof processOptions>,
-    limit: (values['timeout'] as number | undefined) ?? 0,
-    limitOrigin: originOf('timeout', options['timeout'] as Option, read.given.has('timeout'), environment),
+    limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
+    limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
     commands,
   };

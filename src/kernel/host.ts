@@ -155,6 +155,15 @@ export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) 
   }
 }
 
+/** Keeps from people what Node says of its experimental parts; other warnings are told as ever. */
+export function muteExperimentalWarnings(): void {
+  const listeners = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') for (const listener of listeners) listener(warning);
+  });
+}
+
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
   return process.getBuiltinModule('node:os').constants.signals[signal];

@@ -46,10 +46,11 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  longWork: { limit: 60 * 60_000, asked: ({ unpack }) => unpack },
   schemas: {
     'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
   },
-  async run({ options, positionals: given, command }, context) {
+  async run({ options, positionals: given, command, limited }, context) {
     const http = readHttpSettings(
       options,
       {
@@ -62,7 +63,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     const tls = readTlsSettings(options, context.environment);
     if (options.unpack) {
       const { unpackArchive } = await import('./unpack/unpack.ts');
-      return unpackArchive(given, { options, http, tls }, context);
+      return unpackArchive(given, { options, http, tls, limited }, context);
     }
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);

@@ -60,12 +60,12 @@ async function renderTemplates(
 ): Promise<Outcome> {
   if (options.to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
   const largest = options['max-size'];
-  const compile = await compilerOf(options);
+  const compile = await compilerOf(options, context.signal);
   const checker = options.check === undefined ? undefined : await checkerOf(options.check);
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
   const templates = readTemplates(paths, options.to, largest);
-  const compiled = forAll(
+  const compiled = await forAll(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),
   );
@@ -111,9 +111,9 @@ async function renderTemplates(
       environment: context.environment,
       unreadable: unreadableIn(context),
     };
-    const rendered = forAll(compiled, ({ made }) => made(data));
+    const rendered = await forAll(compiled, ({ made }) => made(data));
     if (checker !== undefined) {
-      forAll(rendered, ({ made: { text } }) => {
+      await forAll(rendered, ({ made: { text } }) => {
         const problem = checker(text);
         return problem === undefined
           ? {}
