@@ -13,9 +13,14 @@ export interface Arguments {
 
 /**
  * Reads flags by Node's own parser: it hands values on as they are, where yargs' strips quotes from a `--query '"x"'`.
+ * @param takesWords false where words are no part of the command: then they are another command's, without its `--`
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value, or one that a switch does not take
  */
-export async function readArguments(argv: readonly string[], options: Options): Promise<Arguments> {
+export async function readArguments(
+  argv: readonly string[],
+  options: Options,
+  takesWords = true,
+): Promise<Arguments> {
   const byFlag = new Map(
     Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
   );
@@ -52,7 +57,12 @@ export async function readArguments(argv: readonly string[], options: Options): 
     const negated = token.name.startsWith('no-') && !byFlag.has(token.name);
     const known = byFlag.get(negated ? token.name.slice(3) : token.name);
     if (known === undefined || (negated && known.option.kind !== 'switch'))
-      throw await unknownFlag(token.rawName, argv, [...byFlag.keys()]);
+      throw await unknownFlag(
+        token.rawName,
+        argv,
+        [...byFlag.keys()],
+        !takesWords && end < 0 && positionals.length > 0,
+      );
     const origin = token.rawName;
     const values = given.get(known.name) ?? [];
     given.set(known.name, values);
@@ -75,6 +85,7 @@ async function unknownFlag(
   raw: string,
   argv: readonly string[],
   flags: readonly string[],
+  dashesForgotten: boolean,
 ): Promise<UsageError> {
   const whole = argv.find((word) => word.startsWith('-') && word.includes(' ') && word.startsWith(raw));
   if (whole !== undefined)
@@ -83,5 +94,9 @@ async function unknownFlag(
     );
   const name = raw.replace(/^-+/, '');
   if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
+  if (dashesForgotten)
+    return new UsageError(
+      `unknown flag ${raw}; if it is one of a command to be run, write -- before that command`,
+    );
   return new UsageError(`unknown flag ${raw}${await didYouMean(name, flags, '--')}`);
 }

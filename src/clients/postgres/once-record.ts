@@ -1,3 +1,4 @@
+import { isUnfilled } from '../../kernel/placeholder.ts';
 import type { Session } from './session.ts';
 import { sqlState, sqlStateOf } from './words.ts';
 
@@ -73,9 +74,9 @@ export async function readOnce(
  */
 export function parseOnceKey(text: string): string {
   if (text.trim() === '') throw new Error('the key is empty; give the image’s tag or digest, say');
-  if (/\$\(|\$\{|\{\{/.test(text)) {
+  if (isUnfilled(text)) {
     throw new Error(
-      `${JSON.stringify(text)} holds a placeholder that nobody filled in; in a manifest, $(NAME) needs a variable NAME defined above it`,
+      `${JSON.stringify(text)} holds a placeholder that nobody filled in; a manifest's args know $(NAME) alone, and need a variable NAME defined above it`,
     );
   }
   if (Buffer.byteLength(text) > 1000) throw new Error('the key is longer than 1000 bytes');

@@ -185,7 +185,9 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
 
   const shared = Object.create(session, {
     query: {
-      value: (...given: Parameters<Session['query']>) => exclusively(() => session.query(...given)),
+      // None of them may hang: the checks of the lock stand in the same queue.
+      value: (...[text, values, options]: Parameters<Session['query']>) =>
+        exclusively(() => session.query(text, values, { timeout: patience, ...options })),
     },
     end: { value: async () => {} },
     destroy: { value: () => {} },
