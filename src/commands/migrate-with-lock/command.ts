@@ -111,6 +111,10 @@ The lock is a session's advisory lock, watched over while the command runs: when
         ? showStatus(connection, key, context, client)
         : forget(connection, key, request.key, context, client);
     }
+    if (request.work.kind === 'sql' && request.work.dryRun) {
+      const { dryRun } = await import('./dry-run.ts');
+      return dryRun(request.work, connection, key, options['lock-timeout'], context, client);
+    }
     const { runUnderLock } = await import('./under-lock.ts');
     return runUnderLock(
       request.work,

@@ -151,6 +151,95 @@ test('a standby grants nothing: it waits until the promotion', { timeout: 90_000
   expect((await replica.exit).status).toBe(0);
 });
 
+test(
+  'of several servers the standby is passed over, whatever the URL says of it',
+  { timeout: 90_000 },
+  async () => {
+    await using standby = await startStandby(postgres);
+    const both = postgres
+      .url()
+      .replace(`127.0.0.1:${postgres.port}`, `127.0.0.1:${standby.port},127.0.0.1:${postgres.port}`);
+    for (const attributes of [
+      '',
+      '?target_session_attrs=prefer-standby',
+      '?target_session_attrs=read-write',
+    ]) {
+      const url = `${both}${attributes}`;
+      const holder = await startReplica(postgres, ['--once', `k${attributes}`, '--', 'sleep', '1'], { url });
+      await holder.waitForStderr(/holding the lock/);
+      const status = await (await startReplica(postgres, ['--status'], { url })).exit;
+      expect(JSON.parse(status.stdout)).toMatchObject({ holder: { role: 'app', host: 'pod' } });
+      expect((await holder.exit).status).toBe(0);
+      const forgotten = await (await startReplica(postgres, ['--forget', `k${attributes}`], { url })).exit;
+      expect(forgotten.stderr).toContain('(it was done)');
+    }
+  },
+);
+
+test('a server that says yes and keeps no lock is found out', async () => {
+  await postgres.sql(
+    `CREATE SCHEMA stub; GRANT USAGE ON SCHEMA stub TO app;
+     CREATE FUNCTION stub.pg_try_advisory_lock(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+     ALTER ROLE app SET search_path = stub, pg_catalog, public`,
+  );
+  try {
+    const result = await (await startReplica(postgres, ['--', 'echo', 'ran'])).exit;
+    expect(result.status).toBe(69);
+    expect(result.stderr).toContain('the server granted the lock but does not hold it');
+    expect(result.stdout).toBe('');
+  } finally {
+    await postgres.sql('ALTER ROLE app RESET search_path; DROP SCHEMA stub CASCADE');
+  }
+});
+
+test('a command that waits for its own parent’s lock is told of', async () => {
+  const replica = await startReplica(postgres, [
+    '--lock-id',
+    '4711',
+    ...quick,
+    '--command-timeout',
+    '4s',
+    '--',
+    '/bin/sh',
+    '-c',
+    'exec psql -c "SELECT pg_advisory_lock(4711)" "$DATABASE_URL"',
+  ]);
+  await replica.waitForStderr(
+    /the backend \d+ \(initbox:[0-9a-f]{16}:\d+:job\) waits for this very lock, 4711: .* give it another --lock-id/,
+  );
+  const result = await replica.exit;
+  expect(result.status).toBe(124);
+  expect(result.stderr.match(/waits for this very lock/g)).toHaveLength(1);
+  expect(await holders(postgres)).toEqual([]);
+});
+
+test('a --lock-timeout shorter than the wait for a dead holder’s work still lets the next one through', async () => {
+  const holder = await startReplica(postgres, [...quick, '--', 'sleep', '1']);
+  await holder.waitForStderr(/holding the lock/);
+  holder.kill('SIGKILL');
+  await waitUntil(async () => (await holders(postgres)).length === 0);
+  const next = await (await startReplica(postgres, ['--lock-timeout', '1s', '--', 'echo', 'ran'])).exit;
+  expect(next.stderr).toContain('waiting 1.5s for its work to end');
+  expect(next.status).toBe(0);
+  expect(next.stdout).toBe('ran\n');
+});
+
+test('a token grows past the last one, even where the server’s own numbers have gone back', async () => {
+  await (
+    await startReplica(postgres, ['--', 'true'])
+  ).exit;
+  // As after a restore by pg_dump into a new cluster.
+  await postgres.sql('UPDATE initbox.locks SET token = 1000000000000');
+  const tokens = [];
+  for (let turn = 0; turn < 2; turn += 1) {
+    const { stdout } = await (
+      await startReplica(postgres, ['--', '/bin/sh', '-c', 'echo $INITBOX_LOCK_TOKEN'])
+    ).exit;
+    tokens.push(stdout);
+  }
+  expect(tokens).toEqual(['1000000000001\n', '1000000000002\n']);
+});
+
 test('a lock that another program holds under the same number is waited for and named', async () => {
   const client = await postgres.connect();
   await client.query("SET application_name = 'psql'; SELECT pg_advisory_lock(42)");

@@ -8,7 +8,7 @@ import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
 import type { LockBackend, LockTiming, Unneeded } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { channelOf, owns, seeHolder, tryLock } from './advisory.ts';
+import { channelOf, owns, seeHolder, tryLock, unlock } from './advisory.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
 import { readOnceFirst, type OnceWork } from './once.ts';
@@ -193,6 +193,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       // What was done between the check and the grant.
       const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
+        // Those who wait for another key's sake are told.
+        await unlock(session, key);
         await session.end();
         waiting = undefined;
         return judged;

@@ -5,7 +5,7 @@ import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { ownership, owns, unlock } from './advisory.ts';
+import { checkLock, ownership, owns, unlock } from './advisory.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
 import { patience, type Prepared } from './prepare.ts';
@@ -24,6 +24,8 @@ export interface PostgresHeld extends Held {
   readonly ownership: string;
   /** True where this role may keep records in the database. */
   readonly keepsRecords: boolean;
+  /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
+  readonly settle: number;
 }
 
 export interface HeldSettings {
@@ -92,10 +94,18 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       // Stopped: released or lost.
     }
   };
+  let warned = false;
   const beat = async (): Promise<void> => {
     try {
-      if (!(await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat))))
-        lose('the server says that this session does not hold the lock any more', true);
+      const { owned, blocked } = await exclusively(() =>
+        checkLock(session, key, prepared.mark, timing.heartbeat),
+      );
+      if (!owned) lose('the server says that this session does not hold the lock any more', true);
+      if (blocked === undefined || warned) return;
+      warned = true;
+      log.warn(
+        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent for ever; give it another --lock-id, or a --lock-name`,
+      );
     } catch (error) {
       lose(`the check of the lock failed: ${errorWords(error)}`, false);
     }
@@ -161,12 +171,13 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
+  const { last } = settings;
+  const inherited = last !== undefined && !last.released;
+  const wait = inherited ? last.settle : settings.keepsRecords ? 0 : settleTime(timing);
+
   /** What takeOver does, statement by statement. */
   const inherit = async (both: AbortSignal): Promise<void> => {
-    const { last } = settings;
-    const inherited = last !== undefined && !last.released;
-    if (inherited || !settings.keepsRecords) {
-      const wait = inherited ? last.settle : settleTime(timing);
+    if (wait > 0) {
       log.info(
         inherited
           ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
@@ -201,6 +212,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     lost,
     exclusively,
     keepsRecords: settings.keepsRecords,
+    settle: wait,
     get keepOpen() {
       return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];
     },
