@@ -99,6 +99,8 @@ export async function awaitUntagged(
 ): Promise<void> {
   const { rows } = await ask('SELECT clock_timestamp()::text AS now');
   const cutoff = rows[0]?.['now'];
+  const words = (found: readonly Backend[]): string =>
+    `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`;
   await untilNone(
     async () => {
       const result = await ask(
@@ -112,11 +114,29 @@ export async function awaitUntagged(
       return result.rows as unknown as Backend[];
     },
     async () => {},
-    (found) =>
-      `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`,
+    words,
+    context,
+  );
+  // Of another role's backends a role without pg_read_all_stats sees neither state nor address; but every role sees
+  // locks, and each transaction holds one on itself. Those that are open now are waited for.
+  const hidden = await ask(`${openTransactions} AND a.usename = $1`, [client.role]);
+  const transactions = hidden.rows.map((row) => row['transaction']);
+  await untilNone(
+    async () => {
+      if (transactions.length === 0) return [];
+      const result = await ask(`${openTransactions} AND l.virtualxid = ANY ($1)`, [transactions]);
+      return result.rows as unknown as Backend[];
+    },
+    async () => {},
+    words,
     context,
   );
 }
+
+const openTransactions = `SELECT a.pid, a.application_name AS name, a.usename AS role, l.virtualxid AS transaction
+  FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
+  WHERE a.backend_type IS NULL AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND NOT starts_with(a.application_name, 'initbox:')`;
 
 function listed(found: readonly Backend[]): string {
   const shown = found.slice(0, 5).map(({ pid, role, name }) => `${pid} (${role}${name ? `, ${name}` : ''})`);
