@@ -28,8 +28,17 @@ export interface OnceRecord {
 }
 
 /** The columns of a record, of a table named r. */
-export const onceColumns =
-  'r.state, r.token::text AS token, r.command_hash, r.host, r.started, r.finished, r.exit_status';
+export const onceColumns = `r.state, r.token::text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status`;
+
+/** A time in SQL as seconds since 1970: the role's DateStyle may write times as the driver does not read them. */
+export function epochOf(expression: string): string {
+  return `extract(epoch FROM ${expression})::float8`;
+}
+
+/** What epochOf gave. */
+export function dateOf(seconds: unknown): Date {
+  return new Date(Number(seconds) * 1000);
+}
 
 /** @returns undefined for a row of NULLs, as an outer join makes it */
 export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
@@ -39,8 +48,8 @@ export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined)
     token: BigInt(row['token'] as string),
     commandHash: row['command_hash'] as string,
     host: row['host'] as string,
-    started: row['started'] as Date,
-    finished: row['finished'] as Date | null,
+    started: dateOf(row['started']),
+    finished: row['finished'] === null ? null : dateOf(row['finished']),
     exitStatus: row['exit_status'] as number | null,
   };
 }

@@ -52,7 +52,11 @@ export async function runUnderLock(
   else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
   const host = context.environment['HOSTNAME'] || (await import('node:os')).hostname();
-  await using lock = createPostgresLock({ ...settings, host, once }, { ...context, resolve: client.resolve });
+  const recordFor = once ? '--once' : work.kind === 'sql' ? '--sql' : undefined;
+  await using lock = createPostgresLock(
+    { ...settings, host, once, recordFor },
+    { ...context, resolve: client.resolve },
+  );
   let held: PostgresHeld;
   {
     using deadline = startDeadline(context.clock, context, settings.lockTimeout, '--lock-timeout');

@@ -318,6 +318,27 @@ describe('what the server refuses: status 69 at once', () => {
     }
   });
 
+  test('--sql without CREATE: 69 at once with the GRANT, and the schema alone, made by its owner, is enough', async () => {
+    const folder = temporaryDirectory('migrations');
+    writeFileSync(join(folder.path, '1_a.sql'), 'SELECT 1');
+    await postgres.sql('ALTER DATABASE app OWNER TO postgres; REVOKE CREATE ON DATABASE app FROM app');
+    try {
+      const refused = await (await startReplica(postgres, ['--sql', folder.path])).exit;
+      expect(refused.status).toBe(69);
+      expect(refused.milliseconds).toBeLessThan(5000);
+      expect(refused.stderr).toMatch(
+        /--sql keeps a record in the database, and app may not .*GRANT CREATE ON/s,
+      );
+      // The second way that docs/locking.md names.
+      await postgres.sql('CREATE SCHEMA initbox AUTHORIZATION app');
+      expect((await (await startReplica(postgres, ['--sql', folder.path])).exit).status).toBe(0);
+      expect((await (await startReplica(postgres, ['--once', 'k', '--', 'true'])).exit).status).toBe(0);
+    } finally {
+      await postgres.sql('ALTER DATABASE app OWNER TO app');
+      folder.remove();
+    }
+  });
+
   test('tables that may be read but not written', async () => {
     await postgres.sql('ALTER DATABASE app OWNER TO postgres');
     await (

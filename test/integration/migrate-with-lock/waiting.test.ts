@@ -115,6 +115,38 @@ test('idle_session_timeout on the role does not throw a quiet holder out', async
   }
 });
 
+test('a role whose server writes dates in another way', async () => {
+  await postgres.sql("ALTER ROLE app SET DateStyle = 'German'; ALTER ROLE app SET TimeZone = 'Asia/Kolkata'");
+  try {
+    const holder = await startReplica(postgres, [...quick, '--once', 'v9', '--', 'sleep', '2']);
+    await holder.waitForStderr(/holding the lock/);
+    const waiter = await startReplica(postgres, [...quick, '--once', 'v9', '--', 'sleep', '2']);
+    await waiter.waitForStderr(/held by pod since 20\d\d-\d\d-\d\dT[\d:.]+Z/);
+    const status = JSON.parse((await (await startReplica(postgres, ['--status'])).exit).stdout);
+    const age = Date.now() - Date.parse(status.holder.since);
+    expect(age).toBeGreaterThan(0);
+    expect(age).toBeLessThan(30_000);
+    holder.kill('SIGKILL');
+    const heir = await waiter.exit;
+    expect(heir.status).toBe(0);
+    const again = await (await startReplica(postgres, ['--once', 'v9', '--', 'sleep', '2'])).exit;
+    expect(again.stderr).toMatch(/"v9" was done by pod at 20\d\d-/);
+  } finally {
+    await postgres.sql('ALTER ROLE app RESET DateStyle; ALTER ROLE app RESET TimeZone');
+  }
+});
+
+test('a command that drops the records is done all the same; --once then cannot say so', async () => {
+  const drop = ['--', 'psql', '-qc', 'DROP SCHEMA initbox CASCADE', postgres.url()];
+  const plain = await (await startReplica(postgres, drop)).exit;
+  expect(plain.status).toBe(0);
+  expect(plain.stderr).toContain("the lock's record could not be written");
+  const once = await (await startReplica(postgres, ['--once', 'k', ...drop])).exit;
+  expect(once.status).toBe(75);
+  expect(once.stderr).toContain('the record could not be written: relation "initbox.once" does not exist');
+  expect(await holders(postgres)).toEqual([]);
+});
+
 test('all connections taken: it waits, says so, and runs when one is free', async () => {
   const clients = [];
   await postgres.sql('ALTER ROLE app CONNECTION LIMIT 0');

@@ -39,6 +39,8 @@ export interface PostgresLockSettings {
   readonly sessionPooling: boolean;
   /** Whether the work will reach the server as the lock does. */
   readonly sameRoute: boolean;
+  /** The option that cannot do without records in the database; undefined where none is given. */
+  readonly recordFor: '--once' | '--sql' | undefined;
   /** Work that may turn out to be done already. */
   readonly once: OnceWork | undefined;
 }
@@ -177,10 +179,10 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     } catch (error) {
       if (!isForbidden(error)) throw error;
       const grants = grantsFor(prepared.facts.role, connection.database);
-      if (once) {
+      if (settings.recordFor !== undefined) {
         return never(
           exitStatus.refused,
-          `--once keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
+          `${settings.recordFor} keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
           grants,
         );
       }

@@ -1,5 +1,5 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
-import { errorWords } from '../../../../clients/postgres/words.ts';
+import { errorWords, sqlStateOf } from '../../../../clients/postgres/words.ts';
 import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
@@ -194,6 +194,16 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     await makeRoom(ask, waiterTag(key), fenceContext(both));
   };
 
+  /** The lock is released all the same where the command has taken the record away: it may drop schemas. */
+  const markOver = async (): Promise<void> => {
+    try {
+      await markReleased(session, key, token);
+    } catch (error) {
+      if (sqlStateOf(error) === undefined || !session.alive) throw error;
+      log.warn(`the lock’s record could not be written: ${errorWords(error)}`);
+    }
+  };
+
   const shared = Object.create(session, {
     query: {
       // None of them may hang: the checks of the lock stand in the same queue.
@@ -230,7 +240,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
         const settled = clean || (await endWork());
         const released = await exclusively(async () => {
           // Left unreleased, the next holder waits, and ends what is left.
-          if (settled && settings.keepsRecords) await markReleased(session, key, token);
+          if (settled && settings.keepsRecords) await markOver();
           // From here on the end of the connection is no loss.
           stopped.abort();
           return unlock(session, key);
