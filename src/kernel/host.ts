@@ -184,7 +184,7 @@ export function findExecutable(name: string, path: string | undefined): string {
   for (const candidate of name === '' ? [] : candidates) {
     const reason = whyNotExecutable(candidate);
     if (reason === undefined) return candidate;
-    if (reason !== 'missing') refused ??= `${candidate} ${reason}`;
+    if (reason !== 'missing') refused ??= `${candidate}: it ${reason}`;
   }
   if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
   throw new Failure(
