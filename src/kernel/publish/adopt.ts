@@ -1,5 +1,4 @@
-import { constants, linkSync, readFileSync, renameSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, linkSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { codeAmong, type Directory } from './directory.ts';
 import { placeOf, replaceByLink, throughData } from './links.ts';
 import { dataLink, type Namer } from './names.ts';
@@ -46,15 +45,12 @@ async function linkOrCopy(
   } catch (error) {
     // fs.protected_hardlinks (proc(5)), or a mount of its own
     codeAmong(error, ['EPERM', 'EXDEV', 'EMLINK']);
-    const handle = await open(
-      from.at(name),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
+    const fd = openSync(from.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const { mode } = await handle.stat();
-      await writeFile(to, newName, { bytes: readFileSync(handle.fd), mode: mode & 0o777 }, signal);
+      const { mode } = fstatSync(fd);
+      await writeFile(to, newName, { bytes: readFileSync(fd), mode: mode & 0o777 }, signal);
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
   }
 }
