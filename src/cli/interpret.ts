@@ -2,7 +2,8 @@ import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { processOptions, timeoutOption } from '../kernel/options/common.ts';
+import { allOptions } from '../kernel/options/all.ts';
+import type { processOptions } from '../kernel/options/common.ts';
 import { twinName, type Option, type Options, type Values } from '../kernel/options/option.ts';
 import { resolveOptions } from '../kernel/options/resolve.ts';
 import type { Redactor } from '../kernel/secrets.ts';
@@ -24,11 +25,6 @@ export type Interpretation =
       readonly warnings: readonly string[];
       readonly commands: CommandList;
     };
-
-/** All options of a command: its own, `--timeout`, and what every command takes. */
-export function allOptions(command: AnyCommand): Options {
-  return { ...command.options, timeout: timeoutOption(command.timeout), ...processOptions };
-}
 
 /**
  * Reads a command line.

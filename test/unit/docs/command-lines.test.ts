@@ -10,7 +10,9 @@ const shells = new Set(['', 'sh', 'console']);
 const isOutput = (line: string): boolean => /^initbox( [a-z-]+)?: /.test(line);
 
 function argumentsIn(line: string): string[] | undefined {
-  return isOutput(line) ? undefined : initboxArguments(line);
+  if (isOutput(line)) return undefined;
+  const [, substituted] = /<\(([^)]*)\)/.exec(line) ?? [];
+  return initboxArguments(substituted ?? line);
 }
 
 /** Without what is no command line of ours. */
