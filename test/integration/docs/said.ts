@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/undo.ts';
 export const scenarios: Readonly<Record<string, (postgres: Postgres) => Promise<string>>> = {
   async refused() {
     using network = createNetns();
-    return lastWords(['wait-tcp', 'postgres-service:5432', '--timeout', '1s'], {
+    return await lastWords(['wait-tcp', 'postgres-service:5432', '--timeout', '1s'], {
       prefix: network.prefix,
       files: { '/etc/hosts': '127.0.0.1 postgres-service\n' },
     });
@@ -19,7 +19,7 @@ export const scenarios: Readonly<Record<string, (postgres: Postgres) => Promise<
 
   async nxdomain() {
     await using dns = await startDnsServer();
-    return lastWords([
+    return await lastWords([
       'wait-dns',
       'postgres-servce.shop.svc.cluster.local.',
       '--server',
@@ -31,7 +31,7 @@ export const scenarios: Readonly<Record<string, (postgres: Postgres) => Promise<
 
   async silent() {
     using _dropped = dropTo('127.93.1.9', 5432);
-    return lastWords(['wait-tcp', 'postgres-service:5432', '--timeout', '1s'], {
+    return await lastWords(['wait-tcp', 'postgres-service:5432', '--timeout', '1s'], {
       files: { '/etc/hosts': '127.93.1.9 postgres-service\n' },
     });
   },
@@ -108,12 +108,28 @@ export const scenarios: Readonly<Record<string, (postgres: Postgres) => Promise<
   },
 
   async 'failed step'() {
-    const plan = `steps:
-  - { name: database, command: [sleep, '60'] }
-  - { name: migrate, uses: wait-tcp, targets: '127.0.0.1:1', timeout: 1s }
-  - { name: seed, command: ['true'], needs: migrate }
-`;
-    return lastWords(['run', '-'], { stdin: plan });
+    using network = createNetns();
+    const folder = temporaryDirectory('plan').path;
+    const plan = join(folder, 'plan.yaml');
+    writeFileSync(
+      plan,
+      `steps:
+  - name: volume
+    command: [sleep, '60']
+  - name: database
+    uses: wait-tcp
+    targets: postgres-service:5432
+    timeout: 1s
+  - name: migrate
+    command: ['true']
+    needs: database
+`,
+    );
+    const said = await lastWords(['run', plan], {
+      prefix: network.prefix,
+      files: { '/etc/hosts': '127.0.0.1 postgres-service\n' },
+    });
+    return said.replaceAll(folder, '/etc/initbox');
   },
 };
 
