@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { projectDirectory } from '../../support/tools.ts';
 import { Example, noCluster } from '../support/example.ts';
 import { ended } from '../support/namespace.ts';
 import { allowInVault, Database, vaultAuthority } from '../support/services.ts';
@@ -33,11 +30,5 @@ describe.skipIf(noCluster)('all-in-one', () => {
     expect(await example.exec('stat', '-c', '%u:%g', '/data')).toBe('1000:1000');
     expect(await namespace.kubectl('logs', pod!.metadata.name, '-c', 'shop')).toContain('orders: orders');
     expect(await database.sql('select count(*), sum(others), count(ended) from runs')).toBe('1|0|1');
-  });
-
-  test("the plan in the manifest is plan.yaml's", () => {
-    const text = readFileSync(join(projectDirectory, 'examples/all-in-one/after.yaml'), 'utf8');
-    const plan = readFileSync(join(projectDirectory, 'examples/all-in-one/plan.yaml'), 'utf8');
-    expect(text).toContain(plan.replaceAll(/^(?=.)/gm, '    '));
   });
 });

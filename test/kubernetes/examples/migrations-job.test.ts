@@ -11,21 +11,16 @@ describe.skipIf(noCluster)('migrations-job', () => {
     await namespace.apply([database.secret(), ...(await database.service())]);
     const job = example.things.find(({ kind }) => kind === 'Job')!;
     // The Deployment first: its pods have to wait.
-    const watch = namespace.watch(example.selector);
-    await namespace.apply([example.workload]);
-    await watch.until(/^Init:0\/1$/);
+    await example.apply([example.workload]);
+    await example.watch.until(/^Init:0\/1$/);
     await expect
       .poll(() => example.logs('wait-for-migrations').catch(() => ''), { timeout: 30_000 })
       .toMatch(/shop-1\.2\.3/);
     expect(await database.sql("select coalesce(to_regclass('orders')::text, 'none')")).toBe('none');
-    watch[Symbol.dispose]();
 
     await example.apply();
     await namespace.kubectl('wait', '--for=condition=complete', `job/${job.metadata.name}`, '--timeout=60s');
-    const pods = await (async () => {
-      await namespace.rolledOut(example.workloadName);
-      return namespace.pods(example.selector);
-    })();
+    const pods = await example.becomesReady();
     expect(pods).toHaveLength(3);
     for (const pod of pods) expect(ended(pod, 'wait-for-migrations').exitCode).toBe(0);
     const logs = await namespace.kubectl('logs', '-l', example.selector, '-c', 'shop');

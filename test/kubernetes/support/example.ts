@@ -27,10 +27,10 @@ export class Example implements AsyncDisposable {
     return new Example(name, await Namespace.create(name, level));
   }
 
-  /** Applies the manifest as it is written, and watches its pods from then on. */
-  async apply(): Promise<void> {
-    this.#watch = this.namespace.watch(this.selector);
-    await this.namespace.apply(this.things);
+  /** Applies the manifest, or a part of it first, and watches the workload's pods from then on. */
+  async apply(things: readonly Thing[] = this.things): Promise<void> {
+    this.#watch ??= this.namespace.watch(this.selector);
+    await this.namespace.apply(things);
   }
 
   get watch(): PodWatch {
