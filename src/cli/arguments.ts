@@ -20,8 +20,9 @@ export async function readArguments(argv: readonly string[], options: Options): 
     Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
   );
   const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
   const { tokens } = parseArgs({
-    args: [...(end < 0 ? argv : argv.slice(0, end))],
+    args: [...own],
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -52,7 +53,7 @@ export async function readArguments(argv: readonly string[], options: Options): 
     const negated = token.name.startsWith('no-') && !byFlag.has(token.name);
     const known = byFlag.get(negated ? token.name.slice(3) : token.name);
     if (known === undefined || (negated && known.option.kind !== 'switch'))
-      throw await unknownFlag(token.rawName, argv, [...byFlag.keys()]);
+      throw await unknownFlag(token.rawName, own, [...byFlag.keys()]);
     const origin = token.rawName;
     const values = given.get(known.name) ?? [];
     given.set(known.name, values);
@@ -81,7 +82,10 @@ async function unknownFlag(
     return new UsageError(
       `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
     );
+  // One dash makes single letters of a word: `-timeout` is read as `-t -i …`.
+  const single = argv.find((word) => /^-[^-]/.test(word) && word.startsWith(raw))?.replace(/=.*$/s, '');
+  if (single !== undefined && flags.includes(single.slice(1)))
+    return new UsageError(`${single} is written with two dashes: -${single}`);
   const name = raw.replace(/^-+/, '');
-  if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
   return new UsageError(`unknown flag ${raw}${await didYouMean(name, flags, '--')}`);
 }

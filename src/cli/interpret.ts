@@ -40,9 +40,11 @@ export async function interpret(
   redactor: Redactor,
 ): Promise<Interpretation> {
   const [first, ...rest] = argv;
-  if (first === undefined || ['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
+  // Not help and success: a container whose args were forgotten would pass for one that had waited.
+  if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
+  if (['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
     const { print } = await import('./print.ts');
-    return { kind: 'print', text: await print(first ?? 'help', rest) };
+    return { kind: 'print', text: await print(first, rest) };
   }
   const command = await commandNamed(first, commands);
   const options = allOptions(command);
