@@ -117,3 +117,17 @@ test.each([
 ])('%j prints', async (argv, text) => {
   expect(await read(argv)).toMatchObject({ kind: 'print', text: expect.stringMatching(text) as string });
 });
+
+describe('how long a command may take', () => {
+  const unpack = ['fetch-config', 'https://releases.internal/site.tar.gz', '--unpack', '--to', '/site'];
+  test.each([
+    ['what waits', ['fetch-config', 'file:/a', '--to', '/b'], {}, 5 * 60_000, false],
+    ['an archive', unpack, {}, 60 * 60_000, false],
+    ['an archive, said', [...unpack, '--timeout', '10s'], {}, 10_000, true],
+    ['an archive, for ever', [...unpack, '--timeout', '0'], {}, 0, true],
+    ['an archive, by the variable', unpack, { INITBOX_TIMEOUT: '20s' }, 20_000, true],
+    ['a copy', ['copy', '/a', '/b'], {}, 60 * 60_000, false],
+  ])('%s', async (_what, argv, environment, limit, limited) => {
+    expect(await read(argv, environment)).toMatchObject({ kind: 'run', limit, input: { limited } });
+  });
+});

@@ -123,5 +123,5 @@ steps:
       expect(message, mutant).toMatch(/plan\.yaml:\d+:\d+: /);
     }
     expect(refused).toBeGreaterThan(100);
-  }, 60_000);
+  }, 300_000);
 });
