@@ -38,7 +38,7 @@ test('each is shown, and each that is shown can be had', () => {
 });
 
 test
-  .runIf(requireOrSkip('what the pages show of the program', canUseNetns() ?? canUseIptables()))
+  .skipIf(requireOrSkip('what the pages show of the program', canUseNetns() ?? canUseIptables()))
   .each(shown.map(({ page, name, text }) => [`${page}: ${name}`, name, text] as const))(
   '%s',
   async (_title, name, text) => {
