@@ -13,13 +13,14 @@ export interface Arguments {
 
 /**
  * Reads flags by Node's own parser: it hands values on as they are, where yargs' strips quotes from a `--query '"x"'`.
- * @param takesWords false where words are no part of the command: then they are another command's, without its `--`
+ * @param usage the words that the command takes beside its flags, for messages; undefined where words are no part of
+ *   the command: then they are another command's, without its `--`
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value, or one that a switch does not take
  */
 export async function readArguments(
   argv: readonly string[],
   options: Options,
-  takesWords = true,
+  usage?: string,
 ): Promise<Arguments> {
   const byFlag = new Map(
     Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
@@ -61,7 +62,8 @@ export async function readArguments(
         token.rawName,
         argv,
         [...byFlag.keys()],
-        !takesWords && end < 0 && positionals.length > 0,
+        usage ?? '',
+        usage === undefined && end < 0 && positionals.length > 0,
       );
     const origin = token.rawName;
     const values = given.get(known.name) ?? [];
@@ -85,6 +87,7 @@ async function unknownFlag(
   raw: string,
   argv: readonly string[],
   flags: readonly string[],
+  usage: string,
   dashesForgotten: boolean,
 ): Promise<UsageError> {
   const whole = argv.find((word) => word.startsWith('-') && word.includes(' ') && word.startsWith(raw));
@@ -93,6 +96,12 @@ async function unknownFlag(
       `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
     );
   const name = raw.replace(/^-+/, '');
+  if (/^-\d/.test(raw)) {
+    const word = argv.find((given) => given.startsWith(raw)) ?? raw;
+    return new UsageError(
+      `${word} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
+    );
+  }
   if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
   if (dashesForgotten)
     return new UsageError(

@@ -2,7 +2,8 @@ import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { processOptions, timeoutOption } from '../kernel/options/common.ts';
+import { allOptions } from '../kernel/options/all.ts';
+import { limitOf, type processOptions } from '../kernel/options/common.ts';
 import { twinName, type Option, type Options, type Values } from '../kernel/options/option.ts';
 import { resolveOptions } from '../kernel/options/resolve.ts';
 import { hidePasswords, type Redactor } from '../kernel/secrets.ts';
@@ -25,11 +26,6 @@ export type Interpretation =
       readonly commands: CommandList;
     };
 
-/** All options of a command: its own, `--timeout`, and what every command takes. */
-export function allOptions(command: AnyCommand): Options {
-  return { ...command.options, timeout: timeoutOption(command.timeout), ...processOptions };
-}
-
 /**
  * Reads a command line.
  * @throws UsageError
@@ -48,7 +44,7 @@ export async function interpret(
   }
   const command = await commandNamed(first, commands);
   const options = allOptions(command);
-  const read = await readArguments(rest, options, command.positionals !== undefined);
+  const read = await readArguments(rest, options, command.positionals?.usage);
   if (read.help) {
     const { commandHelp } = await import('./help.ts');
     return { kind: 'print', text: await commandHelp(command, options) };
@@ -67,13 +63,15 @@ export async function interpret(
     );
   }
   checkAfterDashes(command, read.afterDashes);
+  const timeout = options['timeout'] as Option;
+  const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {
     kind: 'run',
     command,
-    input: { options: values, positionals, command: read.afterDashes },
+    input: { options: values, positionals, command: read.afterDashes, limited },
     process: values as Values<typeof processOptions>,
-    limit: (values['timeout'] as number | undefined) ?? 0,
-    limitOrigin: originOf('timeout', options['timeout'] as Option, read.given.has('timeout'), environment),
+    limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
+    limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
     commands,
   };
