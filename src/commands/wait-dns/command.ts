@@ -66,6 +66,9 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
   },
   afterDashes: 'successor',
   timeout: '5m',
+  check({ options, positionals: given }) {
+    if (given.length + options.service.length === 0) throw noName();
+  },
   async run({ options, positionals: given }, context) {
     const fromFile = readResolvConf(context.paths.resolvConf);
     const config =
@@ -74,8 +77,7 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
         : { ...fromFile, servers: [options.server], origin: '--server' };
     const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
     const names = [...new Set([...given, ...services])];
-    if (names.length === 0)
-      throw new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+    if (names.length === 0) throw noName();
     const expectation = {
       types: options.type.length > 0 ? options.type : (['A', 'AAAA'] as const),
       minAddresses: options['min-addresses'],
@@ -95,3 +97,7 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
     return outcomeOf(await waitFor(targets, plan, context));
   },
 });
+
+function noName(): UsageError {
+  return new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+}
