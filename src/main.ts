@@ -72,7 +72,7 @@ async function execute(run: Run): Promise<number> {
   if (successor) warnIfMissing(successor, log);
   const outcome = await perform(run, log);
   if (outcome.kind === 'failed') return report(plain, command.name, outcome, settings['termination-log']);
-  log.info(outcome.summary);
+  log[outcome.printed ? 'debug' : 'info'](outcome.summary);
   if (rehearsed && run.input.command)
     log.info('nothing was done, and so the command after -- is not started');
   if (successor === undefined) {

@@ -9,7 +9,8 @@ import {
 import type { AnyCommand, CommandList } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import type { Option, Options } from '../../kernel/options/option.ts';
+import { limitOf } from '../../kernel/options/common.ts';
+import type { Option, Options, Values } from '../../kernel/options/option.ts';
 import { resolveOptions, type Given } from '../../kernel/options/resolve.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { StepInput, StepUser } from '../../kernel/step.ts';
@@ -289,16 +290,20 @@ function readStep(
     )
     .toSorted((a, b) => a.index - b.index)
     .flatMap(({ given }) => given);
+  const limitGiven = about.get('timeout')?.[0];
+  const limited = limitGiven !== undefined;
+  let values: Values<Options> | undefined;
   if (command !== undefined && secretFree) {
-    const options = guarded(() =>
+    values = guarded(() =>
       resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor),
     );
     const parsed = guarded(() => [parsePositionals(command, positionals, literal, context.redactor)]);
     const after = command.afterDashes === 'successor' ? context.successor : words;
-    if (options !== undefined && parsed !== undefined)
-      guarded(() => command.check?.({ options, positionals: parsed[0], command: after }));
+    if (values !== undefined && parsed !== undefined) {
+      const options = values;
+      guarded(() => command.check?.({ options, limited, positionals: parsed[0], command: after }));
+    }
   }
-  const limitGiven = about.get('timeout')?.[0];
   return {
     name: name.text,
     at: name.at,
@@ -308,7 +313,7 @@ function readStep(
     when: said?.['when'] as string | undefined,
     user,
     retries: (said?.['retries'] as number | undefined) ?? 0,
-    limit: (said?.['timeout'] as number | undefined) ?? 0,
+    limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
     limitOrigin: limitGiven?.origin ?? 'the default of timeout',
     work:
       command === undefined
@@ -318,7 +323,7 @@ function readStep(
             written: written ?? [],
             grace: (said?.['grace'] as number | undefined) ?? 0,
           }
-        : { kind: 'own', command, input: { options: [...own], positionals, words } },
+        : { kind: 'own', command, input: { options: [...own], positionals, words, limited } },
   };
 }
 
