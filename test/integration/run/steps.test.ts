@@ -110,7 +110,10 @@ describe('a plan', () => {
         return runInitbox(['run', join(mount, 'plan.yaml')]);
       },
     ],
-    ['a pipe that is a path', () => runInitbox(['run', '/dev/stdin'], { stdin: plan })],
+    [
+      'a pipe that is a path',
+      () => runInitbox(['run', '/dev/stdin'], { stdin: plan, prefix: ['/bin/sh', '-c', 'cat | "$0" "$@"'] }),
+    ],
   ])('comes from %s', async (_source, run) => {
     const { status, stdout, stderr } = await run();
     expect({ status, stdout }, stderr).toEqual({ status: 0, stdout: 'hi\n' });
