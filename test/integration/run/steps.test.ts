@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,6 +15,7 @@ import { freePort } from '../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
+import { serve } from '../wait-http/servers.ts';
 import { listen, planFile, runPlan, sh, startPlan, timeline, type Listener } from './plans.ts';
 
 const notRoot = requireOrSkip(
@@ -272,6 +274,42 @@ describe('a step that fails', () => {
     expect(log.read()).toBe(
       'initbox run: step broken (/bin/sh) failed: the command ended with exit status 7\n  stopped with it: wait, work, fetch\n  not run: after',
     );
+  });
+
+  /** What lies where the file was to be. */
+  const leftOfHalfABody = async (more: object): Promise<string[]> => {
+    const dir = folder();
+    const to = join(dir, 'config');
+    mkdirSync(to);
+    chmodSync(dir, 0o755);
+    chmodSync(to, 0o777);
+    const begun = join(dir, 'begun');
+    await using server = await serve((_request, response) => {
+      response.writeHead(200, { 'Content-Length': 1_000_000 }).write('half of it');
+      writeFileSync(begun, '');
+    });
+    const fetch = {
+      uses: 'fetch-config',
+      sources: `${server.url}/app.conf`,
+      to: join(to, 'app.conf'),
+      'allow-disk': true,
+    };
+    const broken = sh(`while ! test -e ${begun}; do sleep 0.05; done; sleep 0.1; exit 7`);
+    const { status, stderr } = await runPlan([
+      { name: 'fetch', ...fetch, ...more },
+      { name: 'broken', command: broken },
+    ]);
+    expect(status, stderr).toBe(7);
+    expect(timeline(stderr)['fetch']?.result).toBe('stopped');
+    return readdirSync(to);
+  };
+
+  test('leaves no file, and no part of one, of a body that is half there', async () => {
+    expect(await leftOfHalfABody({})).toEqual([]);
+  });
+
+  test.skipIf(notRoot)('nor where another user fetches it', async () => {
+    expect(await leftOfHalfABody({ user: 1234 })).toEqual([]);
   });
 
   test('lets the others go on with --keep-going; the first failure is the status', async () => {
