@@ -556,6 +556,17 @@ describe.skipIf(notRoot)('user', () => {
     expect(found.stdout, found.stderr).toBe('hello\n0\n');
   });
 
+  test('the time of the whole is named as that, not as the step’s own', async () => {
+    const { status, stderr } = await runPlan(
+      [{ name: 'a', uses: 'wait-tcp', targets: closed, user: 1234 }],
+      ['--timeout', '1s'],
+    );
+    expect(status).toBe(124);
+    expect(stderr).toMatch(
+      /step a \(wait-tcp\): gave up after \d+ms \(the time of the whole plan\): .* connection refused/,
+    );
+  });
+
   test('a command that is not there is 127, as without a user', async () => {
     const { status, stderr } = await runPlan(
       [{ name: 'a', command: ['no-such-command-anywhere'], user: 1234 }],
