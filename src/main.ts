@@ -86,11 +86,14 @@ async function execute(run: Run): Promise<number> {
   const log = plain.with({ command: command.name });
   told = { log: plain, terminationLog: settings['termination-log'] };
   for (const warning of run.warnings) log.warn(warning);
-  const successor = command.afterDashes === 'successor' ? run.input.command : undefined;
+  const rehearsed = run.input.options['dry-run'] === true;
+  const successor = command.afterDashes === 'successor' && !rehearsed ? run.input.command : undefined;
   if (successor) warnIfMissing(successor, log);
   const outcome = await perform(run, log);
   if (outcome.kind === 'failed') return report(command.name, outcome);
   log[outcome.printed ? 'debug' : 'info'](outcome.summary);
+  if (rehearsed && run.input.command)
+    log.info('nothing was done, and so the command after -- is not started');
   if (successor === undefined) {
     overwriteExisting(
       settings['termination-log'],

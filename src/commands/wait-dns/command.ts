@@ -71,12 +71,14 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
   },
   afterDashes: 'successor',
   timeout: '5m',
+  check({ options, positionals: given }) {
+    if (given.length + options.service.length === 0) throw noName();
+  },
   async run({ options, positionals: given }, context) {
     const config = readResolvConf(context.paths.resolvConf);
     const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
     const names = [...new Set([...given, ...services])];
-    if (names.length === 0)
-      throw new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+    if (names.length === 0) throw noName();
     const expectation = {
       types: options.type.length > 0 ? options.type : (['A', 'AAAA'] as const),
       minAddresses: options['min-addresses'],
@@ -103,6 +105,10 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
     return outcomeOf(await waitFor(targets, plan, context));
   },
 });
+
+function noName(): UsageError {
+  return new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+}
 
 type Servers = (probe: Probe) => Promise<readonly string[] | NotYet>;
 
