@@ -42,7 +42,7 @@ export async function interpret(
   const [first, ...rest] = argv;
   // Not help and success: a container whose args were forgotten would pass for one that had waited.
   if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
-  if (['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
+  if (['--help', '-h', 'help', '--version', '-V', 'version', 'completion'].includes(first)) {
     const { print } = await import('./print.ts');
     return { kind: 'print', text: await print(first, rest) };
   }
