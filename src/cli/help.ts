@@ -30,7 +30,7 @@ export async function overview(commands: readonly AnyCommand[]): Promise<string>
     'initbox COMMAND [options] [-- COMMAND…]\n\nEverything a pod does before its app starts.',
   );
   for (const command of commands) help.command(command.name, command.summary);
-  return `${await help.epilogue('initbox help COMMAND explains a command, initbox help exit-codes the exit statuses; initbox completion prints a script for bash.').getHelp()}\n`;
+  return `${await help.epilogue('initbox help COMMAND explains a command, initbox help exit-codes the exit statuses.').getHelp()}\n`;
 }
 
 function bare(): Argv {

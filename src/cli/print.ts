@@ -1,25 +1,19 @@
 import { commands } from '../commands/index.ts';
 import { exitTable } from '../kernel/exit-status.ts';
+import { allOptions } from '../kernel/options/all.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { allOptions } from './interpret.ts';
-import { completionScript } from './completion.ts';
 import { commandHelp, overview } from './help.ts';
 import { commandNamed } from './names.ts';
 import { version } from './version.ts';
 
 /**
- * What is printed instead of running a command: the version, a shell's completion, or help on everything or on one topic.
+ * What is printed instead of running a command: the version, or help on everything or on one topic.
  * @throws UsageError for an unknown topic
  */
 export async function print(word: string, rest: readonly string[]): Promise<string> {
   const topic = rest[0];
   if (/version|-V/.test(word)) return `initbox ${version}\n`;
-  const all = async () => Promise.all(Object.values(commands).map((load) => load()));
-  if (word === 'completion') {
-    const completed = (await all()).map((command) => ({ command, options: allOptions(command) }));
-    return completionScript(completed, ['exit-codes']);
-  }
-  if (topic === undefined) return overview(await all());
+  if (topic === undefined) return overview(await Promise.all(Object.values(commands).map((load) => load())));
   if (rest.length > 1) throw new UsageError('help takes one topic: a command, or exit-codes');
   if (topic === 'exit-codes') return exitCodes();
   const command = await commandNamed(topic, commands);

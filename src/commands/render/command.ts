@@ -1,5 +1,5 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -60,12 +60,12 @@ async function renderTemplates(
 ): Promise<Outcome> {
   if (options.to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
   const largest = options['max-size'];
-  const compile = await compilerOf(options);
+  const compile = await compilerOf(options, context.signal);
   const checker = options.check === undefined ? undefined : await checkerOf(options.check);
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
   const templates = readTemplates(paths, options.to, largest);
-  const compiled = forAll(
+  const compiled = await forAll(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),
   );
@@ -96,6 +96,7 @@ async function renderTemplates(
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  let inUse = false;
   try {
     const fetched =
       reads.addresses.length === 0
@@ -110,9 +111,9 @@ async function renderTemplates(
       environment: context.environment,
       unreadable: unreadableIn(context),
     };
-    const rendered = forAll(compiled, ({ made }) => made(data));
+    const rendered = await forAll(compiled, ({ made }) => made(data));
     if (checker !== undefined) {
-      forAll(rendered, ({ made: { text } }) => {
+      await forAll(rendered, ({ made: { text } }) => {
         const problem = checker(text);
         return problem === undefined
           ? {}
@@ -133,9 +134,11 @@ async function renderTemplates(
     }
     const published = await publishOutput(outputs, contents, settings, context);
     for (const warning of published.warnings) context.log.warn(warning);
+    await tellLeases(sources, context);
+    inUse = true;
     return done(summaryText(published));
   } finally {
-    if (!context.signal.aborted) await giveBack(sources, context);
+    await giveBack(sources, inUse, context);
   }
 }
 

@@ -9,7 +9,8 @@ import {
 import type { AnyCommand, CommandList } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import type { Option, Options } from '../../kernel/options/option.ts';
+import { limitOf } from '../../kernel/options/common.ts';
+import type { Option, Options, Values } from '../../kernel/options/option.ts';
 import { resolveOptions, type Given } from '../../kernel/options/resolve.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { StepInput, StepUser } from '../../kernel/step.ts';
@@ -274,8 +275,11 @@ function readStep(
     )
     .toSorted((a, b) => a.index - b.index)
     .flatMap(({ given }) => given);
+  let values: Values<Options> | undefined;
   if (command !== undefined && secretFree) {
-    guarded(() => resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor));
+    values = guarded(() =>
+      resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor),
+    );
     guarded(() => parsePositionals(command, positionals, written, context.redactor));
   }
   const limitGiven = about.get('timeout')?.[0];
@@ -288,12 +292,16 @@ function readStep(
     when: said?.['when'] as string | undefined,
     user,
     retries: (said?.['retries'] as number | undefined) ?? 0,
-    limit: (said?.['timeout'] as number | undefined) ?? 0,
+    limit: limitOf(command, values, said?.['timeout'] as number | undefined, limitGiven !== undefined),
     limitOrigin: limitGiven?.origin ?? 'the default of timeout',
     work:
       command === undefined
         ? { kind: 'any', command: words ?? [], grace: (said?.['grace'] as number | undefined) ?? 0 }
-        : { kind: 'own', command, input: { options: [...own], positionals, words } },
+        : {
+            kind: 'own',
+            command,
+            input: { options: [...own], positionals, words, limited: limitGiven !== undefined },
+          },
   };
 }
 

@@ -5,6 +5,7 @@ import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entr
 import type { HttpSourceSettings } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
 import type { Context } from '../../../kernel/context.ts';
+import { type Patience, startPatience } from '../../../kernel/deadline.ts';
 import { exitStatus } from '../../../kernel/exit-status.ts';
 import { never, notYet, satisfied, type Answer } from '../../../kernel/loop/attempt.ts';
 import { waitFor } from '../../../kernel/loop/loop.ts';
@@ -46,7 +47,12 @@ export interface UnpackSettings {
   readonly options: FetchOptions;
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
+  /** Whether `--timeout` was given; if not, waiting has a bound of its own. */
+  readonly limited: boolean;
 }
+
+/** How long to wait for a server or a file that gives nothing, in milliseconds, unless `--timeout` is given. */
+const waiting = 5 * 60_000;
 
 /**
  * Unpacks one archive into a directory: all of it, or nothing.
@@ -93,6 +99,10 @@ function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions):
     throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
   if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
   if (options.env) throw new UsageError('--unpack and --env exclude each other');
+  if (options['etag-file'] !== undefined)
+    throw new UsageError(
+      '--unpack and --etag-file exclude each other: the sum of the archive is kept beside the tree',
+    );
   if (options['dry-run'])
     throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
   if (options.format !== 'raw')
@@ -120,7 +130,7 @@ class Unpacking {
   summary(path: string): string {
     return this.#made === undefined
       ? `${path} has what ${this.#address.text} holds already`
-      : `${path} has ${this.#made.files} files (${sized(this.#made.bytes)}) of ${this.#address.text}`;
+      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${sized(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
   async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
@@ -138,10 +148,11 @@ class Unpacking {
           closeSync(descriptor);
         }
       }
-      using download = new Download(tree, archiveName);
+      using patience = this.#patience();
+      using download = new Download(tree, archiveName, () => patience.renew());
       // By its descriptor alone: its place is free for what the archive holds.
       removeFile(tree, archiveName);
-      await this.#download(download);
+      await this.#download(download, patience);
       return await this.#unpack(download.descriptor, download.sum(), tree, before);
     } catch (error) {
       this.outcome = this.#words(error);
@@ -202,7 +213,13 @@ class Unpacking {
     return readTar(descriptor, compression, tree, this.#limits, signal);
   }
 
-  async #download(sink: Download): Promise<void> {
+  #patience(): Patience {
+    const { clock } = this.#context;
+    const limit = this.#settings.limited ? 0 : waiting;
+    return startPatience(clock, this.#context, limit, 'without a byte; the default of --timeout');
+  }
+
+  async #download(sink: Download, patience: Patience): Promise<void> {
     const { options, tls } = this.#settings;
     const http = { ...this.#settings.http, maxSize: options['max-unpacked'] };
     using sources = await openSources(
@@ -210,7 +227,8 @@ class Unpacking {
       { options, http, tls, earlier: undefined, sink },
       this.#context,
     );
-    const result = await fetchAll([this.#address], sources, options.interval, this.#context);
+    const context = bounded(this.#context, patience);
+    const result = await fetchAll([this.#address], sources, options.interval, context);
     if (result.kind === 'failed') throw new NotFetched(result);
   }
 
@@ -230,7 +248,9 @@ class Unpacking {
       overlap: 1,
       patient: true,
     };
-    const outcome = outcomeOf(await waitFor([{ name: this.#address.text, attempt }], plan, this.#context));
+    using patience = this.#patience();
+    const target = { name: this.#address.text, attempt };
+    const outcome = outcomeOf(await waitFor([target], plan, bounded(this.#context, patience)));
     if (descriptor === undefined) throw new NotFetched(outcome);
     return descriptor;
   }
@@ -268,6 +288,13 @@ class Unpacking {
       });
     return error instanceof Failure ? error.outcome : undefined;
   }
+}
+
+/** The same in a time of its own, which may move on meanwhile. */
+function bounded(context: Context, patience: Patience): Context {
+  return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
+    get: () => patience.at,
+  });
 }
 
 function openArchive(path: string): number | Answer {
