@@ -1,5 +1,4 @@
 import { isIPv4 } from 'node:net';
-import { domainToASCII } from 'node:url';
 import { isIP } from '../../kernel/address.ts';
 import { unexpandedVariable } from '../../kernel/unexpanded.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
@@ -149,9 +148,11 @@ function parsePort(text: string, where: string): number {
   return port;
 }
 
-/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891). */
+/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891); empty where that cannot be. */
 function inAscii(host: string): string {
-  return /^[\w.-]*$/.test(host) ? host : domainToASCII(host);
+  if (/^[\w.-]*$/.test(host)) return host;
+  // Not domainToASCII: node:url would be loaded at every start.
+  return URL.parse(`http://${host}`)?.hostname ?? '';
 }
 
 function checkHost(host: string, where: string): void {
