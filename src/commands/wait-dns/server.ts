@@ -25,7 +25,8 @@ export function parseServer(text: string): Server {
   return { host: literal ?? parseName(name ?? ''), port };
 }
 
-/** As c-ares takes it. */
+/** As c-ares takes it, and people read it: the usual port is left out. */
 export function serverAt(address: string, port: number): string {
+  if (port === dnsPort) return address;
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }

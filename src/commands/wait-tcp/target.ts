@@ -1,5 +1,4 @@
 import { isIPv4 } from 'node:net';
-import { domainToASCII } from 'node:url';
 import { isIP } from '../../kernel/address.ts';
 import { unexpandedVariable } from '../../kernel/unexpanded.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
@@ -149,19 +148,28 @@ function parsePort(text: string, where: string): number {
   return port;
 }
 
-/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891). */
+/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891); empty where that cannot be. */
 function inAscii(host: string): string {
-  return /^[\w.-]*$/.test(host) ? host : domainToASCII(host);
+  if (isAscii(host)) return host;
+  // Not domainToASCII: node:url would be loaded at every start.
+  return URL.parse(`http://${host}`)?.hostname ?? '';
+}
+
+/** By code, not by a pattern of Unicode classes, which costs milliseconds to compile at every start. */
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }
 
 function checkHost(host: string, where: string): void {
   if (host === '') throw new Error(`${where} has no host; ${accepted}`);
-  if (!/^[\p{L}\p{M}\p{N}_.-]+$/u.test(host) || inAscii(host) === '')
-    throw new Error(`${where} is not host:port; ${accepted}`);
+  // What ends a host in a URL is looked for first: a URL is what turns other letters into ASCII.
+  const ascii = /[/?#@\\]/.test(host) ? '' : inAscii(host);
+  if (!/^[\w.-]+$/.test(ascii)) throw new Error(`${where} is not host:port; ${accepted}`);
   if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new Error(`${host} in ${where} is not an IPv4 address`);
   if (
-    inAscii(host).length > 254 ||
-    inAscii(host)
+    ascii.length > 254 ||
+    ascii
       .replace(/\.$/, '')
       .split('.')
       .some((label) => label === '' || label.length > 63)

@@ -111,13 +111,14 @@ describe('--service', () => {
 });
 
 test.each([
-  ['10.96.0.10', '10.96.0.10:53'],
+  ['10.96.0.10', '10.96.0.10'],
+  ['10.96.0.10:53', '10.96.0.10'],
   ['10.96.0.10:5353', '10.96.0.10:5353'],
-  ['::1', '[::1]:53'],
-  ['[::1]', '[::1]:53'],
+  ['::1', '::1'],
+  ['[::1]', '::1'],
   ['[::1]:5353', '[::1]:5353'],
   ['localhost:5353', 'localhost:5353'],
-  ['kube-dns.kube-system.svc.cluster.local', 'kube-dns.kube-system.svc.cluster.local:53'],
+  ['kube-dns.kube-system.svc.cluster.local', 'kube-dns.kube-system.svc.cluster.local'],
 ])('--server %s', (text, server) => {
   const { host, port } = parseServer(text);
   expect(serverAt(host, port)).toBe(server);

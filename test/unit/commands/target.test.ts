@@ -72,6 +72,8 @@ describe('targets', () => {
     [`${'x'.repeat(64)}:80`, /host name/],
     ['a..b:80', /host name/],
     ['a!b:80', /is not host:port/],
+    ['ü/c:80', /is not host:port/],
+    ['ü c:80', /is not host:port/],
     ['$(DB_HOST):5432', /the variable DB_HOST in it was not replaced.*\$\(DB_HOST\) in args/],
     ['${DB_HOST}:5432', /the variable DB_HOST/],
     ['$DB_HOST:5432', /the variable DB_HOST/],
