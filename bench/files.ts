@@ -24,13 +24,14 @@ interface Pair {
   readonly theirs: (to: string) => readonly string[];
 }
 
-/** `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
+/** `--only=` takes a part of a comparison's name, such as small, large or unpack. `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
 export async function run(flags: readonly string[]): Promise<void> {
   const given = flags.find((flag) => flag.startsWith('--dir='))?.slice('--dir='.length);
   const base = mkdtempSync(join(given ?? tmpdir(), 'initbox-bench-files-'));
   undoAtDeath(`rm -rf ${quote(base)}`);
   try {
-    const pairs = await prepare(base, flags);
+    const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length) ?? '';
+    const pairs = await prepare(base, flags, only);
     const rounds = numberFlag(flags, 'rounds', 5);
     console.log(`in ${base} (file system type 0x${statfsSync(base).type.toString(16)})\n`);
     const rows: (string | number)[][] = [];
@@ -47,18 +48,10 @@ export async function run(flags: readonly string[]): Promise<void> {
   }
 }
 
-async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> {
+async function prepare(base: string, flags: readonly string[], only: string): Promise<Pair[]> {
   const files = numberFlag(flags, 'files', 100_000);
   const mebibytes = numberFlag(flags, 'large', 4096);
   const archive = numberFlag(flags, 'archive', 300);
-  await promisify(execFile)('python3', [
-    '-c',
-    maker,
-    base,
-    String(files),
-    String(mebibytes),
-    String(archive),
-  ]);
   const [tree, large] = [join(base, 'tree'), join(base, 'large')];
   const packed = join(base, 'packed.tar.gz');
   const copy = (from: string) => (to: string) => [...programCommand(), 'copy', from, to];
@@ -76,19 +69,37 @@ async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> 
     ours: (to) => [...programCommand(), 'fetch-config', `file:${packed}`, '--unpack', '--to', to],
     theirs: (to) => ['tar', 'xzf', packed, '-C', to],
   };
-  return [
+  const all = [
     { what: `${files} small files`, bound: 1, before: fresh, ours: copy(tree), theirs: cp(tree) },
     { what: `${files} small files, again`, bound: 0.6, before: settled, ours: copy(tree), theirs: cp(tree) },
-    { what: `one file of ${mebibytes} MiB`, bound: 1, before: fresh, ours: copy(large), theirs: cp(large) },
     {
-      what: `one file of ${mebibytes} MiB, again`,
+      what: `one large file of ${mebibytes} MiB`,
+      bound: 1,
+      before: fresh,
+      ours: copy(large),
+      theirs: cp(large),
+    },
+    {
+      what: `one large file of ${mebibytes} MiB, again`,
       bound: 0.6,
       before: settled,
       ours: copy(large),
       theirs: cp(large),
     },
     unpacking,
-  ];
+  ].filter(({ what }) => what.includes(only));
+  if (all.length === 0) throw new Error(`nothing is compared whose name has ${only} in it`);
+  const wanted = (what: string, size: number) =>
+    String(all.some((pair) => pair.what.includes(what)) ? size : 0);
+  await promisify(execFile)('python3', [
+    '-c',
+    maker,
+    base,
+    wanted('small', files),
+    wanted('large', mebibytes),
+    wanted('unpack', archive),
+  ]);
+  return all;
 }
 
 async function compared(pair: Pair, base: string, rounds: number): Promise<(string | number)[]> {
