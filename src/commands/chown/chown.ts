@@ -1,5 +1,4 @@
 import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
@@ -14,7 +13,7 @@ import {
   SignalReceived,
   UsageError,
 } from '../../kernel/outcome.ts';
-import { HelperLost, runWalk } from '../../kernel/tree/crew.ts';
+import { HelperLost, helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
 import { below, shownName } from '../../kernel/tree/name.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
@@ -43,9 +42,6 @@ export interface ChownRequest {
   readonly exclude: readonly string[];
   readonly dryRun: boolean;
 }
-
-/** Processes at most, this one included: more of them wait for one another in the kernel. */
-const mostProcesses = 4;
 
 /** Milliseconds between two lines about a long walk. */
 const progressEvery = 5000;
@@ -207,7 +203,7 @@ class Job {
           settings: assignment,
           add: (more: Tally) => addTally(tally, more),
           own: () => change.take(),
-          helpers: this.#entersAnything() ? Math.min(availableParallelism(), mostProcesses) - 1 : 0,
+          helpers: this.#entersAnything() ? helpersFor(context.host) : 0,
         },
         context,
       );
