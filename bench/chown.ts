@@ -6,12 +6,14 @@ import { promisify } from 'node:util';
 import { programCommand } from '../test/support/program.ts';
 import { findInPath, nodePath } from '../test/support/tools.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';
-import { numberFlag } from './support/benchmark.ts';
+import { numberFlag, textFlag } from './support/benchmark.ts';
 import { median, table } from './support/statistics.ts';
 import { inPairs, type Usage, usageOf } from './support/usage.ts';
 
 export const name = 'chown';
 export const description = 'chown of large trees in memory, against GNU chown -R and busybox chown -R';
+
+// For parts of it alone: --part=speed --shape=one, --part=trusted, --part=memory.
 
 interface Tool {
   readonly name: string;
@@ -58,9 +60,9 @@ export async function run(flags: readonly string[]): Promise<void> {
   const base = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'initbox-bench-chown-'));
   undoAtDeath(`rm -rf ${quote(base)}`);
   try {
-    await speed(base, flags);
-    await trusted(base, flags);
-    await memory(base, flags);
+    const only = textFlag(flags, 'part');
+    for (const [part, measure] of Object.entries({ speed, trusted, memory }))
+      if (only === undefined || only === part) await measure(base, flags);
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
@@ -70,7 +72,8 @@ async function speed(base: string, flags: readonly string[]): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 7);
   const entries = numberFlag(flags, 'entries', 200_000);
   const rows: (string | number)[][] = [];
-  for (const [shape, script] of Object.entries(shapes)) {
+  const wanted = textFlag(flags, 'shape') ?? '';
+  for (const [shape, script] of Object.entries(shapes).filter(([each]) => each.includes(wanted))) {
     const top = await tree(base, script, entries);
     // busybox names every entry by its whole path, which fails beyond 4,096 bytes.
     const able = shape === '5,000 levels' || findInPath('busybox') === undefined ? [] : [busybox];

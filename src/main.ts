@@ -71,7 +71,7 @@ async function execute(run: Run): Promise<number> {
   if (successor) warnIfMissing(successor, log);
   const outcome = await perform(run, log);
   if (outcome.kind === 'failed') return report(plain, command.name, outcome, settings['termination-log']);
-  log.info(outcome.summary);
+  log[outcome.printed ? 'debug' : 'info'](outcome.summary);
   if (successor === undefined) {
     overwriteExisting(
       settings['termination-log'],

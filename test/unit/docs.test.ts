@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fillPage } from '../../scripts/docs-pages.ts';
-import { allOptions } from '../../src/cli/interpret.ts';
+import { allOptions } from '../../src/kernel/options/all.ts';
 import { commands } from '../../src/commands/index.ts';
 import { flagName } from '../../src/kernel/options/option.ts';
 

@@ -15,9 +15,9 @@ import {
 } from '../../kernel/outcome.ts';
 import { HelperLost, helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
-import { below, shownName } from '../../kernel/tree/name.ts';
+import { below, rawOf, shownName } from '../../kernel/tree/name.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
-import { LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
+import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
 import { type Assignment, excludeOf, walkOf } from './assignment.ts';
 import { Change } from './change.ts';
 import { explain } from './explain.ts';
@@ -25,7 +25,7 @@ import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
 import { belongsTo, type Owner, ownerText, type OwnerText, resolveOwner } from './owner.ts';
 import { problemHints, problemLines, progressText, tallyText } from './report.ts';
 import { addTally, emptyTally, type Tally } from './tally.ts';
-import { closeTarget, makeMissing, openTarget, type Target } from './target.ts';
+import { closeTarget, makeMissing, NotMade, openTarget, type Target } from './target.ts';
 import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
 
 export interface ChownRequest {
@@ -60,10 +60,18 @@ interface Result {
  * @throws UsageError where a path or an owner is not one to work with: then nothing was changed
  */
 export async function chownTrees(request: ChownRequest, context: Context): Promise<Outcome> {
-  const job = new Job(request, await matcher(request.exclude), context);
-  using targets = new Targets(request, context);
-  // Awaited here: the paths stay open until the work is done.
-  return await job.run(targets.list);
+  const exclude = await matcher(request.exclude);
+  try {
+    const job = new Job(request, exclude, context);
+    using targets = new Targets(request, context);
+    // Awaited here: the paths stay open until the work is done.
+    return await job.run(targets.list);
+  } catch (error) {
+    if (!(error instanceof ClosedPath)) throw error;
+    return failed(exitStatus.failed, `${error.message}: nothing was changed`, {
+      hint: explain(error.code, mountOf(rawOf(error.path), readMounts()), effectiveCapabilities()),
+    });
+  }
 }
 
 async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
@@ -111,7 +119,9 @@ class Job {
         request.owner === undefined ? referenceOwner(request.reference ?? '') : resolveOwner(request.owner);
       this.#from = request.from === undefined ? undefined : resolveOwner(request.from);
     } catch (error) {
-      throw error instanceof UsageError ? error : new UsageError((error as Error).message);
+      throw error instanceof UsageError || error instanceof ClosedPath
+        ? error
+        : new UsageError((error as Error).message);
     }
   }
 
@@ -152,7 +162,8 @@ class Job {
       return result;
     }
     const stat = fstatSync(descriptor);
-    if (trustTop && isRight(stat, this.#owner, modes)) return { ...result, trusted: true };
+    if (trustTop && isRight(stat, this.#owner, modes) && !isMarked(stat, this.#owner))
+      return { ...result, trusted: true };
     const spared = this.#spares(stat);
     const right = isRight(stat, this.#owner, modes);
     const marked = recursive && (await this.#below(target, stat, !spared, tally));
@@ -292,6 +303,10 @@ class Job {
     if (error instanceof TopRefused || error instanceof HelperLost)
       return this.#refused(target, error.code ?? '');
     if (error instanceof Failure || error instanceof UsageError) throw error;
+    if (error instanceof NotMade)
+      return failed(exitStatus.failed, error.message, {
+        hint: explain(error.code, this.#mount(target), this.#capability),
+      });
     const { code, message } = error as NodeJS.ErrnoException;
     return failed(exitStatus.failed, `cannot change ${target.shown}: ${message}`, {
       hint: code === undefined ? undefined : explain(code, this.#mount(target), this.#capability),

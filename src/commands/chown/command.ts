@@ -96,6 +96,10 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
   async run({ options: given, positionals: { owner, words } }, context) {
     if (given.reference === undefined && owner === undefined)
       throw new UsageError(`no owner was given before ${JSON.stringify(words[0])}; for example: ${example}`);
+    if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
+      throw new UsageError(
+        `both the owner ${words[0]} and --reference were given, and one is enough; a path of that name is written ./${words[0]}`,
+      );
     const paths = given.reference === undefined ? words.slice(1) : words;
     if (paths.length === 0) throw new UsageError(`no path was given; for example: ${example}`);
     if (!given.recursive && given.exclude.length > 0)
@@ -123,6 +127,11 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
     );
   },
 });
+
+/** Numbers with a colon, or alone: hardly a path. */
+function looksLikeOwner(word: string): boolean {
+  return /^\d*(:\d*)?$/.test(word);
+}
 
 /** The first word is the owner, unless it can only be a path (which --reference allows). */
 function parseWords(given: readonly Given[]): Words {

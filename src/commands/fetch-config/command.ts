@@ -17,7 +17,7 @@ import {
   type OutputContent,
   type OutputSettings,
 } from '../../kernel/publish/outputs.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { openSources, type Sources } from '../../clients/sources/open.ts';
 
 const positionals = {
@@ -75,10 +75,13 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
         : undefined;
     const earlier = reruns?.earlierOf(job, options);
     using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
+    let inUse = false;
     try {
-      return await carryOut(job, sources, options, settings, context);
+      const outcome = await carryOut(job, sources, options, settings, context);
+      inUse = outcome.kind === 'done' && !options['dry-run'];
+      return outcome;
     } finally {
-      if (!context.signal.aborted) await giveBack(sources, context);
+      await giveBack(sources, inUse, context);
     }
   },
 });
@@ -95,7 +98,6 @@ async function carryOut(
   for (const [address, { provenance }] of result.found) {
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
-  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const contents = new Map<Output, OutputContent>(
     job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
@@ -104,20 +106,19 @@ async function carryOut(
       ? undefined
       : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
-    const report = {
-      sources: [...result.found.values()].map(({ provenance }) => provenance),
-      files: dryReport(job.outputs, contents),
-      ...(environment === undefined ? {} : { variables: Object.keys(environment) }),
-    };
+    const { dryRunReport } = await import('./dry-run.ts');
+    const report = dryRunReport(result.found, dryReport(job.outputs, contents), environment);
     context.stdout(`${JSON.stringify(report, null, 2)}\n`);
     return done('dry run: everything could be read, nothing was written');
   }
   if (environment !== undefined) {
+    await tellLeases(sources, context);
     const count = Object.keys(environment).length;
     return { ...done(`${count} variable${count === 1 ? '' : 's'} for the command`), environment };
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  await tellLeases(sources, context);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
     const trouble = keepEtag(job, options, result.found);

@@ -68,6 +68,8 @@ export async function planJob(
       '--env needs the command whose environment is meant: initbox fetch-config SOURCE --env -- ./server',
     );
   }
+  if (options.env && (options.format !== 'raw' || options.mode !== undefined || options.owner !== undefined))
+    throw new UsageError('--env writes no file: --format, --mode and --owner have no meaning with it');
   if (!options.env && options.to === undefined && !options['dry-run']) {
     throw new UsageError(
       'nothing says where to write: give --to PATH, or --env with a command after --, or --spec FILE',
@@ -121,7 +123,12 @@ export function contentOf(
     const whole = keys !== undefined || (named && address.field === undefined);
     const content = whole ? withFields(fetched.content, address, format) : fetched.content;
     if (keys === undefined || content.kind !== 'fields') {
-      return { source: address.text, name: address.field, content };
+      const picked = content.kind === 'value' && address.field !== undefined;
+      return {
+        source: address.text,
+        name: address.field,
+        content: picked ? { ...content, name: address.field } : content,
+      };
     }
     const register = (value: FieldValue): void => registerValue(redactor, value);
     const fields = pickKeys(content.fields, keys, others ?? false, address.text, register);

@@ -1,5 +1,5 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -96,6 +96,7 @@ async function renderTemplates(
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  let inUse = false;
   try {
     const fetched =
       reads.addresses.length === 0
@@ -133,9 +134,11 @@ async function renderTemplates(
     }
     const published = await publishOutput(outputs, contents, settings, context);
     for (const warning of published.warnings) context.log.warn(warning);
+    await tellLeases(sources, context);
+    inUse = true;
     return done(summaryText(published));
   } finally {
-    if (!context.signal.aborted) await giveBack(sources, context);
+    await giveBack(sources, inUse, context);
   }
 }
 

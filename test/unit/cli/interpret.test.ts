@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { allOptions, interpret } from '../../../src/cli/interpret.ts';
+import { interpret } from '../../../src/cli/interpret.ts';
+import { allOptions } from '../../../src/kernel/options/all.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { flagName, twinName } from '../../../src/kernel/options/option.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
