@@ -26,13 +26,14 @@ interface Pair {
   readonly theirs: (to: string) => readonly string[];
 }
 
-/** `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
+/** `--only=` takes a part of a comparison's name. `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
 export async function run(flags: readonly string[], report: Report): Promise<void> {
   const given = flags.find((flag) => flag.startsWith('--dir='))?.slice('--dir='.length);
   const base = mkdtempSync(join(given ?? tmpdir(), 'initbox-bench-files-'));
   undoAtDeath(`rm -rf ${quote(base)}`);
   try {
-    const pairs = await prepare(base, flags);
+    const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length) ?? '';
+    const pairs = await prepare(base, flags, only);
     const rounds = numberFlag(flags, 'rounds', 5);
     report.say(`On a file system of type 0x${statfsSync(base).type.toString(16)}:`);
     const rows: (string | number)[][] = [];
@@ -59,18 +60,10 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
   }
 }
 
-async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> {
+async function prepare(base: string, flags: readonly string[], only: string): Promise<Pair[]> {
   const files = numberFlag(flags, 'files', 100_000);
   const mebibytes = numberFlag(flags, 'large', 4096);
   const archive = numberFlag(flags, 'archive', 300);
-  await promisify(execFile)('python3', [
-    '-c',
-    maker,
-    base,
-    String(files),
-    String(mebibytes),
-    String(archive),
-  ]);
   const [tree, large] = [join(base, 'tree'), join(base, 'large')];
   const packed = join(base, 'packed.tar.gz');
   const copy = (from: string) => (to: string) => [...programCommand(), 'copy', from, to];
@@ -89,7 +82,7 @@ async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> 
     ours: (to) => [...programCommand(), 'fetch-config', `file:${packed}`, '--unpack', '--to', to],
     theirs: (to) => ['tar', 'xzf', packed, '-C', to],
   };
-  return [
+  const all = [
     {
       what: `${files} small files`,
       bound: 1,
@@ -123,7 +116,13 @@ async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> 
       theirs: cp(large),
     },
     unpacking,
-  ];
+  ].filter(({ what }) => what.includes(only));
+  if (all.length === 0) throw new Error(`nothing is compared whose name has ${only} in it`);
+  // What is not compared need not be made.
+  const made = (part: string, size: number) => String(all.some(({ what }) => what.includes(part)) ? size : 0);
+  const sizes = [made('small', files), made('one file', mebibytes), made('unpack', archive)];
+  await promisify(execFile)('python3', ['-c', maker, base, ...sizes]);
+  return all;
 }
 
 async function compared(pair: Pair, base: string, rounds: number): Promise<(string | number)[]> {

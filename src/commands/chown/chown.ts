@@ -1,10 +1,9 @@
 import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { type Outcome, UsageError } from '../../kernel/outcome.ts';
-import { runWalk } from '../../kernel/tree/crew.ts';
+import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
 import { below, shownName } from '../../kernel/tree/name.ts';
@@ -32,9 +31,6 @@ export interface ChownRequest {
   readonly exclude: readonly string[];
   readonly dryRun: boolean;
 }
-
-/** Processes at most, this one included: more of them wait for one another in the kernel. */
-const mostProcesses = 4;
 
 /** Milliseconds between two lines about a long walk. */
 const progressEvery = 5000;
@@ -196,7 +192,7 @@ class Job {
           settings: assignment,
           add: (more: Tally) => addTally(tally, more),
           own: () => change.take(),
-          helpers: this.#entersAnything() ? Math.min(availableParallelism(), mostProcesses) - 1 : 0,
+          helpers: this.#entersAnything() ? helpersFor(context.host) : 0,
         },
         context,
       );

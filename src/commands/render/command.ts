@@ -98,7 +98,8 @@ async function renderTemplates(
     secret: expected,
     origin: '--to',
   }));
-  const settings = { allowDisk: options['allow-disk'], set: `render ${to}` };
+  // After a loss of power the pod starts anew, this container first: it compares, and makes again what was lost.
+  const settings = { allowDisk: options['allow-disk'], set: `render ${to}`, lasting: false };
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
