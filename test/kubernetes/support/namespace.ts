@@ -1,5 +1,6 @@
-import { apply, get, kubectl, PodWatch, type Thing } from './kubectl.ts';
+import { randomBytes } from 'node:crypto';
 import { waitUntil } from '../../support/wait-until.ts';
+import { apply, get, kubectl, PodWatch, type Thing } from './kubectl.ts';
 
 interface ContainerStatus {
   name: string;
@@ -42,8 +43,12 @@ export class Namespace implements AsyncDisposable {
     this.name = name;
   }
 
+  /** The name is a new one each time: the last one's may take a while to go. */
   static async create(label: string, level: Level = 'restricted'): Promise<Namespace> {
-    const name = `initbox-test-${label}`;
+    return Namespace.named(`initbox-test-${label}-${randomBytes(3).toString('hex')}`, level);
+  }
+
+  static async named(name: string, level: Level): Promise<Namespace> {
     // What an interrupted run left would be taken for this one's.
     await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=60s');
     const labels = { 'pod-security.kubernetes.io/enforce': level };
