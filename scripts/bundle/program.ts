@@ -42,7 +42,7 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     // Names stay: a stack trace at debug level can be read.
     minifyIdentifiers: false,
     // `import()` becomes `require`: Node's own goes through the loader of ES modules, also for CommonJS.
-    supported: { 'dynamic-import': false },
+    supported: { ...common.supported, 'dynamic-import': false },
     define: { INITBOX_VERSION: JSON.stringify(version) },
   };
   const corePlugins = (): Plugin[] => [builtinsByName, commandsApart(apart), packagesOutside('./', used)];
