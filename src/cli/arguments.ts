@@ -26,8 +26,9 @@ export async function readArguments(
     Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
   );
   const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
   const { tokens } = parseArgs({
-    args: [...(end < 0 ? argv : argv.slice(0, end))],
+    args: [...own],
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -60,7 +61,7 @@ export async function readArguments(
     if (known === undefined || (negated && known.option.kind !== 'switch'))
       throw await unknownFlag(
         token.rawName,
-        argv,
+        own,
         [...byFlag.keys()],
         usage ?? '',
         usage === undefined && end < 0 && positionals.length > 0,
@@ -95,6 +96,10 @@ async function unknownFlag(
     return new UsageError(
       `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
     );
+  // One dash makes single letters of a word: `-timeout` is read as `-t -i …`.
+  const single = argv.find((word) => /^-[^-]/.test(word) && word.startsWith(raw))?.replace(/=.*$/s, '');
+  if (single !== undefined && flags.includes(single.slice(1)))
+    return new UsageError(`${single} is written with two dashes: -${single}`);
   const name = raw.replace(/^-+/, '');
   if (/^-\d/.test(raw)) {
     const word = argv.find((given) => given.startsWith(raw)) ?? raw;
@@ -102,7 +107,6 @@ async function unknownFlag(
       `${word} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
     );
   }
-  if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
   if (dashesForgotten)
     return new UsageError(
       `unknown flag ${raw}; if it is one of a command to be run, write -- before that command`,

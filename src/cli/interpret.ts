@@ -38,9 +38,11 @@ export async function interpret(
   // What an error repeats of a command line must not hold the password of a URL that was put in the wrong place.
   for (const word of argv) hidePasswords(word, redactor);
   const [first, ...rest] = argv;
-  if (first === undefined || ['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
+  // Not help and success: a container whose args were forgotten would pass for one that had waited.
+  if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
+  if (['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
     const { print } = await import('./print.ts');
-    return { kind: 'print', text: await print(first ?? 'help', rest) };
+    return { kind: 'print', text: await print(first, rest) };
   }
   const command = await commandNamed(first, commands);
   const options = allOptions(command);

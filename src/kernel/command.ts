@@ -48,6 +48,11 @@ export interface Command<O extends Options = Options, P = unknown> {
   readonly step?: false;
   /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */
   readonly schemas?: Readonly<Record<string, (commands: CommandList) => Promise<object>>>;
+  /**
+   * Whether the values fit together, as far as they alone tell: of a plan this is asked before anything runs. Values of
+   * `-file` options are not there yet. Throws UsageError, as `run` does for the same.
+   */
+  check?(input: Input<O, P>): void;
   run(input: Input<O, P>, context: Context): Promise<Outcome>;
 }
 

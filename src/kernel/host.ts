@@ -23,6 +23,8 @@ export interface Host {
   readonly executable: string;
   readonly script: string;
   readonly architecture: string;
+  /** Bytes that the container may use; undefined where nothing says so. */
+  memoryLimit(): number | undefined;
   /** Sends a signal to a process, or to a process group (a negative pid). False where there is none. */
   kill(pid: number, signal: NodeJS.Signals | 0): boolean;
   /** Makes a directory the current one, of the whole process. */
@@ -64,6 +66,11 @@ export const systemHost: Host = {
   executable: process.execPath,
   script: ownScript,
   architecture: process.arch,
+  memoryLimit() {
+    const limit = process.constrainedMemory();
+    // Without a limit it is 0, or what the largest number of pages makes.
+    return limit > 0 && limit < 2 ** 50 ? limit : undefined;
+  },
   kill(pid, signal) {
     try {
       return process.kill(pid, signal);

@@ -1,32 +1,19 @@
-// The kubernetes auth method with a real API server: real tokens, reviewed by TokenReview. It needs a cluster whose API
-// server is reached from here: KUBECONFIG of one that is up, or KUBE_CLUSTER, a script that takes `up` (and prints the
-// path of a KUBECONFIG), `env` and `down`.
-import { execFile } from 'node:child_process';
+// The kubernetes auth method with a real API server: real tokens, reviewed by TokenReview. The program and Vault run here,
+// on the tests' machine; examples/config-from-vault is the same inside the cluster.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canUseBao, startBao, type Bao } from '../support/openbao.ts';
 import { runInitbox } from '../support/program.ts';
 import { requireOrSkip } from '../support/tools.ts';
+import { noCluster } from './support/example.ts';
+import { kubectl } from './support/kubectl.ts';
 
-const run = promisify(execFile);
-const script = process.env['KUBE_CLUSTER'];
-const given = process.env['KUBECONFIG'];
-const missing = requireOrSkip(
-  'the kubernetes login',
-  canUseBao() ??
-    (script === undefined && given === undefined ? 'neither KUBECONFIG nor KUBE_CLUSTER is set' : undefined),
-);
-
-const environment: Record<string, string | undefined> = { ...process.env };
-
-async function kubectl(...args: string[]): Promise<string> {
-  return (await run('kubectl', args, { env: environment })).stdout.trim();
-}
+const missing = noCluster || requireOrSkip('the kubernetes login', canUseBao());
+const namespace = 'initbox-test-login';
 
 /** A token of a service account, as the kubelet projects it. */
-function tokenOf(account: string, namespace: string, audience?: string): Promise<string> {
+function tokenOf(account: string, audience?: string): Promise<string> {
   return kubectl(
     'create',
     'token',
@@ -42,24 +29,18 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
   let bao: Bao;
   let place: string;
   beforeAll(async () => {
-    if (given === undefined && script !== undefined) {
-      environment['KUBECONFIG'] = (await run(script, ['up'])).stdout.trim();
-      const path = /^export PATH=(.*)$/m.exec((await run(script, ['env'])).stdout)?.[1];
-      if (path !== undefined) {
-        environment['PATH'] = path.replaceAll(/["']/g, '').replace('$PATH', process.env['PATH'] ?? '');
-      }
-    }
     place = mkdtempSync('/dev/shm/initbox-kubernetes-');
-    await kubectl('create', 'namespace', 'shop');
+    await kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--timeout=60s');
+    await kubectl('create', 'namespace', namespace);
     for (const account of ['api-server', 'other', 'reviewer', 'powerless']) {
-      await kubectl('create', 'serviceaccount', account, '-n', 'shop');
+      await kubectl('create', 'serviceaccount', account, '-n', namespace);
     }
     await kubectl(
       'create',
       'clusterrolebinding',
       'initbox-test-reviewer',
       '--clusterrole=system:auth-delegator',
-      '--serviceaccount=shop:reviewer',
+      `--serviceaccount=${namespace}:reviewer`,
     );
     bao = await startBao();
     await bao.must('POST', 'secret/data/api-server', { data: { config: 'by service account' } });
@@ -80,12 +61,12 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
       await bao.must('POST', `auth/${mount}/config`, {
         kubernetes_host: cluster?.server,
         kubernetes_ca_cert: Buffer.from(cluster?.['certificate-authority-data'] ?? '', 'base64').toString(),
-        token_reviewer_jwt: await tokenOf(reviewer, 'shop'),
+        token_reviewer_jwt: await tokenOf(reviewer),
         disable_local_ca_jwt: true,
       });
       await bao.must('POST', `auth/${mount}/role/api-server`, {
         bound_service_account_names: 'api-server',
-        bound_service_account_namespaces: 'shop',
+        bound_service_account_namespaces: namespace,
         token_policies: 'app',
       });
     }
@@ -96,7 +77,7 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
     });
     await bao.must('POST', 'auth/kubernetes/role/audience', {
       bound_service_account_names: 'api-server',
-      bound_service_account_namespaces: 'shop',
+      bound_service_account_namespaces: namespace,
       audience: 'vault',
       token_policies: 'app',
     });
@@ -105,8 +86,7 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
     rmSync(place, { recursive: true, force: true });
     await bao?.stop();
     await kubectl('delete', 'clusterrolebinding', 'initbox-test-reviewer', '--ignore-not-found');
-    await kubectl('delete', 'namespace', 'shop', '--wait=false', '--ignore-not-found');
-    if (given === undefined && script !== undefined) await run(script, ['down']);
+    await kubectl('delete', 'namespace', namespace, '--wait=false', '--ignore-not-found');
   }, 120_000);
 
   async function logIn(token: string, ...flags: string[]) {
@@ -130,7 +110,7 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
   }
 
   test('the right account: the secret is there, the token of the run is revoked', async () => {
-    const { status, stderr } = await logIn(await tokenOf('api-server', 'shop'), '--vault-role', 'api-server');
+    const { status, stderr } = await logIn(await tokenOf('api-server'), '--vault-role', 'api-server');
     expect(stderr).toContain('logged in by kubernetes');
     expect(stderr).toContain('the token of this run is revoked');
     expect(status).toBe(0);
@@ -138,10 +118,8 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
   });
 
   test('a role with an audience takes a token that was projected for it, and no other', async () => {
-    expect(
-      (await logIn(await tokenOf('api-server', 'shop', 'vault'), '--vault-role', 'audience')).status,
-    ).toBe(0);
-    const wrong = await logIn(await tokenOf('api-server', 'shop'), '--vault-role', 'audience');
+    expect((await logIn(await tokenOf('api-server', 'vault'), '--vault-role', 'audience')).status).toBe(0);
+    const wrong = await logIn(await tokenOf('api-server'), '--vault-role', 'audience');
     expect(wrong.status).toBe(69);
     expect(wrong.stderr).toMatch(/another audience|audience match/);
   });
@@ -157,7 +135,7 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
       'another namespace',
       'api-server',
       ['--vault-role', 'elsewhere'],
-      /bound_service_account_namespaces lack "shop"[\s\S]*bound_service_account_namespaces=shop/,
+      /bound_service_account_namespaces lack "initbox-test-login"[\s\S]*bound_service_account_namespaces=initbox-test-login/,
     ],
     [
       'an unknown role',
@@ -172,7 +150,7 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
       /could not confirm[\s\S]*system:auth-delegator/,
     ],
   ] as const)('%s: 69, with what to change', async (_what, account, flags, words) => {
-    const token = await tokenOf(account, 'shop');
+    const token = await tokenOf(account);
     const { status, stderr } = await logIn(token, ...flags);
     expect(stderr).toMatch(words);
     expect(status).toBe(69);
@@ -180,15 +158,15 @@ describe.skipIf(missing)('logging in to Vault as a service account', () => {
   });
 
   test('a token whose account is gone', async () => {
-    await kubectl('create', 'serviceaccount', 'short-lived', '-n', 'shop');
+    await kubectl('create', 'serviceaccount', 'short-lived', '-n', namespace);
     await bao.must('POST', 'auth/kubernetes/role/short', {
       bound_service_account_names: 'short-lived',
-      bound_service_account_namespaces: 'shop',
+      bound_service_account_namespaces: namespace,
       token_policies: 'app',
     });
-    const token = await tokenOf('short-lived', 'shop');
+    const token = await tokenOf('short-lived');
     expect((await logIn(token, '--vault-role', 'short')).status).toBe(0);
-    await kubectl('delete', 'serviceaccount', 'short-lived', '-n', 'shop');
+    await kubectl('delete', 'serviceaccount', 'short-lived', '-n', namespace);
     // The API server remembers a review for ten seconds.
     let last = await logIn(token, '--vault-role', 'short');
     for (let tries = 0; last.status === 0 && tries < 15; tries++) {

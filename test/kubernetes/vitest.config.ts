@@ -1,14 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
-// Needs a cluster: KUBECONFIG of one that is up, or KUBE_CLUSTER (see vault-auth.test.ts), and the built program.
+// Needs a cluster and the built image: README.md says how to name them.
 export default defineConfig({
   root: import.meta.dirname,
   test: {
     name: 'kubernetes',
-    include: ['*.test.ts'],
-    // One cluster, one test file at a time.
+    include: ['**/*.test.ts'],
+    globalSetup: ['global-setup.ts'],
+    setupFiles: ['setup.ts'],
+    pool: 'forks',
+    // One cluster of usually one node: times are told here, so one test file at a time.
     fileParallelism: false,
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 300_000,
     retry: 0,
   },

@@ -1,8 +1,7 @@
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { reasonOf } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
-import { runWalk } from '../../kernel/tree/crew.ts';
+import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import { isWithin } from '../../kernel/tree/mounts.ts';
 import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
 import { type Assignment, knownOf, settingsOf, type Tools, walkOf } from './assignment.ts';
@@ -14,9 +13,6 @@ import { Places } from './places.ts';
 import { Put } from './put.ts';
 import type { SourceRoot } from './sources.ts';
 import { addTally, emptyTally, listed, type Tally, type VolumeBelow } from './tally.ts';
-
-/** Processes at most, this one included: more of them wait for one another in the kernel. */
-const mostProcesses = 4;
 
 /** What all walks of one copy have in common. */
 export type Common = Omit<Assignment, 'source' | 'shown' | 'prefix' | 'live' | 'stage' | 'links'>;
@@ -123,7 +119,7 @@ class Filling {
           settings: assignment,
           add: (more: Tally) => addTally(this.#tally, more),
           own: () => visit.take(),
-          helpers: Math.min(availableParallelism(), mostProcesses) - 1,
+          helpers: helpersFor(this.#context.host),
         },
         this.#context,
       );

@@ -6,7 +6,7 @@ import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
-import { contentOf, planJob, type Job } from './job.ts';
+import { checkWords, contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
   dryReport,
@@ -49,6 +49,9 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   longWork: { limit: 60 * 60_000, asked: ({ unpack }) => unpack },
   schemas: {
     'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
+  },
+  check({ options, positionals: given, command }) {
+    if (options.spec === undefined && !options.unpack) checkWords(given, options, command !== undefined);
   },
   async run({ options, positionals: given, command, limited }, context) {
     const http = readHttpSettings(

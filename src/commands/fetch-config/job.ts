@@ -56,6 +56,16 @@ export async function planJob(
     const { planSpec } = await import('./spec-job.ts');
     return planSpec(addresses, options, http, context);
   }
+  checkWords(addresses, options, hasSuccessor);
+  return jobOf(addresses, options, http);
+}
+
+/** @throws UsageError where the words and flags of a command line do not fit together */
+export function checkWords(
+  addresses: readonly SourceAddress[],
+  options: FetchOptions,
+  hasSuccessor: boolean,
+): void {
   if (addresses.length === 0) {
     throw new UsageError(
       'no source was given; for example: initbox fetch-config vault:secret/api-server#config --to /config/app.conf',
@@ -76,6 +86,9 @@ export async function planJob(
     );
   }
   checkSum(addresses, options);
+}
+
+function jobOf(addresses: readonly SourceAddress[], options: FetchOptions, http: HttpSourceSettings): Job {
   const secret = addresses.some((address) => isSecretSource(address, http));
   const { format, mode, owner, to } = options;
   const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];

@@ -100,6 +100,9 @@ The lock is a session's advisory lock, watched over while the command runs: when
   },
   afterDashes: 'child',
   timeout: undefined,
+  check({ options, command }) {
+    readRequest(options, command);
+  },
   async run({ options, command }, context) {
     const request = readRequest(options, command);
     const key = lockKeyFrom(options);

@@ -50,21 +50,27 @@ Languages: env knows $NAME, \${NAME}, \${NAME:-default}, \${NAME:?message} and \
   options: renderOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  check: ({ options }) => void targetOf(options),
   run: ({ options, positionals: paths }, context) => renderTemplates(paths, options, context),
 });
+
+function targetOf({ to }: RenderOptions): string {
+  if (to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  return to;
+}
 
 async function renderTemplates(
   paths: readonly string[],
   options: RenderOptions,
   context: Context,
 ): Promise<Outcome> {
-  if (options.to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  const to = targetOf(options);
   const largest = options['max-size'];
   const compile = await compilerOf(options, context.signal);
   const checker = options.check === undefined ? undefined : await checkerOf(options.check);
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
-  const templates = readTemplates(paths, options.to, largest);
+  const templates = readTemplates(paths, to, largest);
   const compiled = await forAll(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),
@@ -92,7 +98,8 @@ async function renderTemplates(
     secret: expected,
     origin: '--to',
   }));
-  const settings = { allowDisk: options['allow-disk'], set: `render ${options.to}` };
+  // After a loss of power the pod starts anew, this container first: it compares, and makes again what was lost.
+  const settings = { allowDisk: options['allow-disk'], set: `render ${to}`, lasting: false };
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);

@@ -7,9 +7,7 @@ import {
   fsync,
   mkdirSync,
   openSync,
-  read,
-  readSync,
-  write,
+  promises,
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
@@ -23,6 +21,8 @@ export interface FileContent {
   readonly mode: number;
   /** Unset: whoever runs this, and the group that the directory gives. */
   readonly owner?: Owner | undefined;
+  /** False where it need not last beyond a loss of power; then nobody waits for the disk. */
+  readonly lasting?: boolean | undefined;
 }
 
 /** Bytes between two looks at the signal. */
@@ -31,13 +31,10 @@ const chunk = 1 << 20;
 /** Up to here a write into the page cache takes less time than handing it to another thread and back. */
 const quick = 1 << 16;
 
-// Not node:fs/promises, which costs 4 ms of CPU to load for what most often is one small file.
 const flush = promisify(fsync);
-const readPart = promisify(read);
-const writePart = promisify(write);
 
 /**
- * Writes a new file whole: content, mode, owner, and all of it on the disk. Nobody sees it under a name that counts
+ * Writes a new file whole: content, mode, owner, and, where it is to last, all of it on the disk. Nobody sees it under a name that counts
  * before the caller renames it or swaps the directory that it is in.
  * @throws the system's error, or the signal's reason; the file may be there then, half written
  */
@@ -49,18 +46,17 @@ export async function writeFile(
 ): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
-  const fd = openSync(directory.at(name), flags, 0o600);
+  const handle = await promises.open(directory.at(name), flags, 0o600);
   try {
     for (let at = 0; at < file.bytes.length;) {
       if (signal.aborted) throw reasonOf(signal);
-      const length = Math.min(chunk, file.bytes.length - at);
-      at += (await writePart(fd, file.bytes, at, length, null)).bytesWritten;
+      at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
     }
     if (signal.aborted) throw reasonOf(signal);
-    giveAway(fd, file);
-    await flush(fd);
+    giveAway(handle.fd, file);
+    if (file.lasting !== false) await handle.sync();
   } finally {
-    closeSync(fd);
+    await handle.close();
   }
 }
 
@@ -76,7 +72,7 @@ async function writeQuickly(
   try {
     for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
     giveAway(fd, file);
-    await flush(fd);
+    if (file.lasting !== false) await flush(fd);
   } finally {
     closeSync(fd);
   }
@@ -100,9 +96,9 @@ export async function findUnchanged(
   try {
     // O_NONBLOCK: a FIFO under that name must not hold us up.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const fd = openSync(directory.at(name), flags);
+    const handle = await promises.open(directory.at(name), flags);
     try {
-      const stat = fstatSync(fd, { bigint: true });
+      const stat = await handle.stat({ bigint: true });
       if (
         !stat.isFile() ||
         Number(stat.size) !== file.bytes.length ||
@@ -111,22 +107,19 @@ export async function findUnchanged(
         return undefined;
       if (file.owner && (Number(stat.uid) !== file.owner.uid || Number(stat.gid) !== file.owner.gid))
         return undefined;
-      return (await holds(fd, file.bytes)) ? stat.ino : undefined;
+      return (await holds(handle, file.bytes)) ? stat.ino : undefined;
     } finally {
-      closeSync(fd);
+      await handle.close();
     }
   } catch {
     return undefined; // absent, unreadable, a link: it will be replaced, or the replacing says why not
   }
 }
 
-async function holds(fd: number, bytes: Uint8Array): Promise<boolean> {
+async function holds(handle: Awaited<ReturnType<typeof promises.open>>, bytes: Uint8Array): Promise<boolean> {
   const buffer = Buffer.allocUnsafe(Math.min(chunk, bytes.length + 1));
   for (let at = 0; ;) {
-    const bytesRead =
-      bytes.length <= quick
-        ? readSync(fd, buffer, 0, buffer.length, at)
-        : (await readPart(fd, buffer, 0, buffer.length, at)).bytesRead;
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) return at === bytes.length;
     const part = bytes.subarray(at, at + bytesRead);
     if (!buffer.subarray(0, bytesRead).equals(part)) return false;

@@ -34,6 +34,7 @@ describe('every command', async () => {
 
 describe('usage errors', () => {
   test.each([
+    [[], /no command was given; initbox --help lists them/],
     [['wait-tcp'], /no target was given/],
     [['wait-dns'], undefined],
     [['wait-tpc', 'db:1'], /unknown command "wait-tpc"; did you mean wait-tcp\?/],
@@ -111,7 +112,6 @@ test('what is after -- is not read', async () => {
 test.each([
   [['help'], /wait-dns/],
   [['--help'], /wait-tcp/],
-  [[], /wait-tcp/],
   [['help', 'exit-codes'], /124 .*the deadline passed/],
   [['--version'], /^initbox \S+\n$/],
 ])('%j prints', async (argv, text) => {

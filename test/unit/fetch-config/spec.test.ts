@@ -162,17 +162,16 @@ describe('a specification', () => {
     );
   });
 
-  it('that is an alias bomb, or nested without end, is refused at once', async () => {
+  // Carried out, either would take hours and all memory.
+  it('that is an alias bomb, or nested without end, is refused', async () => {
     const bomb = [
       'a: &a [x,x,x,x,x,x,x,x,x]',
       ...'bcdefghi'
         .split('')
         .map((name, index) => `${name}: &${name} [${`*${'abcdefgh'[index]},`.repeat(9).slice(0, -1)}]`),
     ];
-    const started = performance.now();
     await expect(read(`${bomb.join('\n')}\n`)).rejects.toThrow('multiply beyond all bounds');
     await expect(read('['.repeat(100_000))).rejects.toThrow(/fetch\.yaml:\d+:\d+: /);
-    expect(performance.now() - started).toBeLessThan(3000);
   });
 
   it('registers a password in a URL, and never prints it', async () => {

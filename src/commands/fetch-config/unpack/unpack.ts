@@ -142,9 +142,17 @@ class Unpacking {
       const tree = stage();
       if (this.#address.scheme === 'file') {
         const descriptor = await this.#openFile();
+        const stop = new AbortController();
+        const sum = this.#fileSum(descriptor, AbortSignal.any([this.#context.signal, stop.signal]));
+        // It is asked for later than it may fail.
+        sum.catch(() => {});
         try {
-          return await this.#unpack(descriptor, await this.#fileSum(descriptor), tree, before);
+          // Where nothing hangs on it, it is made beside the unpacking.
+          if (sha256 !== undefined || before !== undefined) await sum;
+          return await this.#unpack(descriptor, sum, tree, before);
         } finally {
+          stop.abort(new Error('the sum is not needed'));
+          await Promise.allSettled([sum]);
           closeSync(descriptor);
         }
       }
@@ -162,12 +170,12 @@ class Unpacking {
 
   async #unpack(
     descriptor: number,
-    sum: string,
+    sum: string | Promise<string>,
     stage: Directory,
     before: Note | undefined,
   ): Promise<Built | 'unchanged'> {
     const { options } = this.#settings;
-    if (isSame(this.#noteOf(sum), before)) return 'unchanged';
+    if (before !== undefined && isSame(this.#noteOf(await sum), before)) return 'unchanged';
     const type = archiveType(descriptor);
     if (typeof type !== 'string')
       throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
@@ -190,7 +198,7 @@ class Unpacking {
         throw new Refused(`has ${quoted(name.toString('latin1'))} at its top, which is not UTF-8`);
       checkRelativePath(name.toString());
     }
-    const note: Note = { ...this.#noteOf(sum), files: tree.files };
+    const note: Note = { ...this.#noteOf(await sum), files: tree.files };
     const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
     await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
     this.#made = tree;
@@ -255,8 +263,8 @@ class Unpacking {
     return descriptor;
   }
 
-  async #fileSum(descriptor: number): Promise<string> {
-    const sum = await sumOf(descriptor, this.#context.signal);
+  async #fileSum(descriptor: number, signal: AbortSignal): Promise<string> {
+    const sum = await sumOf(descriptor, signal);
     const { sha256 } = this.#settings.options;
     if (sha256 === undefined || sha256 === sum) return sum;
     throw new NotFetched(

@@ -49,11 +49,13 @@ async function untilNone(
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
  * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
  * @param isTarget by the token and what the backend does
+ * @param whose who left them, for people
  */
 export async function endTagged(
   ask: Ask,
   key: LockKey,
   isTarget: (tag: { readonly token: bigint; readonly role: string }) => boolean,
+  whose: 'an earlier holder' | 'the command',
   context: FenceContext,
 ): Promise<void> {
   const refused = new Set<number>();
@@ -78,12 +80,12 @@ export async function endTagged(
           if (!isForbidden(error)) throw error;
           refused.add(pid);
           context.log.warn(
-            `the backend ${pid} of an earlier holder belongs to ${role}, and this role may not end it; waiting for it (GRANT pg_signal_backend lets it be ended)`,
+            `the backend ${pid} of ${whose} belongs to ${role}, and this role may not end it; waiting for it (GRANT pg_signal_backend lets it be ended)`,
           );
         }
       }
     },
-    (found) => `ending what an earlier holder left in the database: ${listed(found)}`,
+    (found) => `ending what ${whose} left in the database: ${listed(found)}`,
     context,
   );
 }

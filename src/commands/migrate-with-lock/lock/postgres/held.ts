@@ -139,7 +139,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     const cancel = clock.after(timing.grace, () => limit.abort(new Error('it took too long')));
     const context = fenceContext(AbortSignal.any([limit.signal, stopped.signal]));
     try {
-      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', context);
+      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', 'the command', context);
       const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
       if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
       return true;
@@ -162,7 +162,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       other = await settings.another(limit.signal);
       if (other === undefined) return;
       const askOther = asking(other, limit.signal);
-      await endTagged(askOther, key, (tag) => tag.token === token, fenceContext(limit.signal));
+      await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
     } catch (error) {
       log.debug(`could not look after the command’s connections: ${errorWords(error)}`);
     } finally {
@@ -185,7 +185,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       );
       await sleep(clock, wait, both);
     }
-    await endTagged(ask, key, (tag) => tag.token < token, fenceContext(both));
+    await endTagged(ask, key, (tag) => tag.token < token, 'an earlier holder', fenceContext(both));
     if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
     if (settings.keepsRecords) {
       const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };

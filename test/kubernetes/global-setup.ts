@@ -1,0 +1,26 @@
+import type { TestProject } from 'vitest/node';
+import { requireOrSkip } from '../support/tools.ts';
+import { noCluster, startCluster } from './support/cluster.ts';
+import { deployServices } from './support/services.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** KUBECONFIG and PATH for kubectl; absent where there is no cluster. */
+    cluster: { KUBECONFIG: string; PATH: string } | undefined;
+  }
+}
+
+/** One cluster, with the images and the servers in it, for all test files. */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if (requireOrSkip('the tests on Kubernetes', noCluster())) {
+    project.provide('cluster', undefined);
+    return undefined;
+  }
+  await using stack = new AsyncDisposableStack();
+  stack.use(await startCluster());
+  stack.use(await deployServices());
+  const { KUBECONFIG = '', PATH = '' } = process.env;
+  project.provide('cluster', { KUBECONFIG, PATH });
+  const all = stack.move();
+  return () => all.disposeAsync();
+}
