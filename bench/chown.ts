@@ -6,12 +6,21 @@ import { promisify } from 'node:util';
 import { programCommand } from '../test/support/program.ts';
 import { findInPath, nodePath } from '../test/support/tools.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';
-import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import { numberFlag, textFlag } from './support/benchmark.ts';
+import type { Figure, Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 import { inPairs, type Usage, usageOf } from './support/usage.ts';
 
 export const name = 'chown';
 export const description = 'chown of large trees in memory, against GNU chown -R and busybox chown -R';
+
+// For parts of it alone: --part=speed --shape=one, --part=trusted, --part=memory.
+
+/** What was promised, as a ratio to each tool. */
+const bounds: Readonly<Record<'first' | 'again', Readonly<Record<string, number>>>> = {
+  first: { GNU: 1.2, busybox: 0.9 },
+  again: { GNU: 0.85 },
+};
 
 interface Tool {
   readonly name: string;
@@ -53,24 +62,26 @@ for i in range(n // 100):
         for k in range(1, 10): os.link(f"{p}/file-{j:05d}-0", f"{p}/file-{j:05d}-{k}")`,
 };
 
-export async function run(flags: readonly string[]): Promise<void> {
-  if (process.getuid?.() !== 0) return console.log('skipped: changing owners needs root');
+export async function run(flags: readonly string[], report: Report): Promise<void> {
+  if (process.getuid?.() !== 0) return report.skip('changing owners needs root');
   const base = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'initbox-bench-chown-'));
   undoAtDeath(`rm -rf ${quote(base)}`);
   try {
-    await speed(base, flags);
-    await trusted(base, flags);
-    await memory(base, flags);
+    const only = textFlag(flags, 'part');
+    for (const [part, measure] of Object.entries({ speed, trusted, memory }))
+      if (only === undefined || only === part) await measure(base, flags, report);
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
 }
 
-async function speed(base: string, flags: readonly string[]): Promise<void> {
+async function speed(base: string, flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 7);
   const entries = numberFlag(flags, 'entries', 200_000);
   const rows: (string | number)[][] = [];
-  for (const [shape, script] of Object.entries(shapes)) {
+  const figures: Figure[] = [];
+  const wanted = textFlag(flags, 'shape') ?? '';
+  for (const [shape, script] of Object.entries(shapes).filter(([each]) => each.includes(wanted))) {
     const top = await tree(base, script, entries);
     // busybox names every entry by its whole path, which fails beyond 4,096 bytes.
     const able = shape === '5,000 levels' || findInPath('busybox') === undefined ? [] : [busybox];
@@ -89,18 +100,35 @@ async function speed(base: string, flags: readonly string[]): Promise<void> {
         return own === undefined ? '-' : median(own);
       });
       rows.push([`${shape}, ${what}`, ...milliseconds, against(gnu), against(busybox)]);
+      for (const tool of [gnu, ...able]) {
+        const bound = bounds[what][tool.name];
+        figures.push({
+          what: `chown, ${shape}, ${what === 'first' ? 'all to change' : 'all right already'}`,
+          measured: Number(against(tool)),
+          unit: '×',
+          peer: `${tool.name} chown -R`,
+          ...(bound === undefined ? {} : { bound }),
+        });
+      }
     }
     rmSync(top, { recursive: true });
   }
-  console.log(
-    table(
-      [`${entries} entries`, 'initbox ms', 'GNU ms', 'busybox ms', 'to GNU, median', 'to busybox, median'],
-      rows,
-    ),
+  report.table(
+    [`${entries} entries`, 'initbox ms', 'GNU ms', 'busybox ms', 'to GNU, median', 'to busybox, median'],
+    rows,
   );
-  console.log(
-    `\nbounds: first 1.20 to GNU and 0.90 to busybox; again 0.85 to GNU; wall time, ${rounds} rounds, tools in turn`,
-  );
+  report.say(`Wall time, ${rounds} rounds, tools in turn.`);
+  for (const figure of figures) report.figure(figure);
+  report.plot({
+    title: `chown of ${entries} entries`,
+    kind: 'bars',
+    unit: 'ms',
+    groups: rows.map(([label]) => String(label)),
+    series: [initbox, gnu, busybox].map(({ name: tool }, index) => ({
+      name: tool,
+      values: rows.map((row) => (typeof row[index + 1] === 'number' ? Number(row[index + 1]) : null)),
+    })),
+  });
 }
 
 /** Each round: every tool gives the tree an owner of its own, then the same once more. The first round is not counted. */
@@ -125,7 +153,7 @@ async function measured(tools: readonly Tool[], top: string, rounds: number) {
   };
 }
 
-async function trusted(base: string, flags: readonly string[]): Promise<void> {
+async function trusted(base: string, flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'starts', 30);
   const large = await tree(base, shapes['2,000 folders'] ?? '', numberFlag(flags, 'entries', 200_000));
   const trusting = (path: string) => [...initbox.command('1000:1000', path), '--policy', 'root-mismatch'];
@@ -133,6 +161,7 @@ async function trusted(base: string, flags: readonly string[]): Promise<void> {
   const bare = [...programCommand(), '--version'];
   const node = [nodePath(), join(import.meta.dirname, 'support', 'one-write.mjs')];
   const rows: (string | number)[][] = [];
+  let over = Number.NaN;
   for (const [what, command] of [
     ['initbox --version', bare],
     ['Node, one write', node],
@@ -140,14 +169,20 @@ async function trusted(base: string, flags: readonly string[]): Promise<void> {
     const { a, b } = await inPairs(trusting(large), command, rounds);
     const more = a.map(({ wall }, index) => wall - (b[index]?.wall ?? Number.NaN));
     rows.push([what, median(a.map(wallOf)), median(b.map(wallOf)), median(more).toFixed(1)]);
+    if (command === bare) over = median(more);
   }
   rmSync(large, { recursive: true });
-  console.log(
-    `\n--policy root-mismatch on that tree, its top right:\n\n${table(['against the start of', 'initbox ms', 'bare start ms', 'more, ms, median of pairs'], rows)}\n\nbound: 5 ms more than the program's bare start; ${rounds} pairs each`,
-  );
+  report.say(`\`--policy root-mismatch\` on that tree, its top right; ${rounds} pairs each:`);
+  report.table(['against the start of', 'initbox ms', 'bare start ms', 'more, ms, median of pairs'], rows);
+  report.figure({
+    what: 'root-mismatch, more than the program’s bare start',
+    measured: over,
+    unit: 'ms',
+    bound: 5,
+  });
 }
 
-async function memory(base: string, flags: readonly string[]): Promise<void> {
+async function memory(base: string, flags: readonly string[], report: Report): Promise<void> {
   const million = numberFlag(flags, 'million', 1_000_000);
   const rounds = numberFlag(flags, 'memory-rounds', 5);
   const [large, empty] = [await tree(base, shapes['one directory'] ?? '', million), await tree(base, '', 0)];
@@ -164,16 +199,21 @@ async function memory(base: string, flags: readonly string[]): Promise<void> {
   ];
   const ratio = (key: keyof Peak) =>
     median(peaks.large.map((peak) => peak[key])) / median(peaks.empty.map((peak) => peak[key]));
-  console.log(
-    `\n${table(
-      ['one directory of', 'largest process, MiB', 'all processes, shared pages once, MiB'],
-      [
-        row(`${million} entries`, peaks.large),
-        row('none', peaks.empty),
-        ['ratio', ratio('largest'), ratio('together')],
-      ],
-    )}\n\nbound: 1.50 for the process; the second column has the helper's memory in it`,
+  report.table(
+    ['one directory of', 'largest process, MiB', 'all processes, shared pages once, MiB'],
+    [
+      row(`${million} entries`, peaks.large),
+      row('none', peaks.empty),
+      ['ratio', ratio('largest'), ratio('together')],
+    ],
   );
+  report.say('The second column has the helper’s memory in it.');
+  report.figure({
+    what: `memory of the process on ${million} entries in one directory, against an empty one`,
+    measured: ratio('largest'),
+    unit: '×',
+    bound: 1.5,
+  });
 }
 
 function wallOf({ wall }: Usage): number {
@@ -232,5 +272,3 @@ sys.exit(os.waitstatus_to_exitcode(status))
 async function peakOf(command: readonly string[]): Promise<Peak> {
   return JSON.parse((await promisify(execFile)('python3', ['-c', sampler, ...command])).stdout) as Peak;
 }
-
-if (import.meta.main) await run(process.argv.slice(2));

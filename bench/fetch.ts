@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { baoBinary, startBao } from '../test/support/openbao.ts';
 import { programCommand } from '../test/support/program.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 import { inPairs, usageOf, type Usage } from './support/usage.ts';
 
 export const name = 'fetch';
@@ -11,7 +12,7 @@ export const description = 'secrets from Vault to files, against `bao kv get -fi
 
 const secrets = 50;
 
-export async function run(flags: readonly string[]): Promise<void> {
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 10);
   await using bao = await startBao();
   for (let index = 0; index < secrets; index++) {
@@ -32,18 +33,19 @@ export async function run(flags: readonly string[]): Promise<void> {
       rounds,
     );
     check([...one.a, ...one.b]);
-    console.log(`One secret, the whole process (medians of ${rounds}):\n`);
-    console.log(
-      table(
-        ['process', 'CPU ms', 'wall ms', 'memory MiB'],
-        [
-          ['initbox fetch-config', ...medians(one.a)],
-          ['bao kv get -field', ...medians(one.b)],
-        ],
-      ),
+    report.say(`One secret, the whole process (medians of ${rounds}):`);
+    report.table(
+      ['process', 'CPU ms', 'wall ms', 'memory MiB'],
+      [
+        ['initbox fetch-config', ...medians(one.a)],
+        ['bao kv get -field', ...medians(one.b)],
+      ],
     );
-    const ratio = median(one.a.map(({ cpu }, index) => cpu / (one.b[index]?.cpu ?? Number.NaN)));
-    console.log(`\nCPU ratio pair by pair: ${ratio.toFixed(2)} (bound 0.90)\n`);
+    const ratio = (of: 'cpu' | 'memory'): number =>
+      median(one.a.map((usage, index) => usage[of] / (one.b[index]?.[of] ?? Number.NaN)));
+    const peer = 'bao kv get';
+    report.figure({ what: 'one secret, CPU', measured: ratio('cpu'), unit: '×', bound: 0.9, peer });
+    report.figure({ what: 'one secret, memory', measured: ratio('memory'), unit: '×', bound: 1, peer });
 
     const many = join(folder, 'many');
     mkdirSync(many);
@@ -57,19 +59,30 @@ export async function run(flags: readonly string[]): Promise<void> {
       singly.push(sum(await usageOf(sources.map((_, index) => theirs(index)))));
     }
     check([...together, ...singly]);
-    console.log(`${secrets} secrets to ${secrets} files:\n`);
-    console.log(
-      table(
-        ['process', 'CPU ms', 'wall ms', 'memory MiB'],
-        [
-          ['initbox fetch-config, one process', ...medians(together)],
-          [`bao kv get -field, ${secrets} processes`, ...medians(singly)],
-        ],
-      ),
+    report.say(`${secrets} secrets to ${secrets} files:`);
+    report.table(
+      ['process', 'CPU ms', 'wall ms', 'memory MiB'],
+      [
+        ['initbox fetch-config, one process', ...medians(together)],
+        [`bao kv get -field, ${secrets} processes`, ...medians(singly)],
+      ],
     );
-    const share = (of: 'cpu' | 'wall'): string =>
-      (median(together.map((usage) => usage[of])) / median(singly.map((usage) => usage[of]))).toFixed(3);
-    console.log(`\nratio: CPU ${share('cpu')}, wall ${share('wall')} (bound 0.05 each)`);
+    for (const what of ['cpu', 'wall'] as const) {
+      const measured =
+        median(together.map((usage) => usage[what])) / median(singly.map((usage) => usage[what]));
+      const label = `${secrets} secrets to ${secrets} files, ${what === 'cpu' ? 'CPU' : 'wall time'}`;
+      report.figure({ what: label, measured, unit: '×', bound: 0.05, peer: `${secrets} × ${peer}` });
+    }
+    report.plot({
+      title: 'CPU time',
+      kind: 'bars',
+      unit: 'ms',
+      groups: ['one secret', `${secrets} secrets`],
+      series: [
+        { name: 'initbox fetch-config', values: [medians(one.a)[0], medians(together)[0]] },
+        { name: 'bao kv get -field', values: [medians(one.b)[0], medians(singly)[0]] },
+      ],
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { programCommand } from '../test/support/program.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 import { type Usage, usageOf } from './support/usage.ts';
 
 export const name = 'files';
@@ -19,46 +20,50 @@ const limit = 96;
 interface Pair {
   readonly what: string;
   readonly bound: number;
+  readonly peer: string;
   readonly before: (to: string) => readonly string[];
   readonly ours: (to: string) => readonly string[];
   readonly theirs: (to: string) => readonly string[];
 }
 
-/** `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
-export async function run(flags: readonly string[]): Promise<void> {
+/** `--only=` takes a part of a comparison's name. `--dir=` says where; on a disk the files themselves weigh more, in memory the program. */
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const given = flags.find((flag) => flag.startsWith('--dir='))?.slice('--dir='.length);
   const base = mkdtempSync(join(given ?? tmpdir(), 'initbox-bench-files-'));
   undoAtDeath(`rm -rf ${quote(base)}`);
   try {
-    const pairs = await prepare(base, flags);
+    const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length) ?? '';
+    const pairs = await prepare(base, flags, only);
     const rounds = numberFlag(flags, 'rounds', 5);
-    console.log(`in ${base} (file system type 0x${statfsSync(base).type.toString(16)})\n`);
+    report.say(`On a file system of type 0x${statfsSync(base).type.toString(16)}:`);
     const rows: (string | number)[][] = [];
     for (const pair of pairs) rows.push(await compared(pair, base, rounds));
-    console.log(
-      table(['what', 'initbox ms', 'the other ms', 'ratio, median of pairs', 'bound', 'memory MiB'], rows),
+    report.table(['what', 'initbox ms', 'the other ms', 'ratio, median of pairs', 'memory MiB'], rows);
+    report.say(
+      `Wall time, ${rounds} rounds, in turn; memory is the resident set of the largest process, with the pages of its executable.`,
     );
-    console.log(
-      `\nwall time, ${rounds} rounds, in turn; memory is the resident set of the largest process, with the pages of its executable`,
-    );
-    await limited(pairs, base);
+    for (const [index, { what, bound, peer }] of pairs.entries())
+      report.figure({ what, measured: Number(rows[index]?.[3]), unit: '×', bound, peer });
+    report.plot({
+      title: 'Copying and unpacking',
+      kind: 'bars',
+      unit: 'ms',
+      groups: pairs.map(({ what }) => what),
+      series: [
+        { name: 'initbox', values: rows.map((row) => Number(row[1])) },
+        { name: 'cp -a, tar xzf', values: rows.map((row) => Number(row[2])) },
+      ],
+    });
+    await limited(pairs, base, report);
   } finally {
     await promisify(execFile)('rm', ['-rf', base]);
   }
 }
 
-async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> {
+async function prepare(base: string, flags: readonly string[], only: string): Promise<Pair[]> {
   const files = numberFlag(flags, 'files', 100_000);
   const mebibytes = numberFlag(flags, 'large', 4096);
   const archive = numberFlag(flags, 'archive', 300);
-  await promisify(execFile)('python3', [
-    '-c',
-    maker,
-    base,
-    String(files),
-    String(mebibytes),
-    String(archive),
-  ]);
   const [tree, large] = [join(base, 'tree'), join(base, 'large')];
   const packed = join(base, 'packed.tar.gz');
   const copy = (from: string) => (to: string) => [...programCommand(), 'copy', from, to];
@@ -72,23 +77,52 @@ async function prepare(base: string, flags: readonly string[]): Promise<Pair[]> 
   const unpacking: Pair = {
     what: `unpack ${archive} MB of tar.gz`,
     bound: 1.2,
+    peer: 'tar xzf',
     before: fresh,
     ours: (to) => [...programCommand(), 'fetch-config', `file:${packed}`, '--unpack', '--to', to],
     theirs: (to) => ['tar', 'xzf', packed, '-C', to],
   };
-  return [
-    { what: `${files} small files`, bound: 1, before: fresh, ours: copy(tree), theirs: cp(tree) },
-    { what: `${files} small files, again`, bound: 0.6, before: settled, ours: copy(tree), theirs: cp(tree) },
-    { what: `one file of ${mebibytes} MiB`, bound: 1, before: fresh, ours: copy(large), theirs: cp(large) },
+  const all = [
+    {
+      what: `${files} small files`,
+      bound: 1,
+      peer: 'cp -a',
+      before: fresh,
+      ours: copy(tree),
+      theirs: cp(tree),
+    },
+    {
+      what: `${files} small files, again`,
+      bound: 0.6,
+      peer: 'cp -a',
+      before: settled,
+      ours: copy(tree),
+      theirs: cp(tree),
+    },
+    {
+      what: `one file of ${mebibytes} MiB`,
+      bound: 1,
+      peer: 'cp -a',
+      before: fresh,
+      ours: copy(large),
+      theirs: cp(large),
+    },
     {
       what: `one file of ${mebibytes} MiB, again`,
       bound: 0.6,
+      peer: 'cp -a',
       before: settled,
       ours: copy(large),
       theirs: cp(large),
     },
     unpacking,
-  ];
+  ].filter(({ what }) => what.includes(only));
+  if (all.length === 0) throw new Error(`nothing is compared whose name has ${only} in it`);
+  // What is not compared need not be made.
+  const made = (part: string, size: number) => String(all.some(({ what }) => what.includes(part)) ? size : 0);
+  const sizes = [made('small', files), made('one file', mebibytes), made('unpack', archive)];
+  await promisify(execFile)('python3', ['-c', maker, base, ...sizes]);
+  return all;
 }
 
 async function compared(pair: Pair, base: string, rounds: number): Promise<(string | number)[]> {
@@ -114,19 +148,18 @@ async function compared(pair: Pair, base: string, rounds: number): Promise<(stri
     median(ours.map(({ wall }) => wall)),
     median(theirs.map(({ wall }) => wall)),
     median(ratios),
-    pair.bound.toFixed(2),
     Math.max(...ours.map(({ memory }) => memory)) / 1024,
   ];
 }
 
 /** Each once in a control group of 96 MiB, page cache and the kernel's own memory for files included. */
-async function limited(pairs: readonly Pair[], base: string): Promise<void> {
+async function limited(pairs: readonly Pair[], base: string, report: Report): Promise<void> {
   const inMemory = statfsSync(base).type === 0x01021994;
   if (inMemory)
-    return console.log('\nwhat is written to memory counts as memory: the limit is tried on a disk only');
+    return report.skip('what is written to memory counts as memory: the limit is tried on a disk only');
   const group = makeGroup();
   if (group === undefined)
-    return console.log('\nno control group can be made here: the memory limit was not tried');
+    return report.skip('no control group can be made here: the memory limit was not tried');
   try {
     const rows: (string | number)[][] = [];
     for (const pair of pairs) {
@@ -135,7 +168,7 @@ async function limited(pairs: readonly Pair[], base: string): Promise<void> {
       const [, usage] = await usageOf([pair.before(to), inside]);
       rows.push([pair.what, usage?.status === 0 ? 'done' : `status ${usage?.status}`, usage?.wall ?? 0]);
     }
-    console.log(`\n${table([`with at most ${limit} MiB`, 'ended', 'ms'], rows)}`);
+    report.table([`with at most ${limit} MiB`, 'ended', 'ms'], rows);
   } finally {
     rmdirSync(group);
   }
@@ -179,5 +212,3 @@ with tarfile.open(f"{base}/packed.tar.gz", "w:gz", compresslevel=1) as tar:
         info.size = len(half)
         tar.addfile(info, io.BytesIO(half)); n += 1
 `;
-
-if (import.meta.main) await run(process.argv.slice(2));

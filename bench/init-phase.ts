@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { baoBinary } from '../test/support/openbao.ts';
 import { numberFlag } from './support/benchmark.ts';
 import { startInitPhase } from './support/init-phase.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 
 export const name = 'init-phase';
 export const description = 'one run container, against five containers of the usual images’ tools';
@@ -25,7 +26,7 @@ const nameServer = { address: '127.0.0.57', port: 53 };
  * is not in the figures. They run one after another, as a kubelet runs init containers; the kubelet's own time is not
  * in the figures either. Both sides do the same work on the same servers, in turn.
  */
-export async function run(flags: readonly string[]): Promise<void> {
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 5);
   await makeBaoImage();
   await using phase = await startInitPhase(nameServer);
@@ -45,18 +46,31 @@ export async function run(flags: readonly string[]): Promise<void> {
       b.push(took.reduce((sum, part) => sum + part, 0));
       for (const [index, part] of took.entries()) parts[index]?.push(part);
     }
-    console.log(
-      table(
-        ['containers', 'ms, median'],
-        [
-          ['initbox run, five steps', median(a)],
-          ['five containers', median(b)],
-          ...five.map(({ label }, index) => [`  ${label}`, median(parts[index] ?? [])]),
-        ],
-      ),
+    report.table(
+      ['containers', 'ms, median'],
+      [
+        ['initbox run, five steps', median(a)],
+        ['five containers', median(b)],
+        ...five.map(({ label }, index) => [`of them ${label}`, median(parts[index] ?? [])]),
+      ],
     );
-    const ratio = median(a.map((milliseconds, index) => milliseconds / (b[index] ?? Number.NaN)));
-    console.log(`\nratio pair by pair, median of ${rounds}: ${ratio.toFixed(2)} (bound 0.40)`);
+    report.say(`Median of ${rounds} ratios, pair by pair:`);
+    report.figure({
+      what: 'init phase of five steps in one container',
+      measured: median(a.map((milliseconds, index) => milliseconds / (b[index] ?? Number.NaN))),
+      unit: '×',
+      bound: 0.4,
+      peer: 'five containers of the usual tools',
+    });
+    report.plot({
+      title: 'Init phase of five steps under Docker',
+      kind: 'points',
+      unit: 'ms',
+      series: [
+        { name: 'one initbox run', values: a },
+        { name: 'five containers', values: b },
+      ],
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -10,7 +10,8 @@ import {
   vaultAuthority,
 } from '../test/kubernetes/support/services.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 
 export const name = 'kubernetes';
 export const description =
@@ -20,11 +21,10 @@ export const description =
  * From apply to Ready, with every dependency up and every image there. Both pods do the same work on the same servers,
  * in turn; what a kubelet spends on each container is what the five pay five times.
  */
-export async function run(flags: readonly string[]): Promise<void> {
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const reason = noCluster();
   if (reason !== undefined) {
-    console.log(`skipped: ${reason} (test/kubernetes/README.md)`);
-    return;
+    return report.skip(`${reason} (test/kubernetes/README.md)`);
   }
   const rounds = numberFlag(flags, 'rounds', 10);
   await using _cluster = await startCluster();
@@ -55,16 +55,27 @@ export async function run(flags: readonly string[]): Promise<void> {
     Math.min(...times),
     Math.max(...times),
   ];
-  console.log(
-    table(
-      ['init phase of five steps', 'apply to Ready ms, median', 'least', 'most'],
-      [row('one container, initbox run', one), row('five containers', five)],
-    ),
+  report.table(
+    ['init phase of five steps', 'apply to Ready ms, median', 'least', 'most'],
+    [row('one container, initbox run', one), row('five containers', five)],
   );
-  const ratio = median(one.map((milliseconds, index) => milliseconds / (five[index] ?? Number.NaN)));
-  console.log(
-    `\nratio of the medians: ${(median(one) / median(five)).toFixed(2)}, pair by pair: ${ratio.toFixed(2)}, of ${rounds} (bound 0.40)`,
-  );
+  report.say(`Ratio of the medians of ${rounds}:`);
+  report.figure({
+    what: 'pod start with an init phase of five steps, apply to Ready',
+    measured: median(one) / median(five),
+    unit: '×',
+    bound: 0.4,
+    peer: 'five containers of the usual tools',
+  });
+  report.plot({
+    title: 'From apply to Ready on a kubelet',
+    kind: 'points',
+    unit: 'ms',
+    series: [
+      { name: 'one initbox run', values: one },
+      { name: 'five containers', values: five },
+    ],
+  });
 }
 
 const sql = 'create table if not exists users (id int);';

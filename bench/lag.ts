@@ -6,7 +6,8 @@ import { freePort } from '../test/support/ports.ts';
 import { programCommand } from '../test/support/program.ts';
 import { nodePath, projectDirectory } from '../test/support/tools.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { mean, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { mean } from './support/statistics.ts';
 
 export const name = 'lag';
 export const description = 'from "the port listens" to exit 0, the dependency up after 2 to 8 s';
@@ -36,7 +37,7 @@ const tools: readonly Tool[] = [
   },
 ];
 
-export async function run(flags: readonly string[]): Promise<void> {
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 24);
   const lags = new Map(tools.map((tool) => [tool, [] as number[]]));
   const delays = Array.from(
@@ -51,11 +52,31 @@ export async function run(flags: readonly string[]): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: abreast }, lane));
-  console.log(summary(lags));
-  console.log(`\nbound for initbox: mean 90 ms, max 200 ms; ${rounds} rounds`);
+  const [own = [], theirs = []] = lags.values();
+  summary(lags, report);
+  report.say(`${rounds} rounds, both tools side by side.`);
+  report.figure({ what: 'lag after the port listens, mean', measured: mean(own), unit: 'ms', bound: 90 });
+  report.figure({
+    what: 'lag after the port listens, longest',
+    measured: Math.max(...own),
+    unit: 'ms',
+    bound: 200,
+  });
+  report.figure({
+    what: 'lag after the port listens, mean',
+    measured: mean(own) / mean(theirs),
+    unit: '×',
+    peer: 'wait-on',
+  });
+  report.plot({
+    title: 'From "the port listens" to exit 0',
+    kind: 'points',
+    unit: 'ms',
+    series: plotted(lags),
+  });
 
   const why = canUseIptables();
-  if (why !== undefined) return console.log(`\ndropped packets: skipped, ${why}`);
+  if (why !== undefined) return report.skip(`dropped packets, ${why}`);
   const dropped = new Map(tools.map((tool) => [tool, [] as number[]]));
   for (let round = 0; round < numberFlag(flags, 'dropped-rounds', 5); round++) {
     await Promise.all(
@@ -64,16 +85,32 @@ export async function run(flags: readonly string[]): Promise<void> {
       ),
     );
   }
-  console.log(
-    `\nThe first SYNs dropped for 5 s, then let through:\n\n${summary(dropped)}\n\nbound for initbox: 300 ms`,
-  );
+  report.say('The first SYNs dropped for 5 s, then let through:');
+  summary(dropped, report);
+  const longest = Math.max(...([...dropped.values()][0] ?? []));
+  report.figure({
+    what: 'lag after SYNs were dropped for 5 s, longest',
+    measured: longest,
+    unit: 'ms',
+    bound: 300,
+  });
+  report.plot({
+    title: 'The first SYNs dropped for 5 s',
+    kind: 'points',
+    unit: 'ms',
+    series: plotted(dropped),
+  });
 }
 
-function summary(lags: ReadonlyMap<Tool, readonly number[]>): string {
-  return table(
+function summary(lags: ReadonlyMap<Tool, readonly number[]>, report: Report): void {
+  report.table(
     ['tool', 'mean ms', 'max ms'],
     [...lags].map(([tool, values]) => [tool.name, mean(values), Math.max(...values)]),
   );
+}
+
+function plotted(lags: ReadonlyMap<Tool, readonly number[]>) {
+  return [...lags].map(([tool, values]) => ({ name: tool.name, values }));
 }
 
 async function lagOf(tool: Tool, delay: number): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * What migrate-with-lock costs: the hand-over from one holder to the next, a hundred replicas with and without --once,
  * the time from a lost lock to a dead child, and the CPU of a start that finds its work done.
- * `node bench/lock.ts [handover|once|serial|loss|done …]`; all of it unless named.
+ * `npm run bench -- lock --parts=handover,once,serial,loss,done`; all of it unless named.
  */
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -13,24 +13,26 @@ import { startPostgres, type Postgres } from '../test/support/postgres.ts';
 import { programCommand, startInitbox, type RunningProgram } from '../test/support/program.ts';
 import { needTool, nodePath } from '../test/support/tools.ts';
 import { temporaryDirectory } from '../test/support/undo.ts';
+import type { Report } from './support/report.ts';
 import { usageOf } from './support/usage.ts';
 
 export const name = 'lock';
 export const description = 'hand-over, --once, loss and start-up of migrate-with-lock';
 
-type Part = (postgres: Postgres) => Promise<void>;
+type Part = (postgres: Postgres, report: Report) => Promise<void>;
 
 const parts: Readonly<Record<string, Part>> = { handover, once, serial, loss, done };
 
-export async function run(args: readonly string[]): Promise<void> {
-  const chosen = args.length > 0 ? args : Object.keys(parts);
+export async function run(flags: readonly string[], report: Report): Promise<void> {
+  const named = flags.find((flag) => flag.startsWith('--parts='))?.slice('--parts='.length);
+  const chosen = named?.split(',') ?? Object.keys(parts);
   await buildOnce();
   // With 200 connections a hundred waiters leave a fifth free, and all of them listen.
   await using postgres = await startPostgres({ settings: { max_connections: 200 } });
   for (const part of chosen) {
     const measure = parts[part];
     if (measure === undefined) throw new Error(`"${part}" is none of ${Object.keys(parts).join(', ')}`);
-    await measure(postgres);
+    await measure(postgres, report);
   }
 }
 
@@ -50,15 +52,8 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }
 
-function say(what: string, figures: Readonly<Record<string, number>>, unit: string, bound: string): void {
-  const shown = Object.entries(figures).map(
-    ([label, value]) => `${label} ${value.toFixed(unit === '×' ? 2 : 0)}${unit === '×' ? '×' : ` ${unit}`}`,
-  );
-  console.log(`${what}: ${shown.join(', ')} (${bound})`);
-}
-
 /** From the end of one holder's child to the start of the next one's: release, wake-up, take-over, start. */
-async function handover(postgres: Postgres): Promise<void> {
+async function handover(postgres: Postgres, report: Report): Promise<void> {
   const contenders = 20;
   const folder = temporaryDirectory('handover');
   const journal = join(folder.path, 'journal');
@@ -80,22 +75,32 @@ async function handover(postgres: Postgres): Promise<void> {
   const gaps: number[] = [];
   for (let index = 1; index + 1 < times.length; index += 2)
     gaps.push((Number(times[index + 1]?.[1]) - Number(times[index]?.[1])) * 1000);
-  say(
-    `hand-over, ${contenders} contenders, ${gaps.length} hand-overs`,
-    { median: median(gaps), p95: quantile(gaps, 0.95), max: Math.max(...gaps) },
-    'ms',
-    'median ≤ 100 ms',
+  report.table(
+    [`${contenders} contenders, ${gaps.length} hand-overs`, 'median ms', '95 % ms', 'longest ms'],
+    [['from one child’s end to the next one’s start', median(gaps), quantile(gaps, 0.95), Math.max(...gaps)]],
   );
+  report.figure({
+    what: 'hand-over to the next holder, median',
+    measured: median(gaps),
+    unit: 'ms',
+    bound: 100,
+  });
+  report.plot({
+    title: 'Hand-over to the next holder',
+    kind: 'points',
+    unit: 'ms',
+    series: [{ name: 'hand-over', values: gaps }],
+  });
   folder.remove();
 }
 
 /** A hundred replicas of one migration: from its end to the last replica's exit. */
-async function once(postgres: Postgres): Promise<void> {
+async function once(postgres: Postgres, report: Report): Promise<void> {
   // Twenty too: a hundred processes that wake up at once on two cores show mostly the cores.
-  for (const replicas of [100, 20]) await onceWith(postgres, replicas);
+  for (const replicas of [100, 20]) await onceWith(postgres, replicas, report);
 }
 
-async function onceWith(postgres: Postgres, replicas: number): Promise<void> {
+async function onceWith(postgres: Postgres, replicas: number, report: Report): Promise<void> {
   const folder = temporaryDirectory('once');
   const go = join(folder.path, 'go');
   const ran = join(folder.path, 'ran');
@@ -114,14 +119,26 @@ async function onceWith(postgres: Postgres, replicas: number): Promise<void> {
   const end = Number(readFileSync(join(folder.path, 'end'), 'utf8')) * 1000;
   const runs = readFileSync(ran, 'utf8').trim().split('\n').length;
   const failed = results.filter(({ status }) => status !== 0).length;
-  console.log(`${replicas} replicas with --once: ${runs} run, ${failed} failed`);
-  console.log(`as many bare Nodes that end when told: last after ${(await floor(replicas)).toFixed(0)} ms`);
-  say(
-    'last replica done after the migration’s end',
-    { last: Math.max(...ends) - end, median: median(ends) - end },
-    'ms',
-    'last ≤ 200 ms',
+  const last = Math.max(...ends) - end;
+  report.table(
+    [`${replicas} replicas with --once`, 'runs', 'failed', 'median ms', 'last ms'],
+    [
+      ['done after the migration’s end', String(runs), String(failed), median(ends) - end, last],
+      ['as many bare Nodes that end when told', '-', '-', '-', await floor(replicas)],
+    ],
   );
+  report.figure({
+    what: `${replicas} replicas with --once, runs of the tool`,
+    measured: runs,
+    unit: 'runs',
+    bound: 1,
+  });
+  report.figure({
+    what: `last of ${replicas} replicas done after the migration’s end`,
+    measured: last,
+    unit: 'ms',
+    bound: 200,
+  });
   folder.remove();
 }
 
@@ -144,7 +161,7 @@ async function floor(count: number): Promise<number> {
 }
 
 /** A hundred replicas of a tool without a lock of its own, one after the other. */
-async function serial(postgres: Postgres): Promise<void> {
+async function serial(postgres: Postgres, report: Report): Promise<void> {
   const replicas = 100;
   const folder = temporaryDirectory('serial');
   const counter = join(folder.path, 'counter');
@@ -155,14 +172,14 @@ async function serial(postgres: Postgres): Promise<void> {
     Array.from({ length: replicas }, () => replica(postgres, ['--', '/bin/sh', '-c', script])),
   );
   await Promise.all(all.map(({ exit }) => exit));
-  console.log(
-    `${replicas} replicas without --once: ${readFileSync(counter, 'utf8').trim()} counted by read, sleep, write (must be ${replicas}), ${((performance.now() - began) / 1000).toFixed(1)} s in all`,
+  report.say(
+    `${replicas} replicas of a tool without a lock that reads a number, sleeps and writes it back one higher: ${readFileSync(counter, 'utf8').trim()} counted (must be ${replicas}), in ${((performance.now() - began) / 1000).toFixed(1)} s.`,
   );
   folder.remove();
 }
 
 /** From pg_terminate_backend on the lock's session to the end of the child's process group. */
-async function loss(postgres: Postgres): Promise<void> {
+async function loss(postgres: Postgres, report: Report): Promise<void> {
   const rounds = 20;
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -185,16 +202,20 @@ async function loss(postgres: Postgres): Promise<void> {
     const { status } = await holder.exit;
     if (status !== 75) throw new Error(`the holder ended with ${status}, not 75`);
   }
-  say(
-    'lock lost to child’s group dead',
-    { median: median(times), max: Math.max(...times) },
-    'ms',
-    '≤ 100 ms',
+  report.table(
+    [`${rounds} locks lost`, 'median ms', 'longest ms'],
+    [['from the backend’s end to the child’s whole group dead', median(times), Math.max(...times)]],
   );
+  report.figure({
+    what: 'lock lost to child’s group dead, longest',
+    measured: Math.max(...times),
+    unit: 'ms',
+    bound: 100,
+  });
 }
 
 /** CPU of a whole start that finds its work done, against psql and a bare Node, in pairs. */
-async function done(postgres: Postgres): Promise<void> {
+async function done(postgres: Postgres, report: Report): Promise<void> {
   const pairs = 25;
   const args = ['migrate-with-lock', '--once', 'done', '--', 'true'];
   const first = await startInitbox(args, { env: { DATABASE_URL: postgres.url() } });
@@ -217,19 +238,18 @@ async function done(postgres: Postgres): Promise<void> {
     theirs.push(query + node);
     ratios.push(mine / (query + node));
   }
-  say(
-    'already done, CPU',
-    { median: median(ours) },
-    'ms',
-    `psql and a bare Node: ${median(theirs).toFixed(0)} ms`,
+  report.table(
+    [`CPU of one start, median of ${pairs}`, 'ms'],
+    [
+      ['migrate-with-lock --once, already done', median(ours)],
+      ['psql -c "select 1" and a bare Node', median(theirs)],
+    ],
   );
-  say(
-    'already done, against psql and a bare Node',
-    { median: median(ratios), best: Math.min(...ratios), worst: Math.max(...ratios) },
-    '×',
-    'median ≤ 1.6×',
-  );
+  report.figure({
+    what: 'already done, CPU against psql and a bare Node',
+    measured: median(ratios),
+    unit: '×',
+    bound: 1.6,
+  });
   folder.remove();
 }
-
-if (import.meta.main) await run(process.argv.slice(2));

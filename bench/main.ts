@@ -1,16 +1,37 @@
-/** `npm run bench` runs every comparison; `npm run bench -- lag start` those that are named. */
+/**
+ * `npm run bench` runs every comparison and rewrites docs/benchmarks.md; `npm run bench -- lag start` prints those that
+ * are named, and with `--write` puts them into the page as well.
+ */
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
 import type { Benchmark } from './support/benchmark.ts';
+import { writeResult } from './support/page.ts';
+import { openReport } from './support/report.ts';
+
+/** As the page shows them: what every pod meets first. Others follow by their names. */
+const order = [
+  'lag',
+  'start',
+  'lock',
+  'fetch',
+  'chown',
+  'run',
+  'init-phase',
+  'kubernetes',
+  'files',
+  'render',
+];
 
 const folder = import.meta.dirname;
-const all = await Promise.all(
+const found = await Promise.all(
   globSync('*.ts', { cwd: folder })
     .filter((file) => file !== 'main.ts')
     .toSorted()
     .map(async (file) => (await import(join(folder, file))) as Benchmark),
 );
+const names = [...new Set([...order, ...found.map(({ name }) => name)])];
+const all = found.toSorted((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
 const wanted = argv.slice(2).filter((word) => !word.startsWith('-'));
 const flags = argv.slice(2).filter((word) => word.startsWith('-'));
 const unknown = wanted.filter((word) => !all.some(({ name }) => name === word));
@@ -20,8 +41,10 @@ if (unknown.length > 0) {
   );
 }
 
-for (const { name, description, run } of all) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  console.log(`\n## ${name}: ${description}\n`);
-  await run(flags);
+for (const benchmark of all) {
+  if (wanted.length > 0 && !wanted.includes(benchmark.name)) continue;
+  console.log(`\n## ${benchmark.name}: ${benchmark.description}\n`);
+  const report = openReport(console.log);
+  await benchmark.run(flags, report);
+  if (wanted.length === 0 || flags.includes('--write')) await writeResult(benchmark, report.parts, names);
 }

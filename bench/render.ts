@@ -5,7 +5,8 @@ import { programCommand } from '../test/support/program.ts';
 import { findInPath } from '../test/support/tools.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 import { inPairs, usageOf } from './support/usage.ts';
 
 export const name = 'render';
@@ -13,9 +14,8 @@ export const description = '200 templates in one call, against envsubst once for
 
 const variables = 20;
 
-export async function run(flags: readonly string[]): Promise<void> {
-  if (findInPath('envsubst') === undefined)
-    return console.log('skipped: there is no envsubst (gettext-base)');
+export async function run(flags: readonly string[], report: Report): Promise<void> {
+  if (findInPath('envsubst') === undefined) return report.skip('there is no envsubst (gettext-base)');
   const rounds = numberFlag(flags, 'rounds', 7);
   const templates = numberFlag(flags, 'templates', 200);
   const base = mkdtempSync(join(tmpdir(), 'initbox-bench-render-'));
@@ -67,18 +67,14 @@ export async function run(flags: readonly string[]): Promise<void> {
       median(usages.map((usage) => usage.cpu)),
       median(usages.map((usage) => usage.memory / 1024)),
     ];
-    console.log(
-      table(
-        [`${templates} templates`, 'wall ms', 'CPU ms', 'largest process, MiB'],
-        [row('initbox render', a), row('initbox render, liquid', liquid), row('envsubst, one by one', b)],
-      ),
+    report.table(
+      [`${templates} templates`, 'wall ms', 'CPU ms', 'largest process, MiB'],
+      [row('initbox render', a), row('initbox render, liquid', liquid), row('envsubst, one by one', b)],
     );
-    console.log(
-      `\nwall, pair by pair, median: ${wall.toFixed(2)} of envsubst (bound 0.30), ${rounds} rounds`,
-    );
+    report.say(`Median of ${rounds} ratios, pair by pair:`);
+    const what = `${templates} templates in one call, wall time`;
+    report.figure({ what, measured: wall, unit: '×', bound: 0.3, peer: `${templates} × envsubst` });
   } finally {
     rmSync(base, { recursive: true, force: true });
   }
 }
-
-if (import.meta.main) await run(process.argv.slice(2));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { env } from 'node:process';
 import { promisify } from 'node:util';
 import { startInitPhase } from './support/init-phase.ts';
-import { table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
 
 export const name = 'resources';
 export const description = 'the memory and processor time that an init container needs';
@@ -12,7 +12,7 @@ export const description = 'the memory and processor time that an init container
 const image = env['IMAGE'] ?? 'initbox:dev';
 
 /** Reads its own cgroup at the end, version 2 or 1: the time that was used, the most memory, what of it were files. */
-const report = `
+const reader = `
   const { readFileSync } = require('fs');
   const first = (...paths) => { for (const path of paths) try { return readFileSync(path, 'utf8'); } catch {} return ''; };
   const micro = /usage_usec (\\d+)/.exec(first('/sys/fs/cgroup/cpu.stat'))?.[1] ?? Number(first('/sys/fs/cgroup/cpuacct/cpuacct.usage')) / 1000;
@@ -23,7 +23,7 @@ const report = `
  * For each command the least limit of memory under which it succeeds, in steps of 4 MiB, and the processor's time, less
  * that of a bare Node that reads the cgroup. Pages of the program's files count, where the limit is what evicts them.
  */
-export async function run(): Promise<void> {
+export async function run(_flags: readonly string[], report: Report): Promise<void> {
   await using phase = await startInitPhase();
   const folder = mkdtempSync('/tmp/initbox-resources-');
   try {
@@ -68,7 +68,7 @@ export async function run(): Promise<void> {
       const least = await leastMemory(options, words);
       rows.push([label, least, (await processorTime(options, words)) - bare]);
     }
-    console.log(table(['command', 'least memory limit, MiB', 'processor ms'], rows));
+    report.table(['command', 'least memory limit, MiB', 'processor ms'], rows);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -100,7 +100,7 @@ async function processorTime(
   options: readonly string[],
   words: readonly string[] | undefined,
 ): Promise<number> {
-  const successor = ['/initbox/bin/node', '-e', report];
+  const successor = ['/initbox/bin/node', '-e', reader];
   // --sql takes no command; the lock costs the same around one.
   const before = words?.[0] === 'migrate-with-lock' ? ['migrate-with-lock'] : (words ?? []);
   const command = [...before, '--', ...successor];

@@ -5,7 +5,8 @@ import { startInitPhase } from './support/init-phase.ts';
 import { programCommand } from '../test/support/program.ts';
 import { temporaryDirectory } from '../test/support/undo.ts';
 import { numberFlag } from './support/benchmark.ts';
-import { median, table } from './support/statistics.ts';
+import type { Report } from './support/report.ts';
+import { median } from './support/statistics.ts';
 import { inPairs } from './support/usage.ts';
 
 export const name = 'run';
@@ -15,7 +16,7 @@ export const description = 'five steps in one run, against five invocations one 
  * The five steps of a usual init phase, with every dependency up. An init container is started when the one before it
  * has ended, so the five invocations are too: a shell runs them in order.
  */
-export async function run(flags: readonly string[]): Promise<void> {
+export async function run(flags: readonly string[], report: Report): Promise<void> {
   const rounds = numberFlag(flags, 'rounds', 15);
   await using phase = await startInitPhase();
   const folder = temporaryDirectory('bench-run').path;
@@ -67,13 +68,20 @@ export async function run(flags: readonly string[]): Promise<void> {
     median(usages.map(({ cpu }) => cpu)),
     median(usages.map(({ memory }) => memory / 1024)),
   ];
-  console.log(
-    table(
-      ['process', 'wall ms, median', 'CPU ms, median', 'memory MiB'],
-      [row('one initbox run', a), row('five invocations', b)],
-    ),
+  report.table(
+    ['process', 'wall ms, median', 'CPU ms, median', 'memory MiB'],
+    [row('one initbox run', a), row('five invocations', b)],
   );
-  console.log(
-    `\nratio pair by pair, median of ${rounds}: wall ${ratios('wall').toFixed(2)} (bound 0.40), CPU ${ratios('cpu').toFixed(2)}`,
-  );
+  report.say(`Medians of ${rounds} ratios, pair by pair:`);
+  report.figure({
+    what: 'five steps in one run, against five invocations, wall time',
+    measured: ratios('wall'),
+    unit: '×',
+    bound: 0.4,
+  });
+  report.figure({
+    what: 'five steps in one run, against five invocations, CPU',
+    measured: ratios('cpu'),
+    unit: '×',
+  });
 }

@@ -16,6 +16,14 @@ const entry = join(dist, 'initbox.js');
 
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
 
+/** Said by an older Node, which could read the rest (see `supported`) but not run it. 2 is the status of wrong usage. */
+const guard = `if (parseInt(process.versions.node) < 26) {
+  require("node:fs").writeSync(2, "initbox needs Node 26 or newer; this is " + process.version + " (" + process.execPath + ")\\n");
+  process.exitCode = 2;
+  return;
+}
+`;
+
 const common: BuildOptions = {
   absWorkingDir: root,
   outdir: 'dist',
@@ -23,6 +31,8 @@ const common: BuildOptions = {
   format: 'cjs',
   platform: 'node',
   target: 'node26',
+  // The one piece of syntax that older versions stumble over before they can say that they are too old.
+  supported: { using: false },
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
@@ -47,5 +57,5 @@ await chmod(entry, 0o755);
 
 async function publish({ path, text }: OutputFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, path === entry ? `#!/usr/bin/env node\n${text}` : text);
+  await writeFile(path, path === entry ? `#!/usr/bin/env node\n${guard}${text}` : text);
 }

@@ -1,4 +1,4 @@
-import { allOptions } from '../src/cli/interpret.ts';
+import { allOptions } from '../src/kernel/options/all.ts';
 import { commands } from '../src/commands/index.ts';
 import { exitTable } from '../src/kernel/exit-status.ts';
 import { processOptions } from '../src/kernel/options/common.ts';

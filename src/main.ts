@@ -5,9 +5,16 @@ import { podPaths, type Context } from './kernel/context.ts';
 import { startDeadline } from './kernel/deadline.ts';
 import { exitStatus } from './kernel/exit-status.ts';
 import { findExecutable, replaceProcess, replaceStandardStreams, systemHost } from './kernel/host.ts';
-import { cutToLimit, failureText } from './kernel/last-words.ts';
+import { cutToLimit, failureText, lastWords } from './kernel/last-words.ts';
 import { createLog, type Log, type LogFormat } from './kernel/log.ts';
-import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './kernel/outcome.ts';
+import {
+  failed,
+  SignalReceived,
+  UsageError,
+  type Done,
+  type Failed,
+  type Outcome,
+} from './kernel/outcome.ts';
 import { lossyOutput, overwriteExisting, writeAll } from './kernel/output.ts';
 import { createRedactor } from './kernel/secrets.ts';
 import { stepWord } from './kernel/step.ts';
@@ -27,9 +34,12 @@ replaceStandardStreams((descriptor, text) =>
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
   process.on(signal, () => ended.abort(new SignalReceived(signal)));
 }
-process.on('uncaughtException', (error) =>
-  end(report(openLog('text', 'info'), '', unforeseen(error), '/dev/termination-log')),
-);
+/** Where a failure is told: what the command line says once it has been read. */
+let told: { readonly log: Log; readonly terminationLog: string } = {
+  log: openLog('text', 'info'),
+  terminationLog: '/dev/termination-log',
+};
+process.on('uncaughtException', (error) => end(report('', unforeseen(error))));
 
 void main(process.argv.slice(2)).then(end);
 
@@ -51,27 +61,39 @@ async function main(argv: readonly string[]): Promise<number> {
     const unreadable = run.kind === 'run' ? unreadableArgument(argv) : undefined;
     if (unreadable !== undefined) throw new UsageError(unreadable);
   } catch (error) {
-    const log = openLog(peek(argv, 'log-format', 'INITBOX_LOG_FORMAT') === 'json' ? 'json' : 'text', 'info');
-    const path = peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG') ?? '/dev/termination-log';
-    return report(log, error instanceof UsageError ? (argv[0] ?? '') : '', outcomeOfError(error, log), path);
+    told = {
+      log: openLog(peek(argv, 'log-format', 'INITBOX_LOG_FORMAT') === 'json' ? 'json' : 'text', 'info'),
+      terminationLog: peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG') ?? told.terminationLog,
+    };
+    return report(error instanceof UsageError ? (argv[0] ?? '') : '', outcomeOfError(error, told.log));
   }
-  if (run.kind === 'print') {
-    writeAll(1, run.text);
+  return run.kind === 'print' ? print(run.text) : execute(run);
+}
+
+function print(text: string): number {
+  try {
+    writeAll(1, text);
     return exitStatus.done;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    return report('', failed(exitStatus.failed, `standard output cannot be written (${code})`));
   }
-  return execute(run);
 }
 
 async function execute(run: Run): Promise<number> {
   const { command, process: settings } = run;
   const plain = openLog(settings['log-format'], settings['log-level']);
   const log = plain.with({ command: command.name });
+  told = { log: plain, terminationLog: settings['termination-log'] };
   for (const warning of run.warnings) log.warn(warning);
-  const successor = command.afterDashes === 'successor' ? run.input.command : undefined;
+  const rehearsed = run.input.options['dry-run'] === true;
+  const successor = command.afterDashes === 'successor' && !rehearsed ? run.input.command : undefined;
   if (successor) warnIfMissing(successor, log);
   const outcome = await perform(run, log);
-  if (outcome.kind === 'failed') return report(plain, command.name, outcome, settings['termination-log']);
-  log.info(outcome.summary);
+  if (outcome.kind === 'failed') return report(command.name, outcome);
+  log[outcome.printed ? 'debug' : 'info'](outcome.summary);
+  if (rehearsed && run.input.command)
+    log.info('nothing was done, and so the command after -- is not started');
   if (successor === undefined) {
     overwriteExisting(
       settings['termination-log'],
@@ -79,7 +101,7 @@ async function execute(run: Run): Promise<number> {
     );
     return exitStatus.done;
   }
-  return handOver(run, successor, outcome, plain, log);
+  return handOver(run, successor, outcome, log);
 }
 
 async function perform(run: Run, log: Log): Promise<Outcome> {
@@ -106,7 +128,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
 }
 
 /** Becomes the command after `--`. The termination log is emptied first, or it would be the successor's crash message. */
-function handOver(run: Run, successor: readonly string[], outcome: Done, plain: Log, log: Log): number {
+function handOver(run: Run, successor: readonly string[], outcome: Done, log: Log): number {
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
     for (const name of unreadableVariables())
@@ -119,7 +141,7 @@ function handOver(run: Run, successor: readonly string[], outcome: Done, plain: 
     ) as Record<string, string>;
     return replaceProcess(successor, { ...environment, ...outcome.environment });
   } catch (error) {
-    return report(plain, run.command.name, outcomeOfError(error, log), run.process['termination-log']);
+    return report(run.command.name, outcomeOfError(error, log));
   }
 }
 
@@ -132,10 +154,16 @@ function warnIfMissing(successor: readonly string[], log: Log): void {
 }
 
 /** Says why it failed on standard error and in the termination log; returns the exit status. */
-function report(log: Log, command: string, failure: Failed, terminationLog: string): number {
-  const text = redactor.redact(failureText(command, failure));
-  for (const line of text.split('\n')) log.error(line);
-  overwriteExisting(terminationLog, cutToLimit(text));
+function report(command: string, failure: Failed): number {
+  const { log, terminationLog } = told;
+  if (log.format === 'json') {
+    // One event is one line: what people read below each other are fields here.
+    const { status, what, details, hint } = failure;
+    log.with(command === '' ? {} : { command }).error(what, { status, details, hint });
+  } else {
+    for (const line of redactor.redact(failureText(command, failure)).split('\n')) log.error(line);
+  }
+  overwriteExisting(terminationLog, lastWords(command, failure, redactor.redact));
   return failure.status;
 }
 
@@ -143,10 +171,12 @@ function openLog(format: LogFormat, level: Parameters<typeof createLog>[0]['leve
   return createLog({ write: stderr.write, redactor, clock: systemClock, format, level });
 }
 
-/** A setting of a command line that could not be read as a whole. */
+/** A setting of a command line that could not be read as a whole. What stands after `--` is another program's. */
 function peek(argv: readonly string[], name: string, twin: string): string | undefined {
-  const at = argv.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
-  const word = argv[at];
+  const dashes = argv.indexOf('--');
+  const own = dashes < 0 ? argv : argv.slice(0, dashes);
+  const at = own.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  const word = own[at];
   if (word === undefined) return process.env[twin];
-  return word.includes('=') ? word.slice(word.indexOf('=') + 1) : argv[at + 1];
+  return word.includes('=') ? word.slice(word.indexOf('=') + 1) : own[at + 1];
 }

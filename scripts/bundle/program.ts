@@ -41,6 +41,8 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     ...common,
     // Names stay: a stack trace at debug level can be read.
     minifyIdentifiers: false,
+    // `import()` becomes `require`: Node's own goes through the loader of ES modules, also for CommonJS.
+    supported: { ...common.supported, 'dynamic-import': false },
     define: { INITBOX_VERSION: JSON.stringify(version) },
   };
   const corePlugins = (): Plugin[] => [builtinsByName, commandsApart(apart), packagesOutside('./', used)];

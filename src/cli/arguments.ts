@@ -13,15 +13,22 @@ export interface Arguments {
 
 /**
  * Reads flags by Node's own parser: it hands values on as they are, where yargs' strips quotes from a `--query '"x"'`.
+ * @param usage the words that the command takes beside its flags, for messages; undefined where words are no part of
+ *   the command: then they are another command's, without its `--`
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value, or one that a switch does not take
  */
-export async function readArguments(argv: readonly string[], options: Options): Promise<Arguments> {
+export async function readArguments(
+  argv: readonly string[],
+  options: Options,
+  usage?: string,
+): Promise<Arguments> {
   const byFlag = new Map(
     Object.entries(options).map(([name, option]) => [flagName(name, option), { name, option }]),
   );
   const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
   const { tokens } = parseArgs({
-    args: [...(end < 0 ? argv : argv.slice(0, end))],
+    args: [...own],
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -52,7 +59,13 @@ export async function readArguments(argv: readonly string[], options: Options): 
     const negated = token.name.startsWith('no-') && !byFlag.has(token.name);
     const known = byFlag.get(negated ? token.name.slice(3) : token.name);
     if (known === undefined || (negated && known.option.kind !== 'switch'))
-      throw await unknownFlag(token.rawName, argv, [...byFlag.keys()]);
+      throw await unknownFlag(
+        token.rawName,
+        own,
+        [...byFlag.keys()],
+        usage ?? '',
+        usage === undefined && end < 0 && positionals.length > 0,
+      );
     const origin = token.rawName;
     const values = given.get(known.name) ?? [];
     given.set(known.name, values);
@@ -75,13 +88,28 @@ async function unknownFlag(
   raw: string,
   argv: readonly string[],
   flags: readonly string[],
+  usage: string,
+  dashesForgotten: boolean,
 ): Promise<UsageError> {
   const whole = argv.find((word) => word.startsWith('-') && word.includes(' ') && word.startsWith(raw));
   if (whole !== undefined)
     return new UsageError(
       `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
     );
+  // One dash makes single letters of a word: `-timeout` is read as `-t -i …`.
+  const single = argv.find((word) => /^-[^-]/.test(word) && word.startsWith(raw))?.replace(/=.*$/s, '');
+  if (single !== undefined && flags.includes(single.slice(1)))
+    return new UsageError(`${single} is written with two dashes: -${single}`);
   const name = raw.replace(/^-+/, '');
-  if (flags.includes(name)) return new UsageError(`${raw} is written with two dashes: --${name}`);
+  if (/^-\d/.test(raw)) {
+    const word = argv.find((given) => given.startsWith(raw)) ?? raw;
+    return new UsageError(
+      `${word} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
+    );
+  }
+  if (dashesForgotten)
+    return new UsageError(
+      `unknown flag ${raw}; if it is one of a command to be run, write -- before that command`,
+    );
   return new UsageError(`unknown flag ${raw}${await didYouMean(name, flags, '--')}`);
 }

@@ -2,10 +2,11 @@ import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../kernel/command.ts';
 import type { Environment } from '../kernel/context.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { processOptions, timeoutOption } from '../kernel/options/common.ts';
+import { allOptions } from '../kernel/options/all.ts';
+import { limitOf, type processOptions } from '../kernel/options/common.ts';
 import { twinName, type Option, type Options, type Values } from '../kernel/options/option.ts';
 import { resolveOptions } from '../kernel/options/resolve.ts';
-import type { Redactor } from '../kernel/secrets.ts';
+import { hidePasswords, type Redactor } from '../kernel/secrets.ts';
 import { commandNamed } from './names.ts';
 import { readArguments } from './arguments.ts';
 import { unknownVariables } from './variables.ts';
@@ -25,11 +26,6 @@ export type Interpretation =
       readonly commands: CommandList;
     };
 
-/** All options of a command: its own, `--timeout`, and what every command takes. */
-export function allOptions(command: AnyCommand): Options {
-  return { ...command.options, timeout: timeoutOption(command.timeout), ...processOptions };
-}
-
 /**
  * Reads a command line.
  * @throws UsageError
@@ -39,14 +35,18 @@ export async function interpret(
   environment: Environment,
   redactor: Redactor,
 ): Promise<Interpretation> {
+  // What an error repeats of a command line must not hold the password of a URL that was put in the wrong place.
+  for (const word of argv) hidePasswords(word, redactor);
   const [first, ...rest] = argv;
-  if (first === undefined || ['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
+  // Not help and success: a container whose args were forgotten would pass for one that had waited.
+  if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
+  if (['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
     const { print } = await import('./print.ts');
-    return { kind: 'print', text: await print(first ?? 'help', rest) };
+    return { kind: 'print', text: await print(first, rest) };
   }
   const command = await commandNamed(first, commands);
   const options = allOptions(command);
-  const read = await readArguments(rest, options);
+  const read = await readArguments(rest, options, command.positionals?.usage);
   if (read.help) {
     const { commandHelp } = await import('./help.ts');
     return { kind: 'print', text: await commandHelp(command, options) };
@@ -61,20 +61,28 @@ export async function interpret(
   });
   if (command.positionals === undefined && read.positionals[0] !== undefined) {
     throw new UsageError(
-      `${command.name} takes no words of its own; what is ${JSON.stringify(read.positionals[0].text)}?`,
+      `${command.name} takes no words of its own; what is ${JSON.stringify(read.positionals[0].text)}?${forgottenDashes(command, rest)}`,
     );
   }
   checkAfterDashes(command, read.afterDashes);
+  const timeout = options['timeout'] as Option;
+  const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {
     kind: 'run',
     command,
-    input: { options: values, positionals, command: read.afterDashes },
+    input: { options: values, positionals, command: read.afterDashes, limited },
     process: values as Values<typeof processOptions>,
-    limit: (values['timeout'] as number | undefined) ?? 0,
-    limitOrigin: originOf('timeout', options['timeout'] as Option, read.given.has('timeout'), environment),
+    limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
+    limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
     commands,
   };
+}
+
+/** What to write where the command that is to be run stands without its `--`. */
+function forgottenDashes(command: AnyCommand, words: readonly string[]): string {
+  if (command.afterDashes === 'nothing' || words.includes('--')) return '';
+  return ` A command to be run stands after --, as in: initbox ${command.name} -- ./migrate --target=latest`;
 }
 
 function checkAfterDashes(command: AnyCommand, words: readonly string[] | undefined): void {

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type SchemaObject } from 'ajv';
+import { Ajv, type ErrorObject, type SchemaObject, type ValidateFunction } from 'ajv';
 
 /** What is wrong with a value, in words, and where. */
 export interface SchemaProblem {
@@ -16,10 +16,8 @@ export function checkSchema(
   value: unknown,
   nearest: (name: string, known: readonly string[]) => string | undefined,
 ): readonly SchemaProblem[] {
-  // The schemas are our own and checked by a test: checking them here too would take 50 ms of each start.
-  const ours = { validateSchema: false, meta: false };
-  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, ...ours });
-  const validate = ajv.compile(schema);
+  const validate = compiled.get(schema) ?? compile(schema);
+  compiled.set(schema, validate);
   if (validate(value)) return [];
   // That a condition holds is no mistake of its own: the others say what is.
   const errors = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if');
@@ -29,6 +27,14 @@ export function checkSchema(
       ? unknownKey(error, path, nearest)
       : { path, message: wordsOf(error) };
   });
+}
+
+const compiled = new WeakMap<SchemaObject, ValidateFunction>();
+
+function compile(schema: SchemaObject): ValidateFunction {
+  // The schemas are our own and checked by a test: checking them here too would take 50 ms of each start.
+  const ours = { validateSchema: false, meta: false };
+  return new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, ...ours }).compile(schema);
 }
 
 /** A JSON Pointer (RFC 6901) as keys, and as numbers where it goes through lists. */

@@ -1,4 +1,5 @@
-import { Context, Liquid, LiquidError, toValueSync, type Template } from 'liquidjs';
+import { Context, Liquid, LiquidError, type Template } from 'liquidjs';
+import { reasonOf } from '../kernel/clock.ts';
 
 /** Liquid by liquidjs: it interprets an expression language of its own and makes no code of a template. */
 
@@ -18,6 +19,8 @@ export interface LiquidSettings {
   readonly largest: number;
   /** Milliseconds that one template may take. */
   readonly longest: number;
+  /** Ends the rendering with its reason. */
+  readonly signal: AbortSignal;
 }
 
 /** One thing that is wrong with a template. */
@@ -40,8 +43,8 @@ export class LiquidProblem extends Error {
 
 /** A template that was read. */
 export interface LiquidTemplate {
-  /** @throws LiquidProblem with all that is not there, or the first other thing that is wrong */
-  render(data: Readonly<Record<string, unknown>>): string;
+  /** @throws LiquidProblem with all that is not there, or the first other thing that is wrong; the signal's reason */
+  render(data: Readonly<Record<string, unknown>>): Promise<string>;
 }
 
 /** Elements and characters that one template's ranges, lists and filters may make together. */
@@ -77,12 +80,30 @@ export function createLiquid(settings: LiquidSettings): (text: string) => Liquid
   for (const name of withoutFiles) delete engine.tags[name];
   for (const [name, filter] of Object.entries(settings.filters)) engine.registerFilter(name, filter);
   return (text) => {
-    const templates = guarded(() => engine.parse(text));
-    return { render: (data) => guarded(() => render(engine, templates, data, settings.largest)) };
+    let templates: Template[];
+    try {
+      templates = engine.parse(text);
+    } catch (error) {
+      throw problemOf(error);
+    }
+    return {
+      async render(data) {
+        try {
+          return await render(engine, templates, data, settings);
+        } catch (error) {
+          throw problemOf(error);
+        }
+      },
+    };
   };
 }
 
-function render(engine: Liquid, templates: Template[], data: object, largest: number): string {
+async function render(
+  engine: Liquid,
+  templates: Template[],
+  data: object,
+  { largest, signal }: LiquidSettings,
+): Promise<string> {
   const context = new Context(data, engine.options, { sync: true }, { liquid: engine });
   // The engine's own emitters know no limit.
   const emitter = {
@@ -94,18 +115,56 @@ function render(engine: Liquid, templates: Template[], data: object, largest: nu
       this.buffer += text;
     },
   };
-  toValueSync(engine.renderer.renderTemplates(templates, context, emitter));
+  await driven(engine.renderer.renderTemplates(templates, context, emitter), signal);
   return emitter.buffer;
 }
 
-function guarded<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const issues = issuesOf(error);
-    if (issues === undefined) throw error;
-    throw new LiquidProblem(issues, error);
+/** Milliseconds of rendering between two looks at the signal. */
+const slice = 10;
+
+/**
+ * Runs the engine's generators, which yield each other, to their end. The engine's own way does so in one go, and
+ * nothing is heard meanwhile.
+ */
+async function driven(first: unknown, signal: AbortSignal): Promise<void> {
+  const stack: Iterator<unknown>[] = isIterator(first) ? [first] : [];
+  let value: unknown;
+  let thrown = false;
+  let until = performance.now() + slice;
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    if (performance.now() >= until) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (signal.aborted) throw reasonOf(signal);
+      until = performance.now() + slice;
+    }
+    try {
+      const state: IteratorResult<unknown> | undefined = thrown ? top.throw?.(value) : top.next(value);
+      thrown = false;
+      value = state?.value;
+      if (state?.done !== false) stack.pop();
+    } catch (error) {
+      stack.pop();
+      if (stack.length === 0) throw error;
+      thrown = true;
+      value = error;
+      continue;
+    }
+    if (isIterator(value)) {
+      stack.push(value);
+      value = undefined;
+    }
   }
+}
+
+/** As the engine tells its generators from other values. */
+function isIterator(value: unknown): value is Iterator<unknown> {
+  const { next, throw: raise, return: end } = (value ?? {}) as Partial<Iterator<unknown>>;
+  return [next, raise, end].every((method) => typeof method === 'function');
+}
+
+function problemOf(error: unknown): unknown {
+  const issues = issuesOf(error);
+  return issues === undefined ? error : new LiquidProblem(issues, error);
 }
 
 /** LiquidErrors, which catchAllErrors throws, holds the others; blocks nest them. */

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type { Clock } from '../kernel/clock.ts';
 import { connectHint, connectWords } from '../kernel/connect-words.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../kernel/names.ts';
@@ -14,15 +15,21 @@ type Ending = 'open' | 'itself' | 'silent' | (string & {});
 /** Nothing is there: proof, as against silence. */
 const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'itself', 'ENOENT']);
 
+/** Milliseconds without an answer that mean something: what was cut sooner was perhaps only slow. */
+const silence = 500;
+
 /** One attempt: every address of the name at once; one open address is enough. */
 export async function attemptConnect(
   endpoint: Endpoint,
   resolve: ResolveAddresses,
   probe: Probe,
+  clock: Clock,
 ): Promise<Answer> {
-  if (endpoint.kind === 'unix') return judge([[endpoint.path, await connectOnce(endpoint, probe.signal)]]);
+  if (endpoint.kind === 'unix')
+    return judge([[endpoint.path, await connectOnce(endpoint, probe.signal)]], true);
   const resolved = await resolve(endpoint.host, probe);
   if (resolved.state !== 'found') return resolved;
+  const startedAt = clock.now();
   probe.phase(`connecting to ${resolved.addresses.join(', ')}`);
   const others = new AbortController();
   const signal = AbortSignal.any([probe.signal, others.signal]);
@@ -33,10 +40,11 @@ export async function attemptConnect(
       return [host, ending];
     }),
   );
-  return judge(endings);
+  return judge(endings, clock.now() - startedAt >= silence);
 }
 
-function judge(endings: readonly (readonly [address: string, ending: Ending])[]): Answer {
+/** @param long whether it took long enough for silence to mean something */
+function judge(endings: readonly (readonly [address: string, ending: Ending])[], long: boolean): Answer {
   const open = endings.find(([, ending]) => ending === 'open');
   if (open) return satisfied(`open (${open[0]})`);
   const addresses = new Map<string, string[]>();
@@ -46,7 +54,7 @@ function judge(endings: readonly (readonly [address: string, ending: Ending])[])
   }
   const first = endings[0]?.[1] ?? 'silent';
   return notYet([...addresses].map(([said, list]) => `${said} (${list.join(', ')})`).join('; '), {
-    hint: connectHint(first),
+    hint: first === 'silent' && !long ? undefined : connectHint(first),
     absent: endings.every(([, ending]) => proofs.has(ending)),
   });
 }

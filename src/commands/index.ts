@@ -13,5 +13,6 @@ export const commands: CommandList = {
   copy: async () => (await import('./copy/command.ts')).copy,
   run: async () => (await import('./run/command.ts')).run,
   schema: async () => (await import('./schema/command.ts')).schema,
+  completion: async () => (await import('./completion/command.ts')).completion,
   install: async () => (await import('./install/command.ts')).install,
 };

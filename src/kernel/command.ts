@@ -25,6 +25,8 @@ export interface Input<O extends Options, P> {
   readonly positionals: P;
   /** The words after `--`; undefined where there was no `--`. */
   readonly command: readonly string[] | undefined;
+  /** Whether somebody said how long it may take (`--timeout`); if not, its parts may have bounds of their own. */
+  readonly limited: boolean;
 }
 
 /** A command is a value; everything that users see of it is made from it. */
@@ -40,10 +42,17 @@ export interface Command<O extends Options = Options, P = unknown> {
   readonly afterDashes: 'successor' | 'child' | 'nothing';
   /** The default of `--timeout`; undefined where the parts have bounds of their own. */
   readonly timeout: string | undefined;
+  /** The default where the options ask for work of unknown length, in milliseconds. */
+  readonly longWork?: { readonly limit: number; readonly asked: (options: Values<O>) => boolean };
   /** False where it cannot be a step of a plan. */
   readonly step?: false;
   /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */
   readonly schemas?: Readonly<Record<string, (commands: CommandList) => Promise<object>>>;
+  /**
+   * Whether the values fit together, as far as they alone tell: of a plan this is asked before anything runs. Values of
+   * `-file` options are not there yet. Throws UsageError, as `run` does for the same.
+   */
+  check?(input: Input<O, P>): void;
   run(input: Input<O, P>, context: Context): Promise<Outcome>;
 }
 

@@ -41,6 +41,48 @@ export function startDeadline(
   };
 }
 
+/** A deadline that begins anew whenever something has come. */
+export interface Patience extends Deadline {
+  renew(): void;
+}
+
+/** Parts of its limit to which a patience is exact. */
+const fine = 300;
+
+/** As startDeadline, for work of which nobody knows how long it takes, but only how long it may be silent. */
+export function startPatience(
+  clock: Clock,
+  parent: { readonly signal: AbortSignal; readonly deadline?: number | undefined },
+  limit: number,
+  what: string,
+): Patience {
+  let current = startDeadline(clock, parent, limit, what);
+  let begun = clock.now();
+  const controller = new AbortController();
+  const follow = ({ signal }: Deadline): void => {
+    const onAbort = (): void => controller.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  };
+  follow(current);
+  return {
+    signal: controller.signal,
+    get at() {
+      return current.at;
+    },
+    renew() {
+      const now = clock.now();
+      // Something may come a thousand times a second.
+      if (limit === 0 || now - begun < limit / fine || controller.signal.aborted) return;
+      begun = now;
+      current[Symbol.dispose]();
+      current = startDeadline(clock, parent, limit, what);
+      follow(current);
+    },
+    [Symbol.dispose]: () => current[Symbol.dispose](),
+  };
+}
+
 function earliest(a: number | undefined, b: number | undefined): number | undefined {
   if (a === undefined) return b;
   return b === undefined ? a : Math.min(a, b);

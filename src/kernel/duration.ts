@@ -21,7 +21,7 @@ export const durationSyntax = 'write a duration such as 500ms, 30s, 5m or 1h30m;
  * @throws Error whose message says what is accepted
  */
 export function parseDuration(text: string): number {
-  const trimmed = text.trim();
+  const trimmed = text.trim().replace(/^\+/, '');
   if (trimmed.startsWith('-')) throw new Error(`"${text}" is negative; ${durationSyntax}`);
   const milliseconds = /^\d+(\.\d*)?$|^\.\d+$/.test(trimmed) ? Number(trimmed) * 1000 : sumOfUnits(trimmed);
   if (milliseconds === undefined) throw new Error(`"${text}" is not a duration; ${durationSyntax}`);

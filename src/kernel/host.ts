@@ -1,4 +1,13 @@
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
@@ -10,10 +19,12 @@ export interface Host {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
-  /** Paths of the running executable and of the script it runs. */
+  /** Paths of the running executable and of the script it runs, where that lies: not of a link to it in a PATH. */
   readonly executable: string;
   readonly script: string;
   readonly architecture: string;
+  /** Bytes that the container may use; undefined where nothing says so. */
+  memoryLimit(): number | undefined;
   /** Sends a signal to a process, or to a process group (a negative pid). False where there is none. */
   kill(pid: number, signal: NodeJS.Signals | 0): boolean;
   /** Makes a directory the current one, of the whole process. */
@@ -46,13 +57,20 @@ export interface Parent {
   onEnd(listener: () => void): void;
 }
 
+const ownScript = realPath(process.argv[1] ?? '');
+
 export const systemHost: Host = {
   pid: process.pid,
   uid: process.getuid?.() ?? -1,
   gid: process.getgid?.() ?? -1,
   executable: process.execPath,
-  script: process.argv[1] ?? '',
+  script: ownScript,
   architecture: process.arch,
+  memoryLimit() {
+    const limit = process.constrainedMemory();
+    // Without a limit it is 0, or what the largest number of pages makes.
+    return limit > 0 && limit < 2 ** 50 ? limit : undefined;
+  },
   kill(pid, signal) {
     try {
       return process.kill(pid, signal);
@@ -63,9 +81,8 @@ export const systemHost: Host = {
   },
   chdir: (path) => process.chdir(path),
   startHelper(command) {
-    const script = process.argv[1] ?? '';
-    const file = script.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
-    const helper = join(dirname(script), 'commands', file);
+    const file = ownScript.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
+    const helper = join(dirname(ownScript), 'commands', file);
     const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
       // Little memory, no pools: it makes system calls and nothing else.
       execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
@@ -99,6 +116,14 @@ export const systemHost: Host = {
     process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
   },
 };
+
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
 
 /** In a helper: the channel to the process that started it. */
 export function parentOfHelper(): Parent {
@@ -137,6 +162,15 @@ export function replaceStandardStreams(write: (descriptor: 1 | 2, text: string) 
   }
 }
 
+/** Keeps from people what Node says of its experimental parts; other warnings are told as ever. */
+export function muteExperimentalWarnings(): void {
+  const listeners = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name !== 'ExperimentalWarning') for (const listener of listeners) listener(warning);
+  });
+}
+
 /** POSIX's number of a signal, for 128+n. */
 export function signalNumber(signal: NodeJS.Signals): number {
   return process.getBuiltinModule('node:os').constants.signals[signal];
@@ -157,7 +191,7 @@ export function findExecutable(name: string, path: string | undefined): string {
   for (const candidate of name === '' ? [] : candidates) {
     const reason = whyNotExecutable(candidate);
     if (reason === undefined) return candidate;
-    if (reason !== 'missing') refused ??= `${candidate} ${reason}`;
+    if (reason !== 'missing') refused ??= `${candidate}: it ${reason}`;
   }
   if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
   throw new Failure(

@@ -1,12 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { sleep, type Clock } from './clock.ts';
 
 /** Milliseconds between looks at a pipe that has nothing yet. */
 const pause = 10;
 
 /**
- * Reads a descriptor to its end. A pipe is opened once more for that: reading it must neither block, which would hold
- * up signals, nor leave it non-blocking for the command that takes over.
+ * Reads a descriptor to its end, and no further than the limit: a device may have none. A pipe or device is opened once
+ * more for that: reading it must neither block, which would hold up signals, nor leave it non-blocking for the command
+ * that takes over.
  * @throws the signal's reason; the system's error; an Error where it is longer than `limit` bytes
  */
 export async function readToEnd(
@@ -14,8 +15,11 @@ export async function readToEnd(
   limit: number,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<Buffer> {
-  if (!fstatSync(descriptor).isFIFO()) return withinLimit(readFileSync(descriptor), limit);
-  const own = openSync(`/proc/self/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stat = fstatSync(descriptor);
+  const waits = stat.isFIFO() || stat.isCharacterDevice();
+  const own = waits
+    ? openSync(`/proc/self/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK)
+    : descriptor;
   try {
     const parts: Buffer[] = [];
     for (let size = 0; ;) {
@@ -25,11 +29,11 @@ export async function readToEnd(
       else {
         parts.push(part);
         size += part.length;
-        if (size > limit) return withinLimit(Buffer.concat(parts), limit);
+        if (size > limit) throw new Error(`it is longer than ${limit} bytes`);
       }
     }
   } finally {
-    closeSync(own);
+    if (waits) closeSync(own);
   }
 }
 
@@ -43,9 +47,4 @@ function readSome(descriptor: number): Buffer | undefined {
     if (code === 'EAGAIN' || code === 'EINTR') return undefined;
     throw error;
   }
-}
-
-function withinLimit(bytes: Buffer, limit: number): Buffer {
-  if (bytes.length > limit) throw new Error(`it is longer than ${limit} bytes`);
-  return bytes;
 }

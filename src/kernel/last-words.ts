@@ -1,3 +1,4 @@
+import { oneLine } from './log.ts';
 import type { Failed } from './outcome.ts';
 
 /** What the kubelet keeps of a termination message (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/). */
@@ -9,6 +10,24 @@ export function failureText(command: string, failure: Failed): string {
   for (const detail of failure.details ?? []) lines.push(`  ${detail}`);
   if (failure.hint !== undefined) lines.push(`hint: ${failure.hint}`);
   return lines.join('\n');
+}
+
+/**
+ * A failure for the termination log, where it must fit: the details make room for what to look at, which comes last.
+ * @param redact is asked before anything is cut, or half a secret might stay
+ */
+export function lastWords(
+  command: string,
+  failure: Failed,
+  redact: (text: string) => string,
+  limit = lastWordsLimit,
+): string {
+  const clean = (text: string): string => redact(text).split('\n').map(oneLine).join('\n');
+  const whole = clean(failureText(command, failure));
+  if (Buffer.byteLength(whole) <= limit || failure.hint === undefined) return cutToLimit(whole, limit);
+  const { hint, ...rest } = failure;
+  const advice = `\n${cutToLimit(clean(`hint: ${hint}`), Math.floor(limit / 2))}`;
+  return cutToLimit(clean(failureText(command, rest)), limit - Buffer.byteLength(advice)) + advice;
 }
 
 /** Cuts to the limit in bytes, between characters, and says that it did. */

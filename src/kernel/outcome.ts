@@ -4,6 +4,8 @@ import { exitStatus } from './exit-status.ts';
 export interface Done {
   readonly kind: 'done';
   readonly summary: string;
+  /** What was asked for is on standard output, so that the log tells of it at debug level alone. */
+  readonly printed?: true;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -21,6 +23,11 @@ export type Outcome = Done | Failed;
 
 export function done(summary: string): Done {
   return { kind: 'done', summary };
+}
+
+/** The work was to print something, and it is printed. */
+export function printed(summary: string): Done {
+  return { kind: 'done', summary, printed: true };
 }
 
 export function failed(

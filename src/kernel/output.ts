@@ -83,20 +83,19 @@ export function writeAll(descriptor: number, text: string): void {
 
 /**
  * Writes the last words where the kubelet looks for them. Never creates the file: docker has none, and a
- * mistyped path must not leave files about.
- * @returns false where there is no such file
+ * mistyped path must not leave files about. A full disk changes neither what was done nor the exit status, and a named
+ * pipe that nobody reads does not hold up the end.
+ * @returns false where they could not be written
  */
 export function overwriteExisting(path: string, text: string): boolean {
-  let descriptor: number;
+  let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, constants.O_WRONLY | constants.O_TRUNC);
+    descriptor = openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NONBLOCK);
+    writeSync(descriptor, text);
+    return true;
   } catch {
     return false;
-  }
-  try {
-    writeSync(descriptor, text);
   } finally {
-    closeSync(descriptor);
+    if (descriptor !== undefined) closeSync(descriptor);
   }
-  return true;
 }

@@ -55,6 +55,14 @@ export function createRedactor(): Redactor {
   };
 }
 
+/** `://USER:PASSWORD@` in any text. */
+const userinfo = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
+
+/** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
+export function hidePasswords(text: string, redactor: Redactor): void {
+  for (const [, password = ''] of text.matchAll(userinfo)) redactor.secret(password);
+}
+
 /** The ways in which a value usually turns up in messages: as it is, in a URL, in JSON, in base64, line by line. */
 function formsOf(value: string): string[] {
   if (value === '') return [];

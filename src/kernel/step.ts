@@ -11,6 +11,8 @@ export interface StepInput {
   readonly positionals: readonly Given[];
   /** What would stand after `--`. */
   readonly words: readonly string[] | undefined;
+  /** Whether the plan says how long it may take. */
+  readonly limited: boolean;
 }
 
 /** A user to become; without `gid` the group stays. */
@@ -44,7 +46,8 @@ export async function performStep(command: AnyCommand, input: StepInput, context
     const positionals: unknown = command.positionals?.parse(input.positionals, (value: string) => {
       context.redactor.secret(value);
     });
-    return await command.run({ options, positionals, command: input.words }, context);
+    const { words, limited } = input;
+    return await command.run({ options, positionals, command: words, limited }, context);
   } catch (error) {
     return outcomeOfError(error, context.log);
   }

@@ -1,4 +1,7 @@
 // One test for each bug or trap that users of other waiting tools reported, so that it never becomes one of ours.
+// Elsewhere: a connection left open, and a blackholed attempt that eats the whole timeout (wait-tcp.test.ts); one body
+// for every attempt, expectations that can never match, certificates that are not verified (wait-http/); flags that are
+// documented and do not exist (unit/docs.test.ts: the README is generated from the program).
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDnsServer } from '../support/dns-server.ts';
@@ -69,6 +72,12 @@ test('the first pause is twice the interval (wait4x)', async () => {
   expect((second ?? 0) - (first ?? 0)).toBeGreaterThan(150);
   expect((second ?? 0) - (first ?? 0)).toBeLessThan(300);
   expect((third ?? 0) - (second ?? 0)).toBeLessThan(300);
+});
+
+test('an inverted check counts the deadline as success (wait4x)', async () => {
+  const { status, stderr } = await runInitbox(['wait-tcp', open, '--invert', '--timeout', '300ms']);
+  expect(stderr).toContain('still there: open');
+  expect(status).toBe(124);
 });
 
 test('gives up early when the next pause would pass the deadline (initium)', async () => {

@@ -81,7 +81,9 @@ test('a stopped member of the group gets its TERM all the same', async () => {
 });
 
 test('a second stop may bring the KILL forward, never put it off', async () => {
-  const child = await startChild(shell("trap '' TERM; while :; do sleep 0.05; done"), options);
+  const child = await startChild(shell("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done"), options);
+  // The second process is there only once TERM is ignored.
+  await waitUntil(() => liveGroup(child.pid).length >= 2);
   const began = performance.now();
   child.stop('SIGTERM', 60_000);
   child.stop('SIGTERM', 200);

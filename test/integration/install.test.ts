@@ -1,11 +1,22 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { canMount, mountReadOnly, mountTmpfs } from '../support/faults.ts';
 import { runInitbox, startInitbox } from '../support/program.ts';
 import { nodePath, projectDirectory, requireOrSkip } from '../support/tools.ts';
 import { temporaryDirectory } from '../support/undo.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 /** A runtime's folder as the image has it, with a small file in Node's place: what is copied does not run here. */
 const runtime = join(temporaryDirectory('runtime').path, 'initbox');
@@ -71,6 +82,46 @@ describe('install', () => {
     expect((await second.exit).status).toBe(0);
     expect(await install(target)).toMatchObject({ status: 0 });
     expect(await install(target, '--check')).toMatchObject({ status: 0 });
+  });
+
+  test('what killed installs left half-written is removed, unless somebody may be at it', async () => {
+    const target = temporaryDirectory('target').path;
+    await install(target);
+    mkdirSync(join(target, 'of-others'));
+    const old = ['bin/node.1-1abc.tmp', 'initbox.7-zz9.tmp', 'manifest.json.1-0.tmp', 'mine.1-0.tmp'];
+    for (const name of [...old, 'bin/node.1-fresh.tmp', 'of-others/node.1-0.tmp'])
+      writeFileSync(join(target, name), 'half');
+    for (const name of [...old, 'of-others/node.1-0.tmp'])
+      utimesSync(join(target, name), new Date(), new Date(Date.now() - 11_000));
+    expect(await install(target)).toMatchObject({ status: 0 });
+    const left = readdirSync(target, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('.tmp'));
+    expect(left.toSorted()).toEqual(['bin/node.1-fresh.tmp', 'mine.1-0.tmp', 'of-others/node.1-0.tmp']);
+  });
+
+  test('SIGTERM while it copies: 143 within 200 ms, and nothing half-written stays', async () => {
+    const large = join(temporaryDirectory('large').path, 'initbox');
+    cpSync(runtime, large, { recursive: true });
+    const size = 400_000_000;
+    truncateSync(join(large, 'bin/node'), size);
+    const files = [{ path: 'bin/node', size, mode: '0755', sha256: '' }];
+    writeFileSync(join(large, 'manifest.json'), JSON.stringify({ version: '1.2.3', build: 'b', files }));
+    const target = temporaryDirectory('target').path;
+    const copying = await startInitbox(['install', target], {
+      program: [nodePath(), join(large, 'initbox')],
+    });
+    await waitUntil(
+      () => readdirSync(target, { recursive: true }).some((name) => String(name).endsWith('.tmp')),
+      {
+        what: 'a file under way',
+      },
+    );
+    const began = performance.now();
+    copying.kill('SIGTERM');
+    expect((await copying.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(200);
+    expect(readdirSync(join(target, 'bin'))).toEqual([]);
   });
 
   test('outside of the image it says where it works', async () => {

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { chmodSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -184,6 +184,98 @@ describe('last words', () => {
   });
 });
 
+describe('last words that cannot be written', () => {
+  test.each([
+    ['a full disk', '/dev/full'],
+    ['a directory', folder],
+    ['a named pipe that nobody reads', join(folder, 'pipe')],
+  ])('to %s: neither the status nor the end changes', async (_, path) => {
+    if (path.endsWith('pipe')) execFileSync('mkfifo', [path]);
+    const log = ['--termination-log', path];
+    expect(await runInitbox(['wait-tcp', open, ...log], { timeout: 10_000 })).toMatchObject({ status: 0 });
+    const failed = await runInitbox(['wait-tcp', closed, '--timeout', '200ms', ...log], { timeout: 10_000 });
+    expect(failed.status).toBe(124);
+    expect(failed.stderr).not.toMatch(/not foreseen|EN|EIS/);
+    expect(
+      (await runInitbox(['wait-tcp', open, ...log, '--', 'echo', 'on'], { timeout: 10_000 })).stdout,
+    ).toBe('on\n');
+  });
+
+  test('a flag of the command after -- is none of ours, in a usage error either', async () => {
+    const theirs = join(folder, 'theirs');
+    writeFileSync(theirs, 'precious');
+    const { status, stderr } = await runInitbox([
+      'wait-tcp',
+      'db',
+      '--',
+      './server',
+      '--termination-log',
+      theirs,
+      '--log-format=json',
+    ]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^\S+ error initbox wait-tcp: argument 1: "db" has no port/);
+    expect(readFileSync(theirs, 'utf8')).toBe('precious');
+  });
+});
+
+describe('JSON lines', () => {
+  test('each is one event with time, level, command and msg; a failure has status, details and hint', async () => {
+    const { stderr } = await runInitbox([
+      'wait-tcp',
+      open,
+      closed,
+      '--timeout',
+      '700ms',
+      '--log-format',
+      'json',
+    ]);
+    const records = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const record of records) {
+      expect(record).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
+        level: expect.stringMatching(/^(info|error)$/) as string,
+        command: 'wait-tcp',
+        msg: expect.any(String) as string,
+      });
+    }
+    expect(records.filter(({ level }) => level === 'error')).toEqual([
+      expect.objectContaining({
+        msg: 'gave up after 700ms (--timeout): 1 of 2 not ready',
+        status: 124,
+        details: [expect.stringContaining(`${closed} connection refused (127.0.0.1) for`) as string],
+        hint: expect.stringContaining('endpointslices') as string,
+      }),
+    ]);
+  });
+});
+
+describe('what cannot be run', () => {
+  test('no command at all: a usage error, not help and success', async () => {
+    const { status, stdout, stderr } = await runInitbox([]);
+    expect(stderr).toMatch(/no command was given/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('an older Node: one line, and nothing that it could not even read', async () => {
+    const pretend = script(
+      'older.cjs',
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });",
+    );
+    const [node = '', program = ''] = programCommand();
+    const { status, stdout, stderr } = await runInitbox(['--version'], {
+      program: [node, '--require', pretend, program],
+    });
+    expect(stderr).toMatch(/^initbox needs Node 26 or newer; this is \S+ \(\S+\)\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    // Explicit resource management came with Node 24.
+    expect(/\b(await )?using [\w$]+ ?=/.exec(readFileSync(program, 'utf8'))?.[0]).toBeUndefined();
+  });
+});
+
 describe('standard error', () => {
   test('closed: no reason to fail', async () => {
     const { status } = await runInitbox([], {
@@ -278,8 +370,9 @@ test('any UID, without an entry in /etc/passwd, without a capability', async () 
 });
 
 test('standard output on a full disk: an error, not silence', async () => {
-  const { status } = await runInitbox([], {
+  const { status, stderr } = await runInitbox([], {
     program: ['/bin/sh', '-c', 'exec "$0" "$1" --help > /dev/full', ...programCommand()],
   });
-  expect(status).not.toBe(0);
+  expect(stderr).toContain('standard output cannot be written (ENOSPC)');
+  expect(status).toBe(1);
 });

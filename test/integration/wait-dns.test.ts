@@ -122,6 +122,42 @@ describe('wait-dns', () => {
     expect((await waiting.exit).status).toBe(0);
   });
 
+  test('--min-addresses counts each family by itself: a pod has an address of each', async () => {
+    dns.answer('dual.example', 'A', ['10.0.0.1', '10.0.0.2']);
+    dns.answer('dual.example', 'AAAA', ['fd00::1', 'fd00::2']);
+    const args = ['wait-dns', 'dual.example.', '--timeout', '500ms', ...direct, '--min-addresses'];
+    expect(await runInitbox([...args, '2'])).toMatchObject({ status: 0 });
+    const { status, stderr } = await runInitbox([...args, '3']);
+    expect(stderr).toContain('dual.example has 2 of 3 addresses of one family: 10.0.0.1, 10.0.0.2, fd00::1');
+    expect(status).toBe(124);
+  });
+
+  test('an address resolves to itself', async () => {
+    const result = await runInitbox(['wait-dns', '10.0.0.4', 'fd00::4', ...direct]);
+    expect(result).toMatchObject({ status: 0 });
+  });
+
+  test('a name server given by name is resolved as the pod does', async () => {
+    dns.answer('dns.shop.svc.cluster.local', 'A', ['127.0.0.55']);
+    second.answer('elsewhere.example', 'A', ['10.0.0.8']);
+    const args = ['wait-dns', 'elsewhere.example.', '--timeout', '500ms', '--server'];
+    const found = await runInitbox([...args, 'dns'], { files: pod });
+    expect(found.stderr).toContain('elsewhere.example. is 10.0.0.8');
+    expect(found.status).toBe(0);
+    const unknown = await runInitbox([...args, 'nobody', '--invert'], { files: pod });
+    expect(unknown.stderr).toContain('the name server nobody is unknown: NXDOMAIN for nobody.shop');
+    expect(unknown.status).toBe(124);
+  });
+
+  test('a record type that gets no answer does not hold up the one that does', async () => {
+    dns.answer('half.example', 'A', ['10.0.0.6']);
+    dns.answer('half.example', 'AAAA', 'silence');
+    const result = await runInitbox(['wait-dns', 'half.example.', '--timeout', '20s', ...direct]);
+    expect(result.stderr).toContain('half.example. is 10.0.0.6');
+    expect(result.status).toBe(0);
+    expect(result.milliseconds).toBeLessThan(5_000);
+  });
+
   test('--expect', async () => {
     dns.answer('switch.example', 'A', ['10.0.0.1']);
     dns.answer('switch.example', 'AAAA', ['fd00::1']);
@@ -210,7 +246,10 @@ describe('wait-dns', () => {
     [['wait-dns', '--service', 'db'], /namespace is unknown/],
     [['wait-dns', 'db:5432'], /has a port/],
     [['wait-dns', 'x', '--type', 'MX'], /not one of A, AAAA/],
-    [['wait-dns', 'x', '--server', 'dns.example'], /not the address of a name server/],
+    [['wait-dns', 'x', '--server', 'dns.example:0'], /from 1 to 65535/],
+    [['wait-dns', 'x', '--expect', '10.0.0.300'], /"10\.0\.0\.300" is no IP address/],
+    [['wait-dns', 'x', '--type', 'A', '--expect', 'fd00::1'], /is an IPv6 address, and only A records/],
+    [['wait-dns', '$(DB_HOST)'], /the variable DB_HOST/],
   ])('%j is a usage error', async (args, message) => {
     const { status, stderr } = await runInitbox(args, {
       files: { '/etc/resolv.conf': 'nameserver 127.0.0.54\n' },

@@ -51,6 +51,22 @@ describe('wait-tcp', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
+  test('a password is not shown where the target is no URL', async () => {
+    for (const target of ['app:hunter2@db', 'root:hunter2@tcp(mysql:3306)/app', 'host=db password=hunter2']) {
+      const log = terminationLog();
+      const { status, stdout, stderr } = await runInitbox([
+        'wait-tcp',
+        target,
+        '--log-level',
+        'debug',
+        '--termination-log',
+        log.path,
+      ]);
+      expect(status).toBe(2);
+      expect(stdout + stderr + log.read()).not.toContain('hunter2');
+    }
+  });
+
   test('several targets: all must be up, and the log says which is not', async () => {
     const [up, down] = [await listen(), await freePort()];
     const log = terminationLog();
@@ -174,10 +190,16 @@ describe('wait-tcp', () => {
       { length: 10_000 },
       (_, index) => `127.${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}:${port}`,
     );
-    const { status, stderr } = await runInitbox(['wait-tcp', ...targets, '--timeout', '4s'], {
-      prefix: ['/bin/sh', '-c', 'ulimit -n 1024; exec "$@"', 'sh'],
-    });
+    const log = terminationLog();
+    const { status, stderr } = await runInitbox(
+      ['wait-tcp', ...targets, '--timeout', '4s', '--termination-log', log.path],
+      { prefix: ['/bin/sh', '-c', 'ulimit -n 1024; exec "$@"', 'sh'] },
+    );
     expect(status).toBe(124);
+    expect(Buffer.byteLength(log.read())).toBeLessThanOrEqual(4_096);
+    expect(log.read()).toMatch(
+      /^initbox wait-tcp: gave up after 4s .*\n(.*\n)+hint: nothing listens there yet/,
+    );
     expect(stderr).toContain('10000 of 10000 not ready');
     expect(stderr).toContain('and 9990 more');
   });
@@ -232,6 +254,15 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     expect(status).toBe(143);
     expect(performance.now() - began).toBeLessThan(200);
     expect(stderr).toContain('ended by SIGTERM');
+  });
+
+  test('silence of a moment is no reason to suspect the network', async () => {
+    const address = '127.77.0.5';
+    using _block = dropTo(address, 5432);
+    const { status, stderr } = await runInitbox(['wait-tcp', `${address}:5432`, '--timeout', '100ms']);
+    expect(status).toBe(124);
+    expect(stderr).toContain(`no answer (${address})`);
+    expect(stderr).not.toContain('NetworkPolicies');
   });
 
   test('the deadline cuts a connect, and the last words say what was tried', async () => {

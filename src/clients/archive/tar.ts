@@ -30,12 +30,13 @@ export async function readTar(
   signal: AbortSignal,
 ): Promise<void> {
   const failure: { refused?: Error } = {};
-  const parser = parserFor(target, failure);
+  const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
+  const parser = parserFor(target, failure, reading);
   const unpacked = decompressed(compression);
   const streams = [
     chunksOf(descriptor),
     ...(unpacked === undefined ? [] : [unpacked]),
-    counter(limits),
+    counter(limits, reading),
     parser,
   ] as const;
   try {
@@ -46,6 +47,25 @@ export async function readTar(
     if (failure.refused !== undefined) throw failure.refused;
     throw broken(error as NodeJS.ErrnoException);
   }
+  checkEnd(reading);
+}
+
+/** What has been read of an archive. */
+interface Reading {
+  bytes: number;
+  /** Where the last entry's content ends. */
+  entriesEnd: number;
+  /** The last block, or a part of it. */
+  tail: Buffer;
+}
+
+/** Of which a tar file is made; its end is marked by blocks of zeros (pax(1), ustar). */
+const block = 512;
+
+/** One that was cut off between two entries looks whole but for the mark. @throws BrokenArchive */
+function checkEnd({ bytes, entriesEnd, tail }: Reading): void {
+  if (bytes - entriesEnd >= block && tail.length === block && tail.every((byte) => byte === 0)) return;
+  throw new BrokenArchive('ends without the mark of its end: it is truncated');
 }
 
 /** The file from its beginning. Not a ReadStream, which closes the descriptor when anything fails. */
@@ -73,22 +93,24 @@ function decompressed(compression: Compression): Transform | undefined {
   });
 }
 
-function counter({ bytes, entries }: ArchiveLimits): Transform {
+function counter({ bytes, entries }: ArchiveLimits, reading: Reading): Transform {
   const most = bytes + header * (entries + 1);
-  let seen = 0;
   return new Transform({
     transform(data: Buffer, _encoding, callback: TransformCallback) {
-      seen += data.length;
-      if (seen > most)
+      reading.bytes += data.length;
+      reading.tail =
+        data.length >= block ? data.subarray(-block) : Buffer.concat([reading.tail, data]).subarray(-block);
+      if (reading.bytes > most)
         callback(new BrokenArchive(`unpacks to more than ${formatBytes(bytes)} (--max-unpacked)`));
       else callback(null, data);
     },
   });
 }
 
-function parserFor(target: ArchiveTarget, failure: { refused?: Error }) {
-  // An option that its types do not tell of: names stay the bytes that they are.
-  const parser = extract({ filenameEncoding: 'latin1' } as Parameters<typeof extract>[0]);
+function parserFor(target: ArchiveTarget, failure: { refused?: Error }, reading: Reading) {
+  // Options that its types do not tell of: names stay the bytes that they are; headers from before POSIX have no mark.
+  const options = { filenameEncoding: 'latin1', allowUnknownFormat: true };
+  const parser = extract(options as Parameters<typeof extract>[0]);
   parser.on('entry', (found, stream, next) => {
     const guarded = (work: () => void): void => {
       if (failure.refused !== undefined) return;
@@ -99,6 +121,10 @@ function parserFor(target: ArchiveTarget, failure: { refused?: Error }) {
         parser.destroy(failure.refused);
       }
     };
+    // Where its content begins, which the types do not tell of either.
+    const { byteOffset } = found as Header & { readonly byteOffset: number };
+    const size = found.type === 'directory' ? 0 : (found.size ?? 0);
+    reading.entriesEnd = byteOffset + Math.ceil(size / block) * block;
     guarded(() => target.begin(entryOf(found)));
     stream.on('data', (data) => guarded(() => target.data(data as Uint8Array)));
     stream.on('end', () => {

@@ -54,17 +54,22 @@ async function one(zip: ZipFile, entry: Entry, target: ArchiveTarget, signal: Ab
     if (entry.uncompressedSize > longestTarget)
       throw new BrokenArchive(`has a link whose target is longer than ${longestTarget} bytes`);
     const parts: Uint8Array[] = [];
-    await content(zip, entry, (data) => parts.push(data));
+    await content(zip, entry, (data) => parts.push(data), signal);
     target.begin({ ...found, target: Buffer.concat(parts).toString('latin1') });
   } else {
     target.begin(found);
-    if (found.kind === 'file') await content(zip, entry, (data) => target.data(data));
+    if (found.kind === 'file') await content(zip, entry, (data) => target.data(data), signal);
   }
   target.end();
 }
 
 /** The unpacked bytes, checked against the size and the CRC that the archive gives. */
-function content(zip: ZipFile, entry: Entry, take: (data: Uint8Array) => void): Promise<void> {
+function content(
+  zip: ZipFile,
+  entry: Entry,
+  take: (data: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     zip.openReadStream(entry, (error, stream) => {
       if (error) return reject(broken(error));
@@ -72,6 +77,7 @@ function content(zip: ZipFile, entry: Entry, take: (data: Uint8Array) => void): 
       stream.on('data', (data: Buffer) => {
         sum = crc32(data, sum);
         try {
+          if (signal.aborted) throw reasonOf(signal);
           take(data);
         } catch (refused) {
           stream.destroy();

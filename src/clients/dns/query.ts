@@ -87,6 +87,7 @@ const words: Readonly<Record<string, string>> = {
   ENOTIMP: 'NOTIMP',
   EFORMERR: 'FORMERR',
   EBADRESP: 'a malformed answer',
+  EBADNAME: 'no valid name',
   ECONNREFUSED: 'connection refused',
 };
 

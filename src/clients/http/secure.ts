@@ -9,6 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } fro
 import { isIP, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
+import type { FindProxy } from './proxy.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, ProxyRefused } from './agents.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
@@ -26,7 +27,8 @@ export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptio
     request(request, proxy) {
       const key = proxy?.href ?? '';
       const agent =
-        agents.get(key) ?? (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(proxy, options));
+        agents.get(key) ??
+        (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(() => proxy, options));
       agents.set(key, agent);
       return httpsRequest({ ...request, agent });
     },
@@ -39,28 +41,30 @@ export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptio
 /** Node calls it without a stream where there is an error, whatever its type says. */
 type Created = (error: Error | null, stream?: Duplex) => void;
 
-/** Reaches https through a proxy's CONNECT; Node's own does not take a lookup of ours. */
+/** Reaches https through a proxy's CONNECT, where there is one; Node's own does not take a lookup of ours. */
 class TunnelAgent extends HttpsAgent {
-  readonly #proxy: URL;
+  readonly #proxyFor: FindProxy;
 
-  constructor(proxy: URL, options: ConstructorParameters<typeof HttpsAgent>[0]) {
+  constructor(proxyFor: FindProxy, options: ConstructorParameters<typeof HttpsAgent>[0]) {
     super(options);
-    this.#proxy = proxy;
+    this.#proxyFor = proxyFor;
   }
 
   override createConnection(
     options: ConnectionOptions & { lookup?: LookupFunction },
     created?: (error: Error | null, stream: Duplex) => void,
-  ): undefined {
+  ): Duplex | null | undefined {
     const callback = created as Created | undefined;
     const target = `${options.host?.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
-    const start = this.#proxy.protocol === 'https:' ? httpsRequest : httpRequest;
+    const proxy = this.#proxyFor(new URL(`https://${target}`));
+    if (proxy === undefined) return super.createConnection(options, created);
+    const start = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
     const request = start({
       method: 'CONNECT',
-      host: this.#proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxyPort(this.#proxy),
+      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: proxyPort(proxy),
       path: target,
-      headers: { Host: target, ...proxyAuthorization(this.#proxy) },
+      headers: { Host: target, ...proxyAuthorization(proxy) },
       agent: false,
       ...(options.lookup ? { lookup: options.lookup } : {}),
     });
@@ -86,19 +90,13 @@ class TunnelAgent extends HttpsAgent {
 }
 
 /** Agents for other clients that bring their own HTTP (an SDK): our resolver and proxies under them. */
-export function agentsFor(
-  settings: {
-    readonly resolve: ResolveAddresses;
-    readonly proxy: (url: URL) => URL | undefined;
-    readonly tls: TlsSettings;
-  },
-  url: URL,
-): { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } {
+export function agentsFor(settings: {
+  readonly resolve: ResolveAddresses;
+  readonly proxy: FindProxy;
+  readonly tls: TlsSettings;
+}): { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } {
   const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
-  const proxy = settings.proxy(url);
   const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
-  return {
-    httpAgent: new HttpAgent(options),
-    httpsAgent: proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(proxy, options),
-  };
+  // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
+  return { httpAgent: new HttpAgent(options), httpsAgent: new TunnelAgent(settings.proxy, options) };
 }

@@ -90,7 +90,11 @@ export function httpReader(
     if (answer.state !== 'response') return answer;
     const unchanged = answer.status === 304 && earlier?.etag !== undefined;
     const body = unchanged ? earlier.body : answer.body;
-    const fault = unchanged ? undefined : (statusFault(answer, secret) ?? typeFault(answer, settings, url));
+    const fault = unchanged
+      ? undefined
+      : (statusFault(answer, secret) ??
+        (sink === undefined ? encodingFault(answer, settings, url) : undefined) ??
+        typeFault(answer, settings, url));
     if (fault !== undefined) return fault;
     const wrong = sumFault(sink ?? body, settings.sha256);
     if (wrong !== undefined) return wrong;
@@ -155,6 +159,22 @@ function statusFault({ status }: HttpResponse, secret: boolean): NotYet | Never 
     410: 'it was there once and is gone for good',
   };
   return never(exitStatus.refused, `answered ${status}`, hints[status]);
+}
+
+/** Names of files that are compressed themselves, which many servers announce as an encoding. */
+const compressed = /\.(gz|tgz|bz2|xz|zst|br|Z)$/i;
+
+/** We asked for the file as it is; one that was compressed on its way would be written as no reader expects it. */
+function encodingFault(response: HttpResponse, settings: HttpSourceSettings, url: URL): Never | undefined {
+  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase();
+  if (encoding === '' || encoding === 'identity') return undefined;
+  // A sum says which bytes are meant.
+  if (settings.sha256 !== undefined || compressed.test(url.pathname)) return undefined;
+  return never(
+    exitStatus.refused,
+    `answered with the Content-Encoding ${encoding}, though it was asked for none`,
+    'the server compresses whatever it is asked: turn that off for this file, or name the sum of the bytes that are meant with --sha256',
+  );
 }
 
 /** A login page in place of the file comes with status 200. */

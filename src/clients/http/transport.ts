@@ -178,8 +178,8 @@ function exchange(
       );
     };
     const fail = (error: unknown): void => {
-      if (received > 0 || bodyOf !== undefined) return finish(brokenBody(bodyOf, received));
       const { forgiving = false } = settings;
+      if (bodyOf !== undefined) return finish(brokenBody(bodyOf, received, error, forgiving));
       finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date(), forgiving }));
     };
     let bodyOf: IncomingMessage | undefined;
@@ -239,7 +239,7 @@ function exchange(
       });
       response.once('error', fail);
       response.once('end', () => {
-        if (!response.complete) return finish(brokenBody(response, received));
+        if (!response.complete) return finish(cutBody(response, received));
         finish({ ...headOf(response), body: Buffer.concat(parts), peer: peerOf(socket) });
       });
       return undefined;
@@ -285,8 +285,26 @@ function headOf(response: IncomingMessage): Pick<HttpResponse, 'state' | 'status
   return { state: 'response', status: response.statusCode ?? 0, headers: response.headers };
 }
 
-function brokenBody(response: IncomingMessage | undefined, received: number): NotYet {
-  const length = response?.headers['content-length'];
+/** A body that breaks the rules of HTTP was not cut off: the server counts wrong, and will do so again. */
+function brokenBody(
+  response: IncomingMessage,
+  received: number,
+  error: unknown,
+  forgiving: boolean,
+): NotYet | Never {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (!code.startsWith('HPE_')) return cutBody(response, received);
+  const length = response.headers['content-length'];
+  const reason =
+    length === undefined
+      ? `the body breaks off in a way that HTTP does not know (${code})`
+      : `the server sent more than the ${formatBytes(Number(length))} that it announced (${code})`;
+  const hint = 'what is right of it cannot be told: look at the server, or at what is in between';
+  return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
+}
+
+function cutBody(response: IncomingMessage, received: number): NotYet {
+  const length = response.headers['content-length'];
   const of = length === undefined ? '' : ` of the ${formatBytes(Number(length))} announced`;
   return notYet(`the connection ended inside the body, after ${formatBytes(received)}${of}`);
 }

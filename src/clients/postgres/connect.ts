@@ -245,9 +245,12 @@ async function wrongAttributes(
       'prefer-standby': standby,
     }[attributes];
     if (fits) return undefined;
-    return notYet(
-      `${standby ? 'a standby' : readOnly ? 'read-only' : 'a primary'}, not what target_session_attrs=${attributes} asks for (${session.peer})`,
-    );
+    const what = standby ? 'a standby' : readOnly ? 'read-only' : 'a primary';
+    const wanted =
+      attributes === 'primary'
+        ? 'where a primary is wanted'
+        : `not what target_session_attrs=${attributes} asks for`;
+    return notYet(`${what}, ${wanted} (${session.peer})`);
   } catch (error) {
     const answer = asAnswer(error, session.peer);
     return answer.state === 'not-yet' ? answer : notYet(answer.reason);

@@ -4,7 +4,13 @@ import type { Environment } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { integer } from '../../kernel/options/option.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import { parametersFromEnvironment, parseUrl, type Parameter, type Parameters } from './parameters.ts';
+import {
+  missing,
+  parametersFromEnvironment,
+  parseUrl,
+  type Parameter,
+  type Parameters,
+} from './parameters.ts';
 import { passwordFromFile } from './password-file.ts';
 
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
@@ -92,6 +98,14 @@ export function readConnection(
     ...host,
     password: secret ?? filePassword({ ...host, database, user }, all, environment, redactor),
   }));
+  const warnings = (url?.ignored ?? []).map(
+    (name) => `the parameter ${name} in ${origin} has no effect here`,
+  );
+  const passwords = all.get('passfile');
+  if (passwords !== undefined && secret === undefined && hosts.every((host) => host.password === undefined)) {
+    const why = canRead(passwords.text) ? `holds no line for ${user} on this server` : 'cannot be read';
+    warnings.push(`the password file ${passwords.text} (${passwords.origin}) ${why}`);
+  }
   return {
     hosts,
     user,
@@ -102,7 +116,7 @@ export function readConnection(
     applicationName: all.get('application_name')?.text,
     options: all.get('options')?.text,
     origin,
-    warnings: (url?.ignored ?? []).map((name) => `the parameter ${name} in ${origin} has no effect here`),
+    warnings,
   };
 }
 
@@ -116,6 +130,10 @@ function refuseUnsupported(all: Parameters): void {
   const service = all.get('service');
   if (service)
     throw new UsageError(`${service.origin} names a service file, which is not read here; use a URL`);
+  for (const name of missing) {
+    const given = all.get(name);
+    if (given) throw new UsageError(`${given.origin} is set, and ${name} is not supported here`);
+  }
   for (const [name, demands] of [
     ['channel_binding', ['require']],
     ['gssencmode', ['require']],
@@ -268,6 +286,10 @@ function readPem(path: string, origin: string): string {
   }
   if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM form`);
   return text;
+}
+
+function canRead(path: string): boolean {
+  return readIfThere(path) !== undefined;
 }
 
 function readIfThere(path: string): string | undefined {

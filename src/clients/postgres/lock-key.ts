@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isUnfilled } from '../../kernel/placeholder.ts';
 import { value, valueOr, type Values } from '../../kernel/options/option.ts';
 
 /** What one lock is known by: a name for people, and the int8 that Postgres locks. */
@@ -38,8 +39,7 @@ export function parseLockId(text: string): bigint {
 /** @throws Error that says what is accepted */
 export function parseLockName(text: string): string {
   if (text.trim() === '') throw new Error('the name is empty');
-  if (/\$\(|\$\{|\{\{/.test(text))
-    throw new Error(`${JSON.stringify(text)} holds a placeholder that nobody filled in`);
+  if (isUnfilled(text)) throw new Error(`${JSON.stringify(text)} holds a placeholder that nobody filled in`);
   return text;
 }
 

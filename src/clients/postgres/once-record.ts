@@ -1,3 +1,4 @@
+import { isUnfilled } from '../../kernel/placeholder.ts';
 import type { Session } from './session.ts';
 import { sqlState, sqlStateOf } from './words.ts';
 
@@ -27,8 +28,17 @@ export interface OnceRecord {
 }
 
 /** The columns of a record, of a table named r. */
-export const onceColumns =
-  'r.state, r.token::text AS token, r.command_hash, r.host, r.started, r.finished, r.exit_status';
+export const onceColumns = `r.state, r.token::text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status`;
+
+/** A time in SQL as seconds since 1970: the role's DateStyle may write times as the driver does not read them. */
+export function epochOf(expression: string): string {
+  return `extract(epoch FROM ${expression})::float8`;
+}
+
+/** What epochOf gave. */
+export function dateOf(seconds: unknown): Date {
+  return new Date(Number(seconds) * 1000);
+}
 
 /** @returns undefined for a row of NULLs, as an outer join makes it */
 export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
@@ -38,8 +48,8 @@ export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined)
     token: BigInt(row['token'] as string),
     commandHash: row['command_hash'] as string,
     host: row['host'] as string,
-    started: row['started'] as Date,
-    finished: row['finished'] as Date | null,
+    started: dateOf(row['started']),
+    finished: row['finished'] === null ? null : dateOf(row['finished']),
     exitStatus: row['exit_status'] as number | null,
   };
 }
@@ -73,9 +83,9 @@ export async function readOnce(
  */
 export function parseOnceKey(text: string): string {
   if (text.trim() === '') throw new Error('the key is empty; give the image’s tag or digest, say');
-  if (/\$\(|\$\{|\{\{/.test(text)) {
+  if (isUnfilled(text)) {
     throw new Error(
-      `${JSON.stringify(text)} holds a placeholder that nobody filled in; in a manifest, $(NAME) needs a variable NAME defined above it`,
+      `${JSON.stringify(text)} holds a placeholder that nobody filled in; a manifest's args know $(NAME) alone, and need a variable NAME defined above it`,
     );
   }
   if (Buffer.byteLength(text) > 1000) throw new Error('the key is longer than 1000 bytes');

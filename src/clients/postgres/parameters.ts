@@ -31,6 +31,11 @@ const variables: Readonly<Record<string, string>> = {
   PGGSSENCMODE: 'gssencmode',
   PGREQUIREAUTH: 'require_auth',
   PGSERVICE: 'service',
+  PGSSLCRL: 'sslcrl',
+  PGSSLCRLDIR: 'sslcrldir',
+  PGREQUIREPEER: 'requirepeer',
+  PGSSLMINPROTOCOLVERSION: 'ssl_min_protocol_version',
+  PGSSLMAXPROTOCOLVERSION: 'ssl_max_protocol_version',
 };
 
 /** Parameters whose meaning we keep. */
@@ -54,7 +59,7 @@ const harmless: ReadonlySet<string> = new Set([
 ]);
 
 /** Parameters that a user sets for safety and that we do not have: silence would be a lie. */
-const missing: ReadonlySet<string> = new Set([
+export const missing: ReadonlySet<string> = new Set([
   'sslcrl',
   'sslcrldir',
   'sslpassword',

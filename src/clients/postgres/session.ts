@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Client, QueryResult as PgResult } from 'pg';
+import type { Client, QueryConfig, QueryResult as PgResult } from 'pg';
 import { reasonOf, type Clock } from '../../kernel/clock.ts';
 
 /** Rows by column name. int8 and numeric come as strings, timestamps as Dates. */
@@ -13,6 +13,8 @@ export interface QueryOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds after which the connection is ended and QueryTimeout thrown. */
   readonly timeout?: number;
+  /** The server refuses a text of several statements (extended protocol): none can end the transaction for the next. */
+  readonly single?: boolean;
 }
 
 /** One connection to a server, already logged in. */
@@ -89,7 +91,7 @@ export function openSession(
       return over === undefined;
     },
     async query(text, values, options = {}) {
-      const { signal, timeout } = options;
+      const { signal, timeout, single = false } = options;
       if (over !== undefined) throw over;
       if (signal?.aborted) {
         destroy(reasonOf(signal));
@@ -110,7 +112,9 @@ export function openSession(
           : clock.after(timeout, () =>
               cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`)),
             );
-      const running: Promise<PgResult | PgResult[]> = client.query(text, values as unknown[] | undefined);
+      const running: Promise<PgResult | PgResult[]> = single
+        ? client.query({ text, queryMode: 'extended' } as QueryConfig)
+        : client.query(text, values as unknown[] | undefined);
       // Where the cut comes first, the client rejects later on, unheard.
       running.catch(() => {});
       try {

@@ -71,6 +71,14 @@ export function callerArn(body: string): string | undefined {
   return /<Arn>([^<]+)<\/Arn>/.exec(body)?.[1];
 }
 
+/** Why STS did not say it: its code and words; undefined where it will answer later. */
+export function callerRefusal(status: number, body: string): string | undefined {
+  const code = /<Code>([^<]+)<\/Code>/.exec(body)?.[1] ?? '';
+  if (status >= 500 || status === 429 || /Throttl|RequestLimit|SlowDown/i.test(code)) return undefined;
+  const words = /<Message>([^<]+)<\/Message>/.exec(body)?.[1];
+  return [`STS answered ${status}`, code, words].filter(Boolean).join(': ');
+}
+
 /**
  * True where the ARN of a session or a user is of that role.
  * @param expected a role's name, or its ARN with or without its path

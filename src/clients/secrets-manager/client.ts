@@ -10,19 +10,12 @@ import type { Environment } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
 import { withVariables } from '../../kernel/host.ts';
-import {
-  never,
-  notYet,
-  satisfied,
-  type Answer,
-  type Never,
-  type NotYet,
-  type Probe,
-} from '../../kernel/loop/attempt.ts';
+import { never, notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { FetchAnswer, ReadSource, SourceAddress } from '../../kernel/source.ts';
-import { callerArn, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
-import { credentialsHint, faultOf, type SdkError } from './faults.ts';
+import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
+import { agentOf, askWhy, type AgentReply, type AskAgent } from './container.ts';
+import { credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
 import { regionOf } from './region.ts';
 
 export interface SecretsManagerSettings {
@@ -37,11 +30,11 @@ export interface SecretsManagerParts {
   readonly redactor: Redactor;
   readonly clock: Clock;
   readonly agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent };
-  /** Sends a request that is signed already; returns the body of a reply with status 200. */
-  readonly post: (
-    request: SignedRequest,
-    probe: Probe,
-  ) => Promise<{ readonly state: 'body'; readonly body: string } | NotYet | Never>;
+  /** Sends a request that is signed already. */
+  readonly post: (request: SignedRequest, probe: Probe) => Promise<AgentReply>;
+  /** Sends a GET that no proxy may see. */
+  readonly askAgent: AskAgent;
+  readonly warn: (words: string) => void;
 }
 
 export interface SecretsManager {
@@ -76,6 +69,13 @@ export function createSecretsManager(
   const { environment, redactor, clock } = parts;
   const clients = new Map<string, SecretsManagerClient>();
   let caller = '';
+  const told = new Set<string>();
+  /** What the SDK has to say, once: it says it again with each attempt. */
+  const tell = (words: string): void => {
+    const line = words.replace(/\s+/g, ' ').trim();
+    if (!told.has(line)) parts.warn(line);
+    told.add(line);
+  };
 
   const clientFor = (address: SourceAddress): SecretsManagerClient => {
     const region = regionOf(address, environment);
@@ -86,6 +86,8 @@ export function createSecretsManager(
       // The loop above repeats; the SDK's own three tries are over in 354 ms.
       maxAttempts: 1,
       requestHandler: { ...timeouts, ...parts.agents },
+      // Without one it writes to the console, past the redactor.
+      logger: { trace() {}, debug() {}, info() {}, warn: (words: string) => tell(words), error() {} },
     });
     clients.set(region ?? '', client);
     return client;
@@ -110,8 +112,13 @@ export function createSecretsManager(
     if (arn === undefined) {
       const region = await client.config.region();
       const reply = await parts.post(callerRequest(found, region, environment, clock.date()), probe);
-      if (reply.state !== 'body')
-        return { ...reply, reason: `STS did not say whose the credentials are: ${reply.reason}` };
+      const unsaid = 'STS did not say whose the credentials are';
+      if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
+      if (reply.status !== 200) {
+        const why = callerRefusal(reply.status, reply.body);
+        if (why === undefined) return notYet(`${unsaid}: it answered ${reply.status}`);
+        return never(exitStatus.refused, `${unsaid}: ${why}`, credentialsHint);
+      }
       arn = callerArn(reply.body);
       caller = `${caller}, ${arn ?? 'unknown'}`;
     }
@@ -132,7 +139,9 @@ export function createSecretsManager(
       try {
         return await identify(clientFor(first), probe);
       } catch (error) {
-        return faultOf(error as SdkError, sceneOf(first, 'the region'));
+        const agent = (error as Error).name === 'CredentialsProviderError' ? agentOf(environment) : undefined;
+        if (agent !== undefined) return askWhy(agent, environment, redactor, parts.askAgent, probe);
+        return faultOf(error as SdkError, sceneOf(first, 'the region', 'credentials'));
       }
     },
     reader: (address) => async (probe) => {
@@ -153,13 +162,14 @@ export function createSecretsManager(
         return fetchedFrom(reply, address);
       } catch (error) {
         if (probe.signal.aborted) return notYet('no answer yet');
-        return faultOf(error as SdkError, sceneOf(address, region));
+        return faultOf(error as SdkError, sceneOf(address, region, 'secret'));
       }
     },
   };
 
-  function sceneOf(address: SourceAddress, region: string) {
+  function sceneOf(address: SourceAddress, region: string, doing: SecretScene['doing']): SecretScene {
     return {
+      doing,
       id: address.path,
       region,
       caller,

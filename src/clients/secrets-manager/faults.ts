@@ -8,6 +8,8 @@ export interface SdkError extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
   readonly $retryable?: { readonly throttling?: boolean };
   readonly code?: string;
+  readonly syscall?: string;
+  readonly path?: string;
   readonly address?: string;
   readonly errors?: readonly SdkError[];
   /** From our own lookup: what was said of the name. */
@@ -15,6 +17,8 @@ export interface SdkError extends Error {
 }
 
 export interface SecretScene {
+  /** What was being done: getting credentials, or reading a secret with them. */
+  readonly doing: 'credentials' | 'secret';
   readonly id: string;
   readonly region: string;
   /** The provider and role that answered, for people: empty where none is known. */
@@ -76,6 +80,8 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
       );
     case 'AccessDeniedException':
     case 'AccessDenied':
+      if (scene.doing === 'credentials')
+        return refused(`the role was not given: ${error.message}`, trustHint);
       return refused(
         `access is denied${as}: ${error.message}`,
         `allow it in the role's policy: {"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"${resourceOf(id, region)}"}, and look at the secret's own policy`,
@@ -109,7 +115,17 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   }
 }
 
+const trustHint =
+  'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
+
 function otherFault(error: SdkError): NotYet | Never {
+  if (error.syscall === 'open' || error.syscall === 'read') {
+    return never(
+      exitStatus.usage,
+      `the file ${error.path ?? ''} cannot be read (${error.code}), which a variable such as AWS_WEB_IDENTITY_TOKEN_FILE names`,
+      'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
+    );
+  }
   const network = networkFault(error);
   if (network !== undefined) return network;
   if (/^(Request)?(Abort|Timeout)(Error|Exception)?$/.test(error.name))

@@ -1,23 +1,38 @@
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { formatDuration } from '../../kernel/duration.ts';
-import { Failure } from '../../kernel/outcome.ts';
+import { Failure, SignalReceived } from '../../kernel/outcome.ts';
 import type { Sources } from './open.ts';
 
 /** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
 const revokeTime = 2000;
+/** The same where time is up already: a run that is tried again and again must not leave a token behind each time. */
+const lateTime = 100;
 
-/** Whatever happened, a token that was made for this run is not left behind. */
-export async function giveBack({ vault }: Sources, context: Context): Promise<void> {
+/**
+ * Whatever happened, a token that was made for this run is not left behind.
+ * @param inUse false where nobody got what was read: leases need not be kept then
+ */
+export async function giveBack({ vault }: Sources, inUse: boolean, context: Context): Promise<void> {
   if (vault === undefined) return;
-  using limit = startDeadline(context.clock, context, revokeTime, 'revoking the token');
+  const late = context.signal.aborted;
+  if (late && context.signal.reason instanceof SignalReceived) return;
+  const time = late ? lateTime : revokeTime;
+  const bounds = late ? { signal: new AbortController().signal } : context;
+  using limit = startDeadline(context.clock, bounds, time, 'revoking the token');
   try {
-    const end = await vault.finish({ signal: limit.signal, phase: () => {} });
+    const end = await vault.finish(inUse, { signal: limit.signal, phase: () => {} });
     if (end === undefined) return;
     if (end.revoked) context.log.debug(end.words);
     else context.log.warn(end.words);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    context.log.warn(`revoking the token took longer than ${formatDuration(revokeTime)}`);
+    context.log.warn(`revoking the token took longer than ${formatDuration(time)}`);
   }
+}
+
+/** Tells how long what was read will hold, where it does not hold for ever. */
+export async function tellLeases({ vault }: Sources, context: Context): Promise<void> {
+  if (vault === undefined) return;
+  for (const note of await vault.notes({ signal: context.signal, phase: () => {} })) context.log.warn(note);
 }

@@ -1,13 +1,14 @@
 import { createResolver } from '../dns/resolver.ts';
-import { proxyFromEnvironment } from '../http/proxy.ts';
+import { proxyFromEnvironment, type FindProxy } from '../http/proxy.ts';
 import type { Earlier, HttpSourceSettings } from '../http/source.ts';
 import type { TlsSettings } from '../http/tls.ts';
-import type { BodySink, HttpClient } from '../http/transport.ts';
+import type { BodySink, HttpAnswer, HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
+import type { AgentReply } from '../secrets-manager/container.ts';
 import type { Vault } from '../vault/client.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import { notYet, type Target } from '../../kernel/loop/attempt.ts';
+import type { Target } from '../../kernel/loop/attempt.ts';
 import type { ReadSource, SourceAddress, SourceScheme } from '../../kernel/source.ts';
 import type { SourceOptions } from './options.ts';
 
@@ -87,12 +88,23 @@ export async function openSources(
   };
 }
 
-async function openHttp(tls: TlsSettings, context: Context): Promise<HttpClient> {
+async function answerOf(sent: Promise<HttpAnswer>): Promise<AgentReply> {
+  const answer = await sent;
+  return answer.state === 'response'
+    ? { state: 'answer', status: answer.status, body: answer.body.toString() }
+    : answer;
+}
+
+async function openHttp(
+  tls: TlsSettings,
+  context: Context,
+  proxy: FindProxy = readProxies(context),
+): Promise<HttpClient> {
   const { createHttpClient, usualPatience } = await import('../http/transport.ts');
   return createHttpClient({
     resolve: createResolver(context.paths),
     clock: context.clock,
-    proxy: readProxies(context),
+    proxy,
     tls,
     patience: usualPatience,
     parallel,
@@ -148,11 +160,15 @@ async function openAws(
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));
-  const endpoint =
-    environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] ||
-    environment['AWS_ENDPOINT_URL'] ||
-    'https://secretsmanager.amazonaws.com';
-  if (!URL.canParse(endpoint))
+  // What speaks for the node is on the node.
+  const near = stack.use(await openHttp(tls, context, () => undefined));
+  const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
+    const region = environment[name];
+    if (region && !/^[a-z0-9-]+$/.test(region))
+      throw new UsageError(`${name} is ${JSON.stringify(region)}, not a region such as eu-central-1`);
+  }
+  if (endpoint && !URL.canParse(endpoint))
     throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
   return createSecretsManager(
     addresses,
@@ -161,20 +177,22 @@ async function openAws(
       environment,
       redactor: context.redactor,
       clock: context.clock,
-      agents: agentsFor(
-        { resolve: createResolver(context.paths), proxy: readProxies(context), tls },
-        new URL(endpoint),
-      ),
-      async post(request, probe) {
-        const answer = await http.send(
-          { method: 'POST', maxBody: 65_536, maxBodyOrigin: 'the limit for STS', ...request },
-          probe,
-        );
-        if (answer.state !== 'response') return answer;
-        return answer.status === 200
-          ? { state: 'body', body: answer.body.toString() }
-          : notYet(`STS answered ${answer.status}`);
-      },
+      agents: agentsFor({ resolve: createResolver(context.paths), proxy: readProxies(context), tls }),
+      post: (request, probe) =>
+        answerOf(
+          http.send(
+            { method: 'POST', maxBody: 65_536, maxBodyOrigin: 'the limit for STS', ...request },
+            probe,
+          ),
+        ),
+      askAgent: (url, headers, probe) =>
+        answerOf(
+          near.send(
+            { method: 'GET', url, headers, maxBody: 65_536, maxBodyOrigin: 'the limit for agents' },
+            probe,
+          ),
+        ),
+      warn: (words) => context.log.warn(words),
     },
   );
 }

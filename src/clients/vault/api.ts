@@ -133,7 +133,9 @@ function readBody(response: HttpResponse): FieldValue {
       never(
         exitStatus.refused,
         `answered 200 with ${type.split(';')[0]} in place of JSON`,
-        'that is not Vault: a login page or a proxy in between? look at VAULT_ADDR and at the proxy variables',
+        /^application\/(x-)?(pem|pkix)/i.test(type)
+          ? 'this path gives bare bytes; the certificate of pki/ca/pem, say, is in JSON at vault:pki/cert/ca#certificate'
+          : 'that is not Vault: a login page or a proxy in between? look at VAULT_ADDR and at the proxy variables',
       ),
     );
   }

@@ -12,7 +12,7 @@ import {
   type NotYet,
   type Probe,
 } from '../../kernel/loop/attempt.ts';
-import type { Redactor } from '../../kernel/secrets.ts';
+import type { Redactor, Secret } from '../../kernel/secrets.ts';
 import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../kernel/source.ts';
 import type { HttpClient } from '../http/transport.ts';
 import { createVaultApi, type VaultReply } from './api.ts';
@@ -34,13 +34,17 @@ export interface Vault {
   /** One attempt to log in; nothing can be read until it has succeeded. */
   logIn(probe: Probe): Promise<Answer>;
   reader(address: SourceAddress): ReadSource;
-  /** What to tell about leases that came back. */
-  notes(): readonly string[];
+  /** What to tell about leases that came back. A lease dies with its token, so that one that was given is looked up. */
+  notes(probe: Probe): Promise<readonly string[]>;
   /**
-   * Revokes the token where it was made for this run and nothing that was read hangs on it: its leases would die with it.
+   * Revokes the token where it was made for this run and nothing that is used hangs on it: its leases die with it.
+   * @param inUse false where nobody got what was read: a failed run must not leave a database user behind each time
    * @returns what happened, for the log; undefined where there was nothing to revoke
    */
-  finish(probe: Probe): Promise<{ readonly revoked: boolean; readonly words: string } | undefined>;
+  finish(
+    inUse: boolean,
+    probe: Probe,
+  ): Promise<{ readonly revoked: boolean; readonly words: string } | undefined>;
 }
 
 interface Lease {
@@ -96,10 +100,14 @@ export function createVault(
         return again(answer);
       };
     },
-    notes: () => leases.map((lease) => leaseNote(lease, login)),
-    async finish(probe) {
+    async notes(probe) {
+      if (leases.length === 0 || login === undefined) return [];
+      const lifetime = login.lifetime > 0 ? login.lifetime : await lookUp(login.token, probe);
+      return leases.map((lease) => leaseNote(lease, lifetime));
+    },
+    async finish(inUse, probe) {
       if (login === undefined || !login.own) return undefined;
-      if (leases.length > 0) {
+      if (inUse && leases.length > 0) {
         return {
           revoked: false,
           words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
@@ -107,7 +115,10 @@ export function createVault(
       }
       const reply = await api.write('auth/token/revoke-self', undefined, login.token, probe);
       if (reply.state === 'reply' && reply.status === 200)
-        return { revoked: true, words: 'the token of this run is revoked' };
+        return {
+          revoked: true,
+          words: `the token of this run is revoked${leases.length > 0 ? ', and its leases with it' : ''}`,
+        };
       const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
       return {
         revoked: false,
@@ -118,16 +129,26 @@ export function createVault(
 
   async function enter(probe: Probe): Promise<Answer> {
     const asked = clock.now();
-    const answer = await logIn(api, settings.login, settings.namespace, redactor, probe);
+    const { login: way, namespace } = settings;
+    const answer = await logIn(api, way, { namespace, redactor, now: clock.date() }, probe);
     if (answer.state !== 'logged-in') return answer;
     login = answer;
     loginEnds = answer.own && answer.lifetime > 0 ? asked + answer.lifetime * 1000 : Number.POSITIVE_INFINITY;
     return satisfied(`logged in by ${settings.login.method}`);
   }
 
+  /** The seconds that a token has left; 0 where it does not expire, or where Vault will not say. */
+  async function lookUp(token: Secret, probe: Probe): Promise<number> {
+    const reply = await api.read('auth/token/lookup-self', token, probe);
+    if (reply.state !== 'reply' || reply.status !== 200) return 0;
+    return Number(asObject(reply.body['data'])?.['ttl'] ?? 0);
+  }
+
   interface Read {
     readonly answer: FetchAnswer;
     readonly confirm: boolean;
+    /** The policies of the token say no. */
+    readonly denied?: boolean;
     readonly lease?: Lease;
   }
 
@@ -141,13 +162,22 @@ export function createVault(
     if (mount.state === 'not-yet' || mount.state === 'never') return { answer: mount, confirm: false };
     if (mount.state === 'mount') return readFrom(mount, address, session, probe);
     // Vault tells tokens without any right on a mount nothing of it; neither does it where rights come by a wildcard.
-    const asSecond = await readFrom({ state: 'mount', path: guessed, kv: 2 }, address, session, probe);
-    if (asSecond.answer.state !== 'never') return asSecond;
-    const asFirst = await readFrom({ state: 'mount', path: guessed, kv: undefined }, address, session, probe);
-    return asFirst.answer.state === 'fetched' ? asFirst : asSecond;
+    const guess = (kv: 2 | undefined): Promise<Read> =>
+      readFrom({ state: 'mount', path: guessed, kv }, address, session, probe, true);
+    const asSecond = await guess(2);
+    // Only that engine keeps versions.
+    if (asSecond.answer.state !== 'never' || address.options.has('version')) return asSecond;
+    const asFirst = await guess(undefined);
+    return asFirst.answer.state === 'fetched' || (asSecond.denied && !asFirst.denied) ? asFirst : asSecond;
   }
 
-  async function readFrom(mount: Mount, address: SourceAddress, session: Login, probe: Probe): Promise<Read> {
+  async function readFrom(
+    mount: Mount,
+    address: SourceAddress,
+    session: Login,
+    probe: Probe,
+    guessed = false,
+  ): Promise<Read> {
     const version = address.options.get('version');
     if (version !== undefined && mount.kv !== 2) {
       const why =
@@ -176,6 +206,7 @@ export function createVault(
         apiPath,
         mount: mount.path,
         kv: mount.kv,
+        guessed,
         secretPath: address.path,
         version,
         namespace: settings.namespace,
@@ -232,8 +263,7 @@ function leaseOf(reply: VaultReply, address: SourceAddress): Lease | undefined {
 }
 
 /** A lease dies with its token, whatever its own duration says. */
-function leaseNote({ source, seconds }: Lease, login: Login | undefined): string {
-  const lifetime = login?.lifetime ?? 0;
+function leaseNote({ source, seconds }: Lease, lifetime: number): string {
   const withToken = lifetime > 0 && lifetime < seconds;
   const left = formatDuration((withToken ? lifetime : seconds) * 1000);
   return `${source} holds for ${left}${withToken ? ', since it dies with the token that read it' : ''}; nothing renews it after this init container`;

@@ -50,6 +50,13 @@ export function stateFault(reply: VaultReply): NotYet | Never | undefined {
   return undefined;
 }
 
+/** What the claims of a service account's token say. */
+export interface TokenSubject {
+  readonly account: { readonly namespace: string; readonly name: string } | undefined;
+  readonly audience: readonly string[];
+  readonly ends?: Date;
+}
+
 /** Who logs in, for words about it. */
 export interface LoginScene {
   readonly method: string;
@@ -58,9 +65,9 @@ export interface LoginScene {
   readonly role: string | undefined;
   readonly namespace: string | undefined;
   /** What the service account's token says of itself. */
-  readonly subject:
-    | { readonly namespace: string; readonly account: string; readonly audience: readonly string[] }
-    | undefined;
+  readonly subject: TokenSubject | undefined;
+  /** What the clock here says. */
+  readonly now: Date;
   /** A SecretID or a wrapping token may serve once only. */
   readonly mayBeSpent: boolean;
 }
@@ -77,8 +84,8 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
       `refused the ${method} login${role === undefined ? '' : ` as role ${JSON.stringify(role)}`}: ${what}`,
       hint,
     );
-  const account = subject === undefined ? 'NAME' : subject.account;
-  const namespace = subject === undefined ? 'NAMESPACE' : subject.namespace;
+  const account = subject?.account?.name ?? 'NAME';
+  const namespace = subject?.account?.namespace ?? 'NAMESPACE';
   if (reply.status === 404 || /no handler for route|unsupported path/i.test(words)) {
     return refused(
       `there is no auth method at auth/${mount}${inNamespace(scene.namespace)}`,
@@ -107,6 +114,13 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
     return refused(
       `there is no such role${said(reply)}`,
       `vault list auth/${mount}/role shows the roles; --vault-role names one`,
+    );
+  }
+  if (/expired|not valid yet|in the future|\b(exp|nbf|iat)\b/i.test(words) && subject !== undefined) {
+    const ends = subject.ends === undefined ? '' : `; it ends at ${subject.ends.toISOString()}`;
+    return refused(
+      `the token is not valid at this time${ends}, and the clock here says ${scene.now.toISOString()}${said(reply)}`,
+      'the kubelet renews a projected token in its file, and one that was copied ends; or the clock of this node, or of Vault’s, is off',
     );
   }
   if (/audience/i.test(words)) {
@@ -139,6 +153,8 @@ export interface ReadScene {
   readonly apiPath: string;
   readonly mount: string | undefined;
   readonly kv: 1 | 2 | undefined;
+  /** Vault would not say which engine it is, so that both paths were tried. */
+  readonly guessed: boolean;
   readonly secretPath: string;
   readonly version: string | undefined;
   readonly namespace: string | undefined;
@@ -149,21 +165,26 @@ export interface ReadScene {
 export function readFault(
   reply: VaultReply,
   scene: ReadScene,
-): { readonly answer: NotYet | Never; readonly confirm: boolean } {
+): { readonly answer: NotYet | Never; readonly confirm: boolean; readonly denied?: boolean } {
   const state = stateFault(reply);
   if (state !== undefined) return { answer: state, confirm: false };
-  if (reply.status === 403) return { answer: denied(scene), confirm: true };
+  if (reply.status === 403) return { answer: denied(scene), confirm: true, denied: true };
   if (reply.status === 404) return { answer: absent(reply, scene), confirm: true };
   return { answer: never(exitStatus.refused, `answered ${reply.status}${said(reply)}`), confirm: false };
 }
 
-function denied({ apiPath, policies, namespace }: ReadScene): Never {
+function denied({ apiPath, policies, namespace, guessed, secretPath }: ReadScene): Never {
   const own = policies.filter((policy) => policy !== 'default');
   const held = policies.length === 0 ? '' : ` (policies: ${policies.join(', ')})`;
+  const line = (path: string): string => `path "${path}" { capabilities = ["read"] }`;
+  // Told nothing of the engine, we must not name a line that would change nothing.
+  const lines = guessed
+    ? `${line(apiPath)} if a KV version 2 engine is there, else ${line(secretPath)}`
+    : line(apiPath);
   return never(
     exitStatus.refused,
-    `permission denied on ${apiPath}${inNamespace(namespace)}: the token${held} may not read it, or is not valid`,
-    `add to ${own.length > 0 ? `the policy ${own.join(' or ')}` : 'a policy of the role'}: path "${apiPath}" { capabilities = ["read"] }`,
+    `permission denied on ${guessed ? secretPath : apiPath}${inNamespace(namespace)}: the token${held} may not read it, or is not valid`,
+    `add to ${own.length > 0 ? `the policy ${own.join(' or ')}` : 'a policy of the role'}: ${lines}`,
   );
 }
 
@@ -190,7 +211,7 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
   const hint =
     inside.startsWith('data/') && scene.kv === 2
       ? `write the path as vault kv get takes it, without data/: vault:${mount}${inside.slice('data/'.length)}`
-      : `vault kv list ${parentOf(secretPath)} shows what is there${version === undefined ? '' : `, vault kv metadata get ${secretPath} the versions`}`;
+      : `${scene.namespace === undefined ? '' : `is there such a namespace? `}vault kv list ${parentOf(secretPath)} shows what is there${version === undefined ? '' : `, vault kv metadata get ${secretPath} the versions`}`;
   return never(
     exitStatus.refused,
     `there is no ${version === undefined ? 'secret' : `version ${version}`} at ${secretPath}${inNamespace(scene.namespace)}`,

@@ -3,7 +3,6 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
 import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import type { FieldValue } from '../../kernel/source.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';
@@ -20,12 +19,19 @@ export interface Login {
   readonly own: boolean;
 }
 
+/** What a login needs to know beside itself. */
+export interface LoginPlace {
+  readonly namespace: string | undefined;
+  readonly redactor: Redactor;
+  /** The wall clock, for words about tokens that have ended. */
+  readonly now: Date;
+}
+
 /** Logs in once. Tokens and credentials are registered with the redactor as they are read. */
 export async function logIn(
   api: VaultApi,
   login: VaultLogin,
-  namespace: string | undefined,
-  redactor: Redactor,
+  { namespace, redactor, now }: LoginPlace,
   probe: Probe,
 ): Promise<Login | NotYet | Never> {
   if (login.method === 'token') {
@@ -45,6 +51,7 @@ export async function logIn(
     role: 'role' in login ? login.role : undefined,
     namespace,
     subject,
+    now,
     mayBeSpent: login.method === 'approle',
   };
   return loginFault(reply, scene);
@@ -136,15 +143,18 @@ function readJwt(path: string, redactor: Redactor): string | Never {
   return jwt;
 }
 
-/** Whose token it is, by its own claims; not verified, for words alone. */
+/** Whose token it is and until when, by its own claims; not verified, for words alone. */
 function subjectOf(jwt: string): LoginScene['subject'] {
   try {
     const claims = asObject(parseJson(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()));
     const [, namespace, account] =
       /^system:serviceaccount:([^:]+):([^:]+)$/.exec(asString(claims?.['sub']) ?? '') ?? [];
-    if (namespace === undefined || account === undefined) return undefined;
-    const audience = [claims?.['aud'] as FieldValue].flat().map(String);
-    return { namespace, account, audience };
+    const expiry = Number(claims?.['exp'] ?? Number.NaN);
+    return {
+      account: namespace === undefined || account === undefined ? undefined : { namespace, name: account },
+      audience: [claims?.['aud'] ?? []].flat().map(String),
+      ...(Number.isFinite(expiry) ? { ends: new Date(expiry * 1000) } : {}),
+    };
   } catch {
     return undefined;
   }

@@ -107,6 +107,7 @@ export class Change implements Visitor {
     const { code, message } = error;
     // The top cannot be marked: no entry is to blame, and none may be changed.
     if (error instanceof this.#plan.fatal) throw error;
+    this.#distrustTop();
     this.#tally.errors++;
     if (this.#tally.problems.length < listed)
       this.#tally.problems.push({ path, action, code: code ?? message });
@@ -122,6 +123,16 @@ export class Change implements Visitor {
 
   crossed(): void {
     this.#tally.crossed++;
+  }
+
+  /** A top that was right before this run is not to speak for what this run could not look at. */
+  #distrustTop(): void {
+    if (this.#plan.dryRun) return;
+    try {
+      this.#plan.beforeChange();
+    } catch {
+      // it cannot be marked: the error that is being counted is the one to tell
+    }
   }
 
   #pinned(name: string | Buffer, work: (descriptor: number) => void): void {

@@ -1,6 +1,6 @@
 import { defineCommand } from '../../kernel/command.ts';
 import type { Given } from '../../kernel/options/resolve.ts';
-import { flag, list, oneOf, parseText, value } from '../../kernel/options/option.ts';
+import { flag, list, oneOf, parseText, value, type Values } from '../../kernel/options/option.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { chownTrees } from './chown.ts';
 import { parseMode } from '../../kernel/tree/mode.ts';
@@ -93,13 +93,10 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
   options,
   afterDashes: 'successor',
   timeout: '1h',
-  async run({ options: given, positionals: { owner, words } }, context) {
-    if (given.reference === undefined && owner === undefined)
-      throw new UsageError(`no owner was given before ${JSON.stringify(words[0])}; for example: ${example}`);
-    const paths = given.reference === undefined ? words.slice(1) : words;
-    if (paths.length === 0) throw new UsageError(`no path was given; for example: ${example}`);
-    if (!given.recursive && given.exclude.length > 0)
-      throw new UsageError('--exclude is about what lies below; it does nothing with --no-recursive');
+  check: ({ options: given, positionals }) => void pathsOf(positionals, given),
+  async run({ options: given, positionals }, context) {
+    const paths = pathsOf(positionals, given);
+    const { owner } = positionals;
     return chownTrees(
       {
         owner: given.reference === undefined ? owner : undefined,
@@ -123,6 +120,26 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
     );
   },
 });
+
+/** @throws UsageError where the words and flags do not fit together */
+function pathsOf({ owner, words }: Words, given: Values<typeof options>): readonly string[] {
+  if (given.reference === undefined && owner === undefined)
+    throw new UsageError(`no owner was given before ${JSON.stringify(words[0])}; for example: ${example}`);
+  if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
+    throw new UsageError(
+      `both the owner ${words[0]} and --reference were given, and one is enough; a path of that name is written ./${words[0]}`,
+    );
+  const paths = given.reference === undefined ? words.slice(1) : words;
+  if (paths.length === 0) throw new UsageError(`no path was given; for example: ${example}`);
+  if (!given.recursive && given.exclude.length > 0)
+    throw new UsageError('--exclude is about what lies below; it does nothing with --no-recursive');
+  return paths;
+}
+
+/** Numbers with a colon, or alone: hardly a path. */
+function looksLikeOwner(word: string): boolean {
+  return /^\d*(:\d*)?$/.test(word);
+}
 
 /** The first word is the owner, unless it can only be a path (which --reference allows). */
 function parseWords(given: readonly Given[]): Words {

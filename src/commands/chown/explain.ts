@@ -46,6 +46,8 @@ export function explain(
       return "the new owner's disk quota is used up";
     case 'ENOSPC':
       return 'the file system is full: changing an owner may need a block';
+    case 'EMFILE':
+      return 'the limit of open files (ulimit -n) is too low; 128 are enough for every tree';
     case 'EIO':
       return 'the medium or the server of the file system failed (dmesg)';
     case 'ESTALE':

@@ -1,4 +1,4 @@
-import { statfsSync, statSync } from 'node:fs';
+import { statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { isWithin } from '../../kernel/tree/mounts.ts';
 import { itself } from '../../kernel/tree/name.ts';
@@ -46,11 +46,15 @@ export function refusedPath(text: string, script: string): string | undefined {
 }
 
 /** The same for what the path leads to. */
-export function refusedDirectory(descriptor: number, path: string): string | undefined {
+export function refusedDirectory(descriptor: number, path: string, script: string): string | undefined {
   const here = statSync(itself(descriptor));
-  const root = statSync('/');
-  if (here.dev === root.dev && here.ino === root.ino)
-    return `${path} is the root directory under another name`;
+  if (isSame(here, '/')) return `${path} is the root directory under another name`;
+  if (isSame(here, dirname(script))) return `${path} is this program's own folder under another name`;
   const type = pseudo.get(statfsSync(itself(descriptor)).type);
   return type === undefined ? undefined : `${path} is on a ${type} file system, which holds no data`;
+}
+
+function isSame(here: Stats, path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  return here.dev === there?.dev && here.ino === there.ino;
 }

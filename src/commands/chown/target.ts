@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, mkdirSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs';
 import { UsageError } from '../../kernel/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../kernel/tree/name.ts';
 import {
   absolutePath,
+  ClosedPath,
   LinkInPath,
   MissingPath,
   openDirectory,
@@ -10,7 +11,7 @@ import {
   openPlaceDirectory,
   type Place,
 } from '../../kernel/tree/open.ts';
-import { changeDirectory, directoryMode } from './change.ts';
+import { changeDirectory } from './change.ts';
 import type { Modes } from '../../kernel/tree/mode.ts';
 import type { Owner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
@@ -29,7 +30,8 @@ export interface Target {
 
 /**
  * Opens a path and holds it.
- * @throws UsageError where it is missing (and is not to be made), leads through a link, or is not to be touched
+ * @throws UsageError where it is missing (and is not to be made), leads through a link, or is not to be touched;
+ *   ClosedPath where it cannot be opened
  */
 export function openTarget(text: string, create: boolean, script: string): Target {
   const refused = refusedPath(text, script);
@@ -42,9 +44,15 @@ export function openTarget(text: string, create: boolean, script: string): Targe
     closeSync(place.parent);
     throw new UsageError(`${text} ends in a slash and is not a directory`);
   }
-  const { descriptor } = openPlaceDirectory(place);
+  let descriptor: number;
+  try {
+    ({ descriptor } = openPlaceDirectory(place));
+  } catch (error) {
+    closeSync(place.parent);
+    throw error;
+  }
   const target = { shown, place, descriptor, missing };
-  const kernels = refusedDirectory(descriptor, shown);
+  const kernels = refusedDirectory(descriptor, shown, script);
   if (kernels === undefined) return target;
   closeTarget(target);
   throw new UsageError(kernels);
@@ -72,6 +80,8 @@ function nearestPlace(shown: string, create: boolean): { place: Place; missing: 
         throw new UsageError(
           `${error.message}; links are not followed: write the path that is meant, without links`,
         );
+      if (error instanceof ClosedPath && error.code === 'ENAMETOOLONG')
+        throw new UsageError(`${shown} cannot exist: a name in it is too long (255 bytes are usual)`);
       if (!(error instanceof MissingPath)) throw error;
       if (error.code === 'ENOTDIR') throw new UsageError(`${shown} does not exist: ${error.message}`);
     }
@@ -84,29 +94,76 @@ function nearestPlace(shown: string, create: boolean): { place: Place; missing: 
   }
 }
 
-/** Makes the missing directories, each with the owner and mode before it is seen by anybody else. */
+/** A missing directory could not be made; `code` is the system's. */
+export class NotMade extends Error {
+  readonly code: string;
+
+  constructor(path: string, error: unknown) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    super(`cannot make ${path} for its owner (${code ?? message})`, { cause: error });
+    this.code = code ?? '';
+  }
+}
+
+/**
+ * Makes the missing directories, each with its owner and mode before the next.
+ * @throws NotMade
+ */
 export function makeMissing(target: Target, owner: Owner, modes: Modes, ownGroup: number): void {
   let at = openDirectory(target.place.name, target.place.parent);
+  let { path } = target.place;
   try {
     for (const raw of target.missing) {
-      makeOne(at, raw);
-      const next = openDirectory(raw, at);
+      path = `${path === '/' ? '' : path}/${raw}`;
+      const next = makeOne(at, raw, (made) => {
+        const stat = fstatSync(made);
+        changeDirectory(made, stat, owner, modeOfNew(stat, modes), ownGroup);
+      });
       closeSync(at);
       at = next;
-      const stat = fstatSync(at);
-      changeDirectory(at, stat, owner, directoryMode(stat, modes), ownGroup);
     }
+  } catch (error) {
+    throw new NotMade(shownName(path), error);
   } finally {
     closeSync(at);
   }
 }
 
-function makeOne(at: number, raw: RawName): void {
+/** What a directory has that nobody gave a mode, whatever this process's umask. */
+const usualMode = 0o755;
+
+/** The mode of a directory that was just made, where it differs; set-group-ID is inherited, and stays. */
+function modeOfNew(stat: Stats, modes: Modes): number | undefined {
+  const usual = (stat.mode & 0o7000) | usualMode;
+  const wanted = modes.directory?.(usual, true) ?? usual;
+  return wanted === (stat.mode & 0o7777) ? undefined : wanted;
+}
+
+/** Opens a directory that was made and settled; one that cannot be settled is taken away again. */
+function makeOne(at: number, raw: RawName, settle: (descriptor: number) => void): number {
+  let made = true;
   try {
-    mkdirSync(below(at, raw), { mode: 0o755 });
+    mkdirSync(below(at, raw), { mode: usualMode });
   } catch (error) {
     // Somebody else made it meanwhile: two runs at once end in the same state.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw new Error(`${shownName(raw)}: ${(error as Error).message}`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    made = false;
+  }
+  const descriptor = openDirectory(raw, at);
+  try {
+    settle(descriptor);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    if (made) removeEmpty(below(at, raw));
+    throw error;
+  }
+}
+
+function removeEmpty(path: string | Buffer): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // somebody has put something into it: then it is theirs
   }
 }

@@ -23,6 +23,7 @@ export class TopRefused extends Error {
   }
 }
 
+/** Whether the top may be one that was marked as under way: it speaks for nothing below it then. */
 export function isMarked(stat: Stats, owner: Owner): boolean {
   return (
     (owner.uid !== undefined && stat.uid === underWay) || (owner.gid !== undefined && stat.gid === underWay)
@@ -46,23 +47,43 @@ export function mark(descriptor: number, owner: Owner, keepAccess: number | unde
   }
   const uid = owner.uid === undefined ? undefined : (keepAccess ?? underWay);
   const gid = owner.gid === undefined ? undefined : underWay;
-  try {
-    change(descriptor, uid, gid);
-  } catch (error) {
-    // A user namespace that maps fewer ids, where root and nobody are the best there are, or not even this run's.
-    const mapped = isMapped(owner.uid, 'uid_map') && isMapped(owner.gid, 'gid_map');
-    if (codeOf(error) !== 'EINVAL' || !mapped) throw new TopRefused(codeOf(error));
-    try {
-      change(descriptor, uid && otherThan(owner.uid), gid && otherThan(owner.gid));
-    } catch (second) {
-      throw new TopRefused(codeOf(second));
-    }
+  const refused = tried(descriptor, uid, gid);
+  if (refused !== undefined) {
+    const second = substitutes(refused, owner).some(
+      (other) => tried(descriptor, uid && other(owner.uid), gid && other(owner.gid)) === undefined,
+    );
+    if (!second) throw new TopRefused(refused);
   }
-  if (belongsTo(fstatSync(descriptor), owner)) throw new TopRefused(notKept);
+  const after = fstatSync(descriptor);
+  if (belongsTo(after, owner) && !isMarked(after, owner)) throw new TopRefused(notKept);
 }
 
-function change(descriptor: number, uid: number | undefined, gid: number | undefined): void {
-  fchownSync(descriptor, uid ?? -1, gid ?? -1);
+/** The code of the error, where there was one. */
+function tried(descriptor: number, uid: number | undefined, gid: number | undefined): string | undefined {
+  try {
+    fchownSync(descriptor, uid ?? unchanged, gid ?? unchanged);
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+/** No owner: tells chown(2) to leave it. */
+const unchanged = -1;
+
+/** Ids to mark with where 65535 is none, in the order in which they are to be tried. */
+function substitutes(code: string, owner: Owner): readonly ((id: number | undefined) => number)[] {
+  // A user namespace that maps fewer ids, where root and nobody are the best there are, or not even this run's.
+  if (code === 'EINVAL' && isMapped(owner.uid, 'uid_map') && isMapped(owner.gid, 'gid_map'))
+    return [(id) => (id === 0 ? 65_534 : 0)];
+  // An idmapped mount, whose mapping nobody tells: if it has this run's id, it has one beside it.
+  if (code === 'EOVERFLOW')
+    return [1, -1].map(
+      (step) =>
+        (id = 0) =>
+          Math.max(0, id + step),
+    );
+  return [];
 }
 
 function codeOf(error: unknown): string {
@@ -88,10 +109,6 @@ function isMapped(id: number | undefined, map: 'uid_map' | 'gid_map'): boolean {
   } catch {
     return true;
   }
-}
-
-function otherThan(id: number | undefined): number {
-  return id === 0 ? 65_534 : 0;
 }
 
 /**

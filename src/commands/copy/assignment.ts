@@ -6,7 +6,9 @@ import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { type Modes, modesOf } from '../../kernel/tree/mode.ts';
 import { itself, pathOf, type RawName } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
+import { type ExtrasReader, openExtrasReader } from '../../kernel/tree/extras.ts';
 import { type MountBelow, Places } from './places.ts';
+import { replacerOf } from './replace.ts';
 import type { Tally } from './tally.ts';
 import { Visit, withoutInternals } from './visit.ts';
 
@@ -31,6 +33,8 @@ export interface Assignment {
   readonly prefix: RawName;
   readonly right: 'leave' | 'link';
   readonly noClobber: boolean;
+  /** With --delete: what is of another kind in the source makes way. */
+  readonly replaces: boolean;
   readonly checksum: boolean;
   readonly dereference: boolean;
   readonly dryRun: boolean;
@@ -53,15 +57,28 @@ export interface Opened {
   readonly links: number | undefined;
 }
 
+/** What each process has of its own for the work. */
+export interface Tools {
+  readonly exclude: Exclude | undefined;
+  readonly extras: ExtrasReader | undefined;
+}
+
+/** @throws Error where a pattern is not one */
+export async function toolsFor(exclude: readonly string[]): Promise<Tools> {
+  return { exclude: await excludeOf(exclude), extras: await openExtrasReader() };
+}
+
 export function knownOf(descriptor: number): Known {
   const { dev, ino } = fstatSync(descriptor);
   return { path: readlinkSync(itself(descriptor), 'latin1'), dev, ino };
 }
 
-export function settingsOf(assignment: Assignment, links: number | undefined) {
+export function settingsOf(assignment: Assignment, links: number | undefined, { exclude, extras }: Tools) {
   return {
     ...assignment,
     links,
+    extras,
+    mayReplace: replacerOf(assignment.replaces, exclude),
     modes: copyModes(assignment.mode),
     explicit: assignment.mode !== undefined || assignment.owner !== undefined,
   };
@@ -75,8 +92,7 @@ function copyModes(text: string | undefined): Modes {
   return modesOf({ file: text, directory, setgid: false });
 }
 
-/** @throws Error where a pattern is not one */
-export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
   if (patterns.length === 0) return undefined;
   const { compileExclude } = await import('../../kernel/tree/exclude.ts');
   return compileExclude(patterns);
@@ -86,17 +102,17 @@ export async function excludeOf(patterns: readonly string[]): Promise<Exclude | 
 export function walkOf(
   assignment: Assignment,
   opened: Opened,
-  exclude: Exclude | undefined,
+  tools: Tools,
   host: Pick<Host, 'chdir'>,
 ): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
   const { live, stage, links, source } = opened;
-  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup);
-  const visit = new Visit(places, settingsOf(assignment, links));
+  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup, assignment.replaces);
+  const visit = new Visit(places, settingsOf(assignment, links, tools));
   const walk = new Walk(
     {
       top: source,
       path: assignment.shown,
-      exclude: withoutInternals(exclude),
+      exclude: withoutInternals(tools.exclude),
       crossMounts: assignment.crossMounts,
     },
     visit,
@@ -110,7 +126,7 @@ export function serveCopy(parent: Parent, host: Pick<Host, 'chdir'>): void {
   serveWalk<Assignment, Tally>(
     parent,
     async (assignment) => {
-      const exclude = await excludeOf(assignment.exclude);
+      const tools = await toolsFor(assignment.exclude);
       const { live, stage, links } = assignment;
       const opened = {
         source: open(assignment.source),
@@ -118,7 +134,7 @@ export function serveCopy(parent: Parent, host: Pick<Host, 'chdir'>): void {
         stage: stage && open(stage),
         links: links && open(links),
       };
-      const { walk, visit } = walkOf(assignment, opened, exclude, host);
+      const { walk, visit } = walkOf(assignment, opened, tools, host);
       return { walk, tally: () => visit.take() };
     },
     () => performance.now(),

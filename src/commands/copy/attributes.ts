@@ -76,8 +76,23 @@ export function finishFile(
   }
   if ((given && (mode & setIds) !== 0) || mode !== (mode & 0o777 & ~settings.mask))
     fchmodSync(descriptor, mode);
-  futimesSync(descriptor, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+  futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
   return kept;
+}
+
+/**
+ * A time for utimes(2) that reads the same to the microsecond. A double of seconds is up to 119 ns off either way, and
+ * whoever cuts off what is below the microsecond would see the one before.
+ */
+export function secondsOf(milliseconds: number): number | string {
+  const micro = Math.floor(milliseconds * 1000);
+  const seconds = micro / 1e6;
+  // Node takes a negative number for now, and a text for what it says.
+  if (seconds < 0) return String(seconds);
+  const whole = Math.floor(seconds);
+  const early = (seconds - whole) * 1e6 < micro - whole * 1e6;
+  // The next double: from 0.7 to 1.4 times the last place is rounded to once.
+  return early ? seconds + seconds * Number.EPSILON * 0.7 : seconds;
 }
 
 /** Runs what changes an owner. False where that is not allowed and nobody asked for it. */
@@ -114,7 +129,7 @@ export function mend(
       ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
     )
       chmodSync(path, kept ? wanted.mode : wanted.mode & ~setIds);
-    if (times !== undefined) utimesSync(path, times.atimeMs / 1000, times.mtimeMs / 1000);
+    if (times !== undefined) utimesSync(path, secondsOf(times.atimeMs), secondsOf(times.mtimeMs));
     return kept;
   } finally {
     closeSync(pinned);

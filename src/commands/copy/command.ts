@@ -65,6 +65,7 @@ Needs no root and no capability. As root with the capability CHOWN, owners are k
     usage: 'SRC… DEST',
     name: 'sources-and-destination',
     description: 'files or directories, then where they go',
+    keys: [{ key: 'sources', many: true }, { key: 'destination' }],
     parse: parseWords,
   },
   options,

@@ -19,14 +19,13 @@ import { createNamer, type Namer } from '../../kernel/publish/names.ts';
 import { explained } from '../../kernel/publish/problems.ts';
 import { takeTurn } from '../../kernel/publish/turn.ts';
 import { HelperLost } from '../../kernel/tree/crew.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
 import { itself, rawOf } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
-import { excludeOf } from './assignment.ts';
+import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import { closeDestination, type Destination, makeMissing, openDestination } from './destination.ts';
-import { InTheWay, stageLost, WriteFailed } from './failures.ts';
+import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
 import type { MountBelow } from './places.ts';
@@ -61,24 +60,21 @@ const tries = 5;
 /** Milliseconds for cleaning up once a signal came. */
 const lastWork = 100;
 
-/** A ConfigMap or Secret moved on to another version while it was copied. */
-class Outdated extends Error {}
-
 /**
  * Copies the sources to DEST: everything is prepared out of sight, then shown by renames.
  * @throws UsageError where they do not fit together: then nothing was done
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
-  const exclude = await matcher(request.exclude);
+  const tools = await toolsOf(request.exclude);
   using held = new Held(request);
-  const job = new Job(request, exclude, held, context);
+  const job = new Job(request, tools, held, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run();
 }
 
-async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+async function toolsOf(patterns: readonly string[]): Promise<Tools> {
   try {
-    return await excludeOf(patterns);
+    return await toolsFor(patterns);
   } catch (error) {
     throw new UsageError(`--exclude: ${(error as Error).message}`);
   }
@@ -110,7 +106,7 @@ class Held implements Disposable {
     this.sources = this.sources.map((source) => {
       if (!isOutdated(source)) return source;
       closeSync(source.descriptor);
-      return currentVersion(source);
+      return source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
     });
   }
 
@@ -152,16 +148,16 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
 
 class Job {
   readonly #request: CopyRequest;
-  readonly #exclude: Exclude | undefined;
+  readonly #tools: Tools;
   readonly #held: Held;
   readonly #context: Context;
   readonly #startedAt: number;
   #tally = emptyTally();
   #removed: number | undefined;
 
-  constructor(request: CopyRequest, exclude: Exclude | undefined, held: Held, context: Context) {
+  constructor(request: CopyRequest, tools: Tools, held: Held, context: Context) {
     this.#request = request;
-    this.#exclude = exclude;
+    this.#tools = tools;
     this.#held = held;
     this.#context = context;
     this.#startedAt = context.clock.now();
@@ -209,8 +205,9 @@ class Job {
     const { descriptor: live } = this.#held.destination;
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
     if (this.#request.delete && live !== undefined) await this.#prune(live);
-    const { problems, large, followed, tight, ...counts } = this.#tally;
-    void [problems, large, followed, tight];
+    // Lists are for the work; what is left out of a file is known only once it is read.
+    const { problems, large, followed, tight, volumes, attributes, acls, ...counts } = this.#tally;
+    void [problems, large, followed, tight, volumes, attributes, acls];
     this.#context.stdout(
       `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
     );
@@ -255,10 +252,11 @@ class Job {
       if (this.#tally.errors > 0) return this.#outcome();
       stage.startMerging();
       const { signal } = context;
-      await merge(stage.tree, live, this.#request.noClobber, signal);
-      for (const mount of mounts) await mergeMount(mount, live, this.#request.noClobber, signal);
+      const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete };
+      let replaced = await merge(stage.tree, live, way, signal);
+      for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
       for (const { to, mode } of this.#tally.tight.toReversed()) setMode(live, to, mode);
-      if (this.#request.delete) await this.#prune(live);
+      if (this.#request.delete) await this.#prune(live, replaced);
       stage.finishMerging();
       await clean(true);
       return this.#outcome();
@@ -294,6 +292,7 @@ class Job {
       mounts,
       right,
       noClobber,
+      replaces: this.#request.delete,
       checksum,
       dereference,
       dryRun,
@@ -307,19 +306,20 @@ class Job {
       ownGroup: host.gid,
       mask: fileModeMask(),
     };
-    await fill(sources, destination.file, side, common, this.#exclude, this.#tally, this.#context);
+    await fill(sources, destination.file, side, common, this.#tools, this.#tally, this.#context);
     if (sources.some(isOutdated)) throw new Outdated();
   }
 
-  async #prune(live: number): Promise<void> {
+  /** @param replaced entries that made way before */
+  async #prune(live: number, replaced = 0): Promise<void> {
     const { destination, sources } = this.#held;
     const { clock, signal, host } = this.#context;
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
-      this.#request.dryRun,
+      this.#request,
     );
-    const exclude = this.#exclude;
+    const { exclude } = this.#tools;
     const walk = new Walk(
       {
         top: live,
@@ -342,7 +342,7 @@ class Job {
       walk.close();
       prune.close();
     }
-    this.#removed = prune.removed;
+    this.#removed = prune.removed + replaced;
     this.#tally.errors += prune.errors;
     this.#tally.problems.push(...prune.problems);
   }
@@ -377,11 +377,18 @@ class Job {
       `${tally.errors} of the entries could not be copied${this.#removed === undefined ? `, so ${path} was left as it was` : ''}: ${text}`,
       {
         details: problemLines(tally),
-        hint: tally.problems.some(({ code }) => code === 'EACCES')
-          ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
-          : undefined,
+        hint: this.#hint(),
       },
     );
+  }
+
+  #hint(): string | undefined {
+    const has = (wanted: string): boolean => this.#tally.problems.some(({ code }) => code === wanted);
+    if (has('EPERM') && this.#request.owner !== undefined)
+      return '--owner needs the capability CHOWN, but for a group that this user is in';
+    return has('EACCES')
+      ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
+      : undefined;
   }
 
   /** The copy came to an end before its time. */
@@ -440,25 +447,25 @@ function mountsBelow(path: string, namer: Namer): MountBelow[] {
 async function mergeMount(
   mount: MountBelow,
   live: number,
-  noClobber: boolean,
+  way: Parameters<typeof merge>[2],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   let root: number;
   try {
     root = openBelow(live, mount.path);
   } catch {
-    return; // a file, or nothing that was copied to
+    return 0; // a file, or nothing that was copied to
   }
   try {
     let tree: number;
     try {
       tree = openBelow(root, `${mount.stage}/tree`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
       throw error;
     }
     try {
-      await merge(tree, root, noClobber, signal);
+      return await merge(tree, root, way, signal);
     } finally {
       closeSync(tree);
     }

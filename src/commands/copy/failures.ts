@@ -29,6 +29,11 @@ export function writing<T>(work: () => T): T {
   }
 }
 
+/** A ConfigMap or Secret moved on to another version while it was copied. */
+export class Outdated extends Error {
+  override readonly name = 'Outdated';
+}
+
 /** Something stands in DEST that a copy does not replace. */
 export class InTheWay extends Error {
   override readonly name = 'InTheWay';

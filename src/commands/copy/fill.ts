@@ -1,23 +1,18 @@
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { reasonOf } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
-import { runWalk } from '../../kernel/tree/crew.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import { isWithin } from '../../kernel/tree/mounts.ts';
 import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
-import { type Assignment, knownOf, settingsOf, walkOf } from './assignment.ts';
+import { type Assignment, knownOf, settingsOf, type Tools, walkOf } from './assignment.ts';
 import { openSource } from './content.ts';
-import { isFinal } from './failures.ts';
+import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';
 import { openBelow } from './merge.ts';
 import { Places } from './places.ts';
 import { Put } from './put.ts';
 import type { SourceRoot } from './sources.ts';
-import { addTally, emptyTally, listed, type Tally } from './tally.ts';
-
-/** Processes at most, this one included: more of them wait for one another in the kernel. */
-const mostProcesses = 4;
+import { addTally, emptyTally, listed, type Tally, type VolumeBelow } from './tally.ts';
 
 /** What all walks of one copy have in common. */
 export type Common = Omit<Assignment, 'source' | 'shown' | 'prefix' | 'live' | 'stage' | 'links'>;
@@ -51,11 +46,11 @@ export async function fill(
   name: RawName | undefined,
   side: Side,
   common: Common,
-  exclude: Exclude | undefined,
+  tools: Tools,
   tally: Tally,
   context: FillContext,
 ): Promise<void> {
-  const filling = new Filling(side, common, exclude, tally, context);
+  const filling = new Filling(side, common, tools, tally, context);
   for (const source of sources) {
     if (source.stat.isDirectory())
       await filling.tree({ descriptor: source.descriptor, shown: source.real, prefix: '', chain: [] });
@@ -66,14 +61,14 @@ export async function fill(
 class Filling {
   readonly #side: Side;
   readonly #common: Common;
-  readonly #exclude: Exclude | undefined;
+  readonly #tools: Tools;
   readonly #tally: Tally;
   readonly #context: FillContext;
 
-  constructor(side: Side, common: Common, exclude: Exclude | undefined, tally: Tally, context: FillContext) {
+  constructor(side: Side, common: Common, tools: Tools, tally: Tally, context: FillContext) {
     this.#side = side;
     this.#common = common;
-    this.#exclude = exclude;
+    this.#tools = tools;
     this.#tally = tally;
     this.#context = context;
   }
@@ -82,7 +77,9 @@ class Filling {
   async tree(top: Top): Promise<void> {
     await this.#walk(top);
     await this.#large(top);
+    const volumes = this.#tally.volumes.splice(0);
     for (const { from, to } of this.#tally.followed.splice(0)) await this.#follow(top, from, to);
+    for (const volume of volumes) if (!isCurrent(top.descriptor, volume)) throw new Outdated();
   }
 
   /** A file that was named itself. */
@@ -90,7 +87,11 @@ class Filling {
     const tally = emptyTally();
     tally.entries = 1;
     using places = this.#places();
-    const put = new Put(places, settingsOf({ ...this.#whole(source, '') }, this.#side.links), () => tally);
+    const put = new Put(
+      places,
+      settingsOf(this.#whole(source, ''), this.#side.links, this.#tools),
+      () => tally,
+    );
     try {
       const whole = put.file(
         { path: itself(source.descriptor), stat: source.stat, followed: true },
@@ -108,7 +109,7 @@ class Filling {
     const { live, stage, links } = this.#side;
     const assignment = this.#whole(top, top.prefix);
     const opened = { source: top.descriptor, live, stage, links };
-    const { walk, visit, places } = walkOf(assignment, opened, this.#exclude, this.#context.host);
+    const { walk, visit, places } = walkOf(assignment, opened, this.#tools, this.#context.host);
     try {
       walk.begin();
       await runWalk(
@@ -118,7 +119,7 @@ class Filling {
           settings: assignment,
           add: (more: Tally) => addTally(this.#tally, more),
           own: () => visit.take(),
-          helpers: Math.min(availableParallelism(), mostProcesses) - 1,
+          helpers: helpersFor(this.#context.host),
         },
         this.#context,
       );
@@ -162,7 +163,7 @@ class Filling {
     raw: RawName,
     places: Places,
   ): Promise<void> {
-    const settings = settingsOf({ ...this.#whole({ descriptor, shown: '' }, '') }, this.#side.links);
+    const settings = settingsOf(this.#whole({ descriptor, shown: '' }, ''), this.#side.links, this.#tools);
     const tally = this.#tally;
     const put = new Put(places, settings, () => tally);
     const { signal } = this.#context;
@@ -198,7 +199,7 @@ class Filling {
 
   /** An entry's failure; what would hit all that follow is thrown on. */
   #failed(path: string, error: unknown): void {
-    if (isFinal(error) || this.#context.signal.aborted) throw error;
+    if (isFinal(error) || error instanceof Outdated || this.#context.signal.aborted) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     const tally = this.#tally;
     if (code === 'ENOENT') {
@@ -215,7 +216,8 @@ class Filling {
   }
 
   #places(): Places {
-    return new Places(this.#side.live, this.#side.stage, this.#common.mounts, this.#common.ownGroup);
+    const { mounts, ownGroup, replaces } = this.#common;
+    return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces);
   }
 
   #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): Assignment {
@@ -229,6 +231,20 @@ class Filling {
       links: links === undefined ? undefined : knownOf(links),
       prefix,
     };
+  }
+}
+
+/** Whether a volume below a source is still in the version of which its first key was read. */
+function isCurrent(top: number, { path, version }: VolumeBelow): boolean {
+  try {
+    const volume = openBelow(top, path);
+    try {
+      return readlinkSync(`${itself(volume)}/..data`) === version;
+    } finally {
+      closeSync(volume);
+    }
+  } catch {
+    return false;
   }
 }
 

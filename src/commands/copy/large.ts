@@ -68,6 +68,7 @@ export async function copyLarge(
     tally.copied++;
     return;
   }
+  put.note(settings.extras?.ofFile(from));
   const stage = places.stageOf(place);
   const path = below(stage, raw);
   if (!cloned(from, path)) {

@@ -1,8 +1,9 @@
-import { closeSync, lstatSync, readdirSync, renameSync } from 'node:fs';
+import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { reasonOf } from '../../kernel/clock.ts';
 import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
 import { openDirectory } from '../../kernel/tree/open.ts';
 import { InTheWay, writing } from './failures.ts';
+import { entriesOf } from './replace.ts';
 
 /** Renames between two looks at signals. */
 const atOnce = 500;
@@ -11,22 +12,26 @@ const atOnce = 500;
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
  * rename over the old one. Directories that are there already are gone through.
  * @param noClobber leaves what came to stand there meanwhile
+ * @param replaces whether what is of another kind makes way; for a moment nothing stands there then
+ * @returns how many entries made way so
  * @throws WriteFailed, InTheWay, the signal's reason
  */
 export async function merge(
   stage: number,
   live: number,
-  noClobber: boolean,
+  { noClobber, replaces }: { readonly noClobber: boolean; readonly replaces: boolean },
   signal: AbortSignal,
-): Promise<void> {
-  const counter = { left: atOnce };
-  await mergeInto(stage, live, '', { noClobber, signal, counter });
+): Promise<number> {
+  const counter = { left: atOnce, replaced: 0 };
+  await mergeInto(stage, live, '', { noClobber, replaces, signal, counter });
+  return counter.replaced;
 }
 
 interface Way {
   readonly noClobber: boolean;
+  readonly replaces: boolean;
   readonly signal: AbortSignal;
-  readonly counter: { left: number };
+  readonly counter: { left: number; replaced: number };
 }
 
 async function mergeInto(stage: number, live: number, path: RawName, way: Way): Promise<void> {
@@ -38,10 +43,14 @@ async function mergeInto(stage: number, live: number, path: RawName, way: Way): 
       await new Promise((resolve) => setImmediate(resolve));
       if (way.signal.aborted) throw reasonOf(way.signal);
     }
-    const there = entry.isDirectory() || way.noClobber ? statOf(live, raw) : undefined;
-    if (entry.isDirectory() && there !== undefined) {
+    const looks = entry.isDirectory() || way.noClobber || way.replaces;
+    const there = looks ? statOf(live, raw) : undefined;
+    if (way.replaces && there !== undefined && there.isDirectory() !== entry.isDirectory()) {
+      way.counter.replaced += makeWay(stage, live, raw, there.isDirectory());
+      move(stage, live, raw, path);
+    } else if (entry.isDirectory() && there !== undefined) {
       await mergeDirectory(stage, live, raw, path === '' ? raw : `${path}/${raw}`, way);
-    } else if (there === undefined) move(stage, live, raw, path);
+    } else if (there === undefined || way.replaces) move(stage, live, raw, path);
   }
 }
 
@@ -68,6 +77,22 @@ async function mergeDirectory(
   } finally {
     closeSync(from);
   }
+}
+
+/** In the stage: a directory that made way, which goes with the stage. */
+const replacedName = '..initbox-replaced';
+
+/** Takes away what stands where something of another kind is to be. Returns the entries that are gone with it. */
+function makeWay(stage: number, live: number, raw: RawName, directory: boolean): number {
+  return writing(() => {
+    if (!directory) {
+      unlinkSync(below(live, raw));
+      return 0;
+    }
+    const count = entriesOf(live, raw);
+    renameSync(below(live, raw), below(stage, `${replacedName}-${raw.slice(0, 200)}`));
+    return count;
+  });
 }
 
 function statOf(live: number, raw: RawName) {

@@ -33,19 +33,23 @@ export class Places implements Disposable {
   readonly #open = new Map<RawName, Place>();
   readonly #mounts: ReadonlyMap<RawName, RawName>;
   readonly #ownGroup: number;
+  readonly #replaces: boolean;
 
   /**
    * @param live DEST, open; undefined where it does not exist
    * @param stage the stage of DEST, open; undefined where nothing may be written
+   * @param replaces whether files and links make way for directories
    */
   constructor(
     live: number | undefined,
     stage: number | undefined,
     mounts: readonly MountBelow[],
     ownGroup: number,
+    replaces: boolean,
   ) {
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
+    this.#replaces = replaces;
     const top: Place = { path: '', live, stage: undefined, group: ownGroup, inherits: false };
     if (stage !== undefined) this.#adopt(top, stage);
     this.#open.set('', top);
@@ -95,7 +99,7 @@ export class Places implements Disposable {
     }
     const { parent, name } = split(path);
     const above = this.#at(parent);
-    const live = above.live === undefined ? undefined : openLive(above.live, name, path);
+    const live = above.live === undefined ? undefined : openLive(above.live, name, path, this.#replaces);
     const place: Place = { path, live, stage: undefined, group: this.#ownGroup, inherits: false };
     this.#open.set(path, place);
     return place;
@@ -130,8 +134,8 @@ function split(path: RawName): { readonly parent: RawName; readonly name: RawNam
     : { parent: path.slice(0, slash), name: path.slice(slash + 1) };
 }
 
-/** @throws InTheWay where a link or a file stands there */
-function openLive(parent: number, name: RawName, path: RawName): number | undefined {
+/** @throws InTheWay where a link or a file stands there that does not make way */
+function openLive(parent: number, name: RawName, path: RawName, replaces: boolean): number | undefined {
   try {
     return openDirectory(name, parent);
   } catch (error) {
@@ -142,7 +146,7 @@ function openLive(parent: number, name: RawName, path: RawName): number | undefi
         throw error;
       });
     const stat = lstatSync(below(parent, name), { throwIfNoEntry: false });
-    if (stat === undefined) return undefined;
+    if (stat === undefined || replaces) return undefined;
     throw new InTheWay(
       `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory is to be`,
     );

@@ -1,13 +1,16 @@
-import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 import { below, type RawName } from '../../kernel/tree/name.ts';
 import type { Visitor, Where } from '../../kernel/tree/walk.ts';
+import { openDirectory, isNoDirectory } from '../../kernel/tree/open.ts';
 import { openBelow } from './merge.ts';
+import { isProjected } from './visit.ts';
 import { listed, type Problem } from './tally.ts';
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {
   readonly #live: number;
   readonly #sources: readonly number[];
+  readonly #dereference: boolean;
   readonly #dryRun: boolean;
   removed = 0;
   errors = 0;
@@ -20,9 +23,14 @@ export class Prune implements Visitor {
    * @param live DEST, open
    * @param sources their top directories, open
    */
-  constructor(live: number, sources: readonly number[], dryRun: boolean) {
+  constructor(
+    live: number,
+    sources: readonly number[],
+    { dereference, dryRun }: { readonly dereference: boolean; readonly dryRun: boolean },
+  ) {
     this.#live = live;
     this.#sources = sources;
+    this.#dereference = dereference;
     this.#dryRun = dryRun;
   }
 
@@ -36,7 +44,7 @@ export class Prune implements Visitor {
 
   leave(_stat: Stats, where: Where): void {
     const path = where.relative();
-    if (this.#sources.some((source) => isDirectory(source, path))) return;
+    if (this.#sources.some((source) => this.#hasDirectory(source, path))) return;
     if (!this.#dryRun && !this.#removeDirectory(path)) return;
     this.removed++;
   }
@@ -79,19 +87,46 @@ export class Prune implements Visitor {
     const path = where.relative();
     for (const source of this.#sources) {
       try {
-        this.#open.push(openBelow(source, path));
+        this.#open.push(this.#openSource(source, path));
       } catch {
         // that source has no such directory
       }
     }
   }
-}
 
-function isDirectory(source: number, path: RawName): boolean {
-  try {
-    closeSync(openBelow(source, path));
-    return true;
-  } catch {
-    return false;
+  #hasDirectory(source: number, path: RawName): boolean {
+    try {
+      closeSync(this.#openSource(source, path));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A directory of a source, through the links that the copy has followed and no others. */
+  #openSource(top: number, path: RawName): number {
+    let at = openDirectory('.', top);
+    for (const component of path === '' ? [] : path.split('/')) {
+      try {
+        const next = this.#openComponent(at, component);
+        closeSync(at);
+        at = next;
+      } catch (error) {
+        closeSync(at);
+        throw error;
+      }
+    }
+    return at;
+  }
+
+  #openComponent(parent: number, component: RawName): number {
+    try {
+      return openDirectory(component, parent);
+    } catch (error) {
+      if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
+      const name = below(parent, component);
+      if (!this.#dereference && !isProjected(name)) throw error;
+      return openSync(name, constants.O_RDONLY | constants.O_DIRECTORY);
+    }
   }
 }

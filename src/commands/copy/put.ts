@@ -19,20 +19,27 @@ import {
   finishFile,
   hasAttributes,
   mend,
+  secondsOf,
   tryOwner,
 } from './attributes.ts';
+import type { Extras, ExtrasReader } from '../../kernel/tree/extras.ts';
 import { atOnce, compareFiles, copyContent, likeness, newFile, openSource } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
+import type { MayReplace } from './replace.ts';
 import type { Tally } from './tally.ts';
 
 export interface PutSettings extends AttributeSettings {
   /** What becomes of an entry that is right already: it stays, or it is shared by the new tree too. */
   readonly right: 'leave' | 'link';
   readonly noClobber: boolean;
+  /** Whether a directory may make way; undefined where none may. */
+  readonly mayReplace: MayReplace | undefined;
   /** Compare contents whatever size and time say. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
+  /** Tells of what is left out; undefined where that cannot be told. */
+  readonly extras: ExtrasReader | undefined;
   /** A directory in which files with several names have one by their identity; undefined where nothing is written. */
   readonly links: number | undefined;
 }
@@ -133,7 +140,7 @@ export class Put {
       if (owner !== undefined && (owner.uid !== this.#settings.ownUser || owner.gid !== place.group)) {
         if (!tryOwner(() => lchownSync(name, owner.uid, owner.gid), this.#settings)) tally.ownerless++;
       }
-      lutimesSync(name, stat.atimeMs / 1000, stat.mtimeMs / 1000);
+      lutimesSync(name, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
     });
   }
 
@@ -173,6 +180,12 @@ export class Put {
     }
   }
 
+  /** Counts what is left out of an entry that is copied. */
+  note(extras: Extras | undefined): void {
+    if (extras?.attributes) this.#tally().attributes++;
+    if (extras?.acl) this.#tally().acls++;
+  }
+
   /** What is in DEST has the content already: puts the rest right. False where it has to be written all the same. */
   adopt(stat: Stats, wanted: Attributes, place: Place, raw: RawName): boolean {
     const there = this.#there(place, raw, 'file');
@@ -184,11 +197,12 @@ export class Put {
     if (place.live === undefined) return undefined;
     const { live } = place;
     const there = writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
-    if (there?.isDirectory())
-      throw new InTheWay(
-        `a directory stands at ${JSON.stringify(shownName(place.path === '' ? raw : `${place.path}/${raw}`))} in DEST, where a ${what} is to be`,
-      );
-    return there;
+    if (!there?.isDirectory()) return there;
+    const path = place.path === '' ? raw : `${place.path}/${raw}`;
+    if (this.#settings.mayReplace?.(live, raw, path)) return undefined;
+    throw new InTheWay(
+      `a directory stands at ${JSON.stringify(shownName(path))} in DEST, where a ${what} is to be`,
+    );
   }
 
   /** The content is right: puts the attributes right. False where it has to be written all the same. */
@@ -248,6 +262,7 @@ export class Put {
       if (followed || stat.size === 0) {
         if (!fstatSync(from).isFile()) throw new Error('it is not a regular file any more');
       }
+      this.note(this.#settings.extras?.ofFile(from));
       writing(() => {
         const to = create(below(this.#places.stageOf(place), raw), wanted.mode);
         try {

@@ -38,10 +38,14 @@ export function leftOutText(tally: Tally): string | undefined {
     ...(tally.fifos > 0 ? [counted(tally.fifos, 'FIFO')] : []),
     ...(tally.sockets > 0 ? [counted(tally.sockets, 'socket')] : []),
     ...(tally.devices > 0 ? [counted(tally.devices, 'device')] : []),
+    ...(tally.attributes > 0
+      ? [`extended attributes (xattrs) of ${counted(tally.attributes, 'entry', 'entries')}`]
+      : []),
+    ...(tally.acls > 0 ? [`ACLs of ${counted(tally.acls, 'entry', 'entries')}`] : []),
   ];
   return parts.length === 0
     ? undefined
-    : `left out, since only files, links and directories are copied: ${parts.join(', ')}`;
+    : `left out, since only files, links and directories are copied, with modes, owners and times: ${parts.join(', ')}`;
 }
 
 /** The first problems, one a line, and how many more there are. */

@@ -60,7 +60,9 @@ export function currentVersion(root: SourceRoot): SourceRoot {
 }
 
 /** Whether a volume has moved on to another version since it was opened. */
-export function isOutdated({ volume, descriptor }: SourceRoot): boolean {
+export function isOutdated({ volume, descriptor, stat, text, real }: SourceRoot): boolean {
+  // A key that was named itself leads elsewhere then.
+  if (stat.isFile()) return leadsElsewhere(text, real);
   if (volume === undefined) return false;
   const { ino, nlink } = fstatSync(descriptor);
   if (nlink === 0) return true;
@@ -73,6 +75,14 @@ export function isOutdated({ volume, descriptor }: SourceRoot): boolean {
     }
   } catch {
     return true;
+  }
+}
+
+function leadsElsewhere(text: string, real: string): boolean {
+  try {
+    return realpathSync(text) !== real;
+  } catch {
+    return false; // it is gone, and we have what it was
   }
 }
 

@@ -22,6 +22,7 @@ export class Stage implements Disposable {
   readonly #place: Directory;
   readonly tree: number;
   readonly links: number;
+  #merging = false;
 
   constructor(directory: Directory, name: string) {
     this.name = name;
@@ -34,6 +35,7 @@ export class Stage implements Disposable {
 
   /** Says that readers are about to see part of it. */
   startMerging(): void {
+    this.#merging = true;
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
     closeSync(openSync(this.#place.at(mergingName), flags, 0o600));
   }
@@ -41,10 +43,13 @@ export class Stage implements Disposable {
   /** Says that they see all of it. */
   finishMerging(): void {
     removeFile(this.#place, mergingName);
+    this.#merging = false;
   }
 
+  /** Removes what was prepared; where readers saw part of it, the note that says so stays for the next run. */
   async remove(): Promise<void> {
-    await removeTree(this.#directory, this.name);
+    if (!this.#merging) return removeTree(this.#directory, this.name);
+    for (const name of [treeName, linksName]) await removeTree(this.#place, name);
   }
 
   [Symbol.dispose](): void {

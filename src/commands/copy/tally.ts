@@ -21,6 +21,12 @@ export interface FollowedLink {
   readonly to: RawName;
 }
 
+/** A ConfigMap's, Secret's or projected volume below a source, and the version of which the first key was read. */
+export interface VolumeBelow {
+  readonly path: RawName;
+  readonly version: string;
+}
+
 /** A directory whose mode would keep its owner from filling it; it is set at the end. */
 export interface TightDirectory {
   readonly to: RawName;
@@ -45,6 +51,9 @@ export interface Tally {
   fifos: number;
   sockets: number;
   devices: number;
+  /** Entries of which something was left out: Node has no calls for it. */
+  attributes: number;
+  acls: number;
   /** Files whose owner the kernel did not let us keep. */
   ownerless: number;
   errors: number;
@@ -52,6 +61,7 @@ export interface Tally {
   large: LargeFile[];
   followed: FollowedLink[];
   tight: TightDirectory[];
+  volumes: VolumeBelow[];
 }
 
 /** Problems that are listed; the rest are counted. */
@@ -70,12 +80,15 @@ export function emptyTally(): Tally {
     fifos: 0,
     sockets: 0,
     devices: 0,
+    attributes: 0,
+    acls: 0,
     ownerless: 0,
     errors: 0,
     problems: [],
     large: [],
     followed: [],
     tight: [],
+    volumes: [],
   };
 }
 
@@ -85,6 +98,7 @@ export function addTally(sum: Tally, more: Tally): void {
   for (const file of more.large) sum.large.push(file);
   for (const link of more.followed) sum.followed.push(link);
   for (const directory of more.tight) sum.tight.push(directory);
+  for (const volume of more.volumes) sum.volumes.push(volume);
 }
 
 const counts = [
@@ -99,6 +113,8 @@ const counts = [
   'fifos',
   'sockets',
   'devices',
+  'attributes',
+  'acls',
   'ownerless',
   'errors',
 ] as const satisfies readonly (keyof Tally)[];

@@ -27,6 +27,7 @@ export class Visit implements Visitor {
   #tally = emptyTally();
   #where: Where | undefined;
   #place: Place | undefined;
+  #volume: Where | undefined;
 
   constructor(places: Places, settings: VisitSettings) {
     this.#places = places;
@@ -76,6 +77,7 @@ export class Visit implements Visitor {
     if (place.live === undefined) this.#tally.copied++;
     else this.#tally.right++;
     if (dryRun) return;
+    if (place.live === undefined) this.#put.note(this.#settings.extras?.ofCurrentDirectory());
     writing(() => {
       const stage = this.#places.stageOf(place);
       const late = tight && right === 'leave';
@@ -143,6 +145,17 @@ export class Visit implements Visitor {
     return this.#place;
   }
 
+  /** The version of a ConfigMap's volume, of which all keys are to be. */
+  #remember(where: Where): void {
+    if (this.#volume === where) return;
+    this.#volume = where;
+    try {
+      this.#tally.volumes.push({ path: where.relative(), version: readlinkSync('..data') });
+    } catch {
+      // no volume, but a link that looks like one of its keys
+    }
+  }
+
   #file(name: string | Buffer, stat: Stats, followed: boolean, where: Where, raw: RawName): void {
     const place = this.#at(where);
     if (this.#put.file({ path: name, stat, followed }, place, raw)) return;
@@ -154,8 +167,9 @@ export class Visit implements Visitor {
   }
 
   #link(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
-    if (!this.#settings.dereference && !isProjected(name))
-      return this.#put.link(name, stat, this.#at(where), raw);
+    const projected = isProjected(name);
+    if (projected) this.#remember(where);
+    if (!this.#settings.dereference && !projected) return this.#put.link(name, stat, this.#at(where), raw);
     let target: Stats;
     try {
       target = statSync(name);
@@ -178,7 +192,7 @@ export class Visit implements Visitor {
 }
 
 /** A key of a ConfigMap, Secret or projected volume: `key -> ..data/key`. */
-function isProjected(name: string | Buffer): boolean {
+export function isProjected(name: string | Buffer): boolean {
   return readlinkSync(name).startsWith('..data/');
 }
 

@@ -6,7 +6,7 @@ import { parseSource } from '../../kernel/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
-import { contentOf, planJob, type Job } from './job.ts';
+import { checkWords, contentOf, planJob, type Job } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
   dryReport,
@@ -17,7 +17,7 @@ import {
   type OutputContent,
   type OutputSettings,
 } from '../../kernel/publish/outputs.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { openSources, type Sources } from '../../clients/sources/open.ts';
 
 const positionals = {
@@ -46,10 +46,14 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   options: fetchOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  longWork: { limit: 60 * 60_000, asked: ({ unpack }) => unpack },
   schemas: {
     'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
   },
-  async run({ options, positionals: given, command }, context) {
+  check({ options, positionals: given, command }) {
+    if (options.spec === undefined && !options.unpack) checkWords(given, options, command !== undefined);
+  },
+  async run({ options, positionals: given, command, limited }, context) {
     const http = readHttpSettings(
       options,
       {
@@ -62,7 +66,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     const tls = readTlsSettings(options, context.environment);
     if (options.unpack) {
       const { unpackArchive } = await import('./unpack/unpack.ts');
-      return unpackArchive(given, { options, http, tls }, context);
+      return unpackArchive(given, { options, http, tls, limited }, context);
     }
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
@@ -74,10 +78,13 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
         : undefined;
     const earlier = reruns?.earlierOf(job, options);
     using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
+    let inUse = false;
     try {
-      return await carryOut(job, sources, options, settings, context);
+      const outcome = await carryOut(job, sources, options, settings, context);
+      inUse = outcome.kind === 'done' && !options['dry-run'];
+      return outcome;
     } finally {
-      if (!context.signal.aborted) await giveBack(sources, context);
+      await giveBack(sources, inUse, context);
     }
   },
 });
@@ -94,7 +101,6 @@ async function carryOut(
   for (const [address, { provenance }] of result.found) {
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
-  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const contents = new Map<Output, OutputContent>(
     job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
@@ -103,20 +109,19 @@ async function carryOut(
       ? undefined
       : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
-    const report = {
-      sources: [...result.found.values()].map(({ provenance }) => provenance),
-      files: dryReport(job.outputs, contents),
-      ...(environment === undefined ? {} : { variables: Object.keys(environment) }),
-    };
+    const { dryRunReport } = await import('./dry-run.ts');
+    const report = dryRunReport(result.found, dryReport(job.outputs, contents), environment);
     context.stdout(`${JSON.stringify(report, null, 2)}\n`);
     return done('dry run: everything could be read, nothing was written');
   }
   if (environment !== undefined) {
+    await tellLeases(sources, context);
     const count = Object.keys(environment).length;
     return { ...done(`${count} variable${count === 1 ? '' : 's'} for the command`), environment };
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   for (const warning of published.warnings) context.log.warn(warning);
+  await tellLeases(sources, context);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
     const trouble = keepEtag(job, options, result.found);

@@ -56,6 +56,16 @@ export async function planJob(
     const { planSpec } = await import('./spec-job.ts');
     return planSpec(addresses, options, http, context);
   }
+  checkWords(addresses, options, hasSuccessor);
+  return jobOf(addresses, options, http);
+}
+
+/** @throws UsageError where the words and flags of a command line do not fit together */
+export function checkWords(
+  addresses: readonly SourceAddress[],
+  options: FetchOptions,
+  hasSuccessor: boolean,
+): void {
   if (addresses.length === 0) {
     throw new UsageError(
       'no source was given; for example: initbox fetch-config vault:secret/api-server#config --to /config/app.conf',
@@ -68,12 +78,17 @@ export async function planJob(
       '--env needs the command whose environment is meant: initbox fetch-config SOURCE --env -- ./server',
     );
   }
+  if (options.env && (options.format !== 'raw' || options.mode !== undefined || options.owner !== undefined))
+    throw new UsageError('--env writes no file: --format, --mode and --owner have no meaning with it');
   if (!options.env && options.to === undefined && !options['dry-run']) {
     throw new UsageError(
       'nothing says where to write: give --to PATH, or --env with a command after --, or --spec FILE',
     );
   }
   checkSum(addresses, options);
+}
+
+function jobOf(addresses: readonly SourceAddress[], options: FetchOptions, http: HttpSourceSettings): Job {
   const secret = addresses.some((address) => isSecretSource(address, http));
   const { format, mode, owner, to } = options;
   const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];
@@ -121,7 +136,12 @@ export function contentOf(
     const whole = keys !== undefined || (named && address.field === undefined);
     const content = whole ? withFields(fetched.content, address, format) : fetched.content;
     if (keys === undefined || content.kind !== 'fields') {
-      return { source: address.text, name: address.field, content };
+      const picked = content.kind === 'value' && address.field !== undefined;
+      return {
+        source: address.text,
+        name: address.field,
+        content: picked ? { ...content, name: address.field } : content,
+      };
     }
     const register = (value: FieldValue): void => registerValue(redactor, value);
     const fields = pickKeys(content.fields, keys, others ?? false, address.text, register);

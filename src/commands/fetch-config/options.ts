@@ -43,7 +43,8 @@ const bodyOptions = {
 
 const unpackOptions = {
   unpack: flag({
-    description: 'unpack an archive (tar, tar.gz, tar.zst, zip) into the folder --to, all of it or nothing',
+    description:
+      'unpack an archive (tar, tar.gz, tar.zst, zip) into the folder --to, all of it or nothing; unless --timeout is given it may take 1h, of which 5m without a byte',
   }),
   'strip-components': valueOr({
     description: 'leave out so many leading components of each name in the archive',

@@ -26,6 +26,13 @@ export async function planSpec(
     if (options[flag] !== undefined && options[flag] !== false)
       throw new UsageError(`--${flag} does not go with --spec, which says that for each file`);
   }
+  for (const [flag, usual] of [
+    ['format', 'raw'],
+    ['merge', 'error'],
+  ] as const) {
+    if (options[flag] !== usual)
+      throw new UsageError(`--${flag} does not go with --spec, which says that for each file`);
+  }
   const spec = await readSpec(file, (value, origin) => {
     redactor.secret(value);
     log.warn(`${origin}: a secret stands in the specification; a header from a file would not show it`);

@@ -1,10 +1,16 @@
-import { access, constants, copyFile, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { reasonOf } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../kernel/outcome.ts';
 import { manifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
+
+/** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
+const piece = 4 << 20;
+
+/** Milliseconds after the last write to a half-written file until nobody can be at it any more. */
+const abandoned = 10_000;
 
 /** The program's own file goes last: whoever finds it finds a whole runtime. */
 const entry = 'initbox';
@@ -25,6 +31,7 @@ export async function copyRuntime(
     // The manifest goes in last of all: where it is the same, sizes and modes tell whether anybody touched a file.
     if (!same || (await problemOf(target, file, false, context.signal)) !== undefined) stale.push(file);
   }
+  await removeAbandoned(target, manifest, context);
   if (same && stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
   try {
     await mkdir(target, { recursive: true });
@@ -44,23 +51,46 @@ export async function copyRuntime(
 }
 
 async function place(from: string, to: string, mode: number, context: Context): Promise<void> {
-  if (context.signal.aborted) throw reasonOf(context.signal);
   await mkdir(dirname(to), { recursive: true, mode: 0o755 });
   const temporary = `${to}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
   try {
-    await copyFile(from, temporary);
-    const handle = await open(temporary, 'r+');
-    try {
-      await handle.chmod(mode);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    if (context.signal.aborted) throw reasonOf(context.signal);
+    await copyInPieces(from, temporary, mode, context);
     await rename(temporary, to);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Not by copyFile or one sync at the end: neither can be cut short, and the process's end waits for them. */
+async function copyInPieces(from: string, to: string, mode: number, { signal }: Context): Promise<void> {
+  await using source = await open(from, 'r');
+  await using copy = await open(to, 'wx');
+  const buffer = Buffer.allocUnsafe(piece);
+  for (let size = 0; ;) {
+    if (signal.aborted) throw reasonOf(signal);
+    const { bytesRead } = await source.read(buffer, 0, piece, size);
+    if (bytesRead === 0) break;
+    for (let written = 0; written < bytesRead;)
+      written += (await copy.write(buffer, written, bytesRead - written, size + written)).bytesWritten;
+    size += bytesRead;
+    await copy.datasync();
+  }
+  await copy.chmod(mode);
+  await copy.sync();
+}
+
+/** Removes what installs that were killed have left half-written: each may be as large as Node itself. */
+async function removeAbandoned(target: string, manifest: Manifest, context: Context): Promise<void> {
+  const paths = [...manifest.files.map(({ path }) => path), manifestName];
+  for (const folder of new Set(paths.map((path) => dirname(join(target, path))))) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const whole = join(folder, name.replace(/\.\d+-[0-9a-z]+\.tmp$/, ''));
+      if (whole === join(folder, name) || !paths.some((path) => join(target, path) === whole)) continue;
+      const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Infinity }));
+      if (context.clock.date().getTime() - mtimeMs >= abandoned)
+        await rm(join(folder, name), { force: true }).catch(() => {});
+    }
   }
 }
 
@@ -75,7 +105,7 @@ async function explained(
   if (error.code === 'ENOSPC') {
     const needed = manifest.files.reduce((sum, { size }) => sum + size, 0);
     const free = await statfs(target).then(
-      (stat) => stat.bavail * stat.bsize,
+      ({ bavail, bsize }) => bavail * bsize,
       () => undefined,
     );
     return new Failure(

@@ -1,8 +1,8 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionFrom, connectionOptions } from '../../clients/postgres/options.ts';
-import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { defineCommand } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
+import type { Context, Environment } from '../../kernel/context.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import {
   durationOr,
@@ -100,16 +100,23 @@ The lock is a session's advisory lock, watched over while the command runs: when
   },
   afterDashes: 'child',
   timeout: undefined,
+  check({ options, command }) {
+    readRequest(options, command);
+  },
   async run({ options, command }, context) {
     const request = readRequest(options, command);
     const key = lockKeyFrom(options);
-    const { connection, direct } = readConnections(options, context);
+    const { connection, sameRoute } = readConnections(options, context);
     const client = { resolve: createResolver(context.paths), clock: context.clock };
     if (request.kind !== 'work') {
       const { forget, showStatus } = await import('./status.ts');
       return request.kind === 'status'
         ? showStatus(connection, key, context, client)
         : forget(connection, key, request.key, context, client);
+    }
+    if (request.work.kind === 'sql' && request.work.dryRun) {
+      const { dryRun } = await import('./dry-run.ts');
+      return dryRun(request.work, connection, key, options['lock-timeout'], context, client);
     }
     const { runUnderLock } = await import('./under-lock.ts');
     return runUnderLock(
@@ -122,7 +129,7 @@ The lock is a session's advisory lock, watched over while the command runs: when
         lockTimeout: options['lock-timeout'],
         commandTimeout: options['command-timeout'],
         sessionPooling: options['allow-session-pooling'],
-        sameRoute: !direct,
+        sameRoute,
       },
       context,
       client,
@@ -130,16 +137,17 @@ The lock is a session's advisory lock, watched over while the command runs: when
   },
 });
 
-/** The lock's own connection: the direct URL where there is one. */
+/** The lock's own connection, the direct URL where there is one; and whether the command will come by the same way. */
 function readConnections(
   options: {
     readonly 'database-url': Secret | undefined;
     readonly 'direct-database-url': Secret | undefined;
   },
   context: Context,
-): { readonly connection: ConnectionSettings; readonly direct: boolean } {
+): { readonly connection: ConnectionSettings; readonly sameRoute: boolean } {
+  const { environment } = context;
   const file = options['direct-database-url'];
-  const direct = file !== undefined || Boolean(context.environment[directNames.variable]);
+  const direct = file !== undefined || Boolean(environment[directNames.variable]);
   const connection = direct
     ? connectionFrom(file, context, directNames)
     : connectionFrom(options['database-url'], context);
@@ -148,5 +156,21 @@ function readConnections(
       `target_session_attrs=${connection.attributes} in ${connection.origin} asks for a standby, and a lock is the primary’s`,
     );
   }
-  return { connection, direct };
+  // Of several servers one is the primary: a standby is passed over. A single one is waited for, and said to be one.
+  return {
+    connection:
+      connection.hosts.length > 1 ? { ...connection, attributes: primaryOf(connection) } : connection,
+    sameRoute: !direct && isCommandsRoute(options['database-url'], environment),
+  };
+}
+
+/** False where the environment names another server to the command than the file does to the lock: a pooler, say. */
+function isCommandsRoute(file: Secret | undefined, environment: Environment): boolean {
+  if (file === undefined) return true;
+  const variable = environment['DATABASE_URL'];
+  return variable ? variable === file.reveal() : !namesServer(environment);
+}
+
+function primaryOf({ attributes }: ConnectionSettings): ConnectionSettings['attributes'] {
+  return attributes === 'read-write' ? 'read-write' : 'primary';
 }

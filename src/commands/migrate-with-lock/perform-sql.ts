@@ -64,7 +64,7 @@ export async function performSql(
         connect,
         token: held.token,
         ...(work.baseline === undefined ? {} : { baseline: work.baseline }),
-        dryRun: work.dryRun,
+        dryRun: false,
         accept: work.accept,
         lockName: settings.lockName,
       },

@@ -1,24 +1,19 @@
-import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
-import type { Session } from '../../clients/postgres/session.ts';
-import { errorWords } from '../../clients/postgres/words.ts';
 import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { satisfied } from '../../kernel/loop/attempt.ts';
-import { waitFor } from '../../kernel/loop/loop.ts';
-import { proportional } from '../../kernel/loop/schedule.ts';
-import { once } from '../../kernel/loop/watch.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
 import { done, failed, type Outcome } from '../../kernel/outcome.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { seeHolder } from './lock/postgres/advisory.ts';
 import { forgetOnce, listOnce } from './lock/postgres/once.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
 import { readHolderRow } from './lock/postgres/records.ts';
+import { withSession, type Limit } from './with-session.ts';
 
 /** Milliseconds that a look at the lock waits for the server: somebody sits before it. */
 const patienceForPeople = 10_000;
+
+const look = (option: string): Limit => ({ time: patienceForPeople, name: `the time of ${option}` });
 
 /** Prints who holds the lock, who held it last, and the records of `--once`, as JSON. */
 export async function showStatus(
@@ -27,7 +22,7 @@ export async function showStatus(
   context: Context,
   client: ConnectContext,
 ): Promise<Outcome> {
-  return withSession(connection, context, client, '--status', async (session) => {
+  return withSession(connection, context, client, look('--status'), async (session) => {
     const seen = await seeHolder(session, key);
     const row = await readHolderRow(session, key).catch((error: unknown) => {
       if (isMissing(error) || isForbidden(error)) return undefined;
@@ -82,7 +77,7 @@ export async function forget(
   context: Context,
   client: ConnectContext,
 ): Promise<Outcome> {
-  return withSession(connection, context, client, '--forget', async (session) => {
+  return withSession(connection, context, client, look('--forget'), async (session) => {
     const holder = await seeHolder(session, key);
     const record = (await listOnce(session, key)).find((each) => each.key === onceKey);
     if (record?.state === 'running' && holder?.token === record.token) {
@@ -94,39 +89,4 @@ export async function forget(
       ? done(`forgot ${JSON.stringify(onceKey)} (it was ${record?.state})`)
       : done(`there is no record of ${JSON.stringify(onceKey)}`);
   });
-}
-
-async function withSession(
-  connection: ConnectionSettings,
-  context: Context,
-  client: ConnectContext,
-  what: string,
-  use: (session: Session) => Promise<Outcome>,
-): Promise<Outcome> {
-  using deadline = startDeadline(context.clock, context, patienceForPeople, `the time of ${what}`);
-  let session: Session | undefined;
-  const report = await waitFor(
-    [
-      {
-        name: 'the database',
-        async attempt(probe) {
-          const connected = await connectPostgres(connection, client, probe);
-          if (connected.state !== 'connected') return connected;
-          if (session !== undefined) await connected.session.end();
-          session ??= connected.session;
-          return satisfied('connected');
-        },
-      },
-    ],
-    { schedule: proportional(), policy: once },
-    { ...context, signal: deadline.signal, deadline: deadline.at },
-  );
-  if (session === undefined) return outcomeOf(report);
-  try {
-    return await use(session);
-  } catch (error) {
-    return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
-  } finally {
-    await session.end();
-  }
 }

@@ -29,6 +29,9 @@ export interface UnderLockSettings {
   readonly sameRoute: boolean;
 }
 
+/** Milliseconds that ending what a dead holder left behind has at least, whatever --lock-timeout says. */
+const fenceTime = 5000;
+
 /** Milliseconds that giving a lock back may take where nothing has run. */
 const leaveTime = 100;
 
@@ -49,7 +52,11 @@ export async function runUnderLock(
   else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
   const host = context.environment['HOSTNAME'] || (await import('node:os')).hostname();
-  await using lock = createPostgresLock({ ...settings, host, once }, { ...context, resolve: client.resolve });
+  const recordFor = once ? '--once' : work.kind === 'sql' ? '--sql' : undefined;
+  await using lock = createPostgresLock(
+    { ...settings, host, once, recordFor },
+    { ...context, resolve: client.resolve },
+  );
   let held: PostgresHeld;
   {
     using deadline = startDeadline(context.clock, context, settings.lockTimeout, '--lock-timeout');
@@ -58,7 +65,11 @@ export async function runUnderLock(
     if ('kind' in acquired) return acquired;
     if (acquired.state === 'unneeded') return done(`nothing to do: ${acquired.why}`);
     ({ held } = acquired);
-    const early = await takeOver(held, bounded);
+    // A limit that is shorter than the wait for a dead holder's work would never let anybody through.
+    const needed = held.settle === 0 ? 0 : held.settle + fenceTime;
+    const tooShort = deadline.at !== undefined && deadline.at - context.clock.now() < needed;
+    using longer = startDeadline(context.clock, context, needed, 'the wait for the last holder’s work');
+    const early = await takeOver(held, tooShort ? { ...context, signal: longer.signal } : bounded);
     if (early !== undefined) return early;
   }
   context.log.info(`holding the lock with token ${held.token}`);

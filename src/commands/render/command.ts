@@ -1,5 +1,5 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { giveBack } from '../../clients/sources/give-back.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -50,22 +50,28 @@ Languages: env knows $NAME, \${NAME}, \${NAME:-default}, \${NAME:?message} and \
   options: renderOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  check: ({ options }) => void targetOf(options),
   run: ({ options, positionals: paths }, context) => renderTemplates(paths, options, context),
 });
+
+function targetOf({ to }: RenderOptions): string {
+  if (to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  return to;
+}
 
 async function renderTemplates(
   paths: readonly string[],
   options: RenderOptions,
   context: Context,
 ): Promise<Outcome> {
-  if (options.to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  const to = targetOf(options);
   const largest = options['max-size'];
-  const compile = await compilerOf(options);
+  const compile = await compilerOf(options, context.signal);
   const checker = options.check === undefined ? undefined : await checkerOf(options.check);
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
-  const templates = readTemplates(paths, options.to, largest);
-  const compiled = forAll(
+  const templates = readTemplates(paths, to, largest);
+  const compiled = await forAll(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),
   );
@@ -92,10 +98,12 @@ async function renderTemplates(
     secret: expected,
     origin: '--to',
   }));
-  const settings = { allowDisk: options['allow-disk'], set: `render ${options.to}` };
+  // After a loss of power the pod starts anew, this container first: it compares, and makes again what was lost.
+  const settings = { allowDisk: options['allow-disk'], set: `render ${to}`, lasting: false };
   if (!options['dry-run']) prepareOutput(outputs, settings);
 
   using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  let inUse = false;
   try {
     const fetched =
       reads.addresses.length === 0
@@ -110,9 +118,9 @@ async function renderTemplates(
       environment: context.environment,
       unreadable: unreadableIn(context),
     };
-    const rendered = forAll(compiled, ({ made }) => made(data));
+    const rendered = await forAll(compiled, ({ made }) => made(data));
     if (checker !== undefined) {
-      forAll(rendered, ({ made: { text } }) => {
+      await forAll(rendered, ({ made: { text } }) => {
         const problem = checker(text);
         return problem === undefined
           ? {}
@@ -133,9 +141,11 @@ async function renderTemplates(
     }
     const published = await publishOutput(outputs, contents, settings, context);
     for (const warning of published.warnings) context.log.warn(warning);
+    await tellLeases(sources, context);
+    inUse = true;
     return done(summaryText(published));
   } finally {
-    if (!context.signal.aborted) await giveBack(sources, context);
+    await giveBack(sources, inUse, context);
   }
 }
 

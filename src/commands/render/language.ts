@@ -12,35 +12,42 @@ export interface Data {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/** Writes one template, or says everything that is wrong with it: `3:5: …`, never a value. */
-export type Render = (data: Data) => { readonly text: string } | { readonly problems: readonly string[] };
+/** Everything that is wrong with a template: `3:5: …`, never a value. */
+export interface Problems {
+  readonly problems: readonly string[];
+}
+
+export type Made = { readonly text: string } | Problems;
+
+/** Writes one template. */
+export type Render = (data: Data) => Made | Promise<Made>;
 
 /** Reads one template. */
-export type Compile = (text: string) => Render | { readonly problems: readonly string[] };
+export type Compile = (text: string) => Render | Problems;
 
 /** Problems told at once. */
 const shown = 50;
 
 /** @throws UsageError where options do not go with the language */
-export async function compilerOf(options: RenderOptions): Promise<Compile> {
+export async function compilerOf(options: RenderOptions, signal: AbortSignal): Promise<Compile> {
   if (options.language === 'env') return (await import('./env/language.ts')).envCompiler(options);
   if (options.only.length > 0)
     throw new UsageError('--only is for the language env: liquid names what it replaces');
-  return (await import('./liquid.ts')).liquidCompiler(options);
+  return (await import('./liquid.ts')).liquidCompiler(options, signal);
 }
 
 /**
  * Does the same for all templates and gathers what is wrong with any of them.
  * @throws UsageError with all of it
  */
-export function forAll<T extends { readonly template: Template }, R extends object>(
+export async function forAll<T extends { readonly template: Template }, R extends object>(
   items: readonly T[],
-  what: (item: T) => R | { readonly problems: readonly string[] },
-): (T & { readonly made: R })[] {
+  what: (item: T) => R | Problems | Promise<R | Problems>,
+): Promise<(T & { readonly made: R })[]> {
   const problems: string[] = [];
   const made: (T & { readonly made: R })[] = [];
   for (const item of items) {
-    const result = what(item);
+    const result = await what(item);
     if ('problems' in result) problems.push(...result.problems.map((one) => `${item.template.path}:${one}`));
     else made.push({ ...item, made: result });
   }

@@ -1,39 +1,46 @@
 import { createLiquid, LiquidProblem } from '../../clients/liquid.ts';
 import { liquidDelimiters } from './delimiters.ts';
 import { outputText, quotingFilters } from './filters.ts';
-import type { Compile, Data } from './language.ts';
+import type { Compile, Data, Problems } from './language.ts';
 import type { RenderOptions } from './options.ts';
 
 /** Milliseconds for one template: far beyond any, and signals wait for it. */
 const longest = 5000;
 
 /** The language `liquid`. */
-export function liquidCompiler({
-  delimiters,
-  'max-size': largest,
-}: Pick<RenderOptions, 'delimiters' | 'max-size'>): Compile {
+export function liquidCompiler(
+  { delimiters, 'max-size': largest }: Pick<RenderOptions, 'delimiters' | 'max-size'>,
+  signal: AbortSignal,
+): Compile {
   const read = createLiquid({
     delimiters: delimiters && liquidDelimiters(delimiters),
     filters: quotingFilters,
     output: outputText,
     largest,
     longest,
+    signal,
   });
-  return (text) =>
-    orProblems(() => {
+  return (text) => {
+    try {
       const template = read(text);
-      return (data: Data) => orProblems(() => ({ text: template.render(namesOf(data)) }));
-    });
+      return async (data) => {
+        try {
+          return { text: await template.render(namesOf(data)) };
+        } catch (error) {
+          return problemsOf(error);
+        }
+      };
+    } catch (error) {
+      return problemsOf(error);
+    }
+  };
 }
 
-function orProblems<T>(work: () => T): T | { readonly problems: readonly string[] } {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof LiquidProblem)) throw error;
-    const lines = error.issues.map(({ line, column, message }) => `${line}:${column}: ${message}`);
-    return { problems: [...new Set(lines)] };
-  }
+/** @throws what is none */
+function problemsOf(error: unknown): Problems {
+  if (!(error instanceof LiquidProblem)) throw error;
+  const lines = error.issues.map(({ line, column, message }) => `${line}:${column}: ${message}`);
+  return { problems: [...new Set(lines)] };
 }
 
 /** No prototypes at the top: a template names data and nothing else. */

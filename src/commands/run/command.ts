@@ -38,13 +38,16 @@ A plan is checked as a whole before anything is done; initbox schema plan prints
   step: false,
   schemas: { plan: async (commands) => (await import('./schema.ts')).planSchema(commands) },
   async run({ options, positionals: given, command: successor }, context) {
-    const plan = await readPlan(await readPlanText(given?.[0], context), context);
+    // Of a plan that is only looked at, nobody says what would take over.
+    const assumed = options['dry-run'] ? (successor ?? ['…']) : successor;
+    const plan = await readPlan(await readPlanText(given?.[0], context), context, assumed);
     const keepGoing = options['keep-going'] || plan.keepGoing === true;
     if (options['dry-run']) {
       const { graphOf, logGraph } = await import('./dry-run.ts');
       logGraph(plan, context.log);
       context.stdout(`${JSON.stringify(graphOf(plan, keepGoing), null, 2)}\n`);
-      return done(`dry run: the plan's ${plan.steps.length} steps are right, and none was run`);
+      const count = plan.steps.length === 1 ? 'one step is' : `${plan.steps.length} steps are`;
+      return done(`dry run: the plan's ${count} right, and nothing was run`);
     }
     return carryOut(plan, keepGoing, successor, context);
   },

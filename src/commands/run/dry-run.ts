@@ -10,7 +10,7 @@ export function graphOf(plan: Plan, keepGoing: boolean): object {
     keepGoing,
     steps: plan.steps.map((step) => ({
       name: step.name,
-      ...(step.work.kind === 'own' ? { uses: step.work.command.name } : { command: step.work.command }),
+      ...(step.work.kind === 'own' ? { uses: step.work.command.name } : { command: step.work.written }),
       needs: step.needs.map(({ name }) => name),
       stage: stages.get(step.name),
       timeoutSeconds: step.limit === 0 ? null : step.limit / 1000,
@@ -38,7 +38,7 @@ export function logGraph(plan: Plan, log: Log): void {
 
 function aboutOf({ work, needs, when, user, retries, limit }: Step): string {
   const words = [
-    work.kind === 'own' ? work.command.name : `runs ${work.command[0]}`,
+    work.kind === 'own' ? work.command.name : `runs ${work.written[0]}`,
     needs.length > 0 && `after ${needs.map(({ name }) => name).join(', ')}`,
     when !== undefined && `when ${when} is set`,
     user !== undefined && `as user ${user.uid}`,

@@ -51,8 +51,10 @@ export async function performWithRetries(
   const log = stepLog(parent.log, step);
   using deadline = startDeadline(clock, parent, step.limit, step.limitOrigin);
   const context = { ...parent, log, signal: deadline.signal, deadline: deadline.at };
+  const whole = parent.deadline !== undefined && deadline.at === parent.deadline;
+  const bounded = whole ? { ...step, limitOrigin: 'the time of the whole plan' } : step;
   for (let tries = 1; ; tries += 1) {
-    const { outcome, final } = await performOnce(step, context, successor);
+    const { outcome, final } = await performOnce(bounded, context, successor);
     if (outcome.kind === 'done' || final || tries > step.retries || context.signal.aborted)
       return { outcome, tries };
     const pause = Math.min(longestPause, firstPause * 2 ** (tries - 1));

@@ -9,7 +9,8 @@ import {
 import type { AnyCommand, CommandList } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
-import type { Option, Options } from '../../kernel/options/option.ts';
+import { limitOf } from '../../kernel/options/common.ts';
+import type { Option, Options, Values } from '../../kernel/options/option.ts';
 import { resolveOptions, type Given } from '../../kernel/options/resolve.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { StepInput, StepUser } from '../../kernel/step.ts';
@@ -22,7 +23,13 @@ import type { PlanText } from './source.ts';
 
 export type StepWork =
   | { readonly kind: 'own'; readonly command: AnyCommand; readonly input: StepInput }
-  | { readonly kind: 'any'; readonly command: readonly string[]; readonly grace: number };
+  | {
+      readonly kind: 'any';
+      readonly command: readonly string[];
+      /** With `$(NAME)` where it was: what may be shown. */
+      readonly written: readonly string[];
+      readonly grace: number;
+    };
 
 /** One step, checked; nothing of it has been done. */
 export interface Step extends Linked {
@@ -45,11 +52,13 @@ const mostTold = 10;
 
 /**
  * Reads and checks a whole plan.
+ * @param successor what takes over after it
  * @throws UsageError with every mistake, each with its line and column
  */
 export async function readPlan(
   { text, origin }: PlanText,
   context: Pick<Context, 'commands' | 'environment' | 'redactor' | 'host'>,
+  successor?: readonly string[],
 ): Promise<Plan> {
   let root: YamlNode;
   try {
@@ -68,7 +77,7 @@ export async function readPlan(
     throw refusal(origin, await explain(root, error, context.commands, origin));
   }
   const mistakes: string[] = [];
-  const steps = shape.steps.map((step) => readStep(step, origin, context, mistakes));
+  const steps = shape.steps.map((step) => readStep(step, origin, { ...context, successor }, mistakes));
   mistakes.push(...(await linkMistakes(steps)).map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
   if (mistakes.length > 0) throw refusal(origin, mistakes);
   return { steps, keepGoing: shape.keepGoing };
@@ -175,17 +184,20 @@ function textsOf(value: YamlNode, key: StepKey): readonly Text[] {
     throw new Misshapen(value.at, 'the value is of the wrong kind');
   const nodes = value.kind === 'list' ? value.items : [value];
   if (onlyList && nodes.length === 0) throw new Misshapen(value.at, 'the list is empty');
-  const types =
-    option?.kind === 'switch'
-      ? ['boolean']
-      : key.kind === 'name' || option?.kind === 'secret'
-        ? ['string']
-        : ['string', 'number'];
+  const types = typesOf(key);
   return nodes.map((node) => {
     if (node.kind !== 'scalar' || !types.includes(typeof node.value))
       throw new Misshapen(node.at, 'the value is of the wrong kind');
     return { text: node.text, at: node.at };
   });
+}
+
+function typesOf(key: StepKey): readonly string[] {
+  // `echo true` is no boolean, whatever YAML says.
+  if (key.kind === 'words') return ['string', 'number', 'boolean'];
+  const kind = key.kind === 'about' || key.kind === 'option' ? key.option.kind : undefined;
+  if (kind === 'switch') return ['boolean'];
+  return key.kind === 'name' || kind === 'secret' ? ['string'] : ['string', 'number'];
 }
 
 function asMap(node: YamlNode, what: string): YamlMap {
@@ -213,7 +225,9 @@ async function explain(
 function readStep(
   shape: StepShape,
   origin: string,
-  context: Pick<Context, 'environment' | 'redactor' | 'host'>,
+  context: Pick<Context, 'environment' | 'redactor' | 'host'> & {
+    readonly successor: readonly string[] | undefined;
+  },
   mistakes: string[],
 ): Step {
   const { command, at } = shape;
@@ -233,11 +247,11 @@ function readStep(
       return undefined;
     }
   };
-  const written = new Set<string>();
+  const literal = new Set<string>();
   const give = (key: string, { text, at: place }: Text): Given => {
     const value = expand(text, context.environment);
     const given = { text: value, origin: `${where(origin, place)}: ${key}` };
-    if (value === text) written.add(given.origin);
+    if (value === text) literal.add(given.origin);
     return given;
   };
   const of = (kind: 'about' | 'option'): Map<string, readonly Given[]> => {
@@ -264,9 +278,11 @@ function readStep(
       `user: only root can become another user, and this is UID ${context.host.uid} (set runAsUser: 0 for this container)`,
     );
   }
-  const words = shape.values
-    .find(({ key }) => key.kind === 'words')
-    ?.texts.map(({ text }) => expand(text, context.environment));
+  for (const { name: word, texts } of shape.values)
+    for (const { text, at: place } of texts)
+      if (text.includes('\0')) tell(place, `${word}: it holds a NUL (\\0), which no argument or path can`);
+  const written = wordsOf(shape);
+  const words = written?.map((text) => expand(text, context.environment));
   if (words?.[0] === '') tell(at, `step ${JSON.stringify(name.text)}: its command is empty`);
   const positionals = shape.values
     .flatMap(({ key, name: word, texts }) =>
@@ -274,11 +290,20 @@ function readStep(
     )
     .toSorted((a, b) => a.index - b.index)
     .flatMap(({ given }) => given);
-  if (command !== undefined && secretFree) {
-    guarded(() => resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor));
-    guarded(() => parsePositionals(command, positionals, written, context.redactor));
-  }
   const limitGiven = about.get('timeout')?.[0];
+  const limited = limitGiven !== undefined;
+  let values: Values<Options> | undefined;
+  if (command !== undefined && secretFree) {
+    values = guarded(() =>
+      resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor),
+    );
+    const parsed = guarded(() => [parsePositionals(command, positionals, literal, context.redactor)]);
+    const after = command.afterDashes === 'successor' ? context.successor : words;
+    if (values !== undefined && parsed !== undefined) {
+      const options = values;
+      guarded(() => command.check?.({ options, limited, positionals: parsed[0], command: after }));
+    }
+  }
   return {
     name: name.text,
     at: name.at,
@@ -288,13 +313,22 @@ function readStep(
     when: said?.['when'] as string | undefined,
     user,
     retries: (said?.['retries'] as number | undefined) ?? 0,
-    limit: (said?.['timeout'] as number | undefined) ?? 0,
+    limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
     limitOrigin: limitGiven?.origin ?? 'the default of timeout',
     work:
       command === undefined
-        ? { kind: 'any', command: words ?? [], grace: (said?.['grace'] as number | undefined) ?? 0 }
-        : { kind: 'own', command, input: { options: [...own], positionals, words } },
+        ? {
+            kind: 'any',
+            command: words ?? [],
+            written: written ?? [],
+            grace: (said?.['grace'] as number | undefined) ?? 0,
+          }
+        : { kind: 'own', command, input: { options: [...own], positionals, words, limited } },
   };
+}
+
+function wordsOf({ values }: StepShape): readonly string[] | undefined {
+  return values.find(({ key }) => key.kind === 'words')?.texts.map(({ text }) => text);
 }
 
 /** The options about a step that are no business of the command that it uses. */
@@ -324,14 +358,15 @@ function parsePositionals(
   positionals: readonly Given[],
   written: ReadonlySet<string>,
   redactor: Redactor,
-): void {
+): unknown {
   const secrets = new Set<string>();
-  command.positionals?.parse(positionals, (secret: string, origin: string) => {
+  const parsed: unknown = command.positionals?.parse(positionals, (secret: string, origin: string) => {
     redactor.secret(secret);
     if (written.has(origin)) secrets.add(origin);
   });
   const [first] = secrets;
   if (first !== undefined) throw new UsageError(`${first}: ${secretWords('a password')}`);
+  return parsed;
 }
 
 function secretWords(what: string): string {

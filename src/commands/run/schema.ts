@@ -7,8 +7,16 @@ export const mostSteps = 200;
 
 type Schema = Readonly<Record<string, unknown>>;
 
+const made = new WeakMap<CommandList, Promise<object>>();
+
 /** The JSON Schema of a plan, from the definitions that the command line's flags come from. */
-export async function planSchema(commands: CommandList): Promise<object> {
+export function planSchema(commands: CommandList): Promise<object> {
+  const schema = made.get(commands) ?? makeSchema(commands);
+  made.set(commands, schema);
+  return schema;
+}
+
+async function makeSchema(commands: CommandList): Promise<object> {
   const loaded = await Promise.all(Object.values(commands).map((load) => load()));
   const usable = loaded.filter(({ step }) => step !== false);
   return {
@@ -28,17 +36,21 @@ export async function planSchema(commands: CommandList): Promise<object> {
         minItems: 1,
         maxItems: mostSteps,
         items: {
+          description: 'a step: its name, what it does, and what it needs',
           type: 'object',
           // Without one of its own, a command's name is never right.
           properties: { uses: { enum: usable.map(({ name }) => name) } },
           allOf: [
             ...usable.map(({ name }) => ({
-              if: { required: ['uses'], properties: { uses: { const: name } } },
+              if: { type: 'object', required: ['uses'], properties: { uses: { const: name } } },
               // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
               then: { $ref: `#/definitions/${name}` },
             })),
-            // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
-            { if: { not: { required: ['uses'] } }, then: { $ref: '#/definitions/any-command' } },
+            {
+              if: { type: 'object', not: { required: ['uses'] } },
+              // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+              then: { $ref: '#/definitions/any-command' },
+            },
           ],
         },
       },
@@ -75,7 +87,7 @@ function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
         description: key.required ? 'the command and its arguments' : 'what runs under the lock',
         type: 'array',
         minItems: 1,
-        items: text,
+        items: { type: [...text.type, 'boolean'] },
       };
     case 'positional':
       return { description: key.description, ...(key.many ? severalOf(text) : text) };

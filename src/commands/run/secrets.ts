@@ -7,6 +7,12 @@ export function inlineSecret(text: string): string | undefined {
   if (userinfo !== undefined && !isReference(userinfo)) return 'a URL with a password';
   const named = assignment.exec(text);
   if (named !== null && !isReference(named[2] ?? '')) return `a value for ${named[1]}`;
+  const header =
+    /^(authorization|proxy-authorization|cookie|(?:x-)?[\w-]*(?:token|api-?key|secret)): *(?:(?:bearer|basic|token) +)?(\S+)/i.exec(
+      text,
+    );
+  if (header !== null && !isReference(header[2] ?? '')) return `a value for the header ${header[1]}`;
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return 'a private key';
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Context } from '../../kernel/context.ts';
 import { readToEnd } from '../../kernel/input.ts';
 import { UsageError } from '../../kernel/outcome.ts';
@@ -20,13 +20,16 @@ const longest = 1024 * 1024;
  */
 export async function readPlanText(given: string | undefined, context: Context): Promise<PlanText> {
   if (given === '-') return fromStandardInput(context);
-  if (given !== undefined) return fromFile(given, given);
+  if (given !== undefined) return fromFile(given, given, context);
   const variable = context.environment[planVariable]?.trim() ?? '';
   if (variable === '')
     throw new UsageError(
       `no plan was given; write for example: initbox run /etc/initbox/plan.yaml, or - for standard input, or set ${planVariable}`,
     );
-  if (/^\.{0,2}\/\S*$/.test(variable)) return fromFile(variable, `${planVariable}: ${variable}`);
+  if (variable === '-') return fromStandardInput(context);
+  // A plan is a map of keys: without a colon it is none.
+  if (/^\.{0,2}\/\S*$/.test(variable) || !/[:\s]/.test(variable))
+    return fromFile(variable, `${planVariable}: ${variable}`, context);
   return { text: context.environment[planVariable] ?? '', origin: planVariable };
 }
 
@@ -42,24 +45,25 @@ async function fromStandardInput(context: Context): Promise<PlanText> {
   return { text: decode(bytes, origin), origin };
 }
 
-function fromFile(path: string, origin: string): PlanText {
-  let bytes: Buffer;
+async function fromFile(path: string, origin: string, context: Context): Promise<PlanText> {
+  let descriptor: number | undefined;
   try {
-    const stat = statSync(path);
-    if (stat.isDirectory())
+    // A FIFO is opened at once so, whoever writes to it.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(descriptor).isDirectory())
       throw new UsageError(
         `the plan ${origin} is a directory; give the file in it: ${path.replace(/\/$/, '')}/plan.yaml, say`,
       );
-    if (stat.size > longest) throw new UsageError(`the plan ${origin} is longer than ${longest} bytes`);
-    bytes = readFileSync(path);
+    return { text: decode(await readToEnd(descriptor, longest, context), path), origin: path };
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof UsageError || context.signal.aborted) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new UsageError(`there is no plan ${origin}; is its ConfigMap mounted there?`);
-    throw new UsageError(`the plan ${origin} cannot be read (${code ?? String(error)})`);
+    throw new UsageError(`the plan ${origin} cannot be read: ${code ?? message}`);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
-  return { text: decode(bytes, path), origin: path };
 }
 
 function decode(bytes: Buffer, origin: string): string {

@@ -1,5 +1,5 @@
 import { defineCommand } from '../../kernel/command.ts';
-import { done, UsageError } from '../../kernel/outcome.ts';
+import { printed, UsageError } from '../../kernel/outcome.ts';
 import type { Given } from '../../kernel/options/resolve.ts';
 
 export const schema = defineCommand({
@@ -28,7 +28,7 @@ export const schema = defineCommand({
         `there is no schema ${JSON.stringify(name)}; there are: ${Object.keys(schemas).join(', ')}`,
       );
     stdout(`${JSON.stringify(await make(commands), null, 2)}\n`);
-    return done(`printed the schema ${name}`);
+    return printed(`printed the schema ${name}`);
   },
 });
 

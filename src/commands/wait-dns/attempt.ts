@@ -24,27 +24,37 @@ export async function attemptLookup(
   hosts: string | undefined,
   probe: Probe,
 ): Promise<Answer> {
-  const known =
-    hosts === undefined
-      ? []
-      : addressesFromHosts(hosts, name).filter((address) => wanted(address, expectation));
-  if (known.length > 0) return judge(name, known, expectation);
+  const known = isIP(name) ? [name] : hosts === undefined ? [] : addressesFromHosts(hosts, name);
+  const wanted = byFamily(known.filter((address) => expectation.types.includes(familyOf(address))));
+  if (wanted.size > 0) return judge(name, wanted, expectation);
   probe.phase(`asking ${config.servers.join(', ')}`);
   const { found, asked } = await lookUp(name, config, { types: expectation.types, signal: probe.signal });
   if (found === undefined) return explain(asked);
-  return judge(found.name, [...found.records.values()].flat(), expectation);
+  return judge(found.name, found.records, expectation);
 }
 
-function wanted(address: string, { types }: Expectation): boolean {
-  return types.includes(isIP(address) === 6 ? 'AAAA' : 'A');
+function familyOf(address: string): 'A' | 'AAAA' {
+  return isIP(address) === 6 ? 'AAAA' : 'A';
 }
 
-function judge(name: string, records: readonly string[], expectation: Expectation): Answer {
+function byFamily(addresses: readonly string[]): ReadonlyMap<RecordType, readonly string[]> {
+  return Map.groupBy(addresses, familyOf);
+}
+
+function judge(
+  name: string,
+  found: ReadonlyMap<RecordType, readonly string[]>,
+  expectation: Expectation,
+): Answer {
+  const records = [...found.values()].flat();
   const said = `${records.slice(0, shown).join(', ')}${records.length > shown ? ` and ${records.length - shown} more` : ''}`;
   const missing = expectation.expected.filter((record) => !records.some((other) => same(other, record)));
   if (missing.length > 0) return notYet(`${name} is ${said}, without ${missing.join(', ')}`);
-  if (records.length < expectation.minAddresses) {
-    return notYet(`${name} has ${records.length} of ${expectation.minAddresses} addresses: ${said}`, {
+  // By type: in a cluster of two address families every pod has one address of each.
+  const count = Math.max(...[...found.values()].map((list) => list.length));
+  if (count < expectation.minAddresses) {
+    const what = found.size > 1 ? 'addresses of one family' : 'addresses';
+    return notYet(`${name} has ${count} of ${expectation.minAddresses} ${what}: ${said}`, {
       hint: 'a headless Service lists the pods that are ready: are there as many replicas, and are they Ready?',
     });
   }

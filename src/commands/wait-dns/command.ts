@@ -1,15 +1,19 @@
-import { readResolvConf } from '../../clients/dns/resolv-conf.ts';
+import { readResolvConf, type ResolverConfig } from '../../clients/dns/resolv-conf.ts';
 import { recordTypes } from '../../clients/dns/query.ts';
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { isIP } from '../../kernel/address.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
+import type { Context } from '../../kernel/context.ts';
+import { notYet, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import { waitFor } from '../../kernel/loop/loop.ts';
 import { planOf } from '../../kernel/loop/plan.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { waitOptions } from '../../kernel/options/common.ts';
 import { choiceParser, integer, list, parseText, value, valueOr } from '../../kernel/options/option.ts';
-import { attemptLookup } from './attempt.ts';
+import { attemptLookup, type Expectation } from './attempt.ts';
 import { parseName } from './name.ts';
-import { parseServer } from './server.ts';
+import { parseServer, type Server, serverAt } from './server.ts';
 import { parseService, serviceHost } from './service.ts';
 
 const positionals = {
@@ -41,13 +45,14 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
       parse: parseService,
     }),
     type: list({
-      description: 'the record types to ask for; unset, A and AAAA, of which one is enough',
+      description: 'the record types to ask for, of which one with records is enough; unset, A and AAAA',
       placeholder: recordTypes.join('|'),
       parse: (given: string) => choiceParser(recordTypes)(given.toUpperCase()),
       choices: recordTypes,
     }),
     'min-addresses': valueOr({
-      description: 'how many records the answer must have, as for a headless Service',
+      description:
+        'how many records of one type the answer must have, as one of each pod behind a headless Service',
       placeholder: 'COUNT',
       parse: integer({ min: 1, max: 100_000 }),
       fallback: '1',
@@ -66,32 +71,72 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
   },
   afterDashes: 'successor',
   timeout: '5m',
+  check({ options, positionals: given }) {
+    if (given.length + options.service.length === 0) throw noName();
+  },
   async run({ options, positionals: given }, context) {
-    const fromFile = readResolvConf(context.paths.resolvConf);
-    const config =
-      options.server === undefined
-        ? fromFile
-        : { ...fromFile, servers: [options.server], origin: '--server' };
+    const config = readResolvConf(context.paths.resolvConf);
     const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
     const names = [...new Set([...given, ...services])];
-    if (names.length === 0)
-      throw new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+    if (names.length === 0) throw noName();
     const expectation = {
       types: options.type.length > 0 ? options.type : (['A', 'AAAA'] as const),
       minAddresses: options['min-addresses'],
       expected: options.expect,
     };
+    checkExpected(expectation);
     const hosts = options.server === undefined ? context.paths.hosts : undefined;
+    const asked = serversOf(options.server, config, context);
     context.log.debug(
-      `name servers ${config.servers.join(', ')} (${config.origin}); search ${config.search.join(' ')}; ndots ${config.ndots}`,
+      `name servers ${options.server === undefined ? `${config.servers.join(', ')} (${config.origin})` : `${serverAt(options.server.host, options.server.port)} (--server)`}; search ${config.search.join(' ')}; ndots ${config.ndots}`,
     );
     const { targets, plan } = planOf(
       options,
       names.map((name) => ({
         name,
-        attempt: (probe) => attemptLookup(name, expectation, config, hosts, probe),
+        async attempt(probe) {
+          const servers = await asked(probe);
+          return 'state' in servers
+            ? servers
+            : attemptLookup(name, expectation, { ...config, servers }, hosts, probe);
+        },
       })),
     );
     return outcomeOf(await waitFor(targets, plan, context));
   },
 });
+
+function noName(): UsageError {
+  return new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
+}
+
+type Servers = (probe: Probe) => Promise<readonly string[] | NotYet>;
+
+/** The name servers to ask; one that is given by name is itself resolved first, at every attempt. */
+function serversOf(server: Server | undefined, config: ResolverConfig, context: Context): Servers {
+  if (server === undefined) return async () => config.servers;
+  if (isIP(server.host)) return async () => [serverAt(server.host, server.port)];
+  const resolve = createResolver(context.paths);
+  return async (probe) => {
+    const answer = await resolve(server.host, probe);
+    if (answer.state === 'found') return answer.addresses.map((address) => serverAt(address, server.port));
+    // Not "absent": that the server is unknown proves nothing about what it would be asked.
+    return notYet(`the name server ${server.host} is unknown: ${answer.reason}`, { hint: answer.hint });
+  };
+}
+
+/** @throws UsageError where a record is expected that no answer can have */
+function checkExpected({ types, expected }: Expectation): void {
+  if (types.some((type) => type !== 'A' && type !== 'AAAA')) return;
+  for (const record of expected) {
+    const family = isIP(record);
+    if (family === 0)
+      throw new UsageError(
+        `--expect: "${record}" is no IP address, as all records are of the types ${types.join(', ')}`,
+      );
+    if (!types.includes(family === 6 ? 'AAAA' : 'A'))
+      throw new UsageError(
+        `--expect: ${record} is an IPv${family} address, and only ${types.join(', ')} records are asked for`,
+      );
+  }
+}

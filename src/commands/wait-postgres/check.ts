@@ -163,7 +163,7 @@ async function holds(inquiry: Inquiry): Promise<NotYet | undefined> {
   let result: QueryResult;
   try {
     await ask(inquiry, `SET LOCAL statement_timeout = ${Math.ceil(demands.statementTimeout)}`);
-    result = await ask(inquiry, demands.query);
+    result = await session.query(demands.query, undefined, { signal: inquiry.signal, single: true });
     await ask(inquiry, 'ROLLBACK');
   } catch (error) {
     if (!isServerError(error)) throw error;
@@ -173,7 +173,9 @@ async function holds(inquiry: Inquiry): Promise<NotYet | undefined> {
         ? 'it takes longer than --attempt-timeout'
         : error.code === '25006'
           ? 'the query runs in a transaction that may only read'
-          : undefined,
+          : error.message.includes('multiple commands')
+            ? 'one statement is taken'
+            : undefined,
     });
   }
   const row = result.rows[0];

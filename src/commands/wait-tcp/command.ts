@@ -41,7 +41,7 @@ An open port is not yet a ready database: see wait-postgres and wait-http.`,
       options,
       [...endpoints].map(([name, endpoint]) => {
         const addresses = remembered(resolve, context.clock);
-        return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe) };
+        return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
       }),
     );
     return outcomeOf(await waitFor(targets, plan, context));

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import { isIP } from '../../kernel/address.ts';
+import { unexpandedVariable } from '../../kernel/unexpanded.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
@@ -53,7 +54,11 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
   if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
-  return parseHostPort(text, undefined);
+  const at = text.lastIndexOf('@');
+  if (at >= 0) registerUserinfo(text.slice(0, at), secret);
+  // Connection strings that are no URLs have passwords too: shown is only what looks like host:port.
+  const where = /[\s=@/?&;()]/.test(text) ? 'the target' : `"${text}"`;
+  return parseHostPort(text.slice(at + 1), undefined, where);
 }
 
 function parseUnix(text: string): Endpoint {
@@ -104,7 +109,10 @@ function registerUserinfo(userinfo: string, secret: (value: string) => void): vo
   }
 }
 
-function parseHostPort(text: string, knownPort: number | undefined, where = `"${text}"`): Endpoint {
+/** @param where names it in messages: itself in quotes, or words where it may hold a password */
+function parseHostPort(text: string, knownPort: number | undefined, where: string): Endpoint {
+  const variable = unexpandedVariable(text);
+  if (variable !== undefined) throw new Error(`${where} cannot be used: ${variable}`);
   const address = text.replace(/:[^:]*$/, '');
   if (isIP(text) === 6 || isIP(address) === 6) {
     throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);
@@ -122,7 +130,7 @@ function parseHostPort(text: string, knownPort: number | undefined, where = `"${
     );
   }
   const port = portText === undefined ? (knownPort ?? 0) : parsePort(portText, where);
-  return { kind: 'tcp', host, port };
+  return { kind: 'tcp', host: literal ?? inAscii(host), port };
 }
 
 function bracketed(text: string, address: string): string {
@@ -133,18 +141,35 @@ function bracketed(text: string, address: string): string {
 
 function parsePort(text: string, where: string): number {
   const port = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port >= 1 && port <= 65_535))
-    throw new Error(`the port "${text}" in ${where} is not a whole number from 1 to 65535`);
+  if (!(port >= 1 && port <= 65_535)) {
+    const shown = where.startsWith('"') || /^-?\d+$/.test(text) || text === '' ? ` "${text}"` : '';
+    throw new Error(`the port${shown} in ${where} is not a whole number from 1 to 65535`);
+  }
   return port;
+}
+
+/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891); empty where that cannot be. */
+function inAscii(host: string): string {
+  if (isAscii(host)) return host;
+  // Not domainToASCII: node:url would be loaded at every start.
+  return URL.parse(`http://${host}`)?.hostname ?? '';
+}
+
+/** By code, not by a pattern of Unicode classes, which costs milliseconds to compile at every start. */
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }
 
 function checkHost(host: string, where: string): void {
   if (host === '') throw new Error(`${where} has no host; ${accepted}`);
-  if (/[\s/@?#%\\]/.test(host)) throw new Error(`${where} is not host:port; ${accepted}`);
+  // What ends a host in a URL is looked for first: a URL is what turns other letters into ASCII.
+  const ascii = /[/?#@\\]/.test(host) ? '' : inAscii(host);
+  if (!/^[\w.-]+$/.test(ascii)) throw new Error(`${where} is not host:port; ${accepted}`);
   if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new Error(`${host} in ${where} is not an IPv4 address`);
   if (
-    host.length > 254 ||
-    host
+    ascii.length > 254 ||
+    ascii
       .replace(/\.$/, '')
       .split('.')
       .some((label) => label === '' || label.length > 63)

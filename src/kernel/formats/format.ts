@@ -16,7 +16,8 @@ export type FileFormat = Exclude<Format, 'files'>;
 /** What is to be written: named fields, or one value without a name. */
 export type Content =
   | { readonly kind: 'fields'; readonly fields: Entries }
-  | { readonly kind: 'value'; readonly value: FieldValue };
+  /** `name` is what it was called where it came from, for messages. */
+  | { readonly kind: 'value'; readonly value: FieldValue; readonly name?: string };
 
 /** What a format made; `bytes` for one file, `files` by name for `files`. */
 export interface Formatted<T> {
@@ -45,9 +46,12 @@ export function formatFileSet(content: Content): Formatted<ReadonlyMap<string, U
 type Plain = Exclude<FileFormat, 'dotenv'>;
 
 const writers: Readonly<Record<Plain, (content: Content) => Uint8Array>> = {
-  raw: (content) => (content.kind === 'value' ? formatRawValue(content.value) : formatRaw(content.fields)),
-  json: (content) => (content.kind === 'value' ? formatJsonValue(content.value) : formatJson(content.fields)),
-  yaml: (content) => (content.kind === 'value' ? formatYamlValue(content.value) : formatYaml(content.fields)),
+  raw: (content) =>
+    content.kind === 'value' ? formatRawValue(content.value, content.name) : formatRaw(content.fields),
+  json: (content) =>
+    content.kind === 'value' ? formatJsonValue(content.value, content.name) : formatJson(content.fields),
+  yaml: (content) =>
+    content.kind === 'value' ? formatYamlValue(content.value, content.name) : formatYaml(content.fields),
   properties: (content) => formatProperties(fieldsOf(content, 'properties')),
   shell: (content) => formatShell(fieldsOf(content, 'shell')),
 };

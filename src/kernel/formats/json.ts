@@ -11,8 +11,8 @@ export function formatJson(entries: Entries): Uint8Array {
 }
 
 /** A value alone as JSON. */
-export function formatJsonValue(value: FieldValue): Uint8Array {
-  return Buffer.from(`${indented('the value', value, 0)}\n`);
+export function formatJsonValue(value: FieldValue, key = 'the value'): Uint8Array {
+  return Buffer.from(`${indented(key, value, 0)}\n`);
 }
 
 /** A value on one line. @throws FormatError */

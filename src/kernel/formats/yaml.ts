@@ -15,8 +15,8 @@ export function formatYaml(entries: Entries): Uint8Array {
 }
 
 /** A value alone as a YAML document. */
-export function formatYamlValue(value: FieldValue): Uint8Array {
-  return Buffer.from(`---${node('the value', value, 0)}\n`);
+export function formatYamlValue(value: FieldValue, key = 'the value'): Uint8Array {
+  return Buffer.from(`---${node(key, value, 0)}\n`);
 }
 
 /** What follows `key:` or `-`, with the space or line end before it. */

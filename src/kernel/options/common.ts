@@ -1,5 +1,6 @@
+import type { AnyCommand } from '../command.ts';
 import { parseDuration } from '../duration.ts';
-import { flag, integer, oneOf, parseText, value, valueOr } from './option.ts';
+import { flag, integer, oneOf, type Options, parseText, value, valueOr, type Values } from './option.ts';
 import { logFormats, logLevels } from '../log.ts';
 
 /** What every command takes beside its own options; main acts on these. */
@@ -25,6 +26,22 @@ export function timeoutOption(fallback: string | undefined) {
     parse: parseDuration,
   };
   return fallback === undefined ? value(spec) : valueOr({ ...spec, fallback });
+}
+
+/**
+ * How long a command may take, in milliseconds; 0 for ever.
+ * @param said what `--timeout` says, or its default
+ * @param limited whether somebody said it
+ */
+export function limitOf(
+  command: AnyCommand | undefined,
+  options: Values<Options> | undefined,
+  said: number | undefined,
+  limited: boolean,
+): number {
+  const long = command?.longWork;
+  if (!limited && long !== undefined && options !== undefined && long.asked(options)) return long.limit;
+  return said ?? 0;
 }
 
 /** What every command that waits takes: the schedule and the policy of the loop. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
-import type { Redactor } from '../secrets.ts';
+import { hidePasswords, type Redactor } from '../secrets.ts';
 import { twinName, type Option, type Options, type Values } from './option.ts';
 
 /** One value as it was given, and where: `--timeout`, `INITBOX_TIMEOUT`, `plan.yaml:3:5 timeout`. */
@@ -26,6 +26,8 @@ export function resolveOptions<O extends Options>(
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
     const sources = given.get(name) ?? fromTwin(name, option, environment);
+    // A URL given where a file's path or a name is wanted comes back in the error.
+    for (const { text } of sources) hidePasswords(text, redactor);
     values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor);
   }
   return values as Values<O>;

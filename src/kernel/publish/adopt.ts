@@ -1,7 +1,6 @@
-import { constants, linkSync, readFileSync, renameSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { constants, linkSync, promises, readFileSync, renameSync } from 'node:fs';
 import { codeAmong, type Directory } from './directory.ts';
-import { placeOf, replaceByLink, throughData } from './links.ts';
+import { placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
 import { dataLink, type Namer } from './names.ts';
 import { makeDirectory, writeFile } from './write.ts';
 
@@ -18,7 +17,7 @@ export async function adoptPlainFiles(
   namer: Namer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const plain = [...names].filter((name) => placeOf(target, name) === 'plain file');
+  const plain = presentAmong(target, names).filter((name) => placeOf(target, name) === 'plain file');
   if (plain.length === 0) return current;
   const holder = current ?? namer.generation();
   if (current === undefined) makeDirectory(target, holder);
@@ -46,7 +45,7 @@ async function linkOrCopy(
   } catch (error) {
     // fs.protected_hardlinks (proc(5)), or a mount of its own
     codeAmong(error, ['EPERM', 'EXDEV', 'EMLINK']);
-    const handle = await open(
+    const handle = await promises.open(
       from.at(name),
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
     );

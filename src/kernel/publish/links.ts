@@ -46,11 +46,18 @@ export function placeOf(directory: Directory, name: string): Place {
   );
 }
 
+/** Those of the names that stand in the directory: one look for all of them. */
+export function presentAmong(directory: Directory, names: Iterable<string>): string[] {
+  const present = new Set(directory.names().map((name) => name.toString()));
+  return [...names].filter((name) => present.has(name));
+}
+
 /** Makes the links that are missing; returns their names. Those of new files point to nothing until the swap. */
 export function makeLinks(directory: Directory, names: Iterable<string>): string[] {
   const made: string[] = [];
+  const present = new Set(presentAmong(directory, names));
   for (const name of names) {
-    if (placeOf(directory, name) !== 'free') continue;
+    if (present.has(name) && placeOf(directory, name) !== 'free') continue;
     try {
       symlinkSync(throughData(name), directory.at(name));
       made.push(name);

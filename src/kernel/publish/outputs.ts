@@ -40,6 +40,8 @@ export interface OutputSettings {
   readonly allowDisk: boolean;
   /** Names the publication, the same on every run: only what the same one left behind is removed. */
   readonly set: string;
+  /** False where the next run compares and makes again what a loss of power took. */
+  readonly lasting?: boolean;
 }
 
 /** One file ready to be written. */
@@ -105,7 +107,7 @@ export async function publishOutput(
   settings: OutputSettings,
   context: PublishContext,
 ): Promise<Published> {
-  const { rendered, warnings } = renderAll(outputs, contents);
+  const { rendered, warnings } = renderAll(outputs, contents, settings.lasting);
   const intents = outputs.map((output) => ({
     ...output,
     secret: contents.get(output)?.secret ?? output.secret,
@@ -176,6 +178,7 @@ export function summaryText({ written, unchanged, removed, bytes }: Published): 
 function renderAll(
   outputs: readonly Output[],
   contents: ReadonlyMap<Output, OutputContent>,
+  lasting = true,
 ): { readonly rendered: readonly Rendered[]; readonly warnings: string[] } {
   const rendered = new Map<string, Rendered>();
   const warnings: string[] = [];
@@ -187,7 +190,7 @@ function renderAll(
       const whole = `${output.folder}/${path}`;
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
       const mode = output.mode ?? (given.secret ? secretMode : contentMode);
-      const file = { bytes, mode, owner: output.owner };
+      const file = { bytes, mode, owner: output.owner, lasting };
       rendered.set(whole, { folder: output.folder, path, file, secret: given.secret });
     }
   }

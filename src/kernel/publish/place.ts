@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { exitStatus } from '../exit-status.ts';
 import { modeText, type Owner } from './attributes.ts';
 import { Directory, linkTarget } from './directory.ts';
-import { currentGeneration, placeOf, throughData } from './links.ts';
+import { currentGeneration, placeOf, presentAmong, throughData } from './links.ts';
 import { topNames } from './manifest.ts';
 import { checkPlace } from './one-file.ts';
 import { explained, refused, subPathHint } from './problems.ts';
@@ -47,7 +47,7 @@ export function checkSetPlace(path: string, paths: Iterable<string>, intent: Int
   try {
     currentGeneration(directory);
     const mounts = mountPoints();
-    for (const name of topNames(paths)) {
+    for (const name of presentAmong(directory, topNames(paths))) {
       placeOf(directory, name);
       checkNoMount(mounts, directory, name, join(whole, name));
     }

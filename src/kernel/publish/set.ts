@@ -26,7 +26,8 @@ export function stageSet(
   const needed = [...files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
   const build = (building: Building): Promise<Built | 'unchanged'> =>
     buildSet(files, building, context.signal);
-  return stageTree({ path, set, build, needed }, context);
+  const lasting = [...files.values()].some((file) => file.lasting !== false);
+  return stageTree({ path, set, build, needed, lasting }, context);
 }
 
 async function buildSet(

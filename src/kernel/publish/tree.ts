@@ -2,7 +2,7 @@ import { linkSync, lstatSync } from 'node:fs';
 import { reasonOf } from '../clock.ts';
 import { adoptPlainFiles } from './adopt.ts';
 import { codeAmong, Directory, linkTarget } from './directory.ts';
-import { currentGeneration, makeLinks, placeOf, replaceByLink, throughData } from './links.ts';
+import { currentGeneration, makeLinks, placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
 import { formatSets, readSets, topNames, type Sets } from './manifest.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './names.ts';
 import type { PublishContext } from './one-file.ts';
@@ -44,6 +44,8 @@ export interface TreePlan {
   readonly build: (building: Building) => Promise<Built | 'unchanged'>;
   /** The bytes that it will take, for the message when there is no room. */
   readonly needed?: number;
+  /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
+  readonly lasting?: boolean;
 }
 
 /**
@@ -156,10 +158,11 @@ class Tree implements Disposable {
       ...built.paths,
     ]);
     const manifest = { bytes: formatSets(sets), mode: 0o444 };
-    await writeFile(staged, manifestName, manifest, this.#signal);
-    staged.sync();
+    const lasting = this.#plan.lasting !== false;
+    await writeFile(staged, manifestName, { ...manifest, lasting }, this.#signal);
+    if (lasting) staged.sync();
     this.#names = topNames([...sets.values()].flat());
-    for (const name of this.#names) placeOf(this.#target, name);
+    for (const name of presentAmong(this.#target, this.#names)) placeOf(this.#target, name);
     this.#current = await adoptPlainFiles(
       this.#target,
       this.#names,
@@ -179,7 +182,7 @@ class Tree implements Disposable {
     }
     this.#committed = true;
     if (this.#staged) markShown(this.#staged);
-    target.sync();
+    if (this.#plan.lasting !== false) target.sync();
     const warnings = [...(this.#built?.warnings ?? [])];
     try {
       await this.#afterSwap();
@@ -202,7 +205,11 @@ class Tree implements Disposable {
       await removeTree(target, this.#name);
       return;
     }
-    makeLinks(target, this.#names);
+    const there = new Set(presentAmong(target, this.#names));
+    makeLinks(
+      target,
+      [...this.#names].filter((name) => !there.has(name)),
+    );
     for (const entry of target.names()) {
       const name = entry.toString();
       if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);

@@ -7,9 +7,9 @@ import {
   fsync,
   mkdirSync,
   openSync,
+  promises,
   writeSync,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { reasonOf } from '../clock.ts';
 import type { Owner } from './attributes.ts';
@@ -21,6 +21,8 @@ export interface FileContent {
   readonly mode: number;
   /** Unset: whoever runs this, and the group that the directory gives. */
   readonly owner?: Owner | undefined;
+  /** False where it need not last beyond a loss of power; then nobody waits for the disk. */
+  readonly lasting?: boolean | undefined;
 }
 
 /** Bytes between two looks at the signal. */
@@ -32,7 +34,7 @@ const quick = 1 << 16;
 const flush = promisify(fsync);
 
 /**
- * Writes a new file whole: content, mode, owner, and all of it on the disk. Nobody sees it under a name that counts
+ * Writes a new file whole: content, mode, owner, and, where it is to last, all of it on the disk. Nobody sees it under a name that counts
  * before the caller renames it or swaps the directory that it is in.
  * @throws the system's error, or the signal's reason; the file may be there then, half written
  */
@@ -44,7 +46,7 @@ export async function writeFile(
 ): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
-  const handle = await open(directory.at(name), flags, 0o600);
+  const handle = await promises.open(directory.at(name), flags, 0o600);
   try {
     for (let at = 0; at < file.bytes.length;) {
       if (signal.aborted) throw reasonOf(signal);
@@ -52,7 +54,7 @@ export async function writeFile(
     }
     if (signal.aborted) throw reasonOf(signal);
     giveAway(handle.fd, file);
-    await handle.sync();
+    if (file.lasting !== false) await handle.sync();
   } finally {
     await handle.close();
   }
@@ -70,7 +72,7 @@ async function writeQuickly(
   try {
     for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
     giveAway(fd, file);
-    await flush(fd);
+    if (file.lasting !== false) await flush(fd);
   } finally {
     closeSync(fd);
   }
@@ -94,7 +96,7 @@ export async function findUnchanged(
   try {
     // O_NONBLOCK: a FIFO under that name must not hold us up.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await open(directory.at(name), flags);
+    const handle = await promises.open(directory.at(name), flags);
     try {
       const stat = await handle.stat({ bigint: true });
       if (
@@ -114,7 +116,7 @@ export async function findUnchanged(
   }
 }
 
-async function holds(handle: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<boolean> {
+async function holds(handle: Awaited<ReturnType<typeof promises.open>>, bytes: Uint8Array): Promise<boolean> {
   const buffer = Buffer.allocUnsafe(Math.min(chunk, bytes.length + 1));
   for (let at = 0; ;) {
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);

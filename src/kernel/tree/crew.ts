@@ -1,6 +1,7 @@
+import { availableParallelism } from 'node:os';
 import { reasonOf } from '../clock.ts';
 import type { Context } from '../context.ts';
-import type { Helper, Parent } from '../host.ts';
+import type { Helper, Host, Parent } from '../host.ts';
 import type { Share, Walk } from './walk.ts';
 
 /** What a helper is told. */
@@ -45,6 +46,19 @@ const lastSay = 50;
 
 /** Milliseconds between two tallies of a busy helper. */
 const tallyEvery = 250;
+
+/** Processes at most, this one included: more of them wait for one another in the kernel. */
+const mostProcesses = 4;
+
+/** Bytes for each of them, with some of the page cache: with less, the kernel does nothing but make room. */
+const forEach = 40 << 20;
+
+/** How many helpers a walk may have: as many as there are processors for, and room in the container. */
+export function helpersFor(host: Pick<Host, 'memoryLimit'>, processors = availableParallelism()): number {
+  const limit = host.memoryLimit();
+  const fitting = limit === undefined ? mostProcesses : Math.floor(limit / forEach);
+  return Math.max(0, Math.min(processors, mostProcesses, fitting) - 1);
+}
 
 /** A helper ended before its work did: nobody knows how much of that was done. `code` is the system's, where it said. */
 export class HelperLost extends Error {

@@ -105,21 +105,33 @@ export function mountId(descriptor: number): number | undefined {
   }
 }
 
+/** Whether a directory's size in bytes is a measure of how much reading it will bring. */
+export type SizeTells = (directory: { readonly nlink: number }) => boolean;
+
+const always: SizeTells = () => true;
+const never: SizeTells = () => false;
+
 /** File systems whose directories tell by their size how many entries they have (statfs(2), linux/magic.h). */
-const honestSizes = new Set([
-  0xef53, // ext2, ext3, ext4
-  0x58465342, // xfs
-  0x01021994, // tmpfs
-  0x9123683e, // btrfs
-  0x794c7630, // overlay
-  0x2fc12fc1, // zfs: counts entries, so a size in bytes is never less
+const tellingSizes: ReadonlyMap<number, SizeTells> = new Map([
+  [0xef53, always], // ext2, ext3, ext4
+  [0x58465342, always], // xfs
+  [0x01021994, always], // tmpfs
+  [0x9123683e, always], // btrfs
+  [0x2fc12fc1, always], // zfs: counts entries, so a size in bytes is never less
+  // overlay: one merged of several has the size of the uppermost alone, and a single link.
+  [0x794c7630, ({ nlink }) => nlink > 1],
 ]);
 
-/** Whether a directory's size in bytes is a measure of how much reading it will bring. */
-export function sizesAreHonest(descriptor: number): boolean {
+/** @param type as statfs(2) tells it */
+export function sizeTells(type: number): SizeTells {
+  return tellingSizes.get(type) ?? never;
+}
+
+/** The same for the file system of an open directory. */
+export function sizeTellsAt(descriptor: number): SizeTells {
   try {
-    return honestSizes.has(statfsSync(itself(descriptor)).type);
+    return sizeTells(statfsSync(itself(descriptor)).type);
   } catch {
-    return false;
+    return never;
   }
 }

@@ -63,10 +63,22 @@ export class MissingPath extends Error {
   }
 }
 
+/** A path on which something is there and cannot be opened; `code` is the system's. */
+export class ClosedPath extends Error {
+  readonly path: string;
+  readonly code: string;
+
+  constructor(path: string, code: string) {
+    super(`cannot open ${path} (${code})`);
+    this.path = path;
+    this.code = code;
+  }
+}
+
 /**
  * Walks a path from the root directory, one component at a time, and through no link: not above the last component and
  * not in it. `..` is resolved in the text, which is right where no component is a link.
- * @throws LinkInPath, MissingPath (a component above the last), or the system's error
+ * @throws LinkInPath, MissingPath (a component above the last), ClosedPath
  */
 export function openPlace(path: string): Place {
   const absolute = rawOf(absolutePath(path));
@@ -81,7 +93,7 @@ export function openPlace(path: string): Place {
       parent = next;
       walked += `/${component}`;
     }
-    const stat = lstatSync(below(parent, name), { throwIfNoEntry: false });
+    const stat = statOf(parent, name, absolute);
     if (stat?.isSymbolicLink()) throw new LinkInPath(shownName(absolute), linkTarget(parent, name));
     return { path: absolute, parent, name, stat };
   } catch (error) {
@@ -101,14 +113,27 @@ function openComponent(parent: number, component: RawName, walked: RawName, whol
     return openDirectory(component, parent);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const stat = lstatSync(below(parent, component), { throwIfNoEntry: false });
+    const stat = statOf(parent, component, walked);
     if (stat?.isSymbolicLink()) throw new LinkInPath(shownName(walked), linkTarget(parent, component));
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       const nearest = code === 'ENOTDIR' ? walked : walked.slice(0, walked.lastIndexOf('/')) || '/';
       throw new MissingPath(shownName(whole), shownName(nearest), code);
     }
-    throw error;
+    throw closed(walked, error);
   }
+}
+
+function statOf(parent: number, name: RawName, path: RawName): Stats | undefined {
+  try {
+    return lstatSync(below(parent, name), { throwIfNoEntry: false });
+  } catch (error) {
+    throw closed(path, error);
+  }
+}
+
+function closed(path: RawName, error: unknown): ClosedPath {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new ClosedPath(shownName(path), code ?? message);
 }
 
 function linkTarget(parent: number, name: RawName): string {
@@ -119,8 +144,15 @@ function linkTarget(parent: number, name: RawName): string {
   }
 }
 
-/** Opens a place that is a directory. */
+/**
+ * Opens a place that is a directory.
+ * @throws ClosedPath
+ */
 export function openPlaceDirectory(place: Place): { descriptor: number; stat: Stats } {
-  const descriptor = openDirectory(place.name, place.parent);
-  return { descriptor, stat: fstatSync(descriptor) };
+  try {
+    const descriptor = openDirectory(place.name, place.parent);
+    return { descriptor, stat: fstatSync(descriptor) };
+  } catch (error) {
+    throw closed(place.path, error);
+  }
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import type { Host } from '../host.ts';
 import type { Exclude } from './exclude.ts';
-import { type Boundary, boundaryBelow, identity, mountId, sizesAreHonest } from './mounts.ts';
+import { type Boundary, boundaryBelow, identity, mountId, type SizeTells, sizeTellsAt } from './mounts.ts';
 import { itself, pathOf, type RawName, shownName } from './name.ts';
 import { isNoDirectory, O_PATH, openDirectory, openPinned } from './open.ts';
 
@@ -65,7 +65,7 @@ const { S_IFMT: typeBits, S_IFDIR: directoryType } = constants;
 const largeListing = 1 << 16;
 
 /** Names read at once of a large directory. */
-const batch = 2048;
+const batch = 1024;
 
 /** Entries between two looks at the clock: some 100 µs. */
 const stride = 32;
@@ -129,7 +129,8 @@ export class Walk {
   readonly #host: Pick<Host, 'chdir'>;
   readonly #top: Frame;
   readonly #boundary: Boundary | undefined;
-  readonly #honest = new Map<number, boolean>();
+  /** By device. */
+  readonly #sizeTells = new Map<number, SizeTells>();
   readonly #limit: number;
   readonly #shares: Share[] = [];
   /** Frames whose directory is open, shallowest first, without the top. */
@@ -140,7 +141,7 @@ export class Walk {
     this.#settings = settings;
     this.#visitor = visitor;
     this.#host = host;
-    this.#limit = settings.held ?? 256;
+    this.#limit = settings.held ?? 32;
     this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
     this.#current = this.#top;
     this.#boundary = settings.crossMounts ? undefined : boundaryBelow(settings.top);
@@ -401,7 +402,7 @@ export class Walk {
   }
 
   #read(frame: Frame, stat: Stats): void {
-    if (stat.size <= largeListing && this.#sizeIsHonest(frame)) frame.names = readdirSync('.', latin1);
+    if (stat.size <= largeListing && this.#sizeIsTrue(frame, stat)) frame.names = readdirSync('.', latin1);
     else frame.stream = opendirSync('.', { encoding: 'latin1', bufferSize: batch });
   }
 
@@ -423,10 +424,10 @@ export class Walk {
     return names;
   }
 
-  #sizeIsHonest(frame: Frame): boolean {
-    let honest = this.#honest.get(frame.dev);
-    if (honest === undefined) this.#honest.set(frame.dev, (honest = sizesAreHonest(frame.descriptor)));
-    return honest;
+  #sizeIsTrue(frame: Frame, stat: Stats): boolean {
+    let tells = this.#sizeTells.get(frame.dev);
+    if (tells === undefined) this.#sizeTells.set(frame.dev, (tells = sizeTellsAt(frame.descriptor)));
+    return tells(stat);
   }
 
   #isMount(name: string | Buffer, stat: Stats, boundary: Boundary): boolean {

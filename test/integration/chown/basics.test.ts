@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { terminationLog } from '../../support/program.ts';
+import { requireOrSkip, whyMissing } from '../../support/tools.ts';
 import {
   chown,
   folder,
@@ -26,6 +27,8 @@ import {
   smallTree,
   wideTree,
 } from './support.ts';
+
+const noSetcap = notRoot || requireOrSkip('file capabilities', whyMissing('setcap', 'libcap2-bin'));
 
 describe.skipIf(notRoot)('a tree', () => {
   test('everything in it and itself, links themselves and not what they lead to', async () => {
@@ -63,6 +66,24 @@ describe.skipIf(notRoot)('a tree', () => {
     expect(modeOf(join(top, 'right'))).toBe('6755');
     expect(modeOf(join(top, 'wrong'))).toBe('0755');
   });
+
+  test.skipIf(noSetcap)(
+    'file capabilities of what is right already stay, of what changes they go',
+    async () => {
+      const top = folder();
+      const capable = (name: string) =>
+        execFileSync('getcap', [join(top, name)], { encoding: 'utf8' }).includes('cap_net_bind_service');
+      for (const name of ['right', 'wrong']) {
+        writeFileSync(join(top, name), '');
+        chownSync(join(top, name), name === 'right' ? 1000 : 0, 1000);
+        execFileSync('setcap', ['cap_net_bind_service=ep', join(top, name)]);
+        expect(capable(name)).toBe(true);
+      }
+      await chown(['1000:1000', top]);
+      expect(capable('right')).toBe(true);
+      expect(capable('wrong')).toBe(false);
+    },
+  );
 
   test('the group alone, the owner alone', async () => {
     const top = smallTree();
@@ -185,7 +206,7 @@ describe.skipIf(notRoot)('a tree', () => {
     expect(owners(join(top, 'd00000'))).toEqual({ '1000:1000': 60_001 });
   });
 
-  test('5,000 levels, with 64 descriptors to open', async () => {
+  test('5,000 levels, with 100 descriptors to have open', async () => {
     const top = folder();
     const made = spawnSync(
       'python3',
@@ -205,7 +226,7 @@ for i in range(5000):
     expect(stderr).toContain('10,001 entries, 10,001 changed');
     expect(status).toBe(0);
     const limited = await chown(['1001:1001', top], {
-      prefix: ['/bin/sh', '-c', 'ulimit -n 400; exec "$@"', 'sh'],
+      prefix: ['/bin/sh', '-c', 'ulimit -n 100; exec "$@"', 'sh'],
     });
     expect(limited.stderr).toContain('10,001 entries, 10,001 changed');
     expect(limited.status).toBe(0);
@@ -249,6 +270,9 @@ describe.skipIf(notRoot)('modes', () => {
     expect(ownerOf(top)).toBe('0:0');
     const second = await chown(['1000:2000', path, '--create', '--dir-mode', '2770']);
     expect(second.stderr).toContain('0 changed to 1000:2000, 1 right already');
+    const umask = ['/bin/sh', '-c', 'umask 077; exec "$@"', 'sh'];
+    expect((await chown(['1000:2000', join(top, 'usual'), '--create'], { prefix: umask })).status).toBe(0);
+    expect(modeOf(join(top, 'usual'))).toBe('0755');
     const dry = await chown(['1:1', join(top, 'z'), '--create', '--dry-run']);
     expect(JSON.parse(dry.stdout)).toMatchObject({ paths: [{ missing: true, toChange: 1 }] });
     expect(existsSync(join(top, 'z'))).toBe(false);
@@ -279,6 +303,27 @@ describe.skipIf(notRoot)('--policy root-mismatch', () => {
     expect(modeOf(top)).toMatch(/^2/);
   });
 });
+
+test.skipIf(notRoot)(
+  '65535, which marks a top that is under way, as an owner: all is changed, no top is trusted',
+  async () => {
+    for (const owner of ['65535:65535', '1000:65535', '65535']) {
+      const top = smallTree();
+      const expected = owner === '65535' ? '65535:0' : owner;
+      const first = await chown([owner, top]);
+      expect(first.status, first.stderr).toBe(0);
+      expect(owners(top)).toEqual({ [expected]: 11 });
+      const again = await chown([owner, top, '--policy', 'root-mismatch']);
+      expect(again.stderr).toContain('0 changed');
+      expect(again.stderr).toContain('11 right already');
+      expect(again.status).toBe(0);
+      // As an interrupted run of another owner leaves it.
+      chownSync(join(top, 'a/f'), 0, 0);
+      expect((await chown([owner, top, '--policy', 'root-mismatch'])).status).toBe(0);
+      expect(owners(top)).toEqual({ [expected]: 11 });
+    }
+  },
+);
 
 test.skipIf(noStrace)('progress of a long walk every 5 s, with its rate', async () => {
   const top = wideTree(memoryFolder(), 100, 300);

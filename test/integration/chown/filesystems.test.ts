@@ -169,6 +169,26 @@ describe.skipIf(noMounts)('a volume that cannot be changed', () => {
   });
 });
 
+describe.skipIf(noMounts)('a mount that maps ids', () => {
+  test('an id that it has not is named as the reason; one that it has is set', async () => {
+    const [source, point] = [smallTree(), folder()];
+    const idmapped = [join(import.meta.dirname, 'idmapped.py'), source, point, '100000', '1000'];
+    const prefix = mounting(`python3 ${idmapped.map(quote).join(' ')}`);
+    const without = await chown(['1000:1000', point], { prefix });
+    expect(without.stderr).toContain(
+      `cannot change the owner of ${point} to 1000:1000 (EOVERFLOW): nothing below was changed`,
+    );
+    expect(without.stderr).toMatch(/mount at \S+ is idmapped, and its mapping has no such id/);
+    expect(without.status).toBe(1);
+    expect(owners(source)).toEqual({ '0:0': 11 });
+    for (const id of [100_005, 100_000, 100_999]) {
+      const { status, stderr } = await chown([`${id}:${id}`, point], { prefix });
+      expect(status, stderr).toBe(0);
+      expect(owners(source)).toEqual({ [`${id - 100_000}:${id - 100_000}`]: 11 });
+    }
+  });
+});
+
 describe.skipIf(noMounts)('capabilities', () => {
   const only = (...capabilities: string[]) => [
     'setpriv',
@@ -229,6 +249,53 @@ describe.skipIf(noMounts)('capabilities', () => {
     expect(status).toBe(1);
     expect(stderr).toContain(`cannot open "${top}/a/b": EACCES`);
     expect(stderr).toContain('CAP_DAC_OVERRIDE is missing');
+  });
+
+  test('without DAC_OVERRIDE, an error below a top that is right already: no later run trusts the top', async () => {
+    const top = smallTree();
+    await chown(['1000:1000', top]);
+    await chown(['2000:2000', join(top, 'a/b'), '--dir-mode', '0700']);
+    const { status } = await chown(['1000:1000', top], { prefix: only('chown') });
+    expect(status).toBe(1);
+    const trusting = ['1000:1000', top, '--policy', 'root-mismatch'];
+    expect((await chown(trusting, { prefix: only('chown') })).status).toBe(1);
+    expect((await chown(trusting)).status).toBe(0);
+    expect(owners(top)).toEqual({ '1000:1000': 11 });
+  });
+
+  test('without DAC_OVERRIDE, a path that cannot be reached, or not be opened: which folder, and why', async () => {
+    const top = smallTree();
+    await chown(['2000:2000', join(top, 'a'), '--dir-mode', '0700']);
+    const before = owners(top);
+    for (const args of [
+      ['1000:1000', join(top, 'a')],
+      ['1000:1000', join(top, 'a/b/c')],
+      ['1000:1000', join(top, 'a/new'), '--create'],
+      ['--reference', join(top, 'a/f'), top],
+      ['1000:1000', top, join(top, 'a/b')],
+    ]) {
+      const { status, stderr } = await chown(args, { prefix: only('chown') });
+      expect(stderr).toMatch(/cannot open \S+\/a(\/\w+)? \(EACCES\): nothing was changed/);
+      expect(stderr).not.toContain('/proc/self');
+      expect(stderr).toContain('CAP_DAC_OVERRIDE is missing');
+      expect(status).toBe(1);
+      expect(owners(top)).toEqual(before);
+    }
+  });
+
+  test('--create where it cannot be: why, and nothing is left behind', async () => {
+    const top = folder();
+    const path = join(top, 'x');
+    const { status, stderr } = await chown(['1000:1000', path, '--create'], { prefix: only() });
+    expect(stderr).toContain(`cannot make ${path} for its owner (EPERM)`);
+    expect(stderr).toContain('CAP_CHOWN is missing');
+    expect(status).toBe(1);
+    expect(existsSync(path)).toBe(false);
+    using mounted = mountReadOnly(top);
+    const readOnly = await chown(['1000:1000', join(mounted.path, 'x/y'), '--create']);
+    expect(readOnly.stderr).toContain(`cannot make ${join(mounted.path, 'x')} for its owner (EROFS)`);
+    expect(readOnly.stderr).toContain('is mounted read-only; take readOnly from the volumeMount');
+    expect(readOnly.status).toBe(1);
   });
 
   test('without FOWNER, modes are an error that names it', async () => {

@@ -44,6 +44,26 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     expect(owners(top)).toEqual({ '1000:1000': all });
   });
 
+  test('SIGTERM in one process and one directory: no helper is there to share it with', async () => {
+    const top = wideTree(memoryFolder(), 1, 80_000);
+    const alone = ['setpriv', '--inh-caps=-all', '--bounding-set=-all,+chown', '--'];
+    const running = await startInitbox(['chown', '1000:1000', top], { prefix: alone });
+    // Without DAC_OVERRIDE the owner of the top stays root, which must be able to enter it.
+    await waitUntil(() => statSync(top).gid === 65_535, { interval: 1, what: 'the walk to begin' });
+    const told = performance.now();
+    running.kill('SIGTERM');
+    const { status, stderr } = await running.exit;
+    expect(performance.now() - told).toBeLessThan(200);
+    expect(status).toBe(143);
+    expect(stderr).toMatch(/stopped after [\d,]+ entries, [\d,]+ changed to 1000:1000/);
+    const counts = owners(top);
+    expect(counts['0:0']).toBeGreaterThan(1);
+    expect(counts['1000:1000']).toBeGreaterThan(0);
+    expect(ownerOf(top)).toBe('0:65535');
+    expect((await chown(['1000:1000', top, '--policy', 'root-mismatch'], { prefix: alone })).status).toBe(0);
+    expect(owners(top)).toEqual({ '1000:1000': 80_002 });
+  });
+
   test('1000, then 2000 cut off, then 1000 again: the top is never trusted', async () => {
     const top = wideTree(memoryFolder(), folders, files);
     const policy = ['--policy', 'root-mismatch'];

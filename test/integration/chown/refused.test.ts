@@ -1,6 +1,8 @@
 import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { programCommand } from '../../support/program.ts';
+import { nodePath } from '../../support/tools.ts';
 import { chown, folder, notRoot, ownerOf, owners, smallTree } from './support.ts';
 
 describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', () => {
@@ -22,7 +24,8 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     [['abc', top], 'the user "abc" is not in this image\'s /etc/passwd'],
     [['1000:abc', top], 'the group "abc" is not in this image\'s /etc/group'],
     [['--', '-1', top], 'no owner and no path'],
-    [['-1', top], '-1'],
+    [['-1', top], '-1 is not a flag, and no number below 0 is accepted; write OWNER[:GROUP] PATH…'],
+    [['-1:-1', top], '-1:-1 is not a flag'],
     [['1000:-1', top], '-1 is not an id'],
     [['4294967295', top], 'larger than the largest id, 4294967294'],
     [['1000:', top], 'names no group after the colon'],
@@ -53,6 +56,10 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     [['1000:1000', top, '--no-recursive', '--exclude', 'x'], '--exclude is about what lies below'],
     [[top, '--reference', join(top, 'none')], 'does not exist'],
     [[top, '--reference', join(top, 'to-a')], '--reference: '],
+    [['1000:1000', top, '--reference', '/etc'], 'both the owner 1000:1000 and --reference were given'],
+    [['1000', top, '--reference', '/etc', '--create'], 'both the owner 1000 and --reference were given'],
+    [['1000:1000', join(top, 'x'.repeat(300))], 'a name in it is too long'],
+    [['1000:1000', join(top, 'x'.repeat(300), 'y'), '--create'], 'a name in it is too long'],
     // The first path is right: it stays as it is all the same.
     [['1000:1000', top, '/'], 'is the root directory'],
     [['1000:1000', top, join(top, 'missing')], 'does not exist'],
@@ -82,7 +89,14 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
     expect(status).toBe(2);
   });
 
-  test('the root directory under another name', async () => {
+  test.each([
+    ['the root directory', '/', 'is the root directory under another name'],
+    [
+      "the program's own folder",
+      dirname(programCommand().at(-1) as string),
+      "is this program's own folder under another name",
+    ],
+  ])('%s under another name', async (_, what, message) => {
     const place = folder();
     const { status, stderr } = await chown(['1000:1000', place], {
       prefix: [
@@ -93,12 +107,25 @@ describe.skipIf(notRoot)('bad input: one clear error, exit 2, nothing changed', 
         '--',
         'sh',
         '-c',
-        `mount --bind / ${place}; exec "$@"`,
+        `mount --bind ${what} ${place}; exec "$@"`,
         'sh',
       ],
     });
-    expect(stderr).toContain('is the root directory under another name');
+    expect(stderr).toContain(message);
     expect(status).toBe(2);
+  });
+
+  test('its own folder, also where it is started through a link in another', async () => {
+    const elsewhere = folder();
+    const link = join(elsewhere, 'initbox');
+    const file = programCommand().at(-1) as string;
+    symlinkSync(file, link);
+    const through = (path: string) => chown(['1000:1000', path], { program: [nodePath(), link] });
+    const own = await through(dirname(file));
+    expect(own.stderr).toContain("this program's own folder");
+    expect(own.status).toBe(2);
+    mkdirSync(join(elsewhere, 'data'));
+    expect((await through(join(elsewhere, 'data'))).status).toBe(0);
   });
 
   test('a link above the path, put there by whoever owns the volume', async () => {

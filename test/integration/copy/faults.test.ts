@@ -204,14 +204,19 @@ describe('a ConfigMap', () => {
     expect(readFileSync(join(to, 'one'), 'utf8')).toBe('1'.repeat(1 << 16));
   });
 
-  test('that is updated during the copy: one version, never two mixed', async () => {
-    const volume = memoryFolder();
+  test.each([
+    ['that is the source', ''],
+    ['below a source', 'etc/config'],
+  ])('%s and is updated during the copy: one version, never two mixed', async (_what, below) => {
+    const top = memoryFolder();
+    const volume = join(top, below);
+    mkdirSync(volume, { recursive: true });
     projected(volume, 0, keys);
     let version = 0;
     let again = 0;
     for (let round = 0; round < 8; round++) {
       const to = memoryFolder();
-      const program = await startInitbox(['copy', volume, to]);
+      const program = await startInitbox(['copy', top, to]);
       const updates = setInterval(() => projected(volume, (version = (version + 1) % 10), keys), 25);
       const timer = setTimeout(() => clearInterval(updates), 400);
       const { status, stderr } = await program.exit;
@@ -224,8 +229,9 @@ describe('a ConfigMap', () => {
         expect(readdirSync(to)).toEqual([]);
         continue;
       }
-      const found = new Set(keys.map((key) => readFileSync(join(to, key), 'utf8').slice(0, 1)));
+      const found = new Set(keys.map((key) => readFileSync(join(to, below, key), 'utf8').slice(0, 1)));
       expect(found.size, stderr).toBe(1);
+      expect(readFileSync(join(to, below, 'sub/deep'), 'utf8')).toBe([...found][0]);
     }
     console.log(`${again} of 8 copies began anew`);
   });
@@ -334,6 +340,15 @@ describe.skipIf(notRoot)('without root', () => {
     expect(lstatSync(join(to, 'a')).mode & 0o2000).toBe(0o2000);
     expect(lstatSync(join(to, 'a/b/c/f')).gid).toBe(2000);
     expect(lstatSync(to).mode & 0o7777).toBe(0o2775);
+  });
+
+  test('--owner without the capability for it: says so, and nothing is shown', async () => {
+    const [from, to] = [folder(), folder()];
+    writeFileSync(join(from, 'f'), '');
+    const { status, stderr } = await copy([from, to, '--owner', '1000:1000'], { user });
+    expect(status).toBe(1);
+    expect(stderr).toContain('hint: --owner needs the capability CHOWN');
+    expect(readdirSync(to)).toEqual([]);
   });
 
   test('a DEST that this user may not write to', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { groupGone, killGroup } from '../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
-import { everythingIsRequired } from '../../support/tools.ts';
+import { everythingIsRequired, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { memoryFolder } from './support.ts';
 
 /** Kills for each way: few while developing, what is promised where everything must hold. */
@@ -132,6 +132,29 @@ describe('kill -9 at random', () => {
     const again = await runInitbox(['copy', from, to, '--if-empty']);
     expect(again.stderr).toContain('is not empty, so nothing was copied');
   });
+
+  const noStrace = requireOrSkip('an end among the renames', whyMissing('strace', 'strace'));
+  test.skipIf(noStrace).each([
+    ['a signal', 'signal=SIGTERM:when=700', 143],
+    ['an error of the volume', 'error=EIO:when=700', 1],
+  ])(
+    '--if-empty: %s among the renames is not taken for the end of a whole copy',
+    async (_what, fault, end) => {
+      const [from, to] = [memoryFolder(), memoryFolder()];
+      for (let i = 0; i < 2000; i++) writeFileSync(join(from, `f${i}`), 'x');
+      const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=rename:${fault}`];
+      const first = await runInitbox(['copy', from, to, '--if-empty'], { prefix });
+      expect(first.status, first.stderr).toBe(end);
+      const shown = readdirSync(to).filter((name) => name.startsWith('f')).length;
+      expect(shown).toBeGreaterThan(600);
+      expect(shown).toBeLessThan(2000);
+      const second = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(second.stderr).toContain(`${(2000 - shown).toLocaleString('en')} copied`);
+      expect(readdirSync(to)).toHaveLength(2000);
+      const third = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(third.stderr).toContain('is not empty, so nothing was copied');
+    },
+  );
 
   test('--if-empty: killed at random, it ends whole', async () => {
     const [from, to] = [memoryFolder(), memoryFolder()];

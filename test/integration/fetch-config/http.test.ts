@@ -60,6 +60,20 @@ describe('content', () => {
     expect(readFileSync(target, 'utf8')).toBe('<html>');
   });
 
+  test('an archive is written as it is, also where its server calls the compression an encoding', async () => {
+    const gzip = respond(200, body, { 'Content-Encoding': 'gzip' });
+    await using server = await startFaultServer({ '/site.tar.gz': gzip, '/f': gzip });
+    const place = folder();
+    const named = await runInitbox(['fetch-config', `${server.url}/site.tar.gz`, '--to', join(place, 'a')]);
+    expect(named.status).toBe(0);
+    const summed = ['fetch-config', `${server.url}/f`, '--sha256', sum, '--to', join(place, 'b')];
+    expect((await runInitbox(summed)).status).toBe(0);
+    expect([readFileSync(join(place, 'a'), 'utf8'), readFileSync(join(place, 'b'), 'utf8')]).toEqual([
+      body,
+      body,
+    ]);
+  });
+
   test('chunks, a field of a JSON body, and digits that stay', async () => {
     const json = '{"port":1.10,"id":12345678901234567890}';
     await using server = await startFaultServer({
@@ -345,6 +359,24 @@ describe('what stays wrong ends it at once, with 69 and nothing written', () => 
       respond(302, '', { Location: 'file:///etc/passwd' }),
       ['--cross-origin'],
       /file: is no web address/,
+    ],
+    [
+      'more than was announced',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsetting: 1\n'),
+      [],
+      /sent more than the 5 B that it announced/,
+    ],
+    [
+      'chunks that are none',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nset\r\nzz\r\n'),
+      [],
+      /breaks off in a way that HTTP does not know/,
+    ],
+    [
+      'a body that is compressed, though nobody asked for that',
+      respond(200, 'abc', { 'Content-Encoding': 'gzip' }),
+      [],
+      /Content-Encoding gzip, though it was asked for none[\s\S]*--sha256/,
     ],
     ['truncated JSON', respond(200, '{"a": "b'), ['--format', 'json'], /ends in the middle of the JSON/],
     ['a field of what is no JSON', respond(200, 'plain'), ['FIELD'], /has no field "a": it is not JSON/],

@@ -147,6 +147,20 @@ describe.skipIf(missing)('a development server', () => {
     expect(readdirSync(place)).toEqual([]);
   });
 
+  test('a dry run without a target tells the fields of each source, and those of --env', async () => {
+    const { status, stdout } = await fetchConfig(['vault:secret/api-server', '--env', '--dry-run']);
+    expect(status).toBe(0);
+    const fields = [
+      { name: 'config', size: 3 },
+      { name: 'user', size: 6 },
+    ];
+    expect(JSON.parse(stdout)).toEqual({
+      sources: [{ source: 'vault:secret/api-server', version: '2', time: expect.any(String), fields }],
+      files: [],
+      variables: fields,
+    });
+  });
+
   test('two sources with one key: an error, unless the last wins', async () => {
     const place = folder();
     const args = [
@@ -328,6 +342,117 @@ describe.skipIf(missing)('a development server', () => {
     expect(stderr).not.toContain(password);
     const roles = await postgres.sql('select rolname from pg_roles where rolname = $1', [username]);
     expect(roles).toHaveLength(1);
+
+    // Nobody uses what these read: no user of the database may be left behind.
+    const unused = async (expected: number, ...args: string[]) => {
+      const run = await fetchConfig(
+        ['vault:database/creds/app', ...args, ...flagsOf(role, join(place, '.id'))],
+        {
+          env: { VAULT_TOKEN: '' },
+        },
+      );
+      expect(run.status).toBe(expected);
+      expect(run.stderr).toContain('the token of this run is revoked, and its leases with it');
+      expect(run.stderr).not.toContain('holds for');
+    };
+    await unused(0, '--dry-run');
+    await unused(69, 'vault:secret/denied', '--format', 'json', '--to', join(place, 'g'));
+    await unused(69, '--format', 'raw', '--to', join(place, 'g'));
+    const names = async () => (await postgres.sql(`select 1 from pg_roles where rolname like 'v-%'`)).length;
+    await expect.poll(names, { timeout: 10_000 }).toBe(1);
+
+    // A token that was given: it is asked how long it lives, and is not revoked.
+    const given = (await bao.must('POST', 'auth/token/create', { policies: ['db'], ttl: '90s' })) as {
+      auth: { client_token: string };
+    };
+    const short = await fetchConfig(
+      ['vault:database/creds/app', '--to', join(place, 'h'), '--format', 'json'],
+      {
+        env: { VAULT_TOKEN: given.auth.client_token },
+      },
+    );
+    expect(short.status).toBe(0);
+    expect(short.stderr).toMatch(/holds for (1m30s|1m29s|1m2\ds), since it dies with the token that read it/);
+  });
+
+  test('when time is up, the token of this run goes all the same', async () => {
+    const role = await approle(bao, 'late', { token_policies: 'app' });
+    const place = folder();
+    writeFileSync(join(place, '.id'), role.secret);
+    const before = (await bao.must('LIST', 'auth/token/accessors')) as { data: { keys: string[] } };
+    const { status, stderr } = await fetchConfig(
+      [
+        'vault:secret/api-server',
+        `file:${place}/nothing`,
+        '--format',
+        'json',
+        '--to',
+        join(place, 'f'),
+        '--timeout',
+        '2s',
+        ...flagsOf(role, join(place, '.id')),
+      ],
+      { env: { VAULT_TOKEN: '' } },
+    );
+    expect(status).toBe(124);
+    expect(stderr).toContain('the token of this run is revoked');
+    const after = (await bao.must('LIST', 'auth/token/accessors')) as { data: { keys: string[] } };
+    expect(after.data.keys.toSorted()).toEqual(before.data.keys.toSorted());
+  });
+
+  test('a batch token cannot be revoked: a warning, and the secret', async () => {
+    const role = await approle(bao, 'batch', { token_policies: 'app', token_type: 'batch' });
+    const place = folder();
+    writeFileSync(join(place, '.id'), role.secret);
+    const { status, stderr } = await fetchConfig(
+      ['vault:secret/api-server#user', '--to', join(place, 'f'), ...flagsOf(role, join(place, '.id'))],
+      { env: { VAULT_TOKEN: '' } },
+    );
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/warn .*could not be revoked.*batch tokens cannot be revoked/);
+  });
+
+  test('denied where Vault tells nothing of the engine: the policy line of either kind', async () => {
+    await policy(bao, 'elsewhere', 'path "other/*" { capabilities = ["read"] }');
+    const role = await approle(bao, 'elsewhere', { token_policies: 'elsewhere' });
+    const place = folder();
+    writeFileSync(join(place, '.id'), role.secret);
+    const { status, stderr } = await fetchConfig(
+      ['vault:pki/cert/ca', '--to', join(place, 'f'), ...flagsOf(role, join(place, '.id'))],
+      { env: { VAULT_TOKEN: '' } },
+    );
+    expect(status).toBe(69);
+    expect(stderr).toContain('permission denied on pki/cert/ca: the token (policies: default, elsewhere)');
+    expect(stderr).toContain(
+      'add to the policy elsewhere: path "pki/data/cert/ca" { capabilities = ["read"] } if a KV version 2 engine is there, else path "pki/cert/ca" { capabilities = ["read"] }',
+    );
+  });
+
+  test('a namespace', async () => {
+    const inside = { headers: { 'X-Vault-Namespace': 'shop' } };
+    await bao.must('POST', 'sys/namespaces/shop');
+    await bao.must('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } }, inside);
+    await bao.must('POST', 'secret/data/api-server', { data: { config: 'of the shop' } }, inside);
+    const target = join(folder(), 'f');
+    const run = (args: string[], more: Record<string, string> = {}) =>
+      fetchConfig(['vault:secret/api-server#config', '--to', target, ...args], { env: more });
+    expect((await run([], { VAULT_NAMESPACE: 'shop/' })).status).toBe(0);
+    expect(readFileSync(target, 'utf8')).toBe('of the shop');
+    expect((await run(['--vault-namespace', 'shop'], { VAULT_NAMESPACE: 'nowhere' })).status).toBe(0);
+    const none = await run([], { VAULT_NAMESPACE: 'nowhere' });
+    expect(none.status).toBe(69);
+    expect(none.stderr).toMatch(/in namespace nowhere[\s\S]*is there such a namespace\?/);
+  });
+
+  test('other engines: a certificate, by the path that answers in JSON', async () => {
+    await bao.must('POST', 'sys/mounts/pki', { type: 'pki' });
+    await bao.must('POST', 'pki/root/generate/internal', { common_name: 'authority.test', ttl: '1h' });
+    const target = join(folder(), 'ca.pem');
+    expect((await fetchConfig(['vault:pki/cert/ca#certificate', '--to', target])).status).toBe(0);
+    expect(readFileSync(target, 'utf8')).toMatch(/^-----BEGIN CERTIFICATE-----/);
+    const bare = await fetchConfig(['vault:pki/ca/pem', '--to', target]);
+    expect(bare.status).toBe(69);
+    expect(bare.stderr).toContain('vault:pki/cert/ca#certificate');
   });
 
   test('a SecretID that is spent says so; so does a wrapping token', async () => {
@@ -420,9 +545,9 @@ describe.skipIf(missing)('a development server', () => {
       bound_audiences: ['vault'],
       token_policies: 'app',
     });
-    const sign = (aud: string): string => {
+    const sign = (aud: string, age = 0): string => {
       const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-      const now = Math.floor(Date.now() / 1000);
+      const now = Math.floor(Date.now() / 1000) - age;
       const text = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode({ sub: 'system:serviceaccount:default:app', aud, iat: now, exp: now + 600 })}`;
       return `${text}.${createSign('RSA-SHA256').update(text).sign(privateKey).toString('base64url')}`;
     };
@@ -450,6 +575,12 @@ describe.skipIf(missing)('a development server', () => {
     expect(audience.status).toBe(69);
     expect(audience.stderr).toMatch(
       /refused the jwt login as role "app": the token is for another audience \(elsewhere\)/,
+    );
+    writeFileSync(join(place, '.old'), sign('vault', 7200));
+    const old = await run('.old');
+    expect(old.status).toBe(69);
+    expect(old.stderr).toMatch(
+      /the token is not valid at this time; it ends at 20\S+Z, and the clock here says 20\S+Z: .*expired[\s\S]*the clock of this node/,
     );
     const mount = await run('.good', '--vault-mount', 'jwt-prod');
     expect(mount.stderr).toMatch(/vault auth enable -path=jwt-prod jwt|permission denied/);

@@ -64,10 +64,10 @@ describe('an error of the server', () => {
       /^2_x\.sql:2: invalid transaction termination[\s\S]*-- initbox:no-transaction/,
     ],
     [
-      'a new enum value used too early',
-      "ALTER TYPE mood ADD VALUE 'odd';\nCREATE TABLE m (m mood DEFAULT 'odd');\nINSERT INTO m DEFAULT VALUES;",
+      'a new enum value used in the transaction that the file makes itself',
+      "BEGIN;\nALTER TYPE mood ADD VALUE 'odd';\nCREATE TABLE m (m mood DEFAULT 'odd');\nINSERT INTO m DEFAULT VALUES;\nCOMMIT;",
       1,
-      /^2_x\.sql:2: unsafe use of new value[\s\S]*put its use in the next file/,
+      /^2_x\.sql:3: unsafe use of new value[\s\S]*put its use in the next file/,
     ],
   ])('%s', async (_name, sql, exit, expected) => {
     place.write({
@@ -95,6 +95,24 @@ test('an enum value alone is added in a transaction, exactly once', async () => 
   const { outcome, log } = await migrate(place);
   expect(status(outcome)).toBe(0);
   expect(log).not.toMatch(/outside a transaction/);
+});
+
+test('an enum value that is used in its own file: run again outside a transaction, and half done where it fails there', async () => {
+  place.write({
+    '1_a.sql': "CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE m (m mood);",
+    '2_b.sql': "INSERT INTO m VALUES ('sad'); ALTER TYPE mood ADD VALUE 'odd'; INSERT INTO m VALUES ('odd');",
+  });
+  const { outcome, log } = await migrate(place);
+  expect(status(outcome)).toBe(0);
+  expect(log).toMatch(/2_b\.sql uses a value that its ALTER TYPE … ADD VALUE adds/);
+  expect(await place.sql('SELECT m::text FROM m ORDER BY m')).toEqual([{ m: 'odd' }, { m: 'sad' }]);
+  expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
+  place.write({ '3_c.sql': "ALTER TYPE mood ADD VALUE 'new'; INSERT INTO m VALUES ('new'); SELECT 1/0;" });
+  const failed = await migrate(place);
+  expect(words(failed.outcome)).toMatch(
+    /^3_c\.sql:1: division by zero[\s\S]*2 of 3 statements ended and stay/,
+  );
+  expect(await place.records()).toContain('3 running 2');
 });
 
 describe('a file that cannot be run as it is: nothing runs, not even the files before it', () => {

@@ -157,6 +157,30 @@ test('--command-timeout: 124, and how far it got', async () => {
   expect(await backends('%AS long%')).toBe(0);
 });
 
+test('--dry-run waits for nobody and leaves nothing behind', async () => {
+  place.write({ '1_a.sql': 'CREATE TABLE a ();' });
+  const left = () =>
+    place.sql(
+      "SELECT to_regclass('a') AS a, to_regnamespace('initbox') AS schema, count(*)::int AS locks FROM pg_locks WHERE locktype = 'advisory'",
+    );
+  const alone = await runInitbox(sql('--dry-run'), { env: env() });
+  expect(alone.status).toBe(0);
+  expect(JSON.parse(alone.stdout)).toMatchObject({ pending: [{ file: '1_a.sql' }], problems: [] });
+  expect(await left()).toEqual([{ a: null, schema: null, locks: 0 }]);
+  const holder = await startInitbox(['migrate-with-lock', '--', 'sleep', '60'], { env: env() });
+  await holder.waitForStderr(/holding the lock/);
+  const beside = await runInitbox(sql('--dry-run', '--lock-timeout', '2s'), { env: env() });
+  expect(beside.status).toBe(0);
+  expect(beside.stderr).toMatch(/the lock is held \(backend \d+\): what its holder does may change this/);
+  expect(JSON.parse(beside.stdout)).toMatchObject({ pending: [{ file: '1_a.sql' }] });
+  place.write({ '2_b.sql': "SELECT 'open" });
+  const wrong = await runInitbox(sql('--dry-run'), { env: env() });
+  expect([wrong.status, wrong.stdout]).toEqual([2, '']);
+  expect(wrong.stderr).toMatch(/2_b\.sql:1: the string/);
+  holder.kill();
+  await holder.exit;
+});
+
 test('--dry-run, --baseline and --accept', async () => {
   place.write({ '1_a.sql': 'CREATE TABLE a ();', '2_b.sql': 'CREATE TABLE b ();' });
   const dry = await runInitbox(sql('--dry-run', '--baseline', '1'), { env: env() });

@@ -32,6 +32,42 @@ describe('usage errors: status 2, before anything is tried', () => {
     ['--status and a command', ['--status', '--', 'true'], {}, /a command after -- and --status were given/],
     ['words before --', ['migrate', '--', 'true'], {}, /takes no words of its own; what is "migrate"/],
     [
+      'no --',
+      ['./migrate'],
+      { DATABASE_URL: 'postgres://u@h/d' },
+      /takes no words of its own; what is "\.\/migrate"\? A command to be run stands after --, as in: initbox/,
+    ],
+    [
+      'no -- before a command and its flags',
+      ['./migrate', '--target=latest'],
+      { DATABASE_URL: 'postgres://u@h/d' },
+      /unknown flag --target; if it is one of a command to be run, write -- before that command/,
+    ],
+    [
+      'a URL among the words',
+      [`postgres://u:${secret}@h/d`],
+      {},
+      /what is "postgres:\/\/u:\[redacted\]@h\/d"/,
+    ],
+    [
+      'a URL in place of the file that holds it',
+      ['--database-url-file', `postgres://u:${secret}@h/d`, '--', 'true'],
+      {},
+      /--database-url-file: there is no file postgres:\/\/u:\[redacted\]@h/,
+    ],
+    [
+      'the same in the twin',
+      ['--', 'true'],
+      { INITBOX_DATABASE_URL_FILE: `postgres://u:${secret}@h/d` },
+      /INITBOX_DATABASE_URL_FILE: there is no file postgres:\/\/u:\[redacted\]@h/,
+    ],
+    [
+      'an empty DATABASE_URL',
+      ['--', 'true'],
+      { DATABASE_URL: '' },
+      /no database was named; set DATABASE_URL/,
+    ],
+    [
       'no database',
       ['--', 'true'],
       {},
@@ -130,6 +166,12 @@ describe('usage errors: status 2, before anything is tried', () => {
       /holds a placeholder that nobody filled in/,
     ],
     [
+      'an unexpanded --once without parentheses',
+      ['--once', '$IMAGE_DIGEST', '--', 'true'],
+      { DATABASE_URL: 'postgres://u@h/d' },
+      /"\$IMAGE_DIGEST" holds a placeholder that nobody filled in; .* know \$\(NAME\) alone/,
+    ],
+    [
       'an unexpanded twin',
       ['--', 'true'],
       { DATABASE_URL: 'postgres://u@h/d', INITBOX_ONCE: '${TAG}' },
@@ -165,6 +207,28 @@ describe('usage errors: status 2, before anything is tried', () => {
     expect(result.stderr).not.toContain(secret);
     expect(result.status).toBe(2);
     expect(result.stdout).toBe('');
+  });
+
+  test.each([
+    ['empty', '', /the file .*url is empty/],
+    ['of two lines', `postgres://u:${secret}@h/d\npostgres://u:${secret}@h/e\n`, /holds a line break/],
+    ['of another program', 'DATABASE_URL=postgres://u@h/d', /is a list of keywords, not a URL/],
+  ])('a file for the URL that is %s', async (_, content, expected) => {
+    const folder = temporaryDirectory('url');
+    const file = join(folder.path, 'url');
+    writeFileSync(file, content);
+    const result = await runInitbox(['migrate-with-lock', '--database-url-file', file, '--', 'true']);
+    expect(result.stderr).toMatch(expected);
+    expect(result.stderr).not.toContain(secret);
+    expect(result.status).toBe(2);
+    folder.remove();
+  });
+
+  test('a command that may not be run: 126, and the lock was never taken', async () => {
+    const result = await (await startReplica(postgres, ['--', '/etc/passwd'])).exit;
+    expect(result.status).toBe(126);
+    expect(result.stderr).toContain('cannot run /etc/passwd: it is not executable');
+    expect(result.stderr).not.toContain('holding the lock');
   });
 
   test('a command that is not there: 127, and the lock was never taken', async () => {
@@ -251,6 +315,27 @@ describe('what the server refuses: status 69 at once', () => {
       expect(result.stdout).toBe('ran\n');
     } finally {
       await postgres.sql('ALTER DATABASE app OWNER TO app');
+    }
+  });
+
+  test('--sql without CREATE: 69 at once with the GRANT, and the schema alone, made by its owner, is enough', async () => {
+    const folder = temporaryDirectory('migrations');
+    writeFileSync(join(folder.path, '1_a.sql'), 'SELECT 1');
+    await postgres.sql('ALTER DATABASE app OWNER TO postgres; REVOKE CREATE ON DATABASE app FROM app');
+    try {
+      const refused = await (await startReplica(postgres, ['--sql', folder.path])).exit;
+      expect(refused.status).toBe(69);
+      expect(refused.milliseconds).toBeLessThan(5000);
+      expect(refused.stderr).toMatch(
+        /--sql keeps a record in the database, and app may not .*GRANT CREATE ON/s,
+      );
+      // The second way that docs/locking.md names.
+      await postgres.sql('CREATE SCHEMA initbox AUTHORIZATION app');
+      expect((await (await startReplica(postgres, ['--sql', folder.path])).exit).status).toBe(0);
+      expect((await (await startReplica(postgres, ['--once', 'k', '--', 'true'])).exit).status).toBe(0);
+    } finally {
+      await postgres.sql('ALTER DATABASE app OWNER TO app');
+      folder.remove();
     }
   });
 

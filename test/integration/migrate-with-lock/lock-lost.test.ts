@@ -163,21 +163,51 @@ test('what an earlier holder left in another role’s name may not be ended: it 
   const { hex } = keyOfName('migrate');
   const client = await postgres.connect();
   await client.query(`SET application_name = 'initbox:${hex}:1:job'`);
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   // A backend whose client is gone ends with its statement; this one's client leaves it then.
-  const zombie = (async () => {
-    const { rows } = await client.query<{ ended: Date }>(
-      'SELECT clock_timestamp() AS ended FROM pg_sleep(3)',
-    );
-    await client.end();
-    return rows[0]?.ended;
-  })();
+  const zombie = client
+    .query('SELECT pg_sleep(600)')
+    .catch(() => undefined)
+    .then(() => client.end());
   using journal = createJournal();
   const replica = await startReplica(postgres, ['--', ...journal.child('next', 'true')]);
-  const result = await replica.exit;
-  const ended = ((await zombie)?.getTime() ?? 0) / 1000;
-  expect(result.status).toBe(0);
-  expect(result.stderr).toContain('belongs to postgres, and this role may not end it; waiting for it');
+  await replica.waitForStderr(/belongs to postgres, and this role may not end it; waiting for it/);
+  const ended = Date.now() / 1000;
+  await postgres.sql('SELECT pg_cancel_backend($1)', [rows[0]?.pid]);
+  await zombie;
+  expect((await replica.exit).status).toBe(0);
   expect(journal.entries()[0]?.at).toBeGreaterThan(ended);
+});
+
+test('an untagged statement of another role, which this one cannot look into, is waited for', async () => {
+  await postgres.sql("DROP ROLE IF EXISTS earlier; CREATE ROLE earlier LOGIN PASSWORD 'app-password'");
+  await (
+    await startReplica(postgres, ['--', 'true'], { url: postgres.superuserUrl() })
+  ).exit;
+  await postgres.sql(
+    'GRANT USAGE, CREATE ON SCHEMA initbox TO app, earlier; GRANT ALL ON ALL TABLES IN SCHEMA initbox TO app, earlier',
+  );
+  const url = postgres.url().replace('app:', 'earlier:');
+  // As a driver that carries no tag, and whose server does not notice that its client is gone.
+  const work = `${sayGroup}; exec env -u PGOPTIONS PGAPPNAME=driver psql "$DATABASE_URL" -c 'SELECT pg_sleep(5)'`;
+  const holder = await startReplica(postgres, [...quick, '--', '/bin/sh', '-c', work], { url });
+  const group = await groupOf(holder);
+  const sleeping = async (): Promise<boolean> =>
+    (
+      await postgres.sql(
+        "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(5)' AND state = 'active'",
+      )
+    ).length > 0;
+  await waitUntil(sleeping);
+  holder.kill('SIGKILL');
+  killGroup(group);
+  const next = await startReplica(postgres, [...quick, '--', 'echo', 'ran']);
+  await next.waitForStderr(/waiting for statements that an earlier holder may have left .*earlier, driver/);
+  expect(await sleeping()).toBe(true);
+  await next.waitForStdout(/ran/);
+  expect(await sleeping()).toBe(false);
+  expect((await next.exit).status).toBe(0);
+  await postgres.sql('DROP OWNED BY earlier; DROP ROLE earlier');
 });
 
 test('the lock is lost while it is taken over: 75, and nothing was started', async () => {

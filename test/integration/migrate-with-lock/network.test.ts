@@ -1,5 +1,7 @@
 // Partitions, failovers and poolers: the lock where the network does not tell the truth.
+import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { groupGone, killGroup, liveGroup, waitUntil } from '../../support/faults.ts';
 import { canUseNetns, createNetnsPair, type NetnsPair } from '../../support/netns.ts';
@@ -7,6 +9,7 @@ import { canUsePgBouncer, startPgBouncer } from '../../support/pgbouncer.ts';
 import { startPostgres, startStandby, type Postgres } from '../../support/postgres.ts';
 import { canInstallPython, pythonPackage } from '../../support/python-packages.ts';
 import { requireOrSkip } from '../../support/tools.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
 import { createJournal, holders, quick, startReplica } from './contenders.ts';
 
 const sayGroup = 'echo group $$';
@@ -195,6 +198,23 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => 
     const result = await replica.exit;
     expect(result.status).toBe(0);
     expect(result.stdout).toBe('7\n[]\n');
+  });
+
+  test('the same where a file names the server for the lock, and DATABASE_URL the pooler', async () => {
+    await using pooler = await startPgBouncer({ upstream: postgres, poolMode: 'transaction' });
+    const folder = temporaryDirectory('url');
+    const file = join(folder.path, 'url');
+    writeFileSync(file, `${postgres.url()}\n`);
+    const show = 'psql -Atc "SELECT 7" "$DATABASE_URL"; echo "[$PGOPTIONS]"';
+    const by = async (url: string): Promise<string> =>
+      (
+        await (
+          await startReplica(postgres, ['--database-url-file', file, '--', '/bin/sh', '-c', show], { url })
+        ).exit
+      ).stdout;
+    expect(await by(pooler.url())).toBe('7\n[]\n');
+    expect(await by(postgres.url())).toBe('7\n[-c client_connection_check_interval=1000]\n');
+    folder.remove();
   });
 
   test('session mode by the user’s leave: it works, and a silent holder’s lease runs out', async () => {

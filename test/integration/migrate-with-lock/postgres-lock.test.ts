@@ -31,6 +31,7 @@ function lockOn(postgres: Postgres): LockUnderTest {
           host: 'test',
           sessionPooling: false,
           sameRoute: true,
+          recordFor: undefined,
           once: undefined,
         },
         { clock: systemClock, log, random: Math.random, resolve: createResolver(podPaths) },

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { killGroup } from '../../support/faults.ts';
 import { freePort } from '../../support/ports.ts';
 import { preparePostgres, startPostgres, startStandby, type Postgres } from '../../support/postgres.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
@@ -115,6 +116,56 @@ test('idle_session_timeout on the role does not throw a quiet holder out', async
   }
 });
 
+test('a role whose server writes dates in another way', async () => {
+  await postgres.sql("ALTER ROLE app SET DateStyle = 'German'; ALTER ROLE app SET TimeZone = 'Asia/Kolkata'");
+  const folder = temporaryDirectory('flag');
+  const flag = join(folder.path, 'flag');
+  const args = [
+    ...quick,
+    '--once',
+    'v9',
+    '--',
+    '/bin/sh',
+    '-c',
+    `echo group $$; [ -e ${flag} ] || exec sleep 60`,
+  ];
+  try {
+    const holder = await startReplica(postgres, args);
+    const group = Number((await holder.waitForStdout(/group (\d+)/))[1]);
+    const waiter = await startReplica(postgres, args);
+    await waiter.waitForStderr(/held by pod since 20\d\d-\d\d-\d\dT[\d:.]+Z/);
+    const { stdout } = await (await startReplica(postgres, ['--status'])).exit;
+    const { holder: seen, once } = JSON.parse(stdout) as {
+      holder: { since: string };
+      once: { started: string; finished: null }[];
+    };
+    expect(Math.abs(Date.now() - Date.parse(seen.since))).toBeLessThan(60_000);
+    expect(Math.abs(Date.now() - Date.parse(once[0]?.started ?? ''))).toBeLessThan(60_000);
+    writeFileSync(flag, '');
+    holder.kill('SIGKILL');
+    killGroup(group);
+    const heir = await waiter.exit;
+    expect(heir.stderr).toContain('waiting 1.5s for its work to end');
+    expect(heir.status).toBe(0);
+    const again = await (await startReplica(postgres, args)).exit;
+    expect(again.stderr).toMatch(/"v9" was done by pod at 20\d\d-/);
+  } finally {
+    await postgres.sql('ALTER ROLE app RESET DateStyle; ALTER ROLE app RESET TimeZone');
+    folder.remove();
+  }
+});
+
+test('a command that drops the records is done all the same; --once then cannot say so', async () => {
+  const drop = ['--', 'psql', '-qc', 'DROP SCHEMA initbox CASCADE', postgres.url()];
+  const plain = await (await startReplica(postgres, drop)).exit;
+  expect(plain.status).toBe(0);
+  expect(plain.stderr).toContain('the lock’s record could not be written');
+  const once = await (await startReplica(postgres, ['--once', 'k', ...drop])).exit;
+  expect(once.status).toBe(75);
+  expect(once.stderr).toContain('the record could not be written: relation "initbox.once" does not exist');
+  expect(await holders(postgres)).toEqual([]);
+});
+
 test('all connections taken: it waits, says so, and runs when one is free', async () => {
   const clients = [];
   await postgres.sql('ALTER ROLE app CONNECTION LIMIT 0');
@@ -149,6 +200,95 @@ test('a standby grants nothing: it waits until the promotion', { timeout: 90_000
   await replica.waitForStderr(/a standby, which grants locks of its own/);
   await standby.promote();
   expect((await replica.exit).status).toBe(0);
+});
+
+test(
+  'of several servers the standby is passed over, whatever the URL says of it',
+  { timeout: 90_000 },
+  async () => {
+    await using standby = await startStandby(postgres);
+    const both = postgres
+      .url()
+      .replace(`127.0.0.1:${postgres.port}`, `127.0.0.1:${standby.port},127.0.0.1:${postgres.port}`);
+    for (const attributes of [
+      '',
+      '?target_session_attrs=prefer-standby',
+      '?target_session_attrs=read-write',
+    ]) {
+      const url = `${both}${attributes}`;
+      const holder = await startReplica(postgres, ['--once', `k${attributes}`, '--', 'sleep', '1'], { url });
+      await holder.waitForStderr(/holding the lock/);
+      const status = await (await startReplica(postgres, ['--status'], { url })).exit;
+      expect(JSON.parse(status.stdout)).toMatchObject({ holder: { role: 'app', host: 'pod' } });
+      expect((await holder.exit).status).toBe(0);
+      const forgotten = await (await startReplica(postgres, ['--forget', `k${attributes}`], { url })).exit;
+      expect(forgotten.stderr).toContain('(it was done)');
+    }
+  },
+);
+
+test('a server that says yes and keeps no lock is found out', async () => {
+  await postgres.sql(
+    `CREATE SCHEMA stub; GRANT USAGE ON SCHEMA stub TO app;
+     CREATE FUNCTION stub.pg_try_advisory_lock(bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+     ALTER ROLE app SET search_path = stub, pg_catalog, public`,
+  );
+  try {
+    const result = await (await startReplica(postgres, ['--', 'echo', 'ran'])).exit;
+    expect(result.status).toBe(69);
+    expect(result.stderr).toContain('the server granted the lock but does not hold it');
+    expect(result.stdout).toBe('');
+  } finally {
+    await postgres.sql('ALTER ROLE app RESET search_path; DROP SCHEMA stub CASCADE');
+  }
+});
+
+test('a command that waits for its own parent’s lock is told of', async () => {
+  const replica = await startReplica(postgres, [
+    '--lock-id',
+    '4711',
+    ...quick,
+    '--command-timeout',
+    '4s',
+    '--',
+    '/bin/sh',
+    '-c',
+    'exec psql -c "SELECT pg_advisory_lock(4711)" "$DATABASE_URL"',
+  ]);
+  await replica.waitForStderr(
+    /the backend \d+ \(initbox:[0-9a-f]{16}:\d+:job\) waits for this very lock, 4711: .* give it another --lock-id/,
+  );
+  const result = await replica.exit;
+  expect(result.status).toBe(124);
+  expect(result.stderr.match(/waits for this very lock/g)).toHaveLength(1);
+  expect(await holders(postgres)).toEqual([]);
+});
+
+test('a --lock-timeout shorter than the wait for a dead holder’s work still lets the next one through', async () => {
+  const holder = await startReplica(postgres, [...quick, '--', 'sleep', '1']);
+  await holder.waitForStderr(/holding the lock/);
+  holder.kill('SIGKILL');
+  await waitUntil(async () => (await holders(postgres)).length === 0);
+  const next = await (await startReplica(postgres, ['--lock-timeout', '1s', '--', 'echo', 'ran'])).exit;
+  expect(next.stderr).toContain('waiting 1.5s for its work to end');
+  expect(next.status).toBe(0);
+  expect(next.stdout).toBe('ran\n');
+});
+
+test('a token grows past the last one, even where the server’s own numbers have gone back', async () => {
+  await (
+    await startReplica(postgres, ['--', 'true'])
+  ).exit;
+  // As after a restore by pg_dump into a new cluster.
+  await postgres.sql('UPDATE initbox.locks SET token = 1000000000000');
+  const tokens = [];
+  for (let turn = 0; turn < 2; turn += 1) {
+    const { stdout } = await (
+      await startReplica(postgres, ['--', '/bin/sh', '-c', 'echo $INITBOX_LOCK_TOKEN'])
+    ).exit;
+    tokens.push(stdout);
+  }
+  expect(tokens).toEqual(['1000000000001\n', '1000000000002\n']);
 });
 
 test('a lock that another program holds under the same number is waited for and named', async () => {

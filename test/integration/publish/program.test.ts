@@ -90,7 +90,10 @@ files:
     ]);
     expect(status).toBe(0);
     const report = JSON.parse(stdout) as { sources: unknown[]; files: unknown[] };
-    expect(report.sources).toEqual([{ source: source('db.json'), time: expect.any(String) }]);
+    const whole = readFileSync(join(sources.path, 'db.json'));
+    expect(report.sources).toEqual([
+      { source: source('db.json'), time: expect.any(String), size: whole.length },
+    ]);
     expect(report.files).toMatchObject([
       {
         path: join(target, 'app.env'),
@@ -136,6 +139,7 @@ files:
     ],
     ['a field that is missing', ['db.json#pasword', '--to', 'x'], 69, /no field "pasword"/],
     ['a mode that is none', ['db.json', '--to', 'x', '--mode', '999'], 2, /--mode: "999" is not a file mode/],
+    ['an object of its name', ['odd.json#nested', '--to', 'x'], 69, /"nested" is an object/],
     ['an owner by name', ['db.json', '--to', 'x', '--owner', 'app'], 2, /--owner: "app" is not UID:GID/],
   ])('%s: one clear error, nothing written', async (_, [name = '', ...args], status, message) => {
     const target = fresh();
@@ -164,6 +168,24 @@ files:
     expect(readdirSync(target)).toEqual([]);
     expect(await runInitbox([...args, '--merge', 'last'])).toMatchObject({ status: 0 });
     expect(contents(target)).toMatchObject({ user: 'second', url: 'x', port: '5432' });
+  });
+
+  it('flags that say what a specification says for each file are refused', async () => {
+    const target = fresh();
+    for (const flags of [
+      ['--format', 'json'],
+      ['--merge', 'last'],
+      ['--mode', '0400'],
+      ['--to', target],
+    ]) {
+      const result = await runInitbox(['fetch-config', '--spec', specFor(target), ...flags]);
+      expect(result.status).toBe(2);
+      expect(result.stderr).toContain(`${flags[0]} does not go with --spec`);
+    }
+    const env = await runInitbox(['fetch-config', 'env:HOME', '--env', '--format', 'json', '--', 'true']);
+    expect(env.status).toBe(2);
+    expect(env.stderr).toContain('--env writes no file');
+    expect(readdirSync(target)).toEqual([]);
   });
 
   it('a specification with a mistake: exit 2, with line and column', async () => {

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveDescendants, liveProcess, waitUntil } from '../../support/faults.ts';
@@ -33,6 +34,15 @@ async function end(program: RunningProgram, sign: RegExp, signal: NodeJS.Signals
   const milliseconds = performance.now() - started;
   const left = family.filter((pid) => liveProcess(pid) !== undefined);
   return { ...result, took: milliseconds, family: family.length, left };
+}
+
+/** Undefined where it was closed meanwhile. */
+function linkOf(pid: number, fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
 }
 
 interface Phase {
@@ -143,6 +153,24 @@ describe('SIGTERM', () => {
     expect(performance.now() - started).toBeLessThan(300);
     program.child.kill('SIGKILL');
     for (const { pid } of liveDescendants(program.pid)) process.kill(pid, 'SIGKILL');
+  });
+
+  test('while the plan is a FIFO that somebody holds open and does not fill', async () => {
+    const fifo = join(temporaryDirectory('run').path, 'plan');
+    execFileSync('mkfifo', [fifo]);
+    // Opened for reading and writing: it has a writer, which says nothing.
+    const held = openSync(fifo, constants.O_RDWR);
+    const program = await startInitbox(['run', fifo]);
+    await waitUntil(
+      () =>
+        readdirSync(`/proc/${program.pid}/fd`).some((fd) => linkOf(program.pid, fd) === fifo) || undefined,
+      { what: 'it to have the FIFO open' },
+    );
+    const started = performance.now();
+    program.kill('SIGTERM');
+    expect((await program.exit).status).toBe(143);
+    expect(performance.now() - started).toBeLessThan(300);
+    closeSync(held);
   });
 
   test('a command that ignores it is killed after its grace, and waited for', async () => {

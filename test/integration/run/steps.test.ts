@@ -1,11 +1,21 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDnsServer, type DnsServer } from '../../support/dns-server.ts';
 import { freePort } from '../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
+import { serve } from '../wait-http/servers.ts';
 import { listen, planFile, runPlan, sh, startPlan, timeline, type Listener } from './plans.ts';
 
 const notRoot = requireOrSkip(
@@ -76,15 +86,38 @@ describe('a plan', () => {
     expect(milliseconds).toBeLessThan(3500);
   });
 
-  test.each(['-', 'INITBOX_PLAN', 'INITBOX_PLAN with a path'])('comes from %s as well', async (source) => {
-    const steps = [{ name: 'hi', command: ['echo', 'hi'] }];
-    const text = JSON.stringify({ steps });
-    const { status, stdout, stderr } =
-      source === '-'
-        ? await runInitbox(['run', '-'], { stdin: text })
-        : await runInitbox(['run'], {
-            env: { INITBOX_PLAN: source === 'INITBOX_PLAN' ? text : planFile(steps) },
-          });
+  const hi = [{ name: 'hi', command: ['echo', 'hi'] }];
+  const plan = JSON.stringify({ steps: hi });
+
+  test.each<[string, () => Promise<{ status: number | null; stdout: string; stderr: string }>]>([
+    ['standard input', () => runInitbox(['run', '-'], { stdin: plan })],
+    ['INITBOX_PLAN', () => runInitbox(['run'], { env: { INITBOX_PLAN: plan } })],
+    ['a path in INITBOX_PLAN', () => runInitbox(['run'], { env: { INITBOX_PLAN: planFile(hi) } })],
+    [
+      'a bare name in INITBOX_PLAN',
+      () => {
+        const path = planFile(hi);
+        return runInitbox(['run'], { env: { INITBOX_PLAN: basename(path) }, cwd: dirname(path) });
+      },
+    ],
+    ['- in INITBOX_PLAN', () => runInitbox(['run'], { env: { INITBOX_PLAN: '-' }, stdin: plan })],
+    [
+      'a ConfigMap, whose files are links to links',
+      () => {
+        const mount = folder();
+        mkdirSync(join(mount, '..2026_11_24'));
+        writeFileSync(join(mount, '..2026_11_24', 'plan.yaml'), plan);
+        symlinkSync('..2026_11_24', join(mount, '..data'));
+        symlinkSync('..data/plan.yaml', join(mount, 'plan.yaml'));
+        return runInitbox(['run', join(mount, 'plan.yaml')]);
+      },
+    ],
+    [
+      'a pipe that is a path',
+      () => runInitbox(['run', '/dev/stdin'], { stdin: plan, prefix: ['/bin/sh', '-c', 'cat | "$0" "$@"'] }),
+    ],
+  ])('comes from %s', async (_source, run) => {
+    const { status, stdout, stderr } = await run();
     expect({ status, stdout }, stderr).toEqual({ status: 0, stdout: 'hi\n' });
     expect(stderr).not.toMatch(/warn/);
   });
@@ -98,6 +131,7 @@ describe('a plan', () => {
     [['run'], /no plan was given/],
     [['run', 'a', 'b'], /2 words were given where one plan is taken/],
     [['run', '/dev/null'], /the plan is empty/],
+    [['run', '/dev/zero'], /the plan \/dev\/zero cannot be read: it is longer than 1048576 bytes/],
     [['plan-step'], /unknown command "plan-step"/],
     [['schema', 'plam'], /there is no schema "plam"; there are: .*plan/],
     [['schema'], /schema takes one name/],
@@ -128,17 +162,19 @@ describe('a plan', () => {
     const dir = folder();
     const { status, stdout, stderr } = await runPlan(
       [
-        { name: 'a', command: ['touch', join(dir, 'touched')], timeout: '90s' },
+        { name: 'a', command: ['touch', join(dir, 'touched'), '$(PASSWORD)'], timeout: '90s' },
         { name: 'b', uses: 'wait-tcp', targets: closed, needs: 'a', retries: 2, when: 'B' },
       ],
-      ['--dry-run', '--', 'false'],
+      ['--dry-run', '--', 'touch', join(dir, 'handed-over')],
+      { env: { PASSWORD: 'hunter2-hunter2' } },
     );
+    expect(stdout + stderr).not.toContain('hunter2');
     expect(JSON.parse(stdout)).toEqual({
       keepGoing: false,
       steps: [
         {
           name: 'a',
-          command: ['touch', join(dir, 'touched')],
+          command: ['touch', join(dir, 'touched'), '$(PASSWORD)'],
           needs: [],
           stage: 0,
           timeoutSeconds: 90,
@@ -159,8 +195,9 @@ describe('a plan', () => {
     });
     expect(stderr).toMatch(/1 ── a: runs touch, at most 1m30s/);
     expect(stderr).toMatch(/2 ── b: wait-tcp, after a, when B is set, 2 retries, at most 5m/);
-    expect(existsSync(join(dir, 'touched'))).toBe(false);
-    expect(status).toBe(1);
+    expect(stderr).toMatch(/nothing was done, and so the command after -- is not started/);
+    expect(readdirSync(dir)).toEqual([]);
+    expect(status).toBe(0);
   });
 
   test('its schema is printed', async () => {
@@ -237,6 +274,42 @@ describe('a step that fails', () => {
     expect(log.read()).toBe(
       'initbox run: step broken (/bin/sh) failed: the command ended with exit status 7\n  stopped with it: wait, work, fetch\n  not run: after',
     );
+  });
+
+  /** What lies where the file was to be. */
+  const leftOfHalfABody = async (more: object): Promise<string[]> => {
+    const dir = folder();
+    const to = join(dir, 'config');
+    mkdirSync(to);
+    chmodSync(dir, 0o755);
+    chmodSync(to, 0o777);
+    const begun = join(dir, 'begun');
+    await using server = await serve((_request, response) => {
+      response.writeHead(200, { 'Content-Length': 1_000_000 }).write('half of it');
+      writeFileSync(begun, '');
+    });
+    const fetch = {
+      uses: 'fetch-config',
+      sources: `${server.url}/app.conf`,
+      to: join(to, 'app.conf'),
+      'allow-disk': true,
+    };
+    const broken = sh(`while ! test -e ${begun}; do sleep 0.05; done; sleep 0.1; exit 7`);
+    const { status, stderr } = await runPlan([
+      { name: 'fetch', ...fetch, ...more },
+      { name: 'broken', command: broken },
+    ]);
+    expect(status, stderr).toBe(7);
+    expect(timeline(stderr)['fetch']?.result).toBe('stopped');
+    return readdirSync(to);
+  };
+
+  test('leaves no file, and no part of one, of a body that is half there', async () => {
+    expect(await leftOfHalfABody({})).toEqual([]);
+  });
+
+  test.skipIf(notRoot)('nor where another user fetches it', async () => {
+    expect(await leftOfHalfABody({ user: 1234 })).toEqual([]);
   });
 
   test('lets the others go on with --keep-going; the first failure is the status', async () => {
@@ -481,6 +554,17 @@ describe.skipIf(notRoot)('user', () => {
       { env: { WORD: 'hello' } },
     );
     expect(found.stdout, found.stderr).toBe('hello\n0\n');
+  });
+
+  test('the time of the whole is named as that, not as the step’s own', async () => {
+    const { status, stderr } = await runPlan(
+      [{ name: 'a', uses: 'wait-tcp', targets: closed, user: 1234 }],
+      ['--timeout', '3s'],
+    );
+    expect(status).toBe(124);
+    expect(stderr).toMatch(
+      /step a \(wait-tcp\): gave up after \S+ \(the time of the whole plan\): .* connection refused/,
+    );
   });
 
   test('a command that is not there is 127, as without a user', async () => {

@@ -72,6 +72,9 @@ damaged[len(whole) // 2] ^= 0xFF
 open(path("damaged.tar.gz"), "wb").write(damaged)
 plain = gzip.decompress(whole)
 open(path("truncated.tar"), "wb").write(plain[: len(plain) // 2])
+# Cut off where an entry ends: whole, but for the mark of the end. The same in gzip, whose own end is right.
+open(path("truncated-between.tar"), "wb").write(plain[:1024])
+open(path("truncated-between.tar.gz"), "wb").write(gzip.compress(plain[:1024]))
 damaged = bytearray(plain)
 damaged[1024 + 10] ^= 0xFF
 open(path("wrong-checksum.tar"), "wb").write(damaged)

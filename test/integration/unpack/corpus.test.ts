@@ -6,12 +6,13 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canMount, mountTmpfs } from '../../support/faults.ts';
-import { runInitbox } from '../../support/program.ts';
+import { canMount, mountReadOnly, mountTmpfs, waitUntil } from '../../support/faults.ts';
+import { runInitbox, startInitbox } from '../../support/program.ts';
 import { findInPath, requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
@@ -72,6 +73,8 @@ describe('hostile and broken archives: refused, and nothing is published', () =>
     ['compressed.tar.bz2', 'it is compressed by bzip2'],
     ['truncated.tar.gz', 'ends in the middle: it is truncated'],
     ['truncated.tar', 'ends in the middle: it is truncated'],
+    ['truncated-between.tar', 'ends without the mark of its end: it is truncated'],
+    ['truncated-between.tar.gz', 'ends without the mark of its end: it is truncated'],
     ['wrong-crc.tar.gz', 'is damaged'],
     ['damaged.tar.gz', 'is damaged'],
     ['wrong-checksum.tar', 'is no tar file that can be read'],
@@ -158,6 +161,33 @@ describe('archives that are good', () => {
     },
   );
 
+  test.each([
+    ['v7', ['--format=v7'], 'cat'],
+    ['several members of gzip', [], 'split -b 700 --filter=gzip'],
+    ['several frames of zstd', [], 'split -b 700 --filter="zstd -q"'],
+    [
+      'an extended header of 100 kB',
+      ['--format=posix', `--pax-option=comment=${'x'.repeat(100_000)}`],
+      'cat',
+    ],
+  ])('%s', async (name, flags, through) => {
+    if (name.includes('zstd') && zstd === undefined) return;
+    const [{ path: from }, { path: to }] = [temporaryDirectory('tree'), temporaryDirectory('unpack')];
+    mkdirSync(join(from, 'd'));
+    writeFileSync(join(from, 'd/f'), 'f'.repeat(3000), { mode: 0o640 });
+    symlinkSync('d/f', join(from, 'l'));
+    const archive = join(corpus, 'made');
+    execFileSync('sh', [
+      '-c',
+      `tar -c ${flags.map((flag) => `'${flag}'`).join(' ')} -C '${from}' d l | ${through} > '${archive}'`,
+    ]);
+    const { status, stderr } = await unpack('made', to);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('has 2 files');
+    expect(readFileSync(join(to, 'l'), 'utf8')).toBe('f'.repeat(3000));
+    expect(lstatSync(join(to, 'd/f')).mode & 0o777).toBe(0o640);
+  });
+
   test('pax.tar, with names in UTF-8', async () => {
     const { path: to } = temporaryDirectory('unpack');
     expect(await unpack('pax.tar', to)).toMatchObject({ status: 0 });
@@ -198,6 +228,27 @@ describe('volumes and words', () => {
     expect(readdirSync(volume.path)).toEqual([]);
   });
 
+  test.skipIf(requireOrSkip('a read-only volume', canMount()))('one that is read-only', async () => {
+    using volume = mountReadOnly(temporaryDirectory('unpack').path);
+    const { status, stderr } = await unpack('gnu.tar', volume.path);
+    expect(status).toBe(2);
+    expect(stderr).toContain('it is on a read-only file system (EROFS)');
+  });
+
+  test('SIGTERM in the middle of a large file in a zip: nothing is left, within moments', async () => {
+    const { path: to } = temporaryDirectory('unpack');
+    const source = `file:${join(corpus, 'bomb.zip')}`;
+    const program = await startInitbox(['fetch-config', source, '--unpack', '--to', to]);
+    await waitUntil(() => readdirSync(to).length > 0, { what: 'the tree to be begun' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const began = performance.now();
+    program.kill('SIGTERM');
+    const { status } = await program.exit;
+    expect(status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(readdirSync(to)).toEqual([]);
+  });
+
   test.each([
     [['file:/a', 'file:/b', '--unpack', '--to', '/tmp'], '--unpack takes one source, and 2 are given'],
     [['env:HOME', '--unpack', '--to', '/tmp'], 'by https, http or file, not by env'],
@@ -206,6 +257,10 @@ describe('volumes and words', () => {
     [['file:/a', '--unpack', '--to', '/tmp', '--format', 'json'], '--unpack and --format exclude each other'],
     [['file:/a', '--unpack', '--to', '/tmp', '--env', '--', 'true'], '--unpack and --env exclude each other'],
     [['file:/a', '--unpack', '--to', '/tmp', '--dry-run'], '--unpack has no --dry-run'],
+    [
+      ['file:/a', '--unpack', '--to', '/tmp', '--etag-file', '/tmp/e'],
+      '--unpack and --etag-file exclude each other',
+    ],
     [['file:/a', '--unpack', '--to', '/tmp/none/at/all'], 'there is no such folder'],
   ])('%j', async (args, message) => {
     const { status, stderr } = await runInitbox(['fetch-config', ...args]);

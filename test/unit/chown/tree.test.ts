@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compileExclude } from '../../../src/kernel/tree/exclude.ts';
-import { isWithin, mountOf, parseMounts } from '../../../src/kernel/tree/mounts.ts';
+import { isWithin, mountOf, parseMounts, sizeTells } from '../../../src/kernel/tree/mounts.ts';
 import { pathOf, rawOf, shownName } from '../../../src/kernel/tree/name.ts';
 import { absolutePath } from '../../../src/kernel/tree/open.ts';
 
@@ -82,6 +82,16 @@ describe('mounts', () => {
     expect(isWithin('/a', '/a')).toBe(true);
   });
 });
+
+test.each([
+  ['tmpfs', 0x01021994, 2, true],
+  ['btrfs, whose directories have one link', 0x9123683e, 1, true],
+  ['overlay, one directory', 0x794c7630, 3, true],
+  ['overlay, one merged of several', 0x794c7630, 1, false],
+  ['NFS', 0x6969, 2, false],
+])('%s: whether the size of a directory tells how long its listing is', (_, type, nlink, tells) =>
+  expect(sizeTells(type)({ nlink })).toBe(tells),
+);
 
 test.each([
   ['/data/', '/data'],

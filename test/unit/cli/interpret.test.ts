@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { allOptions, interpret } from '../../../src/cli/interpret.ts';
+import { interpret } from '../../../src/cli/interpret.ts';
+import { allOptions } from '../../../src/kernel/options/all.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { flagName, twinName } from '../../../src/kernel/options/option.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
@@ -33,6 +34,7 @@ describe('every command', async () => {
 
 describe('usage errors', () => {
   test.each([
+    [[], /no command was given; initbox --help lists them/],
     [['wait-tcp'], /no target was given/],
     [['wait-dns'], undefined],
     [['wait-tpc', 'db:1'], /unknown command "wait-tpc"; did you mean wait-tcp\?/],
@@ -110,9 +112,22 @@ test('what is after -- is not read', async () => {
 test.each([
   [['help'], /wait-dns/],
   [['--help'], /wait-tcp/],
-  [[], /wait-tcp/],
   [['help', 'exit-codes'], /124 .*the deadline passed/],
   [['--version'], /^initbox \S+\n$/],
 ])('%j prints', async (argv, text) => {
   expect(await read(argv)).toMatchObject({ kind: 'print', text: expect.stringMatching(text) as string });
+});
+
+describe('how long a command may take', () => {
+  const unpack = ['fetch-config', 'https://releases.internal/site.tar.gz', '--unpack', '--to', '/site'];
+  test.each([
+    ['what waits', ['fetch-config', 'file:/a', '--to', '/b'], {}, 5 * 60_000, false],
+    ['an archive', unpack, {}, 60 * 60_000, false],
+    ['an archive, said', [...unpack, '--timeout', '10s'], {}, 10_000, true],
+    ['an archive, for ever', [...unpack, '--timeout', '0'], {}, 0, true],
+    ['an archive, by the variable', unpack, { INITBOX_TIMEOUT: '20s' }, 20_000, true],
+    ['a copy', ['copy', '/a', '/b'], {}, 60 * 60_000, false],
+  ])('%s', async (_what, argv, environment, limit, limited) => {
+    expect(await read(argv, environment)).toMatchObject({ kind: 'run', limit, input: { limited } });
+  });
 });

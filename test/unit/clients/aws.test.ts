@@ -51,6 +51,7 @@ test('the region of an ARN comes before the environment’s', () => {
 
 describe('failures', () => {
   const scene = {
+    doing: 'secret' as const,
     id: 'prod/api',
     region: 'eu-central-1',
     caller: 'web identity (IRSA), arn:x',

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { addressesFromHosts } from '../../../src/clients/dns/hosts.ts';
 import { expandName, parseResolvConf, readResolvConf } from '../../../src/clients/dns/resolv-conf.ts';
 import { parseName } from '../../../src/commands/wait-dns/name.ts';
-import { parseServer } from '../../../src/commands/wait-dns/server.ts';
+import { parseServer, serverAt } from '../../../src/commands/wait-dns/server.ts';
 import { parseService, serviceHost } from '../../../src/commands/wait-dns/service.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'initbox-dns-'));
@@ -112,20 +112,36 @@ describe('--service', () => {
 
 test.each([
   ['10.96.0.10', '10.96.0.10'],
+  ['10.96.0.10:53', '10.96.0.10'],
   ['10.96.0.10:5353', '10.96.0.10:5353'],
   ['::1', '::1'],
+  ['[::1]', '::1'],
   ['[::1]:5353', '[::1]:5353'],
-  ['localhost:5353', '127.0.0.1:5353'],
-])('--server %s', (text, server) => expect(parseServer(text)).toBe(server));
+  ['localhost:5353', 'localhost:5353'],
+  ['kube-dns.kube-system.svc.cluster.local', 'kube-dns.kube-system.svc.cluster.local'],
+])('--server %s', (text, server) => {
+  const { host, port } = parseServer(text);
+  expect(serverAt(host, port)).toBe(server);
+});
 
-test.each(['', 'dns.example', '10.0.0.1:0', '10.0.0.1:99999', 'a:b:c'])('--server %j is refused', (text) => {
-  expect(() => parseServer(text)).toThrow();
+test.each([
+  ['', /not a name server/],
+  ['10.0.0.1:0', /from 1 to 65535/],
+  ['10.0.0.1:99999', /from 1 to 65535/],
+  ['a:b:c', /not a name server/],
+  ['[nonsense]:53', /not a name server/],
+  ['a b', /not a DNS name/],
+  ['udp://10.0.0.1', /not a name server/],
+])('--server %j is refused', (text, message) => {
+  expect(() => parseServer(text)).toThrow(message);
 });
 
 test.each([
   ['postgres-service', 'postgres-service'],
   ['_postgresql._tcp.db.default.svc.cluster.local.', '_postgresql._tcp.db.default.svc.cluster.local.'],
   ['bücher.example', 'xn--bcher-kva.example'],
+  ['10.0.0.4', '10.0.0.4'],
+  ['fd00::4', 'fd00::4'],
 ])('name %s', (text, name) => expect(parseName(text)).toBe(name));
 
 test.each(['', '.', 'a..b', 'db:5432', 'http://db', '-a', 'x'.repeat(64), 'a b', 'x.'.repeat(130)])(
@@ -134,3 +150,21 @@ test.each(['', '.', 'a..b', 'db:5432', 'http://db', '-a', 'x'.repeat(64), 'a b',
     expect(() => parseName(text)).toThrow();
   },
 );
+
+test.each(['postgres://u:hun/ter2@db/app', 'postgres://u:hunter2@db', 'u:hunter2@db'])(
+  'no message about %s holds the password',
+  (text) => {
+    let said = '';
+    try {
+      parseName(text);
+    } catch (error) {
+      said = String(error);
+    }
+    expect(said).toMatch(/that (is a URL|has a user)/);
+    expect(said).not.toMatch(/hun/);
+  },
+);
+
+test('a variable that nothing replaced is told', () => {
+  expect(() => parseName('$(DB_HOST)')).toThrow(/the variable DB_HOST in it was not replaced/);
+});

@@ -88,6 +88,9 @@ describe('words', () => {
     expect(leftOutText({ ...tally, fifos: 1, sockets: 2, devices: 1 })).toMatch(
       /1 FIFO, 2 sockets, 1 device$/,
     );
+    expect(leftOutText({ ...tally, attributes: 1, acls: 1200 })).toMatch(
+      /: extended attributes \(xattrs\) of 1 entry, ACLs of 1,200 entries$/,
+    );
   });
   test('problems: ten are listed, all counted', () => {
     const sum = emptyTally();

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import schema from '../../../src/commands/fetch-config/spec.schema.json' with { type: 'json' };
@@ -60,6 +62,18 @@ describe('a specification', () => {
       ],
     });
     expect(files[1]).toMatchObject({ path: '/other/ca.crt', format: 'raw', mode: 0o444, merge: 'error' });
+  });
+
+  it('as documented is one', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/fetch-config.md'), 'utf8');
+    const text = /```yaml\n(# \/etc\/initbox\/fetch\.yaml[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const { files } = await read(text);
+    expect(files.map(({ path, format }) => `${format} ${path}`)).toEqual([
+      'dotenv app.env',
+      'raw tls/tls.key',
+      'files tls',
+      'yaml /public/app.yaml',
+    ]);
   });
 
   it('may name the keys as a list', async () => {
@@ -148,17 +162,16 @@ describe('a specification', () => {
     );
   });
 
-  it('that is an alias bomb, or nested without end, is refused at once', async () => {
+  // Carried out, either would take hours and all memory.
+  it('that is an alias bomb, or nested without end, is refused', async () => {
     const bomb = [
       'a: &a [x,x,x,x,x,x,x,x,x]',
       ...'bcdefghi'
         .split('')
         .map((name, index) => `${name}: &${name} [${`*${'abcdefgh'[index]},`.repeat(9).slice(0, -1)}]`),
     ];
-    const started = performance.now();
     await expect(read(`${bomb.join('\n')}\n`)).rejects.toThrow('multiply beyond all bounds');
     await expect(read('['.repeat(100_000))).rejects.toThrow(/fetch\.yaml:\d+:\d+: /);
-    expect(performance.now() - started).toBeLessThan(3000);
   });
 
   it('registers a password in a URL, and never prints it', async () => {

@@ -19,6 +19,7 @@ describe('parseDuration', () => {
     ['100μs', 0.1],
     ['1000000ns', 1],
     [' 5s ', 5_000],
+    ['+1.5s', 1_500],
   ])('%s is %d ms', (text, milliseconds) => {
     expect(parseDuration(text)).toBeCloseTo(milliseconds, 6);
   });
@@ -37,6 +38,8 @@ describe('parseDuration', () => {
     'Infinity',
     'NaN',
     '--5s',
+    '++5s',
+    '+',
     '5ss',
   ])('refuses %j and says what is accepted', (text) => {
     expect(() => parseDuration(text)).toThrow(/500ms, 30s, 5m or 1h30m/);

@@ -122,7 +122,10 @@ describe('flags and their twins', () => {
     [['--format', 'xml'], {}, /^--format: "xml" is not one of text, json/],
     [['--tiemout', '5s'], {}, /^unknown flag --tiemout; did you mean --timeout\?/],
     [['--no-timeout'], {}, /^unknown flag --no-timeout/],
-    [['-timeout', '5s'], {}, /unknown flag -t|two dashes/],
+    [['-1:-1', 'x'], {}, /^-1:-1 is not a flag, and no number below 0 is accepted$/],
+    [['-timeout', '5s'], {}, /^-timeout is written with two dashes: --timeout/],
+    [['-timeout=5s'], {}, /^-timeout is written with two dashes: --timeout/],
+    [['-x'], {}, /^unknown flag -x/],
     [['--timeout 30s'], {}, /"--timeout 30s" is one argument/],
     [['--token', 'x'], {}, /^unknown flag --token; did you mean --token-file\?/],
   ])('%j %j: %s', async (argv, environment, message) => {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createLog, oneLine } from '../../../src/kernel/log.ts';
-import { cutToLimit, failureText } from '../../../src/kernel/last-words.ts';
+import { cutToLimit, failureText, lastWords } from '../../../src/kernel/last-words.ts';
 import { failed } from '../../../src/kernel/outcome.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
 import { FakeClock } from '../fake-clock.ts';
@@ -102,6 +102,25 @@ describe('last words', () => {
   });
   test('a usage error before a command is known', () =>
     expect(failureText('', failed(2, 'unknown flag'))).toBe('initbox: unknown flag'));
+  test('details make room for what to look at; redacted before they are cut; no control characters', () => {
+    const details = Array.from({ length: 10 }, (_, index) => `host-${index}.${'x'.repeat(600)} hunter2`);
+    const redact = (text: string) => text.replaceAll('hunter2', '[redacted]');
+    const said = lastWords(
+      'wait-tcp',
+      failed(124, 'gave up \u001b[31m', { details, hint: 'look there' }),
+      redact,
+    );
+    expect(Buffer.byteLength(said)).toBeLessThanOrEqual(4_096);
+    expect(said).toMatch(/^initbox wait-tcp: gave up \\u001b\[31m\n {2}host-0\./);
+    expect(said).toMatch(/\n\[…\]\nhint: look there$/);
+    expect(said).not.toContain('hunter');
+    const long = lastWords('x', failed(1, 'y'.repeat(9_000), { hint: 'z'.repeat(9_000) }), redact);
+    expect(Buffer.byteLength(long)).toBeLessThanOrEqual(4_096);
+    expect(long).toMatch(/y\n\[…\]\nhint: z+\n\[…\]$/);
+    expect(lastWords('x', failed(1, 'short', { details: ['a'], hint: 'b' }), redact)).toBe(
+      'initbox x: short\n  a\nhint: b',
+    );
+  });
   test('at most 4,096 bytes, cut between characters', () => {
     for (const shift of [0, 1, 2, 3]) {
       const cut = cutToLimit('x'.repeat(shift) + '€'.repeat(3_000));

@@ -109,15 +109,24 @@ describe('requests', () => {
     expect(hash(['a', 'b'])).not.toBe(hash(['a b']));
   });
 
-  test.each(['', '  ', '$(DIGEST)', '${DIGEST}', '{{ .Values.tag }}', 'a\nb', 'x'.repeat(1001)])(
-    '--once %j is refused',
-    (key) => {
-      expect(() => parseOnceKey(key)).toThrow();
-    },
-  );
+  test.each([
+    '',
+    '  ',
+    '$(DIGEST)',
+    '${DIGEST}',
+    '$DIGEST',
+    'app:$TAG',
+    '{{ .Values.tag }}',
+    '<no value>',
+    'a\nb',
+    'x'.repeat(1001),
+  ])('--once %j is refused', (key) => {
+    expect(() => parseOnceKey(key)).toThrow();
+  });
 
   test('names that are fine', () => {
     for (const key of ['v1.2.3', 'sha256:abc', 'a b', '€', '$5']) expect(parseOnceKey(key)).toBe(key);
     expect(() => parseLockName('$(X)')).toThrow(/placeholder/);
+    expect(() => parseLockName('$RELEASE')).toThrow(/placeholder/);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { parseDelimiters } from '../../../src/commands/render/delimiters.ts';
 import { liquidCompiler } from '../../../src/commands/render/liquid.ts';
+import { SignalReceived } from '../../../src/kernel/outcome.ts';
 import { parseJson } from '../../../src/kernel/json.ts';
 import type { FieldValue } from '../../../src/kernel/source.ts';
 
@@ -20,14 +21,22 @@ const values: Readonly<Record<string, FieldValue>> = {
   flag: true,
 };
 
-function made(text: string, delimiters?: string): string {
-  const render = liquidCompiler({
-    delimiters: delimiters === undefined ? undefined : parseDelimiters(delimiters),
-    'max-size': 10_000,
-  })(text);
+async function made(
+  text: string,
+  delimiters?: string,
+  signal = new AbortController().signal,
+): Promise<string> {
+  const compile = liquidCompiler(
+    {
+      delimiters: delimiters === undefined ? undefined : parseDelimiters(delimiters),
+      'max-size': 10_000,
+    },
+    signal,
+  );
+  const render = compile(text);
   if (typeof render !== 'function') return render.problems.join('\n');
   const entries = new Map(Object.entries(values).map(([name, value]) => [name, { value, from: name }]));
-  const result = render({ entries, environment: { HOME: '/root' }, unreadable: new Set() });
+  const result = await render({ entries, environment: { HOME: '/root' }, unreadable: new Set() });
   return 'problems' in result ? result.problems.join('\n') : result.text;
 }
 
@@ -40,35 +49,39 @@ test.each([
   ['{{ missing | default: "d" }}{{ nothing | default: "e" }}', 'de'],
   ['{% if digits > 5 %}more{% endif %}', 'more'],
   ['{% raw %}{{ user }}{% endraw %}', '{{ user }}'],
-])('%s makes %s', (text, expected) => expect(made(text)).toBe(expected));
+])('%s makes %s', async (text, expected) => expect(await made(text)).toBe(expected));
 
 describe('what quotes is read back as it was', () => {
-  test('yaml', () => {
+  test('yaml', async () => {
     expect(
-      parseYaml(made('a: {{ hostile | yaml }}\nb: [{{ no | yaml }}, {{ none | yaml }}]\nc: {{ db | yaml }}')),
+      parseYaml(
+        await made('a: {{ hostile | yaml }}\nb: [{{ no | yaml }}, {{ none | yaml }}]\nc: {{ db | yaml }}'),
+      ),
     ).toEqual({
       a: hostile,
       b: ['no', ''],
       c: values['db'],
     });
   });
-  test('json', () => {
+  test('json', async () => {
     expect(
-      JSON.parse(made('{"a": {{ hostile | json }}, "b": {{ db | json }}, "c": {{ nothing | json }}}')),
+      JSON.parse(await made('{"a": {{ hostile | json }}, "b": {{ db | json }}, "c": {{ nothing | json }}}')),
     ).toEqual({
       a: hostile,
       b: values['db'],
       c: null,
     });
-    expect(made('{{ digits | json }}')).toBe('12345678901234567890');
+    expect(await made('{{ digits | json }}')).toBe('12345678901234567890');
   });
-  test('xml', () => {
-    expect(made('{{ hostile | xml }}')).toBe(
+  test('xml', async () => {
+    expect(await made('{{ hostile | xml }}')).toBe(
       `it&apos;s &quot;quoted&quot; \\ $(id) \`id\` &lt;a href=&apos;x&apos;&gt;&amp;amp; #: {{ }} %&#9;tab&#10;line&#13; é 😀`,
     );
   });
-  test('properties', () => {
-    expect(made('{{ key | properties_key }}={{ value | properties }}')).toBe('\\ a\\:b\\=c=\\ \\u00e9\\\\');
+  test('properties', async () => {
+    expect(await made('{{ key | properties_key }}={{ value | properties }}')).toBe(
+      '\\ a\\:b\\=c=\\ \\u00e9\\\\',
+    );
   });
 });
 
@@ -99,18 +112,29 @@ describe('what is wrong is told with its place', () => {
       '{% for i in (1..1000) %}0123456789ab{% endfor %}',
       /^1:1: .*more than 10000 characters \(--max-size\)|more than 10000/,
     ],
-  ])('%s', (text, expected) => {
-    if (typeof expected === 'string') expect(made(text)).toBe(expected);
-    else expect(made(text)).toMatch(expected);
+  ])('%s', async (text, expected) => {
+    if (typeof expected === 'string') expect(await made(text)).toBe(expected);
+    else expect(await made(text)).toMatch(expected);
   });
-  test('no value is in it', () => {
+  test('no value is in it', async () => {
     for (const filter of ['shell', 'xml', 'properties'])
-      expect(made(`{{ db | ${filter} }}`)).not.toContain('5432');
+      expect(await made(`{{ db | ${filter} }}`)).not.toContain('5432');
   });
 });
 
-test('other delimiters', () => {
-  expect(made('{{ user }}[[ user ]][% if true %]x[% endif %]{% x %}', '[[ ]]')).toBe('{{ user }}appx{% x %}');
-  expect(made('<: user :><! if true !>x<! endif !>', '<: :> <! !>')).toBe('appx');
-  expect(() => made('', '${ }')).toThrow('name them too');
+test('other delimiters', async () => {
+  expect(await made('{{ user }}[[ user ]][% if true %]x[% endif %]{% x %}', '[[ ]]')).toBe(
+    '{{ user }}appx{% x %}',
+  );
+  expect(await made('<: user :><! if true !>x<! endif !>', '<: :> <! !>')).toBe('appx');
+  await expect(made('', '${ }')).rejects.toThrow('name them too');
+});
+
+test('a signal ends it, however long the template would take', async () => {
+  const stop = new AbortController();
+  const began = performance.now();
+  setTimeout(() => stop.abort(new SignalReceived('SIGTERM')), 50);
+  const loops = '{% for i in (1..1000) %}{% for j in (1..1000000) %}{{ i }}{% endfor %}{% endfor %}';
+  await expect(made(loops, undefined, stop.signal)).rejects.toThrow(SignalReceived);
+  expect(performance.now() - began).toBeLessThan(2000);
 });

@@ -67,9 +67,21 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     'steps:\n  - name: a\n    command: ./migrate --all\n',
     'plan.yaml:3:14: step "a": command: must be a list, and is a text: the command and its arguments',
   ],
-  'a word of a command that YAML takes for a boolean': [
-    'steps:\n  - name: a\n    command: [echo, true]\n',
-    'plan.yaml:3:21: step "a": command: entry 2: must be a text or a number, and is true or false',
+  'nothing where a word of a command is': [
+    'steps:\n  - name: a\n    command: [echo, ~]\n',
+    'plan.yaml:3:21: step "a": command: entry 2: must be a text or a number or true or false, and is empty',
+  ],
+  'a NUL in a word of a command': [
+    'steps:\n  - name: a\n    command: [echo, "a\\0b"]\n',
+    'plan.yaml:3:21: command: it holds a NUL (\\0), which no argument or path can',
+  ],
+  'a text where a step is, said once': [
+    'steps:\n  - wait-tcp\n',
+    'plan.yaml:2:5: step 1: must be a mapping, and is a text: a step: its name, what it does, and what it needs',
+  ],
+  'nothing where a step is': [
+    'steps:\n  - { name: a, command: [x] }\n  -\n',
+    expect.stringMatching(/^plan\.yaml:\d+:\d+: step 2: must be a mapping, and is empty: a step: /) as string,
   ],
   'an empty command': [
     'steps:\n  - name: a\n    command: []\n',
@@ -157,6 +169,34 @@ steps: [*e]
   ],
 };
 
+/** What only several keys together tell. */
+const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>> = {
+  'nothing under the lock': ['uses: migrate-with-lock', 'nothing to do was given; '],
+  'two things under the lock': [
+    'uses: migrate-with-lock\n    sql: /m\n    command: [./migrate]',
+    'a command after -- and --sql were given; one of them is taken',
+  ],
+  'nowhere to write': [
+    'uses: fetch-config\n    sources: vault:secret/a',
+    'nothing says where to write: give --to PATH, or --env with a command after --, or --spec FILE',
+  ],
+  'an environment of nothing': [
+    'uses: fetch-config\n    sources: vault:secret/a\n    env: true',
+    '--env needs the command whose environment is meant',
+  ],
+  'a template for nowhere': [
+    'uses: render\n    templates: /t',
+    'nothing says where to write: give --to PATH',
+  ],
+  'an owner of nothing': ['uses: chown\n    owner: 1000', 'no path was given; '],
+  'no name': ['uses: wait-dns', 'no name was given; '],
+};
+
+test.each(Object.entries(unfit))('%s', async (_name, [lines, mistake]) => {
+  const mistakes = await mistakesOf(`steps:\n  - name: a\n    ${lines}\n`);
+  expect(mistakes).toEqual([expect.stringContaining(`plan.yaml:2:5: step "a": ${mistake}`) as string]);
+});
+
 test.each(Object.entries(refused))('%s', async (_name, [plan, ...mistakes]) => {
   expect(await mistakesOf(plan)).toEqual(mistakes);
 });
@@ -199,6 +239,26 @@ describe('secrets inline in a plan', () => {
     ['a flag and its password', step('command: [tool, --db-password, hunter2]'), '3:36'],
     ['a variable with a password', step('command: [env, PGPASSWORD=hunter2, psql]'), '3:20'],
     ['a token in a script', step('command: [sh, -c, "API_TOKEN=hunter2 ./go"]'), '3:23'],
+    ['a header', step('command: [curl, -H, "Authorization: Bearer hunter2", api]'), '3:25'],
+    ['a header of one’s own', step('command: [curl, --header, "X-Vault-Token: hunter2"]'), '3:31'],
+    [
+      'a private key',
+      step(
+        'command:\n      - ./go\n      - |\n        -----BEGIN EC PRIVATE KEY-----\n        hunter2\n        -----END EC PRIVATE KEY-----',
+      ),
+      '5:9',
+    ],
+    ['a keyword of libpq', step('command: [psql, "host=db user=app password=hunter2"]'), '3:21'],
+    [
+      'a parameter of a URL',
+      step('uses: wait-postgres\n    urls: postgres://app@db/app?password=hunter2'),
+      '4:11',
+    ],
+    [
+      'a variable of a template',
+      step('uses: render\n    templates: /t\n    to: /o\n    var: [token=hunter2]'),
+      '6:11',
+    ],
   ])('%s is refused, and not printed', async (_name, plan, place) => {
     const mistakes = await mistakesOf(plan);
     expect(mistakes).toEqual([
@@ -225,6 +285,9 @@ describe('secrets inline in a plan', () => {
     ['a file', 'command: [tool, --password-file=/run/secret, --token-file, /run/token]'],
     ['a flag that has no value', 'command: [psql, --no-password, -h, db]'],
     ['a URL with a user alone', 'command: [psql, "postgres://app@db/app"]'],
+    ['a header from a variable', 'command: [curl, -H, "Authorization: Bearer $(TOKEN)", api]'],
+    ['a header that is no secret', 'command: [curl, -H, "Accept: text/plain", api]'],
+    ['prose', 'command: [echo, "the token is fetched: wait"]'],
   ])('%s is taken', async (_name, lines) => {
     const environment = { DATABASE_URL: 'postgres://app:hunter2@db:5432/app', DB_PASSWORD: 'x' };
     expect((await read(step(lines), { environment })).steps).toHaveLength(1);

@@ -14,8 +14,12 @@ describe('a plan', () => {
   });
 
   test('values are taken as they were written: 1.10, 0o17 and 1:30 are no numbers of YAML’s', async () => {
-    const { steps } = await read('steps:\n  - { name: a, command: [x, 1.10, 0o17, 1:30, 1e3, "007"] }\n');
-    expect(steps[0]?.work).toMatchObject({ command: ['x', '1.10', '0o17', '1:30', '1e3', '007'] });
+    const { steps } = await read(
+      'steps:\n  - { name: a, command: [x, 1.10, 0o17, 1:30, 1e3, "007", true, False] }\n',
+    );
+    expect(steps[0]?.work).toMatchObject({
+      command: ['x', '1.10', '0o17', '1:30', '1e3', '007', 'true', 'False'],
+    });
   });
 
   test('anchors and aliases are taken', async () => {

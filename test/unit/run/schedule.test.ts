@@ -27,7 +27,7 @@ function start(parts: Readonly<Record<string, Part>>, { keepGoing = false, envir
     retries: 0,
     limit: 0,
     limitOrigin: '',
-    work: { kind: 'any', command: ['x'], grace: 0 },
+    work: { kind: 'any', command: ['x'], written: ['x'], grace: 0 },
   }));
   const perform: Perform = async ({ name }, signal) => {
     const part = parts[name] as Part;

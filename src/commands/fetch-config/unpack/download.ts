@@ -9,15 +9,19 @@ const chunk = 1 << 20;
 /** An archive on its way: in a file on the volume, since it may be larger than memory; its sum is made as it comes. */
 export class Download implements BodySink, Disposable {
   readonly descriptor: number;
+  readonly #came: () => void;
   #hash: Hash = createHash('sha256');
   #at = 0;
 
-  constructor(directory: Directory, name: string) {
+  /** @param came called whenever something of it has come */
+  constructor(directory: Directory, name: string, came: () => void) {
+    this.#came = came;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     this.descriptor = openSync(directory.at(name), flags, 0o600);
   }
 
   start(): void {
+    this.#came();
     ftruncateSync(this.descriptor, 0);
     this.#at = 0;
     this.#hash = createHash('sha256');
@@ -28,6 +32,7 @@ export class Download implements BodySink, Disposable {
     for (let at = 0; at < bytes.length;)
       at += writeSync(this.descriptor, bytes, at, bytes.length - at, this.#at + at);
     this.#at += bytes.length;
+    this.#came();
   }
 
   sum(): string {

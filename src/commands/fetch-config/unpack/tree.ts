@@ -47,6 +47,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   #parts: Uint8Array[] = [];
   #pending = 0;
   #left = 0;
+  #closed = false;
   files = 0;
   entries = 0;
   bytes = 0;
@@ -57,6 +58,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   }
 
   begin(entry: ArchiveEntry): void {
+    if (this.#closed) throw new Error('the tree is closed');
     const { limits, strip } = this.#settings;
     if (++this.entries > limits.entries)
       throw new Refused(`has more than ${limits.entries} entries (--max-entries)`);
@@ -89,6 +91,8 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   }
 
   data(chunk: Uint8Array): void {
+    // A reader that was stopped may have some more on its way; the descriptor's number may be another file's by now.
+    if (this.#closed) return;
     const entry = this.#entry as ArchiveEntry;
     this.bytes += chunk.length;
     this.#left -= chunk.length;
@@ -104,7 +108,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
 
   end(): void {
     const entry = this.#entry;
-    if (this.#file === undefined || entry === undefined) return;
+    if (this.#closed || this.#file === undefined || entry === undefined) return;
     if (this.#left !== 0) throw new Refused(`ends inside of ${quoted(entry.name)}`);
     this.#flush();
     const { owner } = this.#settings;
@@ -117,7 +121,9 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
     for (const descriptor of this.#open.values()) closeSync(descriptor);
     this.#open.clear();
   }

@@ -5,6 +5,7 @@ import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entr
 import type { HttpSourceSettings } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
 import type { Context } from '../../../kernel/context.ts';
+import { type Patience, startPatience } from '../../../kernel/deadline.ts';
 import { exitStatus } from '../../../kernel/exit-status.ts';
 import { never, notYet, satisfied, type Answer } from '../../../kernel/loop/attempt.ts';
 import { waitFor } from '../../../kernel/loop/loop.ts';
@@ -46,7 +47,12 @@ export interface UnpackSettings {
   readonly options: FetchOptions;
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
+  /** Whether `--timeout` was given; if not, waiting has a bound of its own. */
+  readonly limited: boolean;
 }
+
+/** How long to wait for a server or a file that gives nothing, in milliseconds, unless `--timeout` is given. */
+const waiting = 5 * 60_000;
 
 /**
  * Unpacks one archive into a directory: all of it, or nothing.
@@ -93,6 +99,10 @@ function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions):
     throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
   if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
   if (options.env) throw new UsageError('--unpack and --env exclude each other');
+  if (options['etag-file'] !== undefined)
+    throw new UsageError(
+      '--unpack and --etag-file exclude each other: the sum of the archive is kept beside the tree',
+    );
   if (options['dry-run'])
     throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
   if (options.format !== 'raw')
@@ -120,7 +130,7 @@ class Unpacking {
   summary(path: string): string {
     return this.#made === undefined
       ? `${path} has what ${this.#address.text} holds already`
-      : `${path} has ${this.#made.files} files (${sized(this.#made.bytes)}) of ${this.#address.text}`;
+      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${sized(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
   async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
@@ -132,16 +142,25 @@ class Unpacking {
       const tree = stage();
       if (this.#address.scheme === 'file') {
         const descriptor = await this.#openFile();
+        const stop = new AbortController();
+        const sum = this.#fileSum(descriptor, AbortSignal.any([this.#context.signal, stop.signal]));
+        // It is asked for later than it may fail.
+        sum.catch(() => {});
         try {
-          return await this.#unpack(descriptor, await this.#fileSum(descriptor), tree, before);
+          // Where nothing hangs on it, it is made beside the unpacking.
+          if (sha256 !== undefined || before !== undefined) await sum;
+          return await this.#unpack(descriptor, sum, tree, before);
         } finally {
+          stop.abort(new Error('the sum is not needed'));
+          await Promise.allSettled([sum]);
           closeSync(descriptor);
         }
       }
-      using download = new Download(tree, archiveName);
+      using patience = this.#patience();
+      using download = new Download(tree, archiveName, () => patience.renew());
       // By its descriptor alone: its place is free for what the archive holds.
       removeFile(tree, archiveName);
-      await this.#download(download);
+      await this.#download(download, patience);
       return await this.#unpack(download.descriptor, download.sum(), tree, before);
     } catch (error) {
       this.outcome = this.#words(error);
@@ -151,12 +170,12 @@ class Unpacking {
 
   async #unpack(
     descriptor: number,
-    sum: string,
+    sum: string | Promise<string>,
     stage: Directory,
     before: Note | undefined,
   ): Promise<Built | 'unchanged'> {
     const { options } = this.#settings;
-    if (isSame(this.#noteOf(sum), before)) return 'unchanged';
+    if (before !== undefined && isSame(this.#noteOf(await sum), before)) return 'unchanged';
     const type = archiveType(descriptor);
     if (typeof type !== 'string')
       throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
@@ -179,7 +198,7 @@ class Unpacking {
         throw new Refused(`has ${quoted(name.toString('latin1'))} at its top, which is not UTF-8`);
       checkRelativePath(name.toString());
     }
-    const note: Note = { ...this.#noteOf(sum), files: tree.files };
+    const note: Note = { ...this.#noteOf(await sum), files: tree.files };
     const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
     await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
     this.#made = tree;
@@ -202,7 +221,13 @@ class Unpacking {
     return readTar(descriptor, compression, tree, this.#limits, signal);
   }
 
-  async #download(sink: Download): Promise<void> {
+  #patience(): Patience {
+    const { clock } = this.#context;
+    const limit = this.#settings.limited ? 0 : waiting;
+    return startPatience(clock, this.#context, limit, 'without a byte; the default of --timeout');
+  }
+
+  async #download(sink: Download, patience: Patience): Promise<void> {
     const { options, tls } = this.#settings;
     const http = { ...this.#settings.http, maxSize: options['max-unpacked'] };
     using sources = await openSources(
@@ -210,7 +235,8 @@ class Unpacking {
       { options, http, tls, earlier: undefined, sink },
       this.#context,
     );
-    const result = await fetchAll([this.#address], sources, options.interval, this.#context);
+    const context = bounded(this.#context, patience);
+    const result = await fetchAll([this.#address], sources, options.interval, context);
     if (result.kind === 'failed') throw new NotFetched(result);
   }
 
@@ -230,13 +256,15 @@ class Unpacking {
       overlap: 1,
       patient: true,
     };
-    const outcome = outcomeOf(await waitFor([{ name: this.#address.text, attempt }], plan, this.#context));
+    using patience = this.#patience();
+    const target = { name: this.#address.text, attempt };
+    const outcome = outcomeOf(await waitFor([target], plan, bounded(this.#context, patience)));
     if (descriptor === undefined) throw new NotFetched(outcome);
     return descriptor;
   }
 
-  async #fileSum(descriptor: number): Promise<string> {
-    const sum = await sumOf(descriptor, this.#context.signal);
+  async #fileSum(descriptor: number, signal: AbortSignal): Promise<string> {
+    const sum = await sumOf(descriptor, signal);
     const { sha256 } = this.#settings.options;
     if (sha256 === undefined || sha256 === sum) return sum;
     throw new NotFetched(
@@ -268,6 +296,13 @@ class Unpacking {
       });
     return error instanceof Failure ? error.outcome : undefined;
   }
+}
+
+/** The same in a time of its own, which may move on meanwhile. */
+function bounded(context: Context, patience: Patience): Context {
+  return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
+    get: () => patience.at,
+  });
 }
 
 function openArchive(path: string): number | Answer {

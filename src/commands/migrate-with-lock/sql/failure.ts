@@ -102,7 +102,7 @@ function hintOf(code: string, message: string): string | undefined {
     case '2D000':
       return `a procedure or block that commits cannot run in the file's transaction; ${outsideAdvice}`;
     case '55P04':
-      return 'a value that ALTER TYPE … ADD VALUE has added can be used only after its transaction; put its use in the next file';
+      return 'a value that ALTER TYPE … ADD VALUE has added can be used only after its transaction; put its use in the next file, or add the line "-- initbox:no-transaction" to run this one statement by statement';
     case '42501':
       return 'give the role what it lacks, or run migrations as the owner of these objects';
     case '42P07':

@@ -90,7 +90,9 @@ export async function sameUnderOtherName(
  * @throws Failure (69) with the GRANT to run, where the role may not
  */
 export async function createHistory(session: Session): Promise<void> {
-  for (const statement of createStatements) {
+  const { rows } = await session.query("SELECT pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made");
+  // CREATE SCHEMA IF NOT EXISTS asks for CREATE on the database even where there is nothing to create.
+  for (const statement of createStatements.slice(rows[0]?.['made'] === true ? 1 : 0)) {
     try {
       await session.query(statement);
     } catch (error) {

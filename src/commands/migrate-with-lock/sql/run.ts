@@ -136,6 +136,9 @@ async function runAll(
           work,
           standardStrings: server.standardStrings,
           onPiece: (piece, first) => progress.at(piece, first),
+          onOutside() {
+            running = { ...one, preparation: { ...one.preparation, mode: 'outside' } };
+          },
         },
         context,
       );

@@ -65,7 +65,6 @@ export async function fetchSources(
   if (result.kind === 'failed') throw new Failure(result);
   for (const [address, { provenance }] of result.found)
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
-  for (const note of sources.vault?.notes() ?? []) context.log.warn(note);
   const values = new Map<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>();
   for (const request of requests) {
     if (request.from.kind !== 'source') continue;

@@ -1,6 +1,6 @@
 import { FormatError, plainText } from '../../../kernel/formats/entries.ts';
 import { envDelimiters } from '../delimiters.ts';
-import type { Compile, Data } from '../language.ts';
+import type { Data, Made, Problems } from '../language.ts';
 import type { RenderOptions } from '../options.ts';
 import { placeOf } from '../place.ts';
 import { expand, type Lookup, type Missing } from './expand.ts';
@@ -12,7 +12,9 @@ export function envCompiler({
   delimiters,
   only,
   'max-size': largest,
-}: Pick<RenderOptions, 'delimiters' | 'only' | 'max-size'>): Compile {
+}: Pick<RenderOptions, 'delimiters' | 'only' | 'max-size'>): (
+  text: string,
+) => ((data: Data) => Made) | Problems {
   const syntax: Syntax = {
     ...(delimiters === undefined ? { open: '${', close: '}' } : envDelimiters(delimiters)),
     shell: delimiters === undefined,

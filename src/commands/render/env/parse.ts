@@ -6,6 +6,8 @@ const deepest = 100;
 /** What POSIX takes for a variable's name (XBD 3.216), at a place. */
 const nameAt = /[A-Za-z_][A-Za-z0-9_]*/y;
 const operatorAt = /(:?)([-+?=])/y;
+/** What nearly all references of the shell's way are: `$$`, `$NAME`, `${NAME}`. */
+const plainAt = /\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/y;
 
 /**
  * Reads a template: `$NAME`, `${NAME}`, and `${NAME:-word}`, `-`, `:+`, `+`, `:?`, `?` as a POSIX shell means them in a
@@ -42,6 +44,15 @@ class Parser {
 
   /** Reads what stands where a reference may begin: an escape, a reference, or nothing special. */
   #node(depth: number): Node {
+    const { shell, only } = this.#syntax;
+    const offset = this.#at;
+    const plain = shell && only === undefined ? this.#match(plainAt, offset) : undefined;
+    if (plain !== undefined) {
+      this.#at = plainAt.lastIndex;
+      const name = plain[2] ?? plain[3];
+      if (name === undefined) return '$';
+      return { name, offset, operator: undefined, emptyToo: false, word: [], written: '' };
+    }
     const start = this.#start;
     if (this.#sees(start + start) && this.#mayBeReference(this.#at + start.length, true)) {
       this.#at += 2 * start.length;

@@ -120,6 +120,33 @@ describe('URLs', () => {
     expect(message).not.toMatch(/secret|sec.ret|ret@/);
   });
 
+  test.each([
+    'PGSSLCRL',
+    'PGSSLCRLDIR',
+    'PGREQUIREPEER',
+    'PGSSLMINPROTOCOLVERSION',
+    'PGSSLMAXPROTOCOLVERSION',
+  ])('%s would make it safer and is not supported: refused, not passed over', (variable) => {
+    expect(() => read('postgres://u@h/d', { [variable]: 'x' })).toThrow(`${variable} is set, and `);
+    expect(read('postgres://u@h/d', { [variable]: '' }).user).toBe('u');
+  });
+
+  test('a password file that was named and gives no password is told of', () => {
+    const folder = temporaryDirectory('pgpass');
+    const path = join(folder.path, 'pgpass');
+    expect(read('postgres://u@h/d', { PGPASSFILE: path }).warnings).toEqual([
+      `the password file ${path} (PGPASSFILE) cannot be read`,
+    ]);
+    writeFileSync(path, 'other:*:*:*:no\n');
+    expect(read('postgres://u@h/d', { PGPASSFILE: path }).warnings).toEqual([
+      `the password file ${path} (PGPASSFILE) holds no line for u on this server`,
+    ]);
+    expect(read('postgres://u:p@h/d', { PGPASSFILE: path }).warnings).toEqual([]);
+    writeFileSync(path, 'h:*:*:*:yes\n');
+    expect(read('postgres://u@h/d', { PGPASSFILE: path }).warnings).toEqual([]);
+    folder.remove();
+  });
+
   test('a service file and unequal lists are refused', () => {
     expect(() => read(undefined, { PGSERVICE: 'x', PGHOST: 'h', PGUSER: 'u' })).toThrow(
       /PGSERVICE names a service file/,

@@ -7,7 +7,7 @@ import { readTag } from './tag.ts';
 function isOurs(key: LockKey): string {
   const high = BigInt.asUintN(32, key.id >> 32n);
   const low = BigInt.asUintN(32, key.id);
-  return `l.locktype = 'advisory' AND l.classid = ${high} AND l.objid = ${low} AND l.objsubid = 1 AND l.granted
+  return `l.locktype = 'advisory' AND l.classid = ${high} AND l.objid = ${low} AND l.objsubid = 1
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 }
 
@@ -17,7 +17,7 @@ function isOurs(key: LockKey): string {
  */
 export function ownership(key: LockKey, mark: string | undefined): string {
   const marked = mark === undefined ? '' : ` AND current_setting('initbox.owner', true) = '${mark}'`;
-  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
+  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.granted AND l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
 }
 
 /** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
@@ -28,18 +28,35 @@ export async function tryLock(session: Session, key: LockKey): Promise<boolean> 
   return rows[0]?.['granted'] === true;
 }
 
-export async function owns(
+export interface Checked {
+  /** Whether the session holds the lock. */
+  readonly owned: boolean;
+  /** A backend that waits for the lock in the blocking way, which nobody of ours does; and what it calls itself. */
+  readonly blocked: string | undefined;
+}
+
+export async function checkLock(
   session: Session,
   key: LockKey,
   mark: string | undefined,
   timeout: number,
-): Promise<boolean> {
+): Promise<Checked> {
   const { rows } = await session.query(
-    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby`,
+    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby,
+       (SELECT format('%s (%s)', l.pid, a.application_name) FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+        WHERE NOT l.granted AND ${isOurs(key)} LIMIT 1) AS blocked`,
     undefined,
     { timeout },
   );
-  return rows[0]?.['owned'] === true && rows[0]?.['standby'] === false;
+  const row = rows[0];
+  return {
+    owned: row?.['owned'] === true && row['standby'] === false,
+    blocked: (row?.['blocked'] as string | null | undefined) ?? undefined,
+  };
+}
+
+export async function owns(...given: Parameters<typeof checkLock>): Promise<boolean> {
+  return (await checkLock(...given)).owned;
 }
 
 /** The channel on which a release is told. */
@@ -70,7 +87,7 @@ export interface HolderSeen {
 export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
   const { rows } = await session.query(
     `SELECT l.pid, a.usename AS role, host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
-     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE ${isOurs(key)}`,
+     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE l.granted AND ${isOurs(key)}`,
     undefined,
     { timeout: patience },
   );

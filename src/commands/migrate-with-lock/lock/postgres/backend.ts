@@ -8,7 +8,7 @@ import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
 import type { LockBackend, LockTiming, Unneeded } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { channelOf, owns, seeHolder, tryLock } from './advisory.ts';
+import { channelOf, owns, seeHolder, tryLock, unlock } from './advisory.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
 import { readOnceFirst, type OnceWork } from './once.ts';
@@ -39,6 +39,8 @@ export interface PostgresLockSettings {
   readonly sessionPooling: boolean;
   /** Whether the work will reach the server as the lock does. */
   readonly sameRoute: boolean;
+  /** The option that cannot do without records in the database; undefined where none is given. */
+  readonly recordFor: '--once' | '--sql' | undefined;
   /** Work that may turn out to be done already. */
   readonly once: OnceWork | undefined;
 }
@@ -177,10 +179,10 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     } catch (error) {
       if (!isForbidden(error)) throw error;
       const grants = grantsFor(prepared.facts.role, connection.database);
-      if (once) {
+      if (settings.recordFor !== undefined) {
         return never(
           exitStatus.refused,
-          `--once keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
+          `${settings.recordFor} keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
           grants,
         );
       }
@@ -193,6 +195,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       // What was done between the check and the grant.
       const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
+        // Those who wait for another key's sake are told.
+        await unlock(session, key);
         await session.end();
         waiting = undefined;
         return judged;

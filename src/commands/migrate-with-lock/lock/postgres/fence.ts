@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../../../../kernel/clock.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
-import { isForbidden } from '../../../../clients/postgres/once-record.ts';
+import { epochOf, isForbidden } from '../../../../clients/postgres/once-record.ts';
 import { readTag, tagPrefix } from './tag.ts';
 
 /** Milliseconds between two looks at backends that were told to end. */
@@ -49,11 +49,13 @@ async function untilNone(
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
  * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
  * @param isTarget by the token and what the backend does
+ * @param whose who left them, for people
  */
 export async function endTagged(
   ask: Ask,
   key: LockKey,
   isTarget: (tag: { readonly token: bigint; readonly role: string }) => boolean,
+  whose: 'an earlier holder' | 'the command',
   context: FenceContext,
 ): Promise<void> {
   const refused = new Set<number>();
@@ -78,12 +80,12 @@ export async function endTagged(
           if (!isForbidden(error)) throw error;
           refused.add(pid);
           context.log.warn(
-            `the backend ${pid} of an earlier holder belongs to ${role}, and this role may not end it; waiting for it (GRANT pg_signal_backend lets it be ended)`,
+            `the backend ${pid} of ${whose} belongs to ${role}, and this role may not end it; waiting for it (GRANT pg_signal_backend lets it be ended)`,
           );
         }
       }
     },
-    (found) => `ending what an earlier holder left in the database: ${listed(found)}`,
+    (found) => `ending what ${whose} left in the database: ${listed(found)}`,
     context,
   );
 }
@@ -97,26 +99,46 @@ export async function awaitUntagged(
   client: { readonly role: string; readonly address: string | null; readonly since: Date },
   context: FenceContext,
 ): Promise<void> {
-  const { rows } = await ask('SELECT clock_timestamp()::text AS now');
+  const { rows } = await ask(`SELECT ${epochOf('clock_timestamp()')} AS now`);
   const cutoff = rows[0]?.['now'];
+  const words = (found: readonly Backend[]): string =>
+    `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`;
   await untilNone(
     async () => {
       const result = await ask(
         `SELECT pid, application_name AS name, usename AS role FROM pg_stat_activity
          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
            AND usename = $1 AND host(client_addr) IS NOT DISTINCT FROM host($2::inet)
-           AND backend_start >= $3 AND state IN ('active', 'fastpath function call')
-           AND query_start <= $4::timestamptz AND NOT starts_with(application_name, 'initbox:')`,
-        [client.role, client.address, client.since, cutoff],
+           AND backend_start >= to_timestamp($3) AND state IN ('active', 'fastpath function call')
+           AND query_start <= to_timestamp($4) AND NOT starts_with(application_name, 'initbox:')`,
+        [client.role, client.address, client.since.getTime() / 1000, cutoff],
       );
       return result.rows as unknown as Backend[];
     },
     async () => {},
-    (found) =>
-      `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`,
+    words,
+    context,
+  );
+  // Of another role's backends a role without pg_read_all_stats sees neither state nor address; but every role sees
+  // locks, and each transaction holds one on itself. Those that are open now are waited for.
+  const hidden = await ask(`${openTransactions} AND a.usename = $1`, [client.role]);
+  const transactions = hidden.rows.map((row) => row['transaction']);
+  await untilNone(
+    async () => {
+      if (transactions.length === 0) return [];
+      const result = await ask(`${openTransactions} AND l.virtualxid = ANY ($1)`, [transactions]);
+      return result.rows as unknown as Backend[];
+    },
+    async () => {},
+    words,
     context,
   );
 }
+
+const openTransactions = `SELECT a.pid, a.application_name AS name, a.usename AS role, l.virtualxid AS transaction
+  FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
+  WHERE a.backend_type IS NULL AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND NOT starts_with(a.application_name, 'initbox:')`;
 
 function listed(found: readonly Backend[]): string {
   const shown = found.slice(0, 5).map(({ pid, role, name }) => `${pid} (${role}${name ? `, ${name}` : ''})`);

@@ -1,11 +1,11 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
-import { errorWords } from '../../../../clients/postgres/words.ts';
+import { errorWords, sqlStateOf } from '../../../../clients/postgres/words.ts';
 import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { ownership, owns, unlock } from './advisory.ts';
+import { checkLock, ownership, owns, unlock } from './advisory.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
 import { patience, type Prepared } from './prepare.ts';
@@ -24,6 +24,8 @@ export interface PostgresHeld extends Held {
   readonly ownership: string;
   /** True where this role may keep records in the database. */
   readonly keepsRecords: boolean;
+  /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
+  readonly settle: number;
 }
 
 export interface HeldSettings {
@@ -92,10 +94,18 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       // Stopped: released or lost.
     }
   };
+  let warned = false;
   const beat = async (): Promise<void> => {
     try {
-      if (!(await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat))))
-        lose('the server says that this session does not hold the lock any more', true);
+      const { owned, blocked } = await exclusively(() =>
+        checkLock(session, key, prepared.mark, timing.heartbeat),
+      );
+      if (!owned) lose('the server says that this session does not hold the lock any more', true);
+      if (blocked === undefined || warned) return;
+      warned = true;
+      log.warn(
+        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent for ever; give it another --lock-id, or a --lock-name`,
+      );
     } catch (error) {
       lose(`the check of the lock failed: ${errorWords(error)}`, false);
     }
@@ -129,7 +139,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     const cancel = clock.after(timing.grace, () => limit.abort(new Error('it took too long')));
     const context = fenceContext(AbortSignal.any([limit.signal, stopped.signal]));
     try {
-      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', context);
+      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', 'the command', context);
       const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
       if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
       return true;
@@ -152,7 +162,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       other = await settings.another(limit.signal);
       if (other === undefined) return;
       const askOther = asking(other, limit.signal);
-      await endTagged(askOther, key, (tag) => tag.token === token, fenceContext(limit.signal));
+      await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
     } catch (error) {
       log.debug(`could not look after the command’s connections: ${errorWords(error)}`);
     } finally {
@@ -161,12 +171,13 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
+  const { last } = settings;
+  const inherited = last !== undefined && !last.released;
+  const wait = inherited ? last.settle : settings.keepsRecords ? 0 : settleTime(timing);
+
   /** What takeOver does, statement by statement. */
   const inherit = async (both: AbortSignal): Promise<void> => {
-    const { last } = settings;
-    const inherited = last !== undefined && !last.released;
-    if (inherited || !settings.keepsRecords) {
-      const wait = inherited ? last.settle : settleTime(timing);
+    if (wait > 0) {
       log.info(
         inherited
           ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
@@ -174,7 +185,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       );
       await sleep(clock, wait, both);
     }
-    await endTagged(ask, key, (tag) => tag.token < token, fenceContext(both));
+    await endTagged(ask, key, (tag) => tag.token < token, 'an earlier holder', fenceContext(both));
     if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
     if (settings.keepsRecords) {
       const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
@@ -183,9 +194,21 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     await makeRoom(ask, waiterTag(key), fenceContext(both));
   };
 
+  /** The lock is released all the same where the command has taken the record away: it may drop schemas. */
+  const markOver = async (): Promise<void> => {
+    try {
+      await markReleased(session, key, token);
+    } catch (error) {
+      if (sqlStateOf(error) === undefined || !session.alive) throw error;
+      log.warn(`the lock’s record could not be written: ${errorWords(error)}`);
+    }
+  };
+
   const shared = Object.create(session, {
     query: {
-      value: (...given: Parameters<Session['query']>) => exclusively(() => session.query(...given)),
+      // None of them may hang: the checks of the lock stand in the same queue.
+      value: (...[text, values, options]: Parameters<Session['query']>) =>
+        exclusively(() => session.query(text, values, { timeout: patience, ...options })),
     },
     end: { value: async () => {} },
     destroy: { value: () => {} },
@@ -199,6 +222,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     lost,
     exclusively,
     keepsRecords: settings.keepsRecords,
+    settle: wait,
     get keepOpen() {
       return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];
     },
@@ -216,7 +240,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
         const settled = clean || (await endWork());
         const released = await exclusively(async () => {
           // Left unreleased, the next holder waits, and ends what is left.
-          if (settled && settings.keepsRecords) await markReleased(session, key, token);
+          if (settled && settings.keepsRecords) await markOver();
           // From here on the end of the connection is no loss.
           stopped.abort();
           return unlock(session, key);

@@ -1,10 +1,10 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sqlState, sqlStateOf } from '../../../../clients/postgres/words.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { schema } from '../../../../clients/postgres/once-record.ts';
+import { dateOf, epochOf, schema } from '../../../../clients/postgres/once-record.ts';
 import { patience } from './prepare.ts';
 
-const tables = [
+const statements = [
   `CREATE SCHEMA IF NOT EXISTS ${schema}`,
   `CREATE TABLE IF NOT EXISTS ${schema}.locks (
     lock_id bigint PRIMARY KEY, lock_name text NOT NULL, token bigint NOT NULL, host text NOT NULL,
@@ -19,9 +19,17 @@ const tables = [
 /** SQLSTATEs of two locks' holders that create the tables at once: 23505, 42P06, 42P07, 42710, XX000 (concurrent update). */
 const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
 
+/** `CREATE SCHEMA IF NOT EXISTS` asks for CREATE on the database even where there is nothing to create. */
+export async function hasSchema(session: Session): Promise<boolean> {
+  const { rows } = await session.query(`SELECT to_regnamespace('${schema}') IS NOT NULL AS made`, undefined, {
+    timeout: patience,
+  });
+  return rows[0]?.['made'] === true;
+}
+
 /** Creates the tables, under the lock alone: `IF NOT EXISTS` races with itself. */
 export async function createTables(session: Session): Promise<void> {
-  for (const statement of tables) {
+  for (const statement of (await hasSchema(session)) ? statements.slice(1) : statements) {
     for (let left = 5; ; left -= 1) {
       try {
         await session.query(statement, undefined, { timeout: patience });
@@ -68,7 +76,7 @@ export interface HolderRow {
 
 export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
   const { rows } = await session.query(
-    `SELECT token::text, host, role, address::text, started, settle_ms::float8 AS settle, released IS NOT NULL AS released
+    `SELECT token::text, host, role, address::text, ${epochOf('started')} AS started, settle_ms::float8 AS settle, released IS NOT NULL AS released
      FROM ${schema}.locks WHERE lock_id = ${key.id}`,
     undefined,
     { timeout: patience },
@@ -80,7 +88,7 @@ export async function readHolderRow(session: Session, key: LockKey): Promise<Hol
     host: row['host'] as string,
     role: row['role'] as string,
     address: row['address'] as string | null,
-    started: row['started'] as Date,
+    started: dateOf(row['started']),
     settle: row['settle'] as number,
     released: row['released'] as boolean,
   };

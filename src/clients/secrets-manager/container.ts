@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import type { Environment } from '../../kernel/context.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { asObject, asString, parseJson } from '../../kernel/json.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import type { Redactor } from '../../kernel/secrets.ts';
+import { credentialsHint } from './faults.ts';
+
+/** ECS's agent, at which the relative variable points (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). */
+const ecs = 'http://169.254.170.2';
+/** Where credentials may be asked for without TLS: the same page, EKS's agent among them. */
+const trusted = /^(169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.[\d.]+|\[::1\]|localhost)$/;
+
+/** What an agent for credentials answered. */
+export type AgentReply =
+  | { readonly state: 'answer'; readonly status: number; readonly body: string }
+  | NotYet
+  | Never;
+
+/** Sends a GET. */
+export type AskAgent = (
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  probe: Probe,
+) => Promise<AgentReply>;
+
+/** The agent of EKS Pod Identity or ECS that the environment names; undefined where it names none that may be asked. */
+export function agentOf(environment: Environment): URL | undefined {
+  const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
+  const text = relative ? `${ecs}${relative}` : environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
+  const url = text && URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && (url.protocol === 'https:' || trusted.test(url.hostname)) ? url : undefined;
+}
+
+/**
+ * Asks the agent why it gave no credentials: the SDK tries everything else after it, and then says only that nothing
+ * had any. An agent starts with its node, and later than some pods.
+ */
+export async function askWhy(
+  url: URL,
+  environment: Environment,
+  redactor: Redactor,
+  ask: AskAgent,
+  probe: Probe,
+): Promise<NotYet | Never> {
+  const name = `the agent for credentials at ${url.host}`;
+  const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
+  let token = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '';
+  try {
+    if (file) token = readFileSync(file, 'utf8');
+  } catch (error) {
+    return never(
+      exitStatus.usage,
+      `the file ${file} cannot be read (${(error as NodeJS.ErrnoException).code}), which AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names`,
+      'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
+    );
+  }
+  redactor.secret(token);
+  const reply = await ask(url, token === '' ? {} : { Authorization: token }, probe);
+  if (reply.state !== 'answer') return { ...reply, reason: `${name}: ${reply.reason}` };
+  const { status } = reply;
+  if (status === 200) return notYet(`${name} gave none a moment ago, and does now`);
+  if (status === 429 || status >= 500) return notYet(`${name} answered ${status}`);
+  return never(exitStatus.refused, `${name} answered ${status}${wordsIn(reply.body)}`, credentialsHint);
+}
+
+function wordsIn(body: string): string {
+  try {
+    const object = asObject(parseJson(body));
+    const words = asString(object?.['message']) ?? asString(object?.['Message']);
+    return words === undefined ? '' : `: ${words.slice(0, 200)}`;
+  } catch {
+    return '';
+  }
+}

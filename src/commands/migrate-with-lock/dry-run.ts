@@ -1,0 +1,37 @@
+import type { ConnectContext } from '../../clients/postgres/connect.ts';
+import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
+import type { Context } from '../../kernel/context.ts';
+import type { Outcome } from '../../kernel/outcome.ts';
+import { seeHolder } from './lock/postgres/advisory.ts';
+import type { Work } from './request.ts';
+import { readDirectory } from './sql/directory.ts';
+import { runSql } from './sql/run.ts';
+import { withSession } from './with-session.ts';
+
+/**
+ * Says what a directory of SQL would do. It takes no lock and keeps no record of itself, so that nothing is changed and
+ * nobody is waited for.
+ */
+export async function dryRun(
+  work: Extract<Work, { kind: 'sql' }>,
+  connection: ConnectionSettings,
+  key: LockKey,
+  patience: number,
+  context: Context,
+  client: ConnectContext,
+): Promise<Outcome> {
+  await readDirectory(work.directory, context.signal);
+  const limit = { time: patience, name: '--lock-timeout' };
+  return withSession(connection, context, client, limit, async (session) => {
+    const holder = await seeHolder(session, key);
+    if (holder !== undefined)
+      context.log.warn(`the lock is held (backend ${holder.pid}): what its holder does may change this`);
+    const { directory, baseline, accept } = work;
+    const connect = (): Promise<never> => Promise.reject(new Error('a dry run needs no second connection'));
+    return runSql(
+      { directory, baseline, accept, dryRun: true, session, connect, token: 0n, lockName: key.name },
+      context,
+    );
+  });
+}

@@ -1,0 +1,69 @@
+import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { isForbidden } from '../../clients/postgres/once-record.ts';
+import type { Session } from '../../clients/postgres/session.ts';
+import { errorWords } from '../../clients/postgres/words.ts';
+import { reasonOf } from '../../kernel/clock.ts';
+import type { Context } from '../../kernel/context.ts';
+import { startDeadline } from '../../kernel/deadline.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { satisfied } from '../../kernel/loop/attempt.ts';
+import { waitFor } from '../../kernel/loop/loop.ts';
+import { proportional } from '../../kernel/loop/schedule.ts';
+import { once } from '../../kernel/loop/watch.ts';
+import { outcomeOf } from '../../kernel/loop/words.ts';
+import { Failure, failed, UsageError, type Outcome } from '../../kernel/outcome.ts';
+
+/** What bounds a look at the database, and how that is called. */
+export interface Limit {
+  /** Milliseconds; 0 is none. */
+  readonly time: number;
+  readonly name: string;
+}
+
+/**
+ * Connects, waiting for the server as long as the limit lets it, and looks at the database.
+ * @throws the signal's reason; UsageError and Failure as they come
+ */
+export async function withSession(
+  connection: ConnectionSettings,
+  context: Context,
+  client: ConnectContext,
+  limit: Limit,
+  use: (session: Session) => Promise<Outcome>,
+): Promise<Outcome> {
+  using deadline = startDeadline(context.clock, context, limit.time, limit.name);
+  let session: Session | undefined;
+  const report = await waitFor(
+    [
+      {
+        name: 'the database',
+        async attempt(probe) {
+          const connected = await connectPostgres(connection, client, probe);
+          if (connected.state !== 'connected') return connected;
+          if (session !== undefined) await connected.session.end();
+          session ??= connected.session;
+          return satisfied('connected');
+        },
+      },
+    ],
+    { schedule: proportional(), policy: once },
+    { ...context, signal: deadline.signal, deadline: deadline.at },
+  );
+  if (session === undefined) return outcomeOf(report);
+  const { signal } = deadline;
+  const opened = session;
+  // A statement that hangs must not delay the end.
+  const onAbort = (): void => opened.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await use(opened);
+  } catch (error) {
+    if (signal.aborted) throw reasonOf(signal);
+    if (error instanceof UsageError || error instanceof Failure) throw error;
+    return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    await opened.end();
+  }
+}

@@ -1,0 +1,8 @@
+import type { AnyCommand } from '../command.ts';
+import { processOptions, timeoutOption } from './common.ts';
+import type { Options } from './option.ts';
+
+/** All options of a command: its own, `--timeout`, and what every command takes. */
+export function allOptions(command: AnyCommand): Options {
+  return { ...command.options, timeout: timeoutOption(command.timeout), ...processOptions };
+}
