@@ -68,14 +68,15 @@ export class Namespace implements AsyncDisposable {
     return kubectl('-n', this.name, ...args);
   }
 
-  async pods(selector = ''): Promise<Pod[]> {
+  /** @param going also those that are being deleted */
+  async pods(selector = '', going = false): Promise<Pod[]> {
     const words = selector === '' ? [] : ['-l', selector];
     const { items } = await get<{ items: Pod[] }>('pods', '-n', this.name, ...words);
-    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    return items.filter(({ metadata }) => going || metadata.deletionTimestamp === undefined);
   }
 
-  async pod(selector: string): Promise<Pod> {
-    const [pod] = await this.pods(selector);
+  async pod(selector: string, going = false): Promise<Pod> {
+    const [pod] = await this.pods(selector, going);
     if (pod === undefined) throw new Error(`no pod has ${selector}`);
     return pod;
   }
