@@ -36,7 +36,11 @@ export interface Host {
   startHelper(command: string): Helper;
   /** Has the engine collect its short-lived objects more often, rather than take up to 30 MB for them. */
   saveMemory(): void;
+  /** Has the engine collect short-lived objects now: it counts their buffers little, and lets 60 MB of them stand. */
+  collectGarbage(): void;
 }
+
+let collect: ((how: { readonly type: 'minor' }) => void) | undefined;
 
 /** A process that shares the work of this one. It ends when this one does. */
 export interface Helper {
@@ -114,6 +118,13 @@ export const systemHost: Host = {
   },
   saveMemory() {
     process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
+  },
+  collectGarbage() {
+    if (collect === undefined) {
+      process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+      collect = process.getBuiltinModule('node:vm').runInNewContext('gc') as NonNullable<typeof collect>;
+    }
+    collect({ type: 'minor' });
   },
 };
 

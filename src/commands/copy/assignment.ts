@@ -1,12 +1,13 @@
 import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
 import type { Host, Parent } from '../../kernel/host.ts';
+import { type Libc, openLibc } from '../../kernel/libc.ts';
 import type { Owner } from '../../kernel/publish/attributes.ts';
 import { serveWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { type Modes, modesOf } from '../../kernel/tree/mode.ts';
 import { itself, pathOf, type RawName } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
-import { type ExtrasReader, openExtrasReader } from '../../kernel/tree/extras.ts';
+import { ExtrasReader } from '../../kernel/tree/extras.ts';
 import { type MountBelow, Places } from './places.ts';
 import { replacerOf } from './replace.ts';
 import type { Tally } from './tally.ts';
@@ -61,11 +62,13 @@ export interface Opened {
 export interface Tools {
   readonly exclude: Exclude | undefined;
   readonly extras: ExtrasReader | undefined;
+  readonly libc: Libc | undefined;
 }
 
 /** @throws Error where a pattern is not one */
 export async function toolsFor(exclude: readonly string[]): Promise<Tools> {
-  return { exclude: await excludeOf(exclude), extras: await openExtrasReader() };
+  const libc = await openLibc();
+  return { exclude: await excludeOf(exclude), extras: libc && new ExtrasReader(libc), libc };
 }
 
 export function knownOf(descriptor: number): Known {
@@ -73,11 +76,16 @@ export function knownOf(descriptor: number): Known {
   return { path: readlinkSync(itself(descriptor), 'latin1'), dev, ino };
 }
 
-export function settingsOf(assignment: Assignment, links: number | undefined, { exclude, extras }: Tools) {
+export function settingsOf(
+  assignment: Assignment,
+  links: number | undefined,
+  { exclude, extras, libc }: Tools,
+) {
   return {
     ...assignment,
     links,
     extras,
+    libc,
     mayReplace: replacerOf(assignment.replaces, exclude),
     modes: copyModes(assignment.mode),
     explicit: assignment.mode !== undefined || assignment.owner !== undefined,

@@ -3,30 +3,23 @@ import {
   copyFileSync,
   constants,
   fstatSync,
-  ftruncateSync,
   openSync,
   read,
   readSync,
   type Stats,
   unlinkSync,
-  write,
 } from 'node:fs';
 import { reasonOf } from '../../kernel/clock.ts';
 import { below, itself, type RawName } from '../../kernel/tree/name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
 import { openSource } from './content.ts';
-import { WriteFailed, writing } from './failures.ts';
+import { writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
+import { pump } from './pump.ts';
 import { create, type Put, type PutSettings } from './put.ts';
 import type { Tally } from './tally.ts';
 
 const chunk = 1 << 20;
-
-/** Chunks on their way at once: as many as libuv has threads. While one is written, others are read. */
-const lanes = 4;
-
-/** Blocks that st_blocks counts, in bytes (stat(2)). */
-const block = 512;
 
 /**
  * Copies a file in steps, between which signals are heard. Where the file system can, no byte is copied at all.
@@ -74,7 +67,7 @@ export async function copyLarge(
   if (!cloned(from, path)) {
     const to = writing(() => create(path, wanted.mode));
     try {
-      await pump(from, to, stat, signal);
+      await pump(from, to, stat, settings.libc, signal);
     } finally {
       closeSync(to);
     }
@@ -107,60 +100,12 @@ function cloned(from: number, path: string | Buffer): boolean {
   }
 }
 
-/**
- * Copies all content, chunk by chunk in lanes. Holes stay holes: a chunk of zeros is not written where the source has fewer
- * blocks than bytes.
- */
-async function pump(from: number, to: number, stat: Stats, signal: AbortSignal): Promise<void> {
-  const sparse = stat.blocks * block < stat.size;
-  const zeros = sparse ? Buffer.alloc(chunk) : undefined;
-  let next = 0;
-  // A file that shrinks meanwhile ends where it ended.
-  let end = stat.size;
-  let failed = false;
-  const lane = async (): Promise<void> => {
-    const buffer = Buffer.allocUnsafeSlow(chunk);
-    while (next < end && !failed) {
-      if (signal.aborted) throw reasonOf(signal);
-      const at = next;
-      next += chunk;
-      const length = await readAt(from, buffer, at);
-      if (length < chunk) end = Math.min(end, at + length);
-      const hole = zeros !== undefined && buffer.subarray(0, length).equals(zeros.subarray(0, length));
-      if (!hole) await writeAt(to, buffer, Math.min(length, stat.size - at), at);
-    }
-  };
-  const guarded = Array.from({ length: lanes }, async () => {
-    try {
-      await lane();
-    } catch (error) {
-      failed = true;
-      throw error;
-    }
-  });
-  // All are waited for before one may fail the whole: the descriptors are closed then.
-  for (const result of await Promise.allSettled(guarded))
-    if (result.status === 'rejected') throw result.reason;
-  if (sparse || end < stat.size) writing(() => ftruncateSync(to, end));
-}
-
 function readAt(descriptor: number, into: Buffer, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
     read(descriptor, into, 0, into.length, position, (error, length) =>
       error ? reject(error) : resolve(length),
     );
   });
-}
-
-async function writeAt(descriptor: number, bytes: Buffer, length: number, position: number): Promise<void> {
-  for (let done = 0; done < length;) {
-    const offset = done;
-    done += await new Promise<number>((resolve, reject) => {
-      write(descriptor, bytes, offset, length - offset, position + offset, (error, written) =>
-        error ? reject(new WriteFailed(error)) : resolve(written),
-      );
-    });
-  }
 }
 
 /** Compares content in steps. False where there is nothing to compare. */

@@ -22,6 +22,7 @@ import {
   secondsOf,
   tryOwner,
 } from './attributes.ts';
+import type { Libc } from '../../kernel/libc.ts';
 import type { Extras, ExtrasReader } from '../../kernel/tree/extras.ts';
 import { atOnce, compareFiles, copyContent, likeness, newFile, openSource } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
@@ -40,6 +41,7 @@ export interface PutSettings extends AttributeSettings {
   readonly dryRun: boolean;
   /** Tells of what is left out; undefined where that cannot be told. */
   readonly extras: ExtrasReader | undefined;
+  readonly libc: Libc | undefined;
   /** A directory in which files with several names have one by their identity; undefined where nothing is written. */
   readonly links: number | undefined;
 }

@@ -20,12 +20,18 @@ export function liquidCompiler(
     longest,
     signal,
   });
+  // The same for all templates of a run; the names beside it are each template's own, as `increment` makes some.
+  let last: { readonly data: Data; readonly env: object } | undefined;
+  const namesFor = (data: Data): Record<string, unknown> => {
+    if (last?.data !== data) last = { data, env: variablesOf(data) };
+    return namesOf(data, last.env);
+  };
   return (text) => {
     try {
       const template = read(text);
       return async (data) => {
         try {
-          return { text: await template.render(namesOf(data)) };
+          return { text: await template.render(namesFor(data)) };
         } catch (error) {
           return problemsOf(error);
         }
@@ -44,11 +50,15 @@ function problemsOf(error: unknown): Problems {
 }
 
 /** No prototypes at the top: a template names data and nothing else. */
-function namesOf({ entries, environment, unreadable }: Data): Record<string, unknown> {
+function namesOf({ entries }: Data, env: object): Record<string, unknown> {
   const names = Object.create(null) as Record<string, unknown>;
   for (const [name, { value }] of entries) names[name] = value;
-  const env = Object.create(null) as Record<string, unknown>;
-  for (const [name, value] of Object.entries(environment)) if (!unreadable.has(name)) env[name] = value;
   names['env'] = env;
   return names;
+}
+
+function variablesOf({ environment, unreadable }: Data): object {
+  const env = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(environment)) if (!unreadable.has(name)) env[name] = value;
+  return env;
 }

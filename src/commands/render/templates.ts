@@ -54,11 +54,12 @@ function kindOf(path: string): 'file' | 'folder' | undefined {
 
 /** Names with a leading dot are the kubelet's own, or an editor's. */
 function filesOf(folder: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => !name.startsWith('.'))
-    .toSorted()
-    .map((name) => join(folder, name))
-    .filter((path) => kindOf(path) === 'file');
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !name.startsWith('.'))
+    .map((entry) => ({ entry, path: join(folder, entry.name) }))
+    .filter(({ entry, path }) => entry.isFile() || (!entry.isDirectory() && kindOf(path) === 'file'))
+    .map(({ path }) => path)
+    .toSorted();
 }
 
 function readText(path: string, largest: number): string {

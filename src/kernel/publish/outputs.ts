@@ -85,10 +85,11 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
 /** One folder under two paths would be published twice, and the second time remove what the first one wrote. */
 function checkAliases(outputs: readonly Output[]): void {
   const seen = new Map<string, Output>();
-  for (const output of outputs) {
-    const identity = identityOfFolder(output.folder);
+  for (const [folder, [output]] of byFolder(outputs)) {
+    if (output === undefined) continue;
+    const identity = identityOfFolder(folder);
     const other = seen.get(identity);
-    if (other && other.folder !== output.folder) {
+    if (other) {
       throw new UsageError(
         `${output.origin}: ${output.folder} is the same folder as ${other.folder} (${other.origin}); name it by one path`,
       );

@@ -130,6 +130,16 @@ test('other delimiters', async () => {
   await expect(made('', '${ }')).rejects.toThrow('name them too');
 });
 
+test('what one template counts is not seen by another', async () => {
+  const compile = liquidCompiler({ delimiters: undefined, 'max-size': 100 }, new AbortController().signal);
+  const data = { entries: new Map(), environment: { A: 'a' }, unreadable: new Set<string>() };
+  for (let i = 0; i < 2; i++) {
+    const render = compile('{% increment n %}{% increment n %}{{ env.A }}');
+    if (typeof render !== 'function') throw new Error(render.problems.join('\n'));
+    expect(await render(data)).toEqual({ text: '01a' });
+  }
+});
+
 test('a signal ends it, however long the template would take', async () => {
   const stop = new AbortController();
   const began = performance.now();

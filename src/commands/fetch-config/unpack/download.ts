@@ -6,16 +6,25 @@ import type { Directory } from '../../../kernel/publish/directory.ts';
 
 const chunk = 1 << 20;
 
+/** Bytes between two collections of what was written. */
+const betweenCollections = 8 << 20;
+
 /** An archive on its way: in a file on the volume, since it may be larger than memory; its sum is made as it comes. */
 export class Download implements BodySink, Disposable {
   readonly descriptor: number;
   readonly #came: () => void;
   #hash: Hash = createHash('sha256');
   #at = 0;
+  #uncollected = 0;
+  readonly #collect: () => void;
 
-  /** @param came called whenever something of it has come */
-  constructor(directory: Directory, name: string, came: () => void) {
+  /**
+   * @param came called whenever something of it has come
+   * @param collect called now and then, so that what was written does not stay in memory
+   */
+  constructor(directory: Directory, name: string, came: () => void, collect: () => void) {
     this.#came = came;
+    this.#collect = collect;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     this.descriptor = openSync(directory.at(name), flags, 0o600);
   }
@@ -33,6 +42,11 @@ export class Download implements BodySink, Disposable {
       at += writeSync(this.descriptor, bytes, at, bytes.length - at, this.#at + at);
     this.#at += bytes.length;
     this.#came();
+    this.#uncollected += bytes.length;
+    if (this.#uncollected > betweenCollections) {
+      this.#uncollected = 0;
+      this.#collect();
+    }
   }
 
   sum(): string {

@@ -26,12 +26,17 @@ export interface TreeSettings {
   readonly mode: number | undefined;
   readonly owner: Owner | undefined;
   readonly limits: ArchiveLimits;
+  /** Called now and then, so that what was written does not stay in memory. */
+  readonly collect: () => void;
 }
 
 /** Directories kept open. */
 const held = 64;
 
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Bytes of content between two collections: some milliseconds of work, for one. */
+const betweenCollections = 8 << 20;
 
 /** Writes to one file are gathered up to so many bytes. */
 const gathered = 1 << 17;
@@ -48,6 +53,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   #pending = 0;
   #left = 0;
   #closed = false;
+  #uncollected = 0;
   files = 0;
   entries = 0;
   bytes = 0;
@@ -95,6 +101,11 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     if (this.#closed) return;
     const entry = this.#entry as ArchiveEntry;
     this.bytes += chunk.length;
+    this.#uncollected += chunk.length;
+    if (this.#uncollected > betweenCollections) {
+      this.#uncollected = 0;
+      this.#settings.collect();
+    }
     this.#left -= chunk.length;
     if (this.bytes > this.#settings.limits.bytes)
       throw new Refused(`unpacks to more than ${formatBytes(this.#settings.limits.bytes)} (--max-unpacked)`);

@@ -157,7 +157,8 @@ class Unpacking {
         }
       }
       using patience = this.#patience();
-      using download = new Download(tree, archiveName, () => patience.renew());
+      const collect = (): void => this.#context.host.collectGarbage();
+      using download = new Download(tree, archiveName, () => patience.renew(), collect);
       // By its descriptor alone: its place is free for what the archive holds.
       removeFile(tree, archiveName);
       await this.#download(download, patience);
@@ -184,7 +185,9 @@ class Unpacking {
       mode: options.mode,
       owner: options.owner,
       limits: this.#limits,
+      collect: () => this.#context.host.collectGarbage(),
     });
+    this.#context.host.saveMemory();
     await this.#read(descriptor, type, tree);
     if (tree.files === 0 && stage.names().length === 0)
       throw new Refused(
