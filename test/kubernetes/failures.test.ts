@@ -46,9 +46,12 @@ describe.skipIf(noCluster)('a failed init container', () => {
 
   test('out of memory: the kubelet says so, and the end of the log is the message', async () => {
     await using namespace = await Namespace.create('failure-memory');
-    const resources = { limits: { memory: '12Mi' } };
+    // Less than it needs, and enough for the runtime to start it.
+    const resources = { limits: { memory: '10Mi' } };
     using watch = namespace.watch();
-    await namespace.apply([podWith('app', [initbox('wait', ['wait-tcp', 'nowhere:1'], { resources })])]);
+    await namespace.apply([
+      podWith('app', [initbox('wait', ['wait-postgres', 'postgres://app@nowhere/app'], { resources })]),
+    ]);
     await watch.until(/^Init:(OOMKilled|CrashLoopBackOff|Error)$/);
     const { exitCode, reason } = ended(await namespace.pod('app=app'), 'wait');
     expect({ exitCode, reason }).toEqual({ exitCode: 137, reason: 'OOMKilled' });
