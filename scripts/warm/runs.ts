@@ -3,6 +3,8 @@ export interface Run {
   readonly words: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly status: number;
+  /** All of the files that it loads is compiled, where the run itself cannot go far. */
+  readonly whole?: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export function runs(port: number, folder: string): readonly Run[] {
     AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://${here}`,
   };
   const own = `${process.getuid?.() ?? 0}`;
-  // Nothing listens on port 1: the database is not reached, but all that comes before is compiled.
+  // Nothing listens on port 1: there is no database where this runs.
   const nowhere = { DATABASE_URL: 'postgres://user@127.0.0.1:1/app' };
   const plan = {
     steps: [
@@ -33,8 +35,13 @@ export function runs(port: number, folder: string): readonly Run[] {
     { words: ['fetch-config', 'vault:secret/app#key', ...to('vault')], environment: vault, status: 0 },
     { words: ['fetch-config', 'aws-sm:app', '--format', 'json', ...to('aws')], environment: aws, status: 0 },
     { words: ['wait-http', `http://${here}/`], status: 0 },
-    { words: ['wait-postgres', '--timeout', '300ms'], environment: nowhere, status: 124 },
-    { words: ['migrate-with-lock', '--timeout', '300ms', '--', 'true'], environment: nowhere, status: 124 },
+    { words: ['wait-postgres', '--timeout', '300ms'], environment: nowhere, status: 124, whole: true },
+    {
+      words: ['migrate-with-lock', '--timeout', '300ms', '--', 'true'],
+      environment: nowhere,
+      status: 124,
+      whole: true,
+    },
     { words: ['chown', own, `${folder}/tree`], status: 0 },
     { words: ['copy', `${folder}/tree`, `${folder}/copied`], status: 0 },
     {
