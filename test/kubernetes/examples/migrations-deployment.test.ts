@@ -7,7 +7,7 @@ import { Database } from '../support/services.ts';
 const runs = 'select count(*), coalesce(sum(others), 0), count(ended) from runs';
 
 describe.skipIf(noCluster)('migrations-deployment', () => {
-  test('three replicas migrate once; ten more find it done; the next release migrates again', async () => {
+  test('three replicas migrate once, and scaled up to ten the new ones find it done', async () => {
     await using example = await Example.create(import.meta.filename);
     const { namespace } = example;
     const database = await Database.create(namespace);
