@@ -10,7 +10,8 @@ export function addressesFromHosts(path: string, name: string): readonly string[
   const found = new Set<string>();
   for (const line of readLines(path)) {
     const [address, ...names] = line.replace(/#.*$/, '').trim().split(/\s+/);
-    if (address && isIP(address) && names.some((other) => other.toLowerCase() === wanted)) found.add(address);
+    // The name first: whether something is an IPv6 address is dear to ask (see isIP).
+    if (address && names.some((other) => other.toLowerCase() === wanted) && isIP(address)) found.add(address);
   }
   if (found.size === 0 && wanted === 'localhost') return loopback;
   return [...found];
