@@ -1,6 +1,7 @@
 /**
- * Bundles src/ into dist/: the program (bundle/program.ts says how it is cut), each npm package that it can load in
- * `packages/`, and `meta.json`, esbuild's own account of what went in, from which the SBOM is made.
+ * Bundles src/ into dist/: the entry, the program (bundle/program.ts says how it is cut), each npm package that it can
+ * load in `packages/`, the code that V8 makes of all that (warm/), and `meta.json`, esbuild's own account of what went
+ * in, from which the SBOM is made.
  */
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,20 +10,13 @@ import { bundledPackages } from './bundle/bundled-packages.ts';
 import { assertAllowed } from './bundle/forbidden.ts';
 import { bundlePackages } from './bundle/packages.ts';
 import { bundleProgram } from './bundle/program.ts';
+import { warm } from './warm/warm.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const entry = join(dist, 'initbox.js');
 
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-
-/** Said by an older Node, which could read the rest (see `supported`) but not run it. 2 is the status of wrong usage. */
-const guard = `if (parseInt(process.versions.node) < 26) {
-  require("node:fs").writeSync(2, "initbox needs Node 26 or newer; this is " + process.version + " (" + process.execPath + ")\\n");
-  process.exitCode = 2;
-  return;
-}
-`;
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -31,8 +25,6 @@ const common: BuildOptions = {
   format: 'cjs',
   platform: 'node',
   target: 'node26',
-  // The one piece of syntax that older versions stumble over before they can say that they are too old.
-  supported: { using: false },
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
@@ -53,9 +45,14 @@ await rm(dist, { recursive: true, force: true });
 for (const file of [...program.files, ...packages.outputFiles]) await publish(file);
 await writeFile(join(dist, 'package.json'), '{ "type": "commonjs" }\n');
 await writeFile(join(dist, 'meta.json'), JSON.stringify(metafile));
+await writeFile(
+  entry,
+  `#!/usr/bin/env node\n${await readFile(join(import.meta.dirname, 'bundle/entry.cjs'), 'utf8')}`,
+);
 await chmod(entry, 0o755);
+await warm(entry);
 
 async function publish({ path, text }: OutputFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, path === entry ? `#!/usr/bin/env node\n${guard}${text}` : text);
+  await writeFile(path, text);
 }

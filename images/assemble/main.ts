@@ -10,6 +10,7 @@ import { packagesOf } from './debian.ts';
 import { licences } from './licences.ts';
 import { manifest } from './manifest.ts';
 import { copyNode } from './node.ts';
+import { warm } from '../../scripts/warm/warm.ts';
 
 const [dist, out] = argv.slice(2);
 if (!dist || !out) throw new Error('usage: node main.ts DIST OUT');
@@ -29,8 +30,11 @@ const packages = packagesOf([...libraries.map(({ source }) => source), '/usr/sbi
 
 const entry = await readFile(join(dist, 'initbox.js'), 'utf8');
 await writeFile(join(home, 'initbox'), shebang + entry.slice(entry.indexOf('\n')));
-for (const folder of ['commands', 'packages'])
-  await cp(join(dist, folder), join(home, folder), { recursive: true });
+for (const part of ['program.js', 'commands', 'packages'])
+  await cp(join(dist, part), join(home, part), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.code'),
+  });
 // Said, so that Node need not find it out.
 await writeFile(
   join(home, 'package.json'),
@@ -45,6 +49,8 @@ await writeFile(join(home, 'THIRD-PARTY-LICENSES'), await licences(dist, package
 await mkdir(join(out, 'etc'), { recursive: true });
 await writeFile(join(out, 'etc/nsswitch.conf'), 'passwd: files\ngroup: files\nhosts: files dns\n');
 
+// By the Node that goes into the image: code of another version would not be taken.
+await warm(join(home, 'initbox'));
 await normalizeModes();
 await writeFile(join(home, 'manifest.json'), await manifest(home, version));
 

@@ -1,5 +1,5 @@
 /**
- * The program as files of CommonJS: `initbox.js`, what every start needs and the quickest commands, and a file for each
+ * The program as files of CommonJS: `program.js`, what every start needs and the quickest commands, and a file for each
  * other command in `commands/`. CommonJS, because the loader of ES modules took 14 ms more CPU over a dozen files; apart,
  * because even parsing what is not used is paid by every start. A command's helper is a process of its own, and its file
  * stands alone.
@@ -16,10 +16,10 @@ import {
 } from 'esbuild';
 import { builtinsByName, packagesOutside } from './plugins.ts';
 
-/** Commands that are in `initbox.js` itself: one file less to open for what most pods run. */
+/** Commands that are in `program.js` itself: one file less to open for what most pods run. */
 const inside = ['wait-tcp', 'wait-dns'];
 
-/** Where the modules of `initbox.js` stand for the other files: one copy of each, so that `instanceof` holds. */
+/** Where the modules of `program.js` stand for the other files: one copy of each, so that `instanceof` holds. */
 const registry = 'globalThis[Symbol.for("initbox.modules")]';
 
 export interface Bundle {
@@ -54,8 +54,8 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
   );
   const core = await build({
     ...settings,
-    stdin: { contents: coreEntry(modules), resolveDir: root, sourcefile: 'initbox.js', loader: 'js' },
-    entryNames: 'initbox',
+    stdin: { contents: coreEntry(modules), resolveDir: root, sourcefile: 'program.js', loader: 'js' },
+    entryNames: 'program',
     plugins: corePlugins(),
   });
   const commands = await Promise.all(
@@ -98,7 +98,7 @@ function commandsApart(names: readonly string[]): Plugin {
   };
 }
 
-/** A module that `initbox.js` holds is taken from there. */
+/** A module that `program.js` holds is taken from there. */
 function modulesFromCore(root: string, modules: readonly string[]): Plugin {
   return {
     name: 'modules-from-core',

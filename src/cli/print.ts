@@ -2,7 +2,6 @@ import { commands } from '../commands/index.ts';
 import { exitTable } from '../kernel/exit-status.ts';
 import { allOptions } from '../kernel/options/all.ts';
 import { UsageError } from '../kernel/outcome.ts';
-import { commandHelp, overview } from './help.ts';
 import { commandNamed } from './names.ts';
 import { version } from './version.ts';
 
@@ -11,11 +10,12 @@ import { version } from './version.ts';
  * @throws UsageError for an unknown topic
  */
 export async function print(word: string, rest: readonly string[]): Promise<string> {
-  const topic = rest[0];
   if (/version|-V/.test(word)) return `initbox ${version}\n`;
-  if (topic === undefined) return overview(await Promise.all(Object.values(commands).map((load) => load())));
+  const topic = rest[0];
   if (rest.length > 1) throw new UsageError('help takes one topic: a command, or exit-codes');
   if (topic === 'exit-codes') return exitCodes();
+  const { commandHelp, overview } = await import('./help.ts');
+  if (topic === undefined) return overview(await Promise.all(Object.values(commands).map((load) => load())));
   const command = await commandNamed(topic, commands);
   return commandHelp(command, allOptions(command));
 }

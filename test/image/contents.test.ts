@@ -124,6 +124,21 @@ test('the manifest lists every file with its size, mode and digest', async () =>
   expect(manifest.build).toMatch(/^[0-9a-f]{64}$/);
 });
 
+test('the code that V8 made of the program is taken by the image’s own Node', async () => {
+  const script = `
+    const { globSync, readFileSync } = require('node:fs');
+    const { Script } = require('node:vm');
+    for (const file of globSync('/initbox/**/*.code')) {
+      const source = '(function(exports,require,module,__filename,__dirname){' + readFileSync(file.slice(0, -5), 'latin1') + '\\n})';
+      const { cachedDataRejected } = new Script(source, { cachedData: readFileSync(file) });
+      console.log(file.slice('/initbox/'.length) + ' ' + !cachedDataRejected);
+    }`;
+  const { stdout } = await runImage(['--entrypoint', '/initbox/bin/node'], ['-e', script]);
+  expect(stdout).toContain('program.js.code true');
+  expect(stdout).toContain('commands/fetch-config.js.code true');
+  expect(stdout).not.toContain('false');
+});
+
 test('Node loads libraries from /initbox/lib only', async () => {
   const { stdout } = await runImage(
     ['--entrypoint', '/initbox/bin/node', '--env', 'LD_TRACE_LOADED_OBJECTS=1'],

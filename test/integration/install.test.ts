@@ -32,6 +32,7 @@ beforeAll(() => {
   const files = [
     'initbox',
     'bin/node',
+    'program.js',
     ...readdirSync(join(runtime, 'commands')).map((name) => `commands/${name}`),
   ].map((path) => {
     const content = readFileSync(join(runtime, path));

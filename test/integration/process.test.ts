@@ -272,7 +272,7 @@ describe('what cannot be run', () => {
     expect(stderr).toMatch(/^initbox needs Node 26 or newer; this is \S+ \(\S+\)\n$/);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     // Explicit resource management came with Node 24.
-    expect(readFileSync(program, 'utf8')).not.toMatch(/\b(await )?using [\w$]+ ?=/);
+    expect(/\b(await )?using [\w$]+ ?=/.exec(readFileSync(program, 'utf8'))?.[0]).toBeUndefined();
   });
 });
 

@@ -2,30 +2,19 @@ import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
-import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
-import { signalNumber } from '../../kernel/host.ts';
-import {
-  DeadlinePassed,
-  done,
-  Failure,
-  failed,
-  type Outcome,
-  SignalReceived,
-  UsageError,
-} from '../../kernel/outcome.ts';
-import { HelperLost, helpersFor, runWalk } from '../../kernel/tree/crew.ts';
-import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
-import { below, rawOf, shownName } from '../../kernel/tree/name.ts';
+import { type Outcome, UsageError } from '../../kernel/outcome.ts';
+import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
+import { below, shownName } from '../../kernel/tree/name.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
 import { type Assignment, excludeOf, walkOf } from './assignment.ts';
 import { Change } from './change.ts';
-import { explain } from './explain.ts';
-import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
-import { belongsTo, type Owner, ownerText, type OwnerText, resolveOwner } from './owner.ts';
-import { problemHints, problemLines, progressText, tallyText } from './report.ts';
+import { endedEarly, jsonOf, outcomeOf, outcomeOfClosed, type Result, type Told } from './outcome.ts';
+import { belongsTo, type Owner, type OwnerText, resolveOwner } from './owner.ts';
+import { progressText } from './report.ts';
 import { addTally, emptyTally, type Tally } from './tally.ts';
-import { closeTarget, makeMissing, NotMade, openTarget, type Target } from './target.ts';
+import { closeTarget, makeMissing, openTarget, type Target } from './target.ts';
 import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
 
 export interface ChownRequest {
@@ -46,15 +35,6 @@ export interface ChownRequest {
 /** Milliseconds between two lines about a long walk. */
 const progressEvery = 5000;
 
-/** What became of one path. */
-interface Result {
-  readonly path: string;
-  readonly tally: Tally;
-  /** Set where the top directory was trusted. */
-  readonly trusted: boolean;
-  readonly created: boolean;
-}
-
 /**
  * Changes each path in turn, after all of them were looked at.
  * @throws UsageError where a path or an owner is not one to work with: then nothing was changed
@@ -68,9 +48,7 @@ export async function chownTrees(request: ChownRequest, context: Context): Promi
     return await job.run(targets.list);
   } catch (error) {
     if (!(error instanceof ClosedPath)) throw error;
-    return failed(exitStatus.failed, `${error.message}: nothing was changed`, {
-      hint: explain(error.code, mountOf(rawOf(error.path), readMounts()), effectiveCapabilities()),
-    });
+    return outcomeOfClosed(error, effectiveCapabilities());
   }
 }
 
@@ -133,13 +111,13 @@ class Job {
       try {
         results.push(await this.#one(target, tally));
       } catch (error) {
-        return this.#ended(target, tally, error);
+        return endedEarly(target, tally, error, this.#told());
       } finally {
         stop();
       }
     }
-    if (this.#request.dryRun) this.#context.stdout(this.#json(results));
-    return this.#outcome(targets, results);
+    if (this.#request.dryRun) this.#context.stdout(jsonOf(results, this.#owner));
+    return outcomeOf(targets, results, this.#told());
   }
 
   async #one(target: Target, tally: Tally): Promise<Result> {
@@ -266,6 +244,15 @@ class Job {
     addTally(tally, change.take());
   }
 
+  #told(): Told {
+    return {
+      owner: this.#owner,
+      dryRun: this.#request.dryRun,
+      capability: this.#capability,
+      elapsed: formatDuration(this.#context.clock.now() - this.#startedAt),
+    };
+  }
+
   #progress(target: Target, tally: Tally): () => void {
     const { clock, log } = this.#context;
     const startedAt = clock.now();
@@ -278,96 +265,6 @@ class Job {
     };
     arm();
     return () => cancel();
-  }
-
-  #mount(target: Target) {
-    return mountOf(target.place.path, readMounts());
-  }
-
-  /** The work on a path came to an end before its time. */
-  #ended(target: Target, tally: Tally, error: unknown): Outcome {
-    const soFar = `${target.shown}: stopped after ${tallyText(tally, ownerText(this.#owner), false)}, in ${this.#elapsed()}`;
-    const hint =
-      'the top directory is not set before all below it is: run it again, it goes on where something is left';
-    if (error instanceof SignalReceived)
-      return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
-    if (error instanceof DeadlinePassed)
-      return failed(exitStatus.deadline, `${error.message}; ${soFar}`, {
-        details: problemLines(tally),
-        hint,
-      });
-    if (error instanceof HelperLost && error.code === undefined)
-      return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
-        hint: "was it the container's memory limit (OOMKilled)? Run it again, it goes on where something is left",
-      });
-    if (error instanceof TopRefused || error instanceof HelperLost)
-      return this.#refused(target, error.code ?? '');
-    if (error instanceof Failure || error instanceof UsageError) throw error;
-    if (error instanceof NotMade)
-      return failed(exitStatus.failed, error.message, {
-        hint: explain(error.code, this.#mount(target), this.#capability),
-      });
-    const { code, message } = error as NodeJS.ErrnoException;
-    return failed(exitStatus.failed, `cannot change ${target.shown}: ${message}`, {
-      hint: code === undefined ? undefined : explain(code, this.#mount(target), this.#capability),
-    });
-  }
-
-  #refused(target: Target, code: string): Outcome {
-    const mount = this.#mount(target);
-    if (code === notKept)
-      return failed(
-        exitStatus.failed,
-        `the owner of ${target.shown} was set, and the file system did not keep it: nothing below was changed`,
-        { hint: explain('EPERM', mount, () => true) },
-      );
-    return failed(
-      exitStatus.failed,
-      `cannot change the owner of ${target.shown} to ${ownerText(this.#owner)} (${code}): nothing below was changed`,
-      { hint: explain(code, mount, this.#capability) },
-    );
-  }
-
-  #outcome(targets: readonly Target[], results: readonly Result[]): Outcome {
-    const wrong = results.findIndex(({ tally }) => tally.errors > 0);
-    const text = `${results.map((result) => this.#summary(result)).join('; ')}, in ${this.#elapsed()}`;
-    if (wrong < 0) return done(text);
-    const problems = results.flatMap(({ tally }) => tally.problems);
-    const errors = results.reduce((sum, { tally }) => sum + tally.errors, 0);
-    return failed(exitStatus.failed, `${errors} of the entries could not be changed: ${text}`, {
-      details: results.flatMap(({ tally }) => problemLines(tally)).slice(0, 11),
-      hint: problemHints(problems, this.#mount(targets[wrong] as Target), this.#capability),
-    });
-  }
-
-  #summary({ path, tally, trusted, created }: Result): string {
-    const owner = ownerText(this.#owner);
-    if (trusted)
-      return `${path} belongs to ${owner}, so what is below it was not looked at (--policy root-mismatch)`;
-    if (created) return `${path} ${this.#request.dryRun ? 'is to be made' : 'made'} for ${owner}`;
-    return `${path}: ${tallyText(tally, owner, this.#request.dryRun)}`;
-  }
-
-  #json(results: readonly Result[]): string {
-    const paths = results.map(({ path, tally, trusted, created }) => ({
-      path,
-      trusted,
-      missing: created,
-      entries: tally.entries,
-      directories: tally.directories,
-      toChange: tally.changed,
-      right: tally.right,
-      leftByFrom: tally.spared,
-      excluded: tally.excluded,
-      vanished: tally.vanished,
-      mountsNotEntered: tally.crossed,
-      errors: tally.errors,
-    }));
-    return `${JSON.stringify({ owner: this.#owner.uid ?? null, group: this.#owner.gid ?? null, paths })}\n`;
-  }
-
-  #elapsed(): string {
-    return formatDuration(this.#context.clock.now() - this.#startedAt);
   }
 }
 

@@ -34,7 +34,10 @@ export function placeOf(directory: Directory, name: string): Place {
   if (stat.isFile()) return 'plain file';
   const shown = `${directory.shown}/${name}`;
   if (stat.isSymbolicLink()) {
-    if (linkTarget(directory, name) === throughData(name)) return 'linked';
+    const target = linkTarget(directory, name);
+    if (target === throughData(name)) return 'linked';
+    // Another pod's run removed or replaced it between the two looks.
+    if (target === undefined) return placeOf(directory, name);
     throw refused(
       `cannot write ${shown}: a symbolic link stands there that initbox did not make`,
       'remove it, or choose another folder: links in the target are neither followed nor replaced',

@@ -65,7 +65,7 @@ const { S_IFMT: typeBits, S_IFDIR: directoryType } = constants;
 const largeListing = 1 << 16;
 
 /** Names read at once of a large directory. */
-const batch = 2048;
+const batch = 1024;
 
 /** Entries between two looks at the clock: some 100 µs. */
 const stride = 32;

@@ -19,6 +19,6 @@ describe.skipIf(noCluster)('kustomize', () => {
     await example.apply();
     expect(await example.becomesReady()).toHaveLength(2);
     expect(await database.sql('select count(*), sum(others), count(ended) from runs')).toBe('1|0|1');
-    expect(await database.sql('select key from initbox.once')).toContain('registry.example/shop:1.2.3');
+    expect(await database.sql('select once_key from initbox.once')).toContain('registry.example/shop:1.2.3');
   });
 });

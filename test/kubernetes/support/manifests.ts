@@ -57,6 +57,7 @@ export interface PodSpec {
   containers: Container[];
   volumes?: Record<string, unknown>[];
   securityContext?: Record<string, unknown>;
+  terminationGracePeriodSeconds?: number;
 }
 
 /** The pod's description inside a Deployment, a StatefulSet, a Job, or a Pod. */

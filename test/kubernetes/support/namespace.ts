@@ -1,5 +1,6 @@
-import { apply, get, kubectl, PodWatch, type Thing } from './kubectl.ts';
+import { randomBytes } from 'node:crypto';
 import { waitUntil } from '../../support/wait-until.ts';
+import { apply, get, kubectl, PodWatch, type Thing } from './kubectl.ts';
 
 interface ContainerStatus {
   name: string;
@@ -42,8 +43,12 @@ export class Namespace implements AsyncDisposable {
     this.name = name;
   }
 
+  /** The name is a new one each time: the last one's may take a while to go. */
   static async create(label: string, level: Level = 'restricted'): Promise<Namespace> {
-    const name = `initbox-test-${label}`;
+    return Namespace.named(`initbox-test-${label}-${randomBytes(3).toString('hex')}`, level);
+  }
+
+  static async named(name: string, level: Level): Promise<Namespace> {
     // What an interrupted run left would be taken for this one's.
     await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=60s');
     const labels = { 'pod-security.kubernetes.io/enforce': level };
@@ -63,14 +68,15 @@ export class Namespace implements AsyncDisposable {
     return kubectl('-n', this.name, ...args);
   }
 
-  async pods(selector = ''): Promise<Pod[]> {
+  /** @param going also those that are being deleted */
+  async pods(selector = '', going = false): Promise<Pod[]> {
     const words = selector === '' ? [] : ['-l', selector];
     const { items } = await get<{ items: Pod[] }>('pods', '-n', this.name, ...words);
-    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    return items.filter(({ metadata }) => going || metadata.deletionTimestamp === undefined);
   }
 
-  async pod(selector: string): Promise<Pod> {
-    const [pod] = await this.pods(selector);
+  async pod(selector: string, going = false): Promise<Pod> {
+    const [pod] = await this.pods(selector, going);
     if (pod === undefined) throw new Error(`no pod has ${selector}`);
     return pod;
   }

@@ -60,7 +60,7 @@ export function service(name: string, port: number): Thing {
 
 /** Deploys all of them and waits until they serve. */
 export async function deployServices(): Promise<AsyncDisposable> {
-  const namespace = await Namespace.create('services');
+  const namespace = await Namespace.named(servicesNamespace, 'restricted');
   using authority = await createCertificateAuthority();
   const vaultNames = [`vault.${servicesNamespace}.svc`, 'localhost'];
   const { certificate, key } = await authority.server(vaultNames);

@@ -1,0 +1,58 @@
+/** A run of the program that does what pods do with it, so that V8 compiles what they need. */
+export interface Run {
+  readonly words: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly status: number;
+  /** All of the files that it loads is compiled, where the run itself cannot go far. */
+  readonly whole?: boolean;
+}
+
+/**
+ * One run for each file of the program that is worth it, against the server of answers.ts. The first run that loads a
+ * file is the one whose code is kept, so that wait-tcp, the quickest, comes first.
+ */
+export function runs(port: number, folder: string): readonly Run[] {
+  const here = `127.0.0.1:${port}`;
+  const vault = { VAULT_ADDR: `http://${here}`, VAULT_TOKEN: 'token' };
+  const aws = {
+    AWS_REGION: 'eu-central-1',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://${here}`,
+  };
+  const own = `${process.getuid?.() ?? 0}`;
+  // Nothing listens on port 1: there is no database where this runs.
+  const nowhere = { DATABASE_URL: 'postgres://user@127.0.0.1:1/app' };
+  const plan = {
+    steps: [
+      { name: 'port', uses: 'wait-tcp', targets: here },
+      { name: 'owner', uses: 'chown', owner: own, paths: `${folder}/tree`, needs: 'port' },
+    ],
+  };
+  const to = (name: string): string[] => ['--to', `${folder}/${name}`, '--allow-disk'];
+  return [
+    { words: ['wait-tcp', here], status: 0 },
+    { words: ['fetch-config', 'vault:secret/app#key', ...to('vault')], environment: vault, status: 0 },
+    { words: ['fetch-config', 'aws-sm:app', '--format', 'json', ...to('aws')], environment: aws, status: 0 },
+    { words: ['wait-http', `http://${here}/`], status: 0 },
+    { words: ['wait-postgres', '--timeout', '300ms'], environment: nowhere, status: 124, whole: true },
+    {
+      words: ['migrate-with-lock', '--timeout', '300ms', '--', 'true'],
+      environment: nowhere,
+      status: 124,
+      whole: true,
+    },
+    { words: ['chown', own, `${folder}/tree`], status: 0 },
+    { words: ['copy', `${folder}/tree`, `${folder}/copied`], status: 0 },
+    {
+      words: ['render', `${folder}/tree/template`, '--var', 'NAME=value', '--to', `${folder}/env`],
+      status: 0,
+    },
+    {
+      words: ['render', `${folder}/tree/template`, '--language', 'liquid', '--to', `${folder}/liquid`],
+      status: 0,
+    },
+    { words: ['run'], environment: { INITBOX_PLAN: JSON.stringify(plan) }, status: 0 },
+    { words: ['help', 'run'], status: 0 },
+  ];
+}

@@ -1,0 +1,136 @@
+import type { Capability } from '../../kernel/capabilities.ts';
+import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
+import { signalNumber } from '../../kernel/host.ts';
+import {
+  DeadlinePassed,
+  done,
+  Failure,
+  failed,
+  type Outcome,
+  SignalReceived,
+  UsageError,
+} from '../../kernel/outcome.ts';
+import { HelperLost } from '../../kernel/tree/crew.ts';
+import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
+import { rawOf } from '../../kernel/tree/name.ts';
+import type { ClosedPath } from '../../kernel/tree/open.ts';
+import { explain } from './explain.ts';
+import { type Owner, ownerText } from './owner.ts';
+import { problemHints, problemLines, tallyText } from './report.ts';
+import type { Tally } from './tally.ts';
+import { NotMade, type Target } from './target.ts';
+import { notKept, TopRefused } from './top.ts';
+
+/** What became of one path. */
+export interface Result {
+  readonly path: string;
+  readonly tally: Tally;
+  /** Set where the top directory was trusted. */
+  readonly trusted: boolean;
+  readonly created: boolean;
+}
+
+/** What every sentence about a run is made with. */
+export interface Told {
+  readonly owner: Owner;
+  readonly dryRun: boolean;
+  readonly capability: ((capability: Capability) => boolean) | undefined;
+  readonly elapsed: string;
+}
+
+/** All paths were gone through. */
+export function outcomeOf(targets: readonly Target[], results: readonly Result[], told: Told): Outcome {
+  const wrong = results.findIndex(({ tally }) => tally.errors > 0);
+  const text = `${results.map((result) => summary(result, told)).join('; ')}, in ${told.elapsed}`;
+  if (wrong < 0) return done(text);
+  const problems = results.flatMap(({ tally }) => tally.problems);
+  const errors = results.reduce((sum, { tally }) => sum + tally.errors, 0);
+  return failed(exitStatus.failed, `${errors} of the entries could not be changed: ${text}`, {
+    details: results.flatMap(({ tally }) => problemLines(tally)).slice(0, 11),
+    hint: problemHints(problems, mount(targets[wrong] as Target), told.capability),
+  });
+}
+
+/**
+ * The work on a path came to an end before its time.
+ * @throws what is an outcome of its own
+ */
+export function endedEarly(target: Target, tally: Tally, error: unknown, told: Told): Outcome {
+  const soFar = `${target.shown}: stopped after ${tallyText(tally, ownerText(told.owner), false)}, in ${told.elapsed}`;
+  const hint =
+    'the top directory is not set before all below it is: run it again, it goes on where something is left';
+  if (error instanceof SignalReceived)
+    return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
+  if (error instanceof DeadlinePassed)
+    return failed(exitStatus.deadline, `${error.message}; ${soFar}`, {
+      details: problemLines(tally),
+      hint,
+    });
+  if (error instanceof HelperLost && error.code === undefined)
+    return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
+      hint: "was it the container's memory limit (OOMKilled)? Run it again, it goes on where something is left",
+    });
+  if (error instanceof TopRefused || error instanceof HelperLost)
+    return topRefused(target, error.code ?? '', told);
+  if (error instanceof Failure || error instanceof UsageError) throw error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const what = error instanceof NotMade ? message : `cannot change ${target.shown}: ${message}`;
+  return failed(exitStatus.failed, what, {
+    hint: code === undefined ? undefined : explain(code, mount(target), told.capability),
+  });
+}
+
+/** A path could not even be opened. */
+export function outcomeOfClosed(
+  { message, code, path }: ClosedPath,
+  capability: Told['capability'],
+): Outcome {
+  return failed(exitStatus.failed, `${message}: nothing was changed`, {
+    hint: explain(code, mountOf(rawOf(path), readMounts()), capability),
+  });
+}
+
+/** For --dry-run. */
+export function jsonOf(results: readonly Result[], owner: Owner): string {
+  const paths = results.map(({ path, tally, trusted, created }) => ({
+    path,
+    trusted,
+    missing: created,
+    entries: tally.entries,
+    directories: tally.directories,
+    toChange: tally.changed,
+    right: tally.right,
+    leftByFrom: tally.spared,
+    excluded: tally.excluded,
+    vanished: tally.vanished,
+    mountsNotEntered: tally.crossed,
+    errors: tally.errors,
+  }));
+  return `${JSON.stringify({ owner: owner.uid ?? null, group: owner.gid ?? null, paths })}\n`;
+}
+
+function topRefused(target: Target, code: string, told: Told): Outcome {
+  if (code === notKept)
+    return failed(
+      exitStatus.failed,
+      `the owner of ${target.shown} was set, and the file system did not keep it: nothing below was changed`,
+      { hint: explain('EPERM', mount(target), () => true) },
+    );
+  return failed(
+    exitStatus.failed,
+    `cannot change the owner of ${target.shown} to ${ownerText(told.owner)} (${code}): nothing below was changed`,
+    { hint: explain(code, mount(target), told.capability) },
+  );
+}
+
+function summary({ path, tally, trusted, created }: Result, { owner, dryRun }: Told): string {
+  const whom = ownerText(owner);
+  if (trusted)
+    return `${path} belongs to ${whom}, so what is below it was not looked at (--policy root-mismatch)`;
+  if (created) return `${path} ${dryRun ? 'is to be made' : 'made'} for ${whom}`;
+  return `${path}: ${tallyText(tally, whom, dryRun)}`;
+}
+
+function mount(target: Target) {
+  return mountOf(target.place.path, readMounts());
+}
