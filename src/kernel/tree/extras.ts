@@ -23,6 +23,8 @@ export class ExtrasReader {
   }
 
   ofFile(descriptor: number): Extras {
+    // The length alone first: for the names, the kernel sets aside as much as it is offered, for every file anew.
+    if (this.#libc.flistxattr(descriptor, this.#names, 0) <= 0) return none;
     return this.#among(this.#libc.flistxattr(descriptor, this.#names, longest));
   }
 
