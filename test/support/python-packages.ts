@@ -1,9 +1,10 @@
 // Packages of PyPI that hold a server, installed once per checkout into a folder that PYTHONPATH can name.
 // `pip install --target` needs no venv, works under Debian's "externally managed" Python, and the folder can be renamed.
 import { execFileSync } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeOnce, projectCacheDirectory } from './build-cache.ts';
-import { findInPath, MissingTool } from './tools.ts';
+import { MissingTool, whyMissing } from './tools.ts';
 import { quote } from './undo.ts';
 
 export interface PythonFolder {
@@ -14,14 +15,22 @@ export interface PythonFolder {
 
 /** Why Python packages cannot be installed, or undefined: for requireOrSkip. */
 export function canInstallPython(): string | undefined {
-  const python = findInPath('python3');
-  const hint = 'on Debian: apt-get install -y python3 python3-pip';
-  if (python === undefined) return `python3 is not installed; ${hint}`;
+  return whyMissing('python3', 'python3');
+}
+
+/** The command that is pip: the interpreter's own, or where it has none, a wheel of it from PyPI. */
+async function pip(python: string): Promise<readonly string[]> {
   try {
     execFileSync(python, ['-m', 'pip', '--version'], { stdio: 'ignore' });
-    return undefined;
+    return [python, '-m', 'pip'];
   } catch {
-    return `python3 has no pip; ${hint}`;
+    const script = join(import.meta.dirname, 'fetch-pip.py');
+    const folder = await makeOnce(
+      join(projectCacheDirectory(), 'pip'),
+      `${[python, script].map(quote).join(' ')} "$OUT"`,
+    );
+    const [wheel = ''] = globSync('*.whl', { cwd: folder });
+    return [python, join(folder, wheel, 'pip')];
   }
 }
 
@@ -38,9 +47,7 @@ export async function pythonPackage(
   const folder = await makeOnce(
     join(projectCacheDirectory(), name),
     `${[
-      python,
-      '-m',
-      'pip',
+      ...(await pip(python)),
       'install',
       '--quiet',
       '--no-input',
