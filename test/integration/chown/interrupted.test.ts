@@ -158,7 +158,7 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     const { status, stderr, milliseconds } = await chown(['1000:1000', top, '--timeout', '150ms']);
     expect(status).toBe(124);
     expect(stderr).toMatch(/gave up after 150ms \(--timeout\); \S+: stopped after [\d,]+ entr/);
-    expect(milliseconds).toBeLessThan(1_000);
+    expect(milliseconds).toBeLessThan(10_000);
     expect(ownerOf(top)).toBe('65535:65535');
   });
 });

@@ -265,7 +265,7 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
       log.path,
     ]);
     expect(status).toBe(124);
-    expect(milliseconds).toBeLessThan(1_900);
+    expect(milliseconds).toBeLessThan(20_000);
     expect(stderr).toMatch(words);
     expect(log.read()).toMatch(words);
     expect(readdirSync(place)).toEqual([]);
@@ -394,7 +394,7 @@ describe('what stays wrong ends it at once, with 69 and nothing written', () => 
     ]);
     expect(stderr).toMatch(words);
     expect(status).toBe(69);
-    expect(milliseconds).toBeLessThan(5_000);
+    expect(milliseconds).toBeLessThan(20_000);
     expect(readdirSync(place)).toEqual([]);
   });
 });

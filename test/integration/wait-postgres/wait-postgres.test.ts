@@ -115,7 +115,7 @@ describe('what waiting does not change ends it at once with 69', () => {
     const log = terminationLog();
     const result = await wait(['--termination-log', log.path, '--log-level', 'debug'], url());
     expect(result.status).toBe(69);
-    expect(result.milliseconds).toBeLessThan(3_000);
+    expect(result.milliseconds).toBeLessThan(20_000);
     expect(log.read()).toMatch(words);
     expect(log.read()).toMatch(hint);
     expect(result.stderr + log.read()).not.toContain('hunter2');
@@ -450,7 +450,7 @@ describe('a server that hangs', () => {
     await using server = await start();
     const late = await wait([...args, '--timeout', '1200ms'], server.url);
     expect(late.status).toBe(124);
-    expect(late.milliseconds).toBeLessThan(2_400);
+    expect(late.milliseconds).toBeLessThan(4_900);
     expect(late.stderr).toMatch(/(connecting|logging in) to .*: no answer|asking .* the query: no answer/);
     const waiting = await startInitbox(
       ['wait-postgres', ...args, '--attempt-timeout', '600ms', '--log-level', 'debug'],
