@@ -14,6 +14,7 @@ import {
   startInitbox,
   terminationLog,
 } from '../support/program.ts';
+import { promptly } from '../support/promptly.ts';
 import { requireOrSkip } from '../support/tools.ts';
 import { temporaryDirectory } from '../support/undo.ts';
 
@@ -312,7 +313,7 @@ describe('standard error', () => {
     stuck.kill('SIGTERM');
     await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
     expect(stuck.child.exitCode).toBe(143);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(promptly);
     stuck.child.stdout?.destroy();
     stuck.child.stderr?.destroy();
   });
@@ -336,7 +337,7 @@ describe('signals', () => {
     const began = performance.now();
     waiting.kill(signal);
     expect((await waiting.exit).status).toBe(status);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(promptly);
     expect(log.read()).toContain(`ended by ${signal}`);
   });
 
@@ -355,7 +356,7 @@ describe.skipIf(requireOrSkip('PID 1', canRunAsPid1()))('as PID 1', () => {
     const began = performance.now();
     waiting.kill('SIGTERM');
     expect((await waiting.exit).status).toBe(143);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(promptly);
   });
 
   test('the command that takes over is PID 1', async () => {

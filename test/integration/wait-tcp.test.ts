@@ -7,6 +7,7 @@ import { freePort } from '../support/ports.ts';
 import { startDnsServer } from '../support/dns-server.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog } from '../support/program.ts';
+import { promptly } from '../support/promptly.ts';
 import { requireOrSkip } from '../support/tools.ts';
 import { temporaryDirectory } from '../support/undo.ts';
 
@@ -233,7 +234,7 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     const { status } = await waiting.exit;
     expect(status).toBe(0);
     // The kernel's own third SYN would come 7 s after the first.
-    expect(performance.now() - opened).toBeLessThan(1_500);
+    expect(performance.now() - opened).toBeLessThan(3_000);
   });
 
   test('SIGTERM during a connect that nothing answers: out within 200 ms', async () => {
@@ -252,7 +253,7 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     waiting.kill('SIGTERM');
     const { status, stderr } = await waiting.exit;
     expect(status).toBe(143);
-    expect(performance.now() - began).toBeLessThan(200);
+    expect(performance.now() - began).toBeLessThan(promptly);
     expect(stderr).toContain('ended by SIGTERM');
   });
 

@@ -5,7 +5,7 @@ import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { openSession, type Session } from './session.ts';
-import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
+import { FinalRefusal, NotPostgres, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
 import { isServerError, judgeLogin, judgeSocket } from './words.ts';
 
 export interface Connected {
@@ -162,6 +162,11 @@ function asAnswer(error: unknown, peer: string): NotYet | Never {
       `${error.message} (${peer})`,
       'put it into the URL, PGPASSWORD, or a password file (PGPASSFILE)',
     );
+  if (error instanceof NotPostgres) {
+    return notYet(`${error.message} (${peer})`, {
+      hint: 'is it the right port? a new Service leads elsewhere until this node’s kube-proxy knows it',
+    });
+  }
   if (isServerError(error)) return judgeLogin(error, peer);
   return judgeSocket(error, peer);
 }

@@ -28,6 +28,11 @@ export class FinalRefusal extends Error {
 /** A TLS handshake that failed: under sslmode=prefer a reason to go on without. */
 export class TlsFailure extends FinalRefusal {}
 
+/** What answered does not speak the protocol: something else may listen there before the server does. */
+export class NotPostgres extends Error {
+  override readonly name = 'NotPostgres';
+}
+
 /** Int32 length 8 and code 80877103 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
@@ -105,11 +110,18 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
       // More than the one byte would be taken for encrypted data (CVE-2021-23222).
       if (bytes.length === 1) resolve(bytes.toString('latin1'));
       else if (bytes[0] === 0x45) resolve('E');
-      else
+      else if (bytes[0] === 0x53 || bytes[0] === 0x4e)
         reject(new FinalRefusal('the server sent unencrypted bytes after its answer to the request for TLS'));
+      else reject(new NotPostgres(`what answers there is no PostgreSQL server${said(bytes)}`));
     });
     socket.write(sslRequest);
   });
+}
+
+/** The first line, where it is text. */
+function said(bytes: Buffer): string {
+  const line = /^[ -~]{3,60}/.exec(bytes.toString('latin1'))?.[0];
+  return line === undefined ? '' : `; it says ${JSON.stringify(line)}`;
 }
 
 async function handshake(

@@ -114,7 +114,7 @@ describe('the lock is lost while the command runs', () => {
     const began = performance.now();
     await postgres.sql(`SELECT pg_terminate_backend(${(await holders(postgres))[0]})`);
     await groupGone(group);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(4_000);
     const result = await holder.exit;
     expect(result.status).toBe(75);
     expect(result.stderr).toMatch(/the lock was lost: .*57P01/);

@@ -154,7 +154,7 @@ test(
     target = standby.port;
     const moved = performance.now();
     await groupGone(group, 10_000);
-    expect(performance.now() - moved).toBeLessThan(2000 + 500);
+    expect(performance.now() - moved).toBeLessThan(5_000);
     const result = await holder.exit;
     expect(result.status).toBe(75);
     expect(result.stderr).toContain('was promoted since');

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { killGroup } from '../../support/faults.ts';
 import { freePort } from '../../support/ports.ts';
 import { preparePostgres, startPostgres, startStandby, type Postgres } from '../../support/postgres.ts';
+import { promptly } from '../../support/promptly.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
@@ -100,7 +101,7 @@ test('SIGTERM while waiting: 143 at once, and no connection is left', async () =
   const began = performance.now();
   waiter.kill();
   expect((await waiter.exit).status).toBe(143);
-  expect(performance.now() - began).toBeLessThan(300);
+  expect(performance.now() - began).toBeLessThan(promptly);
   await waitUntil(async () => (await connections(postgres)).length < before);
   holder.kill();
   await holder.exit;

@@ -6,6 +6,7 @@ import { liveDescendants, liveProcess, waitUntil } from '../../support/faults.ts
 import { freePort } from '../../support/ports.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { canRunAsPid1, startAsPid1, startInitbox, type RunningProgram } from '../../support/program.ts';
+import { promptly } from '../../support/promptly.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { planFile, sh, startPlan, type PlanStep } from './plans.ts';
@@ -150,7 +151,7 @@ describe('SIGTERM', () => {
       what: 'it to end',
       interval: 5,
     });
-    expect(performance.now() - started).toBeLessThan(300);
+    expect(performance.now() - started).toBeLessThan(promptly);
     program.child.kill('SIGKILL');
     for (const { pid } of liveDescendants(program.pid)) process.kill(pid, 'SIGKILL');
   });
@@ -169,7 +170,7 @@ describe('SIGTERM', () => {
     const started = performance.now();
     program.kill('SIGTERM');
     expect((await program.exit).status).toBe(143);
-    expect(performance.now() - started).toBeLessThan(300);
+    expect(performance.now() - started).toBeLessThan(promptly);
     closeSync(held);
   });
 

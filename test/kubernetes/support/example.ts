@@ -68,11 +68,20 @@ export class Example implements AsyncDisposable {
     expect(pods.length).toBeGreaterThan(0);
     for (const pod of pods) {
       const seen = this.watch.phases().get(pod.metadata.name) ?? [];
-      expectInOrder(seen, count);
+      await this.tellOnFailure(() => expectInOrder(seen, count));
       const statuses = [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])];
       expect(statuses.filter(({ restartCount }) => restartCount > 0)).toEqual([]);
     }
     return pods;
+  }
+
+  /** What the pods say is gone with the namespace. */
+  private async tellOnFailure(check: () => void): Promise<void> {
+    try {
+      check();
+    } catch (error) {
+      throw new Error(`${String(error)}\n${await this.namespace.story()}`, { cause: error });
+    }
   }
 
   /** Runs a command in the application's container. */

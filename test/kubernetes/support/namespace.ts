@@ -99,8 +99,10 @@ export class Namespace implements AsyncDisposable {
     const pods = await this.kubectl('describe', 'pods').catch(String);
     const names = (await this.kubectl('get', 'pods', '-o', 'name').catch(() => '')).split('\n');
     const logs = await Promise.all(
-      names.map((name) =>
-        this.kubectl('logs', name, '--all-containers', '--prefix', '--tail=20').catch(String),
+      names.flatMap((name) =>
+        [[], ['--previous']].map((which) =>
+          this.kubectl('logs', name, '--all-containers', '--prefix', '--tail=20', ...which).catch(String),
+        ),
       ),
     );
     return [pods, ...logs].join('\n');
