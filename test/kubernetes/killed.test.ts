@@ -17,7 +17,7 @@ async function rollOut(namespace: Namespace, seconds: number): Promise<Database>
     (thing['spec'] as { replicas: number }).replicas = 2;
     const migrate = podSpecOf(thing)?.initContainers?.find(({ name }) => name === 'migrate');
     migrate?.env?.push({ name: 'MIGRATION_SECONDS', value: String(seconds) });
-    migrate?.command?.push('--grace=1s', '--heartbeat=2s');
+    migrate?.command?.push('--grace=1s');
   }
   await namespace.apply(things);
   return database;
