@@ -130,7 +130,7 @@ async function onceWith(postgres: Postgres, replicas: number, report: Report): P
   report.figure({
     what: `${replicas} replicas with --once, runs of the tool`,
     measured: runs,
-    unit: 'runs',
+    unit: '',
     bound: 1,
   });
   report.figure({

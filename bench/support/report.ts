@@ -4,7 +4,7 @@ import { table } from './statistics.ts';
 export interface Figure {
   readonly what: string;
   readonly measured: number;
-  readonly unit: '×' | 'ms' | 'MiB' | 'runs';
+  readonly unit: '×' | 'ms' | 'MiB' | '';
   /** The most that it may be; unset where nothing was promised. */
   readonly bound?: number;
   /** The other tool that a ratio is to; unset where it is the price of a start, a machine's or the like. */
@@ -88,5 +88,5 @@ export function reached({ measured, bound }: Figure): boolean {
 /** A value as it is written: ratios with two digits after the point, small ones with three. */
 export function withUnit(value: number, unit: Figure['unit']): string {
   if (unit === '×') return `${value.toFixed(value < 0.1 ? 3 : 2)}×`;
-  return `${value.toFixed(value < 10 && !Number.isInteger(value) ? 1 : 0)} ${unit}`;
+  return `${value.toFixed(value < 10 && !Number.isInteger(value) ? 1 : 0)} ${unit}`.trim();
 }
