@@ -106,11 +106,16 @@ export function openSession(
       });
       const onAbort = (): void => cut(reasonOf(signal as AbortSignal));
       signal?.addEventListener('abort', onAbort, { once: true });
+      let answered = false;
       const cancel =
         timeout === undefined
           ? undefined
           : clock.after(timeout, () =>
-              cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`)),
+              // Whoever stood still meanwhile (a throttled container, a frozen machine) finds the timer due before
+              // it has read what came: the answer may lie there.
+              setImmediate(() => {
+                if (!answered) cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`));
+              }),
             );
       const running: Promise<PgResult | PgResult[]> = single
         ? client.query({ text, queryMode: 'extended' } as QueryConfig)
@@ -122,6 +127,7 @@ export function openSession(
         const last = Array.isArray(result) ? result.at(-1) : result;
         return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? null };
       } finally {
+        answered = true;
         cancel?.();
         signal?.removeEventListener('abort', onAbort);
       }

@@ -1,4 +1,6 @@
 // What must happen when the lock goes away under a running command, or a holder dies: each fault is made for real.
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   freeze,
@@ -32,6 +34,20 @@ async function groupOf(replica: {
 }
 
 const sayGroup = 'echo group $$';
+
+/** Whether some socket of a local port has bytes that its process has not read (proc_net_tcp.rst). */
+function unread(port: number): boolean {
+  const rows = readFileSync('/proc/net/tcp', 'ascii')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/));
+  return rows.some(
+    ([, local = '', , state, queues = '']) =>
+      parseInt(local.split(':')[1] ?? '', 16) === port &&
+      state === '01' &&
+      parseInt(queues.split(':')[1] ?? '', 16) > 0,
+  );
+}
 
 describe('the holder dies', () => {
   test('killed with its group: the next one waits, ends what is left, and then runs', async () => {
@@ -156,6 +172,21 @@ describe('the lock is lost while the command runs', () => {
       thaw(backend);
     }
     await waitUntil(async () => (await holders(postgres)).length === 0);
+  });
+
+  test('the holder stands still during a check, for longer than it may take: the answer that came meanwhile counts', async () => {
+    const holder = await startReplica(postgres, [...quick, '--', '/bin/sh', '-c', `${sayGroup}; sleep 6`]);
+    const group = await groupOf(holder);
+    const [backend = 0] = await holders(postgres);
+    await freeze(backend);
+    await waitUntil(() => unread(postgres.port), { what: 'a check to be sent' });
+    await freeze(holder.pid);
+    thaw(backend);
+    await waitUntil(() => !unread(postgres.port), { what: 'the check to be answered' });
+    await sleep(1_000);
+    thaw(holder.pid);
+    expect((await holder.exit).status).toBe(0);
+    expect(liveGroup(group)).toEqual([]);
   });
 });
 
