@@ -13,7 +13,7 @@ export async function bundlePackages(
     write: false,
     metafile: true,
     entryPoints: Object.fromEntries(
-      [...used.keys()].map((name) => [fileOf(name).replace(/\.js$/, ''), `package:${name}`]),
+      [...used.keys()].toSorted().map((name) => [fileOf(name).replace(/\.js$/, ''), `package:${name}`]),
     ),
     minifyIdentifiers: true,
     // pg's native binding is optional and not ours: its absence is what pg expects.
@@ -37,7 +37,7 @@ function entries(root: string, used: ReadonlyMap<string, ReadonlySet<string>>): 
         namespace: 'package',
       }));
       onLoad({ filter: /.*/, namespace: 'package' }, ({ path }) => ({
-        contents: `export { ${[...(used.get(path) ?? [])].join(', ')} } from ${JSON.stringify(path)}`,
+        contents: `export { ${[...(used.get(path) ?? [])].toSorted().join(', ')} } from ${JSON.stringify(path)}`,
         resolveDir: root,
       }));
     },

@@ -13,9 +13,9 @@ export function packagesOutside(prefix: string, used: Map<string, Set<string>>):
     setup({ onResolve }) {
       onResolve({ filter: /^[^./]/ }, async ({ path, importer }) => {
         if (path.startsWith('node:') || importer === '') return undefined;
-        const names = used.get(path) ?? new Set();
-        for (const name of importedNames(await readFile(importer, 'utf8'), path)) names.add(name);
-        used.set(path, names);
+        const imported = importedNames(await readFile(importer, 'utf8'), path);
+        // After the wait: esbuild asks for many importers at once, and what one adds another must not replace.
+        used.set(path, (used.get(path) ?? new Set()).union(new Set(imported)));
         return { path: `${prefix}${fileOf(path)}`, external: true };
       });
     },
