@@ -57,6 +57,16 @@ async function compressed(from: string, to: string): Promise<void> {
   await pipeline(createReadStream(from), createZstdCompress({ params }), createWriteStream(to));
 }
 
+/** Has the kernel forget the inodes that nobody holds (proc_sys_vm.5, drop_caches); false where we may not. */
+function dropInodes(): boolean {
+  try {
+    writeFileSync('/proc/sys/vm/drop_caches', '2');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 let count = 0;
 /** An empty volume that anybody may write to, as an emptyDir is, and its path in the container. */
 function target(): { path: string; inside: string } {
@@ -86,13 +96,18 @@ describe('in 96 MiB, as any user, without capabilities, on a read-only root file
 
   test('copy --atomic, and again', async () => {
     const { path, inside } = target();
-    for (const says of [/100,200 copied/, /: 0 copied \(0 B\), 100,200 unchanged/]) {
-      const { status, stderr } = await runImage(
-        [...locked, ...mounted],
-        ['copy', '/work/tree', inside, '--atomic'],
-      );
-      expect({ status, stderr }).toMatchObject({ status: 0 });
-      expect(stderr).toMatch(says);
+    const args = ['copy', '/work/tree', inside, '--atomic'];
+    const first = await runImage([...locked, ...mounted], args);
+    expect(first).toMatchObject({ status: 0 });
+    expect(first.stderr).toMatch(/100,200 copied/);
+    // The kernel must read the inodes again and charges them, 260 MB in all: without room being made for them, it
+    // kills every second run.
+    const limits = dropInodes() ? ['96m', '64m', '64m', '64m'] : ['96m'];
+    for (const limit of limits) {
+      dropInodes();
+      const again = await runImage([...locked, '--memory', limit, '--memory-swap', limit, ...mounted], args);
+      expect(again).toMatchObject({ status: 0 });
+      expect(again.stderr).toMatch(/: 0 copied \(0 B\), 100,200 unchanged/);
     }
     execFileSync('diff', ['-rq', '-x', '..initbox.json', join(work, 'tree'), join(path, '..data/')]);
     await rm(path, { recursive: true });

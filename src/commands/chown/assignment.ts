@@ -43,7 +43,7 @@ export function walkOf(
   assignment: Assignment,
   exclude: Exclude | undefined,
   top: number,
-  host: Pick<Host, 'chdir'>,
+  host: Pick<Host, 'chdir' | 'memoryLimit'>,
 ): { readonly walk: Walk; readonly change: Change; readonly marked: () => boolean } {
   let marked = false;
   const change = new Change({
@@ -65,7 +65,7 @@ export function walkOf(
 }
 
 /** What a helper process does from its start to its end. */
-export function serveChown(parent: Parent, host: Pick<Host, 'chdir'>): void {
+export function serveChown(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLimit'>): void {
   serveWalk<Assignment, Tally>(
     parent,
     async (assignment) => {

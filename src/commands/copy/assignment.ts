@@ -111,7 +111,7 @@ export function walkOf(
   assignment: Assignment,
   opened: Opened,
   tools: Tools,
-  host: Pick<Host, 'chdir'>,
+  host: Pick<Host, 'chdir' | 'memoryLimit'>,
 ): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
   const { live, stage, links, source } = opened;
   const places = new Places(live, stage, assignment.mounts, assignment.ownGroup, assignment.replaces);
@@ -130,7 +130,7 @@ export function walkOf(
 }
 
 /** What a helper process does from its start to its end. */
-export function serveCopy(parent: Parent, host: Pick<Host, 'chdir'>): void {
+export function serveCopy(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLimit'>): void {
   serveWalk<Assignment, Tally>(
     parent,
     async (assignment) => {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { closeSync, lstatSync, readdirSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import type { Context } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { Failure, failed } from '../../kernel/outcome.ts';
@@ -105,7 +105,7 @@ async function countEntries(top: Directory): Promise<number> {
         since = 0;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      if (lstatSync(directory.at(entry.name)).isDirectory()) {
+      if (entry.isDirectory()) {
         using child = directory.child(entry.name);
         await visit(child, false);
       }

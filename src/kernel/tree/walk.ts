@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import type { Host } from '../host.ts';
 import type { Exclude } from './exclude.ts';
+import { Headroom } from './headroom.ts';
 import { type Boundary, boundaryBelow, identity, mountId, type SizeTells, sizeTellsAt } from './mounts.ts';
 import { itself, pathOf, type RawName, shownName } from './name.ts';
 import { isNoDirectory, O_PATH, openDirectory, openPinned } from './open.ts';
@@ -127,6 +128,7 @@ export class Walk {
   readonly #visitor: Visitor;
   readonly #settings: WalkSettings;
   readonly #host: Pick<Host, 'chdir'>;
+  readonly #headroom: Headroom;
   readonly #top: Frame;
   readonly #boundary: Boundary | undefined;
   /** By device. */
@@ -137,10 +139,11 @@ export class Walk {
   readonly #held: Frame[] = [];
   #current: Frame;
 
-  constructor(settings: WalkSettings, visitor: Visitor, host: Pick<Host, 'chdir'>) {
+  constructor(settings: WalkSettings, visitor: Visitor, host: Pick<Host, 'chdir' | 'memoryLimit'>) {
     this.#settings = settings;
     this.#visitor = visitor;
     this.#host = host;
+    this.#headroom = new Headroom(host);
     this.#limit = settings.held ?? 32;
     this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
     this.#current = this.#top;
@@ -266,9 +269,12 @@ export class Walk {
       } catch (error) {
         this.#report(frame, raw, 'change', error);
       }
-      if (i % stride === 0 && late()) {
-        frame.next = i + 1;
-        return true;
+      if (i % stride === 0) {
+        this.#headroom.keep();
+        if (late()) {
+          frame.next = i + 1;
+          return true;
+        }
       }
     }
     frame.names = [];

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Share, type Visitor, Walk, type WalkSettings } from '../../../src/kernel/tree/walk.ts';
 
-const host = { chdir: (path: string) => process.chdir(path) };
+const host = { chdir: (path: string) => process.chdir(path), memoryLimit: () => undefined };
 const never = () => false;
 
 let top: string;
