@@ -17,6 +17,15 @@ export const scenarios: Readonly<Record<string, (postgres: Postgres) => Promise<
     });
   },
 
+  async 'database refused'() {
+    using network = createNetns();
+    return await lastWords(['wait-postgres', '--timeout', '1s'], {
+      prefix: network.prefix,
+      env: { DATABASE_URL: 'postgres://app@postgres-service/app' },
+      files: { '/etc/hosts': '127.0.0.1 postgres-service\n' },
+    });
+  },
+
   async nxdomain() {
     await using dns = await startDnsServer();
     return await lastWords([
