@@ -11,7 +11,8 @@ import process, { argv } from 'node:process';
 export function conflictMarkers(name: string, text: string): number[] {
   const lines = text.split(/\r?\n/);
   const found: number[] = [];
-  for (const [index, line] of lines.entries()) if (/^(<{7}|>{7}|\|{7})( |$)/.test(line)) found.push(index + 1);
+  for (const [index, line] of lines.entries())
+    if (/^(<{7}|>{7}|\|{7})( |$)/.test(line)) found.push(index + 1);
   const certain = found.length > 0;
   for (const [index, line] of lines.entries()) {
     if (!/^={7}$/.test(line)) continue;
@@ -31,7 +32,9 @@ function check(folder: string): number {
   let count = 0;
   for (const name of new Set(listed.split('\0').filter(Boolean))) {
     for (const line of conflictMarkers(name, textOf(join(folder, name)))) {
-      console.error(`${name}:${line}: a marker of a merge conflict; decide between the two sides and remove it`);
+      console.error(
+        `${name}:${line}: a marker of a merge conflict; decide between the two sides and remove it`,
+      );
       count += 1;
     }
   }

@@ -165,7 +165,11 @@ describe('code that does not fit its file never runs', () => {
   test('it was made by another version of Node', async () => {
     const entry = changed((path) => {
       const text = readFileSync(path, 'latin1');
-      writeFileSync(path, text.replace(process.versions.node, (version) => version.replace(/\d$/, 'x')), 'latin1');
+      writeFileSync(
+        path,
+        text.replace(process.versions.node, (version) => version.replace(/\d$/, 'x')),
+        'latin1',
+      );
     });
     expect(await taken(['chown', '0', '/nowhere'], entry)).toEqual({
       'program.js': undefined,

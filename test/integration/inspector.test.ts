@@ -145,7 +145,12 @@ describe('SIGUSR1 means to other programs what it always did', () => {
   const signalled = ['/bin/sh', '-c', 'kill -USR1 $$'];
 
   test('the command after --', async () => {
-    const { signal } = await runInitbox(['run', planOf('true.json', { name: 'a', command: ['true'] }), '--', ...signalled]);
+    const { signal } = await runInitbox([
+      'run',
+      planOf('true.json', { name: 'a', command: ['true'] }),
+      '--',
+      ...signalled,
+    ]);
     expect(signal).toBe('SIGUSR1');
   });
 

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from '../../kernel/context.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */
 export type FindProxy = (url: URL) => URL | undefined;
@@ -24,6 +25,11 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return () => undefined;
   const direct = exceptions(environment['no_proxy'] || environment['NO_PROXY'] || '');
+  refuseUnexpanded(
+    'word',
+    environment['no_proxy'] || environment['NO_PROXY'] || '',
+    environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY',
+  );
   return (url) => {
     const proxy = proxies[url.protocol as keyof typeof proxies];
     return proxy === undefined || direct(url) ? undefined : proxy;
@@ -32,6 +38,7 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
 
 function parseProxy(text: string, origin: string, secret: (value: string) => void): URL {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  refuseUnexpanded('url', whole, origin);
   let url: URL;
   try {
     url = new URL(whole);
