@@ -230,8 +230,8 @@ const cases: Readonly<Record<string, Case[]>> = {
 
 async function refused(words: readonly string[], options: ProgramOptions = {}): Promise<string> {
   const dashes = words.indexOf('--');
-  const at = dashes < 0 ? words.length : dashes;
-  const timed = [...words.slice(0, at), '--timeout', '2s', ...words.slice(at)];
+  const end = dashes < 0 ? words.length : dashes;
+  const timed = [...words.slice(0, end), '--timeout', '2s', ...words.slice(end)];
   const { status, stderr } = await runInitbox(timed, options);
   expect({ status, stderr }).toMatchObject({ status: 2 });
   return stderr;
@@ -324,5 +324,17 @@ describe('what is meant so is taken', () => {
       '--allow-disk',
     ]);
     expect({ status, stderr }).toMatchObject({ status: 0 });
+  });
+});
+
+describe('variables that are empty, or hold what Kubernetes writes for a Service', () => {
+  test.each<[message: string, words: readonly string[], env: Variables]>([
+    ['VAULT_ADDR is empty', fetchVault, { ...vault, VAULT_ADDR: '' }],
+    ['AWS_REGION is empty', fetchAws, { ...aws, AWS_REGION: '' }],
+    ['no database was named', wait, { DATABASE_URL: '', PGHOST: '' }],
+    ['the port in PGPORT is not a number: it is a URL', wait, { ...pg, PGPORT: 'tcp://10.1.2.3:5432' }],
+    ['the port in the target is not a number: it is a URL', ['wait-tcp', '10.1.2.3:tcp://10.1.2.3:5432'], {}],
+  ])('%s', async (message, words, env) => {
+    expect(await refused(words, { env })).toContain(message);
   });
 });

@@ -98,7 +98,9 @@ function readAddress(flag: string | undefined, environment: Environment): URL {
   const origin = flag === undefined ? 'VAULT_ADDR' : '--vault-addr';
   if (text === undefined || text === '') {
     throw new UsageError(
-      `VAULT_ADDR is ${text === '' ? 'empty' : 'not set'}, and a vault: source needs it; for example https://vault.vault.svc:8200`,
+      text === undefined
+        ? 'VAULT_ADDR is not set, and a vault: source needs it; for example https://vault.vault.svc:8200'
+        : 'VAULT_ADDR is empty, and a vault: source needs it; for example https://vault.vault.svc:8200',
     );
   }
   const url = URL.canParse(text) ? new URL(text) : undefined;
