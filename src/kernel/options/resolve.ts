@@ -53,7 +53,7 @@ function valueOf(option: Option, sources: readonly Given[], redactor: Redactor):
   if (option.kind === 'secret') {
     checkExpanded(option, sources);
     const content = readSecretFile(first);
-    refuseUnexpanded('secret', content, `what ${first.origin} names, ${first.text},`);
+    refuseUnexpanded('secret', content, `the file ${first.text} (${first.origin})`);
     return redactor.secret(content);
   }
   return parseOne(option, sources.at(-1) ?? first);
