@@ -50,7 +50,7 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
  */
 export function unexpanded(text: string, bare = true): string | undefined {
   const [whole, inParentheses, inBraces, alone] =
-    /\$(?:\(([^()]*)\)|\{([^{}]*)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$(?=\w)/g, '')) ?? [];
+    /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$(?=\w)/g, '')) ?? [];
   if (whole !== undefined) {
     const [name] = /^[A-Za-z_][\w.-]*/.exec(inParentheses ?? inBraces ?? alone ?? '') ?? [inBraces ?? alone];
     if (inParentheses !== undefined && inParentheses !== name)

@@ -24,12 +24,9 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
     'https:': of('HTTPS_PROXY'),
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return () => undefined;
-  const direct = exceptions(environment['no_proxy'] || environment['NO_PROXY'] || '');
-  refuseUnexpanded(
-    'word',
-    environment['no_proxy'] || environment['NO_PROXY'] || '',
-    environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY',
-  );
+  const except = environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY';
+  refuseUnexpanded('word', environment[except] ?? '', except);
+  const direct = exceptions(environment[except] ?? '');
   return (url) => {
     const proxy = proxies[url.protocol as keyof typeof proxies];
     return proxy === undefined || direct(url) ? undefined : proxy;

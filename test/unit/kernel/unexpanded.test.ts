@@ -24,6 +24,7 @@ describe('a reference that nobody replaced', () => {
     ['$()', "the shell's $() "],
     ['{{ .Values.host }}', "the template's {{ .Values.host }} "],
     ['a{{- include "x" . }}b', `the template's {{- include "x" . }} `],
+    ['${{ secrets.HOST }}', "the template's {{ secrets.HOST }} "],
     ['{{ .Values', "the template's {{ .Values "],
     ['<no value>', '"<no value>" '],
     ['map[a:<nil>]', '"<nil>" '],
@@ -31,7 +32,7 @@ describe('a reference that nobody replaced', () => {
     expect(unexpanded(given)).toContain(words);
   });
 
-  test.each(['', '$', 'a$', '$$', '100$', '$5', 'a$-b', '{ }', '{a}', '(X)', '<none>', 'a { { b'])(
+  test.each(['', '$', 'a$', '$$', '100$', '$5', 'a$-b', '{ }', '${}', '{a}', '(X)', '<none>', 'a { { b'])(
     'not %j',
     (given) => {
       expect(unexpanded(given)).toBeUndefined();
