@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { bill } from './bill.ts';
 import { packagesOf } from './debian.ts';
+import { firstLine } from './first-line.ts';
 import { licences } from './licences.ts';
 import { manifest } from './manifest.ts';
 import { copyNode } from './node.ts';
@@ -17,8 +18,6 @@ if (!dist || !out) throw new Error('usage: node main.ts DIST OUT');
 
 const home = join(out, 'initbox');
 const certificates = '/etc/ssl/certs/ca-certificates.crt';
-/** One flag fits after a shebang's interpreter: execve still warns that it is experimental. */
-const shebang = '#!/initbox/bin/node --disable-warning=ExperimentalWarning';
 
 const { version } = JSON.parse(await readFile(join(dist, 'sbom.cdx.json'), 'utf8')).metadata.component as {
   version: string;
@@ -29,7 +28,7 @@ const libraries = await copyNode(home);
 const packages = packagesOf([...libraries.map(({ source }) => source), '/usr/sbin/update-ca-certificates']);
 
 const entry = await readFile(join(dist, 'initbox.js'), 'utf8');
-await writeFile(join(home, 'initbox'), shebang + entry.slice(entry.indexOf('\n')));
+await writeFile(join(home, 'initbox'), firstLine + entry.slice(entry.indexOf('\n')));
 for (const part of ['program.js', 'commands', 'packages'])
   await cp(join(dist, part), join(home, part), {
     recursive: true,

@@ -61,6 +61,12 @@ export interface Parent {
   onEnd(listener: () => void): void;
 }
 
+/**
+ * What a process of our own Node is started with: until it has a listener for SIGUSR1, that signal would open Node's
+ * inspector on 127.0.0.1, which all containers of a pod share.
+ */
+export const nodeFlags: readonly string[] = ['--disable-sigusr1'];
+
 const ownScript = realPath(process.argv[1] ?? '');
 
 export const systemHost: Host = {
@@ -89,7 +95,7 @@ export const systemHost: Host = {
     const helper = join(dirname(ownScript), 'commands', file);
     const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
       // Little memory, no pools: it makes system calls and nothing else.
-      execArgv: [...process.execArgv, '--max-semi-space-size=1', '--v8-pool-size=0'],
+      execArgv: [...process.execArgv, ...nodeFlags, '--max-semi-space-size=1', '--v8-pool-size=0'],
       // What stands in the environment is not for it; a loader set there is not either.
       env: {},
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -140,6 +146,8 @@ function realPath(path: string): string {
 export function parentOfHelper(): Parent {
   // The terminal's Ctrl+C reaches the whole group; the parent decides when a helper ends.
   process.on('SIGINT', () => {});
+  // As the program itself, which ignores it (scripts/bundle/entry.cjs).
+  process.on('SIGUSR1', () => {});
   return {
     send: (message) => void process.send?.(message, () => {}),
     onMessage: (listener) => void process.on('message', listener as (message: unknown) => void),

@@ -1,4 +1,5 @@
 import type { Never, NotYet, Probe } from './loop/attempt.ts';
+import { refuseUnexpanded } from './unexpanded.ts';
 
 /** A JSON number whose digits JavaScript would change: `1.10`, `12345678901234567890`. Formats write `text` as it is. */
 export class JsonNumber {
@@ -109,10 +110,13 @@ const rules: Readonly<Record<SourceScheme, SchemeRules>> = {
 export function parseSource(text: string, secret: (value: string) => void): SourceAddress {
   const colon = text.indexOf(':');
   const scheme = text.slice(0, Math.max(0, colon)).toLowerCase() as SourceScheme;
+  refuseUnexpanded('name', text.slice(0, colon < 0 ? text.length : colon), 'the source');
   if (!Object.hasOwn(rules, scheme)) throw new Error(unknownScheme(text, colon));
   const known = rules[scheme];
   const { rest, userinfo } = withoutUserinfo(scheme, text.slice(colon + 1), secret);
   const where = `the ${scheme} source`;
+  if (scheme === 'http' || scheme === 'https') refuseUnexpanded('url', text, where);
+  else if (scheme !== 'file') refuseUnexpanded('name', rest, where);
   if (hasControl(rest)) throw new Error(`${where} has a control character or a line end in it`);
   const parts = rest.split('#');
   if (parts.length > 2) {
@@ -123,6 +127,7 @@ export function parseSource(text: string, secret: (value: string) => void): Sour
   const isUrl = scheme === 'http' || scheme === 'https';
   const question = isUrl ? -1 : address.indexOf('?');
   const path = question < 0 ? address : address.slice(0, question);
+  if (scheme === 'file') refuseUnexpanded('path', path, where);
   if (path === '') throw new Error(`${where} has no path; write for example ${known.example}`);
   try {
     known.check(path);

@@ -1,10 +1,112 @@
+import { lstatSync } from 'node:fs';
+import type { Environment } from './context.ts';
+import { UsageError } from './outcome.ts';
+
+/** What a text is read as, which decides where a reference can have been meant as it is. */
+export type Meaning =
+  /** A file's or folder's path. It may be called `$(X)`, where one of that very name exists. */
+  | 'path'
+  /** A URL: its host, its user and password, and what comes after. */
+  | 'url'
+  /** A host, an address, a port, a key: no `$` in it is meant. */
+  | 'word'
+  /** A name that a server knows: a role, a region, a secret's path. Names with a `$` exist. */
+  | 'name'
+  /** A password, token or key: anything may stand in it, but it is not a reference and nothing else. */
+  | 'secret';
+
 /**
- * Says so where a text still holds a reference that somebody meant to be replaced: `$(DB_HOST)`, `${DB_HOST}`, `$DB_HOST`.
- * Kubernetes leaves `$(NAME)` as it is where NAME is not set, and without a shell nothing replaces the others.
+ * Refuses a text that still holds a reference which somebody meant to be replaced.
+ * @param where names the text in the message: `--to`, `DATABASE_URL`, `the path`
+ * @throws UsageError that names the reference, and none of the rest of the text
  */
-export function unexpandedVariable(text: string): string | undefined {
-  const reference = /\$(?:\((\w+)\)|\{(\w+)|(\w+))/.exec(text);
-  if (reference === null) return undefined;
-  const name = reference[1] ?? reference[2] ?? reference[3] ?? '';
-  return `the variable ${name} in it was not replaced by a value; Kubernetes replaces $(${name}) in args where ${name} is set in this container's env, and nothing else`;
+export function refuseUnexpanded(meaning: Meaning, text: string, where: string): void {
+  const why = unexpandedIn[meaning](text);
+  if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
+}
+
+/** As refuseUnexpanded, for variables; what is not set or empty says nothing. */
+export function refuseUnexpandedVariables(
+  meanings: Readonly<Record<string, Meaning>>,
+  environment: Environment,
+): void {
+  for (const [name, meaning] of Object.entries(meanings))
+    refuseUnexpanded(meaning, environment[name] ?? '', name);
+}
+
+const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefined>> = {
+  path: inPath,
+  url: inUrl,
+  word: (text) => unexpanded(text),
+  name: (text) => unexpanded(text, false),
+  secret: inSecret,
+};
+
+/**
+ * Says which reference a text still holds: `$(DB_HOST)`, which Kubernetes leaves as it is where DB_HOST is not set;
+ * `${DB_HOST}` and `$DB_HOST`, which are a shell's; `{{ … }}`, a template's, and the `<no value>` that Go's templates
+ * write.
+ * @param bare false where a name after a mere `$` may be meant so
+ */
+export function unexpanded(text: string, bare = true): string | undefined {
+  const [whole, inParentheses, inBraces, alone] =
+    /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$(?=\w)/g, '')) ?? [];
+  if (whole !== undefined) {
+    const [name] = /^[A-Za-z_][\w.-]*/.exec(inParentheses ?? inBraces ?? alone ?? '') ?? [inBraces ?? alone];
+    if (inParentheses !== undefined && inParentheses !== name)
+      return `the shell's ${whole.slice(0, longest)} in it was not run; there is no shell that reads it`;
+    return `the variable ${name} in it was not replaced by a value; Kubernetes replaces $(${name}) in args, and in env entries below ${name}, and only where this container's env sets ${name}`;
+  }
+  const [expression] = /\{\{[^{}]*(\}\})?/.exec(text) ?? [];
+  if (expression !== undefined)
+    return `the template's ${expression.slice(0, longest)} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)`;
+  const [nothing] = /<no value>|<nil>/.exec(text) ?? [];
+  if (nothing !== undefined)
+    return `${JSON.stringify(nothing)} in it is what a template writes where a value is missing; give it that value`;
+  return undefined;
+}
+
+/** Of what stands between braces no more is shown. */
+const longest = 60;
+
+/** A path is meant as it is where something exists under that very name. */
+function inPath(text: string): string | undefined {
+  const why = unexpanded(text);
+  if (why === undefined || existsSoFar(text)) return undefined;
+  return `${why}; a path that is really called so is taken where it exists`;
+}
+
+/** Down to the last component with a reference in it; what lies below may have to be made. */
+function existsSoFar(path: string): boolean {
+  const parts = path.split('/');
+  const last = parts.findLastIndex((part) => unexpanded(part) !== undefined);
+  try {
+    lstatSync(last < 0 ? path : parts.slice(0, last + 1).join('/'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function inUrl(text: string): string | undefined {
+  const [, authority, rest = ''] = /^(?:[a-z][a-z0-9+.:-]*:)?\/\/([^/?#]*)(.*)$/is.exec(text) ?? [];
+  if (authority === undefined) return unexpanded(text);
+  const at = authority.lastIndexOf('@');
+  // What looks like a host and a port may be the beginning of a user and password with a raw `/`: others say so.
+  if (at < 0 && rest.includes('@') && /:.*\D/.test(authority)) return undefined;
+  const credentials = at < 0 ? [] : authority.slice(0, at).split(':');
+  const inCredentials = credentials.map(inSecret).find((why) => why !== undefined);
+  // After the host a `$` is one of the characters of a URL: OData's $metadata.
+  const inRest = unexpanded(rest, false);
+  return (
+    inCredentials ??
+    unexpanded(authority.slice(at + 1)) ??
+    (inRest && `${inRest}; where it is meant so, write $ as %24 and { as %7B`)
+  );
+}
+
+function inSecret(text: string): string | undefined {
+  return /^\s*(?:\$\([^()]*\)|\$\{[^{}]*\}|\{\{[^{}]*\}\}|<no value>|<nil>)\s*$/.test(text)
+    ? unexpanded(text, false)
+    : undefined;
 }

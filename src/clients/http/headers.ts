@@ -1,6 +1,7 @@
 import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { readSecretFile } from '../../kernel/options/resolve.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** RFC 9110's token, and what may stand in a header's value. */
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
@@ -43,6 +44,9 @@ export function readHeaders(
   const take = (name: string, value: string, origin: string): void => {
     if (reserved.has(name.toLowerCase()))
       throw new UsageError(`${origin}: the header ${name} is not for you to set`);
+    if (name.toLowerCase() === 'host') refuseUnexpanded('word', value, origin);
+    // `Bearer $(TOKEN)` is no more of a token than `$(TOKEN)` is.
+    refuseUnexpanded('secret', value.replace(/^[\w-]+ +/, ''), origin);
     headers[name] = value;
     if (isHarmless(name)) return;
     redactor.secret(value);
@@ -74,7 +78,7 @@ export function readHeaders(
         `--header-env: ${variable} holds what no header may hold, or ${name} is no header's name`,
       );
     }
-    take(name, value, '--header-env');
+    take(name, value, `--header-env: ${variable}`);
   }
   return headers;
 }

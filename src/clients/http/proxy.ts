@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from '../../kernel/context.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */
 export type FindProxy = (url: URL) => URL | undefined;
@@ -23,7 +24,9 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
     'https:': of('HTTPS_PROXY'),
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return () => undefined;
-  const direct = exceptions(environment['no_proxy'] || environment['NO_PROXY'] || '');
+  const except = environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY';
+  refuseUnexpanded('word', environment[except] ?? '', except);
+  const direct = exceptions(environment[except] ?? '');
   return (url) => {
     const proxy = proxies[url.protocol as keyof typeof proxies];
     return proxy === undefined || direct(url) ? undefined : proxy;
@@ -32,6 +35,7 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
 
 function parseProxy(text: string, origin: string, secret: (value: string) => void): URL {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  refuseUnexpanded('url', whole, origin);
   let url: URL;
   try {
     url = new URL(whole);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
 export interface TlsSettings {
@@ -47,6 +48,7 @@ export function readAuthorities(
 
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */
 export function readPem(path: string, origin: string): string {
+  refuseUnexpanded('path', path, origin);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

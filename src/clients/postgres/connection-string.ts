@@ -4,6 +4,8 @@ import type { Environment } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { integer } from '../../kernel/options/option.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import { serviceLinkIn } from '../../kernel/service-link.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import {
   missing,
   parametersFromEnvironment,
@@ -12,6 +14,7 @@ import {
   type Parameters,
 } from './parameters.ts';
 import { passwordFromFile } from './password-file.ts';
+import { refuseUnexpandedParameters } from './unexpanded.ts';
 
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof sslModes)[number];
@@ -84,9 +87,11 @@ export function readConnection(
   redactor: Redactor,
 ): ConnectionSettings {
   const variables = parametersFromEnvironment(environment);
+  if (source) refuseUnexpanded('url', source.url.reveal(), source.origin);
   const url = source && parseUrl(source.url.reveal(), source.origin);
   const origin = source?.origin ?? 'PG* variables';
   const all: Parameters = new Map([...variables, ...(url?.parameters ?? [])]);
+  refuseUnexpandedParameters(all);
   const password = all.get('password');
   const secret = password && redactor.secret(password.text);
   refuseUnsupported(all);
@@ -192,6 +197,8 @@ function readHosts(
 
 function readPort(text: string, origin: string): number {
   if (text === '') return 5432;
+  const link = serviceLinkIn(text);
+  if (link !== undefined) throw new UsageError(`the port in ${origin} is not a number: ${link}`);
   try {
     return integer({ min: 1, max: 65_535 })(text);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { isUnfilled } from '../../kernel/placeholder.ts';
 import { value, valueOr, type Values } from '../../kernel/options/option.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** What one lock is known by: a name for people, and the int8 that Postgres locks. */
 export interface LockKey {
@@ -39,7 +39,7 @@ export function parseLockId(text: string): bigint {
 /** @throws Error that says what is accepted */
 export function parseLockName(text: string): string {
   if (text.trim() === '') throw new Error('the name is empty');
-  if (isUnfilled(text)) throw new Error(`${JSON.stringify(text)} holds a placeholder that nobody filled in`);
+  refuseUnexpanded('word', text, JSON.stringify(text));
   return text;
 }
 

@@ -1,4 +1,3 @@
-import { isUnfilled } from '../../kernel/placeholder.ts';
 import type { Session } from './session.ts';
 import { sqlState, sqlStateOf } from './words.ts';
 
@@ -78,16 +77,11 @@ export async function readOnce(
 }
 
 /**
- * Refuses what is most likely a variable that nobody filled in: all later migrations would be taken for done.
+ * Reads what work is known by; what nobody filled in was refused with the option (kernel/options/meaning.ts).
  * @throws Error that says what is accepted
  */
 export function parseOnceKey(text: string): string {
   if (text.trim() === '') throw new Error('the key is empty; give the image’s tag or digest, say');
-  if (isUnfilled(text)) {
-    throw new Error(
-      `${JSON.stringify(text)} holds a placeholder that nobody filled in; a manifest's args know $(NAME) alone, and need a variable NAME defined above it`,
-    );
-  }
   if (Buffer.byteLength(text) > 1000) throw new Error('the key is longer than 1000 bytes');
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   if (/[\u0000-\u001f\u007f]/.test(text)) throw new Error('the key holds a control character');

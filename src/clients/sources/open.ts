@@ -154,6 +154,8 @@ async function openAws(
   stack: DisposableStack,
 ): Promise<SecretsManager> {
   const { environment } = context;
+  const { checkVariables } = await import('../secrets-manager/variables.ts');
+  checkVariables(addresses, environment);
   const { createSecretsManager } = await import('../secrets-manager/client.ts');
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
@@ -162,14 +164,6 @@ async function openAws(
   const http = stack.use(await openHttp(tls, context));
   // What speaks for the node is on the node.
   const near = stack.use(await openHttp(tls, context, () => undefined));
-  const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
-  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
-    const region = environment[name];
-    if (region && !/^[a-z0-9-]+$/.test(region))
-      throw new UsageError(`${name} is ${JSON.stringify(region)}, not a region such as eu-central-1`);
-  }
-  if (endpoint && !URL.canParse(endpoint))
-    throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
   return createSecretsManager(
     addresses,
     { imds: options['aws-imds'], expectRole: options['expect-role'] },

@@ -4,6 +4,7 @@ import type { Environment, Paths } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { readSecretFile } from '../../kernel/options/resolve.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
 import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
 export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;
@@ -59,6 +60,17 @@ interface Sources {
   readonly redactor: Redactor;
 }
 
+/** What VAULT_ variables are read as. */
+const variables = {
+  VAULT_ADDR: 'url',
+  VAULT_NAMESPACE: 'name',
+  VAULT_CACERT: 'path',
+  VAULT_CAPATH: 'path',
+  VAULT_CLIENT_CERT: 'path',
+  VAULT_CLIENT_KEY: 'path',
+  VAULT_TLS_SERVER_NAME: 'word',
+} as const;
+
 /**
  * Puts flags and VAULT_ variables together, with the meaning that Vault's own client gives them
  * (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
@@ -66,6 +78,13 @@ interface Sources {
  */
 export function readVaultSettings(sources: Sources): VaultSettings {
   const { flags, environment } = sources;
+  // What a flag says is not looked for in its variable.
+  const read = {
+    ...environment,
+    ...(flags.address === undefined ? {} : { VAULT_ADDR: undefined }),
+    ...(flags.namespace === undefined ? {} : { VAULT_NAMESPACE: undefined }),
+  };
+  refuseUnexpandedVariables(variables, read);
   return {
     address: readAddress(flags.address, environment),
     namespace: (flags.namespace ?? environment['VAULT_NAMESPACE'])?.replace(/^\/+|\/+$/g, '') || undefined,
@@ -79,7 +98,9 @@ function readAddress(flag: string | undefined, environment: Environment): URL {
   const origin = flag === undefined ? 'VAULT_ADDR' : '--vault-addr';
   if (text === undefined || text === '') {
     throw new UsageError(
-      'VAULT_ADDR is not set, and a vault: source needs it; for example https://vault.vault.svc:8200',
+      text === undefined
+        ? 'VAULT_ADDR is not set, and a vault: source needs it; for example https://vault.vault.svc:8200'
+        : 'VAULT_ADDR is empty, and a vault: source needs it; for example https://vault.vault.svc:8200',
     );
   }
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -210,6 +231,7 @@ function impliedMethod(sources: Sources): VaultMethod {
 function givenToken({ flags, environment, redactor }: Sources): Secret | undefined {
   if (flags.token !== undefined) return flags.token;
   const variable = environment['VAULT_TOKEN']?.trim();
+  refuseUnexpanded('secret', variable ?? '', 'VAULT_TOKEN');
   if (variable) return redactor.secret(variable);
   const home = environment['HOME'];
   if (!home) return undefined;

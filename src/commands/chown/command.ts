@@ -4,6 +4,7 @@ import { flag, list, oneOf, parseText, value, type Values } from '../../kernel/o
 import { UsageError } from '../../kernel/outcome.ts';
 import { chownTrees } from './chown.ts';
 import { parseMode } from '../../kernel/tree/mode.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { type OwnerText, parseOwner } from './owner.ts';
 
 const example = 'initbox chown 1000:1000 /data';
@@ -146,6 +147,8 @@ function parseWords(given: readonly Given[]): Words {
   const [first, ...rest] = given;
   if (first === undefined) throw new UsageError(`no owner and no path were given; for example: ${example}`);
   for (const { text, origin } of rest) if (text === '') throw new UsageError(`${origin}: the path is empty`);
+  for (const { text, origin } of rest) refuseUnexpanded('path', text, origin);
+  refuseUnexpanded(/^[./]/.test(first.text) ? 'path' : 'name', first.text, first.origin);
   const words = given.map(({ text }) => text);
   if (/^[./]/.test(first.text)) return { owner: undefined, words };
   try {

@@ -4,6 +4,7 @@ import type { Given } from '../../kernel/options/resolve.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { parseOwner } from '../../kernel/publish/attributes.ts';
 import { parseMode } from '../../kernel/tree/mode.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { copyTrees } from './copy.ts';
 
 const example = 'initbox copy /app/plugins /plugins';
@@ -98,6 +99,7 @@ function parseWords(given: readonly Given[]): Words {
     throw new UsageError(
       `${given.length === 0 ? 'no source and no DEST were given' : `one word was given, ${JSON.stringify(given[0]?.text)}: DEST comes after the sources`}; for example: ${example}`,
     );
+  for (const { text, origin } of given) refuseUnexpanded('path', text, origin);
   const words = given.map(({ text }) => text);
   return { sources: words.slice(0, -1), destination: words.at(-1) ?? '' };
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../../kernel/outcome.ts';
 import { parseMode, parseOwner, type Owner } from '../../kernel/publish/attributes.ts';
 import type { Format } from '../../kernel/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../kernel/source.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import type { MergeRule } from './merge.ts';
 import type { KeyRule } from './pick.ts';
 import schema from './spec.schema.json' with { type: 'json' };
@@ -109,6 +110,7 @@ export async function parseSpec(
   }
   const written = yaml.value as Written;
   const reader = new SpecReader(written, place, secret);
+  if (written.to !== undefined) reader.expanded(written.to, ['to']);
   return { to: written.to, files: written.files.map((entry, index) => reader.file(entry, ['files', index])) };
 }
 
@@ -128,7 +130,13 @@ class SpecReader {
     this.#secret = secret;
   }
 
+  /** @throws UsageError where a path holds a reference that nobody replaced */
+  expanded(text: string, path: Path): void {
+    refuseUnexpanded('path', text, `${this.#place(path)}: ${pathText(path).slice(0, -2)}`);
+  }
+
   file(entry: WrittenFile, path: Path): SpecFile {
+    this.expanded(entry.path, [...path, 'path']);
     if (!isAbsolute(entry.path) && this.#written.to === undefined) {
       this.#refuse(
         [...path, 'path'],

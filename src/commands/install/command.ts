@@ -5,6 +5,7 @@ import type { Context } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { done, failed, type Outcome } from '../../kernel/outcome.ts';
 import { flag } from '../../kernel/options/option.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { copyRuntime } from './copy.ts';
 import { type Manifest, problemOf, readManifest } from './manifest.ts';
 
@@ -49,6 +50,7 @@ export const install = defineCommand({
 
 function parseFolder(text: string): string {
   if (text === '') throw new Error('the folder is empty; write an absolute path such as /shared');
+  refuseUnexpanded('path', text, 'the folder');
   return text;
 }
 

@@ -6,6 +6,7 @@ import { sharedReads } from '../../clients/sources/reads.ts';
 import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { done, UsageError, type Outcome } from '../../kernel/outcome.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { unreadableVariables } from '../../kernel/utf8.ts';
 import {
   dryReport,
@@ -28,7 +29,7 @@ const positionals = {
   name: 'templates',
   description:
     'files, or folders of files; the endings .template, .tmpl, .tpl and .liquid are left out in a folder',
-  parse: each('template', (path: string) => path, {
+  parse: each('template', parsePath, {
     min: 1,
     example: 'initbox render /templates/app.conf --to /config/app.conf',
   }),
@@ -53,6 +54,11 @@ Languages: env knows $NAME, \${NAME}, \${NAME:-default}, \${NAME:?message} and \
   check: ({ options }) => void targetOf(options),
   run: ({ options, positionals: paths }, context) => renderTemplates(paths, options, context),
 });
+
+function parsePath(text: string): string {
+  refuseUnexpanded('path', text, 'the template');
+  return text;
+}
 
 function targetOf({ to }: RenderOptions): string {
   if (to === undefined) throw new UsageError('nothing says where to write: give --to PATH');

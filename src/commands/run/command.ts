@@ -2,6 +2,7 @@ import { defineCommand, each } from '../../kernel/command.ts';
 import type { Context } from '../../kernel/context.ts';
 import { done, type Outcome } from '../../kernel/outcome.ts';
 import { flag } from '../../kernel/options/option.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { outcomeOfPlan } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform.ts';
 import { readPlan, type Plan } from './plan.ts';
@@ -83,5 +84,6 @@ async function carryOut(
 
 function parsePath(text: string): string {
   if (text === '') throw new Error('the path of the plan is empty');
+  refuseUnexpanded('path', text, 'the path of the plan');
   return text;
 }

@@ -4,6 +4,7 @@ import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
+import { nodeFlags } from '../../kernel/host.ts';
 import type { Log } from '../../kernel/log.ts';
 import {
   DeadlinePassed,
@@ -132,7 +133,7 @@ async function performAs(
   const grace = step.work.kind === 'any' ? step.work.grace : ownGrace(step);
   try {
     const end = await runChild(
-      [host.executable, host.script, stepWord],
+      [host.executable, ...nodeFlags, host.script, stepWord],
       { environment, grace, clock, host, channel },
       work.kind === 'own' ? patience : 0,
       context,

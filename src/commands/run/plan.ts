@@ -11,7 +11,7 @@ import type { Context } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import { limitOf } from '../../kernel/options/common.ts';
 import type { Option, Options, Values } from '../../kernel/options/option.ts';
-import { resolveOptions, type Given } from '../../kernel/options/resolve.ts';
+import { checkExpanded, resolveOptions, type Given } from '../../kernel/options/resolve.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { StepInput, StepUser } from '../../kernel/step.ts';
 import { expand } from './expand.ts';
@@ -297,6 +297,9 @@ function readStep(
     values = guarded(() =>
       resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor),
     );
+    // Secrets' files are read when the step starts; their paths are there already.
+    for (const [key, option] of Object.entries(command.options as Options))
+      if (option.kind === 'secret') guarded(() => checkExpanded(option, own.get(key) ?? []));
     const parsed = guarded(() => [parsePositionals(command, positionals, literal, context.redactor)]);
     const after = command.afterDashes === 'successor' ? context.successor : words;
     if (values !== undefined && parsed !== undefined) {

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Context } from '../../kernel/context.ts';
 import { readToEnd } from '../../kernel/input.ts';
 import { UsageError } from '../../kernel/outcome.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** A plan as it was written, and where it came from, as messages name it. */
 export interface PlanText {
@@ -28,8 +29,10 @@ export async function readPlanText(given: string | undefined, context: Context):
     );
   if (variable === '-') return fromStandardInput(context);
   // A plan is a map of keys: without a colon it is none.
-  if (/^\.{0,2}\/\S*$/.test(variable) || !/[:\s]/.test(variable))
+  if (/^\.{0,2}\/\S*$/.test(variable) || !/[:\s]/.test(variable)) {
+    refuseUnexpanded('path', variable, planVariable);
     return fromFile(variable, `${planVariable}: ${variable}`, context);
+  }
   return { text: context.environment[planVariable] ?? '', origin: planVariable };
 }
 

@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url';
 import { isIP } from '../../kernel/address.ts';
-import { unexpandedVariable } from '../../kernel/unexpanded.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /**
  * Checks a name by RFC 1035, 2.3.4 (labels of at most 63 bytes, 253 in all); letters beyond ASCII become punycode. An
@@ -12,8 +12,7 @@ export function parseName(text: string): string {
   if (isIP(text)) return text;
   if (text.includes('://')) throw new Error('that is a URL; give its host alone, or use wait-tcp');
   if (text.includes('@')) throw new Error('that has a user in it; give the name alone');
-  const variable = unexpandedVariable(text);
-  if (variable !== undefined) throw new Error(`"${text}" cannot be used: ${variable}`);
+  refuseUnexpanded('word', text, `"${text}"`);
   if (/:\d+$/.test(text) && !/:.*:/.test(text))
     throw new Error(`"${text}" has a port; give the name alone, or use wait-tcp`);
   // oxlint-disable-next-line no-control-regex -- the range is ASCII

@@ -1,4 +1,5 @@
 import { signingValues } from '../../kernel/source.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** Where a request goes. */
 export interface HttpTarget {
@@ -19,6 +20,7 @@ const accepted = 'write http://HOST:PORT/PATH, https://…, or unix:/SOCKET:/PAT
  */
 export function parseTarget(text: string, secret: (value: string) => void): HttpTarget {
   if (text === '') throw new Error(`the URL is empty; ${accepted}`);
+  if (!text.startsWith('unix:')) refuseUnexpanded('url', text, 'the URL');
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   if (/[\s\\\u0000-\u001f\u007f]/.test(text))
     throw new Error('the URL has a space, a backslash or a control character in it; encode it, as %20');
@@ -50,6 +52,8 @@ function wrongScheme(text: string): string {
 
 function parseUnix(text: string): HttpTarget {
   const [, path = '', rest = '/'] = /^unix:(?:\/\/(?=\/))?(\/[^:]*)(?::(\/.*))?$/.exec(text) ?? [];
+  refuseUnexpanded('path', path, `"${text}"`);
+  refuseUnexpanded('name', rest, 'the path');
   if (path === '') throw new Error(`"${text}" is not a socket and a path; write unix:/run/app.sock:/healthz`);
   // sun_path of unix(7) has 108 bytes, the last one a NUL.
   if (Buffer.byteLength(path) > 107)

@@ -1,6 +1,7 @@
 import { parseUrl } from '../../clients/postgres/parameters.ts';
 import type { UrlSource } from '../../clients/postgres/connection-string.ts';
 import { Secret } from '../../kernel/secrets.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /**
  * Takes a URL from a command line. It is read as a whole later on, with the PG* variables.
@@ -8,6 +9,7 @@ import { Secret } from '../../kernel/secrets.ts';
  * @throws UsageError that says what is accepted, without any part of the user and password
  */
 export function parseUrlArgument(text: string, secret: (value: string) => void): UrlSource {
+  refuseUnexpanded('url', text, 'the URL');
   const password = parseUrl(text, 'the URL').parameters.get('password')?.text;
   if (password !== undefined) secret(password);
   return { url: new Secret(text), origin: 'the URL' };

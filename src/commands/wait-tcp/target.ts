@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { isIP } from '../../kernel/address.ts';
-import { unexpandedVariable } from '../../kernel/unexpanded.ts';
+import { serviceLinkIn } from '../../kernel/service-link.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
@@ -54,6 +55,8 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
   if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
+  const link = serviceLinkIn(text.slice(text.indexOf(':') + 1));
+  if (link !== undefined) throw new Error(`the port in the target is not a number: ${link}`);
   const at = text.lastIndexOf('@');
   if (at >= 0) registerUserinfo(text.slice(0, at), secret);
   // Connection strings that are no URLs have passwords too: shown is only what looks like host:port.
@@ -63,6 +66,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
 
 function parseUnix(text: string): Endpoint {
   const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '');
+  refuseUnexpanded('path', path, `"${text}"`);
   if (!path.startsWith('/')) throw new Error(`"${text}" names no absolute path; write unix:/run/app.sock`);
   // sun_path of unix(7) has 108 bytes, the last one a NUL.
   if (Buffer.byteLength(path) > 107)
@@ -111,8 +115,7 @@ function registerUserinfo(userinfo: string, secret: (value: string) => void): vo
 
 /** @param where names it in messages: itself in quotes, or words where it may hold a password */
 function parseHostPort(text: string, knownPort: number | undefined, where: string): Endpoint {
-  const variable = unexpandedVariable(text);
-  if (variable !== undefined) throw new Error(`${where} cannot be used: ${variable}`);
+  refuseUnexpanded('word', text, where);
   const address = text.replace(/:[^:]*$/, '');
   if (isIP(text) === 6 || isIP(address) === 6) {
     throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);
@@ -126,7 +129,7 @@ function parseHostPort(text: string, knownPort: number | undefined, where: strin
   if (literal === undefined) checkHost(host, where);
   if (portText === undefined && knownPort === undefined) {
     throw new Error(
-      `${where} has no port; write ${literal === undefined ? host || 'host' : `[${literal}]`}:5432, say`,
+      `${where} has no port; write ${literal === undefined ? host || 'word' : `[${literal}]`}:5432, say`,
     );
   }
   const port = portText === undefined ? (knownPort ?? 0) : parsePort(portText, where);

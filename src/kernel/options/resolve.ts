@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
 import { hidePasswords, type Redactor } from '../secrets.ts';
+import { refuseUnexpanded } from '../unexpanded.ts';
+import { meaningOf } from './meaning.ts';
 import { twinName, type Option, type Options, type Values } from './option.ts';
 
 /** One value as it was given, and where: `--timeout`, `INITBOX_TIMEOUT`, `plan.yaml:3:5 timeout`. */
@@ -48,7 +50,12 @@ function valueOf(option: Option, sources: readonly Given[], redactor: Redactor):
   if (second !== undefined && option.kind !== 'switch') {
     throw new UsageError(`${first.origin} was given ${sources.length} times; it takes one value`);
   }
-  if (option.kind === 'secret') return redactor.secret(readSecretFile(first));
+  if (option.kind === 'secret') {
+    checkExpanded(option, sources);
+    const content = readSecretFile(first);
+    refuseUnexpanded('secret', content, `the file ${first.text} (${first.origin})`);
+    return redactor.secret(content);
+  }
   return parseOne(option, sources.at(-1) ?? first);
 }
 
@@ -58,11 +65,19 @@ function parseOne(option: Option, given: Given): unknown {
       `${given.origin} is empty${option.placeholder ? `; it takes ${option.placeholder}` : ''}`,
     );
   }
+  checkExpanded(option, [given]);
   try {
     return option.parse(given.text);
   } catch (error) {
     throw new UsageError(`${given.origin}: ${(error as Error).message}`);
   }
+}
+
+/** @throws UsageError where a reference in a path, a URL or a name was not replaced */
+export function checkExpanded(option: Option, sources: readonly Given[]): void {
+  const meaning = meaningOf(option);
+  if (meaning === undefined || meaning === 'text' || meaning === 'parsed') return;
+  for (const { text, origin } of sources) refuseUnexpanded(meaning, text, origin);
 }
 
 /**

@@ -164,19 +164,19 @@ describe('usage errors: status 2, before anything is tried', () => {
       'an unexpanded --once',
       ['--once', '$(IMAGE_DIGEST)', '--', 'true'],
       { DATABASE_URL: 'postgres://u@h/d' },
-      /holds a placeholder that nobody filled in/,
+      /--once cannot be used: the variable IMAGE_DIGEST in it was not replaced/,
     ],
     [
       'an unexpanded --once without parentheses',
       ['--once', '$IMAGE_DIGEST', '--', 'true'],
       { DATABASE_URL: 'postgres://u@h/d' },
-      /"\$IMAGE_DIGEST" holds a placeholder that nobody filled in; .* know \$\(NAME\) alone/,
+      /the variable IMAGE_DIGEST in it was not replaced by a value; Kubernetes replaces \$\(IMAGE_DIGEST\)/,
     ],
     [
       'an unexpanded twin',
       ['--', 'true'],
       { DATABASE_URL: 'postgres://u@h/d', INITBOX_ONCE: '${TAG}' },
-      /INITBOX_ONCE: .* holds a placeholder/,
+      /INITBOX_ONCE cannot be used: the variable TAG in it/,
     ],
     [
       '--lock-id',

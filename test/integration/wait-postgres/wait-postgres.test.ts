@@ -492,7 +492,7 @@ describe('bad input: exit 2, one error, nothing tried', () => {
     [['--table', "users'; DROP TABLE users"], {}, 'is not the name of a table'],
     [['--table', 'a.b.c'], {}, 'is not the name of a table'],
     [['--migrated', ''], {}, 'the key is empty'],
-    [['--migrated', '$(IMAGE_DIGEST)'], {}, 'a placeholder that nobody filled in'],
+    [['--migrated', '$(IMAGE_DIGEST)'], {}, 'the variable IMAGE_DIGEST in it was not replaced'],
     [['--lock-id', '1e3'], {}, '--lock-id'],
     [['--query', ''], {}, '--query is empty'],
     [['--primray'], {}, '--primary'],

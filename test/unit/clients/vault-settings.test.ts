@@ -56,7 +56,7 @@ describe('how to log in', () => {
     ['no password', { user: 'u' }, {}, /needs --vault-password-file/],
     ['unwrap without a token', { role: 'app', unwrap: true }, {}, /--vault-unwrap is for/],
     ['a mount that climbs', { role: 'app', mount: '../sys' }, {}, /--vault-mount is/],
-    ['no address', { role: 'app' }, { VAULT_ADDR: '' }, /VAULT_ADDR is not set/],
+    ['no address', { role: 'app' }, { VAULT_ADDR: '' }, /VAULT_ADDR is empty/],
     [
       'a wrong address',
       { role: 'app' },

@@ -74,6 +74,13 @@ describe('targets', () => {
     ['a!b:80', /is not host:port/],
     ['ü/c:80', /is not host:port/],
     ['ü c:80', /is not host:port/],
+    [
+      '10.1.2.3:tcp://10.1.2.3:5432',
+      /it is a URL, as Kubernetes writes one into NAME_PORT .* NAME_SERVICE_PORT/,
+    ],
+    ['db:TCP://10.1.2.3:5432', /the port in the target is not a number: it is a URL/],
+    ['{{ .Values.db }}:5432', /the template's \{\{ \.Values\.db \}\} in it was not filled in/],
+    ['unix:/run/$(X)/app.sock', /the variable X in it was not replaced/],
     ['$(DB_HOST):5432', /the variable DB_HOST in it was not replaced.*\$\(DB_HOST\) in args/],
     ['${DB_HOST}:5432', /the variable DB_HOST/],
     ['$DB_HOST:5432', /the variable DB_HOST/],

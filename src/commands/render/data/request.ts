@@ -1,5 +1,6 @@
 import { UsageError } from '../../../kernel/outcome.ts';
 import { parseSource, sourceSchemes, type SourceAddress } from '../../../kernel/source.ts';
+import { refuseUnexpanded } from '../../../kernel/unexpanded.ts';
 import { dataEndings, endingOf, type DataEnding } from './parse.ts';
 
 /** What one `--data` asks for: a source of its own, or a file by its path. */
@@ -37,6 +38,7 @@ export function parseDataRequest(text: string, secret: (value: string) => void):
       throw new UsageError(`--data: ${label}: ${(error as Error).message}`, { cause: error });
     }
   }
+  refuseUnexpanded('path', rest, `--data${label && ` ${label}…`}`);
   const ending = endingOf(rest);
   if (ending === undefined) {
     // Not shown: it may be a value.

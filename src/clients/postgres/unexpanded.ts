@@ -1,0 +1,27 @@
+import { refuseUnexpanded, type Meaning } from '../../kernel/unexpanded.ts';
+import type { Parameters } from './parameters.ts';
+
+/** What libpq's parameters are read as; the others are words of a list, or nobody's address. */
+const meanings: Readonly<Record<string, Meaning>> = {
+  host: 'word',
+  hostaddr: 'word',
+  port: 'word',
+  // A role or a database may have a `$` in its name.
+  user: 'name',
+  dbname: 'name',
+  password: 'secret',
+  passfile: 'path',
+  sslrootcert: 'path',
+  sslcert: 'path',
+  sslkey: 'path',
+};
+
+/** @throws UsageError naming the variable, or the parameter and its URL, that holds a reference nobody replaced */
+export function refuseUnexpandedParameters(parameters: Parameters): void {
+  for (const [name, meaning] of Object.entries(meanings)) {
+    const given = parameters.get(name);
+    if (given === undefined) continue;
+    const folder = name === 'host' && given.text.startsWith('/');
+    refuseUnexpanded(folder ? 'path' : meaning, given.text, given.origin);
+  }
+}

@@ -1,0 +1,50 @@
+import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../kernel/outcome.ts';
+import type { SourceAddress } from '../../kernel/source.ts';
+import { refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
+import { regionOf } from './region.ts';
+
+/**
+ * Looks at the variables that the SDK reads by itself, while a mistake in one can still be told as one.
+ * @throws UsageError naming the variable
+ */
+export function checkVariables(addresses: readonly SourceAddress[], environment: Environment): void {
+  refuseUnexpandedVariables(
+    {
+      AWS_REGION: 'word',
+      AWS_DEFAULT_REGION: 'word',
+      AWS_PROFILE: 'name',
+      AWS_CONFIG_FILE: 'path',
+      AWS_SHARED_CREDENTIALS_FILE: 'path',
+      AWS_CA_BUNDLE: 'path',
+      AWS_ENDPOINT_URL: 'url',
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: 'url',
+      AWS_ENDPOINT_URL_STS: 'url',
+      AWS_ROLE_ARN: 'word',
+      AWS_ROLE_SESSION_NAME: 'name',
+      AWS_WEB_IDENTITY_TOKEN_FILE: 'path',
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: 'url',
+      AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: 'name',
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'secret',
+      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: 'path',
+      AWS_ACCESS_KEY_ID: 'secret',
+      AWS_SECRET_ACCESS_KEY: 'secret',
+      AWS_SESSION_TOKEN: 'secret',
+    },
+    environment,
+  );
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
+    const region = environment[name];
+    if (region && !/^[a-z0-9-]+$/.test(region))
+      throw new UsageError(`${name} is ${JSON.stringify(region)}, not a region such as eu-central-1`);
+  }
+  // To the AWS CLI an empty one is not set; to the SDK it is a region, which no server has.
+  if (
+    environment['AWS_REGION'] === '' &&
+    addresses.some((address) => regionOf(address, environment) === undefined)
+  )
+    throw new UsageError('AWS_REGION is empty; set it to a region such as eu-central-1, or leave it out');
+  const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
+  if (endpoint && !URL.canParse(endpoint))
+    throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
+}

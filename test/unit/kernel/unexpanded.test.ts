@@ -1,0 +1,148 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { commands } from '../../../src/commands/index.ts';
+import { keysOf } from '../../../src/commands/run/keys.ts';
+import { allOptions } from '../../../src/kernel/options/all.ts';
+import { meaningOf } from '../../../src/kernel/options/meaning.ts';
+import { list, parseText, secret, text } from '../../../src/kernel/options/option.ts';
+import { resolveOptions } from '../../../src/kernel/options/resolve.ts';
+import { createRedactor } from '../../../src/kernel/secrets.ts';
+import { refuseUnexpanded, unexpanded, type Meaning } from '../../../src/kernel/unexpanded.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+describe('a reference that nobody replaced', () => {
+  test.each([
+    ['$(DB_HOST)', 'the variable DB_HOST '],
+    ['db.$(POD_NAMESPACE).svc', 'the variable POD_NAMESPACE '],
+    ['$(db.host-name)', 'the variable db.host-name '],
+    ['${DB_HOST}', 'the variable DB_HOST '],
+    ['${DB_HOST:-${OTHER}}', 'the variable DB_HOST '],
+    ['${DB_HOST', 'the variable DB_HOST '],
+    ['$DB_HOST:5432', 'the variable DB_HOST '],
+    ['$(hostname -f)', "the shell's $(hostname -f) "],
+    ['$()', "the shell's $() "],
+    ['{{ .Values.host }}', "the template's {{ .Values.host }} "],
+    ['a{{- include "x" . }}b', `the template's {{- include "x" . }} `],
+    ['${{ secrets.HOST }}', "the template's {{ secrets.HOST }} "],
+    ['{{ .Values', "the template's {{ .Values "],
+    ['<no value>', '"<no value>" '],
+    ['map[a:<nil>]', '"<nil>" '],
+  ])('%s', (given, words) => {
+    expect(unexpanded(given)).toContain(words);
+  });
+
+  test.each(['', '$', 'a$', '$$', '100$', '$5', 'a$-b', '{ }', '${}', '{a}', '(X)', '<none>', 'a { { b'])(
+    'not %j',
+    (given) => {
+      expect(unexpanded(given)).toBeUndefined();
+    },
+  );
+
+  test('after a mere $ a name may be meant so, where names with one exist', () => {
+    expect(unexpanded('app$user', false)).toBeUndefined();
+    expect(unexpanded('app$user${X}', false)).toContain('the variable X ');
+    expect(unexpanded('$a$(X)', false)).toContain('the variable X ');
+  });
+});
+
+const refused = (meaning: Meaning, given: string) => () => refuseUnexpanded(meaning, given, '--it');
+
+describe('by what a text is', () => {
+  test.each<[Meaning, string]>([
+    ['url', '$(URL)'],
+    ['url', 'http:$(X)'],
+    ['url', 'http://$(X)/'],
+    ['url', 'http://a:$(X)/'],
+    ['url', 'http://$X:1/'],
+    ['url', 'HTTP://a/$(X)'],
+    ['url', 'http://a?b=${X}'],
+    ['url', 'http://$(X):b@c/'],
+    ['url', 'http://a:$(X)@c/'],
+    ['url', 'postgres://a:b@c,$(X)/d'],
+    ['url', 'http://$(X)/@scope/package'],
+    ['secret', '$(X)'],
+    ['secret', ' ${X}\n'],
+    ['name', 'team-$(X)'],
+    ['word', '$X'],
+    ['path', '/data/$(X)'],
+    ['path', '$X'],
+  ])('%s %j is refused', (meaning, given) => {
+    expect(refused(meaning, given)).toThrow(
+      /^--it cannot be used: the variable (X|URL) in it was not replaced/,
+    );
+  });
+
+  test.each<[Meaning, string]>([
+    ['url', 'http://a/$metadata?$filter=a&$expand=Items($select=b)'],
+    ['url', 'http://a/%24(X)/%7B%7Bb}}'],
+    ['url', 'http://a:x$(b)y@c/'],
+    ['url', 'postgres://a:b/$(c@d/e'],
+    ['secret', 'a$(X)'],
+    ['secret', '$(X)$(Y)'],
+    ['secret', '$X'],
+    ['secret', '{{a}}b'],
+    ['name', 'a$b'],
+    ['path', '/data/a$'],
+  ])('%s %j is taken', (meaning, given) => {
+    expect(refused(meaning, given)).not.toThrow();
+  });
+
+  test('a password that is refused is not shown', () => {
+    expect(refused('url', 'http://user:hunter2@$(X)/')).toThrow(/^(?!.*hunter2)/s);
+  });
+
+  test('a path, where something of that very name exists, down to the last reference', () => {
+    const folder = temporaryDirectory('unexpanded').path;
+    mkdirSync(join(folder, '$(A)'));
+    expect(refused('path', join(folder, '$(A)'))).not.toThrow();
+    expect(refused('path', join(folder, '$(A)', 'new', 'file'))).not.toThrow();
+    expect(refused('path', join(folder, '$(A)', '$B'))).toThrow('the variable A in it');
+    expect(refused('path', join(folder, '$(B)'))).toThrow('the variable B in it');
+  });
+});
+
+describe('options', () => {
+  test('each option of each command has a meaning: a new placeholder needs one in meaning.ts', async () => {
+    const all = await Promise.all(Object.values(commands).map((load) => load()));
+    const unknown = [undefined, ...all].flatMap((command) => {
+      const own = command === undefined ? {} : allOptions(command);
+      const keys = [...keysOf(command)].flatMap(([name, key]) =>
+        'option' in key ? [[name, key.option] as const] : [],
+      );
+      return [...Object.entries(own), ...keys]
+        .filter(([, option]) => option.kind !== 'switch' && option.choices === undefined)
+        .filter(([, option]) => meaningOf(option) === undefined)
+        .map(([name, { placeholder }]) => `${command?.name ?? 'a step'} --${name} ${placeholder}`);
+    });
+    expect(unknown).toEqual([]);
+  });
+
+  test.each(['PATH', 'FILE', 'DIR', 'URL', 'NAME', 'KEY', 'HOST[:PORT]'])(
+    '%s is looked at',
+    (placeholder) => {
+      const options = {
+        one: text({ description: '', placeholder }),
+        many: list({ description: '', placeholder, parse: parseText }),
+      };
+      const resolve = (name: string, given: Record<string, string> = {}) =>
+        resolveOptions(
+          options,
+          new Map([[name, [{ text: 'a$(X)', origin: `--${name}` }]]]),
+          given,
+          createRedactor(),
+        );
+      expect(() => resolve('one')).toThrow('--one cannot be used: the variable X in it');
+      expect(() => resolve('many')).toThrow('--many cannot be used: the variable X in it');
+      expect(() => resolve('none', { INITBOX_MANY: 'b,$(Y)' })).toThrow(
+        'INITBOX_MANY cannot be used: the variable Y',
+      );
+    },
+  );
+
+  test('the path of a secret is looked at', () => {
+    const options = { token: secret({ description: '' }) };
+    const given = new Map([['token', [{ text: '/run/$(X)', origin: '--token-file' }]]]);
+    expect(() => resolveOptions(options, given, {}, createRedactor())).toThrow('--token-file cannot be used');
+  });
+});
