@@ -1,6 +1,8 @@
 import { accessSync, constants, readlinkSync, statfsSync } from 'node:fs';
 import { exitStatus } from '../exit-status.ts';
+import type { Failure } from '../outcome.ts';
 import { itself } from '../tree/name.ts';
+import { LinkInPath } from '../tree/open.ts';
 import { Directory } from './directory.ts';
 import { explained, refused } from './problems.ts';
 
@@ -28,13 +30,7 @@ export function openForWriting(
   try {
     using stack = new DisposableStack();
     const directory = stack.use(Directory.reach(folder));
-    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself))) {
-      throw refused(
-        `cannot write ${shown}: ${folder} belongs to the system`,
-        'write to a volume; standard output is for reports, and a value there would end up in a log',
-        exitStatus.usage,
-      );
-    }
+    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself))) throw ofTheSystem(folder, shown);
     accessSync(directory.itself, constants.W_OK | constants.X_OK);
     if (memoryOnly && !isInMemory(directory.fd)) {
       throw refused(
@@ -46,6 +42,8 @@ export function openForWriting(
     stack.move();
     return directory;
   } catch (error) {
+    // /proc/self, /dev/fd
+    if (error instanceof LinkInPath && /^\/(dev|proc|sys)\//.test(error.link)) throw ofTheSystem(folder, shown);
     if (folder === shown && (error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw refused(
         `cannot write to ${shown}: there is no such folder`,
@@ -55,6 +53,14 @@ export function openForWriting(
     }
     throw explained(error, shown, status === undefined ? {} : { status });
   }
+}
+
+function ofTheSystem(folder: string, shown: string): Failure {
+  return refused(
+    `cannot write ${shown}: ${folder} belongs to the system`,
+    'write to a volume; standard output is for reports, and a value there would end up in a log',
+    exitStatus.usage,
+  );
 }
 
 /** Does what was opened lie in memory, as the volumes of Secrets do and those of ConfigMaps do not? */
