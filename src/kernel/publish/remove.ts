@@ -1,7 +1,7 @@
 import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
 import { hasNote } from './manifest.ts';
-import { dataLink, isGeneration, isOurs, type Namer } from './names.ts';
+import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './names.ts';
 import { wasShown } from './shown.ts';
 
 /** Removals between two chances for a signal to be handled. */
@@ -9,19 +9,23 @@ const atOnce = 200;
 
 /** Removes a directory of ours with all that is in it; follows no link, and minds nothing that is gone already. */
 export function removeTree(parent: Directory, name: string | Buffer): Promise<void> {
-  return remove(parent, name, () => true);
+  return remove(parent, name, (directory) => directory.names());
 }
 
 /** Removes a generation, or a file or link in its place; not a folder with something in it that no run of ours made. */
 export function removeGeneration(parent: Directory, name: string): Promise<void> {
-  return remove(parent, name, hasNote);
+  return remove(parent, name, (directory) => {
+    if (!hasNote(directory)) return [];
+    // The note last: a run that is killed meanwhile leaves what the next one knows.
+    return [...directory.names().filter((entry) => entry.toString() !== manifestName), manifestName];
+  });
 }
 
-/** @param may looks at the very directory whose entries are removed */
+/** @param entriesOf looks into the very directory whose entries are removed */
 async function remove(
   parent: Directory,
   name: string | Buffer,
-  may: (directory: Directory) => boolean,
+  entriesOf: (directory: Directory) => readonly (string | Buffer)[],
 ): Promise<void> {
   let directory: Directory;
   try {
@@ -33,8 +37,7 @@ async function remove(
   {
     using opened = directory;
     let count = 0;
-    const entries = may(opened) ? opened.names() : [];
-    for (const entry of entries) {
+    for (const entry of entriesOf(opened)) {
       if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
       try {
         unlinkSync(opened.at(entry));

@@ -170,12 +170,19 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       const folder = mkdtempSync('/run/initbox-test-');
       const undo = undoAtDeath(`rm -rf ${quote(folder)}`);
       try {
-        const to = folder.replace(/^/, '/var');
+        const to = `/var${folder}`;
         expect(lstatSync('/var/run').isSymbolicLink()).toBe(true);
         const { status, stderr } = await runInitbox(['render', template, '--to', `${to}/f`]);
         expect(stderr).toContain('1 file written');
         expect(status).toBe(0);
         expect(readFileSync(join(folder, 'f'), 'utf8')).toBe(body);
+
+        const spec = join(disk.path, 'twice.yaml');
+        const parts = [`${folder}/a`, `${to}/b`].map((path) => `  - path: ${path}\n    from: env:HOME\n`);
+        writeFileSync(spec, `files:\n${parts.join('')}`);
+        const twice = await runInitbox(['fetch-config', '--spec', spec, '--allow-disk']);
+        expect(twice.stderr).toContain(`${to} is the same folder as ${folder}`);
+        expect(twice.status).toBe(2);
       } finally {
         rmSync(folder, { recursive: true });
         undo.forget();
