@@ -52,7 +52,8 @@ async function linkOrCopy(
     );
     try {
       const stat = await handle.stat();
-      if (!stat.isFile()) throw refused(`cannot write ${from.shown}/${name}: it is there already, and no file`);
+      if (!stat.isFile())
+        throw refused(`cannot write ${from.shown}/${name}: it is there already, and no file`);
       const { mode } = stat;
       await writeFile(to, newName, { bytes: readFileSync(handle.fd), mode: mode & 0o777 }, signal);
     } finally {

@@ -30,7 +30,8 @@ export function openForWriting(
   try {
     using stack = new DisposableStack();
     const directory = stack.use(Directory.reach(folder));
-    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself))) throw ofTheSystem(folder, shown);
+    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself)))
+      throw ofTheSystem(folder, shown);
     accessSync(directory.itself, constants.W_OK | constants.X_OK);
     if (memoryOnly && !isInMemory(directory.fd)) {
       throw refused(
@@ -43,7 +44,8 @@ export function openForWriting(
     return directory;
   } catch (error) {
     // /proc/self, /dev/fd
-    if (error instanceof LinkInPath && /^\/(dev|proc|sys)\//.test(error.link)) throw ofTheSystem(folder, shown);
+    if (error instanceof LinkInPath && /^\/(dev|proc|sys)\//.test(error.link))
+      throw ofTheSystem(folder, shown);
     if (folder === shown && (error as NodeJS.ErrnoException).code === 'ENOENT') {
       throw refused(
         `cannot write to ${shown}: there is no such folder`,

@@ -121,7 +121,8 @@ export function openPublished(path: string): number {
   const name = basename(whole);
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   using directory = Directory.reach(dirname(whole));
-  const current = linkTarget(directory, name) === throughData(name) ? currentGeneration(directory) : undefined;
+  const current =
+    linkTarget(directory, name) === throughData(name) ? currentGeneration(directory) : undefined;
   if (current === undefined) return openSync(directory.at(name), flags);
   using generation = directory.child(current);
   return openSync(generation.at(name), flags);

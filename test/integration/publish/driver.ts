@@ -52,7 +52,12 @@ async function work(): Promise<unknown> {
           { memoryOnly: false },
           context,
         )
-      : await stageFile(`${dirname(job.path)}/${basename(job.path)}`, content(single), { memoryOnly: false }, context);
+      : await stageFile(
+          `${dirname(job.path)}/${basename(job.path)}`,
+          content(single),
+          { memoryOnly: false },
+          context,
+        );
   try {
     if (job.hold) {
       say('staged');

@@ -128,12 +128,7 @@ describe.skipIf(skip)('on a volume that others write to', () => {
     test('nothing is fetched', async () => {
       plantLink(elsewhere, 'conf');
       await using server = await startFaultServer({ '/f': respond(200, body) });
-      const { status } = await runInitbox([
-        'fetch-config',
-        `${server.url}/f`,
-        '--to',
-        `${volume}/conf/f`,
-      ]);
+      const { status } = await runInitbox(['fetch-config', `${server.url}/f`, '--to', `${volume}/conf/f`]);
       expect(status).toBe(2);
       expect(server.requests).toEqual([]);
       expect(readdirSync(elsewhere)).toEqual([]);
@@ -306,7 +301,14 @@ describe.skipIf(skip)('on a volume that others write to', () => {
     async function planted(plant: (url: string) => void) {
       await using server = await startFaultServer({ '/f': answer });
       plant(`${server.url}/f`);
-      const args = ['fetch-config', `${server.url}/f`, '--to', `${volume}/f`, '--etag-file', `${volume}/etag`];
+      const args = [
+        'fetch-config',
+        `${server.url}/f`,
+        '--to',
+        `${volume}/f`,
+        '--etag-file',
+        `${volume}/etag`,
+      ];
       const result = await runInitbox([...args, '--timeout', '10s']);
       const asked = server.requests.map(({ headers }) =>
         headers.find((header) => header.startsWith('if-none-match')),
@@ -422,6 +424,43 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       expect(status).toBe(124);
       expect(readFileSync(victim, 'utf8')).toBe('precious');
     });
+  });
+
+  test.each<[string, (victim: string) => void]>([
+    ['a hard link', (victim) => linkSync(victim, join(volume, 'f'))],
+    ['a link', (victim) => plantLink(victim, 'f')],
+  ])('%s in the place of the target is replaced, and not written through', async (_, plant) => {
+    const victim = join(volume, 'victim');
+    writeFileSync(victim, 'precious', { mode: 0o600 });
+    plant(victim);
+    const { status } = await runInitbox(['render', template, '--to', `${volume}/f`]);
+    expect(status).toBe(0);
+    expect(readFileSync(join(volume, 'f'), 'utf8')).toBe(body);
+    expect(readFileSync(victim, 'utf8')).toBe('precious');
+    expect(statSync(victim).mode & 0o7777).toBe(0o600);
+  });
+
+  test('a mount that appears while a secret is fetched: it reaches no disk', async () => {
+    const to = join(volume, 'conf');
+    mkdirSync(to);
+    const undo = undoAtDeath(`umount -l ${quote(to)}`);
+    try {
+      const answer: Behaviour = (socket, request) => {
+        execFileSync('mount', ['--bind', elsewhere, to]);
+        respond(200, body)(socket, request);
+      };
+      await using server = await startFaultServer({ '/f': answer });
+      const headers = join(disk.path, 'headers');
+      writeFileSync(headers, 'Authorization: Bearer abcdefgh\n', { mode: 0o600 });
+      const args = ['fetch-config', `${server.url}/f`, '--header-file', headers, '--to', `${to}/f`];
+      const { status, stderr } = await runInitbox(args);
+      expect(stderr).toContain(`it is a secret, and ${to} is not in memory`);
+      expect(status).toBe(2);
+      expect(readdirSync(elsewhere)).toEqual([]);
+    } finally {
+      execFileSync('umount', ['-l', to]);
+      undo.forget();
+    }
   });
 
   describe('a file that is right already', () => {

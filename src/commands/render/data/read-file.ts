@@ -7,11 +7,7 @@ import { formatBytes } from '../../../kernel/size.ts';
  * @param judge is given the open file, of which the bytes are
  * @throws Error in words, without its name
  */
-export function readWhole(
-  path: string,
-  largest: number,
-  judge?: (descriptor: number) => void,
-): Uint8Array {
+export function readWhole(path: string, largest: number, judge?: (descriptor: number) => void): Uint8Array {
   let fd: number;
   try {
     // Not blocking: a FIFO without a writer would hang in open(2).
