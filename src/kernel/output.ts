@@ -84,8 +84,8 @@ export function writeAll(descriptor: number, text: string): void {
 
 /**
  * Writes the last words where the kubelet looks for them. Never creates the file: docker has none, and a
- * mistyped path must not leave files about. Follows no link that others may have made. A full disk changes neither what was done nor the exit status, and a named
- * pipe that nobody reads does not hold up the end.
+ * mistyped path must not leave files about. Follows no link that others may have made. A full disk changes neither what
+ * was done nor the exit status, and a named pipe that nobody reads does not hold up the end.
  * @returns false where they could not be written
  */
 export function overwriteExisting(path: string, text: string): boolean {

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, rmdirSync } from 'node:fs';
 import type { Directory } from './directory.ts';
 import { checkRelativePath, manifestName } from './names.ts';
-import { makeDirectory } from './write.ts';
+import { checkNew, makeDirectory } from './write.ts';
 
 /**
  * Which publication owns which paths of a generation, by the publication's name: two init containers that fill one
@@ -52,6 +52,7 @@ export function makeGeneration(target: Directory, name: string): Directory {
   makeDirectory(target, name);
   const generation = target.child(name, manifestName);
   try {
+    checkNew(target, name, generation.fd);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     closeSync(openSync(generation.at(manifestName), flags, 0o600));
     return generation;

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { reasonOf } from '../clock.ts';
+import { itself } from '../tree/name.ts';
 import type { Owner } from './attributes.ts';
 import type { Directory } from './directory.ts';
 import { refused } from './problems.ts';
@@ -141,17 +142,26 @@ const directoryMode = 0o755;
 export function makeDirectory(parent: Directory, name: string | Buffer): void {
   const fd = openNew(parent, name);
   try {
-    const { mode, dev } = fstatSync(fd);
-    if (dev !== fstatSync(parent.fd).dev || readdirSync(`/proc/self/fd/${fd}`).length > 0)
-      throw refused(
-        `cannot write to ${parent.shown}: ${JSON.stringify(name.toString())}, which was made there just now, was exchanged for another folder`,
-        'somebody else renames what is in that folder: use one of its own',
-      );
+    const { mode } = fstatSync(fd);
+    checkNew(parent, name, fd);
     // Only where the umask took bits: chmod by somebody outside of the group would clear setgid.
     if ((mode & directoryMode) !== directoryMode) fchmodSync(fd, (mode & 0o7000) | directoryMode);
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Whoever may write to the parent may exchange a folder for another one before it is opened.
+ * @param fd what was opened
+ * @throws Failure where something is in it, or it is on another file system
+ */
+export function checkNew(parent: Directory, name: string | Buffer, fd: number): void {
+  if (fstatSync(fd).dev === fstatSync(parent.fd).dev && readdirSync(itself(fd)).length === 0) return;
+  throw refused(
+    `cannot write to ${parent.shown}: ${JSON.stringify(name.toString())}, which was made there just now, was exchanged for another folder`,
+    'somebody else renames what is in that folder: use one of its own',
+  );
 }
 
 function openNew(parent: Directory, name: string | Buffer): number {
