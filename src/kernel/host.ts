@@ -71,8 +71,13 @@ const ownScript = realPath(process.argv[1] ?? '');
 
 export const systemHost: Host = {
   pid: process.pid,
-  uid: process.getuid?.() ?? -1,
-  gid: process.getgid?.() ?? -1,
+  // Asked for each time: a step of a plan becomes another user.
+  get uid() {
+    return process.getuid?.() ?? -1;
+  },
+  get gid() {
+    return process.getgid?.() ?? -1;
+  },
   executable: process.execPath,
   script: ownScript,
   architecture: process.arch,

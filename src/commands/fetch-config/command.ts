@@ -124,7 +124,7 @@ async function carryOut(
   await tellLeases(sources, context);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
-    const trouble = keepEtag(job, options, result.found);
+    const trouble = await keepEtag(job, options, result.found, context);
     if (trouble !== undefined) context.log.warn(trouble);
   }
   return done(summaryText(published));

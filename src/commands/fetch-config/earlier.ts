@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, fstatSync, readFileSync, type Stats } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Earlier } from '../../clients/http/source.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import { exitStatus } from '../../kernel/exit-status.ts';
+import { Failure, UsageError } from '../../kernel/outcome.ts';
+import { contentMode } from '../../kernel/publish/attributes.ts';
+import { Directory } from '../../kernel/publish/directory.ts';
+import { checkPlace, type PublishContext, stageFile } from '../../kernel/publish/one-file.ts';
+import { openPublished } from '../../kernel/publish/place.ts';
+import { explained } from '../../kernel/publish/problems.ts';
+import { commitAll } from '../../kernel/publish/published.ts';
+import { isOwn, openFileThere } from '../../kernel/publish/reach.ts';
 import type { Fetched, SourceAddress } from '../../kernel/source.ts';
+import { LinkInPath } from '../../kernel/tree/open.ts';
 import type { Job } from './job.ts';
 import type { FetchOptions } from './options.ts';
 
@@ -17,7 +26,8 @@ interface Plain {
 /**
  * What an earlier run left, where it can spare this one the download: the file has the wanted sum, or the ETag of
  * `--etag-file` is of that very file and source.
- * @throws UsageError where --etag-file goes with something else than one such body
+ * @throws UsageError where --etag-file goes with something else than one such body, Failure with status 2 where it
+ *   leads through a link or is no file
  */
 export function earlierOf(job: Job, options: FetchOptions): Earlier | undefined {
   const plain = plainOf(job);
@@ -27,35 +37,60 @@ export function earlierOf(job: Job, options: FetchOptions): Earlier | undefined 
       '--etag-file is for one http or https source without credentials that goes into one file as it is: what it keeps would tell about a secret',
     );
   }
+  if (etagFile !== undefined) checkEtagPlace(etagFile);
   if (plain === undefined || (etagFile === undefined && options.sha256 === undefined)) return undefined;
-  const body = readRegular(plain.path, options['max-size']);
-  if (body === undefined) return undefined;
-  const etag = etagFile === undefined ? undefined : etagOf(etagFile, plain.address, body);
+  const { path } = plain;
+  const read = readRegular(() => openPublished(path), options['max-size']);
+  if (read === undefined) return undefined;
+  const { body, stat } = read;
+  // What another user put there was not fetched, whatever the ETag beside it says.
+  const own = isOwn(stat) || stat.uid === options.owner?.uid;
+  const etag = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, body);
   return { body, ...(etag === undefined ? {} : { etag }) };
 }
 
 /** Keeps the ETag for the next run; returns why it could not. */
-export function keepEtag(
+export async function keepEtag(
   job: Job,
   options: FetchOptions,
   found: ReadonlyMap<SourceAddress, Fetched>,
-): string | undefined {
+  context: PublishContext,
+): Promise<string | undefined> {
   const path = options['etag-file'];
   const plain = plainOf(job);
   const fetched = plain && found.get(plain.address);
-  if (path === undefined || fetched?.content.kind !== 'value') return undefined;
+  if (path === undefined || plain === undefined || fetched?.content.kind !== 'value') return undefined;
   const { etag } = fetched.provenance;
   const body = fetched.content.value;
   if (etag === undefined || !(body instanceof Uint8Array)) return undefined;
+  const kept = { source: sourceSum(plain.address), etag, sha256: sha256(body) };
+  const bytes = Buffer.from(`${JSON.stringify(kept)}\n`);
   try {
-    writeFileSync(
-      `${path}.tmp`,
-      `${JSON.stringify({ source: sourceSum(plain!.address), etag, sha256: sha256(body) })}\n`,
-    );
-    renameSync(`${path}.tmp`, path);
+    const file = { bytes, mode: contentMode, lasting: false };
+    const staged = await stageFile(path, file, { memoryOnly: false }, context);
+    try {
+      await commitAll([staged], context.signal);
+    } finally {
+      await staged.discard();
+    }
     return undefined;
   } catch (error) {
-    return `--etag-file: ${path} cannot be written (${(error as NodeJS.ErrnoException).code}), so that the next run downloads again`;
+    if (!(error instanceof Failure)) throw error;
+    return `--etag-file: ${error.outcome.what}; the next run downloads again`;
+  }
+}
+
+/**
+ * Only what others may have made: where it cannot be written, the next run downloads again.
+ * @throws Failure with status 2
+ */
+function checkEtagPlace(path: string): void {
+  const whole = resolve(path);
+  try {
+    using directory = Directory.reach(dirname(whole));
+    checkPlace(directory, basename(whole), whole, exitStatus.usage);
+  } catch (error) {
+    if (error instanceof LinkInPath || error instanceof Failure) throw explained(error, whole);
   }
 }
 
@@ -71,7 +106,10 @@ function plainOf({ addresses, outputs }: Job): Plain | undefined {
 
 function etagOf(path: string, address: SourceAddress, body: Uint8Array): string | undefined {
   try {
-    const kept = asObject(parseJson(readFileSync(path, 'utf8')));
+    const read = readRegular(() => openFileThere(path, toRead), largestEtag);
+    // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
+    if (read === undefined || !isOwn(read.stat) || read.stat.nlink > 1) return undefined;
+    const kept = asObject(parseJson(Buffer.from(read.body).toString()));
     if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sha256(body)) return undefined;
     return asString(kept['etag']);
   } catch {
@@ -79,17 +117,26 @@ function etagOf(path: string, address: SourceAddress, body: Uint8Array): string 
   }
 }
 
+/** Not blocking: a FIFO without a writer would hang in open(2). */
+const toRead = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** A file of an ETag that is larger is not ours, in bytes. */
+const largestEtag = 1 << 16;
+
 /** A file's content; undefined where there is none that could be ours. */
-function readRegular(path: string, maxSize: number): Uint8Array | undefined {
+function readRegular(
+  open: () => number,
+  maxSize: number,
+): { readonly body: Uint8Array; readonly stat: Stats } | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    descriptor = open();
   } catch {
     return undefined;
   }
   try {
     const stat = fstatSync(descriptor);
-    return stat.isFile() && stat.size <= maxSize ? readFileSync(descriptor) : undefined;
+    return stat.isFile() && stat.size <= maxSize ? { body: readFileSync(descriptor), stat } : undefined;
   } catch {
     return undefined;
   } finally {

@@ -47,9 +47,11 @@ export function readTemplates(paths: readonly string[], to: string, largest: num
 }
 
 function kindOf(path: string): 'file' | 'folder' | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
-  return stat.isDirectory() ? 'folder' : 'file';
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'file';
+  } catch {
+    return undefined; // absent, or out of reach: whoever opens it says why
+  }
 }
 
 /** Names with a leading dot are the kubelet's own, or an editor's. */

@@ -2,7 +2,9 @@ import { constants, linkSync, promises, readFileSync, renameSync } from 'node:fs
 import { codeAmong, type Directory } from './directory.ts';
 import { placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
 import { dataLink, type Namer } from './names.ts';
-import { makeDirectory, writeFile } from './write.ts';
+import { refused } from './problems.ts';
+import { makeGeneration } from './manifest.ts';
+import { writeFile } from './write.ts';
 
 /**
  * Turns plain files that stand where links must go into links to the same content, so that the swap can replace them
@@ -20,8 +22,7 @@ export async function adoptPlainFiles(
   const plain = presentAmong(target, names).filter((name) => placeOf(target, name) === 'plain file');
   if (plain.length === 0) return current;
   const holder = current ?? namer.generation();
-  if (current === undefined) makeDirectory(target, holder);
-  using generation = target.child(holder);
+  using generation = current === undefined ? makeGeneration(target, holder) : target.child(holder);
   for (const name of plain) {
     const temporary = namer.temporary();
     await linkOrCopy(target, name, generation, temporary, signal);
@@ -50,7 +51,10 @@ async function linkOrCopy(
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
     );
     try {
-      const { mode } = await handle.stat();
+      const stat = await handle.stat();
+      if (!stat.isFile())
+        throw refused(`cannot write ${from.shown}/${name}: it is there already, and no file`);
+      const { mode } = stat;
       await writeFile(to, newName, { bytes: readFileSync(handle.fd), mode: mode & 0o777 }, signal);
     } finally {
       await handle.close();

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { openFolder } from './reach.ts';
 
 /**
  * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped
@@ -8,21 +9,33 @@ export class Directory implements Disposable {
   readonly fd: number;
   /** As people know it, for messages. */
   readonly shown: string;
+  /** A name that is not told among those in it. */
+  readonly #hidden: string | undefined;
 
-  private constructor(fd: number, shown: string) {
+  private constructor(fd: number, shown: string, hidden?: string) {
     this.fd = fd;
     this.shown = shown;
+    this.#hidden = hidden;
   }
 
-  /** Opens what a user named: links on the way are the user's. @throws the system's error */
+  /** Opens a path that nobody can lead elsewhere, such as that of a descriptor. @throws the system's error */
   static open(path: string): Directory {
     return new Directory(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), path);
   }
 
-  /** Opens a directory in this one; a link is not followed (ENOTDIR or ELOOP). @throws the system's error */
-  child(name: string | Buffer): Directory {
+  /** Opens what a user named, through no link that others may have made. @throws LinkInPath, or the system's error */
+  static reach(path: string): Directory {
+    return new Directory(openFolder(path), path);
+  }
+
+  /**
+   * Opens a directory in this one; a link is not followed (ENOTDIR or ELOOP).
+   * @param hidden a name that it does not tell among those in it
+   * @throws the system's error
+   */
+  child(name: string | Buffer, hidden?: string): Directory {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-    return new Directory(openSync(this.at(name), flags), `${this.shown}/${name.toString()}`);
+    return new Directory(openSync(this.at(name), flags), `${this.shown}/${name.toString()}`, hidden);
   }
 
   /** A path for calls that do not follow a link at its end. Buffers are for names that are not UTF-8. */
@@ -39,7 +52,8 @@ export class Directory implements Disposable {
   }
 
   names(): Buffer[] {
-    return readdirSync(this.itself, { encoding: 'buffer' });
+    const all = readdirSync(this.itself, { encoding: 'buffer' });
+    return this.#hidden === undefined ? all : all.filter((name) => name.toString() !== this.#hidden);
   }
 
   /** Device and inode, which are the same through every mount of it. */

@@ -1,6 +1,7 @@
-import { constants, closeSync, openSync, readFileSync, fstatSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, rmdirSync } from 'node:fs';
 import type { Directory } from './directory.ts';
-import { manifestName } from './names.ts';
+import { checkRelativePath, manifestName } from './names.ts';
+import { checkNew, makeDirectory } from './write.ts';
 
 /**
  * Which publication owns which paths of a generation, by the publication's name: two init containers that fill one
@@ -20,7 +21,7 @@ export function readSets(generation: Directory): Sets {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.size > largest) return new Map();
       const { sets } = JSON.parse(readFileSync(fd, 'utf8')) as { sets?: unknown };
-      return new Map(Object.entries(sets ?? {}).map(([set, paths]) => [set, strings(paths)]));
+      return new Map(Object.entries(sets ?? {}).map(([set, paths]) => [set, pathsOf(paths)]));
     } finally {
       closeSync(fd);
     }
@@ -29,8 +30,50 @@ export function readSets(generation: Directory): Sets {
   }
 }
 
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+/** Those that can be files of a set: the volume's other users can write such a note too. */
+function pathsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string' && isRelativePath(item)) : [];
+}
+
+function isRelativePath(path: string): boolean {
+  try {
+    checkRelativePath(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Makes a generation, with a note in it from the first: whoever can only rename another's folder to look like one puts
+ * no note into it.
+ */
+export function makeGeneration(target: Directory, name: string): Directory {
+  makeDirectory(target, name);
+  const generation = target.child(name, manifestName);
+  try {
+    checkNew(target, name, generation.fd);
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    closeSync(openSync(generation.at(manifestName), flags, 0o600));
+    return generation;
+  } catch (error) {
+    generation[Symbol.dispose]();
+    removeEmpty(target, name);
+    throw error;
+  }
+}
+
+function removeEmpty(parent: Directory, name: string): void {
+  try {
+    rmdirSync(parent.at(name));
+  } catch {
+    // what led here says more
+  }
+}
+
+/** Did a run of ours make it? */
+export function hasNote(directory: Directory): boolean {
+  return lstatSync(directory.at(manifestName), { throwIfNoEntry: false })?.isFile() === true;
 }
 
 export function formatSets(sets: Sets): Uint8Array {

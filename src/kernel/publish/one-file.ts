@@ -3,7 +3,8 @@ import { basename, dirname, resolve } from 'node:path';
 import { reasonOf } from '../clock.ts';
 import type { Context } from '../context.ts';
 import { exitStatus } from '../exit-status.ts';
-import { Directory, linkTarget } from './directory.ts';
+import { type Directory, linkTarget } from './directory.ts';
+import { type Intent, openForWriting } from './folder.ts';
 import { createNamer, dataLink, isOurs } from './names.ts';
 import { explained, refused } from './problems.ts';
 import type { Staged } from './published.ts';
@@ -18,7 +19,12 @@ export type PublishContext = Pick<Context, 'signal' | 'clock' | 'random'>;
  * new one, whole and with its mode. A link there is replaced, never followed. The same content is left alone.
  * @throws Failure with the reason in words, or the signal's reason
  */
-export async function stageFile(path: string, file: FileContent, context: PublishContext): Promise<Staged> {
+export async function stageFile(
+  path: string,
+  file: FileContent,
+  intent: Intent,
+  context: PublishContext,
+): Promise<Staged> {
   const { signal, clock } = context;
   const whole = resolve(path);
   const name = basename(whole);
@@ -27,7 +33,7 @@ export async function stageFile(path: string, file: FileContent, context: Publis
   using stack = new DisposableStack();
   let directory: Directory | undefined;
   try {
-    directory = stack.use(Directory.open(dirname(whole)));
+    directory = stack.use(openForWriting(dirname(whole), whole, intent));
     checkPlace(directory, name, whole);
     const same = (await findUnchanged(directory, name, file)) !== undefined;
     if (same && !hasLeftovers(directory)) return unchanged;

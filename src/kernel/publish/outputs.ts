@@ -5,6 +5,7 @@ import { FormatError } from '../formats/entries.ts';
 import { type Content, type FileFormat, formatFile, formatFileSet } from '../formats/format.ts';
 import { Failure, failed, UsageError } from '../outcome.ts';
 import { contentMode, type Owner, secretMode } from './attributes.ts';
+import type { Intent } from './folder.ts';
 import { checkRelativePath } from './names.ts';
 import { stageFile } from './one-file.ts';
 import { checkFilePlace, checkSetPlace, identityOfFolder, isManaged, sharingWarning } from './place.ts';
@@ -74,12 +75,16 @@ export function outputTo(path: string, rest: Omit<Output, 'folder' | 'name'>): O
 export function prepareOutput(outputs: readonly Output[], settings: OutputSettings): void {
   checkNames(outputs);
   for (const [folder, group] of byFolder(outputs)) {
-    const intent = { memoryOnly: !settings.allowDisk && group.some(({ secret }) => secret) };
+    const intent = intentOf(group, settings);
     const single = singleFile(folder, group);
     if (single !== undefined) checkFilePlace(`${folder}/${single}`, intent);
     else checkSetPlace(folder, namesOf(group), intent);
   }
   checkAliases(outputs);
+}
+
+function intentOf(group: readonly Output[], { allowDisk }: OutputSettings): Intent {
+  return { memoryOnly: !allowDisk && group.some(({ secret }) => secret) };
 }
 
 /** One folder under two paths would be published twice, and the second time remove what the first one wrote. */
@@ -119,15 +124,16 @@ export async function publishOutput(
   await using stack = new AsyncDisposableStack();
   const staged: Staged[] = [];
   // In one order, whatever order was asked for: two runs must not wait for each other's turn.
-  for (const [folder, group] of [...byFolder(outputs)].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [folder, group] of [...byFolder(intents)].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const files = new Map(
       rendered.filter((file) => file.folder === folder).map(({ path, file }) => [path, file]),
     );
     const single = singleFile(folder, group);
     const file = single === undefined ? undefined : files.get(single);
+    const intent = intentOf(group, settings);
     const stage = await (file === undefined
-      ? stageSet(folder, files, settings.set, context)
-      : stageFile(`${folder}/${single}`, file, context));
+      ? stageSet(folder, files, settings.set, intent, context)
+      : stageFile(`${folder}/${single}`, file, intent, context));
     stack.defer(() => stage.discard());
     staged.push(stage);
   }

@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { exitStatus } from '../exit-status.ts';
 import { Failure, failed } from '../outcome.ts';
+import { LinkInPath } from '../tree/open.ts';
 import type { Directory } from './directory.ts';
 
 /** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
@@ -25,8 +26,15 @@ export function explained(
   if (error instanceof Failure) {
     return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
   }
-  const { code, syscall, message } = error as NodeJS.ErrnoException;
   const where = `cannot write ${path}`;
+  if (error instanceof LinkInPath) {
+    return refused(
+      `${where}: ${error.link} is a symbolic link to ${JSON.stringify(error.target)}, which others may have made`,
+      linkHint,
+      exitStatus.usage,
+    );
+  }
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
   const say = (what: string, hint?: string): Failure =>
     refused(`${where}: ${what} (${code})`, hint, more.status);
   switch (code ?? '') {
@@ -66,6 +74,9 @@ export function explained(
       return refused(`${where}: ${message}`, undefined, more.status);
   }
 }
+
+const linkHint =
+  'write the path that is meant, without links: only those that the image itself has, in folders that root alone may write to, are followed';
 
 export const subPathHint =
   'with subPath a single file is mounted, and neither replaced nor updated: mount the whole volume at its folder instead';

@@ -1,13 +1,32 @@
 import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
-import { dataLink, isGeneration, isOurs, type Namer } from './names.ts';
+import { hasNote } from './manifest.ts';
+import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './names.ts';
 import { wasShown } from './shown.ts';
 
 /** Removals between two chances for a signal to be handled. */
 const atOnce = 200;
 
 /** Removes a directory of ours with all that is in it; follows no link, and minds nothing that is gone already. */
-export async function removeTree(parent: Directory, name: string | Buffer): Promise<void> {
+export function removeTree(parent: Directory, name: string | Buffer): Promise<void> {
+  return remove(parent, name, (directory) => directory.names());
+}
+
+/** Removes a generation, or a file or link in its place; not a folder with something in it that no run of ours made. */
+export function removeGeneration(parent: Directory, name: string): Promise<void> {
+  return remove(parent, name, (directory) => {
+    if (!hasNote(directory)) return [];
+    // The note last: a run that is killed meanwhile leaves what the next one knows.
+    return [...directory.names().filter((entry) => entry.toString() !== manifestName), manifestName];
+  });
+}
+
+/** @param entriesOf looks into the very directory whose entries are removed */
+async function remove(
+  parent: Directory,
+  name: string | Buffer,
+  entriesOf: (directory: Directory) => readonly (string | Buffer)[],
+): Promise<void> {
   let directory: Directory;
   try {
     directory = parent.child(name);
@@ -18,7 +37,7 @@ export async function removeTree(parent: Directory, name: string | Buffer): Prom
   {
     using opened = directory;
     let count = 0;
-    for (const entry of opened.names()) {
+    for (const entry of entriesOf(opened)) {
       if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
       try {
         unlinkSync(opened.at(entry));
@@ -30,7 +49,7 @@ export async function removeTree(parent: Directory, name: string | Buffer): Prom
   try {
     rmdirSync(parent.at(name));
   } catch (error) {
-    // ENOTEMPTY: somebody writes into it still; the next run removes it.
+    // ENOTEMPTY: somebody writes into it still, and the next run removes it; or it is none of ours.
     codeAmong(error, ['ENOENT', 'ENOTEMPTY']);
   }
 }
@@ -79,7 +98,7 @@ export async function removeLeftovers(
     const abandoned = alone && namer.isLocal(name);
     if (!abandoned && now - stat.mtimeMs < otherPodsTime && !isSuperseded(directory, name)) continue;
     try {
-      await removeTree(directory, name);
+      await removeGeneration(directory, name);
       removed++;
     } catch (error) {
       // Another user's, which only takes space.
@@ -93,7 +112,7 @@ export async function removeLeftovers(
 export async function removeShown(directory: Directory): Promise<void> {
   for (const entry of directory.names()) {
     const name = entry.toString();
-    if (isGeneration(name) && isSuperseded(directory, name)) await removeTree(directory, name);
+    if (isGeneration(name) && isSuperseded(directory, name)) await removeGeneration(directory, name);
   }
 }
 

@@ -1,6 +1,7 @@
 import { linkSync, lstatSync, unlinkSync } from 'node:fs';
 import { reasonOf } from '../clock.ts';
 import { codeAmong, type Directory } from './directory.ts';
+import type { Intent } from './folder.ts';
 import { checkRelativePath } from './names.ts';
 import type { PublishContext } from './one-file.ts';
 import type { Staged } from './published.ts';
@@ -20,6 +21,7 @@ export function stageSet(
   path: string,
   files: FileSet,
   set: string,
+  intent: Intent,
   context: PublishContext,
 ): Promise<Staged> {
   for (const name of files.keys()) checkRelativePath(name);
@@ -27,7 +29,7 @@ export function stageSet(
   const build = (building: Building): Promise<Built | 'unchanged'> =>
     buildSet(files, building, context.signal);
   const lasting = [...files.values()].some((file) => file.lasting !== false);
-  return stageTree({ path, set, build, needed, lasting }, context);
+  return stageTree({ path, set, build, needed, lasting, ...intent }, context);
 }
 
 async function buildSet(

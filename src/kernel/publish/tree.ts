@@ -1,15 +1,17 @@
-import { linkSync, lstatSync } from 'node:fs';
+import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 import { reasonOf } from '../clock.ts';
 import { adoptPlainFiles } from './adopt.ts';
-import { codeAmong, Directory, linkTarget } from './directory.ts';
+import { codeAmong, type Directory, linkTarget } from './directory.ts';
+import { openForWriting } from './folder.ts';
 import { currentGeneration, makeLinks, placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
-import { formatSets, readSets, topNames, type Sets } from './manifest.ts';
+import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './names.ts';
 import type { PublishContext } from './one-file.ts';
 import { explained, refused } from './problems.ts';
 import type { Published, Staged } from './published.ts';
-import { clearAway, removeFile, removeLeftovers, removeShown, removeTree } from './remove.ts';
+import { clearAway, removeFile, removeGeneration, removeLeftovers, removeShown } from './remove.ts';
 import { markShown } from './shown.ts';
+import { isOwn } from './reach.ts';
 import { takeTurn } from './turn.ts';
 import { makeDirectory, writeFile } from './write.ts';
 
@@ -27,7 +29,7 @@ export interface Built {
 export interface Building {
   /** Makes the place to build in: on the same file system as the target, seen by nobody. */
   readonly stage: () => Directory;
-  /** What readers see now, for what need not be written again; undefined where there is nothing. */
+  /** What readers see now, for what need not be written again; undefined where there is nothing of this user or root. */
   readonly current: Directory | undefined;
   /** The paths that this publication left there the last time. */
   readonly previous: readonly string[];
@@ -44,6 +46,8 @@ export interface TreePlan {
   readonly build: (building: Building) => Promise<Built | 'unchanged'>;
   /** The bytes that it will take, for the message when there is no room. */
   readonly needed?: number;
+  /** True where it must not reach a disk. */
+  readonly memoryOnly?: boolean;
   /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
   readonly lasting?: boolean;
 }
@@ -59,7 +63,7 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
   let tree: Tree | undefined;
   let target: Directory | undefined;
   try {
-    target = stack.use(Directory.open(plan.path));
+    target = stack.use(openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true }));
     currentGeneration(target);
     const turn = stack.use(await takeTurn(target.identity(), context));
     const namer = createNamer(context.random, () => clock.date());
@@ -136,7 +140,9 @@ class Tree implements Disposable {
     const previous = this.#sets.get(this.#plan.set) ?? [];
     const names = topNames(previous);
     const intact = [...names].every((name) => placeOf(this.#target, name) !== 'plain file');
-    const built = await this.#plan.build({ stage: () => this.#stage(), current, previous, intact });
+    // Another user's could change after it was compared.
+    const own = current !== undefined && isOwn(fstatSync(current.fd)) ? current : undefined;
+    const built = await this.#plan.build({ stage: () => this.#stage(), current: own, previous, intact });
     // A link that somebody removed is made again.
     if (built === 'unchanged') makeLinks(this.#target, names);
     return built;
@@ -159,7 +165,9 @@ class Tree implements Disposable {
     ]);
     const manifest = { bytes: formatSets(sets), mode: 0o444 };
     const lasting = this.#plan.lasting !== false;
-    await writeFile(staged, manifestName, { ...manifest, lasting }, this.#signal);
+    const temporary = this.#namer.temporary();
+    await writeFile(staged, temporary, { ...manifest, lasting }, this.#signal);
+    renameSync(staged.at(temporary), staged.at(manifestName));
     if (lasting) staged.sync();
     this.#names = topNames([...sets.values()].flat());
     for (const name of presentAmong(this.#target, this.#names)) placeOf(this.#target, name);
@@ -202,7 +210,7 @@ class Tree implements Disposable {
     const target = this.#target;
     if (linkTarget(target, dataLink) !== this.#name) {
       // A run in another pod swapped after us, and it wins.
-      await removeTree(target, this.#name);
+      await removeGeneration(target, this.#name);
       return;
     }
     const there = new Set(presentAmong(target, this.#names));
@@ -214,7 +222,7 @@ class Tree implements Disposable {
       const name = entry.toString();
       if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);
     }
-    if (this.#current !== undefined) await removeTree(target, this.#current);
+    if (this.#current !== undefined) await removeGeneration(target, this.#current);
     await removeShown(target);
   }
 
@@ -223,7 +231,7 @@ class Tree implements Disposable {
     if (this.#committed || !this.#staged) return;
     for (const name of this.#newLinks) clearAway(this.#target, name);
     try {
-      await removeTree(this.#target, this.#name);
+      await removeGeneration(this.#target, this.#name);
     } catch {
       // The failure that led here says more; the next run removes it.
     }
@@ -231,8 +239,7 @@ class Tree implements Disposable {
 
   #stage(): Directory {
     if (this.#staged) return this.#staged;
-    makeDirectory(this.#target, this.#name);
-    this.#staged = this.#target.child(this.#name);
+    this.#staged = makeGeneration(this.#target, this.#name);
     return this.#staged;
   }
 

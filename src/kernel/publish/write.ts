@@ -8,12 +8,16 @@ import {
   mkdirSync,
   openSync,
   promises,
+  readdirSync,
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { reasonOf } from '../clock.ts';
+import { itself } from '../tree/name.ts';
 import type { Owner } from './attributes.ts';
 import type { Directory } from './directory.ts';
+import { refused } from './problems.ts';
+import { isOwn } from './reach.ts';
 
 /** What a file holds and who may read it. */
 export interface FileContent {
@@ -85,8 +89,8 @@ function giveAway(fd: number, { mode, owner }: FileContent): void {
 }
 
 /**
- * Does the file hold this already, with this mode and owner? Returns its inode, or undefined where it does not, or
- * where it cannot be told.
+ * Does the file hold this already, with this mode and owner? Another user's does not, unless it is to be: who owns it
+ * could change it later. Returns its inode, or undefined where it does not, or where it cannot be told.
  */
 export async function findUnchanged(
   directory: Directory,
@@ -105,7 +109,8 @@ export async function findUnchanged(
         Number(stat.mode & 0o7777n) !== file.mode
       )
         return undefined;
-      if (file.owner && (Number(stat.uid) !== file.owner.uid || Number(stat.gid) !== file.owner.gid))
+      const uid = Number(stat.uid);
+      if (file.owner ? uid !== file.owner.uid || Number(stat.gid) !== file.owner.gid : !isOwn({ uid }))
         return undefined;
       return (await holds(handle, file.bytes)) ? stat.ino : undefined;
     } finally {
@@ -130,16 +135,33 @@ async function holds(handle: Awaited<ReturnType<typeof promises.open>>, bytes: U
 /** Mode bits of a directory that everyone may enter; setgid is kept as the parent gave it. */
 const directoryMode = 0o755;
 
-/** Makes a directory that others may enter whatever the umask is. */
+/**
+ * Makes a directory that others may enter whatever the umask is.
+ * @throws the system's error, or Failure where it was exchanged for another before it could be opened
+ */
 export function makeDirectory(parent: Directory, name: string | Buffer): void {
   const fd = openNew(parent, name);
   try {
     const { mode } = fstatSync(fd);
+    checkNew(parent, name, fd);
     // Only where the umask took bits: chmod by somebody outside of the group would clear setgid.
     if ((mode & directoryMode) !== directoryMode) fchmodSync(fd, (mode & 0o7000) | directoryMode);
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Whoever may write to the parent may exchange a folder for another one before it is opened.
+ * @param fd what was opened
+ * @throws Failure where something is in it, or it is on another file system
+ */
+export function checkNew(parent: Directory, name: string | Buffer, fd: number): void {
+  if (fstatSync(fd).dev === fstatSync(parent.fd).dev && readdirSync(itself(fd)).length === 0) return;
+  throw refused(
+    `cannot write to ${parent.shown}: ${JSON.stringify(name.toString())}, which was made there just now, was exchanged for another folder`,
+    'somebody else renames what is in that folder: use one of its own',
+  );
 }
 
 function openNew(parent: Directory, name: string | Buffer): number {

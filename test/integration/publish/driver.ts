@@ -49,9 +49,15 @@ async function work(): Promise<unknown> {
           job.path,
           new Map(entries.map(([name, text]) => [name, content(text)])),
           job.set ?? 'set',
+          { memoryOnly: false },
           context,
         )
-      : await stageFile(`${dirname(job.path)}/${basename(job.path)}`, content(single), context);
+      : await stageFile(
+          `${dirname(job.path)}/${basename(job.path)}`,
+          content(single),
+          { memoryOnly: false },
+          context,
+        );
   try {
     if (job.hold) {
       say('staged');

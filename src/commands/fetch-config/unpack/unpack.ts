@@ -68,11 +68,12 @@ export async function unpackArchive(
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
   const secret = address.scheme !== 'file' && isSecretSource(address, http);
-  checkSetPlace(path, [], { memoryOnly: secret && !options['allow-disk'] });
+  const memoryOnly = secret && !options['allow-disk'];
+  checkSetPlace(path, [], { memoryOnly });
   const unpacking = new Unpacking(address, settings, context);
   try {
     const staged = await stageTree(
-      { path, set: 'fetch-config --unpack', build: (building) => unpacking.build(building) },
+      { path, set: 'fetch-config --unpack', build: (building) => unpacking.build(building), memoryOnly },
       context,
     );
     try {

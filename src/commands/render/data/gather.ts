@@ -6,7 +6,7 @@ import { exitStatus } from '../../../kernel/exit-status.ts';
 import { registerValue } from '../../../kernel/fields.ts';
 import { asObject, parseJson } from '../../../kernel/json.ts';
 import { Failure, failed, UsageError } from '../../../kernel/outcome.ts';
-import { isFileInMemory } from '../../../kernel/publish/place.ts';
+import { isInMemory } from '../../../kernel/publish/folder.ts';
 import type { FieldValue, SourceAddress } from '../../../kernel/source.ts';
 import { endingOf, parseData, textOf } from './parse.ts';
 import { readWhole } from './read-file.ts';
@@ -39,8 +39,9 @@ export async function readFiles(
     if (request.from.kind !== 'file') continue;
     const { path, ending } = request.from;
     try {
-      const value = await parseData(readWhole(path, largest), ending);
-      const secret = isFileInMemory(path);
+      let secret = true;
+      const bytes = readWhole(path, largest, (descriptor) => (secret = isInMemory(descriptor)));
+      const value = await parseData(bytes, ending);
       if (secret) registerValue(redactor, value);
       found.push({ request, value, secret });
     } catch (error) {

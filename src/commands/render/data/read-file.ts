@@ -4,9 +4,10 @@ import { formatBytes } from '../../../kernel/size.ts';
 /**
  * Reads a file whole.
  * @param largest bytes that it may have
+ * @param judge is given the open file, of which the bytes are
  * @throws Error in words, without its name
  */
-export function readWhole(path: string, largest: number): Uint8Array {
+export function readWhole(path: string, largest: number, judge?: (descriptor: number) => void): Uint8Array {
   let fd: number;
   try {
     // Not blocking: a FIFO without a writer would hang in open(2).
@@ -21,6 +22,7 @@ export function readWhole(path: string, largest: number): Uint8Array {
     const tooLarge = (size: number): Error =>
       new Error(`it has ${formatBytes(size)}, over the limit of ${formatBytes(largest)} (--max-size)`);
     if (stat.size > largest) throw tooLarge(stat.size);
+    judge?.(fd);
     const bytes = readFileSync(fd);
     if (bytes.length > largest) throw tooLarge(bytes.length);
     return bytes;
