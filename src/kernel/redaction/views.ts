@@ -120,7 +120,8 @@ const nibbles = alphabet('0123456789abcdef', 'ABCDEF', 10);
 function alphabet(characters: string, others: string, first: number): Uint8Array {
   const values = new Uint8Array(256).fill(absent);
   for (const [index, character] of characters.split('').entries()) values[character.charCodeAt(0)] = index;
-  for (const [index, character] of others.split('').entries()) values[character.charCodeAt(0)] = first + index;
+  for (const [index, character] of others.split('').entries())
+    values[character.charCodeAt(0)] = first + index;
   return values;
 }
 

@@ -161,7 +161,7 @@ describe('bad input: one clear error, status 2, nothing written', () => {
       name: 'an unclosed tag',
       files: { a: 'x\n {% if true %}' },
       args: ['a', '--to', 'out/a', '--language', 'liquid'],
-      says: /a:2:2: tag {% if true %} not closed/,
+      says: /a:2:2: the tag "if" is not closed/,
     },
     {
       name: 'a filter that does not exist',

@@ -74,7 +74,10 @@ describe('which of several', () => {
       for (const value of values)
         for (let at = line.indexOf(value); at >= 0; at = line.indexOf(value, at + 1))
           hidden.fill(1, at, at + value.length);
-      const shown = line.split('').filter((_, at) => hidden[at] === 0).join('');
+      const shown = line
+        .split('')
+        .filter((_, at) => hidden[at] === 0)
+        .join('');
       expect(redactor.redact(line).replaceAll('[redacted]', '')).toBe(shown);
     }
   });
