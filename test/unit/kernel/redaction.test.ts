@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { excerpt } from '../../../src/kernel/excerpt.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
 
 function redactorOf(...values: string[]) {
@@ -81,6 +82,20 @@ describe('which of several', () => {
       expect(redactor.redact(line).replaceAll('[redacted]', '')).toBe(shown);
     }
   });
+});
+
+describe('an excerpt', () => {
+  const { redact } = redactorOf('Xk9vQ2mPzL7rT4bNw');
+  test('is redacted before it is cut', () => {
+    for (let at = 0; at < 40; at++)
+      expect(excerpt(`${'x'.repeat(at)}Xk9vQ2mPzL7rT4bNw${'y'.repeat(40)}`, 30, redact)).not.toMatch(
+        /Xk9|rT4/,
+      );
+    expect(excerpt('short', 30, redact)).toBe('short');
+    expect(excerpt('y'.repeat(40), 30, redact)).toBe(`${'y'.repeat(30)}…`);
+  });
+  test('is not made of megabytes', () =>
+    expect(excerpt('y'.repeat(32 << 20), 30, redact)).toBe('(32 MiB of text)'));
 });
 
 describe('what stays readable', () => {
