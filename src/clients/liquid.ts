@@ -52,12 +52,16 @@ class OwnWords extends Error {
   override readonly name = 'OwnWords';
 }
 
+const engineErrors = [RangeError, TypeError, SyntaxError, URIError, ReferenceError];
+
 function inOwnWords(action: (value: unknown) => string): (value: unknown) => string {
   return (value) => {
     try {
       return action(value);
     } catch (error) {
-      throw error instanceof RangeError ? error : new OwnWords((error as Error).message, { cause: error });
+      // The engine's own (a TypeError, a RangeError) are no words for people.
+      if (!(error instanceof Error) || engineErrors.some((kind) => error instanceof kind)) throw error;
+      throw new OwnWords(error.message, { cause: error });
     }
   };
 }

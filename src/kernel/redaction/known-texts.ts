@@ -113,7 +113,9 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
   const starts = new Uint32Array(most + values.length);
   const lengths = new Uint32Array(most + values.length);
   let count = 0;
-  const take = (from: number, to: number, least: number): void => {
+  const take = (start: number, end: number, least: number): void => {
+    let from = start;
+    let to = end;
     while (from < to && isBlank(bytes[from]!)) from++;
     while (to > from && isBlank(bytes[to - 1]!)) to--;
     if (to - from < least) return;

@@ -149,7 +149,8 @@ function packed(line: Uint8Array, from: number, to: number, values: Uint8Array, 
   return {
     bytes,
     length: bytes.length,
-    place(start, end) {
+    place(start, stop) {
+      let end = stop;
       const first = from + Math.floor((start * 8) / bits);
       // A line end that is encoded with the value.
       while (end < bytes.length && bytes[end]! <= blank) end++;
