@@ -15,7 +15,6 @@ export function yamlProblem(text: string): string | undefined {
     return `${line}:${col}: ${words}`;
   };
   let begin = 0;
-  let stray: number | undefined;
   try {
     // At the level of warnings, toJS tells of keys by the process's own warnings.
     const options = { lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const;
@@ -23,7 +22,7 @@ export function yamlProblem(text: string): string | undefined {
       const [error] = document.errors;
       if (error) return at(error.pos[0], yamlWords(error.code));
       begin = document.range[0];
-      stray = strayAliasIn(document);
+      const stray = strayAliasIn(document);
       if (stray !== undefined) return at(stray, strayAlias);
       // Finds bombs.
       document.toJS({ maxAliasCount: mostAliases });

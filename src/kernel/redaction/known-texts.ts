@@ -114,7 +114,9 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
   const lengths = new Uint32Array(most + values.length);
   let count = 0;
   const take = (start: number, end: number, least: number): void => {
-    let from = start;
+    // A file's byte order mark is no part of what is in it.
+    let from =
+      bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf ? start + 3 : start;
     let to = end;
     while (from < to && isBlank(bytes[from]!)) from++;
     while (to > from && isBlank(bytes[to - 1]!)) to--;

@@ -45,6 +45,9 @@ describe('every usual form', () => {
       expect(redactor.redact(`x ${Buffer.from(bytes).toString(encoding)} y`)).toBe('x [redacted] y');
   });
 
+  test('what a file holds behind its byte order mark', () =>
+    expect(redactorOf('\uFEFFhunter2\n').redact('x hunter2 y')).toBe('x [redacted] y'));
+
   test('half a surrogate pair is read as it is written', () =>
     expect(redactorOf('pass\ud800word').redact('x pass\ud800word y')).toBe('x [redacted] y'));
 });
