@@ -47,6 +47,25 @@ export interface LiquidTemplate {
   render(data: Readonly<Record<string, unknown>>): Promise<string>;
 }
 
+/** What our filters and guards say: it may be shown as it is, while the engine's messages may hold values. */
+class OwnWords extends Error {
+  override readonly name = 'OwnWords';
+}
+
+const engineErrors = [RangeError, TypeError, SyntaxError, URIError, ReferenceError];
+
+function inOwnWords(action: (value: unknown) => string): (value: unknown) => string {
+  return (value) => {
+    try {
+      return action(value);
+    } catch (error) {
+      // The engine's own (a TypeError, a RangeError) are no words for people.
+      if (!(error instanceof Error) || engineErrors.some((kind) => error instanceof kind)) throw error;
+      throw new OwnWords(error.message, { cause: error });
+    }
+  };
+}
+
 /** Elements and characters that one template's ranges, lists and filters may make together. */
 const memory = 1 << 22;
 
@@ -69,7 +88,7 @@ export function createLiquid(settings: LiquidSettings): (text: string) => Liquid
     renderLimit: settings.longest,
     // Lookups end here and not in the file system.
     templates: {},
-    outputEscape: settings.output,
+    outputEscape: inOwnWords(settings.output),
     ...(delimiters && {
       outputDelimiterLeft: delimiters.output[0],
       outputDelimiterRight: delimiters.output[1],
@@ -78,7 +97,8 @@ export function createLiquid(settings: LiquidSettings): (text: string) => Liquid
     }),
   });
   for (const name of withoutFiles) delete engine.tags[name];
-  for (const [name, filter] of Object.entries(settings.filters)) engine.registerFilter(name, filter);
+  for (const [name, filter] of Object.entries(settings.filters))
+    engine.registerFilter(name, inOwnWords(filter));
   return (text) => {
     let templates: Template[];
     try {
@@ -111,7 +131,7 @@ async function render(
     // Texts of the template, and what the output's guard has made a text.
     write(text: string) {
       if (this.buffer.length + text.length > largest)
-        throw new Error(`the output has more than ${largest} characters (--max-size)`);
+        throw new OwnWords(`the output has more than ${largest} characters (--max-size)`);
       this.buffer += text;
     },
   };
@@ -180,24 +200,61 @@ function issuesOf(error: unknown): LiquidIssue[] | undefined {
     if (deeper !== undefined && deeper.length > 0) return deeper;
   }
   const [line, column] = token.getPosition();
-  const message = originalError instanceof Error ? originalError.message : error.message;
-  return [{ line, column, message: wordsOf(message) }];
+  const message =
+    originalError instanceof OwnWords
+      ? originalError.message
+      : wordsOf(originalError instanceof Error ? originalError.message : error.message, token.getText());
+  return [{ line, column, message }];
 }
 
 interface Place {
   getPosition(): [line: number, column: number];
+  /** The tag or output itself, as the template has it. */
+  getText(): string;
 }
 
-/** Less the place, which stands before it, and in our words where the engine's say little. */
-function wordsOf(message: string): string {
+/** By what the engine's sentence is about: its own words quote the template and its data. */
+const sentences: readonly (readonly [about: RegExp, words: string])[] = [
+  [/^memory alloc limit/, `its ranges, lists and filters make more than ${memory} elements or characters`],
+  [/^template render limit/, 'it takes too long to render'],
+  [/^parse length limit/, 'it is too long'],
+  [
+    /tag name expected|illegal liquid tag syntax|^illegal tag/,
+    'a tag begins here without a valid name or argument',
+  ],
+  [/^output .* not closed$/s, 'the output that begins here is not closed'],
+  [/ not closed$/s, 'a bracket, quote or tag that begins here is not closed'],
+  [/filter/, 'a filter is written | NAME, or | NAME: ARGUMENT'],
+  [/range|parenthes/, 'a range is written (FIRST..LAST)'],
+  [/variable name|expected "="/, 'an assignment is written NAME = VALUE'],
+  [/else/, 'there is a second else, or something after it that must come before'],
+  [/inline comment/, 'every line of a comment in {% # %} begins with #'],
+  [
+    /expression|unexpected token|unexpected character|candidates/,
+    'a value is missing here, or has something behind it that cannot stand there',
+  ],
+  [/base64/, 'what is to be decoded is not valid base64'],
+];
+
+/** Names that the template itself has are shown; a name that was made of data (`db[key]`) may be a value. */
+function wordsOf(message: string, template: string): string {
   const plain = message.replace(/, (file:.*|line:\d+, col:\d+)$/s, '');
   const tag = /^tag "(\w+)" not found$/.exec(plain)?.[1];
-  if (tag !== undefined && withoutFiles.includes(tag))
-    return `the tag "${tag}" is not there: a template reads no other files`;
-  const filter = /^undefined filter: (.*)$/s.exec(plain)?.[1];
+  if (tag !== undefined)
+    return withoutFiles.includes(tag)
+      ? `the tag "${tag}" is not there: a template reads no other files`
+      : `there is no tag "${tag}"`;
+  const open = /^tag \W*(\w+).* not closed$/s.exec(plain)?.[1];
+  if (open !== undefined && template.includes(open)) return `the tag "${open}" is not closed`;
+  const filter = /^undefined filter: (\w+)$/.exec(plain)?.[1];
   if (filter !== undefined) return `there is no filter "${filter}"`;
-  if (plain === 'memory alloc limit exceeded')
-    return `its ranges, lists and filters make more than ${memory} elements or characters`;
-  if (plain === 'template render limit exceeded') return 'it takes too long to render';
-  return plain;
+  const variable = /^undefined variable: (.*)$/s.exec(plain)?.[1];
+  if (variable !== undefined)
+    return variable.split('.').every((part) => template.includes(part))
+      ? `undefined variable: ${variable}`
+      : 'undefined variable: its name comes from a value';
+  return (
+    sentences.find(([about]) => about.test(plain))?.[1] ??
+    'this is not valid Liquid, or fails with these values'
+  );
 }

@@ -69,9 +69,6 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** Longer values are registered line by line: as one they would make a pattern of megabytes, and nobody prints them. */
-const wholeUpTo = 8192;
-const mostLines = 2000;
 /** Shorter ones stand in the log's own words ("2 attempts"), and values are never printed by design. */
 const shortest = 4;
 /** Shorter numbers are ports, counts and years. */
@@ -83,9 +80,7 @@ export function registerValue(redactor: Redactor, value: FieldValue): void {
   else if (typeof value === 'number' || value instanceof JsonNumber) {
     if (String(value).length >= shortestNumber) redactor.secret(String(value));
   } else if (value instanceof Uint8Array) {
-    registerText(redactor, Buffer.from(value).toString('utf8'));
-    if (value.length >= shortest && value.length <= wholeUpTo)
-      redactor.secret(Buffer.from(value).toString('base64'));
+    redactor.bytes(value);
   } else if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) registerValue(redactor, inner);
   }
@@ -98,12 +93,5 @@ export function registerContent(redactor: Redactor, content: Content): void {
 }
 
 function registerText(redactor: Redactor, text: string): void {
-  if (text.trim().length < shortest) return;
-  if (text.length <= wholeUpTo) {
-    redactor.secret(text);
-    return;
-  }
-  for (const line of text.split(/\r?\n/, mostLines)) {
-    if (line.trim().length >= 8) redactor.secret(line.slice(0, wholeUpTo));
-  }
+  if (text.trim().length >= shortest) redactor.secret(text);
 }

@@ -253,13 +253,14 @@ function withoutUserinfo(
   }
   const userinfo = authority.slice(0, at);
   const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
-  if (password !== '') {
-    secret(password);
-    try {
-      secret(decodeURIComponent(password));
-    } catch {
-      throw new Error(`the ${scheme} source has a password with a % that starts no escape; encode it as %25`);
-    }
+  if (password !== '') secret(password);
+  try {
+    if (password !== '') secret(decodeURIComponent(password));
+    decodeURIComponent(userinfo);
+  } catch {
+    throw new Error(
+      `the ${scheme} source has a user or password with a % that starts no escape; encode it as %25`,
+    );
   }
   return { rest: `//${text.slice(2 + at + 1)}`, userinfo };
 }

@@ -9,12 +9,44 @@ export function outcomeOfError(error: unknown, log: Log): Failed {
   if (error instanceof Failure) return error.outcome;
   if (error instanceof SignalReceived)
     return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}`);
-  if (error instanceof Error) log.debug(error.stack ?? error.message);
+  if (error instanceof Error) log.debug(stackOf(error));
   return unforeseen(error);
 }
 
 export function unforeseen(error: unknown): Failed {
-  return failed(exitStatus.failed, error instanceof Error ? error.message : String(error), {
+  return failed(exitStatus.failed, error instanceof Error ? wordsOf(error) : String(error), {
     hint: 'this was not foreseen; --log-level debug shows where it came from',
   });
+}
+
+/** What the engine and Node throw: their messages quote what they could not read, cut and changed. */
+const engines: ReadonlySet<string> = new Set([
+  'SyntaxError',
+  'TypeError',
+  'RangeError',
+  'ReferenceError',
+  'URIError',
+  'EvalError',
+]);
+
+function quotes(error: Error): boolean {
+  return engines.has(error.name) || codeOf(error).startsWith('ERR_');
+}
+
+function codeOf(error: Error): string {
+  const code: unknown = (error as NodeJS.ErrnoException).code;
+  return typeof code === 'string' ? code : '';
+}
+
+function wordsOf(error: Error): string {
+  if (!quotes(error)) return error.message;
+  const code = codeOf(error);
+  return `unexpected error: ${error.name}${code === '' ? '' : ` (${code})`}`;
+}
+
+/** Where it was thrown; without the message, which stands above, where that may quote something. */
+function stackOf(error: Error): string {
+  if (!quotes(error)) return error.stack ?? error.message;
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [wordsOf(error), ...frames].join('\n');
 }

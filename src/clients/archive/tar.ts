@@ -175,12 +175,12 @@ function broken(error: NodeJS.ErrnoException): Error {
   const { code, message } = error;
   if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message))
     return new BrokenArchive('ends in the middle: it is truncated');
-  if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${message})`);
+  if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${code})`);
   if (code === 'ZSTD_error_frameParameter_windowTooLarge')
     return new BrokenArchive(
       `needs more memory than is taken for zstd; compress it without --ultra or --long`,
     );
   if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
-  if (code === undefined) return new BrokenArchive(`is no tar file that can be read (${message})`);
+  if (code === undefined) return new BrokenArchive(`is no tar file that can be read: a header is not valid`);
   return error;
 }

@@ -114,7 +114,22 @@ function entryOf(entry: Entry): ArchiveEntry {
   };
 }
 
+/** By what the reader's sentence is about: it gives no codes, and quotes bytes and names. */
+const faults: readonly (readonly [about: RegExp, words: string])[] = [
+  [
+    /End of central directory record signature/,
+    'it has no directory at its end: it is cut off, or another kind of file',
+  ],
+  [/comment length/, 'bytes follow behind its end'],
+  [/multi-disk/, 'it is one part of several'],
+  [/encrypt/, 'it is encrypted'],
+  [/compression method/, 'an entry is compressed in another way than by deflate'],
+  [/size|bytes|overflows|EOF/, 'an entry is not as long as its directory says'],
+  [/path|fileName|file name|characters/, 'an entry has a name that is not taken'],
+];
+
 function broken(error: Error): Error {
   if (error instanceof BrokenArchive) return error;
-  return new BrokenArchive(`is no zip file that can be read (${error.message})`);
+  const [, words = 'it is damaged'] = faults.find(([about]) => about.test(error.message)) ?? [];
+  return new BrokenArchive(`is no zip file that can be read (${words})`);
 }

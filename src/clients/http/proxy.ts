@@ -46,7 +46,12 @@ function parseProxy(text: string, origin: string, secret: (value: string) => voi
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new Error(`${origin} names a proxy by ${url.protocol}//; http:// and https:// are accepted`);
   }
-  if (url.password !== '') secret(decodeURIComponent(url.password));
+  try {
+    if (url.password !== '') secret(decodeURIComponent(url.password));
+    decodeURIComponent(url.username);
+  } catch {
+    throw new Error(`${origin} has a user or password with a % that starts no escape; encode it as %25`);
+  }
   return url;
 }
 

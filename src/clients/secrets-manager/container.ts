@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
+import { excerpt } from '../../kernel/excerpt.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
@@ -61,14 +62,18 @@ export async function askWhy(
   const { status } = reply;
   if (status === 200) return notYet(`${name} gave none a moment ago, and does now`);
   if (status === 429 || status >= 500) return notYet(`${name} answered ${status}`);
-  return never(exitStatus.refused, `${name} answered ${status}${wordsIn(reply.body)}`, credentialsHint);
+  return never(
+    exitStatus.refused,
+    `${name} answered ${status}${wordsIn(reply.body, redactor)}`,
+    credentialsHint,
+  );
 }
 
-function wordsIn(body: string): string {
+function wordsIn(body: string, { redact }: Redactor): string {
   try {
     const object = asObject(parseJson(body));
     const words = asString(object?.['message']) ?? asString(object?.['Message']);
-    return words === undefined ? '' : `: ${words.slice(0, 200)}`;
+    return words === undefined ? '' : `: ${excerpt(words, 200, redact)}`;
   } catch {
     return '';
   }

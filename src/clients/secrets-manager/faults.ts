@@ -118,6 +118,14 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
 const trustHint =
   'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
 
+/** The SDK could not read an answer, and says so with the parser's words, which quote it. */
+function isUnreadable(error: SdkError): boolean {
+  return (
+    error instanceof SyntaxError ||
+    (error.$fault === undefined && /Deserialization error/.test(error.message))
+  );
+}
+
 function otherFault(error: SdkError): NotYet | Never {
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
@@ -132,17 +140,19 @@ function otherFault(error: SdkError): NotYet | Never {
     return notYet(`does not answer (${error.message})`);
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
-    return notYet(`answered ${status || error.name}: ${error.message}`);
+    return notYet(
+      `answered ${status || error.name}${isUnreadable(error) ? ', not in the words of AWS' : `: ${error.message}`}`,
+    );
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
   }
   if (/region is missing/i.test(error.message)) {
     return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
   }
-  if (error instanceof SyntaxError)
+  if (isUnreadable(error))
     return never(
       exitStatus.refused,
-      'the answer is not from Secrets Manager: it is no JSON',
+      'the answer is not from Secrets Manager: it cannot be read',
       'look at AWS_ENDPOINT_URL and at the proxy variables',
     );
   return never(exitStatus.refused, `${error.name}: ${error.message}`);

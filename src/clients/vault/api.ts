@@ -13,6 +13,8 @@ export interface VaultReply {
   readonly status: number;
   /** The JSON object of the body; empty where there is none. */
   readonly body: { readonly [key: string]: FieldValue };
+  /** For words of it that are cut. */
+  readonly redact: (text: string) => string;
 }
 
 export type VaultAnswer = VaultReply | NotYet | Never;
@@ -49,7 +51,12 @@ class NoReply extends Error {
  * node-vault for paths, verbs and headers, over our own transport: its own has no timeouts, sends a token after a
  * redirect to any host, and logs login bodies on request.
  */
-export function createVaultApi(http: HttpClient, address: URL, namespace: string | undefined): VaultApi {
+export function createVaultApi(
+  http: HttpClient,
+  address: URL,
+  namespace: string | undefined,
+  redact: (text: string) => string,
+): VaultApi {
   const send = async (
     options: Options,
   ): Promise<{ statusCode: number; body: unknown; request: { path: string } }> => {
@@ -92,12 +99,12 @@ export function createVaultApi(http: HttpClient, address: URL, namespace: string
 
   const call = async (ask: () => Promise<unknown>): Promise<VaultAnswer> => {
     try {
-      return { state: 'reply', status: 200, body: asObject((await ask()) as FieldValue) ?? {} };
+      return { state: 'reply', status: 200, body: asObject((await ask()) as FieldValue) ?? {}, redact };
     } catch (error) {
       if (error instanceof NoReply) return error.answer;
       const response = (error as { response?: { statusCode: number; body: FieldValue } }).response;
       if (response === undefined) throw error;
-      return { state: 'reply', status: response.statusCode, body: asObject(response.body) ?? {} };
+      return { state: 'reply', status: response.statusCode, body: asObject(response.body) ?? {}, redact };
     }
   };
   const headers = (token: Secret | undefined): Record<string, string> =>
@@ -153,7 +160,7 @@ function readBody(response: HttpResponse): FieldValue {
 }
 
 function firstLine(text: string): string {
-  return /<html|<!doctype/i.test(text) ? 'an HTML page' : text.trim().split('\n', 1)[0]!.slice(0, 200);
+  return /<html|<!doctype/i.test(text) ? 'an HTML page' : text.trim().split('\n', 1)[0]!;
 }
 
 /** The messages in a reply's `errors` and `warnings`. */

@@ -60,7 +60,7 @@ export function createVault(
     redactor,
   }: { readonly http: HttpClient; readonly clock: Clock; readonly redactor: Redactor },
 ): Vault {
-  const api = createVaultApi(http, settings.address, settings.namespace);
+  const api = createVaultApi(http, settings.address, settings.namespace, redactor.redact);
   const mounts = createMounts(api);
   const leases: Lease[] = [];
   const given =

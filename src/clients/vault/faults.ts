@@ -1,4 +1,5 @@
 import { exitStatus } from '../../kernel/exit-status.ts';
+import { excerpt } from '../../kernel/excerpt.ts';
 import { asObject, asString, asText } from '../../kernel/json.ts';
 import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 import type { FieldValue } from '../../kernel/source.ts';
@@ -12,7 +13,7 @@ export function said(reply: VaultReply): string {
   const text = messagesOf(reply)
     .map((message) => message.replace(/\s*\n\s*[\t*]*\s*/g, ' ').trim())
     .join('; ');
-  return text === '' ? '' : `: ${text.slice(0, shown)}`;
+  return text === '' ? '' : `: ${excerpt(text, shown, reply.redact)}`;
 }
 
 /** Statuses of Vault as a whole, whatever was asked: https://developer.hashicorp.com/vault/api-docs#http-status-codes. */
@@ -131,7 +132,7 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
   }
   if (scene.mayBeSpent && /invalid secret.?id|invalid role or secret|wrapping token/i.test(words)) {
     return refused(
-      words.slice(0, shown),
+      excerpt(words, shown, reply.redact),
       'a SecretID may be wrong, expired, or used up: the kubelet may have run this container before; give it more uses (secret_id_num_uses) or a new one for each run',
     );
   }

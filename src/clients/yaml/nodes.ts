@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { strayAlias, tooDeep, tooManyAliases, yamlWords } from './words.ts';
 
 /** A place in a text, both counted from 1. */
 export interface Position {
@@ -65,16 +66,16 @@ function parse(text: string): YamlNode {
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const [mistake] = [...document.errors, ...document.warnings];
-  if (mistake !== undefined) throw new YamlError(place(mistake.pos[0]), wordsOf(mistake));
+  if (mistake !== undefined) throw new YamlError(place(mistake.pos[0]), yamlWords(mistake.code));
   return convert(document, place);
 }
 
-/** Nested so deeply that no stack holds it, it is no document that anybody wrote. */
+/** A document can be nested so deeply that no stack holds it. */
 function withinStack<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (error instanceof RangeError) throw new YamlError({ line: 1, column: 1 }, 'it is nested too deeply');
+    if (error instanceof RangeError) throw new YamlError({ line: 1, column: 1 }, tooDeep);
     throw error;
   }
 }
@@ -96,7 +97,7 @@ function convert(document: Document.Parsed, place: (offset: number) => Position)
     const result = readNew(node, at);
     open.delete(node);
     if (result.size > mostValues) {
-      throw new YamlError(at, 'its aliases (*name) multiply beyond all bounds');
+      throw new YamlError(at, tooManyAliases);
     }
     made.set(node, result);
     return result;
@@ -105,8 +106,7 @@ function convert(document: Document.Parsed, place: (offset: number) => Position)
   const readNew = (node: Node, at: Position): { readonly node: YamlNode; readonly size: number } => {
     if (isAlias(node)) {
       const target = node.resolve(document);
-      if (target === undefined)
-        throw new YamlError(at, `there is no anchor &${node.source} above this alias`);
+      if (target === undefined) throw new YamlError(at, strayAlias);
       return read(target, at);
     }
     if (isScalar(node)) {
@@ -141,14 +141,6 @@ function scalarValue(value: unknown): YamlScalar['value'] | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number') return value;
   return typeof value === 'bigint' ? Number(value) : undefined;
-}
-
-/** What the parser says, in the words that people need for the mistakes that they make. */
-function wordsOf({ code, message }: { readonly code: string; readonly message: string }): string {
-  if (code === 'TAB_AS_INDENT') return 'a tab stands where YAML takes only spaces';
-  if (code === 'DUPLICATE_KEY') return 'this key is there twice';
-  if (code === 'MULTIPLE_DOCS') return 'a second document (---) begins here; one is taken';
-  return message.split('\n', 1)[0] ?? message;
 }
 
 /** The value alone, as JSON would hold it. */

@@ -9,7 +9,7 @@ export interface YamlText {
   at(path: readonly (string | number)[]): string;
 }
 
-/** Why a text is no YAML that is accepted: `3:5: …`. It quotes no more of the text than names. */
+/** Why a text is not YAML that is accepted: `3:5: …`. It quotes nothing of the text. */
 export class YamlProblem extends Error {
   override readonly name = 'YamlProblem';
 }

@@ -22,6 +22,7 @@ export interface Inquiry {
   /** Credentials are sent, so that values of the answer may be secret. */
   readonly discreet: boolean;
   readonly clock: Clock;
+  readonly redact: (text: string) => string;
 }
 
 /** Faults told of one answer. */

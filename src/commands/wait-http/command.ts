@@ -142,6 +142,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
     const inquiry = ({ url, socketPath, authorization }: HttpTarget) => ({
       client,
       clock: context.clock,
+      redact: context.redactor.redact,
       expectations,
       redirects: { most: options.redirects, crossOrigin: options['cross-origin'], identified },
       discreet:

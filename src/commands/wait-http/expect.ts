@@ -1,4 +1,5 @@
 import type { HttpResponse } from '../../clients/http/transport.ts';
+import { excerpt } from '../../kernel/excerpt.ts';
 import { asObject, parseJson } from '../../kernel/json.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { JsonNumber, type FieldValue } from '../../kernel/source.ts';
@@ -23,6 +24,14 @@ export function looksAtBody({ texts, patterns, json }: Expectations): boolean {
   return texts.length + patterns.length + json.length > 0;
 }
 
+/** How faults are looked for and told. */
+interface Manner {
+  /** Values of the body are not shown. */
+  readonly discreet: boolean;
+  readonly clock: Clock;
+  readonly redact: (text: string) => string;
+}
+
 /**
  * What does not hold, in words after "answered 200": empty where all of it does.
  * `discreet` is for bodies whose values may be secret.
@@ -30,9 +39,10 @@ export function looksAtBody({ texts, patterns, json }: Expectations): boolean {
 export async function faultsOf(
   response: HttpResponse,
   expectations: Expectations,
-  { discreet, clock }: { readonly discreet: boolean; readonly clock: Clock },
+  { discreet, clock, redact }: Manner,
 ): Promise<readonly string[]> {
   const faults: string[] = [];
+  const cut: Cut = (part) => excerpt(part, shown, redact);
   // What else is wrong with it comes from that.
   if (!includes(expectations.statuses, response.status)) return [`not ${statusWords(expectations.statuses)}`];
   for (const expected of expectations.headers) {
@@ -46,13 +56,20 @@ export async function faultsOf(
     return [...faults, `a body in ${cut(encoding)}, which was not asked for`];
   const text = response.body.toString('utf8').replace(/^\uFEFF/, '');
   for (const part of expectations.texts)
-    if (!text.includes(part)) faults.push(`a body without ${quoted(part)}`);
-  faults.push(...(await patternFaults(text, expectations.patterns, clock)));
-  faults.push(...jsonFaults(text, expectations.json, discreet));
+    if (!text.includes(part)) faults.push(`a body without ${JSON.stringify(cut(part))}`);
+  faults.push(...(await patternFaults(text, expectations.patterns, clock, cut)));
+  faults.push(...jsonFaults(text, expectations.json, discreet, cut));
   return faults;
 }
 
-async function patternFaults(text: string, patterns: readonly RegExp[], clock: Clock): Promise<string[]> {
+type Cut = (text: string) => string;
+
+async function patternFaults(
+  text: string,
+  patterns: readonly RegExp[],
+  clock: Clock,
+  cut: Cut,
+): Promise<string[]> {
   const faults: string[] = [];
   const end = clock.now() + patternTime;
   for (const pattern of patterns) {
@@ -64,7 +81,12 @@ async function patternFaults(text: string, patterns: readonly RegExp[], clock: C
   return faults;
 }
 
-function jsonFaults(text: string, expected: readonly JsonExpectation[], discreet: boolean): string[] {
+function jsonFaults(
+  text: string,
+  expected: readonly JsonExpectation[],
+  discreet: boolean,
+  cut: Cut,
+): string[] {
   if (expected.length === 0) return [];
   let document: FieldValue;
   try {
@@ -81,21 +103,15 @@ function jsonFaults(text: string, expected: readonly JsonExpectation[], discreet
     const where = pointer === '' ? 'its JSON' : cut(pointer);
     if (value === undefined) return [`nothing at ${where} of its JSON`];
     if (wanted === undefined || equals(value, wanted)) return [];
-    return [`${where} ${discreet ? 'something else than' : `${kindOf(value)}, not`} ${quoted(wanted)}`];
+    return [
+      `${where} ${discreet ? 'something else than' : `${kindOf(value, cut)}, not`} ${JSON.stringify(cut(wanted))}`,
+    ];
   });
 }
 
-function kindOf(value: FieldValue): string {
+function kindOf(value: FieldValue, cut: Cut): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   return asObject(value) === undefined
     ? cut(JSON.stringify(value instanceof JsonNumber ? Number(value.text) : value))
     : 'an object';
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(cut(text));
-}
-
-function cut(text: string): string {
-  return text.length > shown ? `${text.slice(0, shown)}…` : text;
 }

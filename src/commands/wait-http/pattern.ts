@@ -6,7 +6,8 @@ export function parsePattern(text: string): RegExp {
   try {
     return new RegExp(text, 'u');
   } catch (error) {
-    const why = (error as Error).message.replace(/^Invalid regular expression: /, '');
+    // `Invalid regular expression: /PATTERN/u: WHY`; the pattern may hold a secret, in pieces.
+    const why = /\/u: ([\\A-Za-z][A-Za-z{} -]+)$/.exec((error as Error).message)?.[1] ?? 'it cannot be read';
     throw new Error(`${why}; it is a regular expression as JavaScript has them, with the flag u`, {
       cause: error,
     });

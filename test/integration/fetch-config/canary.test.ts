@@ -44,6 +44,8 @@ const readings: Readonly<Record<string, Behaviour>> = {
   html: respond(200, `<html>${values.field}`, { 'Content-Type': 'text/html' }),
   denied: answer(403, { errors: [`permission denied for ${values.token}`] }),
   'echoing 400': answer(400, { errors: [`bad request by ${values.token} with ${values.secretId}`] }),
+  'echoing where its words are cut': answer(400, { errors: [`${'x'.repeat(288)}${values.secretId}`] }),
+  'echoing a page where it is cut': respond(400, `${'x'.repeat(190)}${values.secretId}`),
   absent: answer(404, { errors: [] }),
   error: answer(500, { errors: [`internal error near ${values.token}`] }),
 };
@@ -120,6 +122,16 @@ describe.skipIf(missing)('no value leaves by another way than it should', () => 
       ...children.flatMap((child) => [read(`/proc/${child}/cmdline`), read(`/proc/${child}/environ`)]),
     ];
   }
+
+  test('Vault that echoes a login where its words are cut', async () => {
+    const echo = `invalid secret id ${'x'.repeat(272)}${values.secretId}`;
+    await using server = await startFaultServer({
+      '/v1/auth/approle/login': answer(400, { errors: [echo] }),
+    });
+    const place = folder();
+    const args = ['vault:secret/a', '--to', join(place, 'out'), ...flags(place)];
+    expect(await watched(args, { VAULT_ADDR: server.url })).toBe(69);
+  });
 
   const flags = (place: string): string[] => {
     writeFileSync(join(place, '.id'), values.secretId);

@@ -3,7 +3,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -12,7 +11,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount, mountTmpfs, type Mounted } from '../../support/faults.ts';
-import { programCommand, runInitbox, terminationLog } from '../../support/program.ts';
+import { runInitbox, terminationLog } from '../../support/program.ts';
+import { limitMemory } from '../../support/memory-limit.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { respond, startFaultServer } from '../fetch-config/fault-server.ts';
@@ -161,7 +161,7 @@ describe('bad input: one clear error, status 2, nothing written', () => {
       name: 'an unclosed tag',
       files: { a: 'x\n {% if true %}' },
       args: ['a', '--to', 'out/a', '--language', 'liquid'],
-      says: /a:2:2: tag {% if true %} not closed/,
+      says: /a:2:2: the tag "if" is not closed/,
     },
     {
       name: 'a filter that does not exist',
@@ -375,30 +375,10 @@ test('a template that would never end is ended, and so is one that would fill th
   }
 });
 
-/** A cgroup with a limit, as a container has; undefined where none can be made. */
-function limitedGroup(bytes: number): string | undefined {
-  for (const [base, file] of [
-    ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes'],
-    ['/sys/fs/cgroup', 'memory.max'],
-  ] as const) {
-    const path = join(base, `initbox-render-${process.pid}`);
-    try {
-      mkdirSync(path);
-      writeFileSync(join(path, file), String(bytes));
-      return path;
-    } catch {
-      if (existsSync(path)) rmdirSync(path);
-    }
-  }
-  return undefined;
-}
+const limit = limitMemory(96 << 20);
+afterAll(() => limit?.[Symbol.dispose]());
 
-const group = limitedGroup(96 << 20);
-afterAll(() => {
-  if (group !== undefined) rmdirSync(group);
-});
-
-test.skipIf(requireOrSkip('render in 96 MiB', group === undefined ? 'no cgroup can be made' : undefined))(
+test.skipIf(requireOrSkip('render in 96 MiB', limit === undefined ? 'no cgroup can be made' : undefined))(
   'a limit of 96 MiB is enough for 10,000 values and a megabyte',
   async () => {
     const values = Array.from({ length: 10_000 }, (_, i) => [`KEY_${i}`, 'x'.repeat(80)]);
@@ -407,8 +387,8 @@ test.skipIf(requireOrSkip('render in 96 MiB', group === undefined ? 'no cgroup c
       a: Array.from({ length: 10_000 }, (_, i) => `key_${i}=\${KEY_${i}}\n`).join(''),
       l: '{% for pair in v %}{{ pair[0] }}: {{ pair[1] | yaml }}\n{% endfor %}',
     });
-    const within = ['/bin/sh', '-c', `echo $$ > ${group}/cgroup.procs; exec "$@"`, 'sh', ...programCommand()];
-    const inGroup = (args: readonly string[]) => runInitbox(['render', ...args], { cwd, program: within });
+    const inGroup = (args: readonly string[]) =>
+      runInitbox(['render', ...args], { cwd, prefix: limit!.prefix });
     expect(await inGroup(['a', '--to', 'out/a', '--data', 'v.json'])).toMatchObject({
       status: 0,
       stdout: '',

@@ -81,6 +81,22 @@ describe('failures', () => {
     expect(answer.reason).toMatch(words);
   });
 
+  test.each([
+    ['a page in place of JSON', 'SyntaxError', `Unexpected token 'X', "Xk9vQ2mPzL7rT4" is not valid JSON`],
+    [
+      'XML that does not parse',
+      'Error',
+      'Unclosed tag Xk9vQ2mPzL7rT4\n  Deserialization error: to see the raw response',
+    ],
+  ])('%s is not quoted, whatever the status', (_name, name, message) => {
+    for (const status of [200, 403, 500]) {
+      const made = name === 'SyntaxError' ? new SyntaxError(message) : new Error(message);
+      const answer = faultOf(Object.assign(made, { $metadata: { httpStatusCode: status } }), scene);
+      expect(answer.reason).toMatch(/cannot be read|not in the words of AWS/);
+      expect(JSON.stringify(answer)).not.toContain('Xk9v');
+    }
+  });
+
   test('a denial names the policy’s statement', () => {
     expect(faultOf(error('AccessDeniedException'), scene).hint).toContain(
       '{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"arn:aws:secretsmanager:eu-central-1:ACCOUNT:secret:prod/api-??????"}',

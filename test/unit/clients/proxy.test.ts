@@ -52,6 +52,10 @@ test('a malformed one is named, and its password is not shown', () => {
   expect(() => proxyFromEnvironment({ https_proxy: 'socks5://h:1' }, () => {})).toThrow(
     /^https_proxy names a proxy by socks5:/,
   );
+  for (const userinfo of ['u:hunter2%', 'hunter2%zz:x'])
+    expect(() => proxyFromEnvironment({ HTTP_PROXY: `http://${userinfo}@h` }, () => {})).toThrow(
+      /^HTTP_PROXY has a user or password with a % that starts no escape; encode it as %25$/,
+    );
   proxyFromEnvironment({ HTTP_PROXY: 'http://u:p%40ss@h' }, (value) => secrets.push(value));
   expect(secrets).toEqual(['p@ss']);
 });

@@ -94,7 +94,7 @@ describe('a specification', () => {
     ['a tab', 'files:\n\t- path: x\n', /^fetch\.yaml:2:1: /],
     ['a key twice', 'files: []\nfiles: []\n', /^fetch\.yaml:2:1: this key is there twice$/],
     ['a second document', 'files: []\n---\nfiles: []\n', /^fetch\.yaml:\d:\d: a second document/],
-    ['an unknown tag', 'files: !!js/function x\n', /^fetch\.yaml:1:8: Unresolved tag/],
+    ['an unknown tag', 'files: !!js/function x\n', /^fetch\.yaml:1:8: the tag \(!name\) is unknown/],
     [
       'a mistyped key',
       'files:\n  - path: /a\n    form: json\n    from: env:A\n',

@@ -75,6 +75,7 @@ describe('parseSource', () => {
       'https://u:hun/ter2@h/x',
       'https://u:hunter2@h/a#b#c',
       'https://u:hunter2%@h/',
+      'https://hunter2%zz:x@h/',
     ]) {
       expect(() => parse(text)).toThrow(/^(?!.*hun)/);
     }

@@ -27,7 +27,7 @@ describe('dotenv', () => {
     ['A=1\nnonsense', 'line 2: it is no KEY=VALUE'],
     ['A=1\nB="x', 'line 2: the quote is not closed'],
     ["A='a\nb' c", 'line 2: something follows the closing quote'],
-    ['A=1\nA=2', 'line 2: the key "A" is there twice'],
+    ['A=1\nA=2', 'line 2: the key of this line is there twice'],
   ])('%j is refused', (text, message) => expect(() => readDotenv(text)).toThrow(message));
   test('what is written is read back', () => {
     const entries = new Map([
@@ -55,7 +55,7 @@ describe('properties', () => {
   });
   test.each([
     ['a=1\nb=\\u12', 'line 2: four hexadecimal digits must follow \\u'],
-    ['a=1\na=2', 'line 2: the key "a" is there twice'],
+    ['a=1\na=2', 'line 2: the key of this line is there twice'],
   ])('%j is refused', (text, message) => expect(() => readProperties(text)).toThrow(message));
   test('what is written is read back', () => {
     const entries = new Map([

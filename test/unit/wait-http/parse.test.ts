@@ -200,8 +200,12 @@ describe('patterns', () => {
   );
 
   test.each(['(', '[a', '\\', 'a{2,1}', '(?i)x'])('%s is refused', (text) =>
-    expect(() => parsePattern(text)).toThrow(/regular expression as JavaScript/),
+    expect(() => parsePattern(text)).toThrow(
+      /^[\\A-Za-z][A-Za-z {}]+; it is a regular expression as JavaScript/,
+    ),
   );
+  test('what is wrong is told without the pattern', () =>
+    expect(() => parsePattern('(Xk9vQ2mPzL7rT4')).toThrow(/^Unterminated group; it is/));
 });
 
 describe('headers', () => {

@@ -28,7 +28,7 @@ export function readDotenv(text: string): ReadonlyMap<string, string> {
     const bare = single === undefined && double === undefined ? (take(/[^\r\n]*/)?.[0] ?? '') : undefined;
     if (bare === undefined && !take(/[ \t]*(?:#[^\n]*)?(?:\r?\n|$)/))
       throw new Error(`line ${line}: something follows the closing quote`);
-    if (found.has(key)) throw new Error(`line ${began}: the key ${JSON.stringify(key)} is there twice`);
+    if (found.has(key)) throw new Error(`line ${began}: the key of this line is there twice`);
     found.set(key, single ?? (double === undefined ? plain(bare ?? '') : unescaped(double)));
   }
   return found;

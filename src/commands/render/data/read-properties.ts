@@ -18,7 +18,7 @@ export function readProperties(text: string): ReadonlyMap<string, string> {
     const key = /^(?:\\.|[^\\:= \t\f])*/s.exec(line)?.[0] ?? '';
     const rest = line.slice(key.length).replace(/^[ \t\f]*[:=]?[ \t\f]*/, '');
     const name = unescaped(key, first);
-    if (found.has(name)) throw new Error(`line ${first}: the key ${JSON.stringify(name)} is there twice`);
+    if (found.has(name)) throw new Error(`line ${first}: the key of this line is there twice`);
     found.set(name, unescaped(rest, first));
   }
   return found;
