@@ -1,4 +1,5 @@
-import type { Answer, Target } from './attempt.ts';
+import type { Answer, Busy, Target } from './attempt.ts';
+import { pauseOf } from './pause.ts';
 
 /** What must hold before a target counts. `stableFor` is in milliseconds. */
 export interface Policy {
@@ -30,6 +31,12 @@ export class Watch {
   streak = 0;
   /** When the present streak began. */
   streakSince = 0;
+  /** Not to be tried before this. */
+  quietUntil = Number.NEGATIVE_INFINITY;
+  /** The other end named that time. */
+  quietAsked = false;
+  /** Answers in a row that it is too busy. */
+  refusals = 0;
   #newest = -1;
 
   constructor(target: Target, now: number) {
@@ -70,6 +77,26 @@ export class Watch {
     if (changed) this.since = flight.startedAt;
     this.answer = answer;
     return changed;
+  }
+
+  /**
+   * Keeps a pause after an answer that the other end is too busy.
+   * @param latest where the pause is ours to choose, it ends by then
+   */
+  rest(flight: Flight, busy: Busy, now: number, random: number, latest: number): void {
+    // Those that were under way when the pause began know nothing of it.
+    if (flight.startedAt >= this.quietUntil) this.refusals++;
+    const asked = busy.pause !== undefined;
+    const until = now + pauseOf(busy, this.refusals, random);
+    const bounded = asked || now >= latest ? until : Math.min(until, latest);
+    if (bounded <= this.quietUntil) return;
+    this.quietUntil = bounded;
+    this.quietAsked = asked;
+  }
+
+  /** While the other end is too busy, attempts do not overlap: true where one has begun since the last pause. */
+  isAsking(): boolean {
+    return this.refusals > 0 && (this.newest()?.startedAt ?? Number.NEGATIVE_INFINITY) >= this.quietUntil;
   }
 
   newest(): Flight | undefined {
