@@ -116,7 +116,11 @@ export function createSecretsManager(
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
       if (reply.status !== 200) {
         const why = callerRefusal(reply.status, reply.body);
-        if (why === undefined) return notYet(`${unsaid}: it answered ${reply.status}`);
+        if (why === undefined) {
+          // What it does not refuse below 500 is throttling.
+          const busy = reply.busy ?? (reply.status < 500 ? {} : undefined);
+          return notYet(`${unsaid}: it answered ${reply.status}`, { busy });
+        }
         return never(exitStatus.refused, `${unsaid}: ${why}`, credentialsHint);
       }
       arn = callerArn(reply.body);

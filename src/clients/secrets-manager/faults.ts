@@ -1,12 +1,15 @@
+import { busyOf, type AnswerHead } from '../http/retry-after.ts';
 import { connectHint, connectWords } from '../../kernel/connect-words.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Busy, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 
 /** What the SDK throws, as far as it is looked at. */
 export interface SdkError extends Error {
   readonly $fault?: 'client' | 'server';
   readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
   readonly $retryable?: { readonly throttling?: boolean };
+  /** The answer itself, where there was one. */
+  readonly $response?: { readonly statusCode: number; readonly headers: AnswerHead['headers'] };
   readonly code?: string;
   readonly syscall?: string;
   readonly path?: string;
@@ -51,7 +54,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const as = caller === '' ? '' : ` (as ${caller})`;
   const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`is throttled by AWS (${error.name})`);
+    return notYet(`is throttled by AWS (${error.name})`, { busy: busyIn(error, scene.now) ?? {} });
   if (error.$metadata?.clockSkewCorrected)
     return notYet('refused the clock of this node; asking with the time of AWS');
   switch (error.name) {
@@ -111,14 +114,18 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:
-      return otherFault(error);
+      return otherFault(error, scene.now);
   }
+}
+
+function busyIn({ $response: response }: SdkError, now: Date): Busy | undefined {
+  return response && busyOf({ status: response.statusCode, headers: response.headers }, now);
 }
 
 const trustHint =
   'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
 
-function otherFault(error: SdkError): NotYet | Never {
+function otherFault(error: SdkError, now: Date): NotYet | Never {
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
@@ -132,7 +139,15 @@ function otherFault(error: SdkError): NotYet | Never {
     return notYet(`does not answer (${error.message})`);
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
-    return notYet(`answered ${status || error.name}: ${error.message}`);
+    return notYet(`answered ${status || error.name}: ${error.message}`, { busy: busyIn(error, now) });
+  if (status >= 300 && status < 400) {
+    return never(
+      exitStatus.refused,
+      `answered ${status}, a redirect, and what is signed goes to one place only`,
+      'look at AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL and the proxy variables: they should name AWS itself',
+    );
+  }
+  if (status === 429) return notYet(`answered ${status}`, { busy: busyIn(error, now) });
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
   }

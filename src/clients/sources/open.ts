@@ -91,7 +91,7 @@ export async function openSources(
 async function answerOf(sent: Promise<HttpAnswer>): Promise<AgentReply> {
   const answer = await sent;
   return answer.state === 'response'
-    ? { state: 'answer', status: answer.status, body: answer.body.toString() }
+    ? { state: 'answer', status: answer.status, body: answer.body.toString(), busy: answer.busy }
     : answer;
 }
 

@@ -130,7 +130,7 @@ export async function waitFor(
         held.add(watch);
         continue;
       }
-      const later = watch.quietUntil - now >= 1 ? watch.quietUntil : pacedStart(watch, now);
+      const later = watch.isQuiet(now) ? watch.quietUntil : pacedStart(watch, now);
       if (later !== undefined) {
         due.shift();
         startAt(watch, later);
@@ -212,7 +212,7 @@ export async function waitFor(
   const rest = (watch: Watch, flight: Flight, answer: Answer): void => {
     const busy = answer.state === 'not-yet' ? answer.busy : undefined;
     if (busy === undefined) {
-      if (flight.startedAt >= watch.quietUntil) watch.refusals = 0;
+      if (watch.knewOfPause(flight)) watch.refusals = 0;
       return;
     }
     if (watch.state !== 'waiting' || (busy.pause === undefined && plan.schedule.chosen)) return;

@@ -8,6 +8,9 @@ export interface Policy {
   readonly stableFor: number;
 }
 
+/** Timers are set by a difference, which loses the last bits: what is due within a millisecond is due. */
+const exact = 1;
+
 export const once: Policy = { any: false, successes: 1, stableFor: 0 };
 
 /** An attempt under way. */
@@ -84,8 +87,7 @@ export class Watch {
    * @param latest where the pause is ours to choose, it ends by then
    */
   rest(flight: Flight, busy: Busy, now: number, random: number, latest: number): void {
-    // Those that were under way when the pause began know nothing of it.
-    if (flight.startedAt >= this.quietUntil) this.refusals++;
+    if (this.knewOfPause(flight)) this.refusals++;
     const asked = busy.pause !== undefined;
     const until = now + pauseOf(busy, this.refusals, random);
     const bounded = asked || now >= latest ? until : Math.min(until, latest);
@@ -96,7 +98,17 @@ export class Watch {
 
   /** While the other end is too busy, attempts do not overlap: true where one has begun since the last pause. */
   isAsking(): boolean {
-    return this.refusals > 0 && (this.newest()?.startedAt ?? Number.NEGATIVE_INFINITY) >= this.quietUntil;
+    const newest = this.newest();
+    return this.refusals > 0 && newest !== undefined && this.knewOfPause(newest);
+  }
+
+  isQuiet(now: number): boolean {
+    return this.quietUntil - now >= exact;
+  }
+
+  /** False for an attempt that was under way when the last pause began. */
+  knewOfPause({ startedAt }: Flight): boolean {
+    return !this.isQuiet(startedAt);
   }
 
   newest(): Flight | undefined {

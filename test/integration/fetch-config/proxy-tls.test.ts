@@ -71,7 +71,7 @@ async function startProxy(tls: Certificate | undefined): Promise<Proxy> {
   const outer = createTcpServer((socket) => {
     open.add(socket);
     const onward = connect((inner.address() as AddressInfo).port, '127.0.0.1');
-    socket.on('data', (chunk) => wire.push(chunk));
+    socket.on('data', (chunk: Buffer) => wire.push(chunk));
     socket.on('error', () => onward.destroy()).on('close', () => onward.destroy());
     onward.on('error', () => socket.destroy()).on('close', () => socket.destroy());
     socket.pipe(onward).pipe(socket);
@@ -210,7 +210,7 @@ describe('a proxy at an https:// address', () => {
 });
 
 describe('settings that nobody can follow: 2, and nothing is asked', () => {
-  test.each(['HTTP_PROXY', 'https_proxy'])('a raw %% in the password of %s', async (name) => {
+  test.each(['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY'])('a raw percent sign in the password of %s', async (name) => {
     for (const command of [
       ['fetch-config', 'http://config.internal/f', '--to', join(folder(), 'f')],
       ['wait-http', 'http://config.internal/f'],

@@ -116,6 +116,7 @@ describe.skipIf(missing)('Vault', () => {
     async () => {
       await using bao = await startBao();
       await bao.must('POST', 'secret/data/a', { data: { key: 'after the quota' } });
+      await bao.must('POST', 'sys/quotas/config', { enable_rate_limit_response_headers: true });
       await bao.must('POST', 'sys/quotas/rate-limit/one', { path: 'secret', rate: 1, interval: '3s' });
       await bao.request('GET', 'secret/data/a');
       const target = join(folder(), 'f');

@@ -177,6 +177,21 @@ describe('too many requests, without a time', () => {
     expect(slowed.starts.map((at) => Math.round(at / 50) * 50)).toEqual([0, 1_000, 2_250]);
   });
 
+  test('a timer that is a little early counts as on time', async () => {
+    const context = fakeContext();
+    const { clock } = context;
+    const early = {
+      now: () => clock.now(),
+      date: () => clock.date(),
+      after: (milliseconds: number, action: () => void) => clock.after(Math.max(0, milliseconds - 0.6), action),
+    };
+    const api = timed(context, () => throttled);
+    waitFor([api], { ...plan, schedule: fixedly(100) }, { ...context, clock: early }).catch(() => undefined);
+    await clock.advance(8_000);
+    expect(api.starts.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 3, 7]);
+    context.stop.abort(new SignalReceived('SIGTERM'));
+  });
+
   test('several answers to attempts that overlapped count once', async () => {
     const context = fakeContext();
     const api = timed(context, (number) => (number < 4 ? after(context, 450, throttled) : throttled));
