@@ -169,7 +169,7 @@ function protocolFailure(
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(words)) {
     return never(
       exitStatus.refused,
-      `${who} does not speak TLS${variable === undefined ? ' there' : ''}`,
+      variable === undefined ? 'the server does not speak TLS there' : `${who} does not speak TLS`,
       variable === undefined
         ? `is it http://${host}, or another port?`
         : `is ${variable} to be http://${host}, or another port?`,
@@ -180,9 +180,12 @@ function protocolFailure(
       words,
     )?.[1];
   if (alert !== undefined) {
+    const told = `TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')}`;
     return never(
       exitStatus.refused,
-      `${who} refused our client certificate, or wants one (TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')})`,
+      variable === undefined
+        ? `the server refused our client certificate, or wants one (${told})`
+        : `${who} wants a client certificate (${told})`,
       variable === undefined
         ? 'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault'
         : 'a client certificate is for servers: a proxy is shown none',
@@ -200,7 +203,9 @@ function protocolFailure(
   if (code.startsWith('HPE_')) {
     return never(
       exitStatus.refused,
-      `${variable === undefined ? 'what answers there' : who} does not speak HTTP (${code})`,
+      variable === undefined
+        ? `what answers there does not speak HTTP (${code})`
+        : `${who} does not speak HTTP (${code})`,
       `is it https://${host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
     );
   }

@@ -40,7 +40,8 @@ export async function sendFollowing(
   let current = request;
   for (let hop = 1; ; hop++) {
     const answer = await client.send(current, probe);
-    if (answer.state !== 'response' || !redirects.has(answer.status) || policy.wanted?.(answer)) return answer;
+    if (answer.state !== 'response' || !redirects.has(answer.status) || policy.wanted?.(answer))
+      return answer;
     const location = answer.headers.location;
     if (location === undefined) return refused(`${answer.status} without a Location`);
     if (!URL.canParse(location, current.url)) return refused(`${answer.status} to what is no URL`);
@@ -48,7 +49,12 @@ export async function sendFollowing(
     const instead = policy.answer?.(current.url, to, answer);
     if (instead !== undefined) return instead;
     const leaves = to.origin !== current.url.origin;
-    const next = redirected(leaves ? { ...current, headers: policy.elsewhere } : current, to, answer.status, leaves);
+    const next = redirected(
+      leaves ? { ...current, headers: policy.elsewhere } : current,
+      to,
+      answer.status,
+      leaves,
+    );
     const why = refusal(current, next, hop, request.url.origin, policy);
     if (why !== undefined) {
       // A path may hold what the request carried.
@@ -77,7 +83,10 @@ function refusal(
   return body === undefined ? undefined : 'a body is sent to one origin only';
 }
 
-function carriesCredentials({ headers, body }: HttpRequest, { elsewhere, identified }: RedirectPolicy): boolean {
+function carriesCredentials(
+  { headers, body }: HttpRequest,
+  { elsewhere, identified }: RedirectPolicy,
+): boolean {
   return identified || body !== undefined || Object.keys(headers).some((name) => !(name in elsewhere));
 }
 

@@ -8,7 +8,12 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as tlsConnect, type ConnectionOptions, type PeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  connect as tlsConnect,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import type { FindProxy } from './proxy.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import {
@@ -141,5 +146,8 @@ export function agentsFor(settings: {
   const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
   const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
   // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
-  return { httpAgent: new HttpAgent(options), httpsAgent: new TunnelAgent(settings.proxy, settings.tls, options) };
+  return {
+    httpAgent: new HttpAgent(options),
+    httpsAgent: new TunnelAgent(settings.proxy, settings.tls, options),
+  };
 }

@@ -1,4 +1,3 @@
-import { busyOf, type AnswerHead } from '../http/retry-after.ts';
 import { connectHint, connectWords } from '../../kernel/connect-words.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, notYet, type Busy, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
@@ -9,7 +8,10 @@ export interface SdkError extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
   readonly $retryable?: { readonly throttling?: boolean };
   /** The answer itself, where there was one. */
-  readonly $response?: { readonly statusCode: number; readonly headers: AnswerHead['headers'] };
+  readonly $response?: {
+    readonly statusCode: number;
+    readonly headers: Readonly<Record<string, string>>;
+  };
   readonly code?: string;
   readonly syscall?: string;
   readonly path?: string;
@@ -29,6 +31,8 @@ export interface SecretScene {
   readonly version: string | undefined;
   readonly stage: string | undefined;
   readonly now: Date;
+  /** What the answer says about the next request. */
+  readonly busy?: Busy | undefined;
 }
 
 /** Names of the errors that throttling has (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html). */
@@ -54,7 +58,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const as = caller === '' ? '' : ` (as ${caller})`;
   const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`is throttled by AWS (${error.name})`, { busy: busyIn(error, scene.now) ?? {} });
+    return notYet(`is throttled by AWS (${error.name})`, { busy: scene.busy ?? {} });
   if (error.$metadata?.clockSkewCorrected)
     return notYet('refused the clock of this node; asking with the time of AWS');
   switch (error.name) {
@@ -114,18 +118,14 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:
-      return otherFault(error, scene.now);
+      return otherFault(error, scene.busy);
   }
-}
-
-function busyIn({ $response: response }: SdkError, now: Date): Busy | undefined {
-  return response && busyOf({ status: response.statusCode, headers: response.headers }, now);
 }
 
 const trustHint =
   'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
 
-function otherFault(error: SdkError, now: Date): NotYet | Never {
+function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
@@ -139,7 +139,7 @@ function otherFault(error: SdkError, now: Date): NotYet | Never {
     return notYet(`does not answer (${error.message})`);
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
-    return notYet(`answered ${status || error.name}: ${error.message}`, { busy: busyIn(error, now) });
+    return notYet(`answered ${status || error.name}: ${error.message}`, { busy });
   if (status >= 300 && status < 400) {
     return never(
       exitStatus.refused,
@@ -147,7 +147,7 @@ function otherFault(error: SdkError, now: Date): NotYet | Never {
       'look at AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL and the proxy variables: they should name AWS itself',
     );
   }
-  if (status === 429) return notYet(`answered ${status}`, { busy: busyIn(error, now) });
+  if (status === 429) return notYet(`answered ${status}`, { busy });
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
   }

@@ -157,6 +157,7 @@ async function openAws(
   const { createSecretsManager } = await import('../secrets-manager/client.ts');
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
+  const { busyOf } = await import('../http/retry-after.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));
@@ -192,6 +193,7 @@ async function openAws(
             probe,
           ),
         ),
+      busyOf,
       warn: (words) => context.log.warn(words),
     },
   );

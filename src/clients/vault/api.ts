@@ -120,7 +120,12 @@ export function createVaultApi(http: HttpClient, address: URL, namespace: string
       if (error instanceof NoReply) return error.answer;
       const response = (error as { response?: { statusCode: number; body: FieldValue } }).response;
       if (response === undefined) throw error;
-      return { state: 'reply', status: response.statusCode, body: asObject(response.body) ?? {}, busy: heard.busy };
+      return {
+        state: 'reply',
+        status: response.statusCode,
+        body: asObject(response.body) ?? {},
+        busy: heard.busy,
+      };
     }
   };
   const headers = (token: Secret | undefined): Record<string, string> =>

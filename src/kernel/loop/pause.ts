@@ -10,9 +10,10 @@ const margin = 10;
 /** Of many pods that were told the same, not all come back at once: up to a tenth later, and at most so late. */
 const spread = 1000;
 
-/** Pauses after the first and after many refusals without a time, in milliseconds; each is twice the one before. */
+/** Pauses after the first and after many refusals without a time, in milliseconds, and how much longer each is. */
 const first = 1000;
 const last = 30_000;
+const growth = 1.5;
 
 /** A year in milliseconds: more than that is not worth a number. */
 const year = 365 * 24 * 3_600_000;
@@ -23,7 +24,8 @@ const year = 365 * 24 * 3_600_000;
  * @param random uniform in [0, 1)
  */
 export function pauseOf({ pause }: Busy, refusals: number, random: number): number {
-  if (pause === undefined) return Math.min(last, first * 2 ** Math.min(refusals - 1, 10)) * (1 - 0.12 * random);
+  if (pause === undefined)
+    return Math.min(last, first * growth ** Math.min(refusals - 1, 10)) * (1 - 0.12 * random);
   const kept = Math.min(pause, longest);
   return kept + margin + Math.min(kept / 10, spread) * random;
 }

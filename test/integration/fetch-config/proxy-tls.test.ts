@@ -1,11 +1,21 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import { connect, createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import {
+  connect,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runInitbox } from '../../support/program.ts';
-import { createCertificateAuthority, type Certificate, type CertificateAuthority } from '../../support/tls.ts';
+import {
+  createCertificateAuthority,
+  type Certificate,
+  type CertificateAuthority,
+} from '../../support/tls.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { respond, startFaultServer, type FaultServer } from './fault-server.ts';
 
@@ -78,7 +88,7 @@ async function startProxy(tls: Certificate | undefined): Promise<Proxy> {
   });
   const listen = (server: Server) =>
     new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-  await listen(inner as Server);
+  await listen(inner);
   await listen(outer);
   return {
     port: (outer.address() as AddressInfo).port,
@@ -109,7 +119,10 @@ describe('a proxy at an https:// address', () => {
     const env = both(address(proxy));
     const trusted = ['--ca-file', authority.certificateFile];
     const plain = await fetchConfig('http://config.internal/f', env, ...trusted);
-    expect({ status: plain.status, body: readFileSync(plain.to, 'utf8') }).toEqual({ status: 0, body: 'via' });
+    expect({ status: plain.status, body: readFileSync(plain.to, 'utf8') }).toEqual({
+      status: 0,
+      body: 'via',
+    });
     const secure = await fetchConfig('https://config.internal/f', env, ...trusted);
     expect({ status: secure.status, body: readFileSync(secure.to, 'utf8') }).toEqual({
       status: 0,
@@ -210,19 +223,24 @@ describe('a proxy at an https:// address', () => {
 });
 
 describe('settings that nobody can follow: 2, and nothing is asked', () => {
-  test.each(['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY'])('a raw percent sign in the password of %s', async (name) => {
-    for (const command of [
-      ['fetch-config', 'http://config.internal/f', '--to', join(folder(), 'f')],
-      ['wait-http', 'http://config.internal/f'],
-    ]) {
-      const { status, stderr } = await runInitbox([...command, '--timeout', '2s'], {
-        env: { [name]: 'http://user:proxy-c%nary@127.0.0.1:1' },
-      });
-      expect(status).toBe(2);
-      expect(stderr).toMatch(new RegExp(`${name} has a % in its user or password that is not an escape.*%25`));
-      expect(stderr).not.toContain('c%nary');
-    }
-  });
+  test.each(['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY'])(
+    'a raw percent sign in the password of %s',
+    async (name) => {
+      for (const command of [
+        ['fetch-config', 'http://config.internal/f', '--to', join(folder(), 'f')],
+        ['wait-http', 'http://config.internal/f'],
+      ]) {
+        const { status, stderr } = await runInitbox([...command, '--timeout', '2s'], {
+          env: { [name]: 'http://user:proxy-c%nary@127.0.0.1:1' },
+        });
+        expect(status).toBe(2);
+        expect(stderr).toMatch(
+          new RegExp(`${name} has a % in its user or password that is not an escape.*%25`),
+        );
+        expect(stderr).not.toContain('c%nary');
+      }
+    },
+  );
 
   test('an encoded % works', async () => {
     using proxy = await startProxy(undefined);

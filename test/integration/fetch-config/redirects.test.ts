@@ -110,9 +110,7 @@ describe.skipIf(missing)('Vault that sends elsewhere gets nothing through', () =
   ];
   test.each(places)('a token, and %s', async (_what, code, to) => {
     await using other = await startFaultServer(thief);
-    await using server = await startFaultServer(
-      everywhere(redirecting(code, (path) => to(other.url, path))),
-    );
+    await using server = await startFaultServer(everywhere(redirecting(code, (path) => to(other.url, path))));
     const place = folder();
     const { status, stderr } = await runInitbox(
       ['fetch-config', 'vault:secret/a#key', '--to', join(place, 'f'), '--timeout', '2s'],
@@ -128,10 +126,13 @@ describe.skipIf(missing)('Vault that sends elsewhere gets nothing through', () =
     using authority = await createCertificateAuthority();
     const pair = await authority.server();
     await using other = await startFaultServer(thief);
-    await using server = await startFaultServer(everywhere(redirecting(307, (path) => `${other.url}${path}`)), {
-      cert: pair.certificate,
-      key: pair.key,
-    });
+    await using server = await startFaultServer(
+      everywhere(redirecting(307, (path) => `${other.url}${path}`)),
+      {
+        cert: pair.certificate,
+        key: pair.key,
+      },
+    );
     const { status, stderr } = await runInitbox(
       ['fetch-config', 'vault:secret/a#key', '--to', join(folder(), 'f'), '--timeout', '5s'],
       {
@@ -228,7 +229,12 @@ describe.skipIf(missing)('http sources', () => {
     const secrets = ['--header-file', join(place, '.headers'), '--cross-origin', '--redirects', '2'];
     const begun = [other.requests.length, server.requests.length];
     expect((await runInitbox([...args, ...secrets])).status).toBe(0);
-    expect(other.requests.slice(begun[0]).flatMap(({ headers }) => headers).join('\n')).not.toContain('canary');
+    expect(
+      other.requests
+        .slice(begun[0])
+        .flatMap(({ headers }) => headers)
+        .join('\n'),
+    ).not.toContain('canary');
     const [asked, back] = server.requests.slice(begun[1]);
     expect(asked?.headers.join('\n')).toContain('cookie-canary');
     expect(back?.headers.join('\n')).not.toContain('canary');
@@ -246,18 +252,15 @@ describe.skipIf(missing)('AWS', () => {
       const place = folder();
       writeFileSync(join(place, '.token'), 'pod-canary');
       const run = (env: Record<string, string>, ...flags: string[]) =>
-        runInitbox(
-          ['fetch-config', 'aws-sm:text', '--to', join(place, 'f'), '--timeout', '10s', ...flags],
-          {
-            env: {
-              AWS_REGION: 'eu-central-1',
-              AWS_ACCESS_KEY_ID: 'k',
-              AWS_SECRET_ACCESS_KEY: 'secret-canary',
-              HOME: place,
-              ...env,
-            },
+        runInitbox(['fetch-config', 'aws-sm:text', '--to', join(place, 'f'), '--timeout', '10s', ...flags], {
+          env: {
+            AWS_REGION: 'eu-central-1',
+            AWS_ACCESS_KEY_ID: 'k',
+            AWS_SECRET_ACCESS_KEY: 'secret-canary',
+            HOME: place,
+            ...env,
           },
-        );
+        });
       const manager = await run({ AWS_ENDPOINT_URL_SECRETS_MANAGER: server.url });
       const sts = await run({ AWS_ENDPOINT_URL_STS: server.url }, '--expect-role', 'app');
       const agent = await run({

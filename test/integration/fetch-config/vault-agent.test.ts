@@ -24,7 +24,11 @@ beforeAll(() => {
 afterAll(() => volume[Symbol.dispose]());
 
 /** An AppRole with its credentials in files, as an agent and initbox read them. */
-async function approle(bao: Bao, role: string, place: string): Promise<{ idFile: string; secretFile: string; id: string }> {
+async function approle(
+  bao: Bao,
+  role: string,
+  place: string,
+): Promise<{ idFile: string; secretFile: string; id: string }> {
   await bao.must('POST', `auth/approle/role/${role}`, { token_policies: 'app', token_ttl: '10m' });
   const id = (await bao.must('GET', `auth/approle/role/${role}/role-id`)) as { data: { role_id: string } };
   const secret = (await bao.must('POST', `auth/approle/role/${role}/secret-id`)) as {
@@ -143,10 +147,25 @@ describe.skipIf(missing)('without proof that the token is ours nothing is revoke
   const login = (auth: Record<string, unknown>) =>
     respond(200, JSON.stringify({ auth: { client_token: 'token-canary', ...auth } }), json);
   test.each([
-    ['another accessor', { accessor: 'ours' }, respond(200, '{"data":{"accessor":"other-canary"}}', json), 'another token'],
+    [
+      'another accessor',
+      { accessor: 'ours' },
+      respond(200, '{"data":{"accessor":"other-canary"}}', json),
+      'another token',
+    ],
     ['no accessor in the answer', { accessor: 'ours' }, respond(200, '{"data":{}}', json), 'another token'],
-    ['a refused question', { accessor: 'ours' }, respond(403, '{"errors":["permission denied"]}', json), '403'],
-    ['an empty accessor on both sides', { accessor: '' }, respond(200, '{"data":{"accessor":""}}', json), 'no accessor'],
+    [
+      'a refused question',
+      { accessor: 'ours' },
+      respond(403, '{"errors":["permission denied"]}', json),
+      '403',
+    ],
+    [
+      'an empty accessor on both sides',
+      { accessor: '' },
+      respond(200, '{"data":{"accessor":""}}', json),
+      'no accessor',
+    ],
     ['a login without accessor', {}, respond(200, '{"data":{}}', json), 'no accessor'],
     ['silence', { accessor: 'ours' }, () => undefined, 'could not be revoked'],
   ])('%s', async (_what, auth, lookup, words) => {
@@ -198,6 +217,7 @@ describe.skipIf(missing)('without proof that the token is ours nothing is revoke
     expect(status).toBe(0);
     expect(sockets).toHaveLength(2);
     expect(sockets[0]).toBe(sockets[1]);
-    for (const { headers } of server.requests.slice(-2)) expect(headers).toContain('x-vault-token: token-canary');
+    for (const { headers } of server.requests.slice(-2))
+      expect(headers).toContain('x-vault-token: token-canary');
   });
 });

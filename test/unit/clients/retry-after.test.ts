@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { busyOf } from '../../../src/clients/http/retry-after.ts';
 
 const now = new Date('2026-11-26T12:00:00Z');
-const pause = (headers: Record<string, string>): number | undefined => busyOf({ status: 503, headers }, now)?.pause;
+const pause = (headers: Record<string, string>): number | undefined =>
+  busyOf({ status: 503, headers }, now)?.pause;
 
 describe('Retry-After', () => {
   test.each([

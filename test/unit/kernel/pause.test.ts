@@ -25,7 +25,11 @@ function timed(
   };
 }
 
-function after(context: ReturnType<typeof fakeContext>, milliseconds: number, answer: Answer): Promise<Answer> {
+function after(
+  context: ReturnType<typeof fakeContext>,
+  milliseconds: number,
+  answer: Answer,
+): Promise<Answer> {
   return new Promise((resolve) => context.clock.after(milliseconds, () => resolve(answer)));
 }
 
@@ -154,11 +158,13 @@ describe('a pause that was asked for', () => {
 describe('too many requests, without a time', () => {
   test('the pause grows from 1 s to 30 s, and begins anew after another answer', async () => {
     const context = fakeContext();
-    const api = timed(context, (number) => (number === 8 ? notYet('starting up') : throttled));
+    const api = timed(context, (number) => (number === 11 ? notYet('starting up') : throttled));
     waitFor([api], { ...plan, schedule: fixedly(100) }, context).catch(() => undefined);
-    await context.clock.advance(130_000);
-    const gaps = api.starts.slice(1).map((at, index) => Math.round((at - (api.starts[index] ?? 0)) / 1_000));
-    expect(gaps.slice(0, 11)).toEqual([1, 2, 4, 8, 16, 30, 30, 30, 0, 1, 2]);
+    await context.clock.advance(180_000);
+    const gaps = api.starts
+      .slice(1)
+      .map((at, index) => Math.round((at - (api.starts[index] ?? 0)) / 100) / 10);
+    expect(gaps.slice(0, 14)).toEqual([1, 1.5, 2.3, 3.4, 5.1, 7.6, 11.4, 17.1, 25.6, 30, 30, 0.1, 1, 1.5]);
     context.stop.abort(new SignalReceived('SIGTERM'));
   });
 
@@ -183,12 +189,13 @@ describe('too many requests, without a time', () => {
     const early = {
       now: () => clock.now(),
       date: () => clock.date(),
-      after: (milliseconds: number, action: () => void) => clock.after(Math.max(0, milliseconds - 0.6), action),
+      after: (milliseconds: number, action: () => void) =>
+        clock.after(Math.max(0, milliseconds - 0.6), action),
     };
     const api = timed(context, () => throttled);
     waitFor([api], { ...plan, schedule: fixedly(100) }, { ...context, clock: early }).catch(() => undefined);
     await clock.advance(8_000);
-    expect(api.starts.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 3, 7]);
+    expect(api.starts.map((at) => Math.round(at / 1_000))).toEqual([0, 1, 2, 5]);
     context.stop.abort(new SignalReceived('SIGTERM'));
   });
 
