@@ -77,7 +77,7 @@ const statusHints: Readonly<Record<number, string>> = {
   405: 'it does not take that --method there',
   407: 'the proxy wants a user and password: put them into HTTP_PROXY, or list the host in NO_PROXY',
   421: 'it does not serve that host name: look at the URL’s host, or give a Host header',
-  429: 'it is asked too often: a longer --interval helps',
+  429: 'it is asked too often, by this or by others: look at the limits of the server, or of a gateway in front of it',
   500: 'it fails by itself: its own log tells why',
   502: 'a gateway answers, and what is behind it does not speak: look at the Service that it sends to',
   503: 'it is up, but not ready: look at its readiness probe and at what it waits for itself (kubectl get endpointslices)',
