@@ -5,8 +5,8 @@ import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transp
 /** How far redirects are followed. Whatever it says, no credential and no body goes to another origin. */
 export interface RedirectPolicy {
   readonly most: number;
-  /** Names the setting behind `most`, for people. */
-  readonly mostOrigin: string;
+  /** Why no more are followed, for people. */
+  readonly tooMany: string;
   /** Other origins are asked too, with the headers of `elsewhere` alone. */
   readonly crossOrigin: boolean;
   /** The request's headers that give no access. */
@@ -71,9 +71,9 @@ function refusal(
   { url: to, body }: HttpRequest,
   hop: number,
   first: string,
-  { most, mostOrigin, crossOrigin, identified }: RedirectPolicy,
+  { most, tooMany, crossOrigin, identified }: RedirectPolicy,
 ): string | undefined {
-  if (hop > most) return `${mostOrigin} allows ${most}`;
+  if (hop > most) return tooMany;
   if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
   if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
   if (to.username !== '' || to.password !== '') return 'it has a user or password in it';

@@ -88,7 +88,7 @@ export function httpReader(
     }
     const answer = await sendFollowing(client, request, probe, {
       most: settings.redirects,
-      mostOrigin: '--redirects',
+      tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
       elsewhere: { Accept: accept },
       identified: settings.identified,

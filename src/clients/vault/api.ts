@@ -58,7 +58,7 @@ export function createVaultApi(http: HttpClient, address: URL, namespace: string
   let astray = false;
   const toLeader: RedirectPolicy = {
     most: 1,
-    mostOrigin: 'Vault',
+    tooMany: 'it redirects to itself again',
     crossOrigin: false,
     elsewhere: {},
     identified: true,

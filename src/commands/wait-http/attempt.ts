@@ -32,7 +32,7 @@ export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<An
   const { client, request, expectations, redirects } = inquiry;
   const answer = await sendFollowing(client, request, probe, {
     most: redirects.most,
-    mostOrigin: '--redirects',
+    tooMany: `--redirects allows ${redirects.most}`,
     crossOrigin: redirects.crossOrigin,
     identified: redirects.identified,
     elsewhere: { Accept: '*/*' },

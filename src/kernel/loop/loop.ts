@@ -212,7 +212,7 @@ export async function waitFor(
   const rest = (watch: Watch, flight: Flight, answer: Answer): void => {
     const busy = answer.state === 'not-yet' ? answer.busy : undefined;
     if (busy === undefined) {
-      if (watch.knewOfPause(flight)) watch.refusals = 0;
+      if (watch.beganAfterPause(flight)) watch.refusals = 0;
       return;
     }
     if (watch.state !== 'waiting' || (busy.pause === undefined && plan.schedule.chosen)) return;

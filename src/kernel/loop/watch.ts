@@ -84,13 +84,15 @@ export class Watch {
 
   /**
    * Keeps a pause after an answer that the other end is too busy.
-   * @param latest where the pause is ours to choose, it ends by then
+   * @param latest as far as the pause is ours to choose, it ends by then
    */
   rest(flight: Flight, busy: Busy, now: number, random: number, latest: number): void {
-    if (this.knewOfPause(flight)) this.refusals++;
+    if (this.beganAfterPause(flight)) this.refusals++;
     const asked = busy.pause !== undefined;
+    // What spreads pods must not cost the last attempt either.
+    const least = asked ? now + pauseOf(busy, this.refusals, 0) : now;
     const until = now + pauseOf(busy, this.refusals, random);
-    const bounded = asked || now >= latest ? until : Math.min(until, latest);
+    const bounded = now >= latest ? until : Math.max(least, Math.min(until, latest));
     if (bounded <= this.quietUntil) return;
     this.quietUntil = bounded;
     this.quietAsked = asked;
@@ -99,7 +101,7 @@ export class Watch {
   /** While the other end is too busy, attempts do not overlap: true where one has begun since the last pause. */
   isAsking(): boolean {
     const newest = this.newest();
-    return this.refusals > 0 && newest !== undefined && this.knewOfPause(newest);
+    return this.refusals > 0 && newest !== undefined && this.beganAfterPause(newest);
   }
 
   isQuiet(now: number): boolean {
@@ -107,7 +109,7 @@ export class Watch {
   }
 
   /** False for an attempt that was under way when the last pause began. */
-  knewOfPause({ startedAt }: Flight): boolean {
+  beganAfterPause({ startedAt }: Flight): boolean {
     return !this.isQuiet(startedAt);
   }
 
