@@ -1,6 +1,9 @@
 import type { NotYet, Probe } from '../../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
+import type { AnswerHead } from './retry-after.ts';
+import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
+import type { PeerCertificate } from 'node:tls';
 
 /** A name that was not found, carried through Node's callbacks with what was said of it. */
 export class NameNotFound extends Error {
@@ -14,11 +17,24 @@ export class NameNotFound extends Error {
 
 /** A proxy that would not make a tunnel. */
 export class ProxyRefused extends Error {
-  readonly status: number;
+  readonly head: AnswerHead;
 
-  constructor(status: number) {
-    super(`the proxy answered ${status} to CONNECT`);
-    this.status = status;
+  constructor({ statusCode = 0, headers }: IncomingMessage) {
+    super(`the proxy answered ${statusCode} to CONNECT`);
+    this.head = { status: statusCode, headers };
+  }
+}
+
+/** A proxy that could not be reached, or that did not prove to be the one that was named. */
+export class ProxyFailure extends Error {
+  override readonly cause: unknown;
+  /** What it showed, where it got as far as that. */
+  readonly certificate: PeerCertificate | undefined;
+
+  constructor(proxy: URL, cause: Error, certificate: PeerCertificate | undefined) {
+    super(`the proxy ${proxy.host}: ${cause.message}`);
+    this.cause = cause;
+    this.certificate = certificate;
   }
 }
 
@@ -48,8 +64,12 @@ const perAddress = 1000;
 
 export const agentOptions = { keepAlive: true, autoSelectFamilyAttemptTimeout: perAddress } as const;
 
-export function proxyPort(proxy: URL): number {
-  return Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80));
+/** Where a proxy listens. */
+export function proxyAddress(proxy: URL): { readonly host: string; readonly port: number } {
+  return {
+    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80)),
+  };
 }
 
 export function proxyAuthorization(proxy: URL): { 'Proxy-Authorization'?: string } {

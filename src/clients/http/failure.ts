@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import { connectHint, connectWords } from '../../kernel/connect-words.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
-import { NameNotFound, ProxyRefused } from './agents.ts';
+import { NameNotFound, ProxyFailure, ProxyRefused } from './agents.ts';
+import { busyOf, type AnswerHead } from './retry-after.ts';
 
 interface SystemError extends Error {
   readonly code?: string;
@@ -25,16 +26,41 @@ export interface Scene {
   readonly forgiving: boolean;
 }
 
+/** Whom the failure is about: what was connected to, which need not be the URL's server. */
+interface Peer {
+  /** `the server`, or `the proxy proxy.internal:3128`. */
+  readonly who: string;
+  /** Whose certificate it is. */
+  readonly owner: string;
+  /** Its host and port. */
+  readonly host: string;
+  /** The variable that names it; undefined for the server itself. */
+  readonly variable: string | undefined;
+}
+
+function peerOf({ url, proxy }: Scene, aboutProxy: boolean): Peer {
+  if (proxy === undefined || !aboutProxy)
+    return { who: 'the server', owner: url.hostname, host: url.host, variable: undefined };
+  const who = `the proxy ${proxy.host}`;
+  const variable = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  return { who, owner: who, host: proxy.host, variable };
+}
+
 /** Says in words why a request got no answer, and whether waiting may help. */
-export function failureOf(error: unknown, scene: Scene): NotYet | Never {
+export function failureOf(given: unknown, before: Scene): NotYet | Never {
+  const ofProxy = given instanceof ProxyFailure;
+  const error = ofProxy ? given.cause : given;
+  const scene = ofProxy ? { ...before, certificate: given.certificate, socket: undefined } : before;
+  // A request for http goes to the proxy itself; one for https through its tunnel.
+  const peer = peerOf(scene, ofProxy || scene.url.protocol === 'http:');
   if (error instanceof NameNotFound) {
     const whose = scene.proxy === undefined ? '' : ` (the proxy ${scene.proxy.host})`;
     return notYet(`${error.answer.reason}${whose}`, { hint: error.answer.hint });
   }
-  if (error instanceof ProxyRefused) return proxyRefusal(error.status, scene);
+  if (error instanceof ProxyRefused) return proxyRefusal(error.head, scene);
   const failure = error as SystemError;
   const code = codeOf(failure);
-  const wrong = certificateFailure(code, failure, scene) ?? protocolFailure(code, failure, scene);
+  const wrong = certificateFailure(code, failure, scene, peer) ?? protocolFailure(code, failure, peer);
   if (wrong !== undefined) return scene.forgiving ? notYet(wrong.reason, { hint: wrong.hint }) : wrong;
   const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
   const said = new Map<string, Set<string>>();
@@ -62,7 +88,8 @@ function codeOf({ code = '', message }: SystemError): string {
   return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
 }
 
-function proxyRefusal(status: number, { proxy }: Scene): NotYet | Never {
+function proxyRefusal(head: AnswerHead, { proxy, now }: Scene): NotYet | Never {
+  const { status } = head;
   const said = `the proxy ${proxy?.host ?? ''} answered ${status} to CONNECT`;
   if (status === 407) {
     return never(
@@ -71,7 +98,7 @@ function proxyRefusal(status: number, { proxy }: Scene): NotYet | Never {
       'it wants a user and password: put them into HTTPS_PROXY, or list the host in NO_PROXY',
     );
   }
-  if (status >= 500 || status === 429 || status === 0) return notYet(said);
+  if (status >= 500 || status === 429 || status === 0) return notYet(said, { busy: busyOf(head, now) });
   return never(
     exitStatus.refused,
     said,
@@ -91,13 +118,19 @@ const untrusted: ReadonlySet<string> = new Set([
   'INVALID_CA',
 ]);
 
-function certificateFailure(code: string, error: SystemError, scene: Scene): Never | undefined {
-  const host = scene.url.hostname;
+function certificateFailure(
+  code: string,
+  error: SystemError,
+  scene: Scene,
+  { owner: host, variable }: Peer,
+): Never | undefined {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return never(
       exitStatus.refused,
       `the certificate of ${host} is for another name: ${namesIn(error.cert) ?? error.message}`,
-      `use a name that is in the certificate, or name it for verification (--tls-server-name, or VAULT_TLS_SERVER_NAME for Vault)`,
+      variable === undefined
+        ? 'use a name that is in the certificate, or name it for verification (--tls-server-name, or VAULT_TLS_SERVER_NAME for Vault)'
+        : `write the proxy's address in ${variable} with a name that is in its certificate`,
     );
   }
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
@@ -126,14 +159,20 @@ function namesIn(certificate: PeerCertificate | undefined): string | undefined {
   return certificate?.subjectaltname ?? certificate?.subject.CN?.toString();
 }
 
-function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet | Never | undefined {
+function protocolFailure(
+  code: string,
+  error: SystemError,
+  { who, host, variable }: Peer,
+): NotYet | Never | undefined {
   // As EPROTO, OpenSSL's words stand in the message alone.
   const words = code === 'EPROTO' ? error.message.toUpperCase().replaceAll(' ', '_') : code;
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(words)) {
     return never(
       exitStatus.refused,
-      'the server does not speak TLS there',
-      `is it http://${scene.url.host}, or another port?`,
+      variable === undefined ? 'the server does not speak TLS there' : `${who} does not speak TLS`,
+      variable === undefined
+        ? `is it http://${host}, or another port?`
+        : `is ${variable} to be http://${host}, or another port?`,
     );
   }
   const alert =
@@ -141,16 +180,21 @@ function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet
       words,
     )?.[1];
   if (alert !== undefined) {
+    const told = `TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')}`;
     return never(
       exitStatus.refused,
-      `the server refused our client certificate, or wants one (TLS alert: ${alert.toLowerCase().replaceAll('_', ' ')})`,
-      'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault',
+      variable === undefined
+        ? `the server refused our client certificate, or wants one (${told})`
+        : `${who} wants a client certificate (${told})`,
+      variable === undefined
+        ? 'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault'
+        : 'a client certificate is for servers: a proxy is shown none',
     );
   }
   if (/^ERR_SSL_.*ALERT|^EPROTO$|^ERR_SSL_/.test(code)) {
     return never(
       exitStatus.refused,
-      `the TLS handshake failed (${error.reason ?? code})`,
+      `the TLS handshake ${variable === undefined ? '' : `with ${who} `}failed (${error.reason ?? code})`,
       'do both ends have a TLS version and cipher in common?',
     );
   }
@@ -159,8 +203,10 @@ function protocolFailure(code: string, error: SystemError, scene: Scene): NotYet
   if (code.startsWith('HPE_')) {
     return never(
       exitStatus.refused,
-      `what answers there does not speak HTTP (${code})`,
-      `is it https://${scene.url.host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
+      variable === undefined
+        ? `what answers there does not speak HTTP (${code})`
+        : `${who} does not speak HTTP (${code})`,
+      `is it https://${host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
     );
   }
   return undefined;

@@ -42,6 +42,11 @@ export function readHeaders(
 ): Record<string, string> {
   const headers: Record<string, string> = {};
   const take = (name: string, value: string, origin: string): void => {
+    if (name.toLowerCase() === 'proxy-authorization') {
+      throw new UsageError(
+        `${origin}: the header ${name} would be sent to the server, not only to a proxy; write the proxy's user and password into HTTPS_PROXY or HTTP_PROXY`,
+      );
+    }
     if (reserved.has(name.toLowerCase()))
       throw new UsageError(`${origin}: the header ${name} is not for you to set`);
     if (name.toLowerCase() === 'host') refuseUnexpanded('word', value, origin);

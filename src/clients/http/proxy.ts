@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Environment } from '../../kernel/context.ts';
 import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { proxyAuthorization } from './agents.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */
 export type FindProxy = (url: URL) => URL | undefined;
@@ -46,11 +47,14 @@ function parseProxy(text: string, origin: string, secret: (value: string) => voi
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new Error(`${origin} names a proxy by ${url.protocol}//; http:// and https:// are accepted`);
   }
+  if (url.password !== '') secret(url.password);
   try {
     if (url.password !== '') secret(decodeURIComponent(url.password));
-    decodeURIComponent(url.username);
+    const { 'Proxy-Authorization': header } = proxyAuthorization(url);
+    // `Basic PAIR`: what a proxy may quote.
+    if (header !== undefined) secret(header.slice(header.indexOf(' ') + 1));
   } catch {
-    throw new Error(`${origin} has a user or password with a % that starts no escape; encode it as %25`);
+    throw new Error(`${origin} has a % in its user or password that is not an escape; write %25 for it`);
   }
   return url;
 }

@@ -2,21 +2,26 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
-/** How far redirects are followed. */
+/** How far redirects are followed. Whatever it says, no credential and no body goes to another origin. */
 export interface RedirectPolicy {
-  readonly refuse: RefuseRedirect;
+  readonly most: number;
+  /** Why no more are followed, for people. */
+  readonly tooMany: string;
+  /** Other origins are asked too, with the headers of `elsewhere` alone. */
+  readonly crossOrigin: boolean;
+  /** The request's headers that give no access. */
+  readonly elsewhere: Readonly<Record<string, string>>;
+  /** A client certificate is shown. */
+  readonly identified: boolean;
   /** What to do about a redirect that is refused. */
   readonly hint: string;
-  /** Headers for other origins than the first, in place of the request's. */
-  readonly elsewhere: 'same' | Readonly<Record<string, string>>;
+  /** Answers a redirect in place of following it, before anything else is looked at. */
+  readonly answer?: (from: URL, to: URL, response: HttpResponse) => NotYet | Never | undefined;
   /** True for a redirect that is the answer itself. */
   readonly wanted?: (response: HttpResponse) => boolean;
   /** A redirect that is not followed is "not yet". */
   readonly forgiving?: boolean;
 }
-
-/** Says why a redirect is not followed; undefined where it is. `hop` counts from 1. */
-type RefuseRedirect = (from: HttpRequest, to: URL, response: HttpResponse, hop: number) => string | undefined;
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -28,26 +33,61 @@ export async function sendFollowing(
   client: HttpClient,
   request: HttpRequest,
   probe: Probe,
-  { refuse, hint, elsewhere, wanted, forgiving }: RedirectPolicy,
+  policy: RedirectPolicy,
 ): Promise<HttpAnswer> {
   const refused = (reason: string, what?: string): NotYet | Never =>
-    forgiving ? notYet(reason, { hint: what }) : never(exitStatus.refused, reason, what);
+    policy.forgiving ? notYet(reason, { hint: what }) : never(exitStatus.refused, reason, what);
   let current = request;
   for (let hop = 1; ; hop++) {
     const answer = await client.send(current, probe);
-    if (answer.state !== 'response' || !redirects.has(answer.status) || wanted?.(answer)) return answer;
+    if (answer.state !== 'response' || !redirects.has(answer.status) || policy.wanted?.(answer))
+      return answer;
     const location = answer.headers.location;
     if (location === undefined) return refused(`${answer.status} without a Location`);
     if (!URL.canParse(location, current.url)) return refused(`${answer.status} to what is no URL`);
     const to = new URL(location, current.url);
-    const why = refuse(current, to, answer, hop);
-    if (why !== undefined) {
-      return refused(`${answer.status} to ${to.origin}${to.pathname}: not followed, ${why}`, hint);
-    }
+    const instead = policy.answer?.(current.url, to, answer);
+    if (instead !== undefined) return instead;
     const leaves = to.origin !== current.url.origin;
-    const headers = leaves && elsewhere !== 'same' ? elsewhere : current.headers;
-    current = redirected({ ...current, headers }, to, answer.status, leaves);
+    const next = redirected(
+      leaves ? { ...current, headers: policy.elsewhere } : current,
+      to,
+      answer.status,
+      leaves,
+    );
+    const why = refusal(current, next, hop, request.url.origin, policy);
+    if (why !== undefined) {
+      // A path may hold what the request carried.
+      const where = leaves && carriesCredentials(current, policy) ? to.origin : `${to.origin}${to.pathname}`;
+      return refused(`${answer.status} to ${where}: not followed, ${why}`, policy.hint);
+    }
+    current = next;
   }
+}
+
+/** Why a redirect is not followed; undefined where it is. */
+function refusal(
+  from: HttpRequest,
+  { url: to, body }: HttpRequest,
+  hop: number,
+  first: string,
+  { most, tooMany, crossOrigin, identified }: RedirectPolicy,
+): string | undefined {
+  if (hop > most) return tooMany;
+  if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
+  if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
+  if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
+  if (to.origin === first) return undefined;
+  if (!crossOrigin) return 'it is another origin';
+  if (identified) return 'a client certificate is shown to one origin only';
+  return body === undefined ? undefined : 'a body is sent to one origin only';
+}
+
+function carriesCredentials(
+  { headers, body }: HttpRequest,
+  { elsewhere, identified }: RedirectPolicy,
+): boolean {
+  return identified || body !== undefined || Object.keys(headers).some((name) => !(name in elsewhere));
 }
 
 /** RFC 9110, 15.4: 303 asks for a GET, and after 301 and 302 a POST becomes one. */

@@ -8,15 +8,30 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
+import {
+  connect as tlsConnect,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import type { FindProxy } from './proxy.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
-import { agentOptions, lookupThrough, proxyAuthorization, proxyPort, ProxyRefused } from './agents.ts';
+import {
+  agentOptions,
+  lookupThrough,
+  NameNotFound,
+  proxyAddress,
+  proxyAuthorization,
+  ProxyFailure,
+  ProxyRefused,
+} from './agents.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
 
 /** Sends https requests, directly or through a proxy. */
 export interface SecureClient extends Disposable {
   request(options: RequestOptions, proxy: URL | undefined): ClientRequest;
+  /** Sends a request for an http URL to a proxy that is reached by https. */
+  requestOfProxy(options: RequestOptions, proxy: URL): ClientRequest;
 }
 
 /** In a module of its own: node:https and node:tls cost 10 ms of CPU to load, and many a Vault is asked by http. */
@@ -28,13 +43,33 @@ export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptio
       const key = proxy?.href ?? '';
       const agent =
         agents.get(key) ??
-        (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(() => proxy, options));
+        (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(() => proxy, tls, options));
       agents.set(key, agent);
       return httpsRequest({ ...request, agent });
+    },
+    requestOfProxy(request, proxy) {
+      // Apart from those of targets: its certificate is looked at by other rules.
+      const key = `proxy ${proxy.origin}`;
+      const agent = agents.get(key) ?? new HttpsAgent({ ...connections, ...proxyTlsOptions(tls, proxy) });
+      agents.set(key, agent);
+      return httpsRequest({ ...request, ...proxyTlsOptions(tls, proxy), ...proxyAddress(proxy), agent });
     },
     [Symbol.dispose]() {
       for (const agent of agents.values()) agent.destroy();
     },
+  };
+}
+
+/**
+ * A proxy is verified by its own name and the authorities that servers are verified by, before it gets a password.
+ * Without a name of ours, Node takes that of the Host header, which is the target's. It is shown no client certificate:
+ * that is for the target.
+ */
+function proxyTlsOptions({ verify, authorities }: TlsSettings, proxy: URL): ConnectionOptions {
+  const { host } = proxyAddress(proxy);
+  return {
+    ...tlsOptions({ verify, ...(authorities === undefined ? {} : { authorities }) }),
+    servername: isIP(host) === 0 ? host : '',
   };
 }
 
@@ -44,10 +79,12 @@ type Created = (error: Error | null, stream?: Duplex) => void;
 /** Reaches https through a proxy's CONNECT, where there is one; Node's own does not take a lookup of ours. */
 class TunnelAgent extends HttpsAgent {
   readonly #proxyFor: FindProxy;
+  readonly #tls: TlsSettings;
 
-  constructor(proxyFor: FindProxy, options: ConstructorParameters<typeof HttpsAgent>[0]) {
+  constructor(proxyFor: FindProxy, tls: TlsSettings, options: ConstructorParameters<typeof HttpsAgent>[0]) {
     super(options);
     this.#proxyFor = proxyFor;
+    this.#tls = tls;
   }
 
   override createConnection(
@@ -58,20 +95,29 @@ class TunnelAgent extends HttpsAgent {
     const target = `${options.host?.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
     const proxy = this.#proxyFor(new URL(`https://${target}`));
     if (proxy === undefined) return super.createConnection(options, created);
-    const start = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = start({
+    const connecting: RequestOptions = {
       method: 'CONNECT',
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxyPort(proxy),
+      ...proxyAddress(proxy),
       path: target,
       headers: { Host: target, ...proxyAuthorization(proxy) },
       agent: false,
       ...(options.lookup ? { lookup: options.lookup } : {}),
+    };
+    const request =
+      proxy.protocol === 'https:'
+        ? httpsRequest({ ...connecting, ...proxyTlsOptions(this.#tls, proxy) })
+        : httpRequest(connecting);
+    let certificate: PeerCertificate | undefined;
+    request.once('socket', (socket) => {
+      // Emitted before the verification, after which Node drops the certificate that it refused.
+      socket.prependOnceListener('secure', () => {
+        certificate = (socket as TLSSocket).getPeerCertificate();
+      });
     });
     request.once('connect', (reply: IncomingMessage, socket) => {
       if (reply.statusCode !== 200) {
         socket.destroy();
-        return callback?.(new ProxyRefused(reply.statusCode ?? 0));
+        return callback?.(new ProxyRefused(reply));
       }
       const host = options.servername ?? options.host ?? '';
       return callback?.(
@@ -81,9 +127,11 @@ class TunnelAgent extends HttpsAgent {
     });
     request.once('response', (reply) => {
       reply.destroy();
-      callback?.(new ProxyRefused(reply.statusCode ?? 0));
+      callback?.(new ProxyRefused(reply));
     });
-    request.once('error', (error) => callback?.(error));
+    request.once('error', (error) =>
+      callback?.(error instanceof NameNotFound ? error : new ProxyFailure(proxy, error, certificate)),
+    );
     request.end();
     return undefined;
   }
@@ -98,5 +146,8 @@ export function agentsFor(settings: {
   const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
   const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
   // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
-  return { httpAgent: new HttpAgent(options), httpsAgent: new TunnelAgent(settings.proxy, options) };
+  return {
+    httpAgent: new HttpAgent(options),
+    httpsAgent: new TunnelAgent(settings.proxy, settings.tls, options),
+  };
 }

@@ -10,7 +10,7 @@ import {
   type ReadSource,
   type SourceAddress,
 } from '../../kernel/source.ts';
-import { sendFollowing, type RedirectPolicy } from './redirect.ts';
+import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
@@ -86,7 +86,14 @@ export function httpReader(
     ) {
       return found(address, earlier.body, secret, {});
     }
-    const answer = await sendFollowing(client, request, probe, redirectPolicy(settings, accept, url));
+    const answer = await sendFollowing(client, request, probe, {
+      most: settings.redirects,
+      tooMany: `--redirects allows ${settings.redirects}`,
+      crossOrigin: settings.crossOrigin,
+      elsewhere: { Accept: accept },
+      identified: settings.identified,
+      hint: redirectHint,
+    });
     if (answer.state !== 'response') return answer;
     const unchanged = answer.status === 304 && earlier?.etag !== undefined;
     const body = unchanged ? earlier.body : answer.body;
@@ -126,27 +133,11 @@ function basic(userinfo: string): string {
   return `Basic ${Buffer.from(decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`)).toString('base64')}`;
 }
 
-function redirectPolicy(settings: HttpSourceSettings, accept: string, origin: URL): RedirectPolicy {
-  return {
-    refuse(from, to, _response, hop) {
-      if (hop > settings.redirects) return `--redirects allows ${settings.redirects}`;
-      if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
-      if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
-      if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
-      if (to.origin === origin.origin) return undefined;
-      if (!settings.crossOrigin) return 'it is another origin';
-      return settings.identified ? 'a client certificate is shown to one origin only' : undefined;
-    },
-    hint: redirectHint,
-    elsewhere: { Accept: accept },
-  };
-}
-
 /** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */
-function statusFault({ status }: HttpResponse, secret: boolean): NotYet | Never | undefined {
+function statusFault({ status, busy }: HttpResponse, secret: boolean): NotYet | Never | undefined {
   if (status === 200) return undefined;
   if (status === 408 || status === 425 || status === 429 || status >= 500)
-    return notYet(`answered ${status}`);
+    return notYet(`answered ${status}`, { busy });
   const hints: Readonly<Record<number, string>> = {
     401: secret
       ? 'it does not take the credentials that were sent'

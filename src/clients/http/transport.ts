@@ -11,12 +11,13 @@ import type { Clock } from '../../kernel/clock.ts';
 import { connectHint } from '../../kernel/connect-words.ts';
 import { formatDuration } from '../../kernel/duration.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import { formatBytes } from '../../kernel/size.ts';
-import { agentOptions, lookupThrough, proxyAuthorization, proxyPort } from './agents.ts';
+import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
+import { busyOf } from './retry-after.ts';
 import type { SecureClient } from './secure.ts';
 import type { TlsSettings } from './tls.ts';
 
@@ -27,6 +28,8 @@ export interface HttpRequest {
   readonly body?: string | Uint8Array;
   /** The Unix socket to connect to instead of the URL's host. */
   readonly socketPath?: string;
+  /** The connection is not kept for the next request. */
+  readonly closing?: boolean;
   /** The answer is taken from its head alone; its body is not waited for. */
   readonly ignoreBody?: boolean;
   /** The most bytes of a body that are taken. */
@@ -51,6 +54,8 @@ export interface HttpResponse {
   readonly body: Buffer;
   /** The address that answered: the server's, or the proxy's. */
   readonly peer: string;
+  /** It wants fewer requests. */
+  readonly busy: Busy | undefined;
 }
 
 export type HttpAnswer = HttpResponse | NotYet | Never;
@@ -115,14 +120,13 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     if (request.socketPath !== undefined)
       return httpRequest({ ...common, socketPath: request.socketPath, agent: plain });
     if (proxy === undefined) return httpRequest({ ...common, port: Number(url.port || 80), agent: plain });
-    return httpRequest({
+    const whole = {
       ...common,
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxyPort(proxy),
       path: `${url.origin}${common.path}`,
       headers: { Host: url.host, ...common.headers, ...proxyAuthorization(proxy) },
-      agent: plain,
-    });
+    };
+    if (secure !== undefined && proxy.protocol === 'https:') return secure.requestOfProxy(whole, proxy);
+    return httpRequest({ ...whole, ...proxyAddress(proxy), agent: plain });
   };
 
   return {
@@ -130,7 +134,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       using turn = await turns.take(probe.signal);
       if (!turn.taken) return notYet('not asked yet');
       const proxy = request.socketPath === undefined ? settings.proxy(request.url) : undefined;
-      if (request.url.protocol === 'https:') {
+      if (request.url.protocol === 'https:' || proxy?.protocol === 'https:') {
         secure ??= (await import('./secure.ts')).createSecureClient(settings.tls, connections);
       }
       return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
@@ -205,7 +209,7 @@ function exchange(
         return settings.forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
       };
       if (request.ignoreBody) {
-        finish({ ...headOf(response), body: Buffer.alloc(0), peer: peerOf(socket) });
+        finish({ ...headOf(response, settings.clock), body: Buffer.alloc(0), peer: peerOf(socket) });
         response.on('error', () => {}).destroy();
         return undefined;
       }
@@ -240,7 +244,7 @@ function exchange(
       response.once('error', fail);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(response, received));
-        finish({ ...headOf(response), body: Buffer.concat(parts), peer: peerOf(socket) });
+        finish({ ...headOf(response, settings.clock), body: Buffer.concat(parts), peer: peerOf(socket) });
       });
       return undefined;
     };
@@ -254,6 +258,7 @@ function exchange(
     } catch (error) {
       return finish(never(exitStatus.refused, `the request cannot be sent: ${(error as Error).message}`));
     }
+    if (request.closing) outgoing.shouldKeepAlive = false;
     outgoing.on('error', fail);
     outgoing.once('socket', (assigned) => {
       socket = assigned;
@@ -281,8 +286,9 @@ function exchange(
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
 
-function headOf(response: IncomingMessage): Pick<HttpResponse, 'state' | 'status' | 'headers'> {
-  return { state: 'response', status: response.statusCode ?? 0, headers: response.headers };
+function headOf(response: IncomingMessage, clock: Clock): Omit<HttpResponse, 'body' | 'peer'> {
+  const { statusCode: status = 0, headers } = response;
+  return { state: 'response', status, headers, busy: busyOf({ status, headers }, clock.date()) };
 }
 
 /** A body that breaks the rules of HTTP was not cut off: the server counts wrong, and will do so again. */

@@ -10,7 +10,16 @@ import type { Environment } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
 import { withVariables } from '../../kernel/host.ts';
-import { never, notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
+import {
+  never,
+  notYet,
+  satisfied,
+  type Answer,
+  type Busy,
+  type Never,
+  type NotYet,
+  type Probe,
+} from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { FetchAnswer, ReadSource, SourceAddress } from '../../kernel/source.ts';
 import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
@@ -34,6 +43,11 @@ export interface SecretsManagerParts {
   readonly post: (request: SignedRequest, probe: Probe) => Promise<AgentReply>;
   /** Sends a GET that no proxy may see. */
   readonly askAgent: AskAgent;
+  /** What the head of an answer says about the next request. */
+  readonly busyOf: (
+    head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
+    now: Date,
+  ) => Busy | undefined;
   readonly warn: (words: string) => void;
 }
 
@@ -116,7 +130,11 @@ export function createSecretsManager(
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
       if (reply.status !== 200) {
         const why = callerRefusal(reply.status, reply.body);
-        if (why === undefined) return notYet(`${unsaid}: it answered ${reply.status}`);
+        if (why === undefined) {
+          // What it does not refuse below 500 is throttling.
+          const busy = reply.busy ?? (reply.status < 500 ? {} : undefined);
+          return notYet(`${unsaid}: it answered ${reply.status}`, { busy });
+        }
         return never(exitStatus.refused, `${unsaid}: ${why}`, credentialsHint);
       }
       arn = callerArn(reply.body);
@@ -141,7 +159,7 @@ export function createSecretsManager(
       } catch (error) {
         const agent = (error as Error).name === 'CredentialsProviderError' ? agentOf(environment) : undefined;
         if (agent !== undefined) return askWhy(agent, environment, redactor, parts.askAgent, probe);
-        return faultOf(error as SdkError, sceneOf(first, 'the region', 'credentials'));
+        return faulty(error as SdkError, first, 'the region', 'credentials');
       }
     },
     reader: (address) => async (probe) => {
@@ -162,21 +180,29 @@ export function createSecretsManager(
         return fetchedFrom(reply, address);
       } catch (error) {
         if (probe.signal.aborted) return notYet('no answer yet');
-        return faultOf(error as SdkError, sceneOf(address, region, 'secret'));
+        return faulty(error as SdkError, address, region, 'secret');
       }
     },
   };
 
-  function sceneOf(address: SourceAddress, region: string, doing: SecretScene['doing']): SecretScene {
-    return {
+  function faulty(
+    error: SdkError,
+    address: SourceAddress,
+    region: string,
+    doing: SecretScene['doing'],
+  ): NotYet | Never {
+    const now = clock.date();
+    const response = error.$response;
+    return faultOf(error, {
       doing,
       id: address.path,
       region,
       caller,
       version: address.options.get('version'),
       stage: address.options.get('stage'),
-      now: clock.date(),
-    };
+      now,
+      busy: response && parts.busyOf({ status: response.statusCode, headers: response.headers }, now),
+    });
   }
 
   function fetchedFrom(reply: GetSecretValueCommandOutput, address: SourceAddress): FetchAnswer {

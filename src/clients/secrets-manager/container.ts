@@ -3,7 +3,7 @@ import type { Environment } from '../../kernel/context.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { excerpt } from '../../kernel/excerpt.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
-import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import { credentialsHint } from './faults.ts';
 
@@ -14,7 +14,12 @@ const trusted = /^(169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.[\d.
 
 /** What an agent for credentials answered. */
 export type AgentReply =
-  | { readonly state: 'answer'; readonly status: number; readonly body: string }
+  | {
+      readonly state: 'answer';
+      readonly status: number;
+      readonly body: string;
+      readonly busy: Busy | undefined;
+    }
   | NotYet
   | Never;
 
@@ -59,9 +64,9 @@ export async function askWhy(
   redactor.secret(token);
   const reply = await ask(url, token === '' ? {} : { Authorization: token }, probe);
   if (reply.state !== 'answer') return { ...reply, reason: `${name}: ${reply.reason}` };
-  const { status } = reply;
+  const { status, busy } = reply;
   if (status === 200) return notYet(`${name} gave none a moment ago, and does now`);
-  if (status === 429 || status >= 500) return notYet(`${name} answered ${status}`);
+  if (status === 429 || status >= 500) return notYet(`${name} answered ${status}`, { busy });
   return never(
     exitStatus.refused,
     `${name} answered ${status}${wordsIn(reply.body, redactor)}`,

@@ -1,12 +1,17 @@
 import { connectHint, connectWords } from '../../kernel/connect-words.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Busy, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
 
 /** What the SDK throws, as far as it is looked at. */
 export interface SdkError extends Error {
   readonly $fault?: 'client' | 'server';
   readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean };
   readonly $retryable?: { readonly throttling?: boolean };
+  /** The answer itself, where there was one. */
+  readonly $response?: {
+    readonly statusCode: number;
+    readonly headers: Readonly<Record<string, string>>;
+  };
   readonly code?: string;
   readonly syscall?: string;
   readonly path?: string;
@@ -26,6 +31,8 @@ export interface SecretScene {
   readonly version: string | undefined;
   readonly stage: string | undefined;
   readonly now: Date;
+  /** What the answer says about the next request. */
+  readonly busy?: Busy | undefined;
 }
 
 /** Names of the errors that throttling has (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html). */
@@ -51,7 +58,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const as = caller === '' ? '' : ` (as ${caller})`;
   const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`is throttled by AWS (${error.name})`);
+    return notYet(`is throttled by AWS (${error.name})`, { busy: scene.busy ?? {} });
   if (error.$metadata?.clockSkewCorrected)
     return notYet('refused the clock of this node; asking with the time of AWS');
   switch (error.name) {
@@ -111,7 +118,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:
-      return otherFault(error);
+      return otherFault(error, scene.busy);
   }
 }
 
@@ -126,7 +133,7 @@ function isUnreadable(error: SdkError): boolean {
   );
 }
 
-function otherFault(error: SdkError): NotYet | Never {
+function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
@@ -142,7 +149,16 @@ function otherFault(error: SdkError): NotYet | Never {
   if (error.$fault === 'server' || status >= 500)
     return notYet(
       `answered ${status || error.name}${isUnreadable(error) ? ', not in the words of AWS' : `: ${error.message}`}`,
+      { busy },
     );
+  if (status >= 300 && status < 400) {
+    return never(
+      exitStatus.refused,
+      `answered ${status}, a redirect, and what is signed goes to one place only`,
+      'look at AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL and the proxy variables: they should name AWS itself',
+    );
+  }
+  if (status === 429) return notYet(`answered ${status}`, { busy });
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
   }

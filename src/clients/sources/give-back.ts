@@ -7,7 +7,7 @@ import type { Sources } from './open.ts';
 /** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
 const revokeTime = 2000;
 /** The same where time is up already: a run that is tried again and again must not leave a token behind each time. */
-const lateTime = 100;
+const lateTime = 150;
 
 /**
  * Whatever happened, a token that was made for this run is not left behind.

@@ -91,7 +91,7 @@ export async function openSources(
 async function answerOf(sent: Promise<HttpAnswer>): Promise<AgentReply> {
   const answer = await sent;
   return answer.state === 'response'
-    ? { state: 'answer', status: answer.status, body: answer.body.toString() }
+    ? { state: 'answer', status: answer.status, body: answer.body.toString(), busy: answer.busy }
     : answer;
 }
 
@@ -159,6 +159,7 @@ async function openAws(
   const { createSecretsManager } = await import('../secrets-manager/client.ts');
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
+  const { busyOf } = await import('../http/retry-after.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));
@@ -186,6 +187,7 @@ async function openAws(
             probe,
           ),
         ),
+      busyOf,
       warn: (words) => context.log.warn(words),
     },
   );

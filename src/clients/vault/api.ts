@@ -1,7 +1,7 @@
 import nodeVault from 'node-vault';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
-import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Secret } from '../../kernel/secrets.ts';
 import type { FieldValue } from '../../kernel/source.ts';
 import { sendFollowing, type RedirectPolicy } from '../http/redirect.ts';
@@ -15,6 +15,8 @@ export interface VaultReply {
   readonly body: { readonly [key: string]: FieldValue };
   /** For words of it that are cut. */
   readonly redact: (text: string) => string;
+  /** It wants fewer requests. */
+  readonly busy?: Busy | undefined;
 }
 
 export type VaultAnswer = VaultReply | NotYet | Never;
@@ -35,6 +37,8 @@ interface Options {
   readonly headers: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly probe: Probe;
+  /** For what the head of the answer says, which node-vault does not hand on. */
+  readonly heard: { busy?: Busy | undefined };
 }
 
 /** An attempt without a reply, thrown through node-vault. */
@@ -57,6 +61,21 @@ export function createVaultApi(
   namespace: string | undefined,
   redact: (text: string) => string,
 ): VaultApi {
+  /** Behind a Service each connection leads to one of several servers: the next one is a new one. */
+  let astray = false;
+  const toLeader: RedirectPolicy = {
+    most: 1,
+    tooMany: 'it redirects to itself again',
+    crossOrigin: false,
+    elsewhere: {},
+    identified: true,
+    hint: 'VAULT_ADDR should be the address that Vault itself uses (its api_addr)',
+    answer(from, to, response) {
+      const answer = redirectAnswer(from, to, response.status);
+      astray ||= answer?.state === 'not-yet';
+      return answer;
+    },
+  };
   const send = async (
     options: Options,
   ): Promise<{ statusCode: number; body: unknown; request: { path: string } }> => {
@@ -74,6 +93,7 @@ export function createVaultApi(
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body }),
+        closing: astray,
         maxBody,
         maxBodyOrigin: "Vault's own limit",
       },
@@ -81,6 +101,8 @@ export function createVaultApi(
       toLeader,
     );
     if (answer.state !== 'response') throw new NoReply(answer);
+    astray = false;
+    options.heard.busy = answer.busy;
     return { statusCode: answer.status, body: readBody(answer), request: { path: url.pathname } };
   };
   const client = nodeVault({
@@ -97,37 +119,65 @@ export function createVaultApi(
   client.pathPrefix = '';
   client.namespace = namespace ?? '';
 
-  const call = async (ask: () => Promise<unknown>): Promise<VaultAnswer> => {
+  const call = async (ask: (heard: Options['heard']) => Promise<unknown>): Promise<VaultAnswer> => {
+    const heard: Options['heard'] = {};
     try {
-      return { state: 'reply', status: 200, body: asObject((await ask()) as FieldValue) ?? {}, redact };
+      return { state: 'reply', status: 200, body: asObject((await ask(heard)) as FieldValue) ?? {}, redact };
     } catch (error) {
       if (error instanceof NoReply) return error.answer;
       const response = (error as { response?: { statusCode: number; body: FieldValue } }).response;
       if (response === undefined) throw error;
-      return { state: 'reply', status: response.statusCode, body: asObject(response.body) ?? {}, redact };
+      return {
+        state: 'reply',
+        status: response.statusCode,
+        body: asObject(response.body) ?? {},
+        redact,
+        busy: heard.busy,
+      };
     }
   };
   const headers = (token: Secret | undefined): Record<string, string> =>
     token === undefined ? {} : { 'X-Vault-Token': token.reveal() };
   return {
-    read: (path, token, probe) => call(() => client.read(path, { headers: headers(token), probe })),
+    read: (path, token, probe) =>
+      call((heard) => client.read(path, { headers: headers(token), probe, heard })),
     write: (path, body, token, probe) =>
-      call(() => client.write(path, body, { headers: headers(token), probe })),
+      call((heard) => client.write(path, body, { headers: headers(token), probe, heard })),
   };
 }
 
-/** As Vault's own client does: one 307 from a standby, never down to http, and to the very same path. */
-const toLeader: RedirectPolicy = {
-  refuse(from, to, { status }, hop) {
-    if (hop > 1) return 'Vault sends to its leader once';
-    if (status !== 307) return `a Vault that sends to its leader answers 307`;
-    if (to.protocol !== from.url.protocol) return `it leaves ${from.url.protocol.slice(0, -1)}`;
-    if (to.pathname !== from.url.pathname || to.search !== from.url.search) return 'it is another path';
-    return undefined;
-  },
-  hint: 'VAULT_ADDR should be the address that Vault itself uses (its api_addr)',
-  elsewhere: 'same',
-};
+/**
+ * Vault's own client follows one 307 of a standby to whatever address it names, with the token and the login. Here they
+ * go to the address that was configured and to no other; only the very same path there is asked again.
+ */
+function redirectAnswer(from: URL, to: URL, status: number): NotYet | Never | undefined {
+  const samePath = to.pathname === from.pathname && to.search === from.search;
+  if (to.origin === from.origin) {
+    if (samePath && status === 307) return undefined;
+    const why = samePath ? 'a Vault that sends to its leader answers 307' : 'it is another path';
+    return never(exitStatus.refused, `${status} to ${to.origin}${to.pathname}: not followed, ${why}`);
+  }
+  const reason = `${from.origin} redirects to ${to.origin} (${status}), where no token and no login is sent`;
+  if (to.protocol !== from.protocol) {
+    const up = to.protocol === 'https:' && to.hostname === from.hostname;
+    return never(
+      exitStatus.refused,
+      up ? reason : `${reason}: it leaves ${from.protocol.slice(0, -1)}`,
+      up ? `set VAULT_ADDR to ${to.origin}` : 'look at VAULT_ADDR, and at the api_addr of that server',
+    );
+  }
+  if (!samePath || status !== 307) {
+    return never(
+      exitStatus.refused,
+      reason,
+      'is that Vault? set VAULT_ADDR to the address of Vault itself, not of what redirects to it',
+    );
+  }
+  // A standby: it may be elected, or the next connection may lead to the leader.
+  return notYet(reason, {
+    hint: 'a standby sends to the active node: set VAULT_ADDR to that node, or to a Service that selects it (vault-active in Vault’s Helm chart), or let standbys forward requests',
+  });
+}
 
 function readBody(response: HttpResponse): FieldValue {
   const ok = response.status === 200;

@@ -47,6 +47,8 @@ export interface Vault {
   ): Promise<{ readonly revoked: boolean; readonly words: string } | undefined>;
 }
 
+const kept = 'the token of this run could not be revoked, and lives on until it expires';
+
 interface Lease {
   readonly source: string;
   readonly seconds: number;
@@ -71,6 +73,7 @@ export function createVault(
   let login: Login | undefined = given && {
     state: 'logged-in',
     token: given,
+    accessor: '',
     policies: [],
     lifetime: 0,
     own: false,
@@ -113,6 +116,8 @@ export function createVault(
           words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
         };
       }
+      const foreign = await notOurs(login, probe);
+      if (foreign !== undefined) return { revoked: false, words: foreign };
       const reply = await api.write('auth/token/revoke-self', undefined, login.token, probe);
       if (reply.state === 'reply' && reply.status === 200)
         return {
@@ -120,12 +125,27 @@ export function createVault(
           words: `the token of this run is revoked${leases.length > 0 ? ', and its leases with it' : ''}`,
         };
       const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
-      return {
-        revoked: false,
-        words: `the token of this run could not be revoked, and lives on until it expires: ${why}`,
-      };
+      return { revoked: false, words: `${kept}: ${why}` };
     },
   };
+
+  /**
+   * Why there is no proof that revoke-self would end the token of our login: an agent or proxy in between may put its
+   * own in the place of what we send (https://developer.hashicorp.com/vault/docs/agent-and-proxy/proxy/apiproxy,
+   * use_auto_auth_token = "force"). Undefined where it would.
+   */
+  async function notOurs({ token, accessor }: Login, probe: Probe): Promise<string | undefined> {
+    if (accessor === '')
+      return `${kept}: its login named no accessor to know it by (batch tokens cannot be revoked)`;
+    const reply = await api.read('auth/token/lookup-self', token, probe);
+    if (reply.state !== 'reply') return `${kept}: ${reply.reason}`;
+    if (reply.status !== 200) return `${kept}: lookup-self answered ${reply.status}${said(reply)}`;
+    const found = asString(asObject(reply.body['data'])?.['accessor']) ?? '';
+    redactor.secret(found);
+    redactor.secret(asString(asObject(reply.body['data'])?.['id']) ?? '');
+    if (found === accessor) return undefined;
+    return `the token of this run is not revoked: what answers at ${settings.address.origin} uses another token in its place, as an agent or proxy with use_auto_auth_token = "force" does; it lives on until it expires`;
+  }
 
   async function enter(probe: Probe): Promise<Answer> {
     const asked = clock.now();

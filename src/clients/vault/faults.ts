@@ -18,6 +18,11 @@ export function said(reply: VaultReply): string {
 
 /** Statuses of Vault as a whole, whatever was asked: https://developer.hashicorp.com/vault/api-docs#http-status-codes. */
 export function stateFault(reply: VaultReply): NotYet | Never | undefined {
+  const fault = stateWords(reply);
+  return fault?.state === 'not-yet' && reply.busy !== undefined ? { ...fault, busy: reply.busy } : fault;
+}
+
+function stateWords(reply: VaultReply): NotYet | Never | undefined {
   const { status } = reply;
   const words = messagesOf(reply).join(' ');
   if (status === 429)

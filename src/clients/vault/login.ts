@@ -12,6 +12,8 @@ import type { VaultLogin } from './settings.ts';
 export interface Login {
   readonly state: 'logged-in';
   readonly token: Secret;
+  /** What Vault calls the token by; empty for batch tokens, which have none, and where that is not known. */
+  readonly accessor: string;
   readonly policies: readonly string[];
   /** Seconds that the token lives; 0 where it does not expire or where that is not known. */
   readonly lifetime: number;
@@ -68,11 +70,13 @@ function loginOf(reply: VaultReply, own: boolean, redactor: Redactor): Login | N
       'is that Vault? look at VAULT_ADDR',
     );
   }
-  redactor.secret(asString(auth?.['accessor']) ?? '');
+  const accessor = asString(auth?.['accessor']) ?? '';
+  redactor.secret(accessor);
   const policies = auth?.['policies'];
   return {
     state: 'logged-in',
     token: redactor.secret(token),
+    accessor,
     policies: Array.isArray(policies) ? policies.map(String) : [],
     lifetime: Number(auth?.['lease_duration'] ?? 0),
     own,

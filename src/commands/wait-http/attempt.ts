@@ -1,7 +1,7 @@
-import { sendFollowing, type RedirectPolicy } from '../../clients/http/redirect.ts';
+import { sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
+import { notYet, satisfied, type Answer, type Busy, type Probe } from '../../kernel/loop/attempt.ts';
 import { faultsOf, type Expectations } from './expect.ts';
 import { includes } from './status.ts';
 
@@ -32,9 +32,12 @@ const told = 3;
 export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<Answer> {
   const { client, request, expectations, redirects } = inquiry;
   const answer = await sendFollowing(client, request, probe, {
-    refuse: refusal(request, redirects),
+    most: redirects.most,
+    tooMany: `--redirects allows ${redirects.most}`,
+    crossOrigin: redirects.crossOrigin,
+    identified: redirects.identified,
+    elsewhere: { Accept: '*/*' },
     hint: redirectHint,
-    elsewhere: {},
     // An expected 302 is the answer: followed, it could never be met.
     wanted: ({ status }) => redirects.most === 0 || includes(expectations.statuses, status),
     forgiving: true,
@@ -48,26 +51,17 @@ export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<An
   return notYet(`answered ${answer.status}${where}, ${faults.slice(0, told).join(', ')}${more}${from}`, {
     hint: includes(expectations.statuses, answer.status) ? undefined : statusHint(answer, request),
     absent: true,
+    busy: busyOf(answer, request),
   });
+}
+
+/** A standby's health is 429 without a time: it is not asked too often (https://developer.hashicorp.com/vault/api-docs/system/health). */
+function busyOf({ busy }: HttpResponse, { url }: HttpRequest): Busy | undefined {
+  return busy?.pause === undefined && url.pathname === '/v1/sys/health' ? undefined : busy;
 }
 
 const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (headers are not sent there)';
-
-function refusal(
-  first: HttpRequest,
-  { most, crossOrigin, identified }: RedirectLimits,
-): RedirectPolicy['refuse'] {
-  return (from, to, _response, hop) => {
-    if (hop > most) return `--redirects allows ${most}`;
-    if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
-    if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
-    if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
-    if (to.origin === first.url.origin) return undefined;
-    if (!crossOrigin) return 'it is another origin';
-    return identified ? 'a client certificate is shown to one origin only' : undefined;
-  };
-}
 
 /** Where a redirect leads, without its query, which may hold a token. */
 function location({ status, headers }: HttpResponse, { url }: HttpRequest): string {
@@ -84,7 +78,7 @@ const statusHints: Readonly<Record<number, string>> = {
   405: 'it does not take that --method there',
   407: 'the proxy wants a user and password: put them into HTTP_PROXY, or list the host in NO_PROXY',
   421: 'it does not serve that host name: look at the URL’s host, or give a Host header',
-  429: 'it is asked too often: a longer --interval helps',
+  429: 'it is asked too often, by this or by others: look at the limits of the server, or of a gateway in front of it',
   500: 'it fails by itself: its own log tells why',
   502: 'a gateway answers, and what is behind it does not speak: look at the Service that it sends to',
   503: 'it is up, but not ready: look at its readiness probe and at what it waits for itself (kubectl get endpointslices)',

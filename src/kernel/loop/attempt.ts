@@ -15,6 +15,14 @@ export interface NotYet {
   readonly hint?: string;
   /** Proof that the thing is not there, as against no answer: what an inverted wait waits for. */
   readonly absent?: boolean;
+  /** The other end wants fewer attempts. */
+  readonly busy?: Busy;
+}
+
+/** What the other end says about the next attempt. */
+export interface Busy {
+  /** Milliseconds from its answer on in which it wants none; unset, it named no time. */
+  readonly pause?: number;
 }
 
 export interface Never {
@@ -30,13 +38,18 @@ export function satisfied(seen: string): Satisfied {
 
 export function notYet(
   reason: string,
-  more: { readonly hint?: string | undefined; readonly absent?: boolean } = {},
+  more: {
+    readonly hint?: string | undefined;
+    readonly absent?: boolean;
+    readonly busy?: Busy | undefined;
+  } = {},
 ): NotYet {
   return {
     state: 'not-yet',
     reason,
     ...(more.hint === undefined ? {} : { hint: more.hint }),
     ...(more.absent ? { absent: true } : {}),
+    ...(more.busy === undefined ? {} : { busy: more.busy }),
   };
 }
 

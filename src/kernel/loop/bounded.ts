@@ -47,6 +47,7 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
       if (answer.state !== 'not-yet' || !time.signal.aborted) return answer;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
       return notYet(phase === '' ? said : `${phase}: ${said}`, {
+        busy: answer.busy,
         hint: answer.hint ?? (clock.now() - startedAt >= silence ? hintFor(phase) : undefined),
       });
     },

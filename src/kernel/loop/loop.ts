@@ -4,7 +4,7 @@ import { formatDuration } from '../duration.ts';
 import { DeadlinePassed } from '../outcome.ts';
 import type { Answer, Target } from './attempt.ts';
 import { createProgress } from './progress.ts';
-import { reportOf, type TargetReport } from './report.ts';
+import { reportOf, saidIn, type TargetReport } from './report.ts';
 import type { Schedule } from './schedule.ts';
 import { type Flight, type Policy, Watch } from './watch.ts';
 
@@ -95,7 +95,8 @@ export async function waitFor(
     return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
   };
 
-  const startAt = (watch: Watch, at: number): void => {
+  const startAt = (watch: Watch, wanted: number): void => {
+    const at = Math.max(wanted, watch.quietUntil);
     timers.get(watch)?.();
     timers.set(
       watch,
@@ -124,7 +125,12 @@ export async function waitFor(
     while (!ended && due.length > 0) {
       const now = clock.now();
       const watch = due[0] as Watch;
-      const later = pacedStart(watch, now);
+      if (watch.isAsking()) {
+        due.shift();
+        held.add(watch);
+        continue;
+      }
+      const later = watch.isQuiet(now) ? watch.quietUntil : pacedStart(watch, now);
       if (later !== undefined) {
         due.shift();
         startAt(watch, later);
@@ -184,8 +190,9 @@ export async function waitFor(
     }
     const wasStreak = watch.streak;
     const changed = watch.record(flight, answer, clock.now(), plan.policy);
-    if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${wordsOf(answer)}`);
+    if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
     if (ended) return;
+    rest(watch, flight, answer);
     if (held.delete(watch)) startAt(watch, clock.now());
     if (watch.state === 'satisfied') ready(watch, answer);
     if (watch.state !== 'waiting') {
@@ -201,8 +208,20 @@ export async function waitFor(
     pump();
   };
 
+  /** Obeys an answer that asks for fewer attempts, however soon the next one was planned. */
+  const rest = (watch: Watch, flight: Flight, answer: Answer): void => {
+    const busy = answer.state === 'not-yet' ? answer.busy : undefined;
+    if (busy === undefined) {
+      if (watch.beganAfterPause(flight)) watch.refusals = 0;
+      return;
+    }
+    if (watch.state !== 'waiting' || (busy.pause === undefined && plan.schedule.chosen)) return;
+    const latest = (context.deadline ?? Infinity) - lastLead;
+    watch.rest(flight, busy, clock.now(), context.random(), latest);
+  };
+
   const ready = (watch: Watch, answer: Answer): void => {
-    const line = `${watch.target.name} ${wordsOf(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
+    const line = `${watch.target.name} ${saidIn(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
     if (watches.length > 1 && watches.length <= readyLines) log.info(line);
     else log.debug(line);
   };
@@ -265,8 +284,4 @@ async function settled(running: ReadonlySet<Promise<void>>, clock: Context['cloc
       resolve();
     });
   });
-}
-
-function wordsOf(answer: Answer): string {
-  return answer.state === 'satisfied' ? answer.seen : answer.reason;
 }

@@ -1,4 +1,6 @@
 import { formatDuration } from '../duration.ts';
+import type { Answer } from './attempt.ts';
+import { pauseWords } from './pause.ts';
 import type { Watch } from './watch.ts';
 
 /** Targets named one by one in a line; the rest are counted. */
@@ -24,11 +26,19 @@ export function reportOf(watch: Watch, now: number): TargetReport {
     name: watch.target.name,
     state: watch.state,
     words: wordsOf(watch),
-    hint: answer !== undefined && answer.state !== 'satisfied' ? answer.hint : undefined,
+    hint: hintOf(watch, now),
     attempts: watch.attempts,
     held: now - watch.since,
     status: answer?.state === 'never' ? answer.status : undefined,
   };
+}
+
+function hintOf({ answer, state, quietAsked, quietUntil }: Watch, now: number): string | undefined {
+  if (answer === undefined || answer.state === 'satisfied') return undefined;
+  if (state === 'waiting' && quietAsked && quietUntil > now) {
+    return `the pause that it asked for ends ${formatDuration(quietUntil - now)} later, and it was not asked before that: a longer --timeout waits for it`;
+  }
+  return answer.hint;
 }
 
 function wordsOf(watch: Watch): string {
@@ -37,9 +47,16 @@ function wordsOf(watch: Watch): string {
     const phase = watch.oldest()?.phase;
     return phase ? `${phase}: no answer yet` : 'no answer yet';
   }
-  if (answer.state !== 'satisfied') return answer.reason;
+  if (answer.state !== 'satisfied') return saidIn(answer);
   if (watch.state === 'satisfied') return answer.seen;
   return `${answer.seen}, not yet for long enough (${watch.streak} in a row)`;
+}
+
+/** What an answer says, with the pause that it asks for. */
+export function saidIn(answer: Answer): string {
+  if (answer.state === 'satisfied') return answer.seen;
+  const busy = answer.state === 'not-yet' ? answer.busy : undefined;
+  return `${answer.reason}${busy === undefined ? '' : pauseWords(busy)}`;
 }
 
 /** `db:5432 connection refused (10.0.0.4) for 42s, 118 attempts` */

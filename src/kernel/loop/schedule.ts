@@ -3,7 +3,11 @@
  * @param waited milliseconds since the wait began
  * @param random uniform in [0, 1)
  */
-export type Schedule = (waited: number, random: number) => number;
+export interface Schedule {
+  (waited: number, random: number): number;
+  /** The user chose the pause: only the other end may ask for a longer one. */
+  readonly chosen?: true;
+}
 
 const share = 0.02;
 const shortest = 100;
@@ -24,7 +28,7 @@ export function proportional(targets = 1): Schedule {
 
 /** The pause that the user fixed. */
 export function fixed(milliseconds: number): Schedule {
-  return () => milliseconds;
+  return Object.assign(() => milliseconds, { chosen: true as const });
 }
 
 /** From `first` doubling to `last`: for what every attempt burdens, such as a lock that hundreds wait for. */

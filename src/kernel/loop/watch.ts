@@ -1,4 +1,5 @@
-import type { Answer, Target } from './attempt.ts';
+import type { Answer, Busy, Target } from './attempt.ts';
+import { pauseOf } from './pause.ts';
 
 /** What must hold before a target counts. `stableFor` is in milliseconds. */
 export interface Policy {
@@ -6,6 +7,9 @@ export interface Policy {
   readonly successes: number;
   readonly stableFor: number;
 }
+
+/** Timers are set by a difference, which loses the last bits: what is due within a millisecond is due. */
+const exact = 1;
 
 export const once: Policy = { any: false, successes: 1, stableFor: 0 };
 
@@ -30,6 +34,12 @@ export class Watch {
   streak = 0;
   /** When the present streak began. */
   streakSince = 0;
+  /** Not to be tried before this. */
+  quietUntil = Number.NEGATIVE_INFINITY;
+  /** The other end named that time. */
+  quietAsked = false;
+  /** Answers in a row that it is too busy. */
+  refusals = 0;
   #newest = -1;
 
   constructor(target: Target, now: number) {
@@ -70,6 +80,37 @@ export class Watch {
     if (changed) this.since = flight.startedAt;
     this.answer = answer;
     return changed;
+  }
+
+  /**
+   * Keeps a pause after an answer that the other end is too busy.
+   * @param latest as far as the pause is ours to choose, it ends by then
+   */
+  rest(flight: Flight, busy: Busy, now: number, random: number, latest: number): void {
+    if (this.beganAfterPause(flight)) this.refusals++;
+    const asked = busy.pause !== undefined;
+    // What spreads pods must not cost the last attempt either.
+    const least = asked ? now + pauseOf(busy, this.refusals, 0) : now;
+    const until = now + pauseOf(busy, this.refusals, random);
+    const bounded = now >= latest ? until : Math.max(least, Math.min(until, latest));
+    if (bounded <= this.quietUntil) return;
+    this.quietUntil = bounded;
+    this.quietAsked = asked;
+  }
+
+  /** While the other end is too busy, attempts do not overlap: true where one has begun since the last pause. */
+  isAsking(): boolean {
+    const newest = this.newest();
+    return this.refusals > 0 && newest !== undefined && this.beganAfterPause(newest);
+  }
+
+  isQuiet(now: number): boolean {
+    return this.quietUntil - now >= exact;
+  }
+
+  /** False for an attempt that was under way when the last pause began. */
+  beganAfterPause({ startedAt }: Flight): boolean {
+    return !this.isQuiet(startedAt);
   }
 
   newest(): Flight | undefined {

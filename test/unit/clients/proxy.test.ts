@@ -57,5 +57,10 @@ test('a malformed one is named, and its password is not shown', () => {
       /^HTTP_PROXY has a user or password with a % that starts no escape; encode it as %25$/,
     );
   proxyFromEnvironment({ HTTP_PROXY: 'http://u:p%40ss@h' }, (value) => secrets.push(value));
-  expect(secrets).toEqual(['p@ss']);
+  expect(secrets).toEqual(['p%40ss', 'p@ss', Buffer.from('u:p@ss').toString('base64')]);
+  for (const url of ['http://u:p%ss@h', 'http://u%:pass@h', 'http://u:p%zz@h', 'http://u:%ff@h']) {
+    expect(() => proxyFromEnvironment({ HTTP_PROXY: url }, () => {})).toThrow(
+      /^HTTP_PROXY has a % in its user or password that is not an escape; write %25 for it$/,
+    );
+  }
 });
