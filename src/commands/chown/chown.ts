@@ -2,7 +2,7 @@ import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
-import { type Outcome, UsageError } from '../../kernel/outcome.ts';
+import { firstFailure, type Outcome, UsageError } from '../../kernel/outcome.ts';
 import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
@@ -46,8 +46,9 @@ export async function chownTrees(request: ChownRequest, context: Context): Promi
     using targets = new Targets(request, context);
     // Awaited here: the paths stay open until the work is done.
     return await job.run(targets.list);
-  } catch (error) {
-    if (!(error instanceof ClosedPath)) throw error;
+  } catch (thrown) {
+    const error = firstFailure(thrown);
+    if (!(error instanceof ClosedPath)) throw thrown;
     return outcomeOfClosed(error, effectiveCapabilities());
   }
 }

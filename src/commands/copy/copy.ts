@@ -9,6 +9,7 @@ import {
   done,
   Failure,
   failed,
+  firstFailure,
   type Outcome,
   SignalReceived,
   UsageError,
@@ -82,7 +83,7 @@ async function toolsOf(patterns: readonly string[]): Promise<Tools> {
 
 /** The sources and DEST, open. */
 class Held implements Disposable {
-  sources: SourceRoot[] = [];
+  readonly sources: SourceRoot[] = [];
   readonly destination: Destination;
 
   constructor(request: CopyRequest) {
@@ -103,11 +104,13 @@ class Held implements Disposable {
 
   /** Opens the version of a volume that is current now. */
   refresh(): void {
-    this.sources = this.sources.map((source) => {
-      if (!isOutdated(source)) return source;
+    for (const [index, source] of this.sources.entries()) {
+      if (!isOutdated(source)) continue;
+      // Closed only once another stands in its place: whatever is in the list is closed at the end, and once.
+      this.sources[index] =
+        source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
       closeSync(source.descriptor);
-      return source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
-    });
+    }
   }
 
   [Symbol.dispose](): void {
@@ -175,10 +178,11 @@ class Job {
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#once();
-        } catch (error) {
+        } catch (thrown) {
+          const error = firstFailure(thrown);
           const again =
             error instanceof Outdated || (error instanceof WriteFailed && error.code === stageLost);
-          if (!again || attempt === tries) throw error;
+          if (!again || attempt === tries) throw thrown;
           this.#context.log.info(
             error instanceof Outdated
               ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
@@ -392,7 +396,8 @@ class Job {
   }
 
   /** The copy came to an end before its time. */
-  #ended(error: unknown): Outcome {
+  #ended(thrown: unknown): Outcome {
+    const error = firstFailure(thrown);
     const { path, descriptor } = this.#held.destination;
     const soFar = `${path}: stopped after ${tallyText(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
     const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
@@ -413,7 +418,7 @@ class Job {
     if (error instanceof InTheWay)
       return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
     const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
+    if (code === undefined) throw thrown;
     const cause = error instanceof WriteFailed ? error.cause : error;
     if (descriptor === undefined) throw explained(cause, path);
     using directory = Directory.open(itself(descriptor));

@@ -46,7 +46,12 @@ export function openSourceRoot(text: string): SourceRoot {
     );
   }
   const root = { text, real, descriptor, stat, name, volume: undefined };
-  return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+  try {
+    return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 /** The same volume in the version that it has now. */
