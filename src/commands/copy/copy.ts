@@ -21,7 +21,7 @@ import { explained } from '../../kernel/publish/problems.ts';
 import { takeTurn } from '../../kernel/publish/turn.ts';
 import { HelperLost } from '../../kernel/tree/crew.ts';
 import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
-import { itself, rawOf } from '../../kernel/tree/name.ts';
+import { itself, rawOf, shownName } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
@@ -34,7 +34,7 @@ import { Prune } from './prune.ts';
 import { leftOutText, problemLines, progressText, tallyText } from './report.ts';
 import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
 import { isEmpty, removeStages, Stage, wasCutOff } from './stage.ts';
-import { emptyTally, type Tally } from './tally.ts';
+import { emptyTally, type Tally, type TightDirectory } from './tally.ts';
 
 export interface CopyRequest {
   readonly sources: readonly string[];
@@ -259,7 +259,7 @@ class Job {
       const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete };
       let replaced = await merge(stage.tree, live, way, signal);
       for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
-      for (const { to, mode } of this.#tally.tight.toReversed()) setMode(live, to, mode);
+      for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, replaced);
       stage.finishMerging();
       await clean(true);
@@ -494,10 +494,16 @@ async function removeMountStage(mount: MountBelow, live: number): Promise<void> 
   }
 }
 
-function setMode(live: number, path: string, mode: number): void {
-  const descriptor = openBelow(live, path);
+/** @throws InTheWay where another directory stands there by now */
+function setMode(live: number, { to, dev, ino, mode }: TightDirectory): void {
+  const descriptor = openBelow(live, to);
   try {
-    if ((fstatSync(descriptor).mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
+    const stat = fstatSync(descriptor);
+    if (stat.dev !== dev || stat.ino !== ino)
+      throw new InTheWay(
+        `another directory came to stand at ${JSON.stringify(shownName(to))} in DEST during the copy`,
+      );
+    if ((stat.mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
   } finally {
     closeSync(descriptor);
   }

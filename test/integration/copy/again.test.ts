@@ -2,13 +2,16 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -207,5 +210,71 @@ describe.skipIf(!root)('each line of the pages, twice', () => {
     expect(stamps(top)).toBe(before);
     expect(lstatSync(join(top, 'server')).uid).toBe(0);
     rmSync(top, { recursive: true });
+  });
+});
+
+describe('the second run finds all right', () => {
+  test('where two sources have a file of one name, large or small, or a link: the later one stays', async () => {
+    const [one, two, to] = [folder(), folder(), folder()];
+    for (const [top, letter] of [
+      [one, 'a'],
+      [two, 'b'],
+    ] as const) {
+      mkdirSync(join(top, 'sub'));
+      writeFileSync(join(top, 'sub/f'), letter);
+      writeFileSync(join(top, 'large'), Buffer.alloc(5 << 20, letter));
+      symlinkSync(letter, join(top, 'link'));
+    }
+    for (let run = 0; run < 3; run++) {
+      const { status, stderr } = await copy([one, two, to, ...(run === 2 ? ['--checksum'] : [])]);
+      expect(status, stderr).toBe(0);
+      expect(readFileSync(join(to, 'sub/f'), 'utf8'), `run ${run}`).toBe('b');
+      expect(readFileSync(join(to, 'large')).subarray(0, 1).toString(), `run ${run}`).toBe('b');
+      expect(readlinkSync(join(to, 'link')), `run ${run}`).toBe('b');
+    }
+  });
+
+  test('where followed links lead to a file of several names', async () => {
+    const [from, to] = [folder(), folder()];
+    writeFileSync(join(from, 'f'), 'f');
+    linkSync(join(from, 'f'), join(from, 'g'));
+    for (const name of ['one', 'two']) symlinkSync('f', join(from, name));
+    await copy([from, to, '-L']);
+    const before = stamps(to, '-name', '[ot]*');
+    expect((await copy([from, to, '-L'])).stderr).toContain('0 copied (0 B), 4 unchanged');
+    expect(stamps(to, '-name', '[ot]*')).toBe(before);
+  });
+
+  test.skipIf(!root)('where owners cannot be kept: in a user namespace that has not got them', async () => {
+    const [from, to] = [folder(), folder()];
+    writeFileSync(join(from, 'f'), 'f', { mode: 0o644 });
+    writeFileSync(join(from, 'su'), 'su');
+    writeFileSync(join(from, 'large'), Buffer.alloc(5 << 20));
+    symlinkSync('f', join(from, 'link'));
+    for (const name of ['f', 'su', 'large']) chownSync(join(from, name), 1234, 1234);
+    lchownSync(join(from, 'link'), 1234, 1234);
+    chmodSync(join(from, 'su'), 0o4755);
+    const options = { unshare: ['--user', '--map-root-user'] };
+    const first = await copy([from, to], options);
+    expect(first.stderr).toContain('4 entries belong to this user, since their owner could not be kept');
+    expect(lstatSync(join(to, 'su')).mode & 0o7777).toBe(0o755);
+    const before = stamps(to);
+    const second = await copy([from, to], options);
+    expect(second.status, second.stderr).toBe(0);
+    expect(second.stderr).toContain('0 copied (0 B), 4 unchanged');
+    expect(second.stderr).toContain('4 entries belong to this user');
+    expect(stamps(to)).toBe(before);
+    expect(leftovers(to)).toEqual([]);
+  });
+
+  test.skipIf(!root)('where another user has the same file with another time, which only he may set', async () => {
+    const [from, to] = [folder(), folder()];
+    writeFileSync(join(from, 'f'), 'same', { mode: 0o644 });
+    writeFileSync(join(to, 'f'), 'same', { mode: 0o644 });
+    chmodSync(join(to, 'f'), 0o644);
+    utimesSync(join(to, 'f'), 1e9, 1e9);
+    const user = { uid: 4321, gid: 4321 };
+    expect(await copy([from, to], { user })).toMatchObject({ status: 0 });
+    expect((await copy([from, to], { user })).stderr).toContain('0 copied (0 B), 1 unchanged');
   });
 });
