@@ -1,11 +1,4 @@
-import {
-  chmodSync,
-  chownSync,
-  fchmodSync,
-  fchownSync,
-  futimesSync,
-  type Stats,
-} from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, futimesSync, type Stats } from 'node:fs';
 import type { Owner } from '../../kernel/publish/attributes.ts';
 import type { Modes } from '../../kernel/tree/mode.ts';
 import { itself } from '../../kernel/tree/name.ts';

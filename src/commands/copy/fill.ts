@@ -66,14 +66,7 @@ class Filling {
   readonly #tally: Tally;
   readonly #context: FillContext;
 
-  constructor(
-    side: Side,
-    common: Common,
-    later: boolean,
-    tools: Tools,
-    tally: Tally,
-    context: FillContext,
-  ) {
+  constructor(side: Side, common: Common, later: boolean, tools: Tools, tally: Tally, context: FillContext) {
     this.#side = side;
     this.#common = common;
     this.#later = later;

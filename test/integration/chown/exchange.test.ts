@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { whileExchanged } from '../../support/exchange.ts';
 import { everythingIsRequired } from '../../support/tools.ts';
-import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf } from './support.ts';
+import { chown, folder, memoryFolder, modeOf, noStrace, ownerOf } from './support.ts';
 
 /** Seconds for each attack. */
 const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 15 : 3));
 const pairs = 100;
 
 /** Held up in front of each call that looks like this, so that whoever exchanges names always comes in between. */
-function slow(call: string, delay: 'delay_enter' | 'delay_exit'): readonly string[] {
-  return ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:${delay}=50000`];
+function slow(call: string, delay: 'delay_enter' | 'delay_exit', milliseconds = 50): readonly string[] {
+  return ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:${delay}=${milliseconds * 1000}`];
 }
 
-describe.skipIf(notRoot)(`names that somebody exchanges below the path, for ${attackSeconds} s`, () => {
+describe.skipIf(noStrace)(`names that somebody exchanges below the path, for ${attackSeconds} s`, () => {
   test.each([
     ['the owner alone', []],
     ['the mode too', ['--file-mode', 'a+r', '--dir-mode', 'a+rx']],
@@ -28,7 +28,8 @@ describe.skipIf(notRoot)(`names that somebody exchanges below the path, for ${at
       for (let i = 0; i < pairs; i++) {
         writeFileSync(join(outside, `key${i}`), '', { mode: 0o600 });
         linkSync(join(outside, `key${i}`), join(top, `b${i}`));
-        writeFileSync(join(top, `a${i}`), '', { mode: 0o644 });
+        writeFileSync(join(outside, `mine${i}`), '', { mode: 0o644 });
+        linkSync(join(outside, `mine${i}`), join(top, `a${i}`));
       }
       chownSync(top, 5000, 5000);
       const state = () =>
@@ -42,8 +43,13 @@ describe.skipIf(notRoot)(`names that somebody exchanges below the path, for ${at
         const until = performance.now() + attackSeconds * 1000;
         for (let uid = 5000; performance.now() < until || uid < 5004; uid++) {
           // His own are to be changed in each round, and are never root's.
-          execFileSync('find', [top, '-type', 'f', '-links', '1', '-exec', 'chown', `${uid}:${uid}`, '{}', '+']);
-          const { status, stderr } = await chown([`${uid + 1}:${uid + 1}`, top, '--from', String(uid), ...flags]);
+          for (let i = 0; i < pairs; i++) chownSync(join(outside, `mine${i}`), uid, uid);
+          const { status, stderr } = await chown(
+            [`${uid + 1}:${uid + 1}`, top, '--from', String(uid), ...flags],
+            {
+              prefix: slow('lchown,chown', 'delay_enter', 1),
+            },
+          );
           expect([0, 1], stderr).toContain(status);
           changed += Number(/, ([\d,]+) changed/.exec(stderr)?.[1]?.replaceAll(',', '') ?? 0);
           wrong.push(...state().filter((line) => !before.includes(line)));
@@ -59,19 +65,17 @@ describe.skipIf(notRoot)(`names that somebody exchanges below the path, for ${at
 
 describe.skipIf(noStrace)('what is put in the place of what was looked at', () => {
   test.each([
-    ['the owner alone', []],
-    ['the mode too', ['--mode', 'a+r']],
-  ])('a single file, with --from: %s', async (_what, flags) => {
+    ['the owner alone', [], slow('lchown,chown', 'delay_enter')],
+    ['the mode too', ['--mode', 'a+r'], slow('statx', 'delay_exit', 20)],
+  ])('a single file, with --from: %s', async (_what, flags, prefix) => {
     const outside = folder();
     writeFileSync(join(outside, 'key'), '', { mode: 0o600 });
     linkSync(join(outside, 'key'), join(outside, 'f2'));
     writeFileSync(join(outside, 'f1'), '');
     chownSync(join(outside, 'f1'), 5000, 5000);
     await whileExchanged(outside, ['f1', 'f2', 0], async () => {
-      for (let round = 0; round < 20; round++) {
-        await chown(['1000:1000', join(outside, 'f1'), '--from', '5000', ...flags], {
-          prefix: round % 2 === 0 ? slow('lchown,chown', 'delay_enter') : [],
-        });
+      for (let round = 0; round < 10; round++) {
+        await chown(['1000:1000', join(outside, 'f1'), '--from', '5000', ...flags], { prefix });
         expect(ownerOf(join(outside, 'key'))).toBe('0:0');
         expect(modeOf(join(outside, 'key'))).toBe('0600');
         for (const name of ['f1', 'f2'])
@@ -90,9 +94,14 @@ describe.skipIf(noStrace)('what is put in the place of what was looked at', () =
         const { stderr } = await chown(['1000:1000', join(top, 'new'), '--create'], {
           prefix: slow('mkdir', 'delay_exit'),
         });
-        const found = execFileSync('find', [top, '-inum', String(ino), '-printf', '%U %m\n'], { encoding: 'utf8' });
+        const found = execFileSync('find', [top, '-inum', String(ino), '-printf', '%U %m\n'], {
+          encoding: 'utf8',
+        });
         expect(found, stderr).toMatch(/^(0 700\n)+$/);
-        execFileSync('sh', ['-c', `for d in new secret; do [ -e ${top}/$d/key ] || rm -rf ${top}/$d; done`]);
+        execFileSync('sh', [
+          '-c',
+          `cd ${top}; for d in new secret; do [ -e $d/key ] || rm -rf $d; done; [ -e secret ] || mv new secret`,
+        ]);
       }
     });
   });
@@ -102,7 +111,9 @@ describe.skipIf(noStrace)('what is put in the place of what was looked at', () =
     writeFileSync(join(outside, 'f'), '');
     symlinkSync(join(outside, 'f'), join(top, 'link'));
     execFileSync('chown', ['-h', '5000:5000', join(top, 'link')]);
-    expect(await chown(['1000:1000', top, '--from', '5000:5000', '--mode', 'a+r'])).toMatchObject({ status: 0 });
+    expect(await chown(['1000:1000', top, '--from', '5000:5000', '--mode', 'a+r'])).toMatchObject({
+      status: 0,
+    });
     expect(ownerOf(join(top, 'link'))).toBe('1000:1000');
     expect(ownerOf(join(outside, 'f'))).toBe('0:0');
   });

@@ -267,14 +267,17 @@ describe('the second run finds all right', () => {
     expect(leftovers(to)).toEqual([]);
   });
 
-  test.skipIf(!root)('where another user has the same file with another time, which only he may set', async () => {
-    const [from, to] = [folder(), folder()];
-    writeFileSync(join(from, 'f'), 'same', { mode: 0o644 });
-    writeFileSync(join(to, 'f'), 'same', { mode: 0o644 });
-    chmodSync(join(to, 'f'), 0o644);
-    utimesSync(join(to, 'f'), 1e9, 1e9);
-    const user = { uid: 4321, gid: 4321 };
-    expect(await copy([from, to], { user })).toMatchObject({ status: 0 });
-    expect((await copy([from, to], { user })).stderr).toContain('0 copied (0 B), 1 unchanged');
-  });
+  test.skipIf(!root)(
+    'where another user has the same file with another time, which only he may set',
+    async () => {
+      const [from, to] = [folder(), folder()];
+      writeFileSync(join(from, 'f'), 'same', { mode: 0o644 });
+      writeFileSync(join(to, 'f'), 'same', { mode: 0o644 });
+      chmodSync(join(to, 'f'), 0o644);
+      utimesSync(join(to, 'f'), 1e9, 1e9);
+      const user = { uid: 4321, gid: 4321 };
+      expect(await copy([from, to], { user })).toMatchObject({ status: 0 });
+      expect((await copy([from, to], { user })).stderr).toContain('0 copied (0 B), 1 unchanged');
+    },
+  );
 });
