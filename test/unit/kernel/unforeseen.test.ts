@@ -11,7 +11,7 @@ function failing(work: () => never, resources: number): unknown {
   try {
     using stack = new DisposableStack();
     for (let i = 0; i < resources; i++) stack.defer(close);
-    work();
+    return work();
   } catch (error) {
     return error;
   }
