@@ -5,6 +5,8 @@ export interface Libc {
   /** Names of extended attributes, each with a NUL at its end; returns their bytes (listxattr(2)). */
   flistxattr(descriptor: number, names: Buffer, size: number): number;
   listxattr(path: string, names: Buffer, size: number): number;
+  /** Where a link leads; with an empty name, the link that was opened itself (readlinkat(2)). */
+  readlinkat(descriptor: number, name: string, target: Buffer, size: number): number;
   /** Moves an open file's position to where data or a hole begins (lseek(2)). */
   lseek(descriptor: number, offset: bigint, whence: number): bigint;
   /** Copies within the kernel; the two positions are read and moved on (copy_file_range(2)). */
@@ -30,13 +32,15 @@ async function load(): Promise<Libc | undefined> {
     const { functions } = dlopen(null, {
       flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
       listxattr: { return: 'i32', arguments: ['string', 'buffer', 'u32'] },
+      readlinkat: { return: 'i32', arguments: ['i32', 'string', 'buffer', 'u32'] },
       lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
     });
-    const { flistxattr, listxattr, lseek, copy_file_range: range } = functions;
+    const { flistxattr, listxattr, readlinkat, lseek, copy_file_range: range } = functions;
     return {
       flistxattr,
       listxattr,
+      readlinkat,
       lseek,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
     };

@@ -81,3 +81,14 @@ export class SignalReceived extends Error {
     this.signal = signal;
   }
 }
+
+/**
+ * What went wrong first. Where work fails and then a resource of it cannot be closed either, `using` throws a
+ * SuppressedError, which names neither: what failed first stands in its `suppressed` (ECMAScript, Explicit Resource
+ * Management).
+ */
+export function firstFailure(error: unknown): unknown {
+  let first = error;
+  while (first instanceof SuppressedError) first = first.suppressed;
+  return first;
+}

@@ -1,10 +1,13 @@
 import { exitStatus, signalStatus } from './exit-status.ts';
 import { signalNumber } from './host.ts';
 import type { Log } from './log.ts';
-import { Failure, failed, SignalReceived, UsageError, type Failed } from './outcome.ts';
+import { Failure, failed, firstFailure, SignalReceived, UsageError, type Failed } from './outcome.ts';
 
 /** What was thrown, as an outcome; what nobody foresaw is status 1, its stack only at debug level. */
-export function outcomeOfError(error: unknown, log: Log): Failed {
+export function outcomeOfError(thrown: unknown, log: Log): Failed {
+  const error = firstFailure(thrown);
+  for (let later = thrown; later instanceof SuppressedError; later = later.suppressed)
+    log.debug(`and then, while closing: ${stackOf(later.error)}`);
   if (error instanceof UsageError) return failed(exitStatus.usage, error.message);
   if (error instanceof Failure) return error.outcome;
   if (error instanceof SignalReceived)
@@ -13,7 +16,8 @@ export function outcomeOfError(error: unknown, log: Log): Failed {
   return unforeseen(error);
 }
 
-export function unforeseen(error: unknown): Failed {
+export function unforeseen(thrown: unknown): Failed {
+  const error = firstFailure(thrown);
   return failed(exitStatus.failed, error instanceof Error ? wordsOf(error) : String(error), {
     hint: 'this was not foreseen; --log-level debug shows where it came from',
   });
@@ -45,7 +49,8 @@ function wordsOf(error: Error): string {
 }
 
 /** Where it was thrown; without the message, which stands above, where that may quote something. */
-function stackOf(error: Error): string {
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
   if (!quotes(error)) return error.stack ?? error.message;
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return [wordsOf(error), ...frames].join('\n');

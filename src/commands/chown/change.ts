@@ -53,53 +53,92 @@ export class Change implements Visitor {
 
   entry(name: string | Buffer, stat: Stats): void {
     this.#tally.entries++;
-    const { owner, from, modes, dryRun } = this.#plan;
-    const wrongOwner = !belongsTo(stat, owner);
-    if (wrongOwner && from !== undefined && !belongsTo(stat, from)) {
-      this.#tally.spared++;
-      return;
-    }
-    // A link has no mode of its own.
-    const change = modes.file === undefined || stat.isSymbolicLink() ? undefined : modes.file;
-    const mode = stat.mode & permissions;
-    if (!wrongOwner && (change === undefined || change(mode, false) === mode)) {
-      this.#tally.right++;
-      return;
-    }
-    if (!dryRun) {
-      this.#plan.beforeChange();
-      if (change === undefined) lchownSync(name, owner.uid ?? unchanged, owner.gid ?? unchanged);
-      else this.#pinned(name, (descriptor) => changeFile(descriptor, owner, wrongOwner, change));
-    }
-    this.#tally.changed++;
+    if (this.#spares(stat) || this.#isRight(stat)) return;
+    if (!this.#begins()) return;
+    const { owner, from, modes } = this.#plan;
+    // Whatever stands there by now, it is to belong to the owner: nothing else decides.
+    if (from === undefined && (modes.file === undefined || stat.isSymbolicLink())) {
+      lchownSync(name, owner.uid ?? unchanged, owner.gid ?? unchanged);
+      this.#tally.changed++;
+    } else this.#pinned(name, (descriptor) => this.#changeOpened(descriptor));
+  }
+
+  /** An entry that is not a directory and is held open (O_PATH). */
+  opened(descriptor: number): void {
+    this.#tally.entries++;
+    const stat = fstatSync(descriptor);
+    if (this.#spares(stat) || this.#isRight(stat)) return;
+    if (this.#begins()) this.#changeOpened(descriptor);
   }
 
   leave(stat: Stats): void {
     this.#tally.entries++;
     this.#tally.directories++;
-    const { owner, from, modes, dryRun } = this.#plan;
-    const wrongOwner = !belongsTo(stat, owner);
-    if (wrongOwner && from !== undefined && !belongsTo(stat, from)) {
-      this.#tally.spared++;
+    if (this.#spares(stat) || this.#isRight(stat)) return;
+    if (!this.#begins()) return;
+    const { owner, from, modes, ownGroup } = this.#plan;
+    if (from === undefined && directoryMode(stat, modes) === undefined) {
+      lchownSync('.', owner.uid ?? unchanged, owner.gid ?? unchanged);
+      this.#tally.changed++;
       return;
     }
-    const wanted = directoryMode(stat, modes);
-    if (!wrongOwner && wanted === undefined) {
-      this.#tally.right++;
+    const descriptor = openSync('.', O_PATH | constants.O_DIRECTORY);
+    try {
+      // All that is in it was changed since it was looked at, which takes time.
+      const now = fstatSync(descriptor);
+      if (this.#spares(now) || this.#isRight(now)) return;
+      changeDirectory(descriptor, now, owner, directoryMode(now, modes), ownGroup);
+      this.#tally.changed++;
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** Whether --from leaves it alone, which is counted. */
+  #spares(stat: Stats): boolean {
+    const { owner, from } = this.#plan;
+    if (from === undefined || belongsTo(stat, owner) || belongsTo(stat, from)) return false;
+    this.#tally.spared++;
+    return true;
+  }
+
+  /** Whether nothing is to be changed, which is counted. */
+  #isRight(stat: Stats): boolean {
+    const { owner, modes } = this.#plan;
+    if (!belongsTo(stat, owner)) return false;
+    if (stat.isDirectory() ? directoryMode(stat, modes) !== undefined : fileMode(stat, modes) !== undefined)
+      return false;
+    this.#tally.right++;
+    return true;
+  }
+
+  /** False where a change is only counted. */
+  #begins(): boolean {
+    if (this.#plan.dryRun) this.#tally.changed++;
+    else this.#plan.beforeChange();
+    return !this.#plan.dryRun;
+  }
+
+  /**
+   * What was opened may be another than what was looked at: all is judged again. It is what is changed, whatever its name
+   * leads to by then. The owner first: changing it clears the set-ID bits, and the mode is reckoned from what is left.
+   */
+  #changeOpened(descriptor: number): void {
+    const path = itself(descriptor);
+    let stat = fstatSync(descriptor);
+    // None of this entry's business: it has its own turn where it is found as a directory.
+    if (stat.isDirectory()) {
+      this.#tally.vanished++;
       return;
     }
-    if (!dryRun) {
-      this.#plan.beforeChange();
-      if (wanted === undefined) lchownSync('.', owner.uid ?? unchanged, owner.gid ?? unchanged);
-      else {
-        const descriptor = openSync('.', O_PATH | constants.O_DIRECTORY);
-        try {
-          changeDirectory(descriptor, stat, owner, wanted, this.#plan.ownGroup);
-        } finally {
-          closeSync(descriptor);
-        }
-      }
+    if (this.#spares(stat) || this.#isRight(stat)) return;
+    const { owner, modes } = this.#plan;
+    if (!belongsTo(stat, owner)) {
+      chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
+      stat = fstatSync(descriptor);
     }
+    const wanted = fileMode(stat, modes);
+    if (wanted !== undefined) chmodSync(path, wanted);
     this.#tally.changed++;
   }
 
@@ -152,27 +191,12 @@ export function directoryMode(stat: Stats, modes: Modes): number | undefined {
   return wanted === mode ? undefined : wanted;
 }
 
-/**
- * A file's owner, then its mode: changing the owner clears the set-ID bits, and the mode is reckoned from what is left.
- * The descriptor is one of O_PATH: what it was opened on is what is changed, whatever its name now leads to.
- */
-function changeFile(
-  descriptor: number,
-  owner: Owner,
-  wrongOwner: boolean,
-  change: (mode: number, directory: boolean) => number,
-): void {
-  const path = itself(descriptor);
-  let stat = fstatSync(descriptor);
-  // Swapped since it was looked at: a link has no mode, and a directory is none of this entry's business.
-  if (stat.isSymbolicLink() || stat.isDirectory()) return;
-  if (wrongOwner) {
-    chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
-    stat = fstatSync(descriptor);
-  }
+/** The same for what is not a directory; a link has no mode of its own. */
+function fileMode(stat: Stats, modes: Modes): number | undefined {
+  if (stat.isSymbolicLink()) return undefined;
   const mode = stat.mode & permissions;
-  const wanted = change(mode, false);
-  if (wanted !== mode) chmodSync(path, wanted);
+  const wanted = modes.file?.(mode, false) ?? mode;
+  return wanted === mode ? undefined : wanted;
 }
 
 /**

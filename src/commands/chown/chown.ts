@@ -1,12 +1,12 @@
-import { closeSync, fstatSync, lstatSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, type Stats } from 'node:fs';
 import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import type { Context } from '../../kernel/context.ts';
 import { formatDuration } from '../../kernel/duration.ts';
-import { type Outcome, UsageError } from '../../kernel/outcome.ts';
+import { firstFailure, type Outcome, UsageError } from '../../kernel/outcome.ts';
 import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
-import { below, shownName } from '../../kernel/tree/name.ts';
+import { shownName } from '../../kernel/tree/name.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
 import { type Assignment, excludeOf, walkOf } from './assignment.ts';
 import { Change } from './change.ts';
@@ -46,8 +46,9 @@ export async function chownTrees(request: ChownRequest, context: Context): Promi
     using targets = new Targets(request, context);
     // Awaited here: the paths stay open until the work is done.
     return await job.run(targets.list);
-  } catch (error) {
-    if (!(error instanceof ClosedPath)) throw error;
+  } catch (thrown) {
+    const error = firstFailure(thrown);
+    if (!(error instanceof ClosedPath)) throw thrown;
     return outcomeOfClosed(error, effectiveCapabilities());
   }
 }
@@ -134,11 +135,9 @@ class Job {
       if (!dryRun) makeMissing(target, this.#owner, modes, this.#context.host.gid);
       return result;
     }
-    const { descriptor } = target;
-    if (descriptor === undefined) {
-      this.#single(target, tally);
-      return result;
-    }
+    const { descriptor, pinned } = target;
+    if (pinned !== undefined) this.#single(target, pinned, tally);
+    if (descriptor === undefined) return result;
     const stat = fstatSync(descriptor);
     if (trustTop && isRight(stat, this.#owner, modes) && !isMarked(stat, this.#owner))
       return { ...result, trusted: true };
@@ -221,8 +220,7 @@ class Job {
   }
 
   /** A path that is no directory. */
-  #single(target: Target, tally: Tally): void {
-    const { place } = target;
+  #single(target: Target, pinned: number, tally: Tally): void {
     const change = new Change({
       owner: this.#owner,
       from: this.#from,
@@ -232,11 +230,10 @@ class Job {
       beforeChange() {},
       fatal: TopRefused,
     });
-    const path = below(place.parent, place.name);
     try {
-      change.entry(path, place.stat as Stats);
-      const kept =
-        this.#request.dryRun || this.#spares(place.stat as Stats) || belongsTo(lstatSync(path), this.#owner);
+      const spared = this.#spares(fstatSync(pinned));
+      change.opened(pinned);
+      const kept = this.#request.dryRun || spared || belongsTo(fstatSync(pinned), this.#owner);
       if (!kept) throw new TopRefused(notKept);
     } catch (error) {
       change.failed(target.shown, 'change', error as NodeJS.ErrnoException);

@@ -4,16 +4,18 @@ import { below, type RawName, rawOf, shownName } from '../../kernel/tree/name.ts
 import {
   absolutePath,
   ClosedPath,
+  isEmptyDirectory,
   LinkInPath,
   MissingPath,
   openDirectory,
+  openPinned,
   openPlace,
   openPlaceDirectory,
   type Place,
 } from '../../kernel/tree/open.ts';
 import { changeDirectory } from './change.ts';
 import type { Modes } from '../../kernel/tree/mode.ts';
-import type { Owner } from './owner.ts';
+import { belongsTo, type Owner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
 
 /** A path to work on, whose place nobody can lead elsewhere. */
@@ -24,6 +26,8 @@ export interface Target {
   readonly place: Place;
   /** Open where it is a directory. */
   readonly descriptor: number | undefined;
+  /** Open (O_PATH) where it is there and not a directory. */
+  readonly pinned: number | undefined;
   /** The components to make, outermost first. */
   readonly missing: readonly RawName[];
 }
@@ -38,29 +42,55 @@ export function openTarget(text: string, create: boolean, script: string): Targe
   if (refused !== undefined) throw new UsageError(refused);
   const shown = absolutePath(text);
   const { place, missing } = nearestPlace(shown, create);
-  if (missing.length > 0) return { shown, place, descriptor: undefined, missing };
-  if (!place.stat?.isDirectory()) {
-    if (!text.endsWith('/')) return { shown, place, descriptor: undefined, missing };
-    closeSync(place.parent);
-    throw new UsageError(`${text} ends in a slash and is not a directory`);
-  }
-  let descriptor: number;
   try {
-    ({ descriptor } = openPlaceDirectory(place));
+    return openFound({ text, shown, place, missing, script });
   } catch (error) {
     closeSync(place.parent);
     throw error;
   }
-  const target = { shown, place, descriptor, missing };
+}
+
+function openFound({
+  text,
+  shown,
+  place,
+  missing,
+  script,
+}: Pick<Target, 'shown' | 'place' | 'missing'> & {
+  readonly text: string;
+  readonly script: string;
+}): Target {
+  const target = { shown, place, missing, descriptor: undefined, pinned: undefined };
+  if (missing.length > 0) return target;
+  if (!place.stat?.isDirectory()) {
+    if (text.endsWith('/')) throw new UsageError(`${text} ends in a slash and is not a directory`);
+    return { ...target, pinned: openFile(place) };
+  }
+  const { descriptor } = openPlaceDirectory(place);
   const kernels = refusedDirectory(descriptor, shown, script);
-  if (kernels === undefined) return target;
-  closeTarget(target);
+  if (kernels === undefined) return { ...target, descriptor };
+  closeSync(descriptor);
   throw new UsageError(kernels);
 }
 
-export function closeTarget({ place, descriptor }: Target): void {
+/** @throws UsageError, ClosedPath */
+function openFile({ path, parent, name }: Place): number {
+  let pinned: number;
+  try {
+    pinned = openPinned(below(parent, name));
+  } catch (error) {
+    throw new ClosedPath(shownName(path), (error as NodeJS.ErrnoException).code ?? String(error));
+  }
+  const stat = fstatSync(pinned);
+  if (!stat.isSymbolicLink() && !stat.isDirectory()) return pinned;
+  closeSync(pinned);
+  throw new UsageError(`${shownName(path)} was replaced by something else while it was looked at`);
+}
+
+export function closeTarget({ place, descriptor, pinned }: Target): void {
   closeSync(place.parent);
   if (descriptor !== undefined) closeSync(descriptor);
+  if (pinned !== undefined) closeSync(pinned);
 }
 
 function nearestPlace(shown: string, create: boolean): { place: Place; missing: RawName[] } {
@@ -117,7 +147,11 @@ export function makeMissing(target: Target, owner: Owner, modes: Modes, ownGroup
       path = `${path === '/' ? '' : path}/${raw}`;
       const next = makeOne(at, raw, (made) => {
         const stat = fstatSync(made);
-        changeDirectory(made, stat, owner, modeOfNew(stat, modes), ownGroup);
+        const mode = modeOfNew(stat, modes);
+        if (mode === undefined && belongsTo(stat, owner)) return;
+        // Whoever may write to the parent may have put another there: what is not empty is not what was made.
+        if (!isEmptyDirectory(made)) throw new Error('something else came to stand there meanwhile');
+        changeDirectory(made, stat, owner, mode, ownGroup);
       });
       closeSync(at);
       at = next;

@@ -33,6 +33,8 @@ export interface Assignment {
   readonly mounts: readonly MountBelow[];
   readonly prefix: RawName;
   readonly right: 'leave' | 'link';
+  /** Whether another source was copied before this one. */
+  readonly later: boolean;
   readonly noClobber: boolean;
   /** With --delete: what is of another kind in the source makes way. */
   readonly replaces: boolean;

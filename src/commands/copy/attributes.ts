@@ -1,17 +1,7 @@
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  futimesSync,
-  type Stats,
-  utimesSync,
-} from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, futimesSync, type Stats } from 'node:fs';
 import type { Owner } from '../../kernel/publish/attributes.ts';
 import type { Modes } from '../../kernel/tree/mode.ts';
-import { below, itself, type RawName } from '../../kernel/tree/name.ts';
-import { openPinned } from '../../kernel/tree/open.ts';
+import { itself } from '../../kernel/tree/name.ts';
 import type { Place } from './places.ts';
 
 const permissions = 0o7777;
@@ -46,6 +36,11 @@ export function attributesOf(stat: Stats, settings: AttributeSettings): Attribut
   let mode = stat.mode & permissions;
   if (owner === undefined && !directory && (mode & setIds) !== 0) mode &= ~setIds;
   return { mode: change?.(mode, directory) ?? mode, owner };
+}
+
+/** What a file gets whose owner cannot be kept: as of whoever copies, and no set-ID bits for him. */
+export function withoutOwner({ mode }: Attributes): Attributes {
+  return { mode: mode & ~setIds, owner: undefined };
 }
 
 /** Whether what is there has them. */
@@ -108,32 +103,21 @@ export function tryOwner(change: () => void, settings: AttributeSettings): boole
   }
 }
 
-/** Puts right what is there already, without following a link. False where the owner could not be kept. */
-export function mend(
-  directory: number,
-  raw: RawName,
+/** Gives a directory that is there already its attributes. False where the owner could not be kept. */
+export function mendDirectory(
+  descriptor: number,
   there: Stats,
   wanted: Attributes,
   settings: AttributeSettings,
-  times?: Stats,
 ): boolean {
-  const pinned = openPinned(below(directory, raw));
-  try {
-    const path = itself(pinned);
-    const { owner } = wanted;
-    let kept = true;
-    if (owner !== undefined && (there.uid !== owner.uid || there.gid !== owner.gid))
-      kept = tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
-    if (
-      !there.isSymbolicLink() &&
-      ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
-    )
-      chmodSync(path, kept ? wanted.mode : wanted.mode & ~setIds);
-    if (times !== undefined) utimesSync(path, secondsOf(times.atimeMs), secondsOf(times.mtimeMs));
-    return kept;
-  } finally {
-    closeSync(pinned);
-  }
+  const path = itself(descriptor);
+  const { owner } = wanted;
+  let kept = true;
+  if (owner !== undefined && (there.uid !== owner.uid || there.gid !== owner.gid))
+    kept = tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
+  if ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
+    chmodSync(path, kept ? wanted.mode : wanted.mode & ~setIds);
+  return kept;
 }
 
 /** Gives a directory that was just made its attributes; set-group-ID that it inherited stays where its group does. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync, type Stats, writeSync } from 'node:fs';
+import { constants, openSync, readSync, type Stats, writeSync } from 'node:fs';
 
 /** The most that is copied in one go, in bytes: some milliseconds, so that signals are heard. */
 export const atOnce = 4 << 20;
@@ -58,22 +58,18 @@ const fine = 0.002;
 /** What size and time say about whether two files hold the same. */
 export function likeness(source: Stats, there: Stats, always: boolean): 'same' | 'different' | 'unknown' {
   if (source.size !== there.size) return 'different';
-  const sameTime = Math.abs(source.mtimeMs - there.mtimeMs) <= fine;
-  return sameTime && !always && source.mtimeMs >= meaningful ? 'same' : 'unknown';
+  return sameTime(source, there) && !always && source.mtimeMs >= meaningful ? 'same' : 'unknown';
 }
 
-/** Whether the two files hold the same; false where one of them cannot be read. */
-export function compareFiles(source: string | Buffer, followed: boolean, there: string | Buffer): boolean {
-  let one: number | undefined;
-  let other: number | undefined;
+export function sameTime(source: Stats, there: Stats): boolean {
+  return Math.abs(source.mtimeMs - there.mtimeMs) <= fine;
+}
+
+/** The same for two open files; false where one of them cannot be read. */
+export function holdTheSame(one: number, other: number): boolean {
   try {
-    one = openSource(source, followed);
-    other = openSource(there, false);
     return sameContent(one, other);
   } catch {
     return false; // it is copied, or the copying says why not
-  } finally {
-    if (one !== undefined) closeSync(one);
-    if (other !== undefined) closeSync(other);
   }
 }

@@ -9,6 +9,7 @@ import {
   done,
   Failure,
   failed,
+  firstFailure,
   type Outcome,
   SignalReceived,
   UsageError,
@@ -20,7 +21,7 @@ import { explained } from '../../kernel/publish/problems.ts';
 import { takeTurn } from '../../kernel/publish/turn.ts';
 import { HelperLost } from '../../kernel/tree/crew.ts';
 import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
-import { itself, rawOf } from '../../kernel/tree/name.ts';
+import { itself, rawOf, shownName } from '../../kernel/tree/name.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
@@ -33,7 +34,7 @@ import { Prune } from './prune.ts';
 import { leftOutText, problemLines, progressText, tallyText } from './report.ts';
 import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
 import { isEmpty, removeStages, Stage, wasCutOff } from './stage.ts';
-import { emptyTally, type Tally } from './tally.ts';
+import { emptyTally, type Tally, type TightDirectory } from './tally.ts';
 
 export interface CopyRequest {
   readonly sources: readonly string[];
@@ -82,7 +83,7 @@ async function toolsOf(patterns: readonly string[]): Promise<Tools> {
 
 /** The sources and DEST, open. */
 class Held implements Disposable {
-  sources: SourceRoot[] = [];
+  readonly sources: SourceRoot[] = [];
   readonly destination: Destination;
 
   constructor(request: CopyRequest) {
@@ -103,11 +104,13 @@ class Held implements Disposable {
 
   /** Opens the version of a volume that is current now. */
   refresh(): void {
-    this.sources = this.sources.map((source) => {
-      if (!isOutdated(source)) return source;
+    for (const [index, source] of this.sources.entries()) {
+      if (!isOutdated(source)) continue;
+      // Closed only once another stands in its place: whatever is in the list is closed at the end, and once.
+      this.sources[index] =
+        source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
       closeSync(source.descriptor);
-      return source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
-    });
+    }
   }
 
   [Symbol.dispose](): void {
@@ -175,10 +178,11 @@ class Job {
       for (let attempt = 1; ; attempt++) {
         try {
           return await this.#once();
-        } catch (error) {
+        } catch (thrown) {
+          const error = firstFailure(thrown);
           const again =
             error instanceof Outdated || (error instanceof WriteFailed && error.code === stageLost);
-          if (!again || attempt === tries) throw error;
+          if (!again || attempt === tries) throw thrown;
           this.#context.log.info(
             error instanceof Outdated
               ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
@@ -255,7 +259,7 @@ class Job {
       const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete };
       let replaced = await merge(stage.tree, live, way, signal);
       for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
-      for (const { to, mode } of this.#tally.tight.toReversed()) setMode(live, to, mode);
+      for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, replaced);
       stage.finishMerging();
       await clean(true);
@@ -392,7 +396,8 @@ class Job {
   }
 
   /** The copy came to an end before its time. */
-  #ended(error: unknown): Outcome {
+  #ended(thrown: unknown): Outcome {
+    const error = firstFailure(thrown);
     const { path, descriptor } = this.#held.destination;
     const soFar = `${path}: stopped after ${tallyText(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
     const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
@@ -413,7 +418,7 @@ class Job {
     if (error instanceof InTheWay)
       return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
     const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
+    if (code === undefined) throw thrown;
     const cause = error instanceof WriteFailed ? error.cause : error;
     if (descriptor === undefined) throw explained(cause, path);
     using directory = Directory.open(itself(descriptor));
@@ -489,10 +494,16 @@ async function removeMountStage(mount: MountBelow, live: number): Promise<void> 
   }
 }
 
-function setMode(live: number, path: string, mode: number): void {
-  const descriptor = openBelow(live, path);
+/** @throws InTheWay where another directory stands there by now */
+function setMode(live: number, { to, dev, ino, mode }: TightDirectory): void {
+  const descriptor = openBelow(live, to);
   try {
-    if ((fstatSync(descriptor).mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
+    const stat = fstatSync(descriptor);
+    if (stat.dev !== dev || stat.ino !== ino)
+      throw new InTheWay(
+        `another directory came to stand at ${JSON.stringify(shownName(to))} in DEST during the copy`,
+      );
+    if ((stat.mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
   } finally {
     closeSync(descriptor);
   }

@@ -2,7 +2,14 @@ import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } fr
 import { UsageError } from '../../kernel/outcome.ts';
 import { isWithin } from '../../kernel/tree/mounts.ts';
 import { below, type RawName, rawOf, shownName } from '../../kernel/tree/name.ts';
-import { absolutePath, LinkInPath, MissingPath, openDirectory, openPlace } from '../../kernel/tree/open.ts';
+import {
+  absolutePath,
+  LinkInPath,
+  MissingPath,
+  isEmptyDirectory,
+  openDirectory,
+  openPlace,
+} from '../../kernel/tree/open.ts';
 import type { SourceRoot } from './sources.ts';
 
 /** Where a copy goes, held open. */
@@ -28,27 +35,35 @@ export function openDestination(text: string, sources: readonly SourceRoot[]): D
   const whole = absolutePath(text);
   if (whole === '/') throw new UsageError(`${text} is the root directory; name the volume, such as /plugins`);
   const found = look(whole);
-  const directory = sources.find(({ stat }) => stat.isDirectory());
-  if (found.stat !== undefined && !found.stat.isDirectory()) {
-    closeSync(found.nearest);
-    if (directory !== undefined)
-      throw new UsageError(
-        `${text} is a file and ${directory.text} a directory: its content needs a directory`,
-      );
-    if (sources.length > 1)
-      throw new UsageError(`${text} is a file, and ${sources.length} sources cannot go into one file`);
-    if (text.endsWith('/')) throw new UsageError(`${text} ends in a slash and is a file`);
-  }
-  const becomesFile =
-    directory === undefined && sources.length === 1 && !found.stat?.isDirectory() && !text.endsWith('/');
-  const destination = becomesFile ? asFile(whole, found) : asDirectory(whole, found);
+  // One descriptor, under both names of a destination: whatever goes wrong here, it is closed once.
   try {
+    checkKinds(text, found, sources);
+    const becomesFile =
+      sources.length === 1 && !sources[0]?.stat.isDirectory() && !isDirectory(found) && !text.endsWith('/');
+    const destination = becomesFile ? asFile(whole, found) : asDirectory(whole, found);
     for (const source of sources) checkApart(text, destination, source);
+    return destination;
   } catch (error) {
-    closeDestination(destination);
+    closeSync(found.nearest);
     throw error;
   }
-  return destination;
+}
+
+function isDirectory({ stat }: Found): boolean {
+  return stat?.isDirectory() === true;
+}
+
+/** @throws UsageError where DEST is a file and the sources are not one file */
+function checkKinds(text: string, found: Found, sources: readonly SourceRoot[]): void {
+  if (found.stat === undefined || isDirectory(found)) return;
+  const directory = sources.find(({ stat }) => stat.isDirectory());
+  if (directory !== undefined)
+    throw new UsageError(
+      `${text} is a file and ${directory.text} a directory: its content needs a directory`,
+    );
+  if (sources.length > 1)
+    throw new UsageError(`${text} is a file, and ${sources.length} sources cannot go into one file`);
+  if (text.endsWith('/')) throw new UsageError(`${text} ends in a slash and is a file`);
 }
 
 export function closeDestination({ descriptor, nearest }: Destination): void {
@@ -60,22 +75,39 @@ export function closeDestination({ descriptor, nearest }: Destination): void {
 export function makeMissing(destination: Destination): number {
   if (destination.descriptor !== undefined) return destination.descriptor;
   let at = openDirectory('.', destination.nearest);
-  for (const raw of destination.missing) {
-    let made = false;
-    try {
-      mkdirSync(below(at, raw), { mode: 0o755 });
-      made = true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  try {
+    for (const raw of destination.missing) {
+      const next = makeOne(at, raw);
+      closeSync(at);
+      at = next;
     }
-    const next = openDirectory(raw, at);
+  } catch (error) {
     closeSync(at);
-    at = next;
-    const { mode } = fstatSync(at);
-    if (made && (mode & 0o755) !== 0o755) fchmodSync(at, (mode & 0o7000) | 0o755);
+    throw error;
   }
   destination.descriptor = at;
   return at;
+}
+
+function makeOne(parent: number, raw: RawName): number {
+  let made = true;
+  try {
+    mkdirSync(below(parent, raw), { mode: 0o755 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    made = false;
+  }
+  const descriptor = openDirectory(raw, parent);
+  try {
+    const { mode } = fstatSync(descriptor);
+    // Whoever may write to the parent may have put another there: what is not empty is not what was made.
+    if (made && (mode & 0o755) !== 0o755 && isEmptyDirectory(descriptor))
+      fchmodSync(descriptor, (mode & 0o7000) | 0o755);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 interface Found {
@@ -91,9 +123,12 @@ function look(whole: string): Found {
     try {
       const place = openPlace(path);
       if (place.stat?.isDirectory()) {
-        const nearest = openDirectory(place.name, place.parent);
-        closeSync(place.parent);
-        return { nearest, missing, stat: missing.length === 0 ? place.stat : undefined };
+        try {
+          const nearest = openDirectory(place.name, place.parent);
+          return { nearest, missing, stat: missing.length === 0 ? place.stat : undefined };
+        } finally {
+          closeSync(place.parent);
+        }
       }
       if (place.stat !== undefined && missing.length > 0) {
         closeSync(place.parent);

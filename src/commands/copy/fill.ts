@@ -15,7 +15,7 @@ import type { SourceRoot } from './sources.ts';
 import { addTally, emptyTally, listed, type Tally, type VolumeBelow } from './tally.ts';
 
 /** What all walks of one copy have in common. */
-export type Common = Omit<Assignment, 'source' | 'shown' | 'prefix' | 'live' | 'stage' | 'links'>;
+export type Common = Omit<Assignment, 'source' | 'shown' | 'later' | 'prefix' | 'live' | 'stage' | 'links'>;
 
 /** Where it goes; the directories are open. */
 export interface Side {
@@ -50,8 +50,8 @@ export async function fill(
   tally: Tally,
   context: FillContext,
 ): Promise<void> {
-  const filling = new Filling(side, common, tools, tally, context);
-  for (const source of sources) {
+  for (const [index, source] of sources.entries()) {
+    const filling = new Filling(side, common, index > 0, tools, tally, context);
     if (source.stat.isDirectory())
       await filling.tree({ descriptor: source.descriptor, shown: source.real, prefix: '', chain: [] });
     else await filling.file(source, name ?? source.name);
@@ -61,13 +61,15 @@ export async function fill(
 class Filling {
   readonly #side: Side;
   readonly #common: Common;
+  readonly #later: boolean;
   readonly #tools: Tools;
   readonly #tally: Tally;
   readonly #context: FillContext;
 
-  constructor(side: Side, common: Common, tools: Tools, tally: Tally, context: FillContext) {
+  constructor(side: Side, common: Common, later: boolean, tools: Tools, tally: Tally, context: FillContext) {
     this.#side = side;
     this.#common = common;
+    this.#later = later;
     this.#tools = tools;
     this.#tally = tally;
     this.#context = context;
@@ -224,6 +226,7 @@ class Filling {
     const { live, stage, links } = this.#side;
     return {
       ...this.#common,
+      later: this.#later,
       source: knownOf(descriptor),
       shown: shown ?? '',
       live: live === undefined ? undefined : knownOf(live),

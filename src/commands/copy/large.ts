@@ -16,7 +16,7 @@ import { openSource } from './content.ts';
 import { writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
 import { pump } from './pump.ts';
-import { create, type Put, type PutSettings } from './put.ts';
+import { create, isShared, type Put, type PutSettings } from './put.ts';
 import type { Tally } from './tally.ts';
 
 const chunk = 1 << 20;
@@ -42,16 +42,9 @@ export async function copyLarge(
   const { places, put, settings, tally, signal } = tools;
   const stat = fstatSync(from);
   if (!stat.isFile()) throw new Error('it is not a regular file any more');
-  const shared = stat.nlink > 1 && !followed;
+  const shared = isShared(stat, followed);
   const wanted = attributesOf(stat, settings);
-  if (place.live !== undefined && !settings.noClobber) {
-    const same = await sameAsLive(from, stat, below(place.live, raw), signal);
-    // Then only its time or attributes differ: the short way puts them right.
-    if (same && put.adopt(stat, wanted, place, raw)) {
-      tally.right++;
-      return;
-    }
-  }
+  if (!settings.noClobber && (await isAdopted(from, stat, followed, place, raw, put, signal))) return;
   if (settings.dryRun) {
     tally.copied++;
     tally.bytes += stat.size;
@@ -108,33 +101,45 @@ function readAt(descriptor: number, into: Buffer, position: number): Promise<num
   });
 }
 
-/** Compares content in steps. False where there is nothing to compare. */
-async function sameAsLive(
+/** Whether what is in DEST is right already, so that it stays. */
+async function isAdopted(
   from: number,
   stat: Stats,
-  path: string | Buffer,
+  followed: boolean,
+  place: Place,
+  raw: RawName,
+  put: Put,
   signal: AbortSignal,
 ): Promise<boolean> {
-  let there: number;
+  if (place.live === undefined) return false;
+  let to: number;
   try {
-    there = openSource(path, false);
+    to = openSource(below(place.live, raw), false);
   } catch {
     return false;
   }
   try {
-    const found = fstatSync(there);
-    if (!found.isFile() || found.size !== stat.size) return false;
-    const one = Buffer.allocUnsafeSlow(chunk);
-    const other = Buffer.allocUnsafeSlow(chunk);
-    for (let at = 0; at < stat.size;) {
-      if (signal.aborted) throw reasonOf(signal);
-      const [length, second] = await Promise.all([readAt(from, one, at), readAt(there, other, at)]);
-      if (length === 0 || length !== second) return false;
-      if (!one.subarray(0, length).equals(other.subarray(0, length))) return false;
-      at += length;
-    }
-    return readSync(there, other, 0, 1, stat.size) === 0;
+    const there = fstatSync(to);
+    if (!there.isFile() || there.size !== stat.size || !put.fits(stat, there, place)) return false;
+    const same = await holdTheSame(from, to, stat.size, signal);
+    if (!same || !put.adopt(stat, to, there, place, raw, followed)) return false;
+    put.countRight(stat, there, place, raw);
+    return true;
   } finally {
-    closeSync(there);
+    closeSync(to);
   }
+}
+
+/** Compares content in steps. */
+async function holdTheSame(from: number, to: number, size: number, signal: AbortSignal): Promise<boolean> {
+  const one = Buffer.allocUnsafeSlow(chunk);
+  const other = Buffer.allocUnsafeSlow(chunk);
+  for (let at = 0; at < size;) {
+    if (signal.aborted) throw reasonOf(signal);
+    const [length, second] = await Promise.all([readAt(from, one, at), readAt(to, other, at)]);
+    if (length === 0 || length !== second) return false;
+    if (!one.subarray(0, length).equals(other.subarray(0, length))) return false;
+    at += length;
+  }
+  return readSync(to, other, 0, 1, size) === 0;
 }

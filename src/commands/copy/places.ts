@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, lstatSync, mkdirSync } from 'node:fs';
-import { below, type RawName, shownName } from '../../kernel/tree/name.ts';
+import { closeSync, fstatSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
 import { isNoDirectory, openDirectory } from '../../kernel/tree/open.ts';
 import { InTheWay, writing } from './failures.ts';
 
@@ -74,7 +74,7 @@ export class Places implements Disposable {
     const own = this.#mounts.get(place.path);
     const made = writing(() => {
       if (own !== undefined && place.live !== undefined) {
-        const holder = makeDirectory(place.live, own);
+        const holder = makeStage(place.live, own);
         try {
           return makeDirectory(holder, treeName);
         } finally {
@@ -151,6 +151,33 @@ function openLive(parent: number, name: RawName, path: RawName, replaces: boolea
       `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory is to be`,
     );
   }
+}
+
+/**
+ * Makes the directory in which a copy is prepared, in one that somebody else may write to. He may have put another in
+ * its place before it is opened: it is taken only if it belongs to this process, as what this process makes does, and
+ * nobody else may enter it.
+ * @throws InTheWay
+ */
+export function makeStage(parent: number, name: RawName): number {
+  const descriptor = makeDirectory(parent, name);
+  try {
+    const stage = fstatSync(descriptor);
+    const path = makeProbe(descriptor);
+    // Not this process's user id: an export that squashes root gives what root makes to nobody.
+    const probe = lstatSync(path);
+    rmdirSync(path);
+    if (stage.uid === probe.uid && (stage.mode & 0o777) === (probe.mode & 0o777)) return descriptor;
+    throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** Makes an empty directory, 0700, of a name that nobody knows beforehand; the caller removes it. */
+export function makeProbe(parent: number): string {
+  return mkdtempSync(`${itself(parent)}/..initbox-probe-`);
 }
 
 /** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */

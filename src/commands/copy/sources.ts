@@ -46,17 +46,35 @@ export function openSourceRoot(text: string): SourceRoot {
     );
   }
   const root = { text, real, descriptor, stat, name, volume: undefined };
-  return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+  try {
+    return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 /** The same volume in the version that it has now. */
 export function currentVersion(root: SourceRoot): SourceRoot {
   const { volume, text } = root;
   if (volume === undefined) return root;
-  const name = readlinkSync(`${itself(volume)}/..data`);
-  if (!/^\.\.[^/]+$/.test(name) || name === '..') throw new UsageError(`${text}: its ..data leads out of it`);
-  const descriptor = openDirectory(rawOf(name), volume);
+  const descriptor = openVersion(volume, text);
   return { ...root, descriptor, real: readlinkSync(itself(descriptor)), stat: fstatSync(descriptor) };
+}
+
+function openVersion(volume: number, text: string): number {
+  for (let before = ''; ;) {
+    const name = readlinkSync(`${itself(volume)}/..data`);
+    if (!/^\.\.[^/]+$/.test(name) || name === '..')
+      throw new UsageError(`${text}: its ..data leads out of it`);
+    try {
+      return openDirectory(rawOf(name), volume);
+    } catch (error) {
+      // The kubelet moves ..data on and removes the old version: between the two calls it may have done both.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || name === before) throw error;
+      before = name;
+    }
+  }
 }
 
 /** Whether a volume has moved on to another version since it was opened. */

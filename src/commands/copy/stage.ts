@@ -1,8 +1,9 @@
 import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
-import { codeAmong, type Directory } from '../../kernel/publish/directory.ts';
+import { codeAmong, Directory } from '../../kernel/publish/directory.ts';
 import { isCopyPlace, isOurs, type Namer } from '../../kernel/publish/names.ts';
 import { removeFile, removeTree } from '../../kernel/publish/remove.ts';
-import { makeDirectory, treeName } from './places.ts';
+import { itself } from '../../kernel/tree/name.ts';
+import { makeDirectory, makeStage, treeName } from './places.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
@@ -27,8 +28,12 @@ export class Stage implements Disposable {
   constructor(directory: Directory, name: string) {
     this.name = name;
     this.#directory = directory;
-    closeSync(makeDirectory(directory.fd, name));
-    this.#place = directory.child(name);
+    const place = makeStage(directory.fd, name);
+    try {
+      this.#place = Directory.open(itself(place));
+    } finally {
+      closeSync(place);
+    }
     this.tree = makeDirectory(this.#place.fd, treeName);
     this.links = makeDirectory(this.#place.fd, linksName);
   }

@@ -30,6 +30,9 @@ export interface VolumeBelow {
 /** A directory whose mode would keep its owner from filling it; it is set at the end. */
 export interface TightDirectory {
   readonly to: RawName;
+  /** Which directory it is, whatever stands at its path by then. */
+  readonly dev: number;
+  readonly ino: number;
   readonly mode: number;
 }
 

@@ -3,11 +3,11 @@ import { isCopyPlace } from '../../kernel/publish/names.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import type { RawName } from '../../kernel/tree/name.ts';
 import type { Visitor, Where } from '../../kernel/tree/walk.ts';
-import { attributesOf, finishDirectory, hasAttributes, mend } from './attributes.ts';
+import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
 import { isFinal, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
 import { Put, type PutSettings } from './put.ts';
-import { emptyTally, listed, type Tally } from './tally.ts';
+import { emptyTally, listed, type Tally, type TightDirectory } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
@@ -81,7 +81,7 @@ export class Visit implements Visitor {
     writing(() => {
       const stage = this.#places.stageOf(place);
       const late = tight && right === 'leave';
-      if (late) this.#tally.tight.push({ to: place.path, mode: wanted.mode });
+      if (late) this.#tally.tight.push(tightOf(place, stage, wanted.mode));
       const now = late ? { ...wanted, mode: wanted.mode | 0o700 } : wanted;
       if (!finishDirectory(stage, fstatSync(stage), now, place.inherits, this.#settings))
         this.#tally.ownerless++;
@@ -105,10 +105,10 @@ export class Visit implements Visitor {
     }
     this.#tally.copied++;
     if (this.#settings.dryRun) return;
-    if (tight) this.#tally.tight.push({ to: place.path, mode: wanted.mode });
+    if (tight) this.#tally.tight.push(tightOf(place, live, wanted.mode));
     else
       writing(() => {
-        if (!mend(live, '.', there, wanted, this.#settings)) this.#tally.ownerless++;
+        if (!mendDirectory(live, there, wanted, this.#settings)) this.#tally.ownerless++;
       });
   }
 
@@ -189,6 +189,11 @@ export class Visit implements Visitor {
     this.#tally.entries--;
     this.entry(name, target, where, raw);
   }
+}
+
+function tightOf({ path }: Place, descriptor: number, mode: number): TightDirectory {
+  const { dev, ino } = fstatSync(descriptor);
+  return { to: path, dev, ino, mode };
 }
 
 /** A key of a ConfigMap, Secret or projected volume: `key -> ..data/key`. */

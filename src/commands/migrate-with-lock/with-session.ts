@@ -12,7 +12,7 @@ import { waitFor } from '../../kernel/loop/loop.ts';
 import { proportional } from '../../kernel/loop/schedule.ts';
 import { once } from '../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../kernel/loop/words.ts';
-import { Failure, failed, UsageError, type Outcome } from '../../kernel/outcome.ts';
+import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../kernel/outcome.ts';
 
 /** What bounds a look at the database, and how that is called. */
 export interface Limit {
@@ -58,8 +58,9 @@ export async function withSession(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await use(opened);
-  } catch (error) {
+  } catch (thrown) {
     if (signal.aborted) throw reasonOf(signal);
+    const error = firstFailure(thrown);
     if (error instanceof UsageError || error instanceof Failure) throw error;
     return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
   } finally {

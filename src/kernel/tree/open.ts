@@ -1,6 +1,15 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  opendirSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
 import { normalize, resolve } from 'node:path';
-import { below, pathOf, rawOf, type RawName, shownName } from './name.ts';
+import { below, itself, pathOf, rawOf, type RawName, shownName } from './name.ts';
 
 /**
  * Opens without reading and without permission on the file itself (open(2), asm-generic/fcntl.h; the value is the same
@@ -14,6 +23,16 @@ const asDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOF
 /** Opens an entry of the directory that `at` leads into (a descriptor), or of the current one. */
 export function openDirectory(raw: RawName, at?: number): number {
   return openSync(at === undefined ? pathOf(raw) : below(at, raw), asDirectory);
+}
+
+/** Whether an open directory has no entries. */
+export function isEmptyDirectory(descriptor: number): boolean {
+  const directory = opendirSync(itself(descriptor), { bufferSize: 1 });
+  try {
+    return directory.readSync() === null;
+  } finally {
+    directory.closeSync();
+  }
 }
 
 /** Pins an entry, whatever it is, without following it if it is a link. The caller closes it. */

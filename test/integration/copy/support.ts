@@ -80,9 +80,9 @@ export function contentOf(top: string): string[] {
   return [...listed.split('\n'), ...sums.split('\n')].filter((line) => line !== '').toSorted();
 }
 
-/** Inode and change time of every file: the same where nothing was written. */
-export function stamps(top: string): string {
-  return execFileSync('find', ['.', '-mindepth', '1', '-printf', '%P %i %C@\\n'], {
+/** Inode and change time of every entry, or of those that find(1) chooses: the same where nothing was written. */
+export function stamps(top: string, ...which: readonly string[]): string {
+  return execFileSync('find', ['.', '-mindepth', '1', ...which, '-printf', '%P %i %C@\\n'], {
     cwd: top,
     encoding: 'latin1',
   })

@@ -3,7 +3,15 @@ import type { Context } from '../../../kernel/context.ts';
 import { formatDuration } from '../../../kernel/duration.ts';
 import { exitStatus, signalStatus } from '../../../kernel/exit-status.ts';
 import { signalNumber } from '../../../kernel/host.ts';
-import { done, Failure, failed, SignalReceived, type Failed, type Outcome } from '../../../kernel/outcome.ts';
+import {
+  done,
+  Failure,
+  failed,
+  firstFailure,
+  SignalReceived,
+  type Failed,
+  type Outcome,
+} from '../../../kernel/outcome.ts';
 import type { Acceptance } from './accept.ts';
 import { isServerError } from './failure.ts';
 import type { Directory } from './directory.ts';
@@ -147,7 +155,7 @@ async function runAll(
       context.log.info(`${file}: done in ${formatDuration(context.clock.now() - since)}`);
     }
   } catch (error) {
-    return withProgress(error, ran, running, pending.length, context.signal);
+    return withProgress(firstFailure(error), ran, running, pending.length, context.signal);
   }
   return done(
     `${ran.length === 1 ? ran[0] : `${ran.length} migrations, the last ${ran.at(-1)},`} ran in ${formatDuration(context.clock.now() - started)}`,
