@@ -187,10 +187,15 @@ function problemOf(error: unknown): unknown {
   return issues === undefined ? error : new LiquidProblem(issues, error);
 }
 
+/** What the engine's RangeErrors mean, of the stack or of a string. */
+const tooLarge = 'it is nested too deeply, or its output is too long';
+
 /** LiquidErrors, which catchAllErrors throws, holds the others; blocks nest them. */
 function issuesOf(error: unknown): LiquidIssue[] | undefined {
-  if (error instanceof RangeError)
-    return [{ line: 1, column: 1, message: 'it is nested too deeply, or its output is too long' }];
+  if (error instanceof RangeError) return [{ line: 1, column: 1, message: tooLarge }];
+  // A limit that is passed between two tags has no place.
+  if (error instanceof Error && error.name === 'AssertionError')
+    return [{ line: 1, column: 1, message: wordsOf(error.message, '') }];
   if (!LiquidError.is(error)) return undefined;
   const inner = (error as { errors?: readonly unknown[] }).errors;
   if (inner !== undefined) return inner.flatMap((one) => issuesOf(one) ?? []);
@@ -203,7 +208,9 @@ function issuesOf(error: unknown): LiquidIssue[] | undefined {
   const message =
     originalError instanceof OwnWords
       ? originalError.message
-      : wordsOf(originalError instanceof Error ? originalError.message : error.message, token.getText());
+      : originalError instanceof RangeError
+        ? tooLarge
+        : wordsOf(originalError instanceof Error ? originalError.message : error.message, token.getText());
   return [{ line, column, message }];
 }
 
