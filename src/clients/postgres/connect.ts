@@ -215,7 +215,7 @@ async function logIn(
     await client.connect();
     if (signal.aborted) throw reasonOf(signal);
     if (early !== undefined) throw early;
-    return openSession(client, socket, announced(client), peer, context.clock);
+    return openSession(client, socket, announced(client), peer, context.clock, wire);
   } catch (error) {
     wire.on('error', () => {}).destroy();
     socket.destroy();

@@ -7,9 +7,9 @@ export class ProtocolViolation extends Error {
 
 /**
  * The longest message in bytes, its length field included. Before the login no server has much to say: libpq takes no
- * error of more than 30,000 there. Afterwards a row may be large, but is held in memory as a whole.
+ * error of more than 30,000 there. Afterwards an error may hold a large value. What nobody reads is not held at all.
  */
-const longest = { atLogin: 64 * 1024, ofRows: 64 * 1024 * 1024, otherwise: 16 * 1024 * 1024 } as const;
+const longest = { atLogin: 64 * 1024, otherwise: 16 * 1024 * 1024, skipped: 2 ** 31 - 1 } as const;
 
 /** The types of https://www.postgresql.org/docs/current/protocol-message-formats.html that we can be sent. */
 const type = {
@@ -66,6 +66,8 @@ export class Conversation {
   #oursToAnswer = false;
   #query: 'none' | 'running' | 'failed' = 'none';
   #columns: number | undefined;
+  /** Nobody reads the rows of the query that runs. */
+  discardsRows = false;
 
   get loggedIn(): boolean {
     return this.#login === 'over';
@@ -103,16 +105,17 @@ export class Conversation {
    * @throws ProtocolViolation
    */
   size(code: number, length: number): number {
-    const limit = !this.loggedIn
-      ? longest.atLogin
-      : code === type.dataRow || code === type.copyData
-        ? longest.ofRows
-        : longest.otherwise;
+    const limit = !this.loggedIn ? longest.atLogin : this.skips(code) ? longest.skipped : longest.otherwise;
     if (length < 4 || length > limit)
       throw new ProtocolViolation(
         `it sent a message of type ${shown(code)} with a length of ${length} bytes; 4 to ${limit} are accepted`,
       );
     return length + 1;
+  }
+
+  /** Whether a message of this type is passed over without a look: the driver does nothing with the data of a COPY. */
+  skips(code: number): boolean {
+    return code === type.copyData || (this.discardsRows && code === type.dataRow);
   }
 
   /**
@@ -159,8 +162,6 @@ export class Conversation {
         return undefined;
       case type.copyOut:
         copy(new Fields(bytes, body, end));
-        return undefined;
-      case type.copyData:
         return undefined;
       default:
         if (end !== body) throw malformed(code);

@@ -20,6 +20,8 @@ export class Wire extends EventEmitter {
   /** The beginning of a message whose rest has not come yet. */
   #part: Buffer = Buffer.alloc(0);
   #partLength = 0;
+  /** How much is still to come of a message that nobody reads. */
+  #toSkip = 0;
   /** What has not been looked at yet, since others had to have a turn. */
   #backlog: Buffer | undefined;
   /** The end of the connection, where it came during a backlog. */
@@ -80,6 +82,11 @@ export class Wire extends EventEmitter {
     this.#stream.destroy(error);
   }
 
+  /** Rows are passed over from now on, or handed on again: for a query whose rows nobody reads. */
+  discardRows(yes: boolean): void {
+    this.#conversation.discardsRows = yes;
+  }
+
   #drop(): void {
     this.#over = true;
     this.#backlog = undefined;
@@ -109,11 +116,19 @@ export class Wire extends EventEmitter {
     }
     this.#greeting ??= Buffer.from(bytes.subarray(0, 4096));
     try {
-      const rest = this.#partLength > 0 ? this.#complete(bytes) : bytes;
+      let rest: Buffer | undefined = this.#skip(bytes);
+      if (this.#partLength > 0) rest = this.#complete(rest);
       if (rest !== undefined) this.#scan(rest);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** @returns what comes after the message that is passed over */
+  #skip(bytes: Buffer): Buffer {
+    const skipped = Math.min(this.#toSkip, bytes.length);
+    this.#toSkip -= skipped;
+    return skipped === 0 ? bytes : bytes.subarray(skipped);
   }
 
   /**
@@ -127,7 +142,13 @@ export class Wire extends EventEmitter {
       this.#append(bytes.subarray(0, taken), header);
       if (this.#partLength < header) return undefined;
     }
-    const size = this.#conversation.size(this.#part[0] as number, this.#part.readUInt32BE(1));
+    const code = this.#part[0] as number;
+    const size = this.#conversation.size(code, this.#part.readUInt32BE(1));
+    if (this.#partLength === header && this.#conversation.skips(code)) {
+      this.#partLength = 0;
+      this.#toSkip = size - header;
+      return this.#skip(bytes.subarray(taken));
+    }
     const more = Math.min(size - this.#partLength, bytes.length - taken);
     this.#append(bytes.subarray(taken, taken + more), size);
     if (this.#partLength < size) return undefined;
@@ -155,25 +176,37 @@ export class Wire extends EventEmitter {
   /** Checks the messages in a chunk and hands on those that are whole. */
   #scan(bytes: Buffer): void {
     const conversation = this.#conversation;
+    /** What is before `from` has been handed on or passed over; what is before `at` is right. */
+    let from = 0;
     let at = 0;
-    let problem: unknown;
+    const handOn = (): void => {
+      const whole = from === 0 && at === bytes.length ? bytes : bytes.subarray(from, at);
+      from = at;
+      if (whole.length > 0) this.emit('data', whole);
+    };
     try {
-      while (at < bytes.length && this.#turn > 0) {
+      while (at < bytes.length && this.#turn > 0 && !this.#over) {
         const code = bytes[at] as number;
         conversation.expect(code);
         if (bytes.length - at < header) break;
         const end = at + conversation.size(code, bytes.readUInt32BE(at + 1));
-        if (end > bytes.length) break;
-        conversation.receive(bytes, at, end);
-        at = end;
+        if (conversation.skips(code)) {
+          if (from < at) handOn();
+          this.#toSkip = Math.max(0, end - bytes.length);
+          from = at = Math.min(end, bytes.length);
+        } else {
+          if (end > bytes.length) break;
+          conversation.receive(bytes, at, end);
+          at = end;
+        }
         this.#turn--;
       }
     } catch (error) {
-      problem = error;
+      // What came before was right, and may say why the rest is not.
+      handOn();
+      throw error;
     }
-    // What came before was right, and may say why the rest is not.
-    if (at > 0) this.emit('data', at === bytes.length ? bytes : bytes.subarray(0, at));
-    if (problem !== undefined) throw problem;
+    handOn();
     if (this.#over) return;
     const rest = bytes.subarray(at);
     if (this.#turn <= 0) this.#giveTurn(rest);

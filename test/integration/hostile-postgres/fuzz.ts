@@ -1,4 +1,5 @@
 // The client itself against a server of random and mutated answers: `node fuzz.ts SEED COUNT FOLDER`.
+/* oxlint-disable unicorn/no-process-exit -- it is a program, which connections that hang would keep alive */
 // Says how far it got on each line, so that who started it sees a freeze; ends with 1 at the first wrong end of a case.
 import { connectPostgres } from '../../../src/clients/postgres/connect.ts';
 import { readConnection } from '../../../src/clients/postgres/connection-string.ts';
@@ -77,7 +78,7 @@ const greetings = [
   'RFB 003.008\n',
 ];
 
-/** A conversation: what is said to the startup packet, to a password, to the first and to the second query. */
+/** A conversation: what is said to the startup packet, to a password, to each of three queries. */
 function conversation(random: Random): Buffer[][] {
   const login = random.pick([
     [welcome],
@@ -89,7 +90,9 @@ function conversation(random: Random): Buffer[][] {
       [authentication(12, 'v=c2FsdA=='), ...welcome],
     ],
   ]) as readonly (readonly Buffer[])[];
-  return [...login, one, oneExtended].map((said) => [...said]);
+  return [...login, one, oneExtended, [one[0], one[1], one[1], complete, ready] as Buffer[]].map((said) => [
+    ...said,
+  ]);
 }
 
 function mutate(turns: Buffer[][], random: Random): void {
@@ -149,7 +152,7 @@ function mutate(turns: Buffer[][], random: Random): void {
       turn.splice(at, 0, ...Array.from({ length: Math.floor(random.between(1, 3000)) }, () => notice));
       break;
     default:
-      turn.sort(() => random.next() - 0.5);
+      turn.splice(0, turn.length, ...turn.toSorted(() => random.next() - 0.5));
   }
 }
 
@@ -251,6 +254,8 @@ async function run(number: number): Promise<void> {
         session.onNotification(() => {});
         await session.query('SELECT 1', undefined, { signal });
         await session.query('SELECT 1', [1], { signal });
+        const { rows } = await session.query('SELECT 1', undefined, { signal, discard: true });
+        if (rows.length > 0) problems.push('rows that were to be thrown away');
         return undefined;
       },
     );
@@ -298,5 +303,5 @@ if (problems.length > 0) {
 }
 console.log(`done ${count} from ${first}; ${local.count} connections by the socket`);
 if (process.env['INITBOX_FUZZ_SHOW'])
-  for (const [reason, times] of [...seen].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${reason}`);
+  for (const [reason, times] of [...seen].toSorted((a, b) => b[1] - a[1])) console.log(`${times}\t${reason}`);
 process.exit(0);

@@ -115,7 +115,8 @@ describe('messages that no server sends', () => {
     ],
   ])('%s', async (_what, answers, words) => {
     await using server = await startHostile(answers);
-    await endsInTime(server.url, words, 124);
+    const { stderr } = await endsInTime(server.url, words, 124);
+    expect(stderr).toContain('gave up after 900ms');
   });
 
   test.each<[string, Buffer, string]>([

@@ -91,7 +91,8 @@ function list(random: Random, from: readonly string[]): string {
 }
 
 const encoded = (random: Random, text: string): string =>
-  [...text]
+  text
+    .split('')
     .map((letter) =>
       !/[\w.,:-]/.test(letter) || random.next() < 0.05
         ? `%${letter.charCodeAt(0).toString(16).padStart(2, '0')}`
