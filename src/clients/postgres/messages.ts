@@ -11,6 +11,9 @@ export class ProtocolViolation extends Error {
  */
 const longest = { atLogin: 64 * 1024, otherwise: 16 * 1024 * 1024, skipped: 2 ** 31 - 1 } as const;
 
+/** The longest answer to one query in bytes, where its rows are held: none of ours asks for as much. */
+const longestAnswer = 16 * 1024 * 1024;
+
 /** The types of https://www.postgresql.org/docs/current/protocol-message-formats.html that we can be sent. */
 const type = {
   authentication: 0x52, // R
@@ -66,6 +69,8 @@ export class Conversation {
   #oursToAnswer = false;
   #query: 'none' | 'running' | 'failed' = 'none';
   #columns: number | undefined;
+  /** The bytes of the answer to the query that runs. */
+  #answered = 0;
   /** Nobody reads the rows of the query that runs. */
   discardsRows = false;
 
@@ -80,6 +85,7 @@ export class Conversation {
     if (message[0] !== query && message[0] !== parse) return;
     this.#query = 'running';
     this.#columns = undefined;
+    this.#answered = 0;
   }
 
   /**
@@ -125,6 +131,11 @@ export class Conversation {
   receive(bytes: Buffer, start: number, end: number): void {
     const code = bytes[start] as number;
     const body = start + 5;
+    if (this.#query === 'running' && !this.discardsRows && ofQuery.has(code)) {
+      this.#answered += end - start;
+      if (this.#answered > longestAnswer)
+        throw new ProtocolViolation(`its answer to one query has more than ${longestAnswer} bytes`);
+    }
     switch (code) {
       case type.dataRow:
         return this.#dataRow(bytes, body, end);

@@ -3,9 +3,11 @@
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly } from '../../support/promptly.ts';
+import { createCertificateAuthority } from '../../support/tls.ts';
 import { nodePath } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import {
@@ -60,6 +62,20 @@ async function endsInTime(
   });
   const [first] = await Promise.all([...late, ...told]);
   return { stderr: first?.stderr ?? '' };
+}
+
+/** Whoever never hears the end of an answer ends at the deadline, and on SIGTERM. */
+async function isCutInTime(url: string): Promise<void> {
+  const env = { DATABASE_URL: url, NODE_OPTIONS: '--max-old-space-size=128' };
+  const late = await runInitbox(['wait-postgres', '--timeout', '1200ms'], { env });
+  expect(late.status).toBe(124);
+  expect(late.milliseconds).toBeLessThan(4_900);
+  const running = await startInitbox(['wait-postgres', '--log-level', 'debug'], { env });
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  const at = performance.now();
+  running.kill('SIGTERM');
+  expect((await running.exit).status).toBe(143);
+  expect(performance.now() - at).toBeLessThan(promptly);
 }
 
 describe('messages that no server sends', () => {
@@ -186,7 +202,7 @@ describe('floods', () => {
     ['empty results', [...welcome], message('I')],
     ['rows', [...welcome], Buffer.concat([rowDescription(['a']), dataRow(['1']), complete])],
     ['one row that does not end', welcome, Buffer.alloc(65_536)],
-  ])('%s: cut by the deadline and by SIGTERM, in bounded memory', async (what, before, bytes) => {
+  ])('%s: cut by the deadline and by SIGTERM', async (what, before, bytes) => {
     await using server = await startHostile((socket) => {
       const script = inOrder(before)();
       let begun = false;
@@ -205,16 +221,49 @@ describe('floods', () => {
         return words;
       };
     });
-    const env = { DATABASE_URL: server.url };
-    const late = await runInitbox(['wait-postgres', '--timeout', '1200ms'], { env });
-    expect(late.status).toBe(124);
-    expect(late.milliseconds).toBeLessThan(4_900);
-    const running = await startInitbox(['wait-postgres', '--log-level', 'debug'], { env });
-    await new Promise((resolve) => setTimeout(resolve, 800));
-    const at = performance.now();
-    running.kill('SIGTERM');
-    expect((await running.exit).status).toBe(143);
-    expect(performance.now() - at).toBeLessThan(promptly);
+    await isCutInTime(server.url);
+    expect(server.count).toBeGreaterThan(1);
+  });
+});
+
+describe('under TLS it is the same', () => {
+  test.each<[string, Buffer, number, string]>([
+    [
+      'an error without an end',
+      Buffer.from('E\0\0\0\x0bSFATAL\0', 'latin1'),
+      0,
+      'what answers there is not a PostgreSQL server',
+    ],
+    ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\n'), 0, 'it says "HTTP/1.1 400 Bad Request"'],
+    ['notices without an end', notice, 65_536, ''],
+  ])('%s', async (_what, bytes, repeated, words) => {
+    using authority = await createCertificateAuthority();
+    const { key, certificate } = await authority.server();
+    await using server = await startHostile((socket) => (turn) => {
+      if (turn > 0) return Buffer.alloc(0);
+      setImmediate(() => {
+        socket.removeAllListeners('data');
+        const secure = new TLSSocket(socket, { isServer: true, key, cert: certificate });
+        secure.on('error', () => {});
+        secure.once('data', () => {
+          if (repeated === 0) {
+            secure.write(bytes);
+            return;
+          }
+          secure.write(authentication(0));
+          const many = Buffer.concat(Array.from({ length: repeated / bytes.length }, () => bytes));
+          const pour = (): void => {
+            while (secure.writable && secure.write(many));
+          };
+          secure.on('drain', pour);
+          pour();
+        });
+      });
+      return Buffer.from('S');
+    });
+    const url = `${server.url}?sslmode=require`;
+    if (repeated > 0) await isCutInTime(url);
+    else expect(await endsInTime(url, words, 124)).toBeDefined();
   });
 });
 

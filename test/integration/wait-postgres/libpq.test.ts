@@ -7,7 +7,9 @@ import { readConnection, type ConnectionSettings } from '../../../src/clients/po
 import { UsageError } from '../../../src/kernel/outcome.ts';
 import { createRedactor } from '../../../src/kernel/secrets.ts';
 import { seeded, type Random } from '../../chaos/random.ts';
+import { startPostgres } from '../../support/postgres.ts';
 import { packagedPostgres } from '../../support/postgres-binaries.ts';
+import { runInitbox, startInitbox } from '../../support/program.ts';
 import { needTool } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
@@ -192,4 +194,26 @@ describe('what real deployments write', () => {
     expect(libpq([one])[0]?.tried.join(' ')).toBe(tried);
     expect((ours(one) as Meaning).tried?.join(' ')).toBe(tried);
   });
+});
+
+test('a lock is taken in the server that ?host= names, not in the one before it', async () => {
+  await using before = await startPostgres();
+  await using named = await startPostgres();
+  const url = `${before.url()}?host=${encodeURIComponent(named.socketDirectory)}&port=${named.port}`;
+  const env = { DATABASE_URL: url, HOME: folder.path };
+  const holder = await startInitbox(['migrate-with-lock', '--', 'sh', '-c', 'echo locked; exec sleep 30'], {
+    env,
+  });
+  await holder.waitForStdout(/locked/);
+  const locks = async (server: typeof named): Promise<unknown> =>
+    (await server.sql("SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory'"))[0]?.['n'];
+  expect(await locks(named)).toBe(1);
+  expect(await locks(before)).toBe(0);
+  holder.kill('SIGTERM');
+  await holder.exit;
+  const waited = await runInitbox(['wait-postgres'], { env });
+  expect(waited.stderr).toContain(`answers queries (${named.socketDirectory}/.s.PGSQL.${named.port})`);
+  const tcp = await runInitbox(['wait-tcp', url], { env });
+  expect(tcp.status).toBe(0);
+  expect(tcp.stderr).toContain(`unix:${named.socketDirectory}/.s.PGSQL.${named.port}`);
 });
