@@ -30,6 +30,14 @@ function isMySql(bytes: Buffer): boolean {
   return bytes[4] === 10 && /^\d+\.[ -~]*\0/.test(bytes.toString('latin1', 5, 80));
 }
 
+/**
+ * The text of an error in version 2 of the protocol, which has no length: a server that cannot start a process for the
+ * connection says `Ecould not fork new process for connection: …`.
+ */
+export function errorOfVersion2(bytes: Buffer): string | undefined {
+  return /^E([ -~]{5,})/.exec(bytes.toString('latin1', 0, 200))?.[1];
+}
+
 /** A greeting that begins with the byte of an answer to the request for TLS, and is another protocol’s as a whole. */
 export function isForeignGreeting(bytes: Buffer): boolean {
   // RFC 4253, 4.2

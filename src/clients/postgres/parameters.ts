@@ -159,8 +159,6 @@ function readPair(
   const equals = pair.indexOf('=');
   const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'a parameter', origin);
   const raw = equals < 0 ? '' : pair.slice(equals + 1);
-  if (raw.includes('='))
-    throw new UsageError(`a parameter in ${origin} has more than one =; write one in a value as %3D`);
   if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`${origin} has a parameter whose name is not one`);
   if (missing.has(name)) throw new UsageError(`${name} in ${origin} is not supported here`);
   if (name === 'ssl') {

@@ -4,7 +4,7 @@ import { reasonOf } from '../../kernel/clock.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, type Never } from '../../kernel/loop/attempt.ts';
 import type { TlsSettings } from './connection-string.ts';
-import { isForeignGreeting, NotPostgres } from './other-protocol.ts';
+import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
 
 /** A connection that the protocol can start on. */
 export interface Transport {
@@ -121,8 +121,7 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
 /** Its beginning, which may be all that has come: a length that an error can have and a field, or only text. */
 function beginsError(bytes: Buffer): boolean {
   if (bytes.length < 6) return true;
-  // A server that cannot start a process for us answers in version 2 of the protocol.
-  if (/^E[ -~]{5,}/.test(bytes.toString('latin1', 0, 200))) return true;
+  if (errorOfVersion2(bytes) !== undefined) return true;
   return bytes.readUInt32BE(1) <= 30_000 && /[SVCM]/.test(bytes.toString('latin1', 5, 6));
 }
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { Conversation, ProtocolViolation } from './messages.ts';
-import { NotPostgres } from './other-protocol.ts';
+import { errorOfVersion2, NotPostgres } from './other-protocol.ts';
 import { FinalRefusal } from './socket.ts';
 
 /** The length of a message's type and length field. */
@@ -245,6 +245,8 @@ function asFailure(error: unknown, loggedIn: boolean, greeting: Buffer): Error {
   const { message } = error as Error;
   if (!(error instanceof ProtocolViolation))
     return new BrokenConnection(`the connection broke: the server’s answer cannot be read (${message})`);
+  const text = errorOfVersion2(greeting);
+  if (!loggedIn && text !== undefined) return new Error(`the server says ${JSON.stringify(text)}`);
   if (!loggedIn) return new NotPostgres(greeting, message);
   return new BrokenConnection(`the connection broke: what the server sent is not valid: ${message}`);
 }

@@ -88,6 +88,11 @@ describe('messages that no server sends', () => {
   test.each<[string, () => Answerer, string]>([
     ['an error without an end', atLogin(raw('E\0\0\0\x0bSFATAL\0')), foreign],
     ['an error whose text goes beyond its length', atLogin(raw('E\0\0\0\x0bSFATALX')), foreign],
+    [
+      'a server that cannot start a process for us',
+      atLogin(raw('Ecould not fork new process for connection: Cannot allocate memory\n\0')),
+      'the server says "could not fork new process for connection: Cannot allocate memory"',
+    ],
     ['an error without a code', atLogin(report('E', 'SFATAL\0Mno\0')), foreign],
     ['a step of the login without its number', atLogin(raw('R\0\0\0\x04')), foreign],
     ['a step of the login that does not exist', atLogin(authentication(99)), foreign],
