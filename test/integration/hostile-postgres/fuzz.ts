@@ -29,7 +29,7 @@ const first = Number(seedText);
 const count = Number(countText);
 /** Milliseconds for one case. */
 const limit = 1_000;
-/** Beyond it the event loop stood still. */
+/** Milliseconds of this process's own work beyond it: then the event loop stood still. A busy machine is no freeze. */
 const slack = 1_500;
 
 /** A case whose answer never becomes whole is cut by the server mostly, by the limit where it holds the client up. */
@@ -241,6 +241,7 @@ async function run(number: number): Promise<void> {
     redactor,
   );
   const begun = performance.now();
+  const worked = process.cpuUsage();
   const end = new AbortController();
   const timer = setTimeout(() => end.abort(new Error('the limit of the case')), limit);
   let told = '';
@@ -267,7 +268,8 @@ async function run(number: number): Promise<void> {
   clearTimeout(timer);
   scripts.delete(name);
   const took = performance.now() - begun;
-  if (took > limit + slack) problems.push(`it took ${Math.round(took)} ms`);
+  const { user, system } = process.cpuUsage(worked);
+  if (took > limit + slack && (user + system) / 1000 > slack) problems.push(`it took ${Math.round(took)} ms`);
   if (ours.test(told)) problems.push(`its reason is of the driver: ${told}`);
   const key = told
     .replaceAll(/case\d+/g, 'case')
