@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import Client from 'pg/lib/client.js';
 import { reasonOf, type Clock } from '../../kernel/clock.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
@@ -5,7 +6,9 @@ import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel
 import type { ResolveAddresses } from '../../kernel/names.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { openSession, type Session } from './session.ts';
-import { FinalRefusal, NotPostgres, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
+import { NotPostgres } from './other-protocol.ts';
+import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
+import { Wire } from './wire.ts';
 import { isServerError, judgeLogin, judgeSocket } from './words.ts';
 
 export interface Connected {
@@ -182,13 +185,7 @@ async function logIn(
   context: ConnectContext,
   signal: AbortSignal,
 ): Promise<Session> {
-  // It is connected already; the driver only waits to be told.
-  Object.assign(stream, {
-    connect: () => {
-      setImmediate(() => stream.emit('connect'));
-      return stream;
-    },
-  });
+  const wire = new Wire(stream);
   const client = new Client({
     host: host.host,
     port: host.port,
@@ -201,26 +198,48 @@ async function logIn(
       return host.password.reveal();
     },
     ssl: false,
-    stream: () => stream,
+    // It has what the driver uses of a stream.
+    stream: () => wire as unknown as Duplex,
     application_name: settings.applicationName ?? 'initbox',
     ...(settings.options === undefined ? {} : { options: settings.options }),
   });
-  const onAbort = (): void => void stream.destroy(reasonOf(signal));
+  const onAbort = (): void => wire.destroy(reasonOf(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    // Unheard, the error of a connection that is cut after its login would end the process.
-    client.on('error', () => {});
+    // Unheard, the error of a connection that is cut after its login would end the process. One that came with the
+    // login's last message has no session yet to be told.
+    let early: Error | undefined;
+    client.on('error', (error) => {
+      early ??= error;
+    });
     await client.connect();
     if (signal.aborted) throw reasonOf(signal);
-    return openSession(client, socket, announced(client), peer, context.clock);
+    if (early !== undefined) throw early;
+    return openSession(client, socket, announced(client), peer, context.clock, wire);
   } catch (error) {
-    stream.on('error', () => {});
+    wire.on('error', () => {}).destroy();
     socket.destroy();
-    stream.destroy();
-    throw signal.aborted ? reasonOf(signal) : error;
+    throw signal.aborted ? reasonOf(signal) : inOurWords(error);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** The driver's errors of SCRAM (RFC 5802) are about its own code. */
+function inOurWords(error: unknown): unknown {
+  const problem = /^SASL: (.*)/s.exec(error instanceof Error ? error.message : '')?.[1];
+  if (problem === undefined) return error;
+  if (problem.includes('signature does not match'))
+    return new FinalRefusal(
+      'the server could not prove that it knows the password',
+      'is it the right server? somebody on the way may answer in its place: sslmode=verify-full finds out',
+    );
+  if (problem.includes('exceeds scramMaxIterations'))
+    return new FinalRefusal(
+      'the server asks for more iterations of SCRAM than the 100000 that are accepted',
+      'lower scram_iterations in the server, and set the password again',
+    );
+  return new Error('the login failed: what the server sent for SCRAM is not valid');
 }
 
 function announced(client: object): number {

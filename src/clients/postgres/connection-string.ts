@@ -93,13 +93,14 @@ export function readConnection(
   const all: Parameters = new Map([...variables, ...(url?.parameters ?? [])]);
   refuseUnexpandedParameters(all);
   const password = all.get('password');
-  const secret = password && redactor.secret(password.text);
+  const secret = password?.text ? redactor.secret(password.text) : undefined;
   refuseUnsupported(all);
 
+  // An empty value is one: it keeps out what the variables say, and libpq then takes its default.
   const user = all.get('user')?.text;
-  if (user === undefined) throw new UsageError(`no user is named in ${origin}; add one, or set PGUSER`);
-  const database = all.get('dbname')?.text ?? user;
-  const hosts = readHosts(url?.hosts ?? [], all, origin).map((host) => ({
+  if (!user) throw new UsageError(`no user is named in ${origin}; add one, or set PGUSER`);
+  const database = all.get('dbname')?.text || user;
+  const hosts = readHosts(all, origin).map((host) => ({
     ...host,
     password: secret ?? filePassword({ ...host, database, user }, all, environment, redactor),
   }));
@@ -107,7 +108,7 @@ export function readConnection(
     (name) => `the parameter ${name} in ${origin} has no effect here`,
   );
   const passwords = all.get('passfile');
-  if (passwords !== undefined && secret === undefined && hosts.every((host) => host.password === undefined)) {
+  if (passwords?.text && secret === undefined && hosts.every((host) => host.password === undefined)) {
     const why = canRead(passwords.text) ? `holds no line for ${user} on this server` : 'cannot be read';
     warnings.push(`the password file ${passwords.text} (${passwords.origin}) ${why}`);
   }
@@ -151,48 +152,40 @@ function refuseUnsupported(all: Parameters): void {
   if (auth) throw new UsageError(`${auth.origin}: require_auth is not supported here`);
 }
 
-function readHosts(
-  fromUrl: readonly { readonly host: string; readonly port: string }[],
-  all: Parameters,
-  origin: string,
-): Omit<PostgresHost, 'password'>[] {
-  const addresses = all.get('hostaddr')?.text.split(',') ?? [];
-  const named = fromUrl.some(({ host }) => host !== '');
-  const hostParameter = all.get('host');
-  const useParameter = !named && hostParameter !== undefined;
-  const names = useParameter ? hostParameter.text.split(',') : fromUrl.map(({ host }) => host);
+/** The servers to try: libpq's lists of hosts, addresses and ports, which belong together by their places. */
+function readHosts(all: Parameters, origin: string): Omit<PostgresHost, 'password'>[] {
+  const listOf = (name: string): string[] => all.get(name)?.text.split(',') ?? [];
+  const addresses = all.get('hostaddr')?.text ? listOf('hostaddr') : [];
+  const names = all.get('host')?.text ? listOf('host') : [];
+  const ports = listOf('port');
+  const hostOrigin = all.get('host')?.origin ?? origin;
+  const portOrigin = all.get('port')?.origin ?? origin;
   const count = Math.max(names.length, addresses.length);
-  const portParameter = all.get('port');
-  const ports = fromUrl.some(({ port }) => port !== '')
-    ? fromUrl.map(({ port }) => port)
-    : (portParameter?.text.split(',') ?? []);
-  const portOrigin = fromUrl.some(({ port }) => port !== '') ? origin : (portParameter?.origin ?? origin);
+  if (count === 0) throw noHost(origin);
   if (ports.length > 1 && ports.length !== count)
     throw new UsageError(`${portOrigin} gives ${ports.length} ports for ${count} hosts`);
   if (addresses.length > 0 && names.length > 0 && addresses.length !== names.length)
     throw new UsageError(`hostaddr gives ${addresses.length} addresses for ${names.length} hosts`);
-  const hosts = Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count }, (_, index) => {
     const address = addresses[index];
     const host = names[index] || address;
-    if (!host) {
-      throw new UsageError(
-        `${origin} names no host; add one, set PGHOST, or write host=/var/run/postgresql for a Unix socket`,
-      );
-    }
+    if (!host) throw noHost(origin);
     if (address && !isIP(address))
       throw new UsageError(`hostaddr ${JSON.stringify(address)} is not an IP address`);
-    if (!host.startsWith('/') && /[\s/@?#%\\]/.test(host))
+    if (address && host.startsWith('/'))
       throw new UsageError(
-        `the host ${JSON.stringify(host)} in ${hostParameter?.origin ?? origin} is not a name`,
+        `${hostOrigin} is the folder of a Unix socket, and hostaddr is an address; give one of them`,
       );
+    if (!host.startsWith('/') && /[\s/@?#%\\]/.test(host))
+      throw new UsageError(`the host ${JSON.stringify(host)} in ${hostOrigin} is not a name`);
     return { host, address, port: readPort(ports[ports.length > 1 ? index : 0] ?? '', portOrigin) };
   });
-  if (hosts.length === 0) {
-    throw new UsageError(
-      `${origin} names no host; add one, set PGHOST, or write host=/var/run/postgresql for a Unix socket`,
-    );
-  }
-  return hosts;
+}
+
+function noHost(origin: string): UsageError {
+  return new UsageError(
+    `${origin} names no host; add one, set PGHOST, or write host=/var/run/postgresql for a Unix socket`,
+  );
 }
 
 function readPort(text: string, origin: string): number {
@@ -202,7 +195,7 @@ function readPort(text: string, origin: string): number {
   try {
     return integer({ min: 1, max: 65_535 })(text);
   } catch (error) {
-    throw new UsageError(`the port in ${origin}: ${(error as Error).message}`);
+    throw new UsageError(`${origin}: ${(error as Error).message}`);
   }
 }
 
@@ -319,7 +312,7 @@ function filePassword(
   redactor: Redactor,
 ): Secret | undefined {
   const home = environment['HOME'];
-  const path = all.get('passfile')?.text ?? (home && `${home}/.pgpass`);
+  const path = all.get('passfile')?.text || (home && `${home}/.pgpass`);
   const found = path ? passwordFromFile(path, question) : undefined;
   return found === undefined || found === '' ? undefined : redactor.secret(found);
 }

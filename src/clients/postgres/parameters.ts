@@ -79,12 +79,8 @@ export function parametersFromEnvironment(environment: Environment): Parameters 
   return found;
 }
 
-/** What a URL says of its hosts, each with the port as it was written. */
-export interface UrlHosts {
-  readonly hosts: readonly { readonly host: string; readonly port: string }[];
-}
-
-export interface ParsedUrl extends UrlHosts {
+export interface ParsedUrl {
+  /** Those of the query, too, which come after the others and replace them, as in libpq. */
   readonly parameters: Parameters;
   /** Parameters of other programs, which have no effect here. */
   readonly ignored: readonly string[];
@@ -128,6 +124,14 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   const put = (name: string, raw: string, what: string): void => {
     parameters.set(name, { text: decode(raw, what, origin), origin: `${what} in ${origin}` });
   };
+  const hosts = parseHosts(authority.slice(at + 1), origin);
+  if (hosts.length > 0) {
+    // A list as in the parameters, where ports stand beside the hosts even if all of them are left out.
+    const names = hosts.map(({ host }) => host).join(',');
+    const ports = hosts.map(({ port }) => port).join(',');
+    if (names !== '') parameters.set('host', { text: names, origin: `the host in ${origin}` });
+    if (ports !== '') parameters.set('port', { text: ports, origin: `the port in ${origin}` });
+  }
   if (at >= 0) {
     const [user = '', ...more] = authority.slice(0, at).split(':');
     if (more.length > 1) fail('has more than one : in its user and password; write one in a password as %3A');
@@ -143,7 +147,7 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   }
   const ignored: string[] = [];
   for (const pair of (queries[0] ?? '').split('&').filter(Boolean)) readPair(pair, origin, put, ignored);
-  return { hosts: parseHosts(authority.slice(at + 1), origin), parameters, ignored };
+  return { parameters, ignored };
 }
 
 function readPair(
@@ -196,7 +200,8 @@ function decode(raw: string, what: string, origin: string): string {
   return text;
 }
 
-function parseHosts(text: string, origin: string): UrlHosts['hosts'] {
+/** The hosts of the authority, each with the port as it was written. */
+function parseHosts(text: string, origin: string): { readonly host: string; readonly port: string }[] {
   if (text === '') return [];
   return text.split(',').map((part) => {
     const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(part);

@@ -9,6 +9,12 @@ export interface PasswordQuestion {
 }
 
 /**
+ * The folders that libpq takes where no host is named, upstream's and the distributions'. It looks for `localhost` if
+ * the socket is in its own, and for the folder if it is in another.
+ */
+const defaultFolders: ReadonlySet<string> = new Set(['/tmp', '/var/run/postgresql']);
+
+/**
  * Looks a password up as libpq does (https://www.postgresql.org/docs/current/libpq-pgpass.html): the first line whose
  * fields match, `*` matching anything. The file's mode is not looked at, since a mounted Secret is readable by its
  * group.
@@ -21,14 +27,17 @@ export function passwordFromFile(path: string, question: PasswordQuestion): stri
   } catch {
     return undefined;
   }
-  // libpq knows a Unix socket's folder as localhost.
-  const host = question.host.startsWith('/') ? 'localhost' : question.host;
-  const wanted = [host, String(question.port), question.database, question.user];
+  const hosts = defaultFolders.has(question.host) ? [question.host, 'localhost'] : [question.host];
+  const wanted = [hosts, [String(question.port)], [question.database], [question.user]];
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith('#')) continue;
     const fields = splitLine(line);
     if (fields.length < 5) continue;
-    if (wanted.every((value, index) => fields[index] === '*' || unescaped(fields[index] ?? '') === value)) {
+    if (
+      wanted.every(
+        (values, index) => fields[index] === '*' || values.includes(unescaped(fields[index] ?? '')),
+      )
+    ) {
       return unescaped(fields.slice(4).join(':'));
     }
   }

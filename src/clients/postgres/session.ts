@@ -15,6 +15,8 @@ export interface QueryOptions {
   readonly timeout?: number;
   /** The server refuses a text of several statements (extended protocol): none can end the transaction for the next. */
   readonly single?: boolean;
+  /** The rows are thrown away as they come, however many and large they are. */
+  readonly discard?: boolean;
 }
 
 /** One connection to a server, already logged in. */
@@ -60,7 +62,9 @@ export function openSession(
   announcedPid: number,
   peer: string,
   clock: Clock,
+  wire: { discardRows(yes: boolean): void },
 ): Session {
+  let running = 0;
   let over: Error | undefined;
   let tellEnd!: (why: Error) => void;
   const ended = new Promise<Error>((resolve) => {
@@ -91,7 +95,7 @@ export function openSession(
       return over === undefined;
     },
     async query(text, values, options = {}) {
-      const { signal, timeout, single = false } = options;
+      const { signal, timeout, single = false, discard = false } = options;
       if (over !== undefined) throw over;
       if (signal?.aborted) {
         destroy(reasonOf(signal));
@@ -117,17 +121,22 @@ export function openSession(
                 if (!answered) cut(new QueryTimeout(`no answer to a statement within ${timeout} ms`));
               }),
             );
-      const running: Promise<PgResult | PgResult[]> = single
+      // One query at a time is answered: those of another caller must not lose their rows.
+      wire.discardRows(discard && running === 0);
+      running++;
+      const answer: Promise<PgResult | PgResult[]> = single
         ? client.query({ text, queryMode: 'extended' } as QueryConfig)
         : client.query(text, values as unknown[] | undefined);
       // Where the cut comes first, the client rejects later on, unheard.
-      running.catch(() => {});
+      answer.catch(() => {});
       try {
-        const result = await Promise.race([running, cutOff]);
+        const result = await Promise.race([answer, cutOff]);
         const last = Array.isArray(result) ? result.at(-1) : result;
         return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? null };
       } finally {
         answered = true;
+        running--;
+        wire.discardRows(false);
         cancel?.();
         signal?.removeEventListener('abort', onAbort);
       }

@@ -4,6 +4,7 @@ import { reasonOf } from '../../kernel/clock.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { never, type Never } from '../../kernel/loop/attempt.ts';
 import type { TlsSettings } from './connection-string.ts';
+import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
 
 /** A connection that the protocol can start on. */
 export interface Transport {
@@ -27,11 +28,6 @@ export class FinalRefusal extends Error {
 
 /** A TLS handshake that failed: under sslmode=prefer a reason to go on without. */
 export class TlsFailure extends FinalRefusal {}
-
-/** What answered does not speak the protocol: something else may listen there before the server does. */
-export class NotPostgres extends Error {
-  override readonly name = 'NotPostgres';
-}
 
 /** Int32 length 8 and code 80877103 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
@@ -107,21 +103,26 @@ export async function secure(
 function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
   return listening(socket, signal, (resolve, reject) => {
     socket.once('data', (bytes: Buffer) => {
+      const answer = bytes.toString('latin1', 0, 1);
+      // What comes next must find a reader: without one it would be thrown away.
+      if (answer !== 'S') socket.pause();
+      if (answer === 'E' || !'SN'.includes(answer) || isForeignGreeting(bytes)) {
+        if (answer === 'E' && beginsError(bytes)) resolve('E');
+        else reject(new NotPostgres(bytes));
+      } else if (bytes.length === 1) resolve(answer);
       // More than the one byte would be taken for encrypted data (CVE-2021-23222).
-      if (bytes.length === 1) resolve(bytes.toString('latin1'));
-      else if (bytes[0] === 0x45) resolve('E');
-      else if (bytes[0] === 0x53 || bytes[0] === 0x4e)
+      else
         reject(new FinalRefusal('the server sent unencrypted bytes after its answer to the request for TLS'));
-      else reject(new NotPostgres(`what answers there is no PostgreSQL server${said(bytes)}`));
     });
     socket.write(sslRequest);
   });
 }
 
-/** The first line, where it is text. */
-function said(bytes: Buffer): string {
-  const line = /^[ -~]{3,60}/.exec(bytes.toString('latin1'))?.[0];
-  return line === undefined ? '' : `; it says ${JSON.stringify(line)}`;
+/** Its beginning, which may be all that has come: a length that an error can have and a field, or only text. */
+function beginsError(bytes: Buffer): boolean {
+  if (bytes.length < 6) return true;
+  if (errorOfVersion2(bytes) !== undefined) return true;
+  return bytes.readUInt32BE(1) <= 30_000 && /[SVCM]/.test(bytes.toString('latin1', 5, 6));
 }
 
 async function handshake(

@@ -52,8 +52,8 @@ const accepted = 'write host:port, [IPv6]:port, a URL, or unix:/path';
 export function parseEndpoint(text: string, secret: (value: string) => void): Endpoint {
   if (text === '') throw new Error(`the target is empty; ${accepted}`);
   if (text.startsWith('unix:')) return parseUnix(text);
-  const url = /^(?:jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
-  if (url) return parseUrl(url[1] ?? '', url[2] ?? '', secret);
+  const url = /^(jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
+  if (url) return parseUrl(url[2] ?? '', url[3] ?? '', url[1] === undefined, secret);
   if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
   const link = serviceLinkIn(text.slice(text.indexOf(':') + 1));
   if (link !== undefined) throw new Error(`the port in the target is not a number: ${link}`);
@@ -75,12 +75,23 @@ function parseUnix(text: string): Endpoint {
 }
 
 /** Own, not `new URL`: a password with a `#`, a `/` or a `%` must neither fail nor end up in a message. */
-function parseUrl(scheme: string, rest: string, secret: (value: string) => void): Endpoint {
+function parseUrl(
+  scheme: string,
+  rest: string,
+  isLibpqs: boolean,
+  secret: (value: string) => void,
+): Endpoint {
   const name = scheme.toLowerCase();
   const at = endOfUserinfo(rest);
   if (at >= 0) registerUserinfo(rest.slice(0, at), secret);
-  const authority = rest.slice(at + 1).replace(/[/?#;].*$/s, '');
   const where = `the ${name} URL`;
+  const written = rest.slice(at + 1).replace(/[/?#;].*$/s, '');
+  const replaced =
+    isLibpqs && /^postgres(ql)?(\+|$)/.test(name)
+      ? inLibpqsQuery(rest.slice(at + 1), written, where)
+      : undefined;
+  if (replaced?.startsWith('/')) return parseUnix(`unix:${replaced}`);
+  const authority = replaced ?? written;
   if (name.endsWith('+srv'))
     throw new Error(
       `${where} names its hosts by SRV records; give a host:port, or wait for the name with wait-dns --type SRV`,
@@ -91,6 +102,36 @@ function parseUrl(scheme: string, rest: string, secret: (value: string) => void)
       `${where} names several hosts; give each as a target of its own, with --any if one is enough`,
     );
   return parseHostPort(authority, knownPorts[name.split('+')[0] ?? name], where);
+}
+
+/**
+ * Where libpq goes for a URL whose query names a host, hostaddr or port: they replace what stands before them, the last
+ * of each name counts (https://www.postgresql.org/docs/current/libpq-connect.html).
+ * @returns `host:port`, the socket's path, or undefined where the query names none of them
+ */
+function inLibpqsQuery(rest: string, authority: string, where: string): string | undefined {
+  const given = new Map<string, string>();
+  for (const pair of rest.replace(/^[^?]*\??/s, '').split('&')) {
+    const [name = '', value = ''] = pair.split('=');
+    if (/^(host|hostaddr|port)$/.test(name)) given.set(name, decoded(value, where));
+  }
+  if (given.size === 0 || (authority.includes(',') && !given.get('host') && !given.get('hostaddr')))
+    return undefined;
+  const [, literal, name = '', port = ''] =
+    /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(authority) ?? [];
+  // An address is where the connection goes, and the name then is what its certificate is checked for.
+  const host = given.get('hostaddr') || (given.get('host') ?? literal ?? decoded(name, where));
+  const to = (given.get('port') ?? port) || '5432';
+  if (host.startsWith('/')) return `${host}/.s.PGSQL.${to}`;
+  return `${host.includes(':') ? `[${host}]` : host}:${to}`;
+}
+
+function decoded(text: string, where: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Error(`${where} has a % that begins no percent-encoding; write a % as %25`);
+  }
 }
 
 /** The last `@` before the path; where a raw `/`, `?` or `#` stands in the password, the last one before the host. */

@@ -469,7 +469,7 @@ describe('a server that hangs', () => {
     const { status, stderr } = await wait(['--timeout', '2s'], server.url);
     expect(status).toBe(124);
     expect(stderr).toContain(
-      'what answers there is no PostgreSQL server; it says "HTTP/1.1 400 Bad Request"',
+      'what answers there is not a PostgreSQL server; it says "HTTP/1.1 400 Bad Request"',
     );
     expect(stderr).toContain('is it the right port?');
   });

@@ -75,7 +75,7 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
     for (const piece of piecesOf(script.text, bodyOf(job))) {
       current = piece;
       job.onPiece(piece, sent);
-      await work.query(piece.text);
+      await work.query(piece.text, undefined, { discard: true });
       sent += piece.statements;
     }
     current = undefined;
@@ -162,7 +162,7 @@ async function outside(job: Job, context: Context): Promise<void> {
     if (kind === 'outside' || clock.now() - notedAt > noteEvery) await note();
     job.onPiece(piece, ended);
     try {
-      await work.query(piece.text);
+      await work.query(piece.text, undefined, { discard: true });
     } catch (error) {
       if (lock.alive) await note();
       if (context.signal.aborted || !isServerError(error)) throw error;

@@ -256,7 +256,12 @@ export async function applyChanges(
 
 /** What can run a statement. */
 export interface Querying {
-  query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
+  query(
+    text: string,
+    values?: readonly unknown[],
+    /** discard: nobody reads the rows. */
+    options?: { readonly discard?: boolean },
+  ): Promise<QueryResult>;
 }
 
 /** The SQLSTATE of an error; empty where the server sent none. */

@@ -78,9 +78,9 @@ export async function openWork(
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
 
-  const query = async (text: string, values?: readonly unknown[]): Promise<QueryResult> => {
+  const query: Querying['query'] = async (text, values, options) => {
     if (signal.aborted) throw reasonOf(signal);
-    return session.query(text, values);
+    return session.query(text, values, options);
   };
   return {
     pid,

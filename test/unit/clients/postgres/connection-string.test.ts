@@ -36,6 +36,11 @@ describe('URLs', () => {
     ['postgres://h/d?user=u&password=a@b', 'u d h|5432|a@b'],
     ['postgres://u:@h/d', 'u d h|5432|-'],
     ['postgres://u:p@h/d?connect_timeout=3', 'u d h|5432|p'],
+    ['postgres://u:p@127.0.0.1:7/d?host=/cloudsql/x', 'u d /cloudsql/x|7|p'],
+    ['postgres://u:p@h:7/d?port=8&user=v&password=q&dbname=e', 'v e h|8|q'],
+    ['postgres://u:p@h/d?host=a,b&port=1,2', 'u d a|1|p b|2|p'],
+    ['postgres://u:p@h/d?host=a&host=b', 'u d b|5432|p'],
+    ['postgres://u:p@h/d?host=h&password=&dbname=', 'u u h|5432|-'],
   ])('%s', (url, expected) => {
     expect(brief(url)).toBe(expected);
   });
@@ -94,6 +99,11 @@ describe('URLs', () => {
     ['postgres://u:secret@::1/d', 'an IPv6 address stands in brackets'],
     ['postgres://u:secret@h h/d', 'is not a name'],
     ['postgres://:secret@h/d', 'no user is named'],
+    ['postgres://u:secret@h/d?user=', 'no user is named'],
+    ['postgres://u:secret@h/d?host=', 'names no host'],
+    ['postgres://u:secret@h:1,i:2/d?host=h', 'the port in DATABASE_URL gives 2 ports for 1 hosts'],
+    ['postgres://u:secret@h/d?port=x', 'port in DATABASE_URL'],
+    ['postgres://u:secret@h/d?host=/x&hostaddr=127.0.0.1', 'is the folder of a Unix socket, and hostaddr'],
     ['postgres://u:secret@h/d?sslmode', 'sslmode in DATABASE_URL has no value'],
     ['postgres://u:secret@h/d?sslmode=on', 'sslmode in DATABASE_URL: "on" is not one of'],
     ['postgres://u:secret@h/d?sslcrl=x', 'sslcrl in DATABASE_URL is not supported'],
@@ -187,8 +197,12 @@ describe('password files', () => {
     expect(ask(text)).toBe(expected);
   });
 
-  test('a socket’s folder is localhost, and no file is no password', () => {
-    expect(ask('localhost:*:*:*:s', { host: '/run/pg', port: 5432, database: 'd', user: 'u' })).toBe('s');
+  test('a socket is looked up by its folder, one in libpq’s own folder as localhost too; no file is no password', () => {
+    const socket = (host: string) => ({ host, port: 5432, database: 'd', user: 'u' });
+    expect(ask('/cloudsql/x:*:*:*:s', socket('/cloudsql/x'))).toBe('s');
+    expect(ask('localhost:*:*:*:s', socket('/cloudsql/x'))).toBeUndefined();
+    expect(ask('localhost:*:*:*:s', socket('/var/run/postgresql'))).toBe('s');
+    expect(ask('/tmp:*:*:*:s', socket('/tmp'))).toBe('s');
     expect(
       passwordFromFile('/no/such/file', { host: 'h', port: 1, database: 'd', user: 'u' }),
     ).toBeUndefined();
