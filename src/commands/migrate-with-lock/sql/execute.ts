@@ -70,7 +70,7 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
   try {
     await work.query(preparation.ownBegin ?? 'BEGIN');
     if (!(await claim(work, entry, job.before))) throw raced(file);
-    const { rows } = await work.query('SELECT pg_catalog.txid_current()::text AS id');
+    const { rows } = await work.query('SELECT pg_catalog.txid_current()::pg_catalog.text AS id');
     let sent = 0;
     for (const piece of piecesOf(script.text, bodyOf(job))) {
       current = piece;

@@ -7,8 +7,9 @@ import { readTag } from './tag.ts';
 function isOurs(key: LockKey): string {
   const high = BigInt.asUintN(32, key.id >> 32n);
   const low = BigInt.asUintN(32, key.id);
-  return `l.locktype = 'advisory' AND l.classid = ${high} AND l.objid = ${low} AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  return `l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.classid OPERATOR(pg_catalog.=) ${high}::pg_catalog.oid
+    AND l.objid OPERATOR(pg_catalog.=) ${low}::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 1
+    AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())`;
 }
 
 /**
@@ -16,15 +17,22 @@ function isOurs(key: LockKey): string {
  * @param mark what must stand in the session, where a pooler could hand out another's
  */
 export function ownership(key: LockKey, mark: string | undefined): string {
-  const marked = mark === undefined ? '' : ` AND current_setting('initbox.owner', true) = '${mark}'`;
-  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.granted AND l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
+  const marked =
+    mark === undefined
+      ? ''
+      : ` AND pg_catalog.current_setting('initbox.owner', true) OPERATOR(pg_catalog.=) '${mark}'`;
+  return `(EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.granted AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND ${isOurs(key)})${marked})`;
 }
 
 /** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
 export async function tryLock(session: Session, key: LockKey): Promise<boolean> {
-  const { rows } = await session.query(`SELECT pg_try_advisory_lock(${key.id}) AS granted`, undefined, {
-    timeout: patience,
-  });
+  const { rows } = await session.query(
+    `SELECT pg_catalog.pg_try_advisory_lock(${key.id}) AS granted`,
+    undefined,
+    {
+      timeout: patience,
+    },
+  );
   return rows[0]?.['granted'] === true;
 }
 
@@ -42,8 +50,9 @@ export async function checkLock(
   timeout: number,
 ): Promise<Checked> {
   const { rows } = await session.query(
-    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby,
-       (SELECT format('%s (%s)', l.pid, a.application_name) FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+    `SELECT ${ownership(key, mark)} AS owned, pg_catalog.pg_is_in_recovery() AS standby,
+       (SELECT pg_catalog.format('%s (%s)', l.pid, a.application_name) FROM pg_catalog.pg_locks AS l
+        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid
         WHERE NOT l.granted AND ${isOurs(key)} LIMIT 1) AS blocked`,
     undefined,
     { timeout },
@@ -67,7 +76,7 @@ export function channelOf(key: LockKey): string {
 export async function unlock(session: Session, key: LockKey): Promise<boolean> {
   const { rows } = await session.query(
     // A notification is sent when the statement commits, and the lock is free before that.
-    `SELECT pg_advisory_unlock(${key.id}) AS unlocked, pg_notify('${channelOf(key)}', '')`,
+    `SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '')`,
     undefined,
     { timeout: patience },
   );
@@ -86,8 +95,8 @@ export interface HolderSeen {
 
 export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
   const { rows } = await session.query(
-    `SELECT l.pid, a.usename AS role, host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
-     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE l.granted AND ${isOurs(key)}`,
+    `SELECT l.pid, a.usename AS role, pg_catalog.host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
+     FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid WHERE l.granted AND ${isOurs(key)}`,
     undefined,
     { timeout: patience },
   );

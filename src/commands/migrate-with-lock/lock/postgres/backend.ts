@@ -202,9 +202,13 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
         return judged;
       }
     }
-    const { rows } = await session.query('SELECT txid_current()::text AS xid', undefined, {
-      timeout: patience,
-    });
+    const { rows } = await session.query(
+      'SELECT pg_catalog.txid_current()::pg_catalog.text AS xid',
+      undefined,
+      {
+        timeout: patience,
+      },
+    );
     const xid = BigInt(String(rows[0]?.['xid']));
     const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
     const time = clock

@@ -74,7 +74,7 @@ export async function prepareSession(
 async function leaveMark(session: Session): Promise<string | undefined> {
   const mark = randomUUID();
   const { rows } = await session.query(
-    `SELECT current_setting('initbox.owner', true) AS found, set_config('initbox.owner', '${mark}', false)`,
+    `SELECT pg_catalog.current_setting('initbox.owner', true) AS found, pg_catalog.set_config('initbox.owner', '${mark}', false)`,
     undefined,
     { timeout: patience },
   );
@@ -90,7 +90,9 @@ export function sharedSession(session: Session): Never {
 }
 
 export async function backendPid(session: Session): Promise<number> {
-  const { rows } = await session.query('SELECT pg_backend_pid() AS pid', undefined, { timeout: patience });
+  const { rows } = await session.query('SELECT pg_catalog.pg_backend_pid() AS pid', undefined, {
+    timeout: patience,
+  });
   return Number(rows[0]?.['pid']);
 }
 
