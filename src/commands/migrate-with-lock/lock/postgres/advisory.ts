@@ -1,6 +1,7 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
+import { epochOf } from '../../../../clients/postgres/once-record.ts';
 import { readTag } from './tag.ts';
 
 /** How pg_locks shows an advisory lock of one int8 (https://www.postgresql.org/docs/current/view-pg-locks.html). */
@@ -91,11 +92,18 @@ export interface HolderSeen {
   readonly applicationName: string;
   /** Undefined where another program holds the lock. */
   readonly token: bigint | undefined;
+  /** Milliseconds after which its work is over once it has lost the lock; undefined where it does not say so. */
+  readonly settle: number | undefined;
+  /** When its session began; null where this role may not know. */
+  readonly began: number | null;
+  /** When it was seen, by the server's clock, in seconds since 1970. */
+  readonly at: number;
 }
 
 export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
   const { rows } = await session.query(
-    `SELECT l.pid, a.usename AS role, pg_catalog.host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
+    `SELECT l.pid, a.usename AS role, pg_catalog.host(a.client_addr) AS address, coalesce(a.application_name, '') AS name,
+       ${epochOf('a.backend_start')} AS began, ${epochOf('pg_catalog.clock_timestamp()')} AS at
      FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid WHERE l.granted AND ${isOurs(key)}`,
     undefined,
     { timeout: patience },
@@ -103,11 +111,15 @@ export async function seeHolder(session: Session, key: LockKey): Promise<HolderS
   const row = rows[0];
   if (row === undefined) return undefined;
   const applicationName = String(row['name']);
+  const tag = readTag(key, applicationName);
   return {
     pid: Number(row['pid']),
     role: row['role'] as string | null,
     address: row['address'] as string | null,
     applicationName,
-    token: readTag(key, applicationName)?.token,
+    token: tag?.token,
+    settle: tag?.settle,
+    began: row['began'] as number | null,
+    at: row['at'] as number,
   };
 }

@@ -45,6 +45,18 @@ async function untilNone(
   }
 }
 
+/** SQL that gives the names of the backends under this lock's tags, but for this one. */
+export function namesWithTag(key: LockKey): string {
+  return `SELECT a.application_name ${withTag(key)}`;
+}
+
+function withTag(key: LockKey): string {
+  return `FROM pg_catalog.pg_stat_activity AS a
+    WHERE pg_catalog.starts_with(a.application_name, '${tagPrefix(key)}')
+      AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+      AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
+}
+
 /**
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
  * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
@@ -62,10 +74,7 @@ export async function endTagged(
   await untilNone(
     async () => {
       const { rows } = await ask(
-        `SELECT a.pid, a.application_name AS name, a.usename AS role FROM pg_catalog.pg_stat_activity AS a
-         WHERE pg_catalog.starts_with(a.application_name, '${tagPrefix(key)}')
-           AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
-           AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`,
+        `SELECT a.pid, a.application_name AS name, a.usename AS role ${withTag(key)}`,
       );
       return (rows as unknown as Backend[]).filter(({ name }) => {
         const tag = readTag(key, name);

@@ -85,20 +85,22 @@ export async function readHolderRow(session: Session, key: LockKey): Promise<Hol
   const { rows } = await session.query(
     `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
        settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
-     FROM ${schema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id}`,
+     FROM ${schema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
     undefined,
     { timeout: patience },
   );
-  const row = rows[0];
+  const [row] = rows;
   if (row === undefined) return undefined;
+  // Without its primary key, as a restore may leave it, the table can hold several; none of them is proof then.
+  const single = rows.length === 1;
   return {
     token: BigInt(row['token'] as string),
     host: row['host'] as string,
     role: row['role'] as string,
     address: row['address'] as string | null,
     started: dateOf(row['started']),
-    settle: row['settle'] as number,
-    released: row['released'] as boolean,
+    settle: Math.max(...rows.map((each) => each['settle'] as number)),
+    released: single && row['released'] === true,
   };
 }
 
