@@ -136,9 +136,6 @@ async function runAll(
           work,
           standardStrings: server.standardStrings,
           onPiece: (piece, first) => progress.at(piece, first),
-          onOutside() {
-            running = { ...one, preparation: { ...one.preparation, mode: 'outside' } };
-          },
         },
         context,
       );
