@@ -77,7 +77,8 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   let witness: Session | undefined;
   const over = new AbortController();
   const beSeen = async (): Promise<void> => {
-    while (witness === undefined && !over.signal.aborted) {
+    const end = clock.now() + settleTime(timing);
+    while (witness === undefined && !over.signal.aborted && clock.now() < end) {
       witness = await settings.another(over.signal).catch(() => undefined);
       if (witness === undefined) await sleep(clock, reconnect, over.signal).catch(() => {});
     }

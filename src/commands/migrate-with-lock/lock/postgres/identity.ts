@@ -1,5 +1,4 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
-import { pinSearchPath } from '../../../../clients/postgres/search-path.ts';
 import { sqlStateOf } from '../../../../clients/postgres/words.ts';
 
 /** What tells one running server from another that took over its name or address. */
@@ -34,14 +33,16 @@ const full = `SELECT ${common}, (SELECT system_identifier::pg_catalog.text FROM 
   CASE WHEN NOT pg_catalog.pg_is_in_recovery()
     THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
 
-/** Pins the search path in the same round trip: a pooler was told before, and what fails is taken back with it. */
-export async function readFacts(session: Session, timeout: number): Promise<ServerFacts> {
-  const row = await session
-    .query(`${pinSearchPath}; ${full}`, undefined, { timeout })
+/**
+ * @param before a statement for the same round trip; what fails takes it back
+ */
+export async function readFacts(session: Session, timeout: number, before?: string): Promise<ServerFacts> {
+  const ask = (text: string) =>
+    session.query(before === undefined ? text : `${before}; ${text}`, undefined, { timeout });
+  const row = await ask(full)
     .catch((error: unknown) => {
       if (!unavailable.has(sqlStateOf(error) ?? '')) throw error;
-      const less = `${pinSearchPath}; SELECT ${common}, NULL AS system, NULL AS timeline`;
-      return session.query(less, undefined, { timeout });
+      return ask(`SELECT ${common}, NULL AS system, NULL AS timeline`);
     })
     .then(({ rows }) => rows[0] ?? {});
   return {

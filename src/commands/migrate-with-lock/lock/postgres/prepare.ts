@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { pinSearchPath } from '../../../../clients/postgres/search-path.ts';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sqlStateOf } from '../../../../clients/postgres/words.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
@@ -38,7 +39,7 @@ export async function prepareSession(
   const pooled = pid !== session.announcedPid;
   if (pooled && !sessionPooling) return poolerRefusal(session);
   const ask = (text: string) => session.query(text, undefined, { timeout: patience });
-  const facts = await readFacts(session, patience);
+  const facts = await readFacts(session, patience, pinSearchPath);
   if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
   if (facts.readOnly) {
     return never(
