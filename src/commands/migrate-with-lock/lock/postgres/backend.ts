@@ -216,11 +216,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       .filter((tag) => tag !== undefined);
     const xid = BigInt(String(rows[0]?.['xid']));
     const unrecorded = unrecordedHolder(last, sighted, left);
-    // The row may be gone, or be of another cluster, whose transactions are numbered otherwise.
-    const token = [last, unrecorded, ...left].reduce(
-      (next, earlier) => (earlier !== undefined && earlier.token >= next ? earlier.token + 1n : next),
-      xid,
-    );
+    // Never from a name: any role may give itself one.
+    const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
     const settle = settleTime(timing);
     const tag = holderTag(key, token, settle, clock.date());
     await session.query(`SET application_name = '${tag}'; UNLISTEN ${channelOf(key)}`, undefined, {

@@ -4,7 +4,7 @@ import type { Log } from '../../../../kernel/log.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
 import { epochOf, isForbidden } from '../../../../clients/postgres/once-record.ts';
-import { readTag, tagPrefix } from './tag.ts';
+import { readTag, tagPrefix, type Tag } from './tag.ts';
 
 /** Milliseconds between two looks at backends that were told to end. */
 const pause = 50;
@@ -66,7 +66,7 @@ function withTag(key: LockKey): string {
 export async function endTagged(
   ask: Ask,
   key: LockKey,
-  isTarget: (tag: { readonly token: bigint; readonly role: string }) => boolean,
+  isTarget: (tag: Tag) => boolean,
   whose: 'an earlier holder' | 'the command',
   context: FenceContext,
 ): Promise<void> {

@@ -12,7 +12,7 @@ import { difference, type ServerFacts, type ServerIdentity } from './identity.ts
 import { patience, type Prepared } from './prepare.ts';
 import { markReleased, readHolderRow, writeHolderRow, type HolderRow } from './records.ts';
 import { makeRoom } from './slots.ts';
-import { tagOf, waiterTag } from './tag.ts';
+import { tagOf, waiterTag, type Tag } from './tag.ts';
 
 /** A lock that a Postgres session holds. */
 export interface PostgresHeld extends Held {
@@ -202,7 +202,9 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   /** What takeOver does, statement by statement. */
   const inherit = async (both: AbortSignal): Promise<void> => {
     const context = fenceContext(both);
-    const endEarlier = () => endTagged(ask, key, (tag) => tag.token < token, 'an earlier holder', context);
+    // Where the row is gone or of another cluster, its token can be larger than this one.
+    const isEarlier = (tag: Tag) => tag.token < token || tag.token === unrecorded?.token;
+    const endEarlier = () => endTagged(ask, key, isEarlier, 'an earlier holder', context);
     if (unrecorded !== undefined) {
       log.info(
         `a holder (token ${unrecorded.token}) left no record; waiting ${formatDuration(wait)} for its work to end`,

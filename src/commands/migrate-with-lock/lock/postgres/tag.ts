@@ -40,7 +40,7 @@ export interface Tag {
 export function readTag(key: LockKey, applicationName: string): Tag | undefined {
   const prefix = tagPrefix(key);
   if (!applicationName.startsWith(prefix)) return undefined;
-  const match = /^(\d+):(lock|job)(?::(\d+)s)?/.exec(applicationName.slice(prefix.length));
+  const match = /^(\d+):(lock|job)(?::(\d{1,5})s)?/.exec(applicationName.slice(prefix.length));
   if (match === null) return undefined;
   return {
     token: BigInt(match[1] ?? 0),
