@@ -211,9 +211,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       undefined,
       { timeout: patience },
     );
-    const left = (rows[0]?.['names'] as readonly string[])
-      .map((name) => readTag(key, name))
-      .filter((tag) => tag !== undefined);
+    const names = (rows[0]?.['names'] ?? []) as readonly string[];
+    const left = names.map((name) => readTag(key, name)).filter((tag) => tag !== undefined);
     const xid = BigInt(String(rows[0]?.['xid']));
     const unrecorded = unrecordedHolder(last, sighted, left);
     // Never from a name: any role may give itself one.
