@@ -255,7 +255,7 @@ async function wrongAttributes(
   if (attributes === 'any') return undefined;
   try {
     const { rows } = await session.query(
-      'SELECT pg_is_in_recovery() AS standby, current_setting($1) AS read_only',
+      'SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting($1) AS read_only',
       ['transaction_read_only'],
       { signal: probe.signal },
     );

@@ -27,11 +27,11 @@ export interface OnceRecord {
 }
 
 /** The columns of a record, of a table named r. */
-export const onceColumns = `r.state, r.token::text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status`;
+export const onceColumns = `r.state, r.token::pg_catalog.text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status`;
 
 /** A time in SQL as seconds since 1970: the role's DateStyle may write times as the driver does not read them. */
 export function epochOf(expression: string): string {
-  return `extract(epoch FROM ${expression})::float8`;
+  return `extract(epoch FROM ${expression})::pg_catalog.float8`;
 }
 
 /** What epochOf gave. */
@@ -65,7 +65,7 @@ export async function readOnce(
 ): Promise<OnceRecord | undefined> {
   try {
     const { rows } = await session.query(
-      `SELECT ${onceColumns} FROM ${schema}.once AS r WHERE r.lock_id = ${lockId} AND r.once_key = $1`,
+      `SELECT ${onceColumns} FROM ${schema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       options,
     );

@@ -60,7 +60,7 @@ async function isPrimary(inquiry: Inquiry): Promise<NotYet | undefined> {
   if (!inquiry.demands.primary) return undefined;
   const { rows } = await ask(
     inquiry,
-    "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') AS read_only",
+    "SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting('transaction_read_only') AS read_only",
   );
   const { peer } = inquiry.session;
   if (rows[0]?.['standby'] === true) {
@@ -87,9 +87,10 @@ async function hasTables(inquiry: Inquiry): Promise<NotYet | undefined> {
     try {
       found = await ask(
         inquiry,
-        `SELECT c.relkind::text AS kind,
-           has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') AS usable
-         FROM pg_catalog.pg_class AS c WHERE c.oid = to_regclass($1)::oid`,
+        `SELECT c.relkind::pg_catalog.text AS kind,
+           pg_catalog.has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+             OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') AS usable
+         FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid`,
         [table.text],
       );
     } catch (error) {

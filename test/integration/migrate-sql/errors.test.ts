@@ -97,26 +97,92 @@ test('an enum value alone is added in a transaction, exactly once', async () => 
   expect(log).not.toMatch(/outside a transaction/);
 });
 
-test('an enum value that is used in its own file: run again outside a transaction, and half done where it fails there', async () => {
+test('an enum value that is used in its own file: the file fails, and is not run again without its transaction', async () => {
+  await place.sql('CREATE SCHEMA tenant AUTHORIZATION app');
   place.write({
-    '1_a.sql': "CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE m (m mood);",
-    '2_b.sql': "INSERT INTO m VALUES ('sad'); ALTER TYPE mood ADD VALUE 'odd'; INSERT INTO m VALUES ('odd');",
+    '1_a.sql': "CREATE TYPE tenant.mood AS ENUM ('a'); CREATE TABLE tenant.m (m tenant.mood);",
+    '2_b.sql':
+      "SET LOCAL search_path = tenant, public;\nALTER TYPE mood ADD VALUE 'b';\nCREATE TABLE orders (m mood);\nINSERT INTO orders VALUES ('b');",
   });
   const { outcome, log } = await migrate(place);
-  expect(status(outcome)).toBe(0);
-  expect(log).toMatch(/2_b\.sql uses a value that its ALTER TYPE … ADD VALUE adds/);
-  expect(await place.sql('SELECT m::text FROM m ORDER BY m')).toEqual([{ m: 'odd' }, { m: 'sad' }]);
-  expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
-  place.write({ '3_c.sql': "ALTER TYPE mood ADD VALUE 'new'; INSERT INTO m VALUES ('new'); SELECT 1/0;" });
+  expect(words(outcome)).toMatch(
+    /^2_b\.sql:4: unsafe use of new value[\s\S]*nothing of it is left[\s\S]*put its use in the next file, or add the line "-- initbox:no-transaction"/,
+  );
+  expect(status(outcome)).toBe(1);
+  expect(log).not.toMatch(/outside a transaction/);
+  const left = await place.sql(
+    "SELECT (SELECT count(*)::int FROM pg_class WHERE relname = 'orders') AS tables, (SELECT count(*)::int FROM pg_enum WHERE enumlabel = 'b') AS labels",
+  );
+  expect(left).toEqual([{ tables: 0, labels: 0 }]);
+  expect(await place.records()).toEqual(['1 done 2']);
+  // What it says to do works.
+  place.write({
+    '2_b.sql': "ALTER TYPE tenant.mood ADD VALUE 'b';",
+    '3_c.sql': "SET LOCAL search_path = tenant;\nINSERT INTO m VALUES ('b');",
+  });
+  expect(words((await migrate(place)).outcome)).toMatch(/3_c\.sql, ran/);
+  place.write({
+    '4_d.sql':
+      "-- initbox:no-transaction\nALTER TYPE tenant.mood ADD VALUE 'c'; INSERT INTO tenant.m VALUES ('c'); SELECT 1/0;",
+  });
   const failed = await migrate(place);
   expect(words(failed.outcome)).toMatch(
-    /^3_c\.sql:1: division by zero[\s\S]*2 of 3 statements ended and stay/,
+    /^4_d\.sql:2: division by zero[\s\S]*2 of 3 statements ended and stay/,
   );
-  expect(await place.records()).toContain('3 running 2');
+  expect(await place.records()).toContain('4 running 2');
+});
+
+test.each([
+  [
+    'a procedure that commits',
+    'CREATE TABLE before ();\nDO $$ BEGIN COMMIT; END $$;',
+    /:2: invalid transaction termination/,
+  ],
+  [
+    'a function that runs what no transaction may hold',
+    "CREATE TABLE before ();\nDO $$ BEGIN EXECUTE 'VACUUM'; END $$;",
+    /:2: VACUUM cannot run inside a transaction block/,
+  ],
+  [
+    'REINDEX (CONCURRENTLY)',
+    'CREATE TABLE before (a int);\nREINDEX (CONCURRENTLY) TABLE before;',
+    /cannot run (?:inside )?(?:in )?a transaction/,
+  ],
+])('what fails in its transaction stays undone: %s', async (_name, sql, expected) => {
+  place.write({ '1_a.sql': sql });
+  const { outcome } = await migrate(place);
+  expect(words(outcome)).toMatch(expected);
+  expect(status(outcome)).not.toBe(0);
+  expect(await place.sql("SELECT 1 FROM pg_class WHERE relname = 'before'")).toEqual([]);
 });
 
 describe('a file that cannot be run as it is: nothing runs, not even the files before it', () => {
   test.each<[string, string | Uint8Array, RegExp]>([
+    [
+      'SET LOCAL beside what runs outside a transaction',
+      'SET LOCAL search_path = tenant;\nCREATE INDEX CONCURRENTLY i ON orders (id);',
+      /2_x\.sql:1: SET LOCAL search_path … has no effect outside a transaction, where this file runs \(CREATE INDEX CONCURRENTLY/,
+    ],
+    [
+      'SET LOCAL in a file that says so itself',
+      '-- initbox:no-transaction\nSELECT 1;\nSET LOCAL search_path = tenant;\nCREATE TABLE orders ();',
+      /2_x\.sql:3: SET LOCAL .* has no effect outside a transaction/,
+    ],
+    [
+      'SET CONSTRAINTS outside',
+      'SET CONSTRAINTS ALL DEFERRED;\nVACUUM;',
+      /2_x\.sql:1: SET CONSTRAINTS .* has no effect outside a transaction/,
+    ],
+    [
+      'a mark in a literal',
+      "SELECT '\n-- Down Migration\n';",
+      /2_x\.sql:1: the string that begins here is never closed/,
+    ],
+    [
+      'a mark of an unknown tool',
+      'SELECT 1;\n-- +micrate Down\nSELECT 2;',
+      /2_x\.sql:2: this line looks like/,
+    ],
     ['an empty file', '', /2_x\.sql is empty/],
     ['blanks', ' \r\n\t', /2_x\.sql is empty/],
     ['comments', '-- nothing yet\n', /2_x\.sql holds no statement .*SELECT 1/],

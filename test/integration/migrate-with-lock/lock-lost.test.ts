@@ -340,3 +340,116 @@ describe('the command and its group', () => {
 test('no connection is left behind by any of it', async () => {
   await expect.poll(() => connections(postgres)).toEqual([]);
 });
+
+describe('a row of the records that is not of the last holder says nothing about it', () => {
+  /** A command that needs three seconds after SIGTERM: longer than the 1.5 s of `quick`, shorter than the 5 s of `long`. */
+  const slow = `trap 'sleep 3; over=1' TERM; echo ready; until [ -n "$over" ]; do sleep 0.1; done`;
+  const long = ['--heartbeat', '500ms', '--grace', '4s'] as const;
+  const norec = (): string => postgres.url().replace('app:', 'norec:');
+
+  const endLockSession = async (): Promise<void> => {
+    await postgres.sql(`SELECT pg_terminate_backend(${(await holders(postgres))[0]})`);
+  };
+
+  beforeEach(async () => {
+    await postgres.sql("DROP ROLE IF EXISTS norec; CREATE ROLE norec LOGIN PASSWORD 'app-password'");
+    // It tells of a clean release.
+    const earlier = await (await startReplica(postgres, [...quick, '--', 'true'])).exit;
+    expect(earlier.status).toBe(0);
+  });
+
+  test('a holder without rights on the records, which a waiter has seen: the waiter waits the full time', async () => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
+      url: norec(),
+    });
+    await first.waitForStdout(/ready/);
+    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+    await second.waitForStderr(/held by backend/);
+    await endLockSession();
+    const result = await second.exit;
+    expect((await first.exit).status).toBe(75);
+    expect(result.status).toBe(0);
+    expect(result.stderr).toMatch(/left no record; waiting 5s for its work to end/);
+    journal.assertNoOverlap();
+  });
+
+  test('its own times count, where they are longer than those of who waits', async () => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
+      url: norec(),
+    });
+    await first.waitForStdout(/ready/);
+    const second = await startReplica(postgres, [...quick, '--', ...journal.child('second', 'true')]);
+    await second.waitForStderr(/held by backend/);
+    await endLockSession();
+    expect((await second.exit).stderr).toMatch(/left no record; waiting 5s/);
+    journal.assertNoOverlap();
+  });
+
+  test('one that starts after the lock was lost, and has seen no holder', async () => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
+      url: norec(),
+    });
+    await first.waitForStdout(/ready/);
+    await endLockSession();
+    await first.waitForStderr(/the lock was lost/);
+    await waitUntil(async () => {
+      const rows = await postgres.sql(
+        "SELECT 1 FROM pg_stat_activity WHERE usename = 'norec' AND application_name LIKE 'initbox:%:lock%'",
+      );
+      return rows.length > 0;
+    });
+    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+    const result = await second.exit;
+    expect(result.status).toBe(0);
+    expect(result.stderr).toMatch(/left no record; waiting 5s/);
+    journal.assertNoOverlap();
+  });
+
+  test.each([
+    ['the schema is dropped', 'DROP SCHEMA initbox CASCADE'],
+    ['the rows are gone', 'TRUNCATE initbox.locks'],
+    [
+      'an older row is restored',
+      "UPDATE initbox.locks SET token = token - 1, host = 'earlier', released = clock_timestamp(), started = started - interval '1 h'",
+    ],
+    [
+      'a newer token of another cluster is restored',
+      "UPDATE initbox.locks SET token = token + 1000000, host = 'other', released = clock_timestamp(), started = started - interval '1 h'",
+    ],
+    [
+      'the row is of another lock',
+      'UPDATE initbox.locks SET lock_id = lock_id + 1, released = clock_timestamp()',
+    ],
+    [
+      'there are two rows',
+      "ALTER TABLE initbox.locks DROP CONSTRAINT locks_pkey; INSERT INTO initbox.locks SELECT lock_id, lock_name, token - 1, 'earlier', role, address, started, settle_ms, now() FROM initbox.locks",
+    ],
+  ])('while the lock is held %s', async (_name, harm) => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)]);
+    await first.waitForStdout(/ready/);
+    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+    await second.waitForStderr(/held by pod since/);
+    await postgres.sql(harm);
+    await endLockSession();
+    await second.exit;
+    expect((await first.exit).status).toBe(75);
+    expect(journal.entries().map(({ name, what }) => `${name} ${what}`)).toContain('first begin');
+    journal.assertNoOverlap();
+    await postgres.sql('DROP SCHEMA initbox CASCADE');
+  });
+
+  test('a released row of the holder that was seen is believed: nobody waits', async () => {
+    const first = await startReplica(postgres, ['--', 'sleep', '1']);
+    await first.waitForStderr(/holding the lock/);
+    const replicas = await Promise.all([1, 2, 3].map(() => startReplica(postgres, ['--', 'true'])));
+    for (const replica of replicas) {
+      const result = await replica.exit;
+      expect(result.status).toBe(0);
+      expect(result.stderr).not.toMatch(/for its work to end/);
+    }
+  });
+});

@@ -10,6 +10,7 @@ describe('the part that migrates up', () => {
   test.each<[string, string, [string, string, false | undefined]]>([
     ['no marks', 'SELECT 1;', ['none', 'SELECT 1;', undefined]],
     ['dbmate', '-- head\n-- migrate:up\nUP\n-- migrate:down\nDOWN', ['dbmate', 'UP', undefined]],
+    ['a notice above', '/* Licence\n   text */\n-- migrate:up\nUP\n', ['dbmate', 'UP', undefined]],
     ['dbmate without down', '--migrate:up\nUP\n', ['dbmate', 'UP', undefined]],
     [
       'dbmate outside',
@@ -54,6 +55,117 @@ describe('the part that migrates up', () => {
   });
 });
 
+describe('a comment that merely holds such words cuts nothing and refuses nothing', () => {
+  test.each([
+    'Up migration of the orders, part two',
+    'up migrations are numbered',
+    'Up-migration',
+    'tear down the old table',
+    'this rolls the column down to the child',
+    'drop-down menu',
+    'down payment',
+    'scale down',
+    'Down under',
+    'no down migration',
+    'down migrations are in another repository',
+    'rollback: DROP TABLE orders;',
+    'rollback DROP TABLE orders;',
+    'rollback not required',
+    'down: nothing to do',
+    'undo log of orders',
+    'revert to the old default',
+    'downgrade path: see the wiki',
+    'backward compatible',
+    'what goes up must come down',
+    'up',
+    'Up',
+    'migrate the orders',
+    'goose is a bird',
+  ])('-- %s', (comment) => {
+    const text = `CREATE TABLE a ();\n-- ${comment}\nCREATE TABLE b ();`;
+    expect(up(text)).toEqual(['none', text, undefined]);
+    const block = `CREATE TABLE a ();\n/* ${comment} */\nCREATE TABLE b ();`;
+    expect(up(block)).toEqual(['none', block, undefined]);
+    // In the part of a known tool it is as little a mark.
+    expect(up(`-- migrate:up\n${text}\n-- migrate:down\nDOWN`)).toEqual(['dbmate', text, undefined]);
+  });
+
+  test('a comment beside SQL, and one that holds the part that undoes', () => {
+    for (const text of ['SELECT 1; -- down\nSELECT 2;', 'SELECT 1;\n/* DOWN:\nDROP TABLE a;\n*/'])
+      expect(up(text)).toEqual(['none', text, undefined]);
+  });
+
+  test('with the second mark of node-pg-migrate alone, a comment above it is none', () => {
+    expect(up('-- Up migration of the orders\nUP\n-- Down Migration\nDOWN')).toEqual([
+      'node-pg-migrate',
+      '-- Up migration of the orders\nUP',
+      undefined,
+    ]);
+  });
+});
+
+describe('a mark of the part that undoes, of whatever tool, is refused with its line', () => {
+  test.each([
+    '-- +micrate Down',
+    '-- (down)',
+    '-- revert',
+    '-- migration: down',
+    '-- downgrade',
+    '-- rambler down',
+    '-- @UNDO',
+    '-- //@UNDO',
+    '--//@UNDO',
+    '-- !Downs',
+    '# --- !Downs',
+    '-- DOWN',
+    '--DOWN',
+    '  -- Down',
+    '-- ==== DOWN ====',
+    '-- ––– DOWN –––',
+    '-- [down]',
+    '-- <rollback>',
+    '/* down */',
+    '/*\n * ROLLBACK\n */',
+    '/**** Down migration ****/',
+    '-- rollback',
+    '-- Rollback:',
+    '-- Roll back',
+    '-- goose Down',
+    '-- migrate down',
+    '  -- migrate:down',
+    '-- migration down',
+    '-- Down script',
+    '-- down part begins here',
+    '-- +dbmigrate down transaction:false',
+    '-- %down',
+    '-- backwards',
+    '-- Backward migration',
+    '-- reverse',
+    '-- undo migration',
+    '-- teardown',
+    '-- 2. Rollback',
+    '-- orders: down',
+    '-- Down Migration: drop the orders',
+    '-- Down migration of the orders',
+  ])('%s', (mark) => {
+    const text = Buffer.from(`CREATE TABLE a ();\n\n${mark}\nDROP TABLE a;`).toString('latin1');
+    expect(() => partsOf(text, 'x.sql')).toThrow(
+      new RegExp(
+        `^x\\.sql:3: this line looks like the start of a part that undoes.*"-- migrate:up" and "-- migrate:down".*reword`,
+      ),
+    );
+    // Beside a known tool's marks it is as unclear which part is meant.
+    expect(() => partsOf(`-- +goose Up\n${text}`, 'x.sql')).toThrow(/^x\.sql:4: /);
+    // Below the known mark it is only a comment.
+    expect(partsOf(`-- +goose Up\nA;\n-- +goose Down\n${text}`, 'x.sql').marking).toBe('goose');
+  });
+
+  test('in a literal it is not sure what is meant', () => {
+    const text = 'CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;';
+    expect(() => partsOf(text, 'x.sql')).toThrow(/^x\.sql:2: this line/);
+  });
+});
+
 describe('refused with the line', () => {
   test.each<[string, string, RegExp]>([
     ['dbmate without up', 'SELECT 1;\n-- migrate:down\nDOWN', /^x\.sql has marks, but no "-- migrate:up"/],
@@ -89,6 +201,26 @@ describe('refused with the line', () => {
       'node-pg-migrate upside down',
       '-- Down Migration\n-- Up Migration\n',
       /^x\.sql:1: "-- Down Migration" stands before/,
+    ],
+    [
+      'SQL above the mark of node-pg-migrate',
+      'SELECT 1;\n-- Up Migration\nSELECT 2;',
+      /^x\.sql:1: SQL before "-- Up Migration" belongs to no part/,
+    ],
+    [
+      'SQL above what node-pg-migrate would take for its mark',
+      'SELECT 1;\n-- Up migration of the orders\nSELECT 2;\n-- Down Migration\nSELECT 3;',
+      /^x\.sql:2: node-pg-migrate would leave out what stands above this line/,
+    ],
+    [
+      'a mark in a comment',
+      '/*\n-- migrate:up\n*/\nSELECT 1;',
+      /^x\.sql:1: SQL before "-- migrate:up" belongs to no part/,
+    ],
+    [
+      'a changeset of Liquibase for one environment',
+      '--liquibase formatted sql\n--changeset a:1 context:dev\nSELECT 1;',
+      /^x\.sql:2: Liquibase runs this changeset under a condition/,
     ],
     ['an unknown directive', '\n-- initbox:parallel\n', /^x\.sql:2: "-- initbox:parallel" is not known/],
     ['MyBatis', 'A\n-- //@UNDO\nB', /^x\.sql:2: this line looks like the start of a part that undoes/],

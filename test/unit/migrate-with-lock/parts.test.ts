@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { keyOfId, keyOfName, parseLockId, parseLockName } from '../../../src/clients/postgres/lock-key.ts';
 import { settleTime } from '../../../src/commands/migrate-with-lock/lock/backend.ts';
+import type { HolderSeen } from '../../../src/commands/migrate-with-lock/lock/postgres/advisory.ts';
+import { unrecordedHolder } from '../../../src/commands/migrate-with-lock/lock/postgres/evidence.ts';
+import type { HolderRow } from '../../../src/commands/migrate-with-lock/lock/postgres/records.ts';
 import { difference } from '../../../src/commands/migrate-with-lock/lock/postgres/identity.ts';
 import { scarce } from '../../../src/commands/migrate-with-lock/lock/postgres/slots.ts';
-import { readTag, tagOf, waiterTag } from '../../../src/commands/migrate-with-lock/lock/postgres/tag.ts';
+import {
+  holderTag,
+  readTag,
+  tagOf,
+  waiterTag,
+  type Tag,
+} from '../../../src/commands/migrate-with-lock/lock/postgres/tag.ts';
 import { migrateWithLock } from '../../../src/commands/migrate-with-lock/command.ts';
 import { readRequest } from '../../../src/commands/migrate-with-lock/request.ts';
 import { statusOf } from '../../../src/kernel/child.ts';
@@ -137,5 +146,70 @@ describe('requests', () => {
     for (const key of ['v1.2.3', 'sha256:abc', 'a b', '€', '$5']) expect(onceKey(key)).toBe(key);
     expect(() => parseLockName('$(X)')).toThrow(/was not replaced/);
     expect(() => parseLockName('$RELEASE')).toThrow(/was not replaced/);
+  });
+});
+
+describe('whom the records do not tell of', () => {
+  const row = (token: bigint, started: number): HolderRow => ({
+    token,
+    host: 'pod',
+    role: 'app',
+    address: null,
+    started: new Date(started * 1000),
+    settle: 20_000,
+    released: true,
+  });
+  const seen = (token: bigint | undefined, at: number): HolderSeen => ({
+    pid: 1,
+    role: 'norec',
+    address: null,
+    applicationName: '',
+    token,
+    settle: 7000,
+    began: null,
+    at,
+  });
+  const tag = (token: bigint, role: string): Tag => ({ token, role, settle: 9000 });
+
+  test.each<[string, HolderRow | undefined, HolderSeen | undefined, Tag[], bigint | undefined]>([
+    ['nobody was seen, and there is no row: a new database', undefined, undefined, [], undefined],
+    ['the holder that was seen is the row’s', row(5n, 100), seen(5n, 110), [], undefined],
+    ['another program was seen', row(5n, 100), seen(undefined, 110), [], undefined],
+    ['a later holder wrote the row', row(6n, 120), seen(5n, 110), [], undefined],
+    ['the row is of an earlier holder', row(4n, 100), seen(5n, 110), [], 5n],
+    ['the row is gone', undefined, seen(5n, 110), [], 5n],
+    ['a restored row with a larger token', row(900n, 100), seen(5n, 110), [], 5n],
+    ['the clock was set back since', row(4n, 500), seen(5n, 110), [], 5n],
+    ['a session of a holder that lost the lock', row(4n, 100), undefined, [tag(5n, 'lock')], 5n],
+    ['the same, with a restored row', row(900n, 100), undefined, [tag(5n, 'lock')], 5n],
+    [
+      'the session of the row’s own holder, which is ending',
+      row(5n, 100),
+      undefined,
+      [tag(5n, 'lock')],
+      undefined,
+    ],
+    ['a statement of a later command', row(4n, 100), undefined, [tag(5n, 'job')], 5n],
+    [
+      'a statement of an earlier command, which is ended',
+      row(6n, 100),
+      undefined,
+      [tag(5n, 'job')],
+      undefined,
+    ],
+  ])('%s', (_name, last, sighted, left, expected) => {
+    expect(unrecordedHolder(last, sighted, left)?.token).toBe(expected);
+  });
+
+  test('the holder’s name tells how long its work may go on, and is cut off at its end alone', () => {
+    const key = keyOfName('migrate');
+    const name = holderTag(key, 4711n, 20_500, new Date('2026-11-26T01:02:03.456Z'));
+    expect(name).toBe(`initbox:${key.hex}:4711:lock:21s:20261126T010203Z`);
+    expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
+    expect(readTag(key, name)).toEqual({ token: 4711n, role: 'lock', settle: 21_000 });
+    const long = holderTag(key, 2n ** 63n - 1n, 20_000, new Date()).slice(0, 63);
+    expect(readTag(key, long)).toMatchObject({ role: 'lock', settle: 20_000 });
+    // As older versions wrote it.
+    expect(readTag(key, `initbox:${key.hex}:7:lock:20261126T010203Z`)).toMatchObject({ settle: undefined });
   });
 });

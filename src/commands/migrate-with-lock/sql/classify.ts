@@ -62,6 +62,13 @@ export function kindOf(statement: Statement): Kind {
   }
 }
 
+/** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS: without a transaction Postgres only warns, and forgets them. */
+export function isForTransaction({ words }: Statement): boolean {
+  return (
+    words[0] === 'SET' && (words[1] === 'LOCAL' || words[1] === 'TRANSACTION' || words[1] === 'CONSTRAINTS')
+  );
+}
+
 const wholeReindex = new Set(['DATABASE', 'SYSTEM', 'SCHEMA']);
 
 function isWholeCluster(words: readonly string[]): boolean {

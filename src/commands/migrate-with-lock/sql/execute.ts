@@ -4,16 +4,7 @@ import { exitStatus } from '../../../kernel/exit-status.ts';
 import { Failure, failed } from '../../../kernel/outcome.ts';
 import { isAllOrNothing, kindOf } from './classify.ts';
 import { explain, isServerError, type Piece } from './failure.ts';
-import {
-  claim,
-  codeOf,
-  markDone,
-  noteFinished,
-  unclaim,
-  type Proof,
-  type Querying,
-  type Row,
-} from './history.ts';
+import { claim, markDone, noteFinished, unclaim, type Proof, type Querying, type Row } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
 import { piecesOf } from './pieces.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
@@ -34,8 +25,6 @@ export interface Job {
   readonly standardStrings: boolean;
   /** Told of each piece before it is sent. */
   readonly onPiece: (piece: Piece, first: number) => void;
-  /** Told where the file goes on outside a transaction though it began in one. */
-  readonly onOutside: () => void;
 }
 
 /**
@@ -43,22 +32,10 @@ export interface Job {
  * @throws Failure with the file, the line and the server's words; other errors where the connection ended
  */
 export async function execute(job: Job, context: Context): Promise<void> {
-  if (job.preparation.mode === 'outside') return outside(job, context);
-  try {
-    await inTransaction(job, context);
-  } catch (error) {
-    if (!(error instanceof ValueUsedTooEarly)) throw error;
-    context.log.warn(
-      `${job.script.found.file} uses a value that its ALTER TYPE … ADD VALUE adds, which no transaction allows: rolled back, it runs again statement by statement, outside one`,
-    );
-    job.onOutside();
-    await outside(job, context);
-  }
-  return undefined;
+  // Known before anything runs. What has failed in a transaction is never run without one: it may have relied on it, by
+  // SET LOCAL or by being undone.
+  return job.preparation.mode === 'outside' ? outside(job, context) : inTransaction(job, context);
 }
-
-/** Only the server knows whether a file that adds a value to an enum uses it too; it has been rolled back whole. */
-class ValueUsedTooEarly extends Error {}
 
 /** The file and its record become true together, or not at all. */
 async function inTransaction(job: Job, context: Context): Promise<void> {
@@ -70,7 +47,7 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
   try {
     await work.query(preparation.ownBegin ?? 'BEGIN');
     if (!(await claim(work, entry, job.before))) throw raced(file);
-    const { rows } = await work.query('SELECT pg_catalog.txid_current()::text AS id');
+    const { rows } = await work.query('SELECT pg_catalog.txid_current()::pg_catalog.text AS id');
     let sent = 0;
     for (const piece of piecesOf(script.text, bodyOf(job))) {
       current = piece;
@@ -89,9 +66,6 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
     if (context.signal.aborted || !(isServerError(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
     if (error instanceof Failure) throw error;
-    // BEGIN and COMMIT of its own say that it must be one transaction.
-    if (codeOf(error) === unsafeNewEnumValue && preparation.ownBegin === undefined)
-      throw new ValueUsedTooEarly();
     throw failureOf(error, file, current, 'the file was rolled back whole: nothing of it is left');
   }
   await commit(job, context);
@@ -129,9 +103,6 @@ function* bodyOf(job: Job): Generator<Statement> {
     index++;
   }
 }
-
-/** SQLSTATE. */
-const unsafeNewEnumValue = '55P04';
 
 /** Milliseconds between two notes of how far a file has come. */
 const noteEvery = 1000;

@@ -24,26 +24,31 @@ interface Keeper {
   readonly conventions: readonly (Naming | Marking)[];
 }
 
+/** Smaller ones are of PostgreSQL itself (FirstNormalObjectId in access/transam.h). */
+const firstUserOid = 16_384;
+
 const keepers: readonly Keeper[] = [
   {
     tool: 'golang-migrate',
     table: 'schema_migrations',
     column: 'dirty',
-    newest: 'SELECT max(version)::text AS version, bool_or(dirty) AS dirty FROM %s',
+    newest:
+      'SELECT pg_catalog.max(version)::pg_catalog.text AS version, pg_catalog.bool_or(dirty) AS dirty FROM %s',
     conventions: ['golang-migrate'],
   },
   {
     tool: 'dbmate',
     table: 'schema_migrations',
     column: '!dirty',
-    newest: 'SELECT version::text AS version FROM %s ORDER BY version::numeric DESC LIMIT 1',
+    newest: 'SELECT version::pg_catalog.text AS version FROM %s ORDER BY version::numeric DESC LIMIT 1',
     conventions: ['dbmate'],
   },
   {
     tool: 'goose',
     table: 'goose_db_version',
     column: 'version_id',
-    newest: 'SELECT max(version_id)::text AS version FROM %s WHERE is_applied AND version_id > 0',
+    newest:
+      'SELECT pg_catalog.max(version_id)::pg_catalog.text AS version FROM %s WHERE is_applied AND version_id OPERATOR(pg_catalog.>) 0',
     conventions: ['goose'],
   },
   {
@@ -51,7 +56,7 @@ const keepers: readonly Keeper[] = [
     table: 'flyway_schema_history',
     column: 'installed_rank',
     newest:
-      'SELECT version::text AS version FROM %s WHERE success AND version IS NOT NULL ORDER BY installed_rank DESC LIMIT 1',
+      'SELECT version::pg_catalog.text AS version FROM %s WHERE success AND version IS NOT NULL ORDER BY installed_rank DESC LIMIT 1',
     conventions: ['flyway'],
   },
   {
@@ -73,7 +78,7 @@ const keepers: readonly Keeper[] = [
     tool: 'tern',
     table: 'schema_version',
     column: 'version',
-    newest: 'SELECT max(version)::text AS version FROM %s',
+    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['tern'],
   },
 ];
@@ -88,20 +93,28 @@ export async function foreignRecord(
   const mine = keepers.filter((keeper) => keeper.conventions.includes(convention));
   for (const keeper of mine) {
     const { rows } = await session.query(
-      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.relname = $1 AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'
-          AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped) = $3
+      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
+          NOT c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.atttypid OPERATOR(pg_catalog.>=) ${firstUserOid}) AS plain
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE c.relname OPERATOR(pg_catalog.=) $1 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
+          AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) $2 AND NOT a.attisdropped) OPERATOR(pg_catalog.=) $3
         ORDER BY c.oid LIMIT 1`,
       [keeper.table, keeper.column.replace('!', ''), !keeper.column.startsWith('!')],
     );
     if (rows.length === 0) continue;
     const table = textOf(rows[0], 'name');
-    // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts.
-    const found = await session.query(keeper.newest.replace('%s', () => table)).then(
-      (result) => result.rows,
-      () => undefined,
-    );
+    // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts. A policy
+    // or a type that its owner made would run that owner's functions with this role's rights.
+    const found =
+      rows[0]?.['plain'] === true
+        ? await session.query(keeper.newest.replace('%s', () => table)).then(
+            (result) => result.rows,
+            () => undefined,
+          )
+        : undefined;
     // An empty one has migrated nothing: nothing can run twice.
     if (found !== undefined && (found[0]?.['version'] ?? null) === null) continue;
     return {

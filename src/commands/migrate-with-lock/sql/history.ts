@@ -32,16 +32,16 @@ const table = 'initbox.sql_migrations';
 const createStatements = [
   'CREATE SCHEMA IF NOT EXISTS initbox',
   `CREATE TABLE IF NOT EXISTS ${table} (
-  lock_name text NOT NULL,
-  version text NOT NULL,
-  file text NOT NULL,
-  sha256 text NOT NULL,
-  state text NOT NULL CHECK (state IN ('running', 'done', 'baseline', 'retired')),
+  lock_name pg_catalog.text NOT NULL,
+  version pg_catalog.text NOT NULL,
+  file pg_catalog.text NOT NULL,
+  sha256 pg_catalog.text NOT NULL,
+  state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'baseline', 'retired'])),
   statements integer NOT NULL,
   finished integer NOT NULL,
   token bigint NOT NULL,
-  started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-  applied_at timestamptz,
+  started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  applied_at pg_catalog.timestamptz,
   duration_ms bigint,
   PRIMARY KEY (lock_name, version)
 )`,
@@ -60,7 +60,7 @@ const made = new Set(['23505', '42P06', '42P07', '42710']);
 export async function readHistory(session: Session, lockName: string): Promise<readonly Row[] | undefined> {
   try {
     const { rows } = await session.query(
-      `SELECT version, file, sha256, state, statements, finished, started_at::text AS started FROM ${table} WHERE lock_name = $1`,
+      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
       [lockName],
     );
     return rows.map(toRow);
@@ -77,9 +77,10 @@ export async function sameUnderOtherName(
   files: readonly { readonly key: string; readonly sha256: string }[],
 ): Promise<string | undefined> {
   const { rows } = await session.query(
-    `SELECT lock_name FROM ${table} AS h
-      JOIN unnest($2::text[], $3::text[]) AS f(version, sha256) USING (version, sha256)
-      WHERE lock_name <> $1 GROUP BY lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
+    `SELECT h.lock_name FROM ${table} AS h
+      JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) AS f(version, sha256)
+        ON h.version OPERATOR(pg_catalog.=) f.version AND h.sha256 OPERATOR(pg_catalog.=) f.sha256
+      WHERE h.lock_name OPERATOR(pg_catalog.<>) $1 GROUP BY h.lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
     [lockName, files.map((file) => file.key), files.map((file) => file.sha256)],
   );
   return rows[0] === undefined ? undefined : textOf(rows[0], 'lock_name');
@@ -141,7 +142,7 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
   const { rowCount } = await session.query(
     `UPDATE ${table} SET file = $3, sha256 = $4, state = 'running', statements = $5, finished = 0, token = $6,
         started_at = pg_catalog.clock_timestamp(), applied_at = NULL, duration_ms = NULL
-      WHERE lock_name = $1 AND version = $2 AND sha256 = $7 AND state = $8`,
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND sha256 OPERATOR(pg_catalog.=) $7 AND state OPERATOR(pg_catalog.=) $8`,
     [...values, before.sha256, before.state],
   );
   return rowCount === 1;
@@ -150,7 +151,8 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
 /** Notes how far a migration outside a transaction has come. */
 export async function noteFinished(session: Querying, entry: Entry, finished: number): Promise<void> {
   await session.query(
-    `UPDATE ${table} SET finished = $3 WHERE lock_name = $1 AND version = $2 AND token = $4 AND state = 'running'`,
+    `UPDATE ${table} SET finished = $3
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'`,
     [entry.lockName, entry.key, finished, entry.token.toString()],
   );
 }
@@ -167,8 +169,9 @@ export interface Proof {
 /** What lock the session holds; undefined where it holds none. */
 export async function proofOf(session: Session): Promise<Proof | undefined> {
   const { rows } = await session.query(
-    `SELECT pid, classid::text AS class, objid::text AS object, objsubid AS sub FROM pg_catalog.pg_locks
-      WHERE locktype = 'advisory' AND granted AND pid = pg_catalog.pg_backend_pid()`,
+    `SELECT l.pid, l.classid::pg_catalog.text AS class, l.objid::pg_catalog.text AS object, l.objsubid AS sub
+      FROM pg_catalog.pg_locks AS l
+      WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   const [row] = rows;
   if (row === undefined) return undefined;
@@ -194,11 +197,11 @@ export async function markDone(
 ): Promise<boolean> {
   const { rowCount } = await session.query(
     `UPDATE ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
-      WHERE lock_name = $1 AND version = $2 AND token = $4 AND state = 'running'
-        AND ($5::text IS NULL OR pg_catalog.txid_current()::text = $5)
-        AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = $6
-          AND classid = $7::oid AND objid = $8::oid AND objsubid = $9
-          AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`,
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'
+        AND ($5::pg_catalog.text IS NULL OR pg_catalog.txid_current()::pg_catalog.text OPERATOR(pg_catalog.=) $5)
+        AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) $6
+          AND l.classid OPERATOR(pg_catalog.=) $7::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) $8::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $9
+          AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))`,
     [
       entry.lockName,
       entry.key,
@@ -217,7 +220,7 @@ export async function markDone(
 /** Takes the claim back: nothing of the migration is left. */
 export async function unclaim(session: Querying, entry: Entry): Promise<void> {
   await session.query(
-    `DELETE FROM ${table} WHERE lock_name = $1 AND version = $2 AND token = $3 AND state = 'running'`,
+    `DELETE FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running'`,
     [entry.lockName, entry.key, entry.token.toString()],
   );
 }
@@ -240,7 +243,8 @@ export async function applyChanges(
   await session.query(
     `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
       SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp()
-      FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS c(version, file, sha256, state)
+      FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]),
+        pg_catalog.unnest($5::pg_catalog.text[]), pg_catalog.unnest($6::pg_catalog.text[])) AS c(version, file, sha256, state)
       ON CONFLICT (lock_name, version) DO UPDATE SET file = excluded.file, sha256 = excluded.sha256, state = excluded.state,
         token = excluded.token, applied_at = coalesce(h.applied_at, excluded.applied_at)`,
     [

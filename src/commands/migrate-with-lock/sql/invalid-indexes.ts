@@ -19,9 +19,10 @@ export async function invalidIndexes(
     const index = built.index === undefined ? null : nameOf(utf8(built.index));
     const { rows } = await session.query(
       `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE i.indrelid = pg_catalog.to_regclass($1) AND NOT i.indisvalid AND ($2::text IS NULL OR c.relname = $2)`,
+        JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+        WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1) AND NOT i.indisvalid
+          AND ($2::pg_catalog.text IS NULL OR c.relname OPERATOR(pg_catalog.=) $2)`,
       [table, index],
     );
     for (const row of rows) names.push(textOf(row, 'name'));

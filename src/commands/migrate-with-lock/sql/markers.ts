@@ -1,5 +1,6 @@
 import { UsageError } from '../../../kernel/outcome.ts';
 import { lineAt } from './split.ts';
+import { isUndoMark } from './undo-marks.ts';
 
 /** The ways in which a file marks its own parts; `none` where it is one part. */
 export type Marking = 'none' | 'dbmate' | 'goose' | 'sql-migrate' | 'node-pg-migrate' | 'tern';
@@ -48,9 +49,10 @@ const grammars: readonly Grammar[] = [
     read: (marks, text, where) => readGoose(marks, text, where, 'sql-migrate'),
   },
   {
-    // https://salsita.github.io/node-pg-migrate/migrations/
+    // https://salsita.github.io/node-pg-migrate/migrations/ It takes any line that begins so, prose as well: alone on
+    // its line it is surely meant.
     marking: 'node-pg-migrate',
-    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)/i,
+    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)[^\p{L}\p{N}]*$/iu,
     read: readNodePgMigrate,
   },
   {
@@ -62,9 +64,10 @@ const grammars: readonly Grammar[] = [
 ];
 
 const directive = /^[ \t]*--[ \t]*initbox:(.*)/;
-/** A line that in some tool or other begins the part that undoes it all: running it would be the worst of errors. */
-const undoLine =
-  /^[ \t]*(?:--|#)[ \t]*[-/@!+#:=>*[ \t]*(?:down|downs|undo|rollback)\b[^\p{L}]*(?:migration|script)?[^\p{L}]*$/iu;
+/** https://docs.liquibase.com/secure/user-guide-5-0/what-is-the-sql-format */
+const liquibase = /^--[ \t]*(liquibase[ \t]+formatted[ \t]+sql)/i;
+const conditions =
+  /^--[ \t]*(?:changeset[ \t].*?\b((?:context(?:Filter)?|labels|dbms)[ \t]*:[^\r\n]*)|(preconditions\b.*))/i;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -85,7 +88,8 @@ export function partsOf(text: string, where: string): Parts {
   const parts = first
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
-  if (parts.marking === 'none') refuseUnknownUndo(lines, text, where);
+  refuseUnknownUndo(lines, parts, text, where);
+  refuseConditions(lines, text, where);
   return ownDirective(lines, text, where) ? { ...parts, transaction: false } : parts;
 }
 
@@ -95,7 +99,8 @@ interface Line {
 }
 
 /** What a line must hold to be looked at closely: a load of data may have a million comments. */
-const telling = /migrat|goose|create above|tern|initbox|down|undo|rollback/i;
+const telling =
+  /migrat|goose|create above|tern|initbox|down|un-?do|roll|rever[ts]|back|unapply|liquibase|changeset|preconditions/i;
 const lineBreak = /[\r\n]|$/g;
 
 /** The comment lines that may be marks, whatever text they stand in: the tools go by lines too. */
@@ -142,15 +147,50 @@ function ownDirective(lines: readonly Line[], text: string, where: string): bool
   return marks.length > 0;
 }
 
-function refuseUnknownUndo(lines: readonly Line[], text: string, where: string): void {
-  const [mark] = marksOf(undoLine, lines);
-  if (mark === undefined) return;
-  throw problem(
-    text,
-    where,
-    mark,
-    'this line looks like the start of a part that undoes the migration, in a way that is not known here; ' +
-      'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out',
+/** Whatever tool it is of: to run the part that undoes it all would be the worst of errors. */
+function refuseUnknownUndo(
+  lines: readonly Line[],
+  { from, to }: Pick<Parts, 'from' | 'to'>,
+  text: string,
+  where: string,
+): void {
+  const marks = [
+    ...lines.filter((line) => isUndoMark(line.text.replace(/^[ \t]*(?:#[ \t]*)?--/, ''))),
+    ...blockComments(text).filter((comment) => isUndoMark(comment.text)),
+  ];
+  const [at] = marks
+    .map((mark) => mark.at)
+    .filter((place) => place >= from && place < to)
+    .toSorted((a, b) => a - b);
+  if (at === undefined) return;
+  throw new UsageError(
+    `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
+      'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; where it is only a comment, reword it',
+  );
+}
+
+/** Comments that stand alone on their lines and are no longer than a mark is. */
+function blockComments(text: string): Line[] {
+  const found: Line[] = [];
+  for (let at = text.indexOf('/*'); at >= 0; at = text.indexOf('/*', at + 2)) {
+    const end = text.slice(at + 2, at + 400).indexOf('*/');
+    if (end < 0) continue;
+    const alone =
+      /(?:^|[\r\n])[ \t]*$/.test(text.slice(Math.max(0, at - 100), at)) &&
+      /^[ \t]*(?:[\r\n]|$)/.test(text.slice(at + 4 + end, at + 504 + end));
+    if (alone) found.push({ at, text: text.slice(at + 2, at + 2 + end) });
+  }
+  return found;
+}
+
+/** Liquibase runs some changesets in some environments only; all of them would run here. */
+function refuseConditions(lines: readonly Line[], text: string, where: string): void {
+  if (!lines.some((line) => liquibase.test(line.text))) return;
+  const conditional = lines.find((line) => conditions.test(line.text));
+  if (conditional === undefined) return;
+  throw new UsageError(
+    `${where}:${lineAt(text, conditional.at)}: Liquibase runs this changeset under a condition, which is not read here; ` +
+      'run Liquibase itself (migrate-with-lock -- liquibase update), or take the condition out',
   );
 }
 
@@ -223,17 +263,21 @@ function upRange(
   if (down !== undefined && down.at < up.at) {
     throw problem(text, where, down, `"${downText}" stands before "${upText}"`);
   }
-  const before = firstCode(text, up.at);
-  if (before >= 0) {
-    throw new UsageError(`${where}:${lineAt(text, before)}: SQL before "${upText}" belongs to no part`);
-  }
+  refuseCodeBefore(up, text, where, upText);
   return [up.end, down?.at ?? text.length];
 }
 
-/** The first offset before `end` that is neither blank nor in a line comment; -1 where there is none. */
+function refuseCodeBefore(up: Mark, text: string, where: string, upText: string): void {
+  const before = firstCode(text, up.at);
+  if (before < 0) return;
+  throw new UsageError(`${where}:${lineAt(text, before)}: SQL before "${upText}" belongs to no part`);
+}
+
+/** The first offset before `end` that is neither blank nor in a comment; -1 where there is none. */
 function firstCode(text: string, end: number): number {
-  const blank = /(?:[ \t\r\n\f\v]|--[^\r\n]*)*/y;
-  blank.exec(text);
+  const blank = /(?:[ \t\r\n\f\v]|--[^\r\n]*|\/\*[^]*?\*\/)*/y;
+  // A comment that is open where the mark stands counts: the mark is in it.
+  blank.exec(text.slice(0, end));
   return blank.lastIndex < end ? blank.lastIndex : -1;
 }
 
@@ -244,12 +288,24 @@ function readNodePgMigrate(marks: readonly Mark[], text: string, where: string):
   if (up && down && down.at < up.at) {
     throw problem(text, where, down, '"-- Down Migration" stands before "-- Up Migration"');
   }
+  if (up) refuseCodeBefore(up, text, where, '-- Up Migration');
+  else if (down) refuseSentence(text, where, down);
   return {
     marking: 'node-pg-migrate',
     from: up?.end ?? 0,
     to: down?.at ?? text.length,
     transaction: undefined,
   };
+}
+
+/** With a mark for the second part, a line that only begins as the first mark may be meant as it: not if it changes nothing. */
+function refuseSentence(text: string, where: string, down: Mark): void {
+  const line = /^[ \t]*--[ \t-]*up[ \t]+migration/im.exec(text.slice(0, down.at));
+  if (line === null || firstCode(text, line.index) < 0) return;
+  throw new UsageError(
+    `${where}:${lineAt(text, line.index)}: node-pg-migrate would leave out what stands above this line, which is not quite its mark; ` +
+      'write "-- Up Migration" alone on the line, or reword it',
+  );
 }
 
 function readTern(marks: readonly Mark[], text: string): Parts {

@@ -52,8 +52,8 @@ export function startProgress(
 async function blocker(lock: Session, pid: number): Promise<string | undefined> {
   try {
     const { rows } = await lock.query(
-      `SELECT pid, application_name AS name, state, pg_catalog.date_trunc('second', pg_catalog.now() - xact_start)::text AS age
-        FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY xact_start LIMIT 1`,
+      `SELECT a.pid, a.application_name AS name, a.state, pg_catalog.date_trunc('second', pg_catalog.now() OPERATOR(pg_catalog.-) a.xact_start)::pg_catalog.text AS age
+        FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY a.xact_start LIMIT 1`,
       [pid],
     );
     const [row] = rows;

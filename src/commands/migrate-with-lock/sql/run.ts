@@ -29,7 +29,7 @@ import {
 import { invalidIndexes } from './invalid-indexes.ts';
 import { planOf, type Plan, type Problem } from './plan.ts';
 import { startProgress } from './progress.ts';
-import { prepare, readScript, statementsOf, type Preparation } from './script.ts';
+import { prepare, readScript, statementsOf, type Preparation, type Script } from './script.ts';
 import { openWork } from './work.ts';
 
 /** What is to be done, under a lock that the caller holds on `session`. */
@@ -144,9 +144,6 @@ async function runAll(
           work,
           standardStrings: server.standardStrings,
           onPiece: (piece, first) => progress.at(piece, first),
-          onOutside() {
-            running = { ...one, preparation: { ...one.preparation, mode: 'outside' } };
-          },
         },
         context,
       );
@@ -260,11 +257,19 @@ async function refusalOf(
     const one = directory.files.find(({ found }) => found.key === problem.version);
     if (one === undefined) continue;
     const script = await readScript(one.found, directory.naming);
-    for (const name of await invalidIndexes(request.session, statementsOf(script, server.standardStrings))) {
+    for (const name of await leftInvalid(request, script, server)) {
       details.push(`the index ${name} is INVALID; DROP INDEX CONCURRENTLY ${name} removes it`);
     }
   }
   return failed(exitStatus.refused, first.text, { details, hint: first.hint });
+}
+
+/** A file's names mean what the role's own search path says, which the lock's session has given up. */
+async function leftInvalid(request: SqlRequest, script: Script, server: Server): Promise<readonly string[]> {
+  const statements = statementsOf(script, server.standardStrings);
+  if (request.dryRun) return invalidIndexes(request.session, statements);
+  await using session = await request.connect();
+  return await invalidIndexes(session, statements);
 }
 
 function report(

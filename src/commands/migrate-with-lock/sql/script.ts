@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { reasonOf } from '../../../kernel/clock.ts';
 import type { Context } from '../../../kernel/context.ts';
 import { UsageError } from '../../../kernel/outcome.ts';
-import { kindOf, shortText } from './classify.ts';
+import { isForTransaction, kindOf, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
 import { partsOf, type Marking } from './markers.ts';
 import { lineAt, split, type Statement } from './split.ts';
@@ -193,6 +193,8 @@ class Tally {
   /** The first statement of each sort. */
   #outside: Statement | undefined;
   #inside: Statement | undefined;
+  /** What has an effect in a transaction alone, where none is open. */
+  #local: Statement | undefined;
   #transactions: Statement[] = [];
   #open = false;
 
@@ -227,7 +229,8 @@ class Tally {
         throw this.#problem(statement, `${this.#short(statement)} cannot run between BEGIN and COMMIT`);
       }
       this.#outside ??= statement;
-    } else if (kind !== 'setting') this.#inside ??= statement;
+    } else if (isForTransaction(statement) && !this.#open) this.#local ??= statement;
+    else if (kind !== 'setting') this.#inside ??= statement;
   }
 
   result(): Preparation {
@@ -245,8 +248,14 @@ class Tally {
         'the transaction that begins here is never ended',
       );
     const plan = { statements: this.#statements, ownBegin: undefined };
-    if (transaction === false) return { ...plan, mode: 'outside', reason: 'the file says so' };
     const outside = this.#outside;
+    if ((transaction === false || outside !== undefined) && this.#local !== undefined) {
+      throw this.#problem(
+        this.#local,
+        `${this.#short(this.#local)} has no effect outside a transaction, where this file runs${transaction === false ? '' : ` (${this.#short(outside ?? first)} cannot run in one)`}; for the whole file write SET without LOCAL, or put BEGIN and COMMIT around what it is for`,
+      );
+    }
+    if (transaction === false) return { ...plan, mode: 'outside', reason: 'the file says so' };
     if (outside !== undefined) {
       const other = this.#inside ?? begin;
       if (other !== undefined) {

@@ -14,6 +14,10 @@ export interface Work extends Querying, AsyncDisposable {
   reset(): Promise<void>;
 }
 
+/** A backend by its process id and its start: the number alone may be another's by now. */
+const itself =
+  'FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) $1 AND a.backend_start::pg_catalog.text OPERATOR(pg_catalog.=) $2';
+
 /** Milliseconds that the server gets to end a backend before its socket is closed. */
 const patience = 2000;
 /** Milliseconds for which the end of a backend is waited for. */
@@ -37,9 +41,10 @@ export async function openWork(
   // Where the lock's session dies too, this is what ends a statement whose client is gone (Postgres 14 on Linux).
   await session.query("SET client_connection_check_interval = '1s'").catch(() => undefined);
   const { rows } = await session.query(
-    `SELECT pid, backend_start::text AS born,
-        (SELECT pg_catalog.json_object_agg(name, setting)::text FROM pg_catalog.pg_settings WHERE source = 'session') AS settings
-      FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()`,
+    `SELECT a.pid, a.backend_start::pg_catalog.text AS born,
+        (SELECT pg_catalog.json_object_agg(s.name, s.setting)::pg_catalog.text FROM pg_catalog.pg_settings AS s
+          WHERE s.source OPERATOR(pg_catalog.=) 'session') AS settings
+      FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   const pid = Number(rows[0]?.['pid']);
   const born = textOf(rows[0], 'born');
@@ -51,23 +56,13 @@ export async function openWork(
     const asked = lock.alive
       ? bounded(
           context,
-          lock.query(
-            'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND backend_start::text = $2',
-            [pid, born],
-          ),
+          lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, born]),
           patience,
         )
       : Promise.resolve(undefined);
     if ((await asked) === undefined) session.destroy();
     while (lock.alive && clock.now() < end) {
-      const left = await bounded(
-        context,
-        lock.query('SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND backend_start::text = $2', [
-          pid,
-          born,
-        ]),
-        patience,
-      );
+      const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, born]), patience);
       if (left === undefined || left.rows.length === 0) break;
       await pause(context, 50);
     }
@@ -89,7 +84,7 @@ export async function openWork(
       await query('DISCARD ALL');
       if (Object.keys(settings).length > 0) {
         await query(
-          'SELECT pg_catalog.set_config(key, value, false) FROM pg_catalog.json_each_text($1::json)',
+          'SELECT pg_catalog.set_config(key, value, false) FROM pg_catalog.json_each_text($1::pg_catalog.json)',
           [JSON.stringify(settings)],
         );
       }

@@ -1,14 +1,16 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
+import { epochOf } from '../../../../clients/postgres/once-record.ts';
 import { readTag } from './tag.ts';
 
 /** How pg_locks shows an advisory lock of one int8 (https://www.postgresql.org/docs/current/view-pg-locks.html). */
 function isOurs(key: LockKey): string {
   const high = BigInt.asUintN(32, key.id >> 32n);
   const low = BigInt.asUintN(32, key.id);
-  return `l.locktype = 'advisory' AND l.classid = ${high} AND l.objid = ${low} AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  return `l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.classid OPERATOR(pg_catalog.=) ${high}::pg_catalog.oid
+    AND l.objid OPERATOR(pg_catalog.=) ${low}::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 1
+    AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())`;
 }
 
 /**
@@ -16,15 +18,22 @@ function isOurs(key: LockKey): string {
  * @param mark what must stand in the session, where a pooler could hand out another's
  */
 export function ownership(key: LockKey, mark: string | undefined): string {
-  const marked = mark === undefined ? '' : ` AND current_setting('initbox.owner', true) = '${mark}'`;
-  return `(EXISTS (SELECT FROM pg_locks AS l WHERE l.granted AND l.pid = pg_backend_pid() AND ${isOurs(key)})${marked})`;
+  const marked =
+    mark === undefined
+      ? ''
+      : ` AND pg_catalog.current_setting('initbox.owner', true) OPERATOR(pg_catalog.=) '${mark}'`;
+  return `(EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.granted AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND ${isOurs(key)})${marked})`;
 }
 
 /** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
 export async function tryLock(session: Session, key: LockKey): Promise<boolean> {
-  const { rows } = await session.query(`SELECT pg_try_advisory_lock(${key.id}) AS granted`, undefined, {
-    timeout: patience,
-  });
+  const { rows } = await session.query(
+    `SELECT pg_catalog.pg_try_advisory_lock(${key.id}) AS granted`,
+    undefined,
+    {
+      timeout: patience,
+    },
+  );
   return rows[0]?.['granted'] === true;
 }
 
@@ -42,8 +51,9 @@ export async function checkLock(
   timeout: number,
 ): Promise<Checked> {
   const { rows } = await session.query(
-    `SELECT ${ownership(key, mark)} AS owned, pg_is_in_recovery() AS standby,
-       (SELECT format('%s (%s)', l.pid, a.application_name) FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+    `SELECT ${ownership(key, mark)} AS owned, pg_catalog.pg_is_in_recovery() AS standby,
+       (SELECT pg_catalog.format('%s (%s)', l.pid, a.application_name) FROM pg_catalog.pg_locks AS l
+        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid
         WHERE NOT l.granted AND ${isOurs(key)} LIMIT 1) AS blocked`,
     undefined,
     { timeout },
@@ -67,7 +77,7 @@ export function channelOf(key: LockKey): string {
 export async function unlock(session: Session, key: LockKey): Promise<boolean> {
   const { rows } = await session.query(
     // A notification is sent when the statement commits, and the lock is free before that.
-    `SELECT pg_advisory_unlock(${key.id}) AS unlocked, pg_notify('${channelOf(key)}', '')`,
+    `SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '')`,
     undefined,
     { timeout: patience },
   );
@@ -82,23 +92,34 @@ export interface HolderSeen {
   readonly applicationName: string;
   /** Undefined where another program holds the lock. */
   readonly token: bigint | undefined;
+  /** Milliseconds after which its work is over once it has lost the lock; undefined where it does not say so. */
+  readonly settle: number | undefined;
+  /** When its session began; null where this role may not know. */
+  readonly began: number | null;
+  /** When it was seen, by the server's clock, in seconds since 1970. */
+  readonly at: number;
 }
 
 export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
   const { rows } = await session.query(
-    `SELECT l.pid, a.usename AS role, host(a.client_addr) AS address, coalesce(a.application_name, '') AS name
-     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE l.granted AND ${isOurs(key)}`,
+    `SELECT l.pid, a.usename AS role, pg_catalog.host(a.client_addr) AS address, coalesce(a.application_name, '') AS name,
+       ${epochOf('a.backend_start')} AS began, ${epochOf('pg_catalog.clock_timestamp()')} AS at
+     FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid WHERE l.granted AND ${isOurs(key)}`,
     undefined,
     { timeout: patience },
   );
   const row = rows[0];
   if (row === undefined) return undefined;
   const applicationName = String(row['name']);
+  const tag = readTag(key, applicationName);
   return {
     pid: Number(row['pid']),
     role: row['role'] as string | null,
     address: row['address'] as string | null,
     applicationName,
-    token: readTag(key, applicationName)?.token,
+    token: tag?.token,
+    settle: tag?.settle,
+    began: row['began'] as number | null,
+    at: row['at'] as number,
   };
 }

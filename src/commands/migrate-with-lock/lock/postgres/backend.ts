@@ -6,9 +6,11 @@ import { reasonOf, within } from '../../../../kernel/clock.ts';
 import type { Context } from '../../../../kernel/context.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../../kernel/loop/attempt.ts';
-import type { LockBackend, LockTiming, Unneeded } from '../backend.ts';
+import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
-import { channelOf, owns, seeHolder, tryLock, unlock } from './advisory.ts';
+import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
+import { unrecordedHolder } from './evidence.ts';
+import { namesWithTag } from './fence.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
 import { readOnceFirst, type OnceWork } from './once.ts';
@@ -28,7 +30,7 @@ import {
 } from './prepare.ts';
 import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
 import { readSlots, scarce } from './slots.ts';
-import { tagOf, waiterTag } from './tag.ts';
+import { holderTag, readTag, waiterTag } from './tag.ts';
 
 export interface PostgresLockSettings {
   readonly connection: ConnectionSettings;
@@ -74,6 +76,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   let step: Promise<AcquiredPostgres | Unneeded | NotYet | Never> | undefined;
   let wake = (): void => {};
   let woken = false;
+  /** The last holder that was seen, through all connections of this waiter. */
+  let sighted: HolderSeen | undefined;
   let holder: { readonly words: string; readonly until: number } | undefined;
 
   const connect = (probe: Probe, name: string) =>
@@ -202,17 +206,22 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
         return judged;
       }
     }
-    const { rows } = await session.query('SELECT txid_current()::text AS xid', undefined, {
+    const { rows } = await session.query(
+      `SELECT pg_catalog.txid_current()::pg_catalog.text AS xid, ARRAY(${namesWithTag(key)}) AS names`,
+      undefined,
+      { timeout: patience },
+    );
+    const names = (rows[0]?.['names'] ?? []) as readonly string[];
+    const left = names.map((name) => readTag(key, name)).filter((tag) => tag !== undefined);
+    const xid = BigInt(String(rows[0]?.['xid']));
+    const unrecorded = unrecordedHolder(last, sighted, left);
+    // Never from a name: any role may give itself one.
+    const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
+    const settle = settleTime(timing);
+    const tag = holderTag(key, token, settle, clock.date());
+    await session.query(`SET application_name = '${tag}'; UNLISTEN ${channelOf(key)}`, undefined, {
       timeout: patience,
     });
-    const xid = BigInt(String(rows[0]?.['xid']));
-    const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
-    const time = clock
-      .date()
-      .toISOString()
-      .replaceAll(/[-:]|\.\d+/g, '');
-    const tag = `SET application_name = '${tagOf(key, token, 'lock')}:${time}'`;
-    await session.query(`${tag}; UNLISTEN ${channelOf(key)}`, undefined, { timeout: patience });
     waiting = undefined;
     const held = holdLock({
       key,
@@ -221,11 +230,12 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       prepared,
       token,
       last,
+      unrecorded,
       keepsRecords,
       sameRoute: settings.sameRoute,
       identify,
       another: async (signal) => {
-        const connected = await connect({ signal, phase() {} }, tagOf(key, token, 'lock'));
+        const connected = await connect({ signal, phase() {} }, holderTag(key, token, settle));
         return connected.state === 'connected' ? connected.session : undefined;
       },
       clock,
@@ -261,8 +271,9 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   };
 
   const holderWords = async (session: Session): Promise<string> => {
-    if (holder !== undefined && clock.now() < holder.until) return holder.words;
     const seen = await seeHolder(session, key);
+    if (seen?.token !== undefined) sighted = seen;
+    if (holder !== undefined && clock.now() < holder.until) return holder.words;
     if (seen === undefined) return 'was just released';
     // The new holder has not yet put its name on it.
     if (seen.applicationName === waiterTag(key)) return 'was just taken';

@@ -4,7 +4,7 @@ import type { Log } from '../../../../kernel/log.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { patience } from './prepare.ts';
 import { epochOf, isForbidden } from '../../../../clients/postgres/once-record.ts';
-import { readTag, tagPrefix } from './tag.ts';
+import { readTag, tagPrefix, type Tag } from './tag.ts';
 
 /** Milliseconds between two looks at backends that were told to end. */
 const pause = 50;
@@ -45,6 +45,18 @@ async function untilNone(
   }
 }
 
+/** SQL that gives the names of the backends under this lock's tags, but for this one. */
+export function namesWithTag(key: LockKey): string {
+  return `SELECT a.application_name ${withTag(key)}`;
+}
+
+function withTag(key: LockKey): string {
+  return `FROM pg_catalog.pg_stat_activity AS a
+    WHERE pg_catalog.starts_with(a.application_name, '${tagPrefix(key)}')
+      AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+      AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
+}
+
 /**
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
  * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
@@ -54,7 +66,7 @@ async function untilNone(
 export async function endTagged(
   ask: Ask,
   key: LockKey,
-  isTarget: (tag: { readonly token: bigint; readonly role: string }) => boolean,
+  isTarget: (tag: Tag) => boolean,
   whose: 'an earlier holder' | 'the command',
   context: FenceContext,
 ): Promise<void> {
@@ -62,9 +74,7 @@ export async function endTagged(
   await untilNone(
     async () => {
       const { rows } = await ask(
-        `SELECT pid, application_name AS name, usename AS role FROM pg_stat_activity
-         WHERE starts_with(application_name, '${tagPrefix(key)}') AND pid <> pg_backend_pid()
-           AND datname = current_database()`,
+        `SELECT a.pid, a.application_name AS name, a.usename AS role ${withTag(key)}`,
       );
       return (rows as unknown as Backend[]).filter(({ name }) => {
         const tag = readTag(key, name);
@@ -75,7 +85,7 @@ export async function endTagged(
       for (const { pid, role } of found) {
         if (refused.has(pid)) continue;
         try {
-          await ask(`SELECT pg_terminate_backend(${pid})`);
+          await ask(`SELECT pg_catalog.pg_terminate_backend(${pid})`);
         } catch (error) {
           if (!isForbidden(error)) throw error;
           refused.add(pid);
@@ -99,18 +109,21 @@ export async function awaitUntagged(
   client: { readonly role: string; readonly address: string | null; readonly since: Date },
   context: FenceContext,
 ): Promise<void> {
-  const { rows } = await ask(`SELECT ${epochOf('clock_timestamp()')} AS now`);
+  const { rows } = await ask(`SELECT ${epochOf('pg_catalog.clock_timestamp()')} AS now`);
   const cutoff = rows[0]?.['now'];
   const words = (found: readonly Backend[]): string =>
     `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`;
   await untilNone(
     async () => {
       const result = await ask(
-        `SELECT pid, application_name AS name, usename AS role FROM pg_stat_activity
-         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
-           AND usename = $1 AND host(client_addr) IS NOT DISTINCT FROM host($2::inet)
-           AND backend_start >= to_timestamp($3) AND state IN ('active', 'fastpath function call')
-           AND query_start <= to_timestamp($4) AND NOT starts_with(application_name, 'initbox:')`,
+        `SELECT a.pid, a.application_name AS name, a.usename AS role FROM pg_catalog.pg_stat_activity AS a
+         WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend' AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+           AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND a.usename OPERATOR(pg_catalog.=) $1
+           AND coalesce(pg_catalog.host(a.client_addr), '') OPERATOR(pg_catalog.=) coalesce(pg_catalog.host($2::pg_catalog.inet), '')
+           AND a.backend_start OPERATOR(pg_catalog.>=) pg_catalog.to_timestamp($3)
+           AND a.state OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'fastpath function call'])
+           AND a.query_start OPERATOR(pg_catalog.<=) pg_catalog.to_timestamp($4)
+           AND NOT pg_catalog.starts_with(a.application_name, 'initbox:')`,
         [client.role, client.address, client.since.getTime() / 1000, cutoff],
       );
       return result.rows as unknown as Backend[];
@@ -121,12 +134,14 @@ export async function awaitUntagged(
   );
   // Of another role's backends a role without pg_read_all_stats sees neither state nor address; but every role sees
   // locks, and each transaction holds one on itself. Those that are open now are waited for.
-  const hidden = await ask(`${openTransactions} AND a.usename = $1`, [client.role]);
+  const hidden = await ask(`${openTransactions} AND a.usename OPERATOR(pg_catalog.=) $1`, [client.role]);
   const transactions = hidden.rows.map((row) => row['transaction']);
   await untilNone(
     async () => {
       if (transactions.length === 0) return [];
-      const result = await ask(`${openTransactions} AND l.virtualxid = ANY ($1)`, [transactions]);
+      const result = await ask(`${openTransactions} AND l.virtualxid OPERATOR(pg_catalog.=) ANY ($1)`, [
+        transactions,
+      ]);
       return result.rows as unknown as Backend[];
     },
     async () => {},
@@ -136,9 +151,11 @@ export async function awaitUntagged(
 }
 
 const openTransactions = `SELECT a.pid, a.application_name AS name, a.usename AS role, l.virtualxid AS transaction
-  FROM pg_stat_activity AS a JOIN pg_locks AS l ON l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
-  WHERE a.backend_type IS NULL AND a.datname = current_database() AND a.pid <> pg_backend_pid()
-    AND NOT starts_with(a.application_name, 'initbox:')`;
+  FROM pg_catalog.pg_stat_activity AS a
+  JOIN pg_catalog.pg_locks AS l ON l.pid OPERATOR(pg_catalog.=) a.pid AND l.locktype OPERATOR(pg_catalog.=) 'virtualxid' AND l.granted
+  WHERE a.backend_type IS NULL AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+    AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+    AND NOT pg_catalog.starts_with(a.application_name, 'initbox:')`;
 
 function listed(found: readonly Backend[]): string {
   const shown = found.slice(0, 5).map(({ pid, role, name }) => `${pid} (${role}${name ? `, ${name}` : ''})`);

@@ -6,12 +6,13 @@ import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
 import type { LockKey } from '../../../../clients/postgres/lock-key.ts';
 import { checkLock, ownership, owns, unlock } from './advisory.ts';
+import type { Unrecorded } from './evidence.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
 import { patience, type Prepared } from './prepare.ts';
 import { markReleased, readHolderRow, writeHolderRow, type HolderRow } from './records.ts';
 import { makeRoom } from './slots.ts';
-import { tagOf, waiterTag } from './tag.ts';
+import { tagOf, waiterTag, type Tag } from './tag.ts';
 
 /** A lock that a Postgres session holds. */
 export interface PostgresHeld extends Held {
@@ -36,6 +37,8 @@ export interface HeldSettings {
   readonly token: bigint;
   /** What the last holder wrote; undefined where there was none. */
   readonly last: HolderRow | undefined;
+  /** A later holder than the row's, of whom nothing is written down. */
+  readonly unrecorded: Unrecorded | undefined;
   readonly keepsRecords: boolean;
   /** Whether the child reaches the server as this session does. */
   readonly sameRoute: boolean;
@@ -49,6 +52,9 @@ export interface HeldSettings {
 
 /** How long the clean-up after a loss may take, in milliseconds. */
 const abandonTime = 2000;
+
+/** Milliseconds between two tries to connect again after a loss. */
+const reconnect = 250;
 
 /** Watches over a lock from its grant to its end. */
 export function holdLock(settings: HeldSettings): PostgresHeld {
@@ -65,6 +71,18 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     loss = { reason, certain };
     stopped.abort();
     tellLoss(loss);
+    // For those who take the lock now and find no record of this holder: it is to be seen until its work is over.
+    void beSeen();
+  };
+  let witness: Session | undefined;
+  const over = new AbortController();
+  const beSeen = async (): Promise<void> => {
+    const end = clock.now() + settleTime(timing);
+    while (witness === undefined && !over.signal.aborted && clock.now() < end) {
+      witness = await settings.another(over.signal).catch(() => undefined);
+      if (witness === undefined) await sleep(clock, reconnect, over.signal).catch(() => {});
+    }
+    if (over.signal.aborted) witness?.destroy();
   };
 
   let tail: Promise<unknown> = Promise.resolve();
@@ -157,9 +175,10 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     session.destroy();
     const limit = new AbortController();
     const cancel = clock.after(abandonTime, () => limit.abort(new Error('no answer')));
-    let other: Session | undefined;
+    over.abort(new Error('the work is over'));
+    let other = witness?.alive === true ? witness : undefined;
     try {
-      other = await settings.another(limit.signal);
+      other ??= await settings.another(limit.signal);
       if (other === undefined) return;
       const askOther = asking(other, limit.signal);
       await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
@@ -171,13 +190,28 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
-  const { last } = settings;
+  const { last, unrecorded } = settings;
   const inherited = last !== undefined && !last.released;
-  const wait = inherited ? last.settle : settings.keepsRecords ? 0 : settleTime(timing);
+  const unknown = unrecorded !== undefined || !settings.keepsRecords;
+  const wait = Math.max(
+    inherited ? last.settle : 0,
+    // Of whom nothing is known for sure, the largest of the times that may be meant.
+    unknown ? Math.max(settleTime(timing), last?.settle ?? 0, unrecorded?.settle ?? 0) : 0,
+  );
 
   /** What takeOver does, statement by statement. */
   const inherit = async (both: AbortSignal): Promise<void> => {
-    if (wait > 0) {
+    const context = fenceContext(both);
+    // Where the row is gone or of another cluster, its token can be larger than this one.
+    const isEarlier = (tag: Tag) => tag.token < token || tag.token === unrecorded?.token;
+    const endEarlier = () => endTagged(ask, key, isEarlier, 'an earlier holder', context);
+    if (unrecorded !== undefined) {
+      log.info(
+        `a holder (token ${unrecorded.token}) left no record; waiting ${formatDuration(wait)} for its work to end`,
+      );
+      await endEarlier();
+      await sleep(clock, wait, both);
+    } else if (wait > 0) {
       log.info(
         inherited
           ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
@@ -185,13 +219,14 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       );
       await sleep(clock, wait, both);
     }
-    await endTagged(ask, key, (tag) => tag.token < token, 'an earlier holder', fenceContext(both));
-    if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, fenceContext(both));
+    await endEarlier();
+    if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, context);
+    if (unrecorded?.client !== undefined) await awaitUntagged(ask, unrecorded.client, context);
     if (settings.keepsRecords) {
       const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
       await exclusively(() => writeHolderRow(session, key, row));
     }
-    await makeRoom(ask, waiterTag(key), fenceContext(both));
+    await makeRoom(ask, waiterTag(key), context);
   };
 
   /** The lock is released all the same where the command has taken the record away: it may drop schemas. */

@@ -22,20 +22,27 @@ export interface ServerFacts {
 /** SQLSTATEs of a server that lacks these functions, or keeps them from us. */
 const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42P01']);
 
-const common = `pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
-  current_setting('server_version_num')::int AS version, session_user AS role, inet_client_addr()::text AS address,
-  extract(epoch FROM pg_postmaster_start_time())::text AS started`;
+const common = `pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
+  pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role,
+  pg_catalog.inet_client_addr()::pg_catalog.text AS address,
+  extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
 
 // On a standby pg_current_wal_lsn() is an error; pg_control_checkpoint() tells an older timeline until a checkpoint.
-const full = `SELECT ${common}, (SELECT system_identifier::text FROM pg_control_system()) AS system,
-  CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline`;
+const full = `SELECT ${common}, (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) AS system,
+  CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+    THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
 
-export async function readFacts(session: Session, timeout: number): Promise<ServerFacts> {
-  const row = await session
-    .query(full, undefined, { timeout })
+/**
+ * @param before a statement for the same round trip; what fails takes it back
+ */
+export async function readFacts(session: Session, timeout: number, before?: string): Promise<ServerFacts> {
+  const ask = (text: string) =>
+    session.query(before === undefined ? text : `${before}; ${text}`, undefined, { timeout });
+  const row = await ask(full)
     .catch((error: unknown) => {
       if (!unavailable.has(sqlStateOf(error) ?? '')) throw error;
-      return session.query(`SELECT ${common}, NULL AS system, NULL AS timeline`, undefined, { timeout });
+      return ask(`SELECT ${common}, NULL AS system, NULL AS timeline`);
     })
     .then(({ rows }) => rows[0] ?? {});
   return {

@@ -28,8 +28,8 @@ export async function readOnceFirst(
 ): Promise<{ readonly pid: number; readonly record: OnceRecord | undefined } | undefined> {
   try {
     const { rows } = await session.query(
-      `SELECT pg_backend_pid() AS pid, ${columns} FROM (SELECT 1) AS one
-       LEFT JOIN ${schema}.once AS r ON r.lock_id = ${key.id} AND r.once_key = $1`,
+      `SELECT pg_catalog.pg_backend_pid() AS pid, ${columns} FROM (SELECT 1) AS one
+       LEFT JOIN ${schema}.once AS r ON r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [work.key],
       { timeout: patience },
     );
@@ -49,7 +49,7 @@ export async function beginOnce(
 ): Promise<void> {
   await session.query(
     `INSERT INTO ${schema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started)
-     VALUES (${key.id}, $1, $2, 'running', $3, $4, $5, clock_timestamp())
+     VALUES (${key.id}, $1, $2, 'running', $3, $4, $5, pg_catalog.clock_timestamp())
      ON CONFLICT (lock_id, once_key) DO UPDATE SET state = 'running', token = excluded.token,
        command_hash = excluded.command_hash, host = excluded.host, started = excluded.started, finished = NULL,
        exit_status = NULL`,
@@ -71,8 +71,9 @@ export async function finishOnce(
   ownership: string,
 ): Promise<boolean> {
   const { rowCount } = await session.query(
-    `UPDATE ${schema}.once SET state = $2, finished = clock_timestamp(), exit_status = $3
-     WHERE lock_id = ${key.id} AND once_key = $1 AND token = ${token} AND state = 'running' AND ${ownership}`,
+    `UPDATE ${schema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
+     WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) ${token}
+       AND state OPERATOR(pg_catalog.=) 'running' AND ${ownership}`,
     [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus],
     { timeout: patience },
   );
@@ -82,7 +83,7 @@ export async function finishOnce(
 export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
   try {
     const { rowCount } = await session.query(
-      `DELETE FROM ${schema}.once WHERE lock_id = ${key.id} AND once_key = $1`,
+      `DELETE FROM ${schema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       { timeout: patience },
     );
@@ -100,7 +101,7 @@ export async function listOnce(
 ): Promise<readonly (OnceRecord & { readonly key: string })[]> {
   try {
     const { rows } = await session.query(
-      `SELECT r.once_key, ${columns} FROM ${schema}.once AS r WHERE r.lock_id = ${key.id} ORDER BY r.started DESC`,
+      `SELECT r.once_key, ${columns} FROM ${schema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
       undefined,
       { timeout: patience },
     );

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { pinSearchPath } from '../../../../clients/postgres/search-path.ts';
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { sqlStateOf } from '../../../../clients/postgres/words.ts';
 import { exitStatus } from '../../../../kernel/exit-status.ts';
@@ -38,7 +39,7 @@ export async function prepareSession(
   const pooled = pid !== session.announcedPid;
   if (pooled && !sessionPooling) return poolerRefusal(session);
   const ask = (text: string) => session.query(text, undefined, { timeout: patience });
-  const facts = await readFacts(session, patience);
+  const facts = await readFacts(session, patience, pinSearchPath);
   if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
   if (facts.readOnly) {
     return never(
@@ -74,7 +75,7 @@ export async function prepareSession(
 async function leaveMark(session: Session): Promise<string | undefined> {
   const mark = randomUUID();
   const { rows } = await session.query(
-    `SELECT current_setting('initbox.owner', true) AS found, set_config('initbox.owner', '${mark}', false)`,
+    `SELECT pg_catalog.current_setting('initbox.owner', true) AS found, pg_catalog.set_config('initbox.owner', '${mark}', false)`,
     undefined,
     { timeout: patience },
   );
@@ -90,7 +91,9 @@ export function sharedSession(session: Session): Never {
 }
 
 export async function backendPid(session: Session): Promise<number> {
-  const { rows } = await session.query('SELECT pg_backend_pid() AS pid', undefined, { timeout: patience });
+  const { rows } = await session.query('SELECT pg_catalog.pg_backend_pid() AS pid', undefined, {
+    timeout: patience,
+  });
   return Number(rows[0]?.['pid']);
 }
 

@@ -7,12 +7,14 @@ import { patience } from './prepare.ts';
 const statements = [
   `CREATE SCHEMA IF NOT EXISTS ${schema}`,
   `CREATE TABLE IF NOT EXISTS ${schema}.locks (
-    lock_id bigint PRIMARY KEY, lock_name text NOT NULL, token bigint NOT NULL, host text NOT NULL,
-    role text NOT NULL, address inet, started timestamptz NOT NULL, settle_ms bigint NOT NULL, released timestamptz)`,
+    lock_id bigint PRIMARY KEY, lock_name pg_catalog.text NOT NULL, token bigint NOT NULL, host pg_catalog.text NOT NULL,
+    role pg_catalog.text NOT NULL, address pg_catalog.inet, started pg_catalog.timestamptz NOT NULL,
+    settle_ms bigint NOT NULL, released pg_catalog.timestamptz)`,
   `CREATE TABLE IF NOT EXISTS ${schema}.once (
-    lock_id bigint NOT NULL, once_key text NOT NULL, lock_name text NOT NULL,
-    state text NOT NULL CHECK (state IN ('running', 'done', 'failed')), token bigint NOT NULL, command_hash text NOT NULL,
-    host text NOT NULL, started timestamptz NOT NULL, finished timestamptz, exit_status int,
+    lock_id bigint NOT NULL, once_key pg_catalog.text NOT NULL, lock_name pg_catalog.text NOT NULL,
+    state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'failed'])),
+    token bigint NOT NULL, command_hash pg_catalog.text NOT NULL, host pg_catalog.text NOT NULL,
+    started pg_catalog.timestamptz NOT NULL, finished pg_catalog.timestamptz, exit_status int,
     PRIMARY KEY (lock_id, once_key))`,
 ];
 
@@ -21,9 +23,13 @@ const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 
 
 /** `CREATE SCHEMA IF NOT EXISTS` asks for CREATE on the database even where there is nothing to create. */
 export async function hasSchema(session: Session): Promise<boolean> {
-  const { rows } = await session.query(`SELECT to_regnamespace('${schema}') IS NOT NULL AS made`, undefined, {
-    timeout: patience,
-  });
+  const { rows } = await session.query(
+    `SELECT pg_catalog.to_regnamespace('${schema}') IS NOT NULL AS made`,
+    undefined,
+    {
+      timeout: patience,
+    },
+  );
   return rows[0]?.['made'] === true;
 }
 
@@ -50,8 +56,9 @@ export function grantsFor(role: string, database: string): string {
 /** @throws the server's 42501 where this role may read the tables but not write them */
 export async function requireWritable(session: Session): Promise<void> {
   const { rows } = await session.query(
-    `SELECT bool_and(has_table_privilege('${schema}.' || t, p)) AS writable
-     FROM unnest(ARRAY['locks', 'once']) AS t, unnest(ARRAY['INSERT', 'UPDATE', 'SELECT']) AS p`,
+    `SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(t, p)) AS writable
+     FROM pg_catalog.unnest(ARRAY['${schema}.locks', '${schema}.once']) AS t,
+       pg_catalog.unnest(ARRAY['INSERT', 'UPDATE', 'SELECT']) AS p`,
     undefined,
     { timeout: patience },
   );
@@ -76,21 +83,24 @@ export interface HolderRow {
 
 export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
   const { rows } = await session.query(
-    `SELECT token::text, host, role, address::text, ${epochOf('started')} AS started, settle_ms::float8 AS settle, released IS NOT NULL AS released
-     FROM ${schema}.locks WHERE lock_id = ${key.id}`,
+    `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
+       settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
+     FROM ${schema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
     undefined,
     { timeout: patience },
   );
-  const row = rows[0];
+  const [row] = rows;
   if (row === undefined) return undefined;
+  // Without its primary key, as a restore may leave it, the table can hold several; none of them is proof then.
+  const single = rows.length === 1;
   return {
     token: BigInt(row['token'] as string),
     host: row['host'] as string,
     role: row['role'] as string,
     address: row['address'] as string | null,
     started: dateOf(row['started']),
-    settle: row['settle'] as number,
-    released: row['released'] as boolean,
+    settle: Math.max(...rows.map((each) => each['settle'] as number)),
+    released: single && row['released'] === true,
   };
 }
 
@@ -101,7 +111,7 @@ export async function writeHolderRow(
 ): Promise<void> {
   await session.query(
     `INSERT INTO ${schema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
-     VALUES (${key.id}, $1, $2, $3, $4, $5::inet, clock_timestamp(), $6, NULL)
+     VALUES (${key.id}, $1, $2, $3, $4, $5::pg_catalog.inet, pg_catalog.clock_timestamp(), $6, NULL)
      ON CONFLICT (lock_id) DO UPDATE SET lock_name = excluded.lock_name, token = excluded.token, host = excluded.host,
        role = excluded.role, address = excluded.address, started = excluded.started, settle_ms = excluded.settle_ms,
        released = NULL`,
@@ -113,7 +123,7 @@ export async function writeHolderRow(
 /** @returns false where the row is another holder's by now */
 export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
   const { rowCount } = await session.query(
-    `UPDATE ${schema}.locks SET released = clock_timestamp() WHERE lock_id = ${key.id} AND token = ${token}`,
+    `UPDATE ${schema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
     undefined,
     { timeout: patience },
   );

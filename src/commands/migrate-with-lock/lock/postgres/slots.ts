@@ -10,13 +10,15 @@ export interface Slots {
 }
 
 // Rows of other roles show neither state nor type, but their role and database: a process with both is a client.
-const query = `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-    - coalesce(current_setting('reserved_connections', true), '0')::int AS server_limit,
-  (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user) AS role_limit,
-  (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
-  count(*)::int AS server_used, count(*) FILTER (WHERE usename = session_user)::int AS role_used,
-  count(*) FILTER (WHERE datname = current_database())::int AS database_used
-  FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL`;
+const query = `SELECT pg_catalog.current_setting('max_connections')::int
+    OPERATOR(pg_catalog.-) pg_catalog.current_setting('superuser_reserved_connections')::int
+    OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS server_limit,
+  (SELECT r.rolconnlimit FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) session_user) AS role_limit,
+  (SELECT d.datconnlimit FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS database_limit,
+  pg_catalog.count(*)::int AS server_used,
+  pg_catalog.count(*) FILTER (WHERE a.usename OPERATOR(pg_catalog.=) session_user)::int AS role_used,
+  pg_catalog.count(*) FILTER (WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())::int AS database_used
+  FROM pg_catalog.pg_stat_activity AS a WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL`;
 
 type Ask = (text: string, values?: readonly unknown[]) => Promise<QueryResult>;
 
@@ -50,7 +52,7 @@ export async function makeRoom(
   const until = clock.now() + roomTime;
   while (scarce(slotsOf(await ask(query)))) {
     const { rows } = await ask(
-      `SELECT count(*)::int AS waiters FROM pg_stat_activity WHERE application_name = '${waiter}'`,
+      `SELECT pg_catalog.count(*)::int AS waiters FROM pg_catalog.pg_stat_activity AS a WHERE a.application_name OPERATOR(pg_catalog.=) '${waiter}'`,
     );
     if (rows[0]?.['waiters'] === 0) return;
     if (clock.now() >= until) {
