@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { exitStatus } from '../exit-status.ts';
-import { Failure, failed } from '../outcome.ts';
+import { Failure, failed, firstFailure } from '../outcome.ts';
 import { LinkInPath } from '../tree/open.ts';
 import type { Directory } from './directory.ts';
 
@@ -19,10 +19,11 @@ const unwritable =
  * @param needed the bytes that it takes
  */
 export function explained(
-  error: unknown,
+  thrown: unknown,
   path: string,
   more: { readonly directory?: Directory; readonly needed?: number; readonly status?: number } = {},
 ): Failure {
+  const error = firstFailure(thrown);
   if (error instanceof Failure) {
     return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
   }

@@ -127,8 +127,9 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     fchmodSync(this.#file, this.#settings.mode ?? (entry.mode ?? 0o644) & 0o777);
     if (owner !== undefined) fchownSync(this.#file, owner.uid, owner.gid);
     if (entry.time > 0) futimesSync(this.#file, entry.time / 1000, entry.time / 1000);
-    closeSync(this.#file);
+    const file = this.#file;
     this.#file = undefined;
+    closeSync(file);
   }
 
   [Symbol.dispose](): void {

@@ -12,7 +12,7 @@ import { waitFor } from '../../../kernel/loop/loop.ts';
 import { fixed, proportional } from '../../../kernel/loop/schedule.ts';
 import { once } from '../../../kernel/loop/watch.ts';
 import { outcomeOf } from '../../../kernel/loop/words.ts';
-import { done, Failure, failed, type Outcome, UsageError } from '../../../kernel/outcome.ts';
+import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../kernel/outcome.ts';
 import type { Directory } from '../../../kernel/publish/directory.ts';
 import { checkSetPlace } from '../../../kernel/publish/place.ts';
 import { sized } from '../../../kernel/publish/problems.ts';
@@ -289,7 +289,8 @@ class Unpacking {
     };
   }
 
-  #words(error: unknown): Outcome | undefined {
+  #words(thrown: unknown): Outcome | undefined {
+    const error = firstFailure(thrown);
     if (error instanceof NotFetched) return error.outcome;
     if (error instanceof Refused || error instanceof BrokenArchive)
       return failed(exitStatus.refused, `${this.#address.text} ${error.message}; nothing was unpacked`, {
