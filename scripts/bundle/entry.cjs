@@ -11,7 +11,7 @@ if (parseInt(process.versions.node) < 26) {
 // SIGUSR1 is ignored. Without a listener Node answers it by opening its inspector, to all containers of the pod; the
 // image's first line turns that off even before this line runs.
 process.on('SIGUSR1', () => {});
-const { readFileSync } = require('node:fs');
+const { closeSync, constants, fstatSync, openSync, readFileSync, readSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');
 
@@ -37,12 +37,21 @@ function load(file) {
 
 /** The code that lies beside a file, where it was made from these very bytes and is whole; else V8 makes it anew. */
 function codeOf(file, source) {
+  let descriptor;
   try {
-    const bytes = readFileSync(`${file}.code`);
-    const code = bytes.subarray(lineSize, (bytes.length + lineSize - source.length) / 2);
+    // A named pipe or a device there must not hold up the start, nor a file of any size fill the memory.
+    descriptor = openSync(`${file}.code`, constants.O_RDONLY | constants.O_NONBLOCK);
+    const { size } = fstatSync(descriptor);
+    const length = (size - lineSize - source.length) / 2;
+    if (!Number.isInteger(length) || length <= 0 || length > mostCode * source.length) return undefined;
+    const bytes = Buffer.allocUnsafeSlow(size);
+    if (readSync(descriptor, bytes, 0, size, 0) !== size) return undefined;
+    const code = bytes.subarray(lineSize, lineSize + length);
     return bytes.equals(sealed(source, code)) ? code : undefined;
   } catch {
     return undefined;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
@@ -60,5 +69,7 @@ function sealed(source, code) {
 }
 // A multiple of 8: V8 copies code that does not begin at one.
 const lineSize = 128;
+// V8's code of a file has one to three times the file's length, and more for a very small one.
+const mostCode = 64;
 
 load(join(__dirname, 'program.js'));

@@ -255,6 +255,7 @@ export function replaceProcess(
   process.on('SIGPIPE', () => {});
   process.on('SIGXFSZ', () => {});
   process.removeAllListeners('warning');
+  unblockUserSignal();
   if (!process.execve)
     throw new Failure(failed(exitStatus.failed, 'this Node cannot replace its process (needs 26)'));
   try {
@@ -266,6 +267,27 @@ export function replaceProcess(
       failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(file, code) }),
     );
   }
+}
+
+/** SIGUSR1 in a sigset_t, whose lowest bit is signal 1. */
+const userSignal = 1 << (10 - 1);
+/** Of pthread_sigmask(3), on Linux. */
+const unblock = 1;
+
+/**
+ * `--disable-sigusr1` blocks the signal (StartDebugSignalHandler in Node's inspector_agent.cc), and what is blocked or
+ * pending stays so across exec: the successor would never get it. One that is pending goes to our listener, which
+ * ignores it.
+ */
+function unblockUserSignal(): void {
+  if (!process.execArgv.includes('--disable-sigusr1')) return;
+  const { dlopen } = process.getBuiltinModule('node:ffi');
+  const { functions } = dlopen(null, {
+    pthread_sigmask: { return: 'i32', arguments: ['i32', 'buffer', 'pointer'] },
+  });
+  const set = Buffer.alloc(128);
+  set.writeUInt32LE(userSignal);
+  functions.pthread_sigmask(unblock, set, 0n);
 }
 
 /** As execvp(3) does with a script without a first line that names its interpreter. */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   globSync,
@@ -5,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -125,6 +127,9 @@ describe('code that does not fit its file never runs', () => {
     ],
     ['a folder', (path) => (rmSync(path), mkdirSync(path))],
     ['missing', (path) => rmSync(path)],
+    ['a named pipe', (path) => (rmSync(path), execFileSync('mkfifo', [path]))],
+    ['a link to a device without end', (path) => (rmSync(path), symlinkSync('/dev/zero', path))],
+    ['a file of 1900 MB, nearly all of it a hole', (path) => truncateSync(path, 1900 * 1024 * 1024)],
   ];
 
   let right: unknown;

@@ -1,7 +1,8 @@
 // Node opens its inspector on 127.0.0.1:9229 when SIGUSR1 comes, and all containers of a pod share that address: whoever
 // connects there reads every secret of the process.
+import { createServer, type AddressInfo } from 'node:net';
 import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { firstLine } from '../../images/assemble/first-line.ts';
 import { liveDescendants } from '../support/faults.ts';
@@ -61,6 +62,18 @@ async function afterSignals(running: RunningProgram): Promise<typeof untouched> 
   return { opened: opened as [], said: /debugger|inspector/i.test(stderr), status: status ?? -1 };
 }
 
+/** The built program with the first line that it has in the image. */
+function imageProgram(): string[] {
+  const home = join(temporaryDirectory('home').path, 'initbox');
+  cpSync(join(projectDirectory, 'dist'), home, { recursive: true });
+  chmodSync(dirname(home), 0o755);
+  const entry = readFileSync(join(home, 'initbox.js'), 'utf8');
+  const line = firstLine.replace('/initbox/bin/node', nodePath());
+  writeFileSync(join(home, 'initbox'), line + entry.slice(entry.indexOf('\n')));
+  chmodSync(join(home, 'initbox'), 0o755);
+  return [join(home, 'initbox')];
+}
+
 const nowhere = '127.0.0.1:1';
 const http = `http://${nowhere}/`;
 const folder = temporaryDirectory('inspector').path;
@@ -97,13 +110,7 @@ describe.skipIf(skipped)('SIGUSR1 opens no inspector and ends nothing', () => {
   });
 
   test('the image’s program, from its first moment on', async () => {
-    const home = join(temporaryDirectory('home').path, 'initbox');
-    cpSync(join(projectDirectory, 'dist'), home, { recursive: true });
-    const entry = readFileSync(join(home, 'initbox.js'), 'utf8');
-    const line = firstLine.replace('/initbox/bin/node', nodePath());
-    writeFileSync(join(home, 'initbox'), line + entry.slice(entry.indexOf('\n')));
-    chmodSync(join(home, 'initbox'), 0o755);
-    const running = await startAsPid1(['wait-tcp', nowhere], { ...alone, program: [join(home, 'initbox')] });
+    const running = await startAsPid1(['wait-tcp', nowhere], { ...alone, program: imageProgram() });
     for (let round = 0; round < 500; round += 1) {
       process.kill(running.pid, 'SIGUSR1');
       await pause(1);
@@ -156,6 +163,36 @@ describe('SIGUSR1 means to other programs what it always did', () => {
       ...signalled,
     ]);
     expect(signal).toBe('SIGUSR1');
+  });
+
+  /** No JavaScript runs in it, and it has no handler of its own. */
+  const signals = ['cat', '/proc/self/status'];
+  const unchanged = ['SigPnd', 'ShdPnd', 'SigBlk', 'SigIgn', 'SigCgt'].map(
+    (name) => `${name}: ${'0'.repeat(16)}`,
+  );
+  const linesOf = (text: string): string[] => text.split('\n').map((line) => line.replace(/\s+/g, ' '));
+
+  test('the command after -- in the image blocks none, and gets none that was sent before', async () => {
+    const server = createServer((socket) => socket.destroy());
+    const address = { port: 0, host: '127.0.0.1' };
+    await new Promise<void>((resolve) => server.listen(address, resolve));
+    const { port } = server.address() as AddressInfo;
+    const words = ['wait-tcp', `127.0.0.1:${port}`, '--stable-for', '700ms', '--', ...signals];
+    const running = await startInitbox(words, { program: imageProgram() });
+    await pause(400);
+    for (let round = 0; round < 3; round += 1) process.kill(running.pid, 'SIGUSR1');
+    const { stdout } = await running.exit;
+    server.close();
+    expect(linesOf(stdout)).toEqual(expect.arrayContaining(unchanged));
+  });
+
+  test.skipIf(skipped)('the command of a step that runs as another user', async () => {
+    chmodSync(folder, 0o777);
+    const status = join(folder, 'status');
+    const command = ['/bin/sh', '-c', `exec cat /proc/self/status > ${status}`];
+    const path = planOf('signals.json', { name: 'a', command, user: 1234 });
+    expect(await runInitbox(['run', path], { program: imageProgram() })).toMatchObject({ status: 0 });
+    expect(linesOf(readFileSync(status, 'utf8'))).toEqual(expect.arrayContaining(unchanged));
   });
 
   test('the command of a step', async () => {

@@ -52,13 +52,16 @@ test('a malformed one is named, and its password is not shown', () => {
   expect(() => proxyFromEnvironment({ https_proxy: 'socks5://h:1' }, () => {})).toThrow(
     /^https_proxy names a proxy by socks5:/,
   );
-  for (const userinfo of ['u:hunter2%', 'hunter2%zz:x'])
-    expect(() => proxyFromEnvironment({ HTTP_PROXY: `http://${userinfo}@h` }, () => {})).toThrow(
-      /^HTTP_PROXY has a user or password with a % that starts no escape; encode it as %25$/,
-    );
   proxyFromEnvironment({ HTTP_PROXY: 'http://u:p%40ss@h' }, (value) => secrets.push(value));
   expect(secrets).toEqual(['p%40ss', 'p@ss', Buffer.from('u:p@ss').toString('base64')]);
-  for (const url of ['http://u:p%ss@h', 'http://u%:pass@h', 'http://u:p%zz@h', 'http://u:%ff@h']) {
+  for (const url of [
+    'http://u:hunter2%@h',
+    'http://hunter2%zz:x@h',
+    'http://u:p%ss@h',
+    'http://u%:pass@h',
+    'http://u:p%zz@h',
+    'http://u:%ff@h',
+  ]) {
     expect(() => proxyFromEnvironment({ HTTP_PROXY: url }, () => {})).toThrow(
       /^HTTP_PROXY has a % in its user or password that is not an escape; write %25 for it$/,
     );
