@@ -216,7 +216,8 @@ test('scripts put together by chance', () => {
     expect(mine.map(dense), JSON.stringify(text)).toEqual(psqls(bytes).map(dense));
   }
   expect(compared).toBeGreaterThan(50);
-});
+  // Each round starts a psql, and nobody else gets a turn: a guard for a machine with much else to do.
+}, 300_000);
 
 // psql reads line by line and does not see that such a literal goes on; the server does.
 test('an escape string that goes on in the next line, by the server itself', async () => {
