@@ -1,5 +1,5 @@
 // A child in a process group of its own: how it starts, how it ends, and that nothing of it stays.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startChild, statusOf } from '../../src/kernel/child.ts';
@@ -59,11 +59,14 @@ test.each([
 });
 
 test('it leads a group of its own, and what it leaves there is ended before it counts as gone', async () => {
+  const ready = join(temporaryDirectory('ready').path, 'ready');
   const child = await startChild(
-    shell("(trap '' TERM; while :; do sleep 0.05; done) & sleep 0.1; exit 4"),
+    shell(
+      `(trap '' TERM; : > ${ready}; while :; do sleep 0.05; done) & until [ -e ${ready} ]; do sleep 0.05; done; exit 4`,
+    ),
     options,
   );
-  await waitUntil(() => liveGroup(child.pid).length >= 2);
+  await waitUntil(() => existsSync(ready));
   const began = performance.now();
   expect(statusOf(await child.gone)).toBe(4);
   // TERM was ignored, so that only the KILL after the grace ended it.
