@@ -52,6 +52,9 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['argument 1', ['wait-tcp', 'db:$(X)']],
     ['argument 2', ['wait-tcp', nowhere, 'postgres://app@$(X)/app']],
     ['argument 1', ['wait-tcp', 'unix:/run/$(X)/app.sock']],
+    ['argument 1', ['wait-tcp', 'http://h:$(X)/a@b']],
+    ['argument 1', ['wait-tcp', 'postgres://h/db?host=$(X)']],
+    ['argument 1', ['wait-tcp', 'postgres://h/db?host=/run/$(X)']],
   ],
   'wait-dns': [
     ['argument 1', ['wait-dns', 'db.$(X).svc']],
@@ -68,6 +71,8 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['argument 1', ['wait-http', `${http}/?namespace=$(X)`]],
     ['argument 1', ['wait-http', `http://user:$(X)@${nowhere}/`]],
     ['argument 1', ['wait-http', 'unix:/run/$(X).sock:/healthz']],
+    ['argument 1', ['wait-http', 'http://h:$(X)/users/@me']],
+    ['HTTP_PROXY', ['wait-http', 'http://example.test/'], { HTTP_PROXY: 'http://h:$(X)/a@b' }],
     ['--ca-file', ['wait-http', http, '--ca-file', '/ca/$(X).crt']],
     ['--tls-server-name', ['wait-http', http, '--tls-server-name', '$(X)']],
     ['--request-body-file', ['wait-http', http, '--request-body-file', '$(X)']],
@@ -91,6 +96,8 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app:secret@${nowhere}/$(X)` }],
     ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app@${nowhere}/app?sslrootcert=/ca/$(X)` }],
     ['DATABASE_URL', wait, { DATABASE_URL: 'postgres:///app?user=app&host=$(X)' }],
+    ['DATABASE_URL', wait, { DATABASE_URL: 'postgres://h:$(X)/a@b' }],
+    ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app-$(X):secret@${nowhere}/app` }],
     ['--database-url-file', ['wait-postgres', '--database-url-file', '/run/$(X)/url']],
     ['--database-url-file', ['wait-postgres', '--database-url-file', at('url')]],
     ['PGHOST', wait, { ...pg, PGHOST: '$(X)' }],
@@ -133,6 +140,7 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['--spec', ['fetch-config', '--spec', '/etc/$(X).yaml']],
     ['--vault-addr', [...fetchVault, '--vault-addr', 'http://$(X):8200'], vault],
     ['VAULT_ADDR', fetchVault, { ...vault, VAULT_ADDR: 'https://$(X):8200' }],
+    ['VAULT_ADDR', fetchVault, { ...vault, VAULT_ADDR: 'https://h:$(X)/a@b' }],
     ['VAULT_NAMESPACE', fetchVault, { ...vault, VAULT_NAMESPACE: 'team-$(X)' }],
     ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: '$(X)' }],
     ['VAULT_CACERT', fetchVault, { ...vault, VAULT_CACERT: '/ca/$(X)' }],
@@ -272,7 +280,7 @@ describe('each form of a reference', () => {
       message,
     );
     expect(await refused(wait, { env: { ...pg, PGHOST: reference } })).toMatch(message);
-    expect(await refused(['copy', at('tree'), at(`to-${reference}`)])).toMatch(message);
+    expect(await refused(['copy', at('tree'), at(reference)])).toMatch(message);
   });
 });
 
@@ -291,7 +299,45 @@ describe('what is meant so is taken', () => {
     await refused(['copy', odd, join(odd, '$(Y)')]);
   });
 
+  test.each<[what: string, made: string, words: readonly string[]]>([
+    ['a class of Java', 'Outer$Inner.class', ['copy', template, at('Outer$Inner.class')]],
+    ['a folder', 'new$dir', ['copy', template, at('new$dir/')]],
+    ['a rendered file', '$data.conf', ['render', template, '--to', at('$data.conf'), '--allow-disk']],
+    [
+      'a fetched file',
+      'A$B.class',
+      ['fetch-config', `file:${template}`, '--to', at('A$B.class'), '--allow-disk'],
+    ],
+    [
+      'a folder of Windows',
+      '$RECYCLE.BIN',
+      ['chown', `${process.getuid?.()}:${process.getgid?.()}`, at('$RECYCLE.BIN'), '--create'],
+    ],
+  ])('a new path with a mere $ in its name: %s', async (_, made, words) => {
+    const { status, stderr } = await runInitbox(words);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(existsSync(at(made))).toBe(true);
+    await refused(['copy', template, at('$POD_NAME', 'x')]);
+  });
+
   test.each<Case>([
+    ['a socket', ['wait-tcp', 'unix:/run/a$b.sock']],
+    ['a password in a URL, encoded', wait, { DATABASE_URL: `postgres://u:%24(X)@${nowhere}/x` }],
+    [
+      'a user and a database in a URL, encoded',
+      wait,
+      { DATABASE_URL: `postgres://%24(X):p@${nowhere}/%7B%7Bx%7D%7D` },
+    ],
+    ['a parameter, encoded', wait, { DATABASE_URL: `postgres://u@${nowhere}/x?password=%24(X)` }],
+    ['a URL as an argument, encoded', ['wait-postgres', `postgres://u:%24%7BX%7D@${nowhere}/x`]],
+    ['a password of HTTP, encoded', ['wait-http', `http://u:%24(X)@${nowhere}/%24(X)?a=%7B%7Bx%7D%7D`]],
+    ['a source, encoded', ['fetch-config', `http://u:%24(X)@${nowhere}/%24(X)`, ...to]],
+    ['a path of Vault, encoded', fetchVault, { ...vault, VAULT_ADDR: `${http}/%24(X)` }],
+    [
+      'a proxy, encoded',
+      ['wait-http', 'http://example.test/'],
+      { HTTP_PROXY: `http://u:%24(X)@${nowhere}/` },
+    ],
     ['a password with a $( in it', wait, { ...pg, PGPASSWORD: 'a$(b)c' }],
     ['a dollar at the end of a password', wait, { DATABASE_URL: `postgres://app:pa$(b)ss$@${nowhere}/app` }],
     ['a $ in a URL’s path', ['wait-http', `${http}/odata/$metadata?$top=1&$expand=Items($select=Name)`]],

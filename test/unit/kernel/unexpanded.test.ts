@@ -61,12 +61,23 @@ describe('by what a text is', () => {
     ['url', 'http://a:$(X)@c/'],
     ['url', 'postgres://a:b@c,$(X)/d'],
     ['url', 'http://$(X)/@scope/package'],
+    ['url', 'http://h:$(X)/users/@me'],
+    ['url', 'http://h:${X}/a@b'],
+    ['url', 'postgres://a:1,h:$(X)/a@b'],
+    ['url', 'http://[::1]:80$(X)/a@b'],
+    ['url', 'http://u:$(X)$(Y)@h/'],
     ['secret', '$(X)'],
+    ['secret', '$(X)$(Y)'],
+    ['secret', '${X} {{ .y }}'],
     ['secret', ' ${X}\n'],
+    ['token', 'hvs.$(X)'],
+    ['token', 'Bearer ${X}'],
     ['name', 'team-$(X)'],
     ['word', '$X'],
     ['path', '/data/$(X)'],
+    ['path', '/data/a${X}.conf'],
     ['path', '$X'],
+    ['path', '/data/$X/x'],
   ])('%s %j is refused', (meaning, given) => {
     expect(refused(meaning, given)).toThrow(
       /^--it cannot be used: the variable (X|URL) in it was not replaced/,
@@ -79,13 +90,28 @@ describe('by what a text is', () => {
     ['url', 'http://a:x$(b)y@c/'],
     ['url', 'postgres://a:b/$(c@d/e'],
     ['secret', 'a$(X)'],
-    ['secret', '$(X)$(Y)'],
     ['secret', '$X'],
     ['secret', '{{a}}b'],
     ['name', 'a$b'],
+    ['token', 'hvs.a$b'],
     ['path', '/data/a$'],
+    ['path', 'Outer$Inner.class'],
+    ['path', '/data/new$dir/'],
+    ['path', '/data/$data.conf'],
+    ['path', '/data/$RECYCLE.BIN'],
+    ['path', '/data/$pod/x'],
+    ['path', '/data/$$X/$5'],
+    ['url', 'http://a:pa$(b)/c@d/e'],
+    ['url', 'http://h:80/a@b'],
   ])('%s %j is taken', (meaning, given) => {
     expect(refused(meaning, given)).not.toThrow();
+  });
+
+  test('a template stands in braces, whatever its quotes hold', () => {
+    for (const given of ['{{ index .Values "{a}" }}', '{{ .a }}{{ .b }}'])
+      expect(refused('secret', given)).toThrow("the template's {{ ");
+    for (const port of ['{{ .Values.port }}', '{{ index .Values "a/b" }}'])
+      expect(refused('url', `http://h:${port}/users/@me`)).toThrow("the template's {{ ");
   });
 
   test('a password that is refused is not shown', () => {
