@@ -157,3 +157,15 @@ const onlyReferences = new RegExp(String.raw`^\s*(?:${reference}\s*)+$`);
 function inSecret(text: string): string | undefined {
   return onlyReferences.test(text) ? unexpanded(text, false) : undefined;
 }
+
+const plainReferences =
+  /^\s*(?:(?:\$\([A-Za-z_][\w.-]*\)|\$\{[A-Za-z_][\w.-]*\}|\{\{(?=[^{}]*[.\s])[-\s\w.$|"'()/]*\}\}|<no value>|<nil>)\s*)+$/;
+
+/**
+ * True where a text is no more than the names of what should have stood there: it is no secret, and to hide it would hide
+ * what the error is about. Narrower than what is refused: a shell's words and a template's other characters may be a
+ * password's.
+ */
+export function isReference(text: string): boolean {
+  return plainReferences.test(text);
+}

@@ -254,7 +254,7 @@ describe.each(Object.entries(cases))('%s', (_, rows) => {
   test.each<Case>(rows)('%s: %j %j', async (origin, words, env) => {
     const stderr = await refused(words, env && { env });
     expect(stderr).toContain(origin);
-    expect(stderr).toContain('the variable X in it was not replaced');
+    expect(stderr).toContain('the variable X in it was not replaced by a value; Kubernetes replaces $(X) in');
     expect(stderr).not.toContain(':secret@');
     expect(readdirSync(folder, { recursive: true }).map(String).toSorted()).toEqual(before);
   });
@@ -282,6 +282,19 @@ describe('each form of a reference', () => {
     expect(await refused(wait, { env: { ...pg, PGHOST: reference } })).toMatch(message);
     expect(await refused(['copy', at('tree'), at(reference)])).toMatch(message);
   });
+});
+
+test.each<[shown: string, words: readonly string[], env: Variables]>([
+  ['"<no value>" in it', wait, { DATABASE_URL: '<no value>' }],
+  ["the template's {{ .Values.pw }} in it", wait, { ...pg, PGPASSWORD: '{{ .Values.pw }}' }],
+  ['replaces $(PW) in args', wait, { DATABASE_URL: 'postgres://u:$(PW)@h/x' }],
+  ['replaces $(PW) in args', ['wait-http', `http://u:$(PW)@${nowhere}/`], {}],
+  ['replaces $(PW) in args', ['wait-postgres', `postgres://u:\${PW}@${nowhere}/x`], {}],
+  ['replaces $(T) in args', fetchVault, { ...vault, VAULT_TOKEN: '${T}' }],
+])('what the message is about is not hidden in it: %s %j %j', async (shown, words, env) => {
+  const stderr = await refused(words, { env });
+  expect(stderr).toContain(shown);
+  expect(stderr).not.toContain('[redacted]');
 });
 
 describe('what is meant so is taken', () => {
