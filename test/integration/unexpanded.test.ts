@@ -19,6 +19,11 @@ const file = (name: string, text: string): string => {
   writeFileSync(at(name), text);
   return at(name);
 };
+mkdirSync(at('home'));
+writeFileSync(at('home', '.vault-token'), '$(X)\n');
+writeFileSync(at('pgpass'), '# passwords\n*:*:*:*:$(X)\n');
+writeFileSync(at('token'), 'hvs.$(X)\n');
+writeFileSync(at('jwt'), 'a.b.$(X)\n');
 const spec = (name: string, text: string): string[] => ['fetch-config', '--spec', file(name, text)];
 const plan = (name: string, step: string): string[] => [
   'run',
@@ -108,6 +113,7 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['PGDATABASE', wait, { ...pg, PGDATABASE: 'app_$(X)' }],
     ['PGPASSWORD', wait, { ...pg, PGPASSWORD: '$(X)' }],
     ['PGPASSFILE', wait, { ...pg, PGPASSWORD: '', PGPASSFILE: '/run/$(X)' }],
+    [`${at('pgpass')}:2`, wait, { ...pg, PGPASSWORD: '', PGPASSFILE: at('pgpass') }],
     ['PGSSLROOTCERT', wait, { ...pg, PGSSLROOTCERT: '/ca/$(X)' }],
     ['PGSSLCERT', wait, { ...pg, PGSSLCERT: '/ca/$(X)' }],
     ['PGSSLKEY', wait, { ...pg, PGSSLKEY: '/ca/$(X)' }],
@@ -162,6 +168,29 @@ const cases: Readonly<Record<string, Case[]>> = {
       '--vault-password-file',
       [...fetchVault, '--vault-user', 'a', '--vault-password-file', at('password')],
       { VAULT_ADDR: http },
+    ],
+    ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: 'hvs.$(X)' }],
+    ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: '$(X)$(Y)' }],
+    ['~/.vault-token', fetchVault, { VAULT_ADDR: http, HOME: at('home') }],
+    ['--vault-token-file', [...fetchVault, '--vault-token-file', at('token')], { VAULT_ADDR: http }],
+    [at('jwt'), [...fetchVault, '--vault-role', 'a', '--vault-jwt-file', at('jwt')], { VAULT_ADDR: http }],
+    [
+      '--vault-secret-id-file',
+      [...fetchVault, '--vault-role-id', 'a', '--vault-secret-id-file', at('token')],
+      { VAULT_ADDR: http },
+    ],
+    ['--content-type', ['fetch-config', http, ...to, '--content-type', 'text/$(X)']],
+    ['AWS_SECRET_ACCESS_KEY', fetchAws, { ...aws, AWS_SECRET_ACCESS_KEY: 'a$(X)' }],
+    [
+      'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+      fetchAws,
+      { ...aws, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: at('token') },
+    ],
+    ['AWS_WEB_IDENTITY_TOKEN_FILE', fetchAws, { ...aws, AWS_WEB_IDENTITY_TOKEN_FILE: at('jwt') }],
+    [
+      'AWS_EC2_METADATA_SERVICE_ENDPOINT',
+      fetchAws,
+      { ...aws, AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://$(X)/' },
     ],
     ['AWS_REGION', fetchAws, { ...aws, AWS_REGION: '$(X)' }],
     ['AWS_DEFAULT_REGION', fetchAws, { ...aws, AWS_REGION: '', AWS_DEFAULT_REGION: '$(X)' }],
@@ -228,6 +257,7 @@ const cases: Readonly<Record<string, Case[]>> = {
       `${at('option.yaml')}:5:9`,
       plan('option.yaml', `uses: fetch-config\nsources: env:HOME\nto: '${at('$(X)')}'`),
     ],
+    [`${at('words.yaml')}:3:15`, plan('words.yaml', `command: ['$(X)/bin', '$(Y)']`)],
     [`${at('secret.yaml')}:4:24`, plan('secret.yaml', `uses: wait-postgres\ndatabase-url-file: '/run/$(X)'`)],
   ],
   'every command': [
