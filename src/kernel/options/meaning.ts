@@ -19,6 +19,8 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   ID: 'name',
   // One key for all images, and every later migration would be taken for done.
   KEY: 'word',
+  // Vault's path of an auth method, not a file's.
+  MOUNT: 'name',
   TYPE: 'word',
   VERSION: 'name',
   'OWNER:GROUP': 'name',

@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { sourceOptions } from '../../../src/clients/sources/options.ts';
+import { parseYamlNodes } from '../../../src/clients/yaml/nodes.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { keysOf } from '../../../src/commands/run/keys.ts';
 import { allOptions } from '../../../src/kernel/options/all.ts';
@@ -144,6 +146,10 @@ describe('options', () => {
     expect(unknown).toEqual([]);
   });
 
+  test('the path of Vault’s auth method is a name: nothing is looked for in the file system', () => {
+    expect(meaningOf(sourceOptions['vault-mount'])).toBe('name');
+  });
+
   test.each(['PATH', 'FILE', 'DIR', 'URL', 'NAME', 'KEY', 'HOST[:PORT]'])(
     '%s is looked at',
     (placeholder) => {
@@ -170,5 +176,21 @@ describe('options', () => {
     const options = { token: secret({ description: '' }) };
     const given = new Map([['token', [{ text: '/run/$(X)', origin: '--token-file' }]]]);
     expect(() => resolveOptions(options, given, {}, createRedactor())).toThrow('--token-file cannot be used');
+  });
+});
+
+describe('a template in YAML that nobody filled in', () => {
+  test.each([
+    'targets: {{ .Values.db }}:5432\n',
+    'steps:\n  {{- range .Values.hunter2 }}\n  - a\n  {{- end }}\n',
+    'targets: <no value>: 5432\n',
+    'targets: {{ .Values.db }}\n',
+  ])('%j', (text) => {
+    expect(() => parseYamlNodes(text)).toThrow(/a template was not filled in/);
+    expect(() => parseYamlNodes(text)).toThrow(/^(?!.*hunter2)/s);
+  });
+
+  test('other mistakes are told as before', () => {
+    expect(() => parseYamlNodes('# {{ a }}\na: [b\n')).toThrow(/^(?!.*template)/s);
   });
 });
