@@ -1,6 +1,7 @@
 import { KnownTexts } from './redaction/known-texts.ts';
 import { ShortValues } from './redaction/short-values.ts';
 import { viewsOf } from './redaction/views.ts';
+import { isReference } from './unexpanded.ts';
 
 /** A value that nobody may read by accident: printing, logging or serialising it gives a placeholder. */
 export class Secret {
@@ -35,7 +36,10 @@ const shortestFreely = 4;
 
 /** Knows each secret of this run and takes it, and its usual encodings, out of any text. */
 export interface Redactor {
-  /** Registers the value and wraps it, in one call, so that no secret exists unregistered. */
+  /**
+   * Registers the value and wraps it, in one call, so that no secret exists unregistered. Only a reference that nobody
+   * replaced is left in texts.
+   */
   secret(value: string): Secret;
   /** Registers bytes, without a copy of them: they must stay as they are. */
   bytes(value: Uint8Array): void;
@@ -52,7 +56,7 @@ export function createRedactor(): Redactor {
   const short = new ShortValues();
   return {
     secret(value) {
-      if (!registered.has(value)) {
+      if (!registered.has(value) && !isReference(value)) {
         registered.add(value);
         const inner = value.trim();
         if (inner.length >= shortestFreely) known.add(value);

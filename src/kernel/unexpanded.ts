@@ -4,7 +4,10 @@ import { UsageError } from './outcome.ts';
 
 /** What a text is read as, which decides where a reference can have been meant as it is. */
 export type Meaning =
-  /** A file's or folder's path. It may be called `$(X)`, where one of that very name exists. */
+  /**
+   * A file's or folder's path, or a socket's. It may be called `$(X)`, where one of that very name exists, and
+   * `Outer$Inner.class` may be made: a mere `$NAME` is a reference where it is all of a component, in capitals.
+   */
   | 'path'
   /** A URL: its host, its user and password, and what comes after. */
   | 'url'
@@ -12,7 +15,9 @@ export type Meaning =
   | 'word'
   /** A name that a server knows: a role, a region, a secret's path. Names with a `$` exist. */
   | 'name'
-  /** A password, token or key: anything may stand in it, but it is not a reference and nothing else. */
+  /** A token or key that a server made: no reference stands anywhere in it. */
+  | 'token'
+  /** A password: anything may stand in it, but it does not consist of references. */
   | 'secret';
 
 /**
@@ -39,6 +44,7 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
   url: inUrl,
   word: (text) => unexpanded(text),
   name: (text) => unexpanded(text, false),
+  token: (text) => unexpanded(text, false),
   secret: inSecret,
 };
 
@@ -50,7 +56,7 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
  */
 export function unexpanded(text: string, bare = true): string | undefined {
   const [whole, inParentheses, inBraces, alone] =
-    /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$(?=\w)/g, '')) ?? [];
+    /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$+(?=\w)/g, '')) ?? [];
   if (whole !== undefined) {
     const [name] = /^[A-Za-z_][\w.-]*/.exec(inParentheses ?? inBraces ?? alone ?? '') ?? [inBraces ?? alone];
     if (inParentheses !== undefined && inParentheses !== name)
@@ -71,15 +77,30 @@ const longest = 60;
 
 /** A path is meant as it is where something exists under that very name. */
 function inPath(text: string): string | undefined {
-  const why = unexpanded(text);
+  const why = unexpandedInPath(text);
   if (why === undefined || existsSoFar(text)) return undefined;
   return `${why}; a path that is really called so is taken where it exists`;
+}
+
+function unexpandedInPath(path: string): string | undefined {
+  return (
+    unexpanded(path, false) ??
+    path
+      .split('/')
+      .filter(isVariable)
+      .map((part) => unexpanded(part))[0]
+  );
+}
+
+/** As variables are called by custom; names such as `$data.conf` and `$RECYCLE.BIN` are files' own. */
+function isVariable(component: string): boolean {
+  return /^\$[A-Z_][A-Z0-9_]*$/.test(component);
 }
 
 /** Down to the last component with a reference in it; what lies below may have to be made. */
 function existsSoFar(path: string): boolean {
   const parts = path.split('/');
-  const last = parts.findLastIndex((part) => unexpanded(part) !== undefined);
+  const last = parts.findLastIndex((part) => unexpandedInPath(part) !== undefined);
   try {
     lstatSync(last < 0 ? path : parts.slice(0, last + 1).join('/'));
     return true;
@@ -88,12 +109,20 @@ function existsSoFar(path: string): boolean {
   }
 }
 
+/** `{{ … }}`, in whose strings braces may stand. */
+const template = String.raw`\{\{(?:"(?:[^"\\]|\\.)*"|\x60[^\x60]*\x60|[^{}"\x60])*\}\}`;
+const reference = String.raw`(?:\$\([^()]*\)|\$\{[^{}]*\}|${template}|<no value>|<nil>)`;
+
+/** What stands before a URL's path, after the `//`. A reference in it may hold a `/`: `${HOST:-a/b}`. */
+const authorityAndRest = new RegExp(String.raw`^((?:${reference}|[^/?#])*)(.*)$`, 's');
+
 function inUrl(text: string): string | undefined {
-  const [, authority, rest = ''] = /^(?:[a-z][a-z0-9+.:-]*:)?\/\/([^/?#]*)(.*)$/is.exec(text) ?? [];
-  if (authority === undefined) return unexpanded(text);
+  const [, scheme] = /^((?:[a-z][a-z0-9+.:-]*:)?\/\/)/i.exec(text) ?? [];
+  if (scheme === undefined) return unexpanded(text);
+  const [, authority = '', rest = ''] = authorityAndRest.exec(text.slice(scheme.length)) ?? [];
   const at = authority.lastIndexOf('@');
   // What looks like a host and a port may be the beginning of a user and password with a raw `/`: others say so.
-  if (at < 0 && rest.includes('@') && /:.*\D/.test(authority)) return undefined;
+  if (at < 0 && rest.includes('@') && /:.*\D/.test(authority)) return unexpandedHosts(authority);
   const credentials = at < 0 ? [] : authority.slice(0, at).split(':');
   const inCredentials = credentials.map(inSecret).find((why) => why !== undefined);
   // After the host a `$` is one of the characters of a URL: OData's $metadata.
@@ -105,8 +134,38 @@ function inUrl(text: string): string | undefined {
   );
 }
 
-function inSecret(text: string): string | undefined {
-  return /^\s*(?:\$\([^()]*\)|\$\{[^{}]*\}|\{\{[^{}]*\}\}|<no value>|<nil>)\s*$/.test(text)
-    ? unexpanded(text, false)
+/**
+ * Says which reference stands in the hosts and ports at the beginning of what follows a URL's `//`; nothing where that
+ * may be a user and the beginning of a password.
+ */
+function unexpandedHosts(rest: string): string | undefined {
+  const [, authority = ''] = authorityAndRest.exec(rest) ?? [];
+  const bare = authority.replace(new RegExp(reference, 'g'), '');
+  return /^(?:(?:\[[^\]]*\]|[^@:,[\]]*)(?::\d*)?(?:,|$))*$/.test(bare)
+    ? unexpanded(authority, false)
     : undefined;
+}
+
+/** @param rest what follows a URL's `//`, of which the host and port alone count */
+export function refuseUnexpandedHosts(rest: string, where: string): void {
+  const why = unexpandedHosts(rest);
+  if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
+}
+
+const onlyReferences = new RegExp(String.raw`^\s*(?:${reference}\s*)+$`);
+
+function inSecret(text: string): string | undefined {
+  return onlyReferences.test(text) ? unexpanded(text, false) : undefined;
+}
+
+const plainReferences =
+  /^\s*(?:(?:\$\([A-Za-z_][\w.-]*\)|\$\{[A-Za-z_][\w.-]*\}|\{\{(?=[^{}]*[.\s])[-\s\w.$|"'()/]*\}\}|<no value>|<nil>)\s*)+$/;
+
+/**
+ * True where a text is no more than the names of what should have stood there: it is no secret, and to hide it would hide
+ * what the error is about. Narrower than what is refused: a shell's words and a template's other characters may be a
+ * password's.
+ */
+export function isReference(text: string): boolean {
+  return plainReferences.test(text);
 }

@@ -19,6 +19,11 @@ const file = (name: string, text: string): string => {
   writeFileSync(at(name), text);
   return at(name);
 };
+mkdirSync(at('home'));
+writeFileSync(at('home', '.vault-token'), '$(X)\n');
+writeFileSync(at('pgpass'), '# passwords\n*:*:*:*:$(X)\n');
+writeFileSync(at('token'), 'hvs.$(X)\n');
+writeFileSync(at('jwt'), 'a.b.$(X)\n');
 const spec = (name: string, text: string): string[] => ['fetch-config', '--spec', file(name, text)];
 const plan = (name: string, step: string): string[] => [
   'run',
@@ -52,6 +57,9 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['argument 1', ['wait-tcp', 'db:$(X)']],
     ['argument 2', ['wait-tcp', nowhere, 'postgres://app@$(X)/app']],
     ['argument 1', ['wait-tcp', 'unix:/run/$(X)/app.sock']],
+    ['argument 1', ['wait-tcp', 'http://h:$(X)/a@b']],
+    ['argument 1', ['wait-tcp', 'postgres://h/db?host=$(X)']],
+    ['argument 1', ['wait-tcp', 'postgres://h/db?host=/run/$(X)']],
   ],
   'wait-dns': [
     ['argument 1', ['wait-dns', 'db.$(X).svc']],
@@ -68,6 +76,8 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['argument 1', ['wait-http', `${http}/?namespace=$(X)`]],
     ['argument 1', ['wait-http', `http://user:$(X)@${nowhere}/`]],
     ['argument 1', ['wait-http', 'unix:/run/$(X).sock:/healthz']],
+    ['argument 1', ['wait-http', 'http://h:$(X)/users/@me']],
+    ['HTTP_PROXY', ['wait-http', 'http://example.test/'], { HTTP_PROXY: 'http://h:$(X)/a@b' }],
     ['--ca-file', ['wait-http', http, '--ca-file', '/ca/$(X).crt']],
     ['--tls-server-name', ['wait-http', http, '--tls-server-name', '$(X)']],
     ['--request-body-file', ['wait-http', http, '--request-body-file', '$(X)']],
@@ -91,6 +101,8 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app:secret@${nowhere}/$(X)` }],
     ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app@${nowhere}/app?sslrootcert=/ca/$(X)` }],
     ['DATABASE_URL', wait, { DATABASE_URL: 'postgres:///app?user=app&host=$(X)' }],
+    ['DATABASE_URL', wait, { DATABASE_URL: 'postgres://h:$(X)/a@b' }],
+    ['DATABASE_URL', wait, { DATABASE_URL: `postgres://app-$(X):secret@${nowhere}/app` }],
     ['--database-url-file', ['wait-postgres', '--database-url-file', '/run/$(X)/url']],
     ['--database-url-file', ['wait-postgres', '--database-url-file', at('url')]],
     ['PGHOST', wait, { ...pg, PGHOST: '$(X)' }],
@@ -101,6 +113,7 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['PGDATABASE', wait, { ...pg, PGDATABASE: 'app_$(X)' }],
     ['PGPASSWORD', wait, { ...pg, PGPASSWORD: '$(X)' }],
     ['PGPASSFILE', wait, { ...pg, PGPASSWORD: '', PGPASSFILE: '/run/$(X)' }],
+    [`${at('pgpass')}:2`, wait, { ...pg, PGPASSWORD: '', PGPASSFILE: at('pgpass') }],
     ['PGSSLROOTCERT', wait, { ...pg, PGSSLROOTCERT: '/ca/$(X)' }],
     ['PGSSLCERT', wait, { ...pg, PGSSLCERT: '/ca/$(X)' }],
     ['PGSSLKEY', wait, { ...pg, PGSSLKEY: '/ca/$(X)' }],
@@ -133,6 +146,7 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['--spec', ['fetch-config', '--spec', '/etc/$(X).yaml']],
     ['--vault-addr', [...fetchVault, '--vault-addr', 'http://$(X):8200'], vault],
     ['VAULT_ADDR', fetchVault, { ...vault, VAULT_ADDR: 'https://$(X):8200' }],
+    ['VAULT_ADDR', fetchVault, { ...vault, VAULT_ADDR: 'https://h:$(X)/a@b' }],
     ['VAULT_NAMESPACE', fetchVault, { ...vault, VAULT_NAMESPACE: 'team-$(X)' }],
     ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: '$(X)' }],
     ['VAULT_CACERT', fetchVault, { ...vault, VAULT_CACERT: '/ca/$(X)' }],
@@ -154,6 +168,29 @@ const cases: Readonly<Record<string, Case[]>> = {
       '--vault-password-file',
       [...fetchVault, '--vault-user', 'a', '--vault-password-file', at('password')],
       { VAULT_ADDR: http },
+    ],
+    ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: 'hvs.$(X)' }],
+    ['VAULT_TOKEN', fetchVault, { ...vault, VAULT_TOKEN: '$(X)$(Y)' }],
+    ['~/.vault-token', fetchVault, { VAULT_ADDR: http, HOME: at('home') }],
+    ['--vault-token-file', [...fetchVault, '--vault-token-file', at('token')], { VAULT_ADDR: http }],
+    [at('jwt'), [...fetchVault, '--vault-role', 'a', '--vault-jwt-file', at('jwt')], { VAULT_ADDR: http }],
+    [
+      '--vault-secret-id-file',
+      [...fetchVault, '--vault-role-id', 'a', '--vault-secret-id-file', at('token')],
+      { VAULT_ADDR: http },
+    ],
+    ['--content-type', ['fetch-config', http, ...to, '--content-type', 'text/$(X)']],
+    ['AWS_SECRET_ACCESS_KEY', fetchAws, { ...aws, AWS_SECRET_ACCESS_KEY: 'a$(X)' }],
+    [
+      'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+      fetchAws,
+      { ...aws, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: at('token') },
+    ],
+    ['AWS_WEB_IDENTITY_TOKEN_FILE', fetchAws, { ...aws, AWS_WEB_IDENTITY_TOKEN_FILE: at('jwt') }],
+    [
+      'AWS_EC2_METADATA_SERVICE_ENDPOINT',
+      fetchAws,
+      { ...aws, AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://$(X)/' },
     ],
     ['AWS_REGION', fetchAws, { ...aws, AWS_REGION: '$(X)' }],
     ['AWS_DEFAULT_REGION', fetchAws, { ...aws, AWS_REGION: '', AWS_DEFAULT_REGION: '$(X)' }],
@@ -220,6 +257,7 @@ const cases: Readonly<Record<string, Case[]>> = {
       `${at('option.yaml')}:5:9`,
       plan('option.yaml', `uses: fetch-config\nsources: env:HOME\nto: '${at('$(X)')}'`),
     ],
+    [`${at('words.yaml')}:3:15`, plan('words.yaml', `command: ['$(X)/bin', '$(Y)']`)],
     [`${at('secret.yaml')}:4:24`, plan('secret.yaml', `uses: wait-postgres\ndatabase-url-file: '/run/$(X)'`)],
   ],
   'every command': [
@@ -246,7 +284,7 @@ describe.each(Object.entries(cases))('%s', (_, rows) => {
   test.each<Case>(rows)('%s: %j %j', async (origin, words, env) => {
     const stderr = await refused(words, env && { env });
     expect(stderr).toContain(origin);
-    expect(stderr).toContain('the variable X in it was not replaced');
+    expect(stderr).toContain('the variable X in it was not replaced by a value; Kubernetes replaces $(X) in');
     expect(stderr).not.toContain(':secret@');
     expect(readdirSync(folder, { recursive: true }).map(String).toSorted()).toEqual(before);
   });
@@ -272,8 +310,21 @@ describe('each form of a reference', () => {
       message,
     );
     expect(await refused(wait, { env: { ...pg, PGHOST: reference } })).toMatch(message);
-    expect(await refused(['copy', at('tree'), at(`to-${reference}`)])).toMatch(message);
+    expect(await refused(['copy', at('tree'), at(reference)])).toMatch(message);
   });
+});
+
+test.each<[shown: string, words: readonly string[], env: Variables]>([
+  ['"<no value>" in it', wait, { DATABASE_URL: '<no value>' }],
+  ["the template's {{ .Values.pw }} in it", wait, { ...pg, PGPASSWORD: '{{ .Values.pw }}' }],
+  ['replaces $(PW) in args', wait, { DATABASE_URL: 'postgres://u:$(PW)@h/x' }],
+  ['replaces $(PW) in args', ['wait-http', `http://u:$(PW)@${nowhere}/`], {}],
+  ['replaces $(PW) in args', ['wait-postgres', `postgres://u:\${PW}@${nowhere}/x`], {}],
+  ['replaces $(T) in args', fetchVault, { ...vault, VAULT_TOKEN: '${T}' }],
+])('what the message is about is not hidden in it: %s %j %j', async (shown, words, env) => {
+  const stderr = await refused(words, { env });
+  expect(stderr).toContain(shown);
+  expect(stderr).not.toContain('[redacted]');
 });
 
 describe('what is meant so is taken', () => {
@@ -291,7 +342,45 @@ describe('what is meant so is taken', () => {
     await refused(['copy', odd, join(odd, '$(Y)')]);
   });
 
+  test.each<[what: string, made: string, words: readonly string[]]>([
+    ['a class of Java', 'Outer$Inner.class', ['copy', template, at('Outer$Inner.class')]],
+    ['a folder', 'new$dir', ['copy', template, at('new$dir/')]],
+    ['a rendered file', '$data.conf', ['render', template, '--to', at('$data.conf'), '--allow-disk']],
+    [
+      'a fetched file',
+      'A$B.class',
+      ['fetch-config', `file:${template}`, '--to', at('A$B.class'), '--allow-disk'],
+    ],
+    [
+      'a folder of Windows',
+      '$RECYCLE.BIN',
+      ['chown', `${process.getuid?.()}:${process.getgid?.()}`, at('$RECYCLE.BIN'), '--create'],
+    ],
+  ])('a new path with a mere $ in its name: %s', async (_, made, words) => {
+    const { status, stderr } = await runInitbox(words);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(existsSync(at(made))).toBe(true);
+    await refused(['copy', template, at('$POD_NAME', 'x')]);
+  });
+
   test.each<Case>([
+    ['a socket', ['wait-tcp', 'unix:/run/a$b.sock']],
+    ['a password in a URL, encoded', wait, { DATABASE_URL: `postgres://u:%24(X)@${nowhere}/x` }],
+    [
+      'a user and a database in a URL, encoded',
+      wait,
+      { DATABASE_URL: `postgres://%24(X):p@${nowhere}/%7B%7Bx%7D%7D` },
+    ],
+    ['a parameter, encoded', wait, { DATABASE_URL: `postgres://u@${nowhere}/x?password=%24(X)` }],
+    ['a URL as an argument, encoded', ['wait-postgres', `postgres://u:%24%7BX%7D@${nowhere}/x`]],
+    ['a password of HTTP, encoded', ['wait-http', `http://u:%24(X)@${nowhere}/%24(X)?a=%7B%7Bx%7D%7D`]],
+    ['a source, encoded', ['fetch-config', `http://u:%24(X)@${nowhere}/%24(X)`, ...to]],
+    ['a path of Vault, encoded', fetchVault, { ...vault, VAULT_ADDR: `${http}/%24(X)` }],
+    [
+      'a proxy, encoded',
+      ['wait-http', 'http://example.test/'],
+      { HTTP_PROXY: `http://u:%24(X)@${nowhere}/` },
+    ],
     ['a password with a $( in it', wait, { ...pg, PGPASSWORD: 'a$(b)c' }],
     ['a dollar at the end of a password', wait, { DATABASE_URL: `postgres://app:pa$(b)ss$@${nowhere}/app` }],
     ['a $ in a URL’s path', ['wait-http', `${http}/odata/$metadata?$top=1&$expand=Items($select=Name)`]],

@@ -4,6 +4,8 @@ import type { Environment } from '../../kernel/context.ts';
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {
   readonly text: string;
+  /** As it stands in a URL, percent-encoded. */
+  readonly raw?: string;
   readonly origin: string;
 }
 
@@ -122,14 +124,15 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   if (/#/.test(rest)) fail('has a #; write one in a password or a name as %23');
   const parameters = new Map<string, Parameter>();
   const put = (name: string, raw: string, what: string): void => {
-    parameters.set(name, { text: decode(raw, what, origin), origin: `${what} in ${origin}` });
+    parameters.set(name, { text: decode(raw, what, origin), raw, origin: `${what} in ${origin}` });
   };
   const hosts = parseHosts(authority.slice(at + 1), origin);
   if (hosts.length > 0) {
     // A list as in the parameters, where ports stand beside the hosts even if all of them are left out.
     const names = hosts.map(({ host }) => host).join(',');
     const ports = hosts.map(({ port }) => port).join(',');
-    if (names !== '') parameters.set('host', { text: names, origin: `the host in ${origin}` });
+    const raw = authority.slice(at + 1);
+    if (names !== '') parameters.set('host', { text: names, raw, origin: `the host in ${origin}` });
     if (ports !== '') parameters.set('port', { text: ports, origin: `the port in ${origin}` });
   }
   if (at >= 0) {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 
 /** What a line of the file is looked up by. */
 export interface PasswordQuestion {
@@ -18,6 +19,7 @@ const defaultFolders: ReadonlySet<string> = new Set(['/tmp', '/var/run/postgresq
  * Looks a password up as libpq does (https://www.postgresql.org/docs/current/libpq-pgpass.html): the first line whose
  * fields match, `*` matching anything. The file's mode is not looked at, since a mounted Secret is readable by its
  * group.
+ * @throws UsageError where the password consists of references that nobody replaced: it would be sent
  * @returns undefined where no line matches or there is no such file
  */
 export function passwordFromFile(path: string, question: PasswordQuestion): string | undefined {
@@ -29,16 +31,18 @@ export function passwordFromFile(path: string, question: PasswordQuestion): stri
   }
   const hosts = defaultFolders.has(question.host) ? [question.host, 'localhost'] : [question.host];
   const wanted = [hosts, [String(question.port)], [question.database], [question.user]];
-  for (const line of text.split(/\r?\n/)) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.startsWith('#')) continue;
     const fields = splitLine(line);
     if (fields.length < 5) continue;
     if (
       wanted.every(
-        (values, index) => fields[index] === '*' || values.includes(unescaped(fields[index] ?? '')),
+        (values, place) => fields[place] === '*' || values.includes(unescaped(fields[place] ?? '')),
       )
     ) {
-      return unescaped(fields.slice(4).join(':'));
+      const password = fields.slice(4).join(':');
+      refuseUnexpanded('secret', password, `the password in ${path}:${index + 1}`);
+      return unescaped(password);
     }
   }
   return undefined;

@@ -22,6 +22,7 @@ export function refuseUnexpandedParameters(parameters: Parameters): void {
     const given = parameters.get(name);
     if (given === undefined) continue;
     const folder = name === 'host' && given.text.startsWith('/');
-    refuseUnexpanded(folder ? 'path' : meaning, given.text, given.origin);
+    // What was percent-encoded is meant so.
+    refuseUnexpanded(folder ? 'path' : meaning, given.raw ?? given.text, given.origin);
   }
 }

@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { Environment } from '../../kernel/context.ts';
 import { UsageError } from '../../kernel/outcome.ts';
 import type { SourceAddress } from '../../kernel/source.ts';
-import { refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
 import { regionOf } from './region.ts';
 
 /**
@@ -20,19 +21,22 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
       AWS_ENDPOINT_URL: 'url',
       AWS_ENDPOINT_URL_SECRETS_MANAGER: 'url',
       AWS_ENDPOINT_URL_STS: 'url',
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: 'url',
       AWS_ROLE_ARN: 'word',
       AWS_ROLE_SESSION_NAME: 'name',
       AWS_WEB_IDENTITY_TOKEN_FILE: 'path',
       AWS_CONTAINER_CREDENTIALS_FULL_URI: 'url',
       AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: 'name',
-      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'secret',
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'token',
       AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: 'path',
-      AWS_ACCESS_KEY_ID: 'secret',
-      AWS_SECRET_ACCESS_KEY: 'secret',
-      AWS_SESSION_TOKEN: 'secret',
+      AWS_ACCESS_KEY_ID: 'token',
+      AWS_SECRET_ACCESS_KEY: 'token',
+      AWS_SESSION_TOKEN: 'token',
     },
     environment,
   );
+  for (const name of ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'])
+    refuseUnexpanded('token', contentOf(environment[name]), `the token in the file that ${name} names`);
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
     const region = environment[name];
     if (region && !/^[a-z0-9-]+$/.test(region))
@@ -47,4 +51,13 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
   const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
   if (endpoint && !URL.canParse(endpoint))
     throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
+}
+
+/** Nothing where it cannot be read: the SDK says so, or does without it. */
+function contentOf(path: string | undefined): string {
+  try {
+    return path ? readFileSync(path, 'utf8') : '';
+  } catch {
+    return '';
+  }
 }

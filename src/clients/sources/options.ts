@@ -28,7 +28,7 @@ const vaultOptions = {
   }),
   'vault-mount': text({
     description: 'the path of the auth method; unset, the method’s name',
-    placeholder: 'PATH',
+    placeholder: 'MOUNT',
   }),
   'vault-role': text({ description: 'the role to log in as (kubernetes, jwt, cert)', placeholder: 'NAME' }),
   'vault-jwt-file': text({

@@ -3,6 +3,7 @@ import { exitStatus } from '../../kernel/exit-status.ts';
 import { asObject, asString, parseJson } from '../../kernel/json.ts';
 import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
 import type { Redactor, Secret } from '../../kernel/secrets.ts';
+import { unexpanded } from '../../kernel/unexpanded.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';
@@ -140,6 +141,8 @@ function readJwt(path: string, redactor: Redactor): string | Never {
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }
+  const why = unexpanded(jwt, false);
+  if (why !== undefined) return never(exitStatus.usage, `the token in ${path} cannot be used: ${why}`);
   redactor.secret(jwt);
   // The third part alone is what makes it valid.
   redactor.secret(jwt.split('.')[2] ?? '');

@@ -186,6 +186,11 @@ function readLogin(sources: Sources): VaultLogin {
       return { method, mount, role: need(flags.role, '--vault-role'), jwtFile };
     }
     case 'approle':
+      refuseUnexpanded(
+        'token',
+        flags.secretId?.reveal() ?? '',
+        'the SecretID in the file of --vault-secret-id-file',
+      );
       return {
         method,
         mount,
@@ -229,17 +234,21 @@ function impliedMethod(sources: Sources): VaultMethod {
 
 /** As Vault's client: the variable, then the file that `vault login` leaves. */
 function givenToken({ flags, environment, redactor }: Sources): Secret | undefined {
-  if (flags.token !== undefined) return flags.token;
+  if (flags.token !== undefined) {
+    refuseUnexpanded('token', flags.token.reveal(), 'the token in the file of --vault-token-file');
+    return flags.token;
+  }
   const variable = environment['VAULT_TOKEN']?.trim();
-  refuseUnexpanded('secret', variable ?? '', 'VAULT_TOKEN');
+  refuseUnexpanded('token', variable ?? '', 'VAULT_TOKEN');
   if (variable) return redactor.secret(variable);
   const home = environment['HOME'];
   if (!home) return undefined;
+  let left: string;
   try {
-    return redactor.secret(
-      readSecretFile({ text: join(home, '.vault-token'), origin: '~/.vault-token' }).trim(),
-    );
+    left = readSecretFile({ text: join(home, '.vault-token'), origin: '~/.vault-token' }).trim();
   } catch {
     return undefined; // no one has logged in here, which is the usual case
   }
+  refuseUnexpanded('token', left, '~/.vault-token');
+  return redactor.secret(left);
 }

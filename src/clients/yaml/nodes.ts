@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { strayAlias, tooDeep, tooManyAliases, yamlWords } from './words.ts';
+import { strayAlias, tooDeep, tooManyAliases, unfilledTemplate, yamlWords } from './words.ts';
 
 /** A place in a text, both counted from 1. */
 export interface Position {
@@ -55,7 +55,13 @@ const mostValues = 100_000;
  * @throws YamlError with the first mistake
  */
 export function parseYamlNodes(text: string): YamlNode {
-  return withinStack(() => parse(text));
+  try {
+    return withinStack(() => parse(text));
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    const line = text.split('\n', error.at.line).at(-1) ?? '';
+    throw /\{\{|<no value>/.test(line) ? new YamlError(error.at, unfilledTemplate) : error;
+  }
 }
 
 function parse(text: string): YamlNode {

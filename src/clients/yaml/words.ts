@@ -41,3 +41,6 @@ export const strayAlias =
   'an alias (*name) stands here without an anchor (&name) above it; quote a value that begins with *';
 export const tooManyAliases = 'its aliases (*name) multiply beyond all bounds';
 export const tooDeep = sentences.RESOURCE_EXHAUSTION;
+/** Where `{{` or `<no value>` stands in the line of a mistake. */
+export const unfilledTemplate =
+  'a template was not filled in here; give Kubernetes what the template makes (helm template, helm install), or quote a value that has {{ in it';

@@ -14,6 +14,7 @@ import type { Option, Options, Values } from '../../kernel/options/option.ts';
 import { checkExpanded, resolveOptions, type Given } from '../../kernel/options/resolve.ts';
 import type { Redactor } from '../../kernel/secrets.ts';
 import type { StepInput, StepUser } from '../../kernel/step.ts';
+import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
 import { expand } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
 import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
@@ -283,6 +284,12 @@ function readStep(
       if (text.includes('\0')) tell(place, `${word}: it holds a NUL (\\0), which no argument or path can`);
   const written = wordsOf(shape);
   const words = written?.map((text) => expand(text, context.environment));
+  // Of the other words a shell may make something.
+  if (command === undefined && words?.[0] !== undefined) {
+    const place = shape.values.find(({ key }) => key.kind === 'words')?.texts[0]?.at ?? at;
+    const [program] = words;
+    guarded(() => refuseUnexpanded('path', program, `${where(origin, place)}: command`));
+  }
   if (words?.[0] === '') tell(at, `step ${JSON.stringify(name.text)}: its command is empty`);
   const positionals = shape.values
     .flatMap(({ key, name: word, texts }) =>

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { isIP } from '../../kernel/address.ts';
 import { serviceLinkIn } from '../../kernel/service-link.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { refuseUnexpanded, refuseUnexpandedHosts } from '../../kernel/unexpanded.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
@@ -51,7 +51,10 @@ const accepted = 'write host:port, [IPv6]:port, a URL, or unix:/path';
  */
 export function parseEndpoint(text: string, secret: (value: string) => void): Endpoint {
   if (text === '') throw new Error(`the target is empty; ${accepted}`);
-  if (text.startsWith('unix:')) return parseUnix(text);
+  if (text.startsWith('unix:')) {
+    refuseUnexpanded('path', text.replace(/^unix:(\/\/(?=\/))?/, ''), `"${text}"`);
+    return parseUnix(text);
+  }
   const url = /^(jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (url) return parseUrl(url[2] ?? '', url[3] ?? '', url[1] === undefined, secret);
   if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
@@ -61,12 +64,13 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   if (at >= 0) registerUserinfo(text.slice(0, at), secret);
   // Connection strings that are no URLs have passwords too: shown is only what looks like host:port.
   const where = /[\s=@/?&;()]/.test(text) ? 'the target' : `"${text}"`;
-  return parseHostPort(text.slice(at + 1), undefined, where);
+  const written = text.slice(at + 1);
+  refuseUnexpanded('word', written, where);
+  return parseHostPort(written, undefined, where);
 }
 
 function parseUnix(text: string): Endpoint {
   const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '');
-  refuseUnexpanded('path', path, `"${text}"`);
   if (!path.startsWith('/')) throw new Error(`"${text}" names no absolute path; write unix:/run/app.sock`);
   // sun_path of unix(7) has 108 bytes, the last one a NUL.
   if (Buffer.byteLength(path) > 107)
@@ -82,10 +86,17 @@ function parseUrl(
   secret: (value: string) => void,
 ): Endpoint {
   const name = scheme.toLowerCase();
+  const where = `the ${name} URL`;
+  refuseUnexpandedHosts(rest, where);
   const at = endOfUserinfo(rest);
   if (at >= 0) registerUserinfo(rest.slice(0, at), secret);
-  const where = `the ${name} URL`;
+  if (at >= 0 && isHostPort(rest))
+    throw new Error(
+      `${where} has an @ behind a /, ? or #; write %2F, %3F or %23 for one in a password, %40 for an @ after the host, or give host:port alone`,
+    );
   const written = rest.slice(at + 1).replace(/[/?#;].*$/s, '');
+  // What is written counts: of what was percent-encoded, each character is meant.
+  refuseUnexpanded('word', written, where);
   const replaced =
     isLibpqs && /^postgres(ql)?(\+|$)/.test(name)
       ? inLibpqsQuery(rest.slice(at + 1), written, where)
@@ -113,7 +124,9 @@ function inLibpqsQuery(rest: string, authority: string, where: string): string |
   const given = new Map<string, string>();
   for (const pair of rest.replace(/^[^?]*\??/s, '').split('&')) {
     const [name = '', value = ''] = pair.split('=');
-    if (/^(host|hostaddr|port)$/.test(name)) given.set(name, decoded(value, where));
+    if (!/^(host|hostaddr|port)$/.test(name)) continue;
+    refuseUnexpanded(value.startsWith('/') ? 'path' : 'word', value, where);
+    given.set(name, decoded(value, where));
   }
   if (given.size === 0 || (authority.includes(',') && !given.get('host') && !given.get('hostaddr')))
     return undefined;
@@ -143,6 +156,11 @@ function endOfUserinfo(rest: string): number {
   return later ? later[0].length - 1 : -1;
 }
 
+/** True where the first `/`, `?` or `#` ends a host, or a host and its port, by the rules of URLs. */
+function isHostPort(rest: string): boolean {
+  return /^(\[[^\]]*\]|[^@:/?#]*)(:\d*)?[/?#]/.test(rest);
+}
+
 function registerUserinfo(userinfo: string, secret: (value: string) => void): void {
   const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : '';
   if (password === '') return;
@@ -156,7 +174,6 @@ function registerUserinfo(userinfo: string, secret: (value: string) => void): vo
 
 /** @param where names it in messages: itself in quotes, or words where it may hold a password */
 function parseHostPort(text: string, knownPort: number | undefined, where: string): Endpoint {
-  refuseUnexpanded('word', text, where);
   const address = text.replace(/:[^:]*$/, '');
   if (isIP(text) === 6 || isIP(address) === 6) {
     throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);

@@ -19,6 +19,9 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   ID: 'name',
   // One key for all images, and every later migration would be taken for done.
   KEY: 'word',
+  // Vault's path of an auth method, not a file's.
+  MOUNT: 'name',
+  TYPE: 'word',
   VERSION: 'name',
   'OWNER:GROUP': 'name',
   '[SCHEMA.]TABLE': 'name',
@@ -43,7 +46,6 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   REGEX: 'text',
   SQL: 'text',
   TEXT: 'text',
-  TYPE: 'text',
   // Of a plan's step, which has a reader of its own.
   STEP: 'parsed',
   VARIABLE: 'parsed',

@@ -101,6 +101,11 @@ describe('targets', () => {
     ['${DB_HOST}:5432', /the variable DB_HOST/],
     ['$DB_HOST:5432', /the variable DB_HOST/],
     ['db:$(DB_PORT)', /the variable DB_PORT/],
+    ['http://h:$(PORT)/a@b', /the variable PORT/],
+    ['http://h:80/a@b', /has an @ behind a \//],
+    ['http://h/a:b@c', /has an @ behind a \//],
+    ['postgres://app:12/34@db:5432/app', /has an @ behind a \//],
+    ['postgres://db/app?host=%24(X)', /the postgres URL is not host:port/],
     ['postgres://app:pw@$(DB_HOST)/app', /the variable DB_HOST/],
   ])('%j is refused: %s', (text, message) => expect(() => parse(text)).toThrow(message));
 

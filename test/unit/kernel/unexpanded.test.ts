@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { sourceOptions } from '../../../src/clients/sources/options.ts';
+import { parseYamlNodes } from '../../../src/clients/yaml/nodes.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { keysOf } from '../../../src/commands/run/keys.ts';
 import { allOptions } from '../../../src/kernel/options/all.ts';
@@ -61,12 +63,23 @@ describe('by what a text is', () => {
     ['url', 'http://a:$(X)@c/'],
     ['url', 'postgres://a:b@c,$(X)/d'],
     ['url', 'http://$(X)/@scope/package'],
+    ['url', 'http://h:$(X)/users/@me'],
+    ['url', 'http://h:${X}/a@b'],
+    ['url', 'postgres://a:1,h:$(X)/a@b'],
+    ['url', 'http://[::1]:80$(X)/a@b'],
+    ['url', 'http://u:$(X)$(Y)@h/'],
     ['secret', '$(X)'],
+    ['secret', '$(X)$(Y)'],
+    ['secret', '${X} {{ .y }}'],
     ['secret', ' ${X}\n'],
+    ['token', 'hvs.$(X)'],
+    ['token', 'Bearer ${X}'],
     ['name', 'team-$(X)'],
     ['word', '$X'],
     ['path', '/data/$(X)'],
+    ['path', '/data/a${X}.conf'],
     ['path', '$X'],
+    ['path', '/data/$X/x'],
   ])('%s %j is refused', (meaning, given) => {
     expect(refused(meaning, given)).toThrow(
       /^--it cannot be used: the variable (X|URL) in it was not replaced/,
@@ -79,13 +92,28 @@ describe('by what a text is', () => {
     ['url', 'http://a:x$(b)y@c/'],
     ['url', 'postgres://a:b/$(c@d/e'],
     ['secret', 'a$(X)'],
-    ['secret', '$(X)$(Y)'],
     ['secret', '$X'],
     ['secret', '{{a}}b'],
     ['name', 'a$b'],
+    ['token', 'hvs.a$b'],
     ['path', '/data/a$'],
+    ['path', 'Outer$Inner.class'],
+    ['path', '/data/new$dir/'],
+    ['path', '/data/$data.conf'],
+    ['path', '/data/$RECYCLE.BIN'],
+    ['path', '/data/$pod/x'],
+    ['path', '/data/$$X/$5'],
+    ['url', 'http://a:pa$(b)/c@d/e'],
+    ['url', 'http://h:80/a@b'],
   ])('%s %j is taken', (meaning, given) => {
     expect(refused(meaning, given)).not.toThrow();
+  });
+
+  test('a template stands in braces, whatever its quotes hold', () => {
+    for (const given of ['{{ index .Values "{a}" }}', '{{ .a }}{{ .b }}'])
+      expect(refused('secret', given)).toThrow("the template's {{ ");
+    for (const port of ['{{ .Values.port }}', '{{ index .Values "a/b" }}'])
+      expect(refused('url', `http://h:${port}/users/@me`)).toThrow("the template's {{ ");
   });
 
   test('a password that is refused is not shown', () => {
@@ -118,6 +146,10 @@ describe('options', () => {
     expect(unknown).toEqual([]);
   });
 
+  test('the path of Vault’s auth method is a name: nothing is looked for in the file system', () => {
+    expect(meaningOf(sourceOptions['vault-mount'])).toBe('name');
+  });
+
   test.each(['PATH', 'FILE', 'DIR', 'URL', 'NAME', 'KEY', 'HOST[:PORT]'])(
     '%s is looked at',
     (placeholder) => {
@@ -144,5 +176,21 @@ describe('options', () => {
     const options = { token: secret({ description: '' }) };
     const given = new Map([['token', [{ text: '/run/$(X)', origin: '--token-file' }]]]);
     expect(() => resolveOptions(options, given, {}, createRedactor())).toThrow('--token-file cannot be used');
+  });
+});
+
+describe('a template in YAML that nobody filled in', () => {
+  test.each([
+    'targets: {{ .Values.db }}:5432\n',
+    'steps:\n  {{- range .Values.hunter2 }}\n  - a\n  {{- end }}\n',
+    'targets: <no value>: 5432\n',
+    'targets: {{ .Values.db }}\n',
+  ])('%j', (text) => {
+    expect(() => parseYamlNodes(text)).toThrow(/a template was not filled in/);
+    expect(() => parseYamlNodes(text)).toThrow(/^(?!.*hunter2)/s);
+  });
+
+  test('other mistakes are told as before', () => {
+    expect(() => parseYamlNodes('# {{ a }}\na: [b\n')).toThrow(/^(?!.*template)/s);
   });
 });
