@@ -125,7 +125,7 @@ function readBackslash(text: Uint8Array, at: number): Escape | undefined {
     default: {
       const octal = digitsAt(text, at + 1, 3, 8);
       if (octal !== undefined && octal < 256) return [4, [octal]];
-      return next >= blank && next < 0x7f && !/\w/.test(letter) ? [2, [next]] : undefined;
+      return next >= blank && next !== 0x7f && !/\w/.test(letter) ? [2, [next]] : undefined;
     }
   }
 }

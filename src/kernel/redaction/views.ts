@@ -69,32 +69,38 @@ export function* viewsOf(line: Uint8Array): Generator<View> {
   for (const layer of layers) {
     for (const view of layersOn(layer, work)) {
       yield view;
-      if (view.depth < deepest && mayHoldMore(view)) layers.push(view);
+      if (view.depth < deepest && view.length >= shortestBase64 && signsIn(view) !== 0) layers.push(view);
     }
   }
 }
 
 function* layersOn(layer: Layer, work: Work): Generator<Layer> {
   const text = layer.bytes.subarray(0, layer.length);
-  for (const escaping of escapings) {
-    const view = escaping.marks.some((mark) => text.includes(mark))
-      ? unescaped(layer, text, escaping, work)
-      : undefined;
+  const found = signsIn(layer);
+  for (let index = 0; index < escapings.length; index++) {
+    if ((found & (1 << index)) === 0) continue;
+    const view = unescaped(layer, text, escapings[index]!, work);
     if (view !== undefined) yield view;
   }
-  // A value may begin with any of the characters of a group where it is a part of something encoded.
-  for (const [from, to] of runsOf(text, sextets, shortestBase64)) {
-    if (layer.known(from, to)) continue;
+  if ((found & inBase64) === 0) return;
+  for (let from = 0; from < text.length; from++) {
+    const start = from;
+    while (from < text.length && sextets[text[from]!] !== absent) from++;
+    if (from - start < shortestBase64 || layer.known(start, from)) continue;
+    // A value may begin with any of the characters of a group where it is a part of something encoded.
     for (let shift = 0; shift < 4; shift++) {
-      const view = packed(layer, from + shift, to, sextets, 6, work);
+      const view = packed(layer, start + shift, from, sextets, 6, work);
       if (view !== undefined) yield view;
     }
-  }
-  for (const [from, to] of runsOf(text, nibbles, shortestHex)) {
-    if (layer.known(from, to)) continue;
-    for (let shift = 0; shift < 2; shift++) {
-      const view = packed(layer, from + shift, to, nibbles, 4, work);
-      if (view !== undefined) yield view;
+    // All characters of hex are some of base64, too.
+    for (let digit = start; digit + shortestHex <= from; digit++) {
+      const first = digit;
+      while (digit < from && nibbles[text[digit]!] !== absent) digit++;
+      if (digit - first < shortestHex) continue;
+      for (let shift = 0; shift < 2; shift++) {
+        const view = packed(layer, first + shift, digit, nibbles, 4, work);
+        if (view !== undefined) yield view;
+      }
     }
   }
 }
@@ -128,15 +134,6 @@ function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Wor
 
 const equals = 0x3d;
 const blank = 0x20;
-
-function* runsOf(line: Uint8Array, values: Uint8Array, least: number): Generator<[from: number, to: number]> {
-  for (let from = 0; from < line.length; from++) {
-    let to = from;
-    while (to < line.length && values[line[to]!] !== absent) to++;
-    if (to - from >= least) yield [from, to];
-    from = to;
-  }
-}
 
 /** Characters of a few bits each, as the bytes that they make; the padding behind the last goes with it. */
 function packed(
@@ -181,19 +178,31 @@ function notKnown(): boolean {
   return false;
 }
 
-/** Bytes that an escape begins with; the others are 0. */
-const marks = new Uint8Array(256);
-for (const mark of escapings.flatMap((escaping) => escaping.marks)) marks[mark] = 1;
+/** For each byte, the encodings whose escapes begin with it, a bit each, and a bit where base64 has it. */
+const signs = new Uint8Array(256);
+const inBase64 = 1 << 7;
+for (const [byte, value] of sextets.entries()) if (value !== absent) signs[byte]! |= inBase64;
+for (const [index, { marks }] of escapings.entries()) for (const mark of marks) signs[mark]! |= 1 << index;
 
-/** A look at a view's characters, before anything is made from it: most views are a word read as if it were base64. */
-function mayHoldMore({ bytes, length }: View): boolean {
-  if (length < shortestBase64) return false;
+/**
+ * What may be in a text, a bit each; nothing where no few characters of it are ASCII. Most texts are a word read as if it
+ * were base64, and go no further.
+ */
+function signsIn({ bytes, length }: View): number {
+  let found = 0;
   let run = 0;
+  let longest = 0;
+  let readable = 0;
+  let mostReadable = 0;
   for (let at = 0; at < length; at++) {
     const byte = bytes[at]!;
-    if (marks[byte] === 1) return true;
-    run = sextets[byte] === absent ? 0 : run + 1;
-    if (run === shortestBase64) return true;
+    const sign = signs[byte]!;
+    found |= sign;
+    run = (sign & inBase64) === 0 ? 0 : run + 1;
+    if (run > longest) longest = run;
+    readable = byte >= blank && byte < 0x7f ? readable + 1 : 0;
+    if (readable > mostReadable) mostReadable = readable;
   }
-  return false;
+  if (mostReadable < shortest) return 0;
+  return longest < shortestBase64 ? found & ~inBase64 : found;
 }
