@@ -1,5 +1,17 @@
+import { absent, nibbles, sextets } from './alphabets.ts';
+import {
+  backslashes,
+  doubleQuotes,
+  entities,
+  formEncoding,
+  percentEncoding,
+  singleQuotes,
+  unescape,
+  type Escaping,
+} from './escapes.ts';
+
 /**
- * A text with one of its encodings taken off: what a value would look like in it. The encodings are taken off the log's
+ * A text with up to three encodings taken off: what a value would look like in it. The encodings are taken off the log's
  * line, which is short, and not put on the values, which may have megabytes.
  */
 export interface View {
@@ -9,138 +21,137 @@ export interface View {
   readonly place: (from: number, to: number) => readonly [from: number, to: number];
 }
 
-/** Bytes of a value that are looked for at least (base64 makes six characters of them, hex eight). */
-const shortest = 4;
+/** A body that a server repeats in its own JSON, in a header or a URL that a proxy logs: that makes three. */
+const deepest = 3;
 
 /**
- * The line as it is, and with percent encoding (RFC 3986) or JSON's escapes taken off; and what is in each of these by
- * base64, in both alphabets, or hex.
+ * The work of one line: the bytes that all of its views have together are at most so many for each byte of the line, and so
+ * many for any line. Views with few encodings come first.
  */
+const bytesPerByte = 16;
+const bytesPerLine = 16_384;
+
+/** Bytes of a value that are looked for at least (base64 makes six characters of them, hex eight). */
+const shortest = 4;
+const shortestBase64 = 6;
+const shortestHex = 8;
+
+const escapings: readonly Escaping[] = [
+  percentEncoding,
+  backslashes,
+  entities,
+  formEncoding,
+  singleQuotes,
+  doubleQuotes,
+];
+
+/** A view that others may be made from. */
+interface Layer extends View {
+  readonly depth: number;
+  /** True where a piece is written in the layer below as it is here, so that it was looked into there. */
+  readonly known: (from: number, to: number) => boolean;
+}
+
+interface Work {
+  left: number;
+  /** Views that were made in another order of the same encodings: two that touch different characters commute. */
+  readonly seen: Set<string>;
+}
+
+/** The line as it is, and with its encodings taken off, one, then two, then three of them in any order. */
 export function* viewsOf(line: Uint8Array): Generator<View> {
-  for (const outer of unescapedViews(line)) {
-    yield outer;
-    for (const { bytes, length, place } of packedViews(outer.bytes.subarray(0, outer.length)))
-      yield { bytes, length, place: (from, to) => outer.place(...place(from, to)) };
+  const work: Work = { left: line.length * bytesPerByte + bytesPerLine, seen: new Set() };
+  const layers: Layer[] = [
+    { bytes: line, length: line.length, place: (from, to) => [from, to], depth: 0, known: () => false },
+  ];
+  yield layers[0]!;
+  // The list grows while it is gone through.
+  for (const layer of layers) {
+    for (const view of layersOn(layer, work)) {
+      yield view;
+      if (view.depth < deepest && view.length >= shortestBase64 && signsIn(view) !== 0) layers.push(view);
+    }
   }
 }
 
-function* unescapedViews(line: Uint8Array): Generator<View> {
-  yield { bytes: line, length: line.length, place: (from, to) => [from, to] };
-  if (line.includes(percent)) yield unescaped(line, percent, readPercent);
-  if (line.includes(backslash)) yield unescaped(line, backslash, readJsonEscape);
-}
-
-/** A value may begin with any of the characters of a group where it is a part of something encoded. */
-function* packedViews(line: Uint8Array): Generator<View> {
-  for (const [from, to] of runsOf(line, sextets, 6))
-    for (let shift = 0; shift < 4; shift++) yield packed(line, from + shift, to, sextets, 6);
-  for (const [from, to] of runsOf(line, nibbles, 8))
-    for (let shift = 0; shift < 2; shift++) yield packed(line, from + shift, to, nibbles, 4);
-}
-
-const percent = 0x25;
-const backslash = 0x5c;
-
-/** How many bytes an escape takes, and what it stands for. */
-type Escape = readonly [taken: number, bytes: readonly number[]];
-
-function unescaped(
-  line: Uint8Array,
-  mark: number,
-  read: (line: Uint8Array, at: number) => Escape | undefined,
-): View {
-  const bytes = new Uint8Array(line.length);
-  const starts = new Uint32Array(line.length + 1);
-  let length = 0;
-  for (let at = 0; at < line.length;) {
-    const escape = line[at] === mark ? read(line, at) : undefined;
-    const [taken, made] = escape ?? [1, undefined];
-    if (made === undefined) {
-      starts[length] = at;
-      bytes[length++] = line[at]!;
-    } else
-      for (const byte of made) {
-        starts[length] = at;
-        bytes[length++] = byte;
+function* layersOn(layer: Layer, work: Work): Generator<Layer> {
+  const text = layer.bytes.subarray(0, layer.length);
+  const found = signsIn(layer);
+  for (let index = 0; index < escapings.length; index++) {
+    if ((found & (1 << index)) === 0) continue;
+    const view = unescaped(layer, text, escapings[index]!, work);
+    if (view !== undefined) yield view;
+  }
+  if ((found & inBase64) === 0) return;
+  for (let from = 0; from < text.length; from++) {
+    const start = from;
+    while (from < text.length && sextets[text[from]!] !== absent) from++;
+    if (from - start < shortestBase64 || layer.known(start, from)) continue;
+    // A value may begin with any of the characters of a group where it is a part of something encoded.
+    for (let shift = 0; shift < 4; shift++) {
+      const view = packed(layer, start + shift, from, sextets, 6, work);
+      if (view !== undefined) yield view;
+    }
+    // All characters of hex are some of base64, too.
+    for (let digit = start; digit + shortestHex <= from; digit++) {
+      const first = digit;
+      while (digit < from && nibbles[text[digit]!] !== absent) digit++;
+      if (digit - first < shortestHex) continue;
+      for (let shift = 0; shift < 2; shift++) {
+        const view = packed(layer, first + shift, digit, nibbles, 4, work);
+        if (view !== undefined) yield view;
       }
-    at += taken;
-    starts[length] = at;
-  }
-  return { bytes, length, place: (from, to) => [starts[from]!, starts[to]!] };
-}
-
-function readPercent(line: Uint8Array, at: number): Escape | undefined {
-  const value = hexAt(line, at + 1, 2);
-  return value === undefined ? undefined : [3, [value]];
-}
-
-const escapes: Readonly<Record<string, number>> = {
-  '"': 0x22,
-  '\\': 0x5c,
-  '/': 0x2f,
-  b: 0x08,
-  f: 0x0c,
-  n: 0x0a,
-  r: 0x0d,
-  t: 0x09,
-};
-
-function readJsonEscape(line: Uint8Array, at: number): Escape | undefined {
-  const letter = String.fromCharCode(line[at + 1] ?? 0);
-  const plain = escapes[letter];
-  if (plain !== undefined) return [2, [plain]];
-  if (letter !== 'u') return undefined;
-  const first = hexAt(line, at + 2, 4);
-  if (first === undefined) return undefined;
-  const second =
-    first >= 0xd800 && first <= 0xdbff && line[at + 6] === backslash && line[at + 7] === 0x75
-      ? hexAt(line, at + 8, 4)
-      : undefined;
-  if (second !== undefined && second >= 0xdc00 && second <= 0xdfff)
-    return [12, [...Buffer.from(String.fromCharCode(first, second))]];
-  return [6, [...Buffer.from(String.fromCharCode(first))]];
-}
-
-function hexAt(line: Uint8Array, at: number, digits: number): number | undefined {
-  let value = 0;
-  for (let index = at; index < at + digits; index++) {
-    const digit = index < line.length ? nibbles[line[index]!]! : absent;
-    if (digit === absent) return undefined;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
-const absent = 255;
-
-/** What each character stands for in base64 (RFC 4648, 4 and 5) and in hex. */
-const sextets = alphabet('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', '-_', 62);
-const nibbles = alphabet('0123456789abcdef', 'ABCDEF', 10);
-
-function alphabet(characters: string, others: string, first: number): Uint8Array {
-  const values = new Uint8Array(256).fill(absent);
-  for (const [index, character] of characters.split('').entries()) values[character.charCodeAt(0)] = index;
-  for (const [index, character] of others.split('').entries())
-    values[character.charCodeAt(0)] = first + index;
-  return values;
-}
-
-function* runsOf(line: Uint8Array, values: Uint8Array, least: number): Generator<[from: number, to: number]> {
-  for (let from = 0; from < line.length; from++) {
-    let to = from;
-    while (to < line.length && values[line[to]!] !== absent) to++;
-    if (to - from >= least) yield [from, to];
-    from = to;
+    }
   }
 }
+
+function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Work): Layer | undefined {
+  if (text.length > work.left) return undefined;
+  const made = unescape(text, escaping);
+  if (made === undefined) return undefined;
+  const { bytes, length, starts } = made;
+  work.left -= length;
+  const key = `${layer.place(0, text.length).join(' ')} ${Buffer.from(bytes.buffer, 0, length).toString('latin1')}`;
+  if (work.seen.has(key)) return undefined;
+  work.seen.add(key);
+  return {
+    bytes,
+    length,
+    place(from, to) {
+      let end = to;
+      // The rest of what the last escape stands for.
+      while (end < length && starts[end] === starts[to - 1]) end++;
+      return layer.place(starts[from]!, starts[end]!);
+    },
+    depth: layer.depth + 1,
+    known(from, to) {
+      let end = to;
+      while (end < length && bytes[end] === equals) end++;
+      return starts[end]! - starts[from]! === end - from;
+    },
+  };
+}
+
+const equals = 0x3d;
+const blank = 0x20;
 
 /** Characters of a few bits each, as the bytes that they make; the padding behind the last goes with it. */
-function packed(line: Uint8Array, from: number, to: number, values: Uint8Array, bits: number): View {
-  const length = Math.max(0, Math.floor(((to - from) * bits) / 8));
-  const bytes = new Uint8Array(length < shortest ? 0 : length);
+function packed(
+  layer: Layer,
+  from: number,
+  to: number,
+  values: Uint8Array,
+  bits: number,
+  work: Work,
+): Layer | undefined {
+  const length = Math.floor(((to - from) * bits) / 8);
+  if (length < shortest || length > work.left) return undefined;
+  work.left -= length;
+  const text = layer.bytes;
+  const bytes = new Uint8Array(length);
   let [pending, held, made] = [0, 0, 0];
-  for (let at = from; made < bytes.length; at++) {
-    held = ((held << bits) | values[line[at]!]!) & 0xffff;
+  for (let at = from; made < length; at++) {
+    held = ((held << bits) | values[text[at]!]!) & 0xffff;
     pending += bits;
     if (pending < 8) continue;
     pending -= 8;
@@ -148,18 +159,50 @@ function packed(line: Uint8Array, from: number, to: number, values: Uint8Array, 
   }
   return {
     bytes,
-    length: bytes.length,
+    length,
     place(start, stop) {
       let end = stop;
       const first = from + Math.floor((start * 8) / bits);
       // A line end that is encoded with the value.
-      while (end < bytes.length && bytes[end]! <= blank) end++;
+      while (end < length && bytes[end]! <= blank) end++;
       let last = from + Math.ceil((end * 8) / bits);
-      if (last === to) while (line[last] === equals) last++;
-      return [first, last];
+      if (last === to) while (last < layer.length && text[last] === equals) last++;
+      return layer.place(first, last);
     },
+    depth: layer.depth + 1,
+    known: notKnown,
   };
 }
 
-const blank = 0x20;
-const equals = 0x3d;
+function notKnown(): boolean {
+  return false;
+}
+
+/** For each byte, the encodings whose escapes begin with it, a bit each, and a bit where base64 has it. */
+const signs = new Uint8Array(256);
+const inBase64 = 1 << 7;
+for (const [byte, value] of sextets.entries()) if (value !== absent) signs[byte]! |= inBase64;
+for (const [index, { marks }] of escapings.entries()) for (const mark of marks) signs[mark]! |= 1 << index;
+
+/**
+ * What may be in a text, a bit each; nothing where no few characters of it are ASCII. Most texts are a word read as if it
+ * were base64, and go no further.
+ */
+function signsIn({ bytes, length }: View): number {
+  let found = 0;
+  let run = 0;
+  let longest = 0;
+  let readable = 0;
+  let mostReadable = 0;
+  for (let at = 0; at < length; at++) {
+    const byte = bytes[at]!;
+    const sign = signs[byte]!;
+    found |= sign;
+    run = (sign & inBase64) === 0 ? 0 : run + 1;
+    if (run > longest) longest = run;
+    readable = byte >= blank && byte < 0x7f ? readable + 1 : 0;
+    if (readable > mostReadable) mostReadable = readable;
+  }
+  if (mostReadable < shortest) return 0;
+  return longest < shortestBase64 ? found & ~inBase64 : found;
+}

@@ -27,7 +27,16 @@ const values = {
   file: `${mark}-file-content`,
   env: `${mark}-env-value`,
 };
-const search = new RegExp(`${mark}|7{15}|${Buffer.from(`${mark}-`).toString('base64').slice(0, 8)}`);
+/** The mark in base64, wherever it stands in what was encoded, and in hex. */
+const marks = [
+  ...[0, 1, 2].map((before) =>
+    Buffer.from('x'.repeat(before) + mark)
+      .toString('base64')
+      .slice(Math.ceil((before * 8) / 6), Math.floor(((before + mark.length) * 8) / 6)),
+  ),
+  Buffer.from(mark).toString('hex'),
+];
+const search = new RegExp(`${mark}|7{15}|${marks.join('|')}`);
 
 const json = { 'Content-Type': 'application/json' };
 const answer = (status: number, body: unknown): Behaviour => respond(status, JSON.stringify(body), json);
@@ -131,6 +140,37 @@ describe.skipIf(missing)('no value leaves by another way than it should', () => 
     const place = folder();
     const args = ['vault:secret/a', '--to', join(place, 'out'), ...flags(place)];
     expect(await watched(args, { VAULT_ADDR: server.url })).toBe(69);
+  });
+
+  const quoted = `${mark}"Qk9v W2'mP\\L7&rT4wB`;
+  const echoes: Readonly<Record<string, (body: string) => string>> = {
+    'as a string in JSON': (body) => JSON.stringify({ detail: `rejected ${body}` }),
+    'as a string in JSON, among the errors': (body) => JSON.stringify({ errors: [`rejected ${body}`] }),
+    'as a string in JSON in JSON': (body) =>
+      JSON.stringify({ detail: JSON.stringify({ upstream: `rejected ${body}` }) }),
+    'in a URL': (body) => `rejected /v1/login?body=${encodeURIComponent(body)}`,
+    'as a form': (body) =>
+      `rejected ${new URLSearchParams(JSON.parse(body) as object as Record<string, string>)}`,
+    'in HTML': (body) => `<pre>${body.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}</pre>`,
+    'in base64': (body) => JSON.stringify({ detail: Buffer.from(body).toString('base64') }),
+    'in hex': (body) => `rejected ${Buffer.from(body).toString('hex')}`,
+  };
+  test.each(Object.keys(echoes))('Vault that repeats the body of a login %s', async (name) => {
+    let repeated = 0;
+    await using server = await startFaultServer({
+      '/v1/auth/userpass/login/me': (socket, request) => {
+        const body = request.slice(request.indexOf('\r\n\r\n') + 4);
+        if (body.includes('password')) repeated++;
+        respond(400, echoes[name]!(body), { 'Content-Type': 'text/plain' })(socket, request);
+      },
+    });
+    const place = folder();
+    writeFileSync(join(place, '.password'), quoted);
+    const user = ['--vault-user', 'me', '--vault-password-file', join(place, '.password')];
+    expect(
+      await watched(['vault:secret/a', '--to', join(place, 'f'), ...user], { VAULT_ADDR: server.url }),
+    ).toBe(69);
+    expect(repeated).toBeGreaterThan(0);
   });
 
   const flags = (place: string): string[] => {

@@ -52,6 +52,118 @@ describe('every usual form', () => {
     expect(redactorOf('pass\ud800word').redact('x pass\ud800word y')).toBe('x [redacted] y'));
 });
 
+/** The ways in which programs write a value, one of which may hold what another made. */
+const layers: Readonly<Record<string, (text: string) => string>> = {
+  percent: (text) => encodeURIComponent(text),
+  form: (text) => new URLSearchParams({ v: text }).toString().slice(2),
+  JSON: (text) => JSON.stringify(text).slice(1, -1),
+  'shell words with backslashes': (text) => text.replaceAll(/[^\w\s]/g, '\\$&'),
+  'shell quotes': (text) => text.replaceAll("'", "'\\''"),
+  'shell quotes, as Python writes them': (text) => text.replaceAll("'", `'"'"'`),
+  'single quotes of YAML and SQL': (text) => text.replaceAll("'", "''"),
+  'double quotes of CSV': (text) => text.replaceAll('"', '""'),
+  'HTML names': (text) =>
+    text.replaceAll(/["&'<>]/g, (mark) => `&${names[mark]};`).replaceAll('\u00a0', '&nbsp;'),
+  'HTML numbers': (text) => text.replaceAll(/["&'<>]/g, (mark) => `&#${mark.charCodeAt(0)};`),
+  'HTML hex numbers': (text) =>
+    text.replaceAll(/["&'<>]/g, (mark) => `&#x${mark.charCodeAt(0).toString(16)};`),
+  base64: (text) => base64(text),
+  base64url: (text) => Buffer.from(text).toString('base64url'),
+  hex: (text) => Buffer.from(text).toString('hex'),
+};
+const names: Readonly<Record<string, string>> = {
+  '"': 'quot',
+  '&': 'amp',
+  "'": 'apos',
+  '<': 'lt',
+  '>': 'gt',
+};
+
+function written(value: string, kinds: readonly string[]): string {
+  return kinds.reduce((text, kind) => layers[kind]!(text), value);
+}
+
+/** The value goes as a whole: only characters that hold a few bits of it, or padding, may stay at its ends. */
+function expectHidden(value: string, kinds: readonly string[]): void {
+  const form = written(value, kinds);
+  expect(redactorOf(value).redact(`before (${form}) after`), `${kinds.join(' in ')}: ${form}`).toMatch(
+    /^before \(.{0,4}\[redacted\].{0,4}\) after$/s,
+  );
+}
+
+describe('one encoding in another', () => {
+  const value = `ab"Qk9v W2'mP&z\\L7<rT4>wB+%x/ü`;
+  const kinds = Object.keys(layers);
+  test.each(kinds)('%s', (kind) => expectHidden(value, [kind]));
+  test.each(kinds)('%s, in any other', (kind) => {
+    for (const other of kinds) expectHidden(value, [kind, other]);
+  });
+
+  test('values and up to three encodings of them by chance', () => {
+    let seed = 20_261_126;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const characters = `abcXYZ019_-.:/+=%&;#<>"'\\ $!ü€`.split('');
+    for (let round = 0; round < 1000; round++) {
+      const some = Array.from({ length: 9 + random(20) }, () => characters[random(characters.length)]!);
+      const chosen = Array.from({ length: 1 + random(3) }, () => kinds[random(kinds.length)]!);
+      expectHidden(`k${some.join('')}k`, chosen);
+    }
+  });
+
+  const password = 'ab"Qk9vW2mPzL7rT4wB';
+  const body = JSON.stringify({ password });
+  test.each([
+    ['a JSON body as a string in JSON', JSON.stringify({ detail: `rejected ${body}` })],
+    ['a JSON body as a string in JSON in JSON', JSON.stringify({ detail: JSON.stringify({ detail: body }) })],
+    ['a JSON body in a URL', `/v1/login?body=${encodeURIComponent(body)}&x=1`],
+    ['a JSON body in base64', base64(body)],
+    ['a JSON body in hex', Buffer.from(body).toString('hex')],
+    ['a part of a URL in base64', base64(`x=1&password=${encodeURIComponent(password)}`)],
+    ['Basic credentials in base64', base64(base64(`usr:${password}`))],
+    ['Basic credentials in a JSON string', JSON.stringify({ header: `Basic ${base64(`usr:${password}`)}` })],
+    ['Basic credentials in JSON in base64', base64(JSON.stringify({ auth: base64(`usr:${password}`) }))],
+    ['a URL in a URL', `/a?next=${encodeURIComponent(`/b?p=${encodeURIComponent(password)}`)}`],
+    ['a form', new URLSearchParams({ user: 'a b', password, c: 'd e' }).toString()],
+    ['an attribute of HTML', `<input value="${layers['HTML names']!(password)}">`],
+    ['escapes of two digits, as nginx and Python write them', String.raw`body: ab\x22Qk9vW2mPzL7rT4wB`],
+    ['octal escapes, as Git and ls write them', String.raw`file: ab\042Qk9vW2mPzL7rT4wB`],
+  ])('%s', (_name, line) => {
+    const shown = redactorOf(password).redact(line);
+    expect(shown).toContain('[redacted]');
+    const encodings = [password, base64(password), base64(`1${password}`), base64(`12${password}`)];
+    for (const form of [...encodings, ...encodings.map(base64), Buffer.from(password).toString('hex')])
+      for (let at = 4; at + 8 <= form.length - 4; at++) expect(shown).not.toContain(form.slice(at, at + 8));
+    expect(shown.length).toBeLessThan(line.length);
+  });
+
+  test('what stands around it stays readable', () => {
+    const { redact } = redactorOf(password);
+    expect(redact(JSON.stringify({ detail: `rejected ${body}`, at: 'b&amp;c' }))).toBe(
+      String.raw`{"detail":"rejected {\"password\":\"[redacted]\"}","at":"b&amp;c"}`,
+    );
+    expect(redact(`p=${encodeURIComponent(encodeURIComponent(password))}&q=a+b`)).toBe('p=[redacted]&q=a+b');
+    expect(redactorOf('correct horse battery').redact('p=correct+horse+battery&q=a+b')).toBe(
+      'p=[redacted]&q=a+b',
+    );
+  });
+
+  test('equal encoded texts in one line are hidden each', () => {
+    const form = base64(encodeURIComponent(password));
+    expect(redactorOf(password).redact(`${form} ${form}, ${form}`)).toBe('[redacted] [redacted], [redacted]');
+  });
+
+  test('lines of tokens that hold no value stay whole', () => {
+    let seed = 5;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const redactor = redactorOf(...Array.from({ length: 1000 }, (_, at) => `v${at}-${random(1e6)}`));
+    for (let round = 0; round < 2000; round++) {
+      const bytes = Buffer.from(Array.from({ length: 96 }, () => random(256)));
+      const line = `%41 &amp; '' "" \\n a+b ${bytes.toString('base64')} ${bytes.toString('hex')}`;
+      expect(redactor.redact(line)).toBe(line);
+    }
+  });
+});
+
 describe('which of several', () => {
   test('one within another, one overlapping another, one behind another', () => {
     const redactor = redactorOf('abc123', 'abc123def4', '3def456', 'zzz999');
@@ -157,6 +269,13 @@ describe('the work is linear, whatever the values and lines are', () => {
     ['1,000 equal lines', ['the very same line\n'.repeat(1000)], 'the very same line '.repeat(5000)],
     ['1,000 short values', Array.from({ length: 999 }, (_, at) => String(at)), '1 2 333 '.repeat(20_000)],
     ['a line of escapes', ['p%p\\p"p', 'x'.repeat(1e5)], '%41\\u0041%%\\\\'.repeat(20_000)],
+    [
+      'a line of escapes of every kind, each of them several times over',
+      ['p%p\\p"p', 'x'.repeat(1e5)],
+      `%252541 \\\\\\\\n&amp;amp;amp;#65;''''''''""+%2B ${base64(base64(base64('%2541+')))}`.repeat(4000),
+    ],
+    ['base64 of base64 of base64', ['p%p\\p"p'], base64(base64(base64('%41+'.repeat(20_000))))],
+    ['a million runs that may be base64', ['p%p\\p"p'], 'JTQxJTQx '.repeat(100_000)],
   ])('%s', (_name, values, text) =>
     expect(cpu(() => void redactorOf(...values).redact(text))).toBeLessThan(bounded),
   );

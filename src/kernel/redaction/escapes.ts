@@ -1,0 +1,184 @@
+import { absent, nibbles } from './alphabets.ts';
+
+/** How many bytes an escape takes, and which bytes it stands for. */
+type Escape = readonly [taken: number, bytes: readonly number[]];
+
+/** A way of writing single characters by others. */
+export interface Escaping {
+  /** Bytes that an escape begins with. */
+  readonly marks: readonly number[];
+  /** The escape that begins at a place, where there is one. */
+  readonly read: (text: Uint8Array, at: number) => Escape | undefined;
+}
+
+const byteOf = (character: string): number => character.charCodeAt(0);
+const ampersand = byteOf('&');
+const apostrophe = byteOf("'");
+const backslash = byteOf('\\');
+const blank = byteOf(' ');
+const percent = byteOf('%');
+const plus = byteOf('+');
+const quote = byteOf('"');
+
+/** RFC 3986, 2.1. */
+export const percentEncoding: Escaping = { marks: [percent], read: readPercent };
+
+/** `application/x-www-form-urlencoded`: https://url.spec.whatwg.org/#urlencoded-parsing. */
+export const formEncoding: Escaping = {
+  marks: [plus, percent],
+  read: (text, at) => (text[at] === plus ? [1, [blank]] : readPercent(text, at)),
+};
+
+/** Those of JSON (RFC 8259, 7), of C, and of a shell, where a backslash stands before any character but a letter. */
+export const backslashes: Escaping = { marks: [backslash], read: readBackslash };
+
+/** Character references of HTML and XML. */
+export const entities: Escaping = { marks: [ampersand], read: readEntity };
+
+/** `''` as YAML and SQL write it, `'\''` as for a shell, and `'"'"'` as Python's shlex.quote does. */
+export const singleQuotes: Escaping = {
+  marks: [apostrophe],
+  read(text, at) {
+    const taken = [`'\\''`, `'"'"'`, `''`].find((form) => startsWith(text, at, form))?.length;
+    return taken === undefined ? undefined : [taken, [apostrophe]];
+  },
+};
+
+/** `""` as CSV writes it (RFC 4180). */
+export const doubleQuotes: Escaping = {
+  marks: [quote],
+  read: (text, at) => (text[at + 1] === quote ? [2, [quote]] : undefined),
+};
+
+/** A text without its escapes, and where each byte of it began; nothing where the text has none. */
+export interface Unescaped {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly starts: Uint32Array;
+}
+
+export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped | undefined {
+  const [mark, other = mark] = marks;
+  let at = 0;
+  let escape: Escape | undefined;
+  for (; at < text.length; at++) {
+    if (text[at] !== mark && text[at] !== other) continue;
+    escape = read(text, at);
+    if (escape !== undefined) break;
+  }
+  if (escape === undefined) return undefined;
+  // No escape stands for more bytes than it takes.
+  const bytes = new Uint8Array(text.length);
+  const starts = new Uint32Array(text.length + 1);
+  bytes.set(text.subarray(0, at));
+  for (let index = 0; index < at; index++) starts[index] = index;
+  let length = at;
+  while (at < text.length) {
+    escape = text[at] === mark || text[at] === other ? read(text, at) : undefined;
+    if (escape === undefined) {
+      starts[length] = at;
+      bytes[length++] = text[at++]!;
+      continue;
+    }
+    for (const byte of escape[1]) {
+      starts[length] = at;
+      bytes[length++] = byte;
+    }
+    at += escape[0];
+  }
+  starts[length] = at;
+  return { bytes, length, starts };
+}
+
+function readPercent(text: Uint8Array, at: number): Escape | undefined {
+  const value = digitsAt(text, at + 1, 2, 16);
+  return value === undefined ? undefined : [3, [value]];
+}
+
+/** Letters of JSON and C, with what they stand for. */
+const letters: Readonly<Record<string, number>> = {
+  a: 0x07,
+  b: 0x08,
+  e: 0x1b,
+  f: 0x0c,
+  n: 0x0a,
+  r: 0x0d,
+  t: 0x09,
+  v: 0x0b,
+};
+
+function readBackslash(text: Uint8Array, at: number): Escape | undefined {
+  const next = text[at + 1];
+  if (next === undefined) return undefined;
+  const letter = String.fromCharCode(next);
+  const plain = letters[letter];
+  if (plain !== undefined) return [2, [plain]];
+  switch (letter) {
+    case 'u':
+      return readUnicode(text, at);
+    case 'U':
+      return codePoint(10, digitsAt(text, at + 2, 8, 16));
+    case 'x': {
+      const byte = digitsAt(text, at + 2, 2, 16);
+      return byte === undefined ? undefined : [4, [byte]];
+    }
+    default: {
+      const octal = digitsAt(text, at + 1, 3, 8);
+      if (octal !== undefined && octal < 256) return [4, [octal]];
+      return next >= blank && next !== 0x7f && !/\w/.test(letter) ? [2, [next]] : undefined;
+    }
+  }
+}
+
+function readUnicode(text: Uint8Array, at: number): Escape | undefined {
+  const first = digitsAt(text, at + 2, 4, 16);
+  if (first === undefined) return undefined;
+  const second =
+    first >= 0xd800 && first <= 0xdbff && startsWith(text, at + 6, '\\u')
+      ? digitsAt(text, at + 8, 4, 16)
+      : undefined;
+  if (second !== undefined && second >= 0xdc00 && second <= 0xdfff)
+    return [12, [...Buffer.from(String.fromCharCode(first, second))]];
+  return codePoint(6, first);
+}
+
+/** https://html.spec.whatwg.org/multipage/named-characters.html: those that programs write for what HTML cannot hold. */
+const named: Readonly<Record<string, number>> = {
+  quot: quote,
+  amp: ampersand,
+  apos: apostrophe,
+  lt: byteOf('<'),
+  gt: byteOf('>'),
+  nbsp: 0xa0,
+};
+const longestEntity = 12;
+
+function readEntity(text: Uint8Array, at: number): Escape | undefined {
+  const end = text.subarray(at, at + longestEntity).indexOf(byteOf(';'));
+  if (end < 0) return undefined;
+  const name = Buffer.from(text.subarray(at + 1, at + end)).toString('latin1');
+  if (/^#\d+$/.test(name)) return codePoint(end + 1, Number.parseInt(name.slice(1), 10));
+  if (/^#x[0-9a-f]+$/i.test(name)) return codePoint(end + 1, Number.parseInt(name.slice(2), 16));
+  return Object.hasOwn(named, name) ? codePoint(end + 1, named[name]) : undefined;
+}
+
+function codePoint(taken: number, value: number | undefined): Escape | undefined {
+  if (value === undefined || value > 0x10_ffff) return undefined;
+  return [taken, value < 0x80 ? [value] : [...Buffer.from(String.fromCodePoint(value))]];
+}
+
+function startsWith(text: Uint8Array, at: number, form: string): boolean {
+  for (let index = 0; index < form.length; index++)
+    if (text[at + index] !== form.charCodeAt(index)) return false;
+  return true;
+}
+
+function digitsAt(text: Uint8Array, at: number, count: number, base: number): number | undefined {
+  let value = 0;
+  for (let index = at; index < at + count; index++) {
+    const digit = index < text.length ? nibbles[text[index]!]! : absent;
+    if (digit >= base) return undefined;
+    value = value * base + digit;
+  }
+  return value;
+}
