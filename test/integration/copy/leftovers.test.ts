@@ -48,7 +48,7 @@ describe.skipIf(skip)('leftovers in DEST', () => {
   let from: string;
 
   beforeAll(() => {
-    mounted = mountTmpfs({ size: '16m' });
+    mounted = mountTmpfs({ size: '64m' });
   });
   afterAll(() => mounted.remove());
   beforeEach(() => {
