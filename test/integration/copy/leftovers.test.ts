@@ -112,15 +112,18 @@ describe.skipIf(skip)('leftovers in DEST', () => {
     ['with a folder for a note', (path) => mkdirSync(join(path, '..initbox.json'))],
     ['to which everybody may write', (path) => writeFileSync(join(path, '..initbox.json'), note), 0o777],
   ];
-  test.each(planted)("a folder of root's under such a name, %s, stays", async (_, fill, mode) => {
-    const path = leftover('..initbox-copy_a', fill, mode);
-    for (const flags of [['--if-empty'], []]) {
-      const { status, stderr } = await copy([from, volume, ...flags]);
-      expect(status, stderr).toBe(0);
-      expect(readFileSync(join(path, 'sub', 'precious'), 'utf8')).toBe('of root');
-    }
-    expect(readFileSync(join(volume, 'f'), 'utf8')).toBe('new');
-  });
+  test.each(planted.map(([what, fill, mode = 0o755]) => [what, fill, mode] as const))(
+    "a folder of root's under such a name, %s, stays",
+    async (_, fill, mode) => {
+      const path = leftover('..initbox-copy_a', fill, mode);
+      for (const flags of [['--if-empty'], []]) {
+        const { status, stderr } = await copy([from, volume, ...flags]);
+        expect(status, stderr).toBe(0);
+        expect(readFileSync(join(path, 'sub', 'precious'), 'utf8')).toBe('of root');
+      }
+      expect(readFileSync(join(volume, 'f'), 'utf8')).toBe('new');
+    },
+  );
 
   test("another user's folder with a note, and root's folder in it, stays", async () => {
     const path = leftover('..initbox-copy_a', (made) => {
