@@ -18,6 +18,7 @@ import type { Owner } from '../../kernel/publish/attributes.ts';
 import { Directory } from '../../kernel/publish/directory.ts';
 import { createNamer, type Namer } from '../../kernel/publish/names.ts';
 import { explained } from '../../kernel/publish/problems.ts';
+import { removeGeneration } from '../../kernel/publish/remove.ts';
 import { takeTurn } from '../../kernel/publish/turn.ts';
 import { HelperLost } from '../../kernel/tree/crew.ts';
 import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
@@ -29,11 +30,11 @@ import { closeDestination, type Destination, makeMissing, openDestination } from
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
-import type { MountBelow } from './places.ts';
+import { type MountBelow, openStageOnMount, treeName } from './places.ts';
 import { Prune } from './prune.ts';
 import { leftOutText, problemLines, progressText, tallyText } from './report.ts';
 import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
-import { isEmpty, removeStages, Stage, wasCutOff } from './stage.ts';
+import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
 import { emptyTally, type Tally, type TightDirectory } from './tally.ts';
 
 export interface CopyRequest {
@@ -157,6 +158,8 @@ class Job {
   readonly #startedAt: number;
   #tally = emptyTally();
   #removed: number | undefined;
+  /** Whether readers see a part of this very copy, by an earlier run or try or by this one. */
+  #torn = false;
 
   constructor(request: CopyRequest, tools: Tools, held: Held, context: Context) {
     this.#request = request;
@@ -172,8 +175,17 @@ class Job {
     try {
       if (this.#request.ifEmpty && destination.descriptor !== undefined) {
         using there = Directory.open(itself(destination.descriptor));
-        if (!isEmpty(there) && !wasCutOff(there))
-          return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
+        if (!isEmpty(there)) {
+          const cutOff = cutOffCopies(there);
+          this.#torn = cutOff.includes(whichCopy(this.#request, destination.descriptor));
+          if (!this.#torn) {
+            if (cutOff.length > 0)
+              this.#context.log.warn(
+                `${destination.path} is not whole: a copy to it with other sources or options was cut off`,
+              );
+            return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
+          }
+        }
       }
       for (let attempt = 1; ; attempt++) {
         try {
@@ -247,25 +259,30 @@ class Job {
     using turn = await takeTurn(directory.identity(), context);
     const namer = createNamer(context.random, () => context.clock.date());
     const mounts = mountsBelow(destination.path, namer);
-    const clean = (cutOff: boolean): Promise<void> =>
-      removeStages(directory, { namer, alone: turn.alone, now: context.clock.date().getTime(), cutOff });
-    await clean(false);
+    const which = { namer, alone: turn.alone, now: context.clock.date().getTime() };
+    await removeStages(directory, which);
     using stage = new Stage(directory, namer.copy());
     try {
       await this.#fill({ live, stage: stage.tree, links: stage.links }, 'leave', mounts);
       if (this.#tally.errors > 0) return this.#outcome();
-      stage.startMerging();
+      if (this.#request.ifEmpty) {
+        const what = whichCopy(this.#request, live);
+        stage.startMerging(what);
+        await removeStages(directory, which, { name: stage.name, what });
+      }
       const { signal } = context;
-      const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete };
+      const shown = (): void => void (this.#torn = true);
+      const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete, shown };
       let replaced = await merge(stage.tree, live, way, signal);
       for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
+      shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, replaced);
-      stage.finishMerging();
-      await clean(true);
+      this.#torn = false;
       return this.#outcome();
     } finally {
       await this.#inTime(async () => {
+        if (!this.#torn) stage.finishMerging();
         await stage.remove();
         for (const mount of mounts) await removeMountStage(mount, live);
       });
@@ -436,6 +453,16 @@ class Job {
   }
 }
 
+/**
+ * Tells one copy from every other: what goes where, and how. DEST by its inode alone: the number of its device changes
+ * with a restart of the node.
+ */
+function whichCopy(request: CopyRequest, destination: number): string {
+  const { dryRun, checksum, destination: text, ...rest } = request;
+  void [dryRun, checksum, text];
+  return JSON.stringify({ inode: String(fstatSync(destination, { bigint: true }).ino), ...rest });
+}
+
 /** @throws the system's error where nothing can be made in a directory */
 function writable(directory: number): void {
   accessSync(itself(directory), constants.W_OK | constants.X_OK);
@@ -464,7 +491,13 @@ async function mergeMount(
   try {
     let tree: number;
     try {
-      tree = openBelow(root, `${mount.stage}/tree`);
+      const stage = openStageOnMount(root, mount.stage);
+      if (stage === undefined) return 0;
+      try {
+        tree = openBelow(stage, treeName);
+      } finally {
+        closeSync(stage);
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
       throw error;
@@ -484,8 +517,7 @@ async function removeMountStage(mount: MountBelow, live: number): Promise<void> 
     const root = openBelow(live, mount.path);
     try {
       using directory = Directory.open(itself(root));
-      const { removeTree } = await import('../../kernel/publish/remove.ts');
-      await removeTree(directory, mount.stage);
+      await removeGeneration(directory, mount.stage);
     } finally {
       closeSync(root);
     }

@@ -13,23 +13,28 @@ const atOnce = 500;
  * rename over the old one. Directories that are there already are gone through.
  * @param noClobber leaves what came to stand there meanwhile
  * @param replaces whether what is of another kind makes way; for a moment nothing stands there then
+ * @param shown is told once readers see the first change
  * @returns how many entries made way so
  * @throws WriteFailed, InTheWay, the signal's reason
  */
 export async function merge(
   stage: number,
   live: number,
-  { noClobber, replaces }: { readonly noClobber: boolean; readonly replaces: boolean },
+  { noClobber, replaces, shown }: Manner,
   signal: AbortSignal,
 ): Promise<number> {
   const counter = { left: atOnce, replaced: 0 };
-  await mergeInto(stage, live, '', { noClobber, replaces, signal, counter });
+  await mergeInto(stage, live, '', { noClobber, replaces, shown, signal, counter });
   return counter.replaced;
 }
 
-interface Way {
+interface Manner {
   readonly noClobber: boolean;
   readonly replaces: boolean;
+  readonly shown: () => void;
+}
+
+interface Way extends Manner {
   readonly signal: AbortSignal;
   readonly counter: { left: number; replaced: number };
 }
@@ -47,10 +52,14 @@ async function mergeInto(stage: number, live: number, path: RawName, way: Way): 
     const there = looks ? statOf(live, raw) : undefined;
     if (way.replaces && there !== undefined && there.isDirectory() !== entry.isDirectory()) {
       way.counter.replaced += makeWay(stage, live, raw, there.isDirectory());
+      way.shown();
       move(stage, live, raw, path);
     } else if (entry.isDirectory() && there !== undefined) {
       await mergeDirectory(stage, live, raw, path === '' ? raw : `${path}/${raw}`, way);
-    } else if (there === undefined || way.replaces) move(stage, live, raw, path);
+    } else if (there === undefined || way.replaces) {
+      move(stage, live, raw, path);
+      way.shown();
+    }
   }
 }
 

@@ -1,6 +1,19 @@
-import { closeSync, fstatSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs';
+import { Directory } from '../../kernel/publish/directory.ts';
+import { hasNote, putNote } from '../../kernel/publish/manifest.ts';
+import { manifestName } from '../../kernel/publish/names.ts';
 import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
-import { isNoDirectory, openDirectory } from '../../kernel/tree/open.ts';
+import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../kernel/tree/open.ts';
 import { InTheWay, writing } from './failures.ts';
 
 /** One directory on the side of DEST. */
@@ -74,7 +87,7 @@ export class Places implements Disposable {
     const own = this.#mounts.get(place.path);
     const made = writing(() => {
       if (own !== undefined && place.live !== undefined) {
-        const holder = makeStage(place.live, own);
+        const holder = stageOnMount(place.live, own);
         try {
           return makeDirectory(holder, treeName);
         } finally {
@@ -154,20 +167,107 @@ function openLive(parent: number, name: RawName, path: RawName, replaces: boolea
 }
 
 /**
- * Makes the directory in which a copy is prepared, in one that somebody else may write to. He may have put another in
- * its place before it is opened: it is taken only if it belongs to this process, as what this process makes does, and
- * nobody else may enter it.
+ * Makes the directory in which a copy is prepared, in one that somebody else may write to, with a note in it. He may have
+ * put another in its place before it is opened: it is taken only if nothing is in it, it belongs to this process, as what
+ * this process makes does, and nobody else may enter it.
  * @throws InTheWay
  */
 export function makeStage(parent: number, name: RawName): number {
-  const descriptor = makeDirectory(parent, name);
+  mkdirSync(below(parent, name), { mode: 0o700 });
+  let descriptor: number;
   try {
-    const stage = fstatSync(descriptor);
-    const path = makeProbe(descriptor);
-    // Not this process's user id: an export that squashes root gives what root makes to nobody.
-    const probe = lstatSync(path);
-    rmdirSync(path);
-    if (stage.uid === probe.uid && (stage.mode & 0o777) === (probe.mode & 0o777)) return descriptor;
+    descriptor = openDirectory(name, parent);
+  } catch (error) {
+    clearEmpty(parent, name);
+    throw error;
+  }
+  try {
+    if (!isNewHere(descriptor))
+      throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+    using place = Directory.open(itself(descriptor));
+    putNote(place);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    clearEmpty(parent, name);
+    throw error;
+  }
+}
+
+function isNewHere(descriptor: number): boolean {
+  if (!isEmptyDirectory(descriptor)) return false;
+  const stage = fstatSync(descriptor);
+  const path = makeProbe(descriptor);
+  // Not this process's user id: an export that squashes root gives what root makes to nobody.
+  const probe = lstatSync(path);
+  rmdirSync(path);
+  return stage.uid === probe.uid && (stage.mode & 0o777) === (probe.mode & 0o777);
+}
+
+/** Removes a stage that was just made, in which nothing but its note is. */
+export function takeBackStage(parent: number, name: RawName, descriptor: number): void {
+  try {
+    const names = readdirSync(itself(descriptor));
+    if (names.length === 1 && names[0] === manifestName) unlinkSync(below(descriptor, manifestName));
+  } catch {
+    // what led here says more
+  }
+  clearEmpty(parent, name);
+}
+
+/** Removes a directory in which nothing is, after a failure that says more than this one would. */
+export function clearEmpty(parent: number, name: RawName): void {
+  try {
+    rmdirSync(below(parent, name));
+  } catch {
+    // the next run looks for it
+  }
+}
+
+/**
+ * The stage of a mount below DEST, which whichever process needs it first makes. It comes to stand there with its note, by
+ * one rename.
+ * @throws InTheWay
+ */
+function stageOnMount(parent: number, name: RawName): number {
+  const there = openStageOnMount(parent, name);
+  if (there !== undefined) return there;
+  const own = `${name}-${Math.random().toString(36).slice(2)}`;
+  const made = makeStage(parent, own);
+  try {
+    renameSync(below(parent, own), below(parent, name));
+    const { dev, ino } = fstatSync(made);
+    const shown = lstatSync(below(parent, name), { throwIfNoEntry: false });
+    if (shown?.dev === dev && shown.ino === ino) return made;
+    throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+  } catch (error) {
+    takeBackStage(parent, own, made);
+    closeSync(made);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  }
+  const others = openStageOnMount(parent, name);
+  if (others === undefined)
+    throw new InTheWay(`the stage ${JSON.stringify(shownName(name))} in DEST is gone`);
+  return others;
+}
+
+/**
+ * Opens the stage of a mount below DEST, known by its note; undefined where there is none.
+ * @throws InTheWay where something else has its name
+ */
+export function openStageOnMount(parent: number, name: RawName): number | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openDirectory(name, parent);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    using above = Directory.open(itself(parent));
+    using place = Directory.open(itself(descriptor));
+    if (hasNote(above, place)) return descriptor;
     throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
   } catch (error) {
     closeSync(descriptor);

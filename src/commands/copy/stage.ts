@@ -1,15 +1,33 @@
-import { closeSync, constants, lstatSync, openSync, readlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  writeSync,
+} from 'node:fs';
 import { codeAmong, Directory } from '../../kernel/publish/directory.ts';
-import { isCopyPlace, isOurs, type Namer } from '../../kernel/publish/names.ts';
-import { removeFile, removeTree } from '../../kernel/publish/remove.ts';
+import { hasNote } from '../../kernel/publish/manifest.ts';
+import { isCopyPlace, isOurs, manifestName, type Namer } from '../../kernel/publish/names.ts';
+import { isOwnIn } from '../../kernel/publish/own.ts';
+import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../kernel/publish/remove.ts';
 import { itself } from '../../kernel/tree/name.ts';
-import { makeDirectory, makeStage, treeName } from './places.ts';
+import { isNoDirectory } from '../../kernel/tree/open.ts';
+import { clearEmpty, makeDirectory, makeStage, takeBackStage, treeName } from './places.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
 
-/** There from before the first rename to after the last: a directory that has it is not whole. */
+/**
+ * There from before the first rename of a copy with --if-empty to after the last: it says which copy, and that what
+ * readers see is not whole.
+ */
 const mergingName = 'merging';
+
+/** A note larger than this is not ours, in bytes. */
+const largestNote = 1 << 20;
 
 /** What another pod's run may still be working on stays for so long, in milliseconds. */
 const otherPodsTime = 2 * 60 * 60_000;
@@ -28,33 +46,49 @@ export class Stage implements Disposable {
   constructor(directory: Directory, name: string) {
     this.name = name;
     this.#directory = directory;
-    const place = makeStage(directory.fd, name);
+    const made = makeStage(directory.fd, name);
+    const opened: number[] = [];
     try {
-      this.#place = Directory.open(itself(place));
+      this.#place = Directory.open(itself(made));
+      opened.push(this.#place.fd);
+      opened.push((this.tree = makeDirectory(made, treeName)));
+      opened.push((this.links = makeDirectory(made, linksName)));
+    } catch (error) {
+      for (const descriptor of opened) closeSync(descriptor);
+      for (const entry of [linksName, treeName]) clearEmpty(made, entry);
+      takeBackStage(directory.fd, name, made);
+      throw error;
     } finally {
-      closeSync(place);
+      closeSync(made);
     }
-    this.tree = makeDirectory(this.#place.fd, treeName);
-    this.links = makeDirectory(this.#place.fd, linksName);
   }
 
-  /** Says that readers are about to see part of it. */
-  startMerging(): void {
+  /**
+   * Says that readers are about to see part of it.
+   * @param what tells this copy from every other one
+   */
+  startMerging(what: string): void {
     this.#merging = true;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
-    closeSync(openSync(this.#place.at(mergingName), flags, 0o600));
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const note = openSync(this.#place.at(mergingName), flags, 0o600);
+    try {
+      writeSync(note, what);
+    } finally {
+      closeSync(note);
+    }
   }
 
-  /** Says that they see all of it. */
+  /** Says that they see all of it, or nothing. */
   finishMerging(): void {
     removeFile(this.#place, mergingName);
     this.#merging = false;
   }
 
   /** Removes what was prepared; where readers saw part of it, the note that says so stays for the next run. */
-  async remove(): Promise<void> {
-    if (!this.#merging) return removeTree(this.#directory, this.name);
-    for (const name of [treeName, linksName]) await removeTree(this.#place, name);
+  remove(): Promise<void> {
+    return this.#merging
+      ? clearAllBut(this.#place, notes)
+      : removeOpened(this.#directory, this.name, this.#place);
   }
 
   [Symbol.dispose](): void {
@@ -64,6 +98,8 @@ export class Stage implements Disposable {
   }
 }
 
+const notes = [manifestName, mergingName];
+
 /** The stages in a directory. */
 function stagesIn(directory: Directory): string[] {
   return directory
@@ -72,36 +108,74 @@ function stagesIn(directory: Directory): string[] {
     .filter(isCopyPlace);
 }
 
-function isMerging(directory: Directory, name: string): boolean {
-  return lstatSync(directory.at(`${name}/${mergingName}`), { throwIfNoEntry: false }) !== undefined;
+/** Opens what has the name of a stage; undefined where it is no directory, or not to be opened. */
+function openStage(directory: Directory, name: string): Directory | undefined {
+  try {
+    return directory.child(name);
+  } catch (error) {
+    if (!isNoDirectory((error as NodeJS.ErrnoException).code))
+      codeAmong(error, ['ENOENT', 'EACCES', 'EPERM']);
+    return undefined;
+  }
 }
 
-/** Whether a copy was cut off when readers saw part of it. */
-export function wasCutOff(directory: Directory): boolean {
-  return stagesIn(directory).some((name) => isMerging(directory, name));
+/** Which copy was cut off, by the note in one of our stages. */
+function mergingIn(directory: Directory, stage: Directory): string | undefined {
+  if (!hasNote(directory, stage)) return undefined;
+  let note: number;
+  try {
+    note = openSync(stage.at(mergingName), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stat = fstatSync(note);
+    const ours = stat.isFile() && stat.nlink === 1 && stat.size <= largestNote && isOwnIn(directory, stat);
+    // Empty: killed before it was written, and so before the first rename.
+    return ours && stat.size > 0 ? readFileSync(note, 'utf8') : undefined;
+  } finally {
+    closeSync(note);
+  }
+}
+
+/** Copies that were cut off when readers saw part of them. */
+export function cutOffCopies(directory: Directory): string[] {
+  return stagesIn(directory).flatMap((name) => {
+    using stage = openStage(directory, name);
+    return (stage && mergingIn(directory, stage)) ?? [];
+  });
 }
 
 /**
  * Removes what killed runs left. One of this pod is dead where nobody else has the turn; of one in another pod only age
- * tells, or that it was cut off among its renames, which this run does again.
+ * tells.
  * @param now the wall clock, in milliseconds
+ * @param own the stage of this run, and which copy it does again: its note takes the place of the earlier ones
  */
 export async function removeStages(
   directory: Directory,
-  which: { readonly namer: Namer; readonly alone: boolean; readonly now: number; readonly cutOff: boolean },
+  which: { readonly namer: Namer; readonly alone: boolean; readonly now: number },
+  own?: { readonly name: string; readonly what: string },
 ): Promise<void> {
   for (const name of stagesIn(directory)) {
-    const merging = isMerging(directory, name);
-    const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
-    const dead = which.alone && which.namer.isLocal(name);
-    const old = stat !== undefined && which.now - stat.mtimeMs > otherPodsTime;
-    // The note of a copy that was cut off is needed until this one is whole.
-    if (merging ? !which.cutOff : !dead && !old) continue;
+    if (name === own?.name) continue;
     try {
-      await removeTree(directory, name);
+      using stage = openStage(directory, name);
+      const stat = stage ? fstatSync(stage.fd) : lstatSync(directory.at(name), { throwIfNoEntry: false });
+      if (stat === undefined) continue;
+      const dead = which.alone && which.namer.isLocal(name);
+      const old = which.now - stat.mtimeMs > otherPodsTime;
+      const merging = stage && mergingIn(directory, stage);
+      const again = merging !== undefined && merging === own?.what;
+      if (!dead && !old && !again) continue;
+      if (stage === undefined) {
+        if (!stat.isDirectory()) removeFile(directory, name);
+      } else if (merging !== undefined && !again) await clearAllBut(stage, notes);
+      else if (hasNote(directory, stage)) await removeOpened(directory, name, stage);
+      else removeEmpty(directory, name);
     } catch (error) {
       // Another user's, which only takes space.
-      codeAmong(error, ['EACCES', 'EPERM', 'EROFS']);
+      codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
     }
   }
 }

@@ -1,6 +1,16 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, rmdirSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import type { Directory } from './directory.ts';
 import { checkRelativePath, manifestName } from './names.ts';
+import { isOwnIn } from './own.ts';
 import { checkNew, makeDirectory } from './write.ts';
 
 /**
@@ -53,8 +63,7 @@ export function makeGeneration(target: Directory, name: string): Directory {
   const generation = target.child(name, manifestName);
   try {
     checkNew(target, name, generation.fd);
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    closeSync(openSync(generation.at(manifestName), flags, 0o600));
+    putNote(generation);
     return generation;
   } catch (error) {
     generation[Symbol.dispose]();
@@ -71,9 +80,46 @@ function removeEmpty(parent: Directory, name: string): void {
   }
 }
 
-/** Did a run of ours make it? */
-export function hasNote(directory: Directory): boolean {
-  return lstatSync(directory.at(manifestName), { throwIfNoEntry: false })?.isFile() === true;
+/** Puts a note into a new directory, which the caller has checked to be the one that it made. */
+export function putNote(directory: Directory): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(directory.at(manifestName), flags, 0o600);
+  try {
+    writeSync(fd, formatSets(new Map()));
+  } catch (error) {
+    unlinkSync(directory.at(manifestName));
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** With what each note begins. */
+const noteStart = '{"sets":';
+
+/**
+ * Did a run of ours make it? A name says nothing: whoever may write to the parent can give it to any folder there. So the
+ * folder and the note must belong to root or to this user, and the note must have no other name.
+ * @param directory opened, in `parent`
+ */
+export function hasNote(parent: Directory, directory: Directory): boolean {
+  if (!isOwnIn(parent, fstatSync(directory.fd))) return false;
+  let fd: number;
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    fd = openSync(directory.at(manifestName), flags);
+  } catch {
+    return false;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.nlink !== 1 || stat.size > largest || !isOwnIn(parent, stat)) return false;
+    // A run was killed before it wrote the note: then it put nothing else there.
+    if (stat.size === 0) return directory.names().every((entry) => entry.toString() === manifestName);
+    return readFileSync(fd, 'latin1').startsWith(noteStart);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function formatSets(sets: Sets): Uint8Array {

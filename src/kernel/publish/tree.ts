@@ -9,7 +9,14 @@ import { createNamer, dataLink, manifestName, type Namer } from './names.ts';
 import type { PublishContext } from './one-file.ts';
 import { explained, refused } from './problems.ts';
 import type { Published, Staged } from './published.ts';
-import { clearAway, removeFile, removeGeneration, removeLeftovers, removeShown } from './remove.ts';
+import {
+  clearAway,
+  removeFile,
+  removeGeneration,
+  removeLeftovers,
+  removeOpened,
+  removeShown,
+} from './remove.ts';
 import { markShown } from './shown.ts';
 import { isOwn } from './reach.ts';
 import { takeTurn } from './turn.ts';
@@ -210,7 +217,7 @@ class Tree implements Disposable {
     const target = this.#target;
     if (linkTarget(target, dataLink) !== this.#name) {
       // A run in another pod swapped after us, and it wins.
-      await removeGeneration(target, this.#name);
+      if (this.#staged) await removeOpened(target, this.#name, this.#staged);
       return;
     }
     const there = new Set(presentAmong(target, this.#names));
@@ -231,7 +238,7 @@ class Tree implements Disposable {
     if (this.#committed || !this.#staged) return;
     for (const name of this.#newLinks) clearAway(this.#target, name);
     try {
-      await removeGeneration(this.#target, this.#name);
+      await removeOpened(this.#target, this.#name, this.#staged);
     } catch {
       // The failure that led here says more; the next run removes it.
     }

@@ -1,0 +1,35 @@
+import { closeSync, constants, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs';
+import type { Directory } from './directory.ts';
+import { isOwn } from './reach.ts';
+
+const othersWrite = 0o002;
+
+/**
+ * Whether root or this user made what stands in a directory, and not everybody may write to it. The group may: for
+ * fsGroup the kubelet lets it write to all that it finds on a volume.
+ */
+export function isOwnIn(parent: Directory, stat: Stats): boolean {
+  if (isOwn(stat) && (stat.mode & othersWrite) === 0) return true;
+  // An export that squashes root gives what root makes to nobody, and a share without modes shows one for all.
+  const made = madeIn(parent);
+  if (made === undefined) return false;
+  const own = isOwn(stat) || stat.uid === made.uid;
+  return own && ((stat.mode & othersWrite) === 0 || (made.mode & othersWrite) !== 0);
+}
+
+/** What a file looks like that this process makes there, told by its descriptor: a name can be exchanged. */
+function madeIn(parent: Directory): Stats | undefined {
+  const path = parent.at(`..initbox-tmp_probe-${Math.random().toString(36).slice(2)}`);
+  try {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const fd = openSync(path, flags, 0o600);
+    try {
+      return fstatSync(fd);
+    } finally {
+      closeSync(fd);
+      unlinkSync(path);
+    }
+  } catch {
+    return undefined;
+  }
+}
