@@ -10,6 +10,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -123,6 +124,76 @@ f.write(b"evil")`,
     expect(mtimeMs).toBe(at.getTime());
     expect(nlink).toBe(1);
     expect(seen(join(to, 'f'))).toBe(`0:0 ${mode.toString(8)} same`);
+  });
+});
+
+describe.skipIf(notRoot)('set-ID bits that the owner of the source gave to his own program', () => {
+  /** Mode and owner of each file, of those that a copy with these flags makes. */
+  async function copied(flags: readonly string[], size = 4): Promise<Record<string, string>> {
+    const [from, to] = [memoryFolder(), memoryFolder()];
+    for (const mode of [0o4755, 0o6755, 0o2755, 0o2745, 0o755])
+      put(join(from, mode.toString(8)), 'evil', 1000, mode, size);
+    linkSync(join(from, '6755'), join(from, 'also'));
+    for (let run = 1; run <= 2; run++) {
+      const { status, stderr } = await copy([from, to, ...flags]);
+      expect(status, stderr).toBe(0);
+      if (run === 2) expect(stderr).toContain('0 copied');
+    }
+    const names = ['4755', '6755', '2755', '2745', '755', 'also'];
+    return Object.fromEntries(
+      names.map((name) => {
+        const { uid, gid, mode } = statSync(join(to, name));
+        return [name, `${(mode & 0o7777).toString(8)} ${uid}:${gid}`];
+      }),
+    );
+  }
+
+  test.each([
+    ['both others', ['--owner', '0:0'], 4],
+    ['large files', ['--owner', '0:0'], large],
+    ['--atomic', ['--owner', '0:0', '--atomic'], 4],
+  ])('never become those of another owner: %s', async (_what, flags, size) => {
+    expect(await copied(flags, size)).toEqual({
+      '4755': '755 0:0',
+      '6755': '755 0:0',
+      '2755': '755 0:0',
+      '2745': '745 0:0',
+      '755': '755 0:0',
+      also: '755 0:0',
+    });
+  });
+
+  test.each([
+    ['another group', '1000:0', '4755', '4755', '755', '745'],
+    ['another user', '0:1000', '755', '2755', '2755', '2745'],
+    ['the same', '1000:1000', '4755', '6755', '2755', '2745'],
+  ])('are judged each by its own id: %s', async (_what, owner, user, both, group, locking) => {
+    expect(await copied(['--owner', owner])).toEqual({
+      '4755': `${user} ${owner}`,
+      '6755': `${both} ${owner}`,
+      '2755': `${group} ${owner}`,
+      '2745': `${locking} ${owner}`,
+      '755': `755 ${owner}`,
+      also: `${both} ${owner}`,
+    });
+  });
+
+  test('nor with a mode that makes them executable', async () => {
+    expect(await copied(['--owner', '0:0', '--mode', 'a+rwX'])).toEqual({
+      '4755': '777 0:0',
+      '6755': '777 0:0',
+      '2755': '777 0:0',
+      '2745': '777 0:0',
+      '755': '777 0:0',
+      also: '777 0:0',
+    });
+  });
+
+  test('set-group-ID without group execute goes where the mode adds that', async () => {
+    expect(await copied(['--mode', 'g+rwX'])).toMatchObject({
+      '2745': '775 1000:1000',
+      '2755': '2775 1000:1000',
+    });
   });
 });
 
