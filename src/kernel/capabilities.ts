@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 /** Bits of a capability set (capabilities(7), linux/capability.h). */
-const bits = { CHOWN: 0n, DAC_OVERRIDE: 1n, DAC_READ_SEARCH: 2n, FOWNER: 3n, FSETID: 4n } as const;
+const bits = { CHOWN: 0n, DAC_OVERRIDE: 1n, DAC_READ_SEARCH: 2n, FOWNER: 3n } as const;
 export type Capability = keyof typeof bits;
 
 /** The capabilities in force in this process; undefined without /proc. */

@@ -8,7 +8,6 @@ import {
   openSync,
   type Stats,
 } from 'node:fs';
-import { effectiveCapabilities } from '../../kernel/capabilities.ts';
 import { itself } from '../../kernel/tree/name.ts';
 import { O_PATH, openPinned } from '../../kernel/tree/open.ts';
 import type { Visitor } from '../../kernel/tree/walk.ts';
@@ -137,7 +136,7 @@ export class Change implements Visitor {
     if (this.#spares(stat) || this.#isRight(stat)) return;
     const { owner, modes } = this.#plan;
     if (!belongsTo(stat, owner)) {
-      if (survivesChown(stat)) clearSetIds(path, stat);
+      if (survivesChown(stat)) chmodSync(path, stat.mode & permissions & ~setIds);
       chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
       stat = fstatSync(descriptor);
       // Whoever owned it may have set them again in between.
@@ -218,16 +217,6 @@ function hasSetIds(stat: Stats): boolean {
  */
 function survivesChown(stat: Stats): boolean {
   return hasSetIds(stat) && (stat.mode & setgid) !== 0 && (stat.mode & groupExecute) === 0;
-}
-
-/** @throws the system's error, where chown(2) would leave the bit */
-function clearSetIds(path: string, stat: Stats): void {
-  try {
-    chmodSync(path, stat.mode & permissions & ~setIds);
-  } catch (error) {
-    // Without CAP_FOWNER. Without CAP_FSETID too, chown(2) clears the bit itself.
-    if (effectiveCapabilities()?.('FSETID') !== false) throw error;
-  }
 }
 
 /**
