@@ -17,7 +17,9 @@ import { emptyTally, listed, type Tally } from './tally.ts';
 
 /** Permission bits of a mode. */
 const permissions = 0o7777;
+const setIds = 0o6000;
 const setgid = 0o2000;
+const groupExecute = 0o010;
 
 /** No owner: tells chown(2) to leave it. */
 const unchanged = -1;
@@ -57,7 +59,7 @@ export class Change implements Visitor {
     if (!this.#begins()) return;
     const { owner, from, modes } = this.#plan;
     // Whatever stands there by now, it is to belong to the owner: nothing else decides.
-    if (from === undefined && (modes.file === undefined || stat.isSymbolicLink())) {
+    if (from === undefined && (stat.isSymbolicLink() || (modes.file === undefined && !hasSetIds(stat)))) {
       lchownSync(name, owner.uid ?? unchanged, owner.gid ?? unchanged);
       this.#tally.changed++;
     } else this.#pinned(name, (descriptor) => this.#changeOpened(descriptor));
@@ -134,8 +136,14 @@ export class Change implements Visitor {
     if (this.#spares(stat) || this.#isRight(stat)) return;
     const { owner, modes } = this.#plan;
     if (!belongsTo(stat, owner)) {
+      if (survivesChown(stat)) chmodSync(path, stat.mode & permissions & ~setIds);
       chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
       stat = fstatSync(descriptor);
+      // Whoever owned it may have set them again in between.
+      if (hasSetIds(stat)) {
+        chmodSync(path, stat.mode & permissions & ~setIds);
+        stat = fstatSync(descriptor);
+      }
     }
     const wanted = fileMode(stat, modes);
     if (wanted !== undefined) chmodSync(path, wanted);
@@ -197,6 +205,18 @@ function fileMode(stat: Stats, modes: Modes): number | undefined {
   const mode = stat.mode & permissions;
   const wanted = modes.file?.(mode, false) ?? mode;
   return wanted === mode ? undefined : wanted;
+}
+
+function hasSetIds(stat: Stats): boolean {
+  return !stat.isSymbolicLink() && (stat.mode & setIds) !== 0;
+}
+
+/**
+ * Whether chown(2) leaves set-group-ID: to a caller with CAP_FSETID it does where group execute is missing
+ * (setattr_should_drop_sgid in fs/attr.c). All other set-ID bits it clears in the same step.
+ */
+function survivesChown(stat: Stats): boolean {
+  return hasSetIds(stat) && (stat.mode & setgid) !== 0 && (stat.mode & groupExecute) === 0;
 }
 
 /**

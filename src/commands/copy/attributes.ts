@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, fchmodSync, fchownSync, futimesSync, type Stats } from 'node:fs';
+import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
 import type { Owner } from '../../kernel/publish/attributes.ts';
 import type { Modes } from '../../kernel/tree/mode.ts';
 import { itself } from '../../kernel/tree/name.ts';
@@ -6,6 +6,7 @@ import type { Place } from './places.ts';
 
 const permissions = 0o7777;
 const setIds = 0o6000;
+const setuid = 0o4000;
 const setgid = 0o2000;
 
 /** Whose a copy is and what may be done with it. */
@@ -26,16 +27,25 @@ export interface Attributes {
   readonly owner: Owner | undefined;
 }
 
-/**
- * As cp -a: mode and owner of the source; where the owner cannot be kept, no set-ID bits for somebody else.
- */
+/** As cp -a: mode and owner of the source. A file with another owner gets no set-ID bits for him. */
 export function attributesOf(stat: Stats, settings: AttributeSettings): Attributes {
   const directory = stat.isDirectory();
   const change = directory ? settings.modes.directory : settings.modes.file;
   const owner = settings.owner ?? (settings.mayChown ? { uid: stat.uid, gid: stat.gid } : undefined);
   let mode = stat.mode & permissions;
-  if (owner === undefined && !directory && (mode & setIds) !== 0) mode &= ~setIds;
+  if (!directory) mode = owner === undefined ? mode & ~setIds : withoutOthersBits(mode, stat, owner);
   return { mode: change?.(mode, directory) ?? mode, owner };
+}
+
+/**
+ * The mode for a file that belongs to `owner`. Whoever owned the source gave his own program his own rights: with the
+ * set-ID bits it would get those of the new owner.
+ */
+function withoutOthersBits(mode: number, source: Owner, owner: Owner): number {
+  let kept = mode;
+  if (source.uid !== owner.uid) kept &= ~setuid;
+  if (source.gid !== owner.gid) kept &= ~setgid;
+  return kept;
 }
 
 /** What a file gets whose owner cannot be kept: as of whoever copies, and no set-ID bits for him. */
@@ -69,6 +79,8 @@ export function finishFile(
     kept = tryOwner(() => fchownSync(descriptor, owner.uid, owner.gid), settings);
     if (!kept) mode &= ~setIds;
   }
+  // Judged by the owner that the file has: a file system may take another one and not keep it.
+  if ((mode & setIds) !== 0) mode = withoutOthersBits(mode, stat, fstatSync(descriptor));
   if ((given && (mode & setIds) !== 0) || mode !== (mode & 0o777 & ~settings.mask))
     fchmodSync(descriptor, mode);
   futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));

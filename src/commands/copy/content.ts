@@ -1,4 +1,4 @@
-import { constants, openSync, readSync, type Stats, writeSync } from 'node:fs';
+import { constants, readSync, type Stats, writeSync } from 'node:fs';
 
 /** The most that is copied in one go, in bytes: some milliseconds, so that signals are heard. */
 export const atOnce = 4 << 20;
@@ -6,11 +6,6 @@ export const atOnce = 4 << 20;
 const chunk = 1 << 18;
 const buffer = Buffer.allocUnsafeSlow(chunk);
 let second: Buffer | undefined;
-
-/** Never blocks on a FIFO that was swapped in, and follows a link only where that was asked for. */
-export function openSource(path: string | Buffer, followed: boolean): number {
-  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | (followed ? 0 : constants.O_NOFOLLOW));
-}
 
 export const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 

@@ -1,15 +1,15 @@
-import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { reasonOf } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
 import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import { isWithin } from '../../kernel/tree/mounts.ts';
 import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
 import { type Assignment, knownOf, settingsOf, type Tools, walkOf } from './assignment.ts';
-import { openSource } from './content.ts';
 import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';
 import { openBelow } from './merge.ts';
 import { Places } from './places.ts';
+import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
 import type { SourceRoot } from './sources.ts';
 import { addTally, emptyTally, listed, type Tally, type VolumeBelow } from './tally.ts';
@@ -96,12 +96,12 @@ class Filling {
     );
     try {
       const whole = put.file(
-        { path: itself(source.descriptor), stat: source.stat, followed: true },
+        { path: itself(source.descriptor), stat: source.stat, followed: 'all' },
         places.visit(''),
         raw,
       );
       addTally(this.#tally, tally);
-      if (!whole) await this.#one(source.descriptor, true, '', raw, places);
+      if (!whole) await this.#one(source.descriptor, 'all', '', raw, places);
     } catch (error) {
       this.#failed(source.text, error);
     }
@@ -160,7 +160,7 @@ class Filling {
 
   async #one(
     descriptor: number,
-    followed: boolean,
+    followed: Following,
     directory: RawName,
     raw: RawName,
     places: Places,
@@ -184,7 +184,7 @@ class Filling {
     let descriptor: number | undefined;
     try {
       parent = openBelow(top.descriptor, directory);
-      descriptor = openSync(below(parent, name), constants.O_RDONLY | constants.O_DIRECTORY);
+      descriptor = openFollowed(below(parent, name), this.#common.dereference ? 'all' : 'key');
       const target = readlinkSync(itself(descriptor), 'latin1');
       const chain = [...top.chain, readlinkSync(itself(parent), 'latin1')];
       if (chain.some((place) => isWithin(place, target)))

@@ -12,9 +12,9 @@ import {
 import { reasonOf } from '../../kernel/clock.ts';
 import { below, itself, type RawName } from '../../kernel/tree/name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
-import { openSource } from './content.ts';
 import { writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
+import { type Following, openSource } from './projected.ts';
 import { pump } from './pump.ts';
 import { create, isShared, type Put, type PutSettings } from './put.ts';
 import type { Tally } from './tally.ts';
@@ -28,7 +28,7 @@ const chunk = 1 << 20;
  */
 export async function copyLarge(
   from: number,
-  followed: boolean,
+  followed: Following,
   place: Place,
   raw: RawName,
   tools: {
@@ -105,7 +105,7 @@ function readAt(descriptor: number, into: Buffer, position: number): Promise<num
 async function isAdopted(
   from: number,
   stat: Stats,
-  followed: boolean,
+  followed: Following,
   place: Place,
   raw: RawName,
   put: Put,
@@ -114,7 +114,7 @@ async function isAdopted(
   if (place.live === undefined) return false;
   let to: number;
   try {
-    to = openSource(below(place.live, raw), false);
+    to = openSource(below(place.live, raw), 'none');
   } catch {
     return false;
   }

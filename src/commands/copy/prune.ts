@@ -1,9 +1,9 @@
-import { closeSync, constants, lstatSync, openSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 import { below, type RawName } from '../../kernel/tree/name.ts';
 import type { Visitor, Where } from '../../kernel/tree/walk.ts';
 import { openDirectory, isNoDirectory } from '../../kernel/tree/open.ts';
 import { openBelow } from './merge.ts';
-import { isProjected } from './visit.ts';
+import { openFollowed } from './projected.ts';
 import { listed, type Problem } from './tally.ts';
 
 /** Removes from DEST what no source has. Walks DEST. */
@@ -124,9 +124,7 @@ export class Prune implements Visitor {
       return openDirectory(component, parent);
     } catch (error) {
       if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-      const name = below(parent, component);
-      if (!this.#dereference && !isProjected(name)) throw error;
-      return openSync(name, constants.O_RDONLY | constants.O_DIRECTORY);
+      return openFollowed(below(parent, component), this.#dereference ? 'all' : 'key');
     }
   }
 }

@@ -26,9 +26,10 @@ import {
 } from './attributes.ts';
 import type { Libc } from '../../kernel/libc.ts';
 import type { Extras, ExtrasReader } from '../../kernel/tree/extras.ts';
-import { atOnce, copyContent, holdTheSame, likeness, newFile, openSource, sameTime } from './content.ts';
+import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
 import { readLink, targetOf } from './link.ts';
+import { type Following, openSource } from './projected.ts';
 import { makeProbe, type Place, type Places } from './places.ts';
 import type { MayReplace } from './replace.ts';
 import type { Tally } from './tally.ts';
@@ -56,8 +57,7 @@ export interface Source {
   /** What a system call takes. */
   readonly path: string | Buffer;
   readonly stat: Stats;
-  /** Whether a link in the last component is meant to be followed. */
-  readonly followed: boolean;
+  readonly followed: Following;
 }
 
 /** Puts files and links into their places on the side of DEST, where they are not right already. */
@@ -226,7 +226,7 @@ export class Put {
     there: Stats,
     place: Place,
     raw: RawName,
-    followed: boolean,
+    followed: Following,
   ): boolean {
     if (!this.#stays(stat, there, place, raw, followed)) return false;
     const { right, dryRun } = this.#settings;
@@ -259,7 +259,7 @@ export class Put {
   }
 
   /** What is there is right: it stays, and the new tree or the other names of its source get it too. */
-  #stays(stat: Stats, there: Stats, place: Place, raw: RawName, followed: boolean): boolean {
+  #stays(stat: Stats, there: Stats, place: Place, raw: RawName, followed: Following): boolean {
     const { right, dryRun, links } = this.#settings;
     if (dryRun) return true;
     if (right === 'link') return this.#share(place, raw, there);
@@ -273,7 +273,7 @@ export class Put {
     try {
       try {
         from = openSource(path, followed);
-        to = openSource(below(place.live as number, raw), false);
+        to = openSource(below(place.live as number, raw), 'none');
       } catch {
         return false; // it is copied, or the copying says why not
       }
@@ -389,8 +389,8 @@ export class Put {
 }
 
 /** Whether a file has names beside the one that it is copied by. */
-export function isShared(stat: Stats, followed: boolean): boolean {
-  return stat.nlink > 1 && !followed;
+export function isShared(stat: Stats, followed: Following): boolean {
+  return stat.nlink > 1 && followed === 'none';
 }
 
 function isSameFile(one: Stats, other: Stats): boolean {

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { UsageError } from '../../kernel/outcome.ts';
 import { itself, type RawName, rawOf } from '../../kernel/tree/name.ts';
 import { openDirectory } from '../../kernel/tree/open.ts';
-import { hasData } from './visit.ts';
+import { openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */
 export interface SourceRoot {
@@ -47,7 +47,8 @@ export function openSourceRoot(text: string): SourceRoot {
   }
   const root = { text, real, descriptor, stat, name, volume: undefined };
   try {
-    return hasData(itself(descriptor)) ? currentVersion({ ...root, volume: descriptor }) : root;
+    const version = openVersion(descriptor);
+    return version === undefined ? root : atVersion({ ...root, volume: descriptor }, version);
   } catch (error) {
     closeSync(descriptor);
     throw error;
@@ -58,23 +59,13 @@ export function openSourceRoot(text: string): SourceRoot {
 export function currentVersion(root: SourceRoot): SourceRoot {
   const { volume, text } = root;
   if (volume === undefined) return root;
-  const descriptor = openVersion(volume, text);
-  return { ...root, descriptor, real: readlinkSync(itself(descriptor)), stat: fstatSync(descriptor) };
+  const version = openVersion(volume);
+  if (version === undefined) throw new UsageError(`${text}: its ..data leads out of it`);
+  return atVersion(root, version);
 }
 
-function openVersion(volume: number, text: string): number {
-  for (let before = ''; ;) {
-    const name = readlinkSync(`${itself(volume)}/..data`);
-    if (!/^\.\.[^/]+$/.test(name) || name === '..')
-      throw new UsageError(`${text}: its ..data leads out of it`);
-    try {
-      return openDirectory(rawOf(name), volume);
-    } catch (error) {
-      // The kubelet moves ..data on and removes the old version: between the two calls it may have done both.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || name === before) throw error;
-      before = name;
-    }
-  }
+function atVersion(root: SourceRoot, descriptor: number): SourceRoot {
+  return { ...root, descriptor, real: readlinkSync(itself(descriptor)), stat: fstatSync(descriptor) };
 }
 
 /** Whether a volume has moved on to another version since it was opened. */

@@ -1,4 +1,5 @@
 import type { RawName } from '../../kernel/tree/name.ts';
+import type { Following } from './projected.ts';
 
 /** An entry that could not be copied. */
 export interface Problem {
@@ -11,8 +12,7 @@ export interface Problem {
 export interface LargeFile {
   readonly from: RawName;
   readonly to: RawName;
-  /** Whether a link in its last component is to be followed. */
-  readonly followed: boolean;
+  readonly followed: Following;
 }
 
 /** A link to a directory whose content is to be copied in its place. */

@@ -1,4 +1,4 @@
-import { constants, fstatSync, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { isCopyPlace } from '../../kernel/publish/names.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import type { RawName } from '../../kernel/tree/name.ts';
@@ -6,6 +6,7 @@ import type { Visitor, Where } from '../../kernel/tree/walk.ts';
 import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
 import { isFinal, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';
+import { type Following, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
 import { emptyTally, listed, type Tally, type TightDirectory } from './tally.ts';
 
@@ -46,7 +47,7 @@ export class Visit implements Visitor {
     this.#tally.entries++;
     switch (stat.mode & constants.S_IFMT) {
       case constants.S_IFREG:
-        return this.#file(name, stat, false, where, raw);
+        return this.#file(name, stat, 'none', where, raw);
       case constants.S_IFLNK:
         return this.#link(name, stat, where, raw);
       case constants.S_IFIFO:
@@ -156,7 +157,7 @@ export class Visit implements Visitor {
     }
   }
 
-  #file(name: string | Buffer, stat: Stats, followed: boolean, where: Where, raw: RawName): void {
+  #file(name: string | Buffer, stat: Stats, followed: Following, where: Where, raw: RawName): void {
     const place = this.#at(where);
     if (this.#put.file({ path: name, stat, followed }, place, raw)) return;
     this.#tally.large.push({
@@ -167,12 +168,13 @@ export class Visit implements Visitor {
   }
 
   #link(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
-    const projected = isProjected(name);
-    if (projected) this.#remember(where);
-    if (!this.#settings.dereference && !projected) return this.#put.link(name, stat, this.#at(where), raw);
-    let target: Stats;
+    const { dereference } = this.#settings;
+    const key = isKey(name);
+    if (key) this.#remember(where);
+    let target: Stats | undefined;
     try {
-      target = statSync(name);
+      if (dereference) target = statSync(name);
+      else if (key) target = statOfKey(name);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       throw new Error(
@@ -180,7 +182,8 @@ export class Visit implements Visitor {
         { cause: error },
       );
     }
-    if (target.isFile()) return this.#file(name, target, true, where, raw);
+    if (target === undefined) return this.#put.link(name, stat, this.#at(where), raw);
+    if (target.isFile()) return this.#file(name, target, dereference ? 'all' : 'key', where, raw);
     if (target.isDirectory()) {
       const { path } = this.#at(where);
       this.#tally.followed.push({ from: where.relative(raw), to: path === '' ? raw : `${path}/${raw}` });
@@ -194,11 +197,6 @@ export class Visit implements Visitor {
 function tightOf({ path }: Place, descriptor: number, mode: number): TightDirectory {
   const { dev, ino } = fstatSync(descriptor);
   return { to: path, dev, ino, mode };
-}
-
-/** A key of a ConfigMap, Secret or projected volume: `key -> ..data/key`. */
-export function isProjected(name: string | Buffer): boolean {
-  return readlinkSync(name).startsWith('..data/');
 }
 
 /** What the kubelet keeps beside the keys (`..data`, `..2026_…`), and what a copy prepares: no content of anybody. */
@@ -219,10 +217,4 @@ function isInternal(name: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Whether a directory is a ConfigMap's, Secret's or projected volume, or one that we filled like one. */
-export function hasData(path: string): boolean {
-  const stat = lstatSync(`${path}/..data`, { throwIfNoEntry: false });
-  return stat?.isSymbolicLink() === true && /^\.\.[^/]+$/.test(readlinkSync(`${path}/..data`));
 }

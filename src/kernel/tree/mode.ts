@@ -109,10 +109,25 @@ export interface ModeTexts {
 
 export function modesOf(texts: ModeTexts): Modes {
   const both = texts.mode === undefined ? undefined : parseMode(texts.mode, 'both');
-  const file = texts.file === undefined ? both : parseMode(texts.file, 'file');
+  const file = withoutWaking(texts.file === undefined ? both : parseMode(texts.file, 'file'));
   const plain = texts.directory === undefined ? both : parseMode(texts.directory, 'directory');
   const directory: ModeChange | undefined = texts.setgid
     ? (mode) => (plain?.(mode, true) ?? mode) | setgid
     : plain;
   return { file, directory };
+}
+
+const groupExecute = 0o010;
+
+/**
+ * Set-group-ID without group execute does nothing to a program, and chown(2) leaves it (it once meant mandatory locking).
+ * A mode that adds group execute would make it work for a group that nobody meant: then the bit goes.
+ */
+function withoutWaking(change: ModeChange | undefined): ModeChange | undefined {
+  if (change === undefined) return undefined;
+  return (mode, directory) => {
+    const wanted = change(mode, directory);
+    const wakes = !directory && (mode & groupExecute) === 0 && (wanted & groupExecute) !== 0;
+    return wakes ? wanted & ~setgid : wanted;
+  };
 }

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   chownSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,7 +16,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { whileExchanged } from '../../support/exchange.ts';
 import { everythingIsRequired } from '../../support/tools.ts';
-import { chown, folder, memoryFolder, modeOf, noStrace, ownerOf } from './support.ts';
+import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf } from './support.ts';
 
 /** Seconds for each attack. */
 const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 15 : 3));
@@ -125,5 +127,110 @@ describe.skipIf(noStrace)('what is put in the place of what was looked at', () =
     });
     expect(ownerOf(join(top, 'link'))).toBe('1000:1000');
     expect(ownerOf(join(outside, 'f'))).toBe('0:0');
+  });
+});
+
+describe.skipIf(notRoot)('set-ID bits of files whose owner or group changes', () => {
+  const three = ['setpriv', '--bounding-set=-all,+chown,+fowner,+dac_override', '--inh-caps=-all'];
+  const withoutFowner = ['setpriv', '--bounding-set=-fowner'];
+
+  /** Modes of 1000's programs after the run, whatever they had. */
+  async function left(
+    args: (top: string) => readonly string[],
+    prefix: readonly string[] = [],
+  ): Promise<Record<string, string>> {
+    const top = memoryFolder();
+    const names = ['4755', '6755', '2755', '2745', '6644', '755'];
+    for (const name of names) {
+      writeFileSync(join(top, name), '');
+      chownSync(join(top, name), 1000, 1000);
+      chmodSync(join(top, name), Number.parseInt(name, 8));
+    }
+    chownSync(top, 1000, 1000);
+    chmodSync(top, 0o755);
+    for (let run = 1; run <= 2; run++) {
+      const { status, stderr } = await chown(args(top), { prefix });
+      expect(status, stderr).toBe(0);
+    }
+    return Object.fromEntries(names.map((name) => [name, modeOf(join(top, name))]));
+  }
+
+  const plain = {
+    '4755': '0755',
+    '6755': '0755',
+    '2755': '0755',
+    '2745': '0745',
+    '6644': '0644',
+    '755': '0755',
+  };
+
+  test.each([
+    ['another group', '1000:2000', []],
+    ['both', '0:0', []],
+    ['the group alone', ':0', []],
+    ['another user', '0', []],
+    ['with --from', '0:0', ['--from', '1000:1000']],
+    ['with three capabilities', '0:0', []],
+    ['another user, with three capabilities', '2000', []],
+  ])('go: %s', async (what, owner, flags) => {
+    const prefix = what.includes('capabilities') ? three : [];
+    expect(await left((top) => [owner, top, ...flags], prefix)).toEqual(plain);
+  });
+
+  test.each([
+    ['another group', '1000:2000', []],
+    ['both', '0:0', []],
+    ['with three capabilities', '1000:2000', three],
+    ['both, with three capabilities', '0:0', three],
+  ])('never come together with a mode that adds execute: %s', async (_what, owner, prefix) => {
+    const modes = Object.values(await left((top) => [owner, top, '--file-mode', 'a+x'], prefix));
+    expect(modes).toEqual(['0755', '0755', '0755', '0755', '0755', '0755']);
+  });
+
+  test('set-group-ID without group execute goes where the mode adds that, and the owner is right', async () => {
+    expect(await left((top) => ['1000:1000', top, '--file-mode', 'g+x'])).toEqual({
+      '4755': '4755',
+      '6755': '6755',
+      '2755': '2755',
+      '2745': '0755',
+      '6644': '4654',
+      '755': '0755',
+    });
+  });
+
+  test('a file from which the bit cannot be taken keeps its owner', async () => {
+    const top = memoryFolder();
+    writeFileSync(join(top, 'who'), '');
+    chownSync(join(top, 'who'), 1000, 1000);
+    chmodSync(join(top, 'who'), 0o2745);
+    const { status, stderr } = await chown(['0:0', top], { prefix: withoutFowner });
+    expect(status).toBe(1);
+    expect(stderr).toContain('CAP_FOWNER is missing');
+    expect([ownerOf(join(top, 'who')), modeOf(join(top, 'who'))]).toEqual(['1000:1000', '2745']);
+  });
+
+  test('a path that is a single file', async () => {
+    const file = join(memoryFolder(), 'who');
+    writeFileSync(file, '');
+    chownSync(file, 1000, 1000);
+    chmodSync(file, 0o2745);
+    expect(await chown(['0:0', file])).toMatchObject({ status: 0 });
+    expect(modeOf(file)).toBe('0745');
+  });
+
+  test.skipIf(noStrace)('the bit goes before the owner changes', async () => {
+    const top = memoryFolder();
+    writeFileSync(join(top, 'who'), '');
+    chownSync(join(top, 'who'), 1000, 1000);
+    chmodSync(join(top, 'who'), 0o2745);
+    const log = join(folder(), 'calls');
+    await chown(['0:0', top, '--file-mode', 'g+rwX'], {
+      prefix: ['strace', '-f', '-qq', '-o', log, '-e', 'trace=chmod,fchmod,fchmodat,chown,lchown,fchown'],
+    });
+    const calls = readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('/proc/self/fd/'))
+      .map((line) => line.replace(/^\d+\s+(\w+)\("[^"]*", (.*)\)\s+=.*/, '$1 $2'));
+    expect(calls.slice(0, 3)).toEqual(['chmod 0745', 'chown 0, 0', 'chmod 0775']);
   });
 });

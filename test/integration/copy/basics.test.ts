@@ -408,20 +408,26 @@ describe('options', () => {
     expect(lstatSync(join(other, 'f')).ino).not.toBe(ino);
   });
 
-  test.skipIf(!root)('--owner; set-ID bits survive it, and are not given to others', async () => {
-    const [from, to] = [smallTree(), folder()];
-    chmodSync(join(from, 'run'), 0o4755);
-    await copy([from, to, '--owner', '1000:2000']);
-    const { uid, gid, mode } = lstatSync(join(to, 'run'));
-    expect([uid, gid, mode & 0o7777]).toEqual([1000, 2000, 0o4755]);
-    expect(lstatSync(join(to, 'dangling')).uid).toBe(1000);
-    const mine = folder();
-    chmodSync(join(from, 'empty'), 0o755);
-    execFileSync('rm', [join(from, 'a/secret')]);
-    expect(await copy([from, mine], { user: { uid: 4321, gid: 4321 } })).toMatchObject({ status: 0 });
-    expect(lstatSync(join(mine, 'run')).mode & 0o7777).toBe(0o755);
-    expect(lstatSync(join(mine, 'run')).uid).toBe(4321);
-  });
+  test.skipIf(!root)(
+    '--owner; set-ID bits are kept for their own user, and are not given to others',
+    async () => {
+      const [from, to] = [smallTree(), folder()];
+      chmodSync(join(from, 'run'), 0o4755);
+      await copy([from, to, '--owner', '1000:2000']);
+      const { uid, gid, mode } = lstatSync(join(to, 'run'));
+      expect([uid, gid, mode & 0o7777]).toEqual([1000, 2000, 0o755]);
+      const same = folder();
+      await copy([from, same, '--owner', '0:2000']);
+      expect(lstatSync(join(same, 'run')).mode & 0o7777).toBe(0o4755);
+      expect(lstatSync(join(to, 'dangling')).uid).toBe(1000);
+      const mine = folder();
+      chmodSync(join(from, 'empty'), 0o755);
+      execFileSync('rm', [join(from, 'a/secret')]);
+      expect(await copy([from, mine], { user: { uid: 4321, gid: 4321 } })).toMatchObject({ status: 0 });
+      expect(lstatSync(join(mine, 'run')).mode & 0o7777).toBe(0o755);
+      expect(lstatSync(join(mine, 'run')).uid).toBe(4321);
+    },
+  );
 
   test('--dry-run writes nothing and tells', async () => {
     const [from, to] = [smallTree(), folder()];

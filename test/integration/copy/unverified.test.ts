@@ -10,6 +10,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -126,8 +127,205 @@ f.write(b"evil")`,
   });
 });
 
+describe.skipIf(notRoot)('set-ID bits that the owner of the source gave to his own program', () => {
+  /** Mode and owner of each file, of those that a copy with these flags makes. */
+  async function copied(flags: readonly string[], size = 4): Promise<Record<string, string>> {
+    const [from, to] = [memoryFolder(), memoryFolder()];
+    for (const mode of [0o4755, 0o6755, 0o2755, 0o2745, 0o755])
+      put(join(from, mode.toString(8)), 'evil', 1000, mode, size);
+    linkSync(join(from, '6755'), join(from, 'also'));
+    for (let run = 1; run <= 2; run++) {
+      const { status, stderr } = await copy([from, to, ...flags]);
+      expect(status, stderr).toBe(0);
+      if (run === 2) expect(stderr).toContain('0 copied');
+    }
+    const names = ['4755', '6755', '2755', '2745', '755', 'also'];
+    return Object.fromEntries(
+      names.map((name) => {
+        const { uid, gid, mode } = statSync(join(to, name));
+        return [name, `${(mode & 0o7777).toString(8)} ${uid}:${gid}`];
+      }),
+    );
+  }
+
+  test.each([
+    ['both others', ['--owner', '0:0'], 4],
+    ['large files', ['--owner', '0:0'], large],
+    ['--atomic', ['--owner', '0:0', '--atomic'], 4],
+  ])('never become those of another owner: %s', async (_what, flags, size) => {
+    expect(await copied(flags, size)).toEqual({
+      '4755': '755 0:0',
+      '6755': '755 0:0',
+      '2755': '755 0:0',
+      '2745': '745 0:0',
+      '755': '755 0:0',
+      also: '755 0:0',
+    });
+  });
+
+  test.each([
+    ['another group', '1000:0', '4755', '4755', '755', '745'],
+    ['another user', '0:1000', '755', '2755', '2755', '2745'],
+    ['the same', '1000:1000', '4755', '6755', '2755', '2745'],
+  ])('are judged each by its own id: %s', async (_what, owner, user, both, group, locking) => {
+    expect(await copied(['--owner', owner])).toEqual({
+      '4755': `${user} ${owner}`,
+      '6755': `${both} ${owner}`,
+      '2755': `${group} ${owner}`,
+      '2745': `${locking} ${owner}`,
+      '755': `755 ${owner}`,
+      also: `${both} ${owner}`,
+    });
+  });
+
+  test('nor with a mode that makes them executable', async () => {
+    expect(await copied(['--owner', '0:0', '--mode', 'a+rwX'])).toEqual({
+      '4755': '777 0:0',
+      '6755': '777 0:0',
+      '2755': '777 0:0',
+      '2745': '777 0:0',
+      '755': '777 0:0',
+      also: '777 0:0',
+    });
+  });
+
+  test('set-group-ID without group execute goes where the mode adds that', async () => {
+    expect(await copied(['--mode', 'g+rwX'])).toMatchObject({
+      '2745': '775 1000:1000',
+      '2755': '2775 1000:1000',
+    });
+  });
+});
+
 /** Seconds for each attack. */
 const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 15 : 3));
+
+describe.skipIf(notRoot)('links that look like those of a ConfigMap', () => {
+  /** The owner of a source, who plants links, and a folder of root's beside it. */
+  function planted(below = ''): { readonly from: string; readonly at: string; readonly secret: string } {
+    const top = memoryFolder();
+    const secret = join(top, 'private');
+    mkdirSync(join(secret, 'deep'), { recursive: true, mode: 0o700 });
+    put(join(secret, 'shadow'), 'root', 0, 0o600);
+    put(join(secret, 'deep/shadow'), 'root', 0, 0o600, large);
+    const from = join(top, 'src');
+    const at = join(from, below);
+    mkdirSync(join(at, '..real/folder'), { recursive: true });
+    put(join(at, '..real/good'), 'good', 1000, 0o644);
+    put(join(at, '..real/folder/good'), 'good', 1000, 0o644);
+    for (const [target, name] of [
+      [secret, '..real/out'],
+      [join(secret, 'shadow'), '..real/link'],
+      ['..real/folder', '..alias'],
+    ] as const)
+      symlinkSync(target, join(at, name));
+    execFileSync('mkfifo', [join(at, '..real/pipe')]);
+    execFileSync('chown', ['-hR', '1000:1000', from]);
+    return { from, at, secret };
+  }
+
+  function plant(at: string, links: Readonly<Record<string, string>>): void {
+    for (const [name, target] of Object.entries(links)) {
+      symlinkSync(target, join(at, name));
+      lchownSync(join(at, name), 1000, 1000);
+    }
+  }
+
+  test.each([
+    ['an absolute ..data', '', (secret: string) => secret, 'shadow', '..data/shadow'],
+    ['an absolute ..data, a large file', '', (secret: string) => secret, 'shadow', '..data/deep/shadow'],
+    ['a relative ..data', '', () => '../private', 'shadow', '..data/shadow'],
+    ['in a subdirectory', 'a/b', (secret: string) => secret, 'shadow', '..data/shadow'],
+    ['a whole directory', 'a', (secret: string) => secret, 'all', '..data/deep'],
+    ['a trailing slash', 'a', (secret: string) => secret, 'all', '..data/'],
+    ['.. in the link', 'a', () => '..real', 'up', '..data/../../../private/shadow'],
+    ['. in the link', 'a', (secret: string) => secret, 'all', '..data/.'],
+    ['a link in the version', 'a', () => '..real', 'link', '..data/link'],
+    ['a link in the version, on the way', 'a', () => '..real', 'out', '..data/out/shadow'],
+    ['a link to a directory in the version', 'a', () => '..real', 'out', '..data/out'],
+    ['a version that is a link', 'a', () => '..alias', 'good', '..data/good'],
+    ['a version two levels down', 'a', () => '..real/folder', 'good', '..data/good'],
+    ['a version above', 'a', () => '..', 'src', '..data/private'],
+    ['a version that is not internal', 'a', () => 'plain', 'good', '..data/good'],
+    ['a FIFO in the version', 'a', () => '..real', 'pipe', '..data/pipe'],
+  ])('stay links: %s', async (_what, below, data, name, target) => {
+    const { from, at, secret } = planted(below);
+    plant(at, { '..data': data(secret), [name]: target });
+    for (const flags of [[], ['--owner', '1000:1000'], ['--delete'], ['--checksum']]) {
+      const to = memoryFolder();
+      const { status, stderr } = await copy([from, to, ...flags]);
+      expect(status, stderr).toBe(0);
+      expect(readlinkSync(join(to, below, name))).toBe(target);
+      expect(filesWith('root', to)).toEqual([]);
+    }
+  });
+
+  test('are followed where they lead to a file or directory of the version', async () => {
+    const { from, at } = planted('a');
+    plant(at, {
+      '..data': '..real',
+      good: '..data/good',
+      folder: '..data/folder',
+      deep: '..data/folder/good',
+    });
+    for (const flags of [[], ['--delete']]) {
+      const to = memoryFolder();
+      expect(await copy([from, to, ...flags])).toMatchObject({ status: 0 });
+      for (const path of ['good', 'folder/good', 'deep'])
+        expect(seen(join(to, 'a', path))).toBe('1000:1000 644 good');
+      expect((await copy([from, to, ...flags])).stderr).toContain('0 copied');
+    }
+  });
+
+  test(
+    `nor while their owner exchanges what ..data leads to, for ${attackSeconds} s`,
+    async () => {
+      const { from, at, secret } = planted('a');
+      for (const name of ['shadow', 'deep/shadow'])
+        put(join(mkdirs(at, '..real', name), name), 'mine', 1000, 0o644, name === 'shadow' ? 4 : large);
+      plant(at, {
+        d0: '..real',
+        d1: secret,
+        '..data': '..real',
+        shadow: '..data/shadow',
+        large: '..data/deep/shadow',
+        deep: '..data/deep',
+      });
+      // Both ways: ..data itself, and the directory of the version.
+      const wrong: string[] = [];
+      for (const [one, other] of [
+        ['..data', 'd1'],
+        ['..real', 'd1'],
+      ] as const) {
+        const until = performance.now() + (attackSeconds * 1000) / 2;
+        await whileExchanged(at, [one, other, 0], async () => {
+          for (let round = 0; performance.now() < until || round < 4; round++) {
+            const to = memoryFolder();
+            await copy([from, to, '--owner', '1000:1000']);
+            wrong.push(...(existsSync(join(to, 'a')) ? filesWith('root', to) : []));
+            rmSync(to, { recursive: true });
+          }
+        });
+      }
+      expect(wrong).toEqual([]);
+    },
+    attackSeconds * 1000 + 60_000,
+  );
+});
+
+/** Makes the folder in which `name` is to be; returns the one below which it is. */
+function mkdirs(top: string, version: string, name: string): string {
+  mkdirSync(join(top, version, name, '..'), { recursive: true });
+  return join(top, version);
+}
+
+/** Regular files whose content begins with a word. */
+function filesWith(word: string, top: string): string[] {
+  const files = execFileSync('find', [top, '-type', 'f'], { encoding: 'utf8' }).split('\n');
+  return files.filter(
+    (path) => path !== '' && readFileSync(path).subarray(0, word.length).toString() === word,
+  );
+}
 
 describe.skipIf(notRoot)(`names that the owner of the source exchanges, for ${attackSeconds} s`, () => {
   const pairs = 100;
