@@ -18,7 +18,8 @@ import { below, itself, pathOf, rawOf, type RawName, shownName } from './name.ts
 export const O_PATH = 0o10000000;
 
 /** Never through a link, never anything but a directory, never waiting. */
-export const asDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+export const asDirectory =
+  constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Opens an entry of the directory that `at` leads into (a descriptor), or of the current one. */
 export function openDirectory(raw: RawName, at?: number): number {
