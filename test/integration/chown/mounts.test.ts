@@ -11,7 +11,7 @@ import { chown, folder, notRoot, ownerOf, owners } from './support.ts';
 const noMounts = notRoot || requireOrSkip('mounts for chown', canMount());
 
 /** Runs of one attack: without the defence, one of the first ten succeeded each time. */
-const runs = 25;
+const runs = 15;
 
 describe.skipIf(noMounts)('a bind mount of the same file system whose names are exchanged', () => {
   test.each([
