@@ -108,3 +108,18 @@ function mounted(folder: { path: string; remove(): void }, words: string[], then
   }
   return { path: folder.path, remove, [Symbol.dispose]: remove };
 }
+
+/** Prefix that runs shell commands in a mount namespace of its own, then the program. */
+export function mounting(script: string): string[] {
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    '/bin/sh',
+    '-euc',
+    `${script}; exec "$@"`,
+    'sh',
+  ];
+}

@@ -20,6 +20,7 @@ const largestWindow = 25;
 
 /**
  * Reads a tar file from an open descriptor, which stays open.
+ * @param seen gets every byte of the file as it is read, once and in order, also those behind the archive's end
  * @throws BrokenArchive, the signal's reason, or what the target threw
  */
 export async function readTar(
@@ -28,13 +29,15 @@ export async function readTar(
   target: ArchiveTarget,
   limits: ArchiveLimits,
   signal: AbortSignal,
+  seen?: (bytes: Uint8Array) => void,
 ): Promise<void> {
+  const place = { at: 0 };
   const failure: { refused?: Error } = {};
   const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
   const parser = parserFor(target, failure, reading);
   const unpacked = decompressed(compression);
   const streams = [
-    chunksOf(descriptor),
+    chunksOf(descriptor, place, seen),
     ...(unpacked === undefined ? [] : [unpacked]),
     counter(limits, reading),
     parser,
@@ -48,6 +51,9 @@ export async function readTar(
     throw broken(error as NodeJS.ErrnoException);
   }
   checkEnd(reading);
+  if (seen === undefined) return;
+  // A decompressor may have ended before the file does.
+  for await (const _ of chunksOf(descriptor, place, seen)) if (signal.aborted) throw reasonOf(signal);
 }
 
 /** What has been read of an archive. */
@@ -68,19 +74,25 @@ function checkEnd({ bytes, entriesEnd, tail }: Reading): void {
   throw new BrokenArchive('ends without the mark of its end: it is truncated');
 }
 
-/** The file from its beginning. Not a ReadStream, which closes the descriptor when anything fails. */
-async function* chunksOf(descriptor: number): AsyncGenerator<Buffer> {
-  for (let at = 0; ;) {
+/** The file from a place on, which moves. Not a ReadStream, which closes the descriptor when anything fails. */
+async function* chunksOf(
+  descriptor: number,
+  place: { at: number },
+  seen: ((bytes: Uint8Array) => void) | undefined,
+): AsyncGenerator<Buffer> {
+  for (;;) {
     const buffer = Buffer.allocUnsafeSlow(chunk);
-    const position = at;
+    const position = place.at;
     const length = await new Promise<number>((resolve, reject) => {
       read(descriptor, buffer, 0, chunk, position, (error, count) =>
         error ? reject(error) : resolve(count),
       );
     });
     if (length === 0) return;
-    at += length;
-    yield buffer.subarray(0, length);
+    place.at += length;
+    const bytes = buffer.subarray(0, length);
+    seen?.(bytes);
+    yield bytes;
   }
 }
 

@@ -1,7 +1,9 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { Host, Parent } from '../../kernel/host.ts';
+import type { Libc } from '../../kernel/libc.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
 import { serveWalk } from '../../kernel/tree/crew.ts';
+import { libcForGuard } from '../../kernel/tree/guard.ts';
 import { openPlace, openPlaceDirectory } from '../../kernel/tree/open.ts';
 import { Walk } from '../../kernel/tree/walk.ts';
 import { Change } from './change.ts';
@@ -44,6 +46,7 @@ export function walkOf(
   exclude: Exclude | undefined,
   top: number,
   host: Pick<Host, 'chdir' | 'memoryLimit'>,
+  libc: Libc | undefined,
 ): { readonly walk: Walk; readonly change: Change; readonly marked: () => boolean } {
   let marked = false;
   const change = new Change({
@@ -60,7 +63,7 @@ export function walkOf(
     },
   });
   const { path, crossMounts } = assignment;
-  const walk = new Walk({ top, path, exclude, crossMounts }, change, host);
+  const walk = new Walk({ top, path, exclude, crossMounts, libc }, change, host);
   return { walk, change, marked: () => marked };
 }
 
@@ -75,7 +78,7 @@ export function serveChown(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLim
       closeSync(place.parent);
       const { dev, ino } = fstatSync(descriptor);
       if (dev !== assignment.dev || ino !== assignment.ino) throw new Error('the top directory was replaced');
-      const { walk, change } = walkOf(assignment, exclude, descriptor, host);
+      const { walk, change } = walkOf(assignment, exclude, descriptor, host, await libcForGuard(descriptor));
       return { walk, tally: () => change.take() };
     },
     () => performance.now(),

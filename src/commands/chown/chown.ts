@@ -5,6 +5,7 @@ import { formatDuration } from '../../kernel/duration.ts';
 import { firstFailure, type Outcome, UsageError } from '../../kernel/outcome.ts';
 import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
 import type { Exclude } from '../../kernel/tree/exclude.ts';
+import { libcForGuard } from '../../kernel/tree/guard.ts';
 import { type ModeTexts, modesOf } from '../../kernel/tree/mode.ts';
 import { shownName } from '../../kernel/tree/name.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../kernel/tree/open.ts';
@@ -180,7 +181,9 @@ class Job {
       keepAccess: this.#entersAnything() ? undefined : this.#ownUser(),
       markTop,
     };
-    const { walk, change } = walkOf(assignment, this.#exclude, target.descriptor as number, context.host);
+    const top = target.descriptor as number;
+    const libc = await libcForGuard(top);
+    const { walk, change } = walkOf(assignment, this.#exclude, top, context.host, libc);
     const before = tally.changed + tally.errors;
     try {
       walk.begin();

@@ -124,6 +124,7 @@ export function walkOf(
       path: assignment.shown,
       exclude: withoutInternals(tools.exclude),
       crossMounts: assignment.crossMounts,
+      libc: tools.libc,
     },
     visit,
     host,

@@ -340,13 +340,14 @@ class Job {
       sources.map(({ descriptor }) => descriptor),
       this.#request,
     );
-    const { exclude } = this.#tools;
+    const { exclude, libc } = this.#tools;
     const walk = new Walk(
       {
         top: live,
         path: destination.path,
         exclude: (path) => path === 'lost+found' || path.startsWith('..initbox') || exclude?.(path) === true,
         crossMounts: false,
+        libc,
       },
       prune,
       host,

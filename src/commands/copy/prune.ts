@@ -1,4 +1,5 @@
 import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { mountId, mountWithOthersBelow } from '../../kernel/tree/mounts.ts';
 import { below, type RawName } from '../../kernel/tree/name.ts';
 import type { Visitor, Where } from '../../kernel/tree/walk.ts';
 import { openDirectory, isNoDirectory } from '../../kernel/tree/open.ts';
@@ -12,6 +13,8 @@ export class Prune implements Visitor {
   readonly #sources: readonly number[];
   readonly #dereference: boolean;
   readonly #dryRun: boolean;
+  /** Of DEST, where a name may lead into another one. */
+  readonly #mount: number | undefined;
   removed = 0;
   errors = 0;
   readonly problems: Problem[] = [];
@@ -32,6 +35,7 @@ export class Prune implements Visitor {
     this.#sources = sources;
     this.#dereference = dereference;
     this.#dryRun = dryRun;
+    this.#mount = mountWithOthersBelow(live);
   }
 
   entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): void {
@@ -69,6 +73,8 @@ export class Prune implements Visitor {
     const slash = path.lastIndexOf('/');
     const parent = openBelow(this.#live, path.slice(0, Math.max(0, slash)));
     try {
+      // Names above may lead elsewhere by now; nothing leads back to DEST's mount out of another one.
+      if (this.#mount !== undefined && mountId(parent) !== this.#mount) return false;
       rmdirSync(below(parent, path.slice(slash + 1)));
       return true;
     } catch (error) {

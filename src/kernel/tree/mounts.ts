@@ -4,6 +4,8 @@ import { itself } from './name.ts';
 /** One line of /proc/self/mountinfo (proc_pid_mountinfo(5)), as far as it matters here. */
 export interface Mount {
   readonly id: number;
+  /** The mount that it is mounted on: a rename moves the mount point, and never to another mount. */
+  readonly parent: number;
   /** As raw bytes. */
   readonly point: string;
   /** The mount's own options: `rw,noatime`, and `idmapped` since Linux 5.12. */
@@ -28,10 +30,11 @@ export function parseMounts(text: string): Mount[] {
     .split('\n')
     .map((line) => {
       const [own = '', rest = ''] = line.split(' - ');
-      const [id, , , , point, options] = own.split(' ');
+      const [id, parent, , , point, options] = own.split(' ');
       const [type, source] = rest.split(' ');
       return {
         id: Number(id),
+        parent: Number(parent),
         point: unescaped(point ?? ''),
         options: options ?? '',
         type: type ?? '',
@@ -60,39 +63,38 @@ export function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 }
 
-/** What tells a mount point below a tree from an entry of the tree, where the device number does not. */
-export interface Boundary {
-  /** Device and inode of each mount's own root below the tree: a candidate for a crossing. */
-  readonly candidates: ReadonlySet<string>;
-  /** The mount that the tree itself is on. */
-  readonly id: number | undefined;
-}
-
 /**
- * Mounts below a directory. A bind mount of the same file system has the same device number, so that only its
- * identity gives it away.
+ * The mount that a directory is on, where going down from it may lead into another one; undefined where it cannot. Paths
+ * of mount points alone do not tell: whoever may rename above one moves it, also into the directory from beside it. So
+ * all mounts on this one count but those whose mount points only root can move, and which are elsewhere.
  */
-export function boundaryBelow(descriptor: number, mounts = readMounts()): Boundary | undefined {
+export function mountWithOthersBelow(descriptor: number, mounts = readMounts()): number | undefined {
+  const id = mountId(descriptor);
+  if (id === undefined) return undefined;
+  const on = mounts.filter(({ id: own, parent }) => parent === id && own !== id);
+  if (on.length === 0) return undefined;
   let path: string;
   try {
     path = readlinkSync(itself(descriptor), 'latin1');
   } catch {
-    return undefined;
+    return id;
   }
-  const candidates = new Set<string>();
-  for (const { point } of mounts) {
-    if (point === path || !isWithin(point, path)) continue;
-    try {
-      candidates.add(identity(lstatSync(Buffer.from(point, 'latin1'))));
-    } catch {
-      // unreachable by its path: then the device number is what there is
-    }
-  }
-  return candidates.size === 0 ? undefined : { candidates, id: mountId(descriptor) };
+  return on.some(({ point }) => isWithin(point, path) || !isFixed(point)) ? id : undefined;
 }
 
-export function identity(stat: { readonly dev: number; readonly ino: number }): string {
-  return `${stat.dev}:${stat.ino}`;
+/** Whether every directory above a mount point belongs to root, who alone may write to it, and so may rename there. */
+function isFixed(point: string): boolean {
+  const parts = point.split('/').slice(1, -1);
+  try {
+    // From the root directory on: each look is at a name that nobody else could have moved.
+    for (let count = 0; count <= parts.length; count++) {
+      const stat = lstatSync(Buffer.from(`/${parts.slice(0, count).join('/')}`, 'latin1'));
+      if (!stat.isDirectory() || stat.uid !== 0 || (stat.mode & 0o022) !== 0) return false;
+    }
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The mount that a descriptor was opened on (proc_pid_fdinfo(5)). */

@@ -18,7 +18,8 @@ import { below, itself, pathOf, rawOf, type RawName, shownName } from './name.ts
 export const O_PATH = 0o10000000;
 
 /** Never through a link, never anything but a directory, never waiting. */
-const asDirectory = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+export const asDirectory =
+  constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Opens an entry of the directory that `at` leads into (a descriptor), or of the current one. */
 export function openDirectory(raw: RawName, at?: number): number {
@@ -35,9 +36,11 @@ export function isEmptyDirectory(descriptor: number): boolean {
   }
 }
 
+export const asPinned = O_PATH | constants.O_NOFOLLOW;
+
 /** Pins an entry, whatever it is, without following it if it is a link. The caller closes it. */
 export function openPinned(path: string | Buffer): number {
-  return openSync(path, O_PATH | constants.O_NOFOLLOW);
+  return openSync(path, asPinned);
 }
 
 /** Whether an open failed because a directory turned out to be a link or something else. */

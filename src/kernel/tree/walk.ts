@@ -10,11 +10,13 @@ import {
   type Stats,
 } from 'node:fs';
 import type { Host } from '../host.ts';
+import type { Libc } from '../libc.ts';
 import type { Exclude } from './exclude.ts';
 import { Headroom } from './headroom.ts';
-import { type Boundary, boundaryBelow, identity, mountId, type SizeTells, sizeTellsAt } from './mounts.ts';
+import { MountGuard } from './guard.ts';
+import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from './mounts.ts';
 import { itself, pathOf, type RawName, shownName } from './name.ts';
-import { isNoDirectory, O_PATH, openDirectory, openPinned } from './open.ts';
+import { isNoDirectory, O_PATH, openDirectory } from './open.ts';
 
 /** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */
 export interface Visitor {
@@ -23,6 +25,11 @@ export interface Visitor {
    * What it throws is handed to `failed`, and the walk goes on; ENOENT counts as vanished.
    */
   entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void;
+  /**
+   * The same for an entry that is held open (O_PATH), since a mount may come to stand at its name: it may be another than
+   * the one that was listed, and also a directory, which is to be left alone. Without this, `entry` is called.
+   */
+  opened?(descriptor: number): void;
   /** A directory below the top, after all that is in it; it is the current directory, `.`. */
   leave(stat: Stats, where: Where): void;
   failed(path: string, action: string, error: NodeJS.ErrnoException): void;
@@ -47,6 +54,8 @@ export interface WalkSettings {
   readonly exclude?: Exclude | undefined;
   /** Whether to enter what is mounted below the top. */
   readonly crossMounts: boolean;
+  /** Makes it faster to stay out of mounts. */
+  readonly libc?: Libc | undefined;
   /** Directories kept open at once, at least 2; deeper trees are opened again from the top on the way back. */
   readonly held?: number;
 }
@@ -130,7 +139,8 @@ export class Walk {
   readonly #host: Pick<Host, 'chdir'>;
   readonly #headroom: Headroom;
   readonly #top: Frame;
-  readonly #boundary: Boundary | undefined;
+  /** Set where names may lead into what is mounted below the top, and that is not to be entered. */
+  readonly #guard: MountGuard | undefined;
   /** By device. */
   readonly #sizeTells = new Map<number, SizeTells>();
   readonly #limit: number;
@@ -147,7 +157,8 @@ export class Walk {
     this.#limit = settings.held ?? 32;
     this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
     this.#current = this.#top;
-    this.#boundary = settings.crossMounts ? undefined : boundaryBelow(settings.top);
+    const mount = settings.crossMounts ? undefined : mountWithOthersBelow(settings.top);
+    this.#guard = mount === undefined ? undefined : new MountGuard(mount, settings.libc);
   }
 
   /** Takes on the whole tree below the top. */
@@ -250,7 +261,7 @@ export class Walk {
     const { names, directories } = frame;
     const { exclude } = this.#settings;
     const visitor = this.#visitor;
-    const boundary = this.#boundary;
+    const guard = this.#guard;
     const stop = names.length;
     for (let i = frame.next; i < stop; i++) {
       const raw = names[i] as RawName;
@@ -263,8 +274,7 @@ export class Walk {
         const stat = lstatSync(name, quiet);
         if (stat === undefined) visitor.vanished();
         else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
-        else if (boundary !== undefined && this.#isMount(name, stat, boundary))
-          visitor.crossed(this.#shown(frame, raw));
+        else if (guard !== undefined) this.#guarded(guard, stat, frame, raw);
         else visitor.entry(name, stat, frame, raw);
       } catch (error) {
         this.#report(frame, raw, 'change', error);
@@ -294,17 +304,21 @@ export class Walk {
 
   /** Opens a subdirectory and makes it the current one; undefined where that is not to be, which has been told. */
   #enter(frame: Frame, raw: RawName, whole: boolean): Frame | undefined {
-    let descriptor: number;
+    let descriptor: number | undefined;
     try {
-      descriptor = openDirectory(raw);
+      descriptor = this.#guard === undefined ? openDirectory(raw) : this.#guard.directory(raw);
     } catch (error) {
       if (isNoDirectory((error as NodeJS.ErrnoException).code)) this.#swapped(frame, raw);
       else this.#report(frame, raw, 'open', error);
       return undefined;
     }
-    const stat = fstatSync(descriptor);
-    if (!this.#settings.crossMounts && this.#isOtherMount(frame, stat, descriptor)) {
-      closeSync(descriptor);
+    const stat = descriptor === undefined ? undefined : fstatSync(descriptor);
+    if (
+      descriptor === undefined ||
+      stat === undefined ||
+      (!this.#settings.crossMounts && stat.dev !== frame.dev)
+    ) {
+      if (descriptor !== undefined) closeSync(descriptor);
       this.#visitor.crossed(this.#shown(frame, raw));
       return undefined;
     }
@@ -320,8 +334,9 @@ export class Walk {
     try {
       const stat = lstatSync(pathOf(raw), quiet);
       if (stat === undefined) this.#visitor.vanished();
-      else if (!stat.isDirectory()) this.#visitor.entry(pathOf(raw), stat, frame, raw);
-      else frame.directories.push(raw);
+      else if (stat.isDirectory()) frame.directories.push(raw);
+      else if (this.#guard !== undefined) this.#guarded(this.#guard, stat, frame, raw);
+      else this.#visitor.entry(pathOf(raw), stat, frame, raw);
     } catch (error) {
       this.#report(frame, raw, 'change', error);
     }
@@ -373,7 +388,8 @@ export class Walk {
    */
   #openAbove(parent: Frame): void {
     try {
-      const descriptor = openDirectory('..');
+      const descriptor = this.#guard === undefined ? openDirectory('..') : this.#guard.directory('..');
+      if (descriptor === undefined) return;
       const stat = fstatSync(descriptor);
       if (stat.ino === parent.ino && stat.dev === parent.dev) {
         parent.descriptor = descriptor;
@@ -436,22 +452,17 @@ export class Walk {
     return tells(stat);
   }
 
-  #isMount(name: string | Buffer, stat: Stats, boundary: Boundary): boolean {
-    if (!boundary.candidates.has(identity(stat))) return false;
-    const descriptor = openPinned(name);
+  /** An entry that is not a directory, unless it is a mount of its own. */
+  #guarded(guard: MountGuard, stat: Stats, frame: Frame, raw: RawName): void {
+    const visitor = this.#visitor;
+    const descriptor = guard.pinned(raw);
+    if (descriptor === undefined) return visitor.crossed(this.#shown(frame, raw));
     try {
-      return mountId(descriptor) !== boundary.id;
+      if (visitor.opened === undefined) visitor.entry(pathOf(raw), stat, frame, raw);
+      else visitor.opened(descriptor);
     } finally {
       closeSync(descriptor);
     }
-  }
-
-  #isOtherMount(frame: Frame, stat: Stats, descriptor: number): boolean {
-    if (stat.dev !== frame.dev) return true;
-    const boundary = this.#boundary;
-    return (
-      boundary !== undefined && boundary.candidates.has(identity(stat)) && mountId(descriptor) !== boundary.id
-    );
   }
 
   #hold(frame: Frame): void {
@@ -498,7 +509,7 @@ export class Walk {
       }
       descriptor = next;
       const stat = fstatSync(next);
-      if (stat.ino !== step.ino || stat.dev !== step.dev) {
+      if (stat.ino !== step.ino || stat.dev !== step.dev || this.#guard?.holds(next) === false) {
         closeSync(next);
         throw Object.assign(new Error('it was moved during the walk'), { code: 'ESTALE' });
       }

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { canMount, mountReadOnly } from '../../support/faults.ts';
+import { canMount, mounting, mountReadOnly } from '../../support/faults.ts';
 import { requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { quote, undoAtDeath } from '../../support/undo.ts';
 import { chown, folder, memoryFolder, modeOf, notRoot, ownerOf, owners, smallTree } from './support.ts';
@@ -11,21 +11,6 @@ const noMounts = notRoot || requireOrSkip('mounts for chown', canMount());
 const noFuse =
   noMounts || requireOrSkip('FUSE', existsSync('/dev/fuse') ? undefined : 'there is no /dev/fuse');
 const noChattr = notRoot || requireOrSkip('immutable files', whyMissing('chattr', 'e2fsprogs'));
-
-/** Prefix that runs shell commands in a mount namespace of its own, then the program. */
-function mounting(script: string): string[] {
-  return [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    '--',
-    '/bin/sh',
-    '-euc',
-    `${script}; exec "$@"`,
-    'sh',
-  ];
-}
 
 describe.skipIf(noMounts)('mounts below the top', () => {
   test('are not entered: another file system, the same one bound elsewhere, a file', async () => {

@@ -62,6 +62,7 @@ describe('mounts', () => {
   test('a line', () =>
     expect(mounts[1]).toEqual({
       id: 30,
+      parent: 22,
       point: '/data',
       options: 'rw,idmapped',
       type: 'nfs4',

@@ -44,6 +44,7 @@ describe('paths that are refused', () => {
 
 describe('what stands behind an error', () => {
   const mount = (type: string, options = 'rw'): Mount => ({
+    parent: 0,
     id: 1,
     point: '/data',
     options,

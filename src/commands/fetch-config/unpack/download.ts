@@ -58,9 +58,12 @@ export class Download implements BodySink, Disposable {
   }
 }
 
-/** The SHA-256 of an open file, in steps between which signals are heard. */
-export async function sumOf(descriptor: number, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256');
+/** Hands on an open file from its beginning, in steps between which signals are heard. */
+export async function readAll(
+  descriptor: number,
+  take: (bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const buffer = Buffer.allocUnsafeSlow(chunk);
   for (let at = 0; ;) {
     if (signal.aborted) throw reasonOf(signal);
@@ -70,8 +73,15 @@ export async function sumOf(descriptor: number, signal: AbortSignal): Promise<st
         error ? reject(error) : resolve(count),
       );
     });
-    if (length === 0) return hash.digest('hex');
-    hash.update(buffer.subarray(0, length));
+    if (length === 0) return;
+    take(buffer.subarray(0, length));
     at += length;
   }
+}
+
+/** The SHA-256 of an open file. */
+export async function sumOf(descriptor: number, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  await readAll(descriptor, (bytes) => hash.update(bytes), signal);
+  return hash.digest('hex');
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
@@ -21,15 +22,21 @@ import { removeFile } from '../../../kernel/publish/remove.ts';
 import { type Built, type Building, stageTree } from '../../../kernel/publish/tree.ts';
 import { writeFile } from '../../../kernel/publish/write.ts';
 import { checkRelativePath } from '../../../kernel/publish/names.ts';
+import { formatBytes } from '../../../kernel/size.ts';
 import type { SourceAddress } from '../../../kernel/source.ts';
 import { fetchAll } from '../../../clients/sources/fetch.ts';
 import { isSecretSource } from '../../../clients/sources/http-settings.ts';
 import type { FetchOptions } from '../options.ts';
 import { openSources } from '../../../clients/sources/open.ts';
-import { Download, sumOf } from './download.ts';
+import { Download, readAll, sumOf } from './download.ts';
 import { quoted, Refused } from './names.ts';
 import { isSame, noteName, readNote, type Note } from './note.ts';
 import { UnpackedTree } from './tree.ts';
+
+/** An open archive. Where others may write to it, its sum is made as it is unpacked, in one pass. */
+type Archive =
+  | { readonly descriptor: number; readonly type: ArchiveType; readonly sum: string }
+  | { readonly descriptor: number; readonly type: Exclude<ArchiveType, 'zip'>; readonly sum: undefined };
 
 const archiveName = '..initbox-archive';
 
@@ -143,44 +150,67 @@ class Unpacking {
       const tree = stage();
       if (this.#address.scheme === 'file') {
         const descriptor = await this.#openFile();
-        const stop = new AbortController();
-        const sum = this.#fileSum(descriptor, AbortSignal.any([this.#context.signal, stop.signal]));
-        // It is asked for later than it may fail.
-        sum.catch(() => {});
         try {
-          // Where nothing hangs on it, it is made beside the unpacking.
-          if (sha256 !== undefined || before !== undefined) await sum;
-          return await this.#unpack(descriptor, sum, tree, before);
+          return await this.#fromFile(descriptor, tree, before);
         } finally {
-          stop.abort(new Error('the sum is not needed'));
-          await Promise.allSettled([sum]);
           closeSync(descriptor);
         }
       }
       using patience = this.#patience();
-      const collect = (): void => this.#context.host.collectGarbage();
-      using download = new Download(tree, archiveName, () => patience.renew(), collect);
-      // By its descriptor alone: its place is free for what the archive holds.
-      removeFile(tree, archiveName);
+      using download = this.#newDownload(tree, () => patience.renew());
       await this.#download(download, patience);
-      return await this.#unpack(download.descriptor, download.sum(), tree, before);
+      const { descriptor } = download;
+      if (isSame(this.#noteOf(download.sum()), before)) return 'unchanged';
+      return await this.#unpack({ descriptor, type: knownType(descriptor), sum: download.sum() }, tree);
     } catch (error) {
       this.outcome = this.#words(error);
       throw error;
     }
   }
 
-  async #unpack(
-    descriptor: number,
-    sum: string | Promise<string>,
-    stage: Directory,
-    before: Note | undefined,
-  ): Promise<Built | 'unchanged'> {
+  /** Whoever owns the file may write to it meanwhile: what is unpacked are the very bytes whose sum was made. */
+  async #fromFile(file: number, stage: Directory, before: Note | undefined): Promise<Built | 'unchanged'> {
+    const { signal } = this.#context;
+    const { sha256 } = this.#settings.options;
+    if (sha256 !== undefined || before !== undefined) {
+      const sum = await sumOf(file, signal);
+      this.#checkSum(sum);
+      if (isSame(this.#noteOf(sum), before)) return 'unchanged';
+    }
+    const type = knownType(file);
+    // Of these, the sum is made of what is read to be unpacked, once from its beginning to its end.
+    if (type !== 'zip') return this.#unpack({ descriptor: file, type, sum: undefined }, stage);
+    // A zip file is read here and there: it is copied to where nobody else can write.
+    using copy = this.#newDownload(stage, () => {});
+    await this.#copyOf(file, copy);
+    this.#checkSum(copy.sum());
+    const { descriptor } = copy;
+    return await this.#unpack({ descriptor, type: knownType(descriptor), sum: copy.sum() }, stage);
+  }
+
+  async #copyOf(file: number, copy: Download): Promise<void> {
+    const most = this.#limits.bytes;
+    let bytes = 0;
+    await readAll(
+      file,
+      (more) => {
+        bytes += more.length;
+        if (bytes > most) throw new Refused(`is larger than ${formatBytes(most)} (--max-unpacked)`);
+        copy.write(more);
+      },
+      this.#context.signal,
+    );
+  }
+
+  #newDownload(stage: Directory, came: () => void): Download {
+    const download = new Download(stage, archiveName, came, () => this.#context.host.collectGarbage());
+    // By its descriptor alone: its place is free for what the archive holds.
+    removeFile(stage, archiveName);
+    return download;
+  }
+
+  async #unpack(archive: Archive, stage: Directory): Promise<Built> {
     const { options } = this.#settings;
-    if (before !== undefined && isSame(this.#noteOf(await sum), before)) return 'unchanged';
-    const type = archiveType(descriptor);
-    if (typeof type !== 'string')
-      throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
     using tree = new UnpackedTree(stage.fd, {
       strip: options['strip-components'],
       mode: options.mode,
@@ -189,7 +219,8 @@ class Unpacking {
       collect: () => this.#context.host.collectGarbage(),
     });
     this.#context.host.saveMemory();
-    await this.#read(descriptor, type, tree);
+    const sum = await this.#read(archive, tree);
+    this.#checkSum(sum);
     if (tree.files === 0 && stage.names().length === 0)
       throw new Refused(
         options['strip-components'] > 0 && tree.entries > 0
@@ -202,7 +233,7 @@ class Unpacking {
         throw new Refused(`has ${quoted(name.toString('latin1'))} at its top, which is not UTF-8`);
       checkRelativePath(name.toString());
     }
-    const note: Note = { ...this.#noteOf(await sum), files: tree.files };
+    const note: Note = { ...this.#noteOf(sum), files: tree.files };
     const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
     await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
     this.#made = tree;
@@ -214,15 +245,23 @@ class Unpacking {
     };
   }
 
-  async #read(descriptor: number, type: ArchiveType, tree: UnpackedTree): Promise<void> {
+  /** Returns the sum of what was read. */
+  async #read({ descriptor, type, sum }: Archive, tree: UnpackedTree): Promise<string> {
     const { signal } = this.#context;
     if (type === 'zip') {
       const { readZip } = await import('../../../clients/archive/zip.ts');
-      return readZip(descriptor, tree, this.#limits, signal);
+      await readZip(descriptor, tree, this.#limits, signal);
+      return sum;
     }
     const { readTar } = await import('../../../clients/archive/tar.ts');
     const compression = type === 'tar' ? 'none' : type === 'tar.gz' ? 'gzip' : 'zstd';
-    return readTar(descriptor, compression, tree, this.#limits, signal);
+    if (sum !== undefined) {
+      await readTar(descriptor, compression, tree, this.#limits, signal);
+      return sum;
+    }
+    const hash = createHash('sha256');
+    await readTar(descriptor, compression, tree, this.#limits, signal, (bytes) => hash.update(bytes));
+    return hash.digest('hex');
   }
 
   #patience(): Patience {
@@ -267,10 +306,9 @@ class Unpacking {
     return descriptor;
   }
 
-  async #fileSum(descriptor: number, signal: AbortSignal): Promise<string> {
-    const sum = await sumOf(descriptor, signal);
+  #checkSum(sum: string): void {
     const { sha256 } = this.#settings.options;
-    if (sha256 === undefined || sha256 === sum) return sum;
+    if (sha256 === undefined || sha256 === sum) return;
     throw new NotFetched(
       failed(exitStatus.refused, `${this.#address.text} has the SHA-256 ${sum}, not ${sha256}`, {
         hint: 'it is not the file that was meant: was it replaced, or is the sum of another version?',
@@ -308,6 +346,13 @@ function bounded(context: Context, patience: Patience): Context {
   return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
     get: () => patience.at,
   });
+}
+
+/** @throws Refused where it is none */
+function knownType(descriptor: number): ArchiveType {
+  const type = archiveType(descriptor);
+  if (typeof type === 'string') return type;
+  throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
 }
 
 function openArchive(path: string): number | Answer {
