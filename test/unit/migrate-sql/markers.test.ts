@@ -392,6 +392,86 @@ describe('refused with the line', () => {
   });
 });
 
+describe('a file of Liquibase', () => {
+  const head = '--liquibase formatted sql\n';
+
+  test.each<[string, false | undefined]>([
+    ['--changeset me:1\nUP', undefined],
+    ['--changeset me:1\n-- a comment: two words\n--comment: text\n--comment text\nUP', undefined],
+    [
+      '--changeset "My Self":"a 1" logicalFilePath:a/b.sql stripComments:false splitStatements:true endDelimiter:; failOnError:true\nUP',
+      undefined,
+    ],
+    ['-- changeset me:1 endDelimiter:";" runAlways:false runOnChange:false ignore:FALSE\nUP', undefined],
+    [
+      '--changeset me:1 rollbackEndDelimiter:/\n--validCheckSum: 9:any\nUP\n--rollback DROP TABLE a;',
+      undefined,
+    ],
+    ['--changeset me:1\nUP\n--rollback not required\n--changeset me:2\nUP', undefined],
+    ['--changeset me:1 runInTransaction:true\nUP', undefined],
+    ['--changeset me:1 runInTransaction:false\nUP', false],
+    ['--changeset me:1 runInTransaction:false\nUP\n--changeset me:2 runInTransaction:false\nUP', false],
+  ])('%j changes nothing', (text, transaction) => {
+    expect(up(head + text)[2]).toBe(transaction);
+    expect(up(`  -- liquibase formatted sql changeLogId:1-2\n${text}`)[0]).toBe('none');
+  });
+
+  test.each<[number, string, string]>([
+    [2, '--changeset me:1 ignore:true\nUP', 'ignore:true'],
+    [2, '--changeset me:1 runAlways:true\nUP', 'runAlways:true'],
+    [2, '--changeset me:1 runOnChange:true\nUP', 'runOnChange:true'],
+    [2, '--changeset me:1 failOnError:false\nUP', 'failOnError:false'],
+    [2, '--changeset me:1 splitStatements:false\nUP', 'splitStatements:false'],
+    [2, '--changeset me:1 endDelimiter:GO\nUP', 'endDelimiter:GO'],
+    [2, '--changeset me:1 runWith:psql\nUP', 'runWith:psql'],
+    [2, '--changeset me:1 runOrder:last\nUP', 'runOrder:last'],
+    [2, '--changeset me:1 tomorrow:"a b"\nUP', 'tomorrow:"a b"'],
+    [2, '--changeset me\nUP', '--changeset me'],
+    [3, '--changeset me:1\n--ignoreLines:start\nUP\n--ignoreLines:end', '--ignoreLines:start'],
+    [3, '--changeset me:1\n  -- ignoreLines:1\nUP', '-- ignoreLines:1'],
+    [2, '--property name:t value:a\n--changeset me:1\nUP', '--property name:t value:a'],
+    [2, '--include file:b.sql\n--changeset me:1\nUP', '--include file:b.sql'],
+    [3, '--changeset me:1\n--tomorrow:a\nUP', '--tomorrow:a'],
+    [3, '--changeset me:1\nCREATE TABLE ${t} ();', '${t}'],
+  ])('line %i of %j is refused', (line, text, word) => {
+    expect(() => up(head + text)).toThrow(
+      `x.sql:${line}: Liquibase reads "${word}" in a way of its own, which is not done here; run Liquibase itself`,
+    );
+  });
+
+  test.each<[string, RegExp]>([
+    ['--changeset me:1 context:test\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1 labels:"a b"\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1\n--preconditions onFail:HALT\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['--changeset me:1\n--precondition-sql-check x\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['UP', /^x\.sql:2: SQL before the first "--changeset author:id" belongs to no changeset/],
+    ['UP\n--changeset me:1\nUP', /^x\.sql:2: SQL before the first "--changeset/],
+    [
+      '--changeset me:1 runInTransaction:false\nUP\n--changeset me:2\nUP',
+      /^x\.sql:4: this changeset runs in a transaction, and the one in line 2 does not; put them in two files/,
+    ],
+  ])('%j is refused', (text, message) => expect(() => up(head + text)).toThrow(message));
+
+  test.each([
+    '--changeset me:1 context:test\nUP',
+    'UP;\n-- changeset My Self:1\nUP',
+    '--changeset "a":b\nUP',
+  ])('without its head: %j', (text) =>
+    expect(() => up(text)).toThrow(
+      /^x\.sql:[12]: this line begins a changeset of Liquibase, but the file does not begin with "--liquibase formatted sql"/,
+    ),
+  );
+
+  test('such words in prose and in literals are none', () => {
+    for (const text of [
+      '-- changeset of the orders\nUP',
+      '-- property name:t value:a\nUP',
+      "SELECT '\n--changeset me:1\n';",
+    ])
+      expect(up(text)[0]).toBe('none');
+  });
+});
+
 // Were it read in steps that grow with what was read, this would take hours.
 test('a load of data full of dashes is read once', () => {
   const text = `${'-- a comment\n'.repeat(200_000)}SELECT '${'--'.repeat(500_000)}';`;

@@ -1,4 +1,5 @@
 import { UsageError } from '../../../kernel/outcome.ts';
+import { readLiquibase } from './liquibase.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
 import { codeFrom, refuseUndoParts } from './undo-parts.ts';
@@ -65,10 +66,6 @@ const grammars: readonly Grammar[] = [
 ];
 
 const directive = /^[ \t]*--[ \t]*initbox:(.*)/;
-/** https://docs.liquibase.com/secure/user-guide-5-0/what-is-the-sql-format */
-const liquibase = /^--[ \t]*(liquibase[ \t]+formatted[ \t]+sql)/i;
-const conditions =
-  /^--[ \t]*(?:changeset[ \t].*?\b((?:context(?:Filter)?|labels|dbms)[ \t]*:[^\r\n]*)|(preconditions\b.*))/i;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -91,8 +88,9 @@ export function partsOf(text: string, where: string): Parts {
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
   refuseUndoParts(text, where, parts.from, parts.to);
-  refuseConditions(lines, text, where);
-  return ownDirective(lines, text, where) ? { ...parts, transaction: false } : parts;
+  const isLiquibase = lines.some((line) => /liquibase|changeset/i.test(line.text));
+  const transaction = isLiquibase ? readLiquibase(text, where) : undefined;
+  return ownDirective(lines, text, where) || transaction === false ? { ...parts, transaction: false } : parts;
 }
 
 /** Of two tools, the one whose marks all stand in literals is not the one that the file is written for. */
@@ -121,7 +119,7 @@ interface Line {
 }
 
 /** What a line must hold to be looked at closely: a load of data may have a million comments. */
-const telling = /migrat|goose|create above|tern|initbox|liquibase|changeset|preconditions/i;
+const telling = /migrat|goose|create above|tern|initbox|liquibase|changeset/i;
 const lineBreak = /[\r\n]|$/g;
 
 /** The comment lines that may be marks, whatever text they stand in: the tools go by lines too. */
@@ -166,17 +164,6 @@ function ownDirective(lines: readonly Line[], text: string, where: string): bool
     }
   }
   return marks.length > 0;
-}
-
-/** Liquibase runs some changesets in some environments only; all of them would run here. */
-function refuseConditions(lines: readonly Line[], text: string, where: string): void {
-  if (!lines.some((line) => liquibase.test(line.text))) return;
-  const conditional = lines.find((line) => conditions.test(line.text));
-  if (conditional === undefined) return;
-  throw new UsageError(
-    `${where}:${lineAt(text, conditional.at)}: Liquibase runs this changeset under a condition, which is not read here; ` +
-      'run Liquibase itself (migrate-with-lock -- liquibase update), or take the condition out',
-  );
 }
 
 function readDbmate(marks: readonly Mark[], text: string, where: string): Parts {

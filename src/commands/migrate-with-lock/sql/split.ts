@@ -11,6 +11,8 @@ export interface Statement {
    * `'`: enough to tell what kind of statement it is, without any of its values.
    */
   readonly words: readonly string[];
+  /** The text of REINDEX (…) …, whose options in parentheses say how it runs. */
+  readonly options?: string;
 }
 
 /** Words kept of one statement: the longest that is looked at is ALTER TABLE … DETACH PARTITION … CONCURRENTLY. */
@@ -65,7 +67,10 @@ export function* split(
     if (start < 0) return undefined;
     refuse(words, (what) => problem(start, what));
     backslashes = afterSet(words, text.slice(start, last), backslashes);
-    const statement = { start, end: last, words };
+    const statement =
+      words[0] === 'REINDEX' && words[1] === '('
+        ? { start, end: last, words, options: text.slice(start, last) }
+        : { start, end: last, words };
     start = -1;
     words = [];
     depth = bodies = 0;
