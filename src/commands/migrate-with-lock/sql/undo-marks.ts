@@ -54,7 +54,7 @@ const upWord = new RegExp(`(?<!\\p{L})${up}(?!\\p{L})`, 'giu');
 /** Verbs of which "down" is a part, and words of sentences: what ends so is no mark. */
 const phrasal =
   /(?:^|[^\p{L}])(?:bog|boil|break|bring|call|clos|come?|cool|count|cut|drill|drop|fall|go|goe|hold|keep|knock|lay|lock|look|mark|nail|narrow|pare|pass|pin|pop|pull|push|put|ramp|scal|scale|set|shut|siz|size|slow|spin|step|strip|take|tear|thin|tick|tone|top|track|trickle|trim|turn|whittle|wind|write)(?:e?s|ing|ped|ed)?\P{L}*$/iu;
-const function_ =
+const ofSentences =
   /(?:^|[^\p{L}])(?:a|an|and|are|at|be|before|after|by|can|cannot|don|for|from|if|in|into|is|it|must|never|no|not|of|or|our|own|should|so|that|the|then|this|to|up|was|were|what|when|while|will|with|without)(?!\p{L})/iu;
 /** A sign that makes what stands before it a label or a tool's prefix. */
 const sign = /[:=+@!%$&>|[{<(]/;
@@ -100,7 +100,7 @@ export function isLikelyUndoMark(comment: string): boolean {
 function isPrefix(head: string): boolean {
   if (sign.test(head)) return true;
   return (
-    !function_.test(head.replaceAll(/(?<=[\p{L}\p{N}])-\p{L}+(?=-)/gu, '')) &&
+    !ofSentences.test(head.replaceAll(/(?<=[\p{L}\p{N}])-\p{L}+(?=-)/gu, '')) &&
     (wordsIn(head) < 2 || tool.test(head) || /^\S+$/.test(head))
   );
 }
