@@ -108,17 +108,14 @@ function parseUrl(
       `${where} names its hosts by SRV records; give a host:port, or wait for the name with wait-dns --type SRV`,
     );
   if (authority === '') throw new Error(`${where} has no host; ${accepted}`);
-  if (authority.includes(','))
-    throw new Error(
-      `${where} names several hosts; give each as a target of its own, with --any if one is enough`,
-    );
+  if (authority.includes(',')) throw severalHosts(where);
   return parseHostPort(authority, knownPorts[name.split('+')[0] ?? name], where);
 }
 
 /**
  * Where libpq goes for a URL whose query names a host, hostaddr or port: they replace what stands before them, the last
  * of each name counts (https://www.postgresql.org/docs/current/libpq-connect.html).
- * @returns `host:port`, the socket's path, or undefined where the query names none of them
+ * @returns `host:port`, the socket's path, or undefined where neither the query nor a socket's folder asks for it
  */
 function inLibpqsQuery(rest: string, authority: string, where: string): string | undefined {
   const given = new Map<string, string>();
@@ -128,15 +125,40 @@ function inLibpqsQuery(rest: string, authority: string, where: string): string |
     refuseUnexpanded(value.startsWith('/') ? 'path' : 'word', value, where);
     given.set(name, decoded(value, where));
   }
-  if (given.size === 0 || (authority.includes(',') && !given.get('host') && !given.get('hostaddr')))
-    return undefined;
-  const [, literal, name = '', port = ''] =
-    /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(authority) ?? [];
+  const isFolder = /^%2f/i.test(authority);
+  if (given.size === 0 && !isFolder && !/:\+\d+$/.test(authority)) return undefined;
+  const several = authority.includes(',');
+  const [, literal, before = '', port = ''] = several
+    ? ['', undefined, authority]
+    : (/^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(authority) ?? []);
+  const name = given.get('host') ?? literal ?? decoded(before, where);
+  const address = given.get('hostaddr') ?? '';
+  if (name.includes(',') || address.includes(',')) throw severalHosts(where);
+  const to = (given.get('port') ?? port).replace(/^\+(?=\d)/, '') || '5432';
+  if (to.includes(',') || (several && given.get('port') === undefined && authority.includes(':')))
+    throw new Error(`${where} gives several ports for one host; give one`);
+  if (address !== '') {
+    refuseUnexpanded('word', address, where);
+    if (!isIP(address))
+      throw new Error(`hostaddr ${JSON.stringify(address)} in ${where} is not an IP address`);
+    if (name.startsWith('/'))
+      throw new Error(
+        `the host in ${where} is the folder of a Unix socket, and hostaddr is an address; give one of them`,
+      );
+  }
   // An address is where the connection goes, and the name then is what its certificate is checked for.
-  const host = given.get('hostaddr') || (given.get('host') ?? literal ?? decoded(name, where));
-  const to = (given.get('port') ?? port) || '5432';
-  if (host.startsWith('/')) return `${host}/.s.PGSQL.${to}`;
+  const host = address || name;
+  if (host.startsWith('/')) {
+    refuseUnexpanded('word', to, where);
+    return `${host}/.s.PGSQL.${parsePort(to, where)}`;
+  }
   return `${host.includes(':') ? `[${host}]` : host}:${to}`;
+}
+
+function severalHosts(where: string): Error {
+  return new Error(
+    `${where} names several hosts; give each as a target of its own, with --any if one is enough`,
+  );
 }
 
 function decoded(text: string, where: string): string {

@@ -160,9 +160,169 @@ describe('a mark of the part that undoes, of whatever tool, is refused with its 
     expect(partsOf(`-- +goose Up\nA;\n-- +goose Down\n${text}`, 'x.sql').marking).toBe('goose');
   });
 
-  test('in a literal it is not sure what is meant', () => {
-    const text = 'CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;';
-    expect(() => partsOf(text, 'x.sql')).toThrow(/^x\.sql:2: this line/);
+  test('in a literal it is text, whatever tool it could be of', () => {
+    for (const body of [
+      'CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;',
+      'CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $b_1$ BEGIN\n-- acme:up:1\nPERFORM 1;\n-- acme:down:1\nDROP TABLE a; END $b_1$;',
+      "INSERT INTO help VALUES ('it''s\n-- rollback\n');",
+      "INSERT INTO help VALUES (E'it\\'s\n/* undo */\n');",
+      'CREATE TABLE "a\n-- downgrade\n" ();',
+    ]) {
+      expect(up(`CREATE TABLE a ();\n${body}`)[0]).toBe('none');
+      expect(
+        up(
+          `-- +goose Up\n-- +goose StatementBegin\n${body}\n-- +goose StatementEnd\n-- +goose Down\nDOWN`,
+        )[0],
+      ).toBe('goose');
+    }
+  });
+
+  test('where it is not sure that it stands in a literal, it is refused', () => {
+    for (const text of [
+      // A backslash before the quote: whether it ends the literal depends on the server.
+      "SELECT 'a\\';\n-- down\nSELECT 'b';",
+      "SELECT 'never closed\n-- down\n",
+      'SELECT a$$b;\n-- down\nSELECT a$$b;',
+      "-- don't\n-- down\n-- don't",
+      "/* don't /* nested */ */\n\n-- down\n/* don't */",
+    ])
+      expect(() => up(text), text).toThrow(/this line looks like the start of a part that undoes/);
+  });
+
+  test('the mark of a known tool in a literal is not one of two tools', () => {
+    const text =
+      "-- +migrate Up\nINSERT INTO help VALUES ('\n-- migrate:down\n');\n-- +migrate Down\nDELETE FROM help;";
+    expect(() => up(text)).toThrow(
+      /^x\.sql:3: this line of a literal is a mark of dbmate, and the file is marked for sql-migrate; /,
+    );
+  });
+});
+
+describe('a pair of comments of one shape, one for each direction, is refused with the second', () => {
+  test.each([
+    [
+      '-- ---------- MIGRONDI:UP:1586550686936 ----------',
+      '-- ---------- MIGRONDI:DOWN:1586550686936 ----------',
+    ],
+    ['-- MIGRONDI:UP:1', '-- MIGRONDI:DOWN:2'],
+    ['-- acme:up:42', '-- acme:down'],
+    ['-- + goose Up', '-- + goose Down'],
+    ['-- sqlx up', '-- sqlx down'],
+    ['-- on up', '-- on down'],
+    ['-- direction=up', '-- direction=down'],
+    ['-- name: migrate-up#', '-- name: migrate-down#'],
+    ['-- name: create-a-up', '-- name: create-a-down'],
+    ['-- Up - create a', '-- Down - drop a'],
+    ['-- Up: create the orders', '-- Down: drop the orders'],
+    ['-- Install orders', '-- Uninstall orders'],
+    ['-- Forward orders', '-- Backward orders'],
+    ['-- Apply 1', '-- Roll back 1'],
+    ['-- [acme] Deploy', '-- [acme] Revert'],
+    ['-- acme.migrate', '-- acme.rollback'],
+    ['/* acme up */', '/* acme down */'],
+  ])('%s … %s', (first, second) => {
+    const text = `${first}\nCREATE TABLE a ();\n${second}\nALTER TABLE b RENAME TO a;`;
+    expect(() => partsOf(text, 'x.sql')).toThrow(
+      /^x\.sql:3: this line looks like the start of a part.*reword/,
+    );
+    expect(() => partsOf(`-- +goose Up\n${text}`, 'x.sql')).toThrow(/^x\.sql:4: /);
+  });
+
+  test.each([
+    ['-- scale up the pool', '-- scale down the pool'],
+    ['-- scale up', '-- scale down'],
+    ['-- Apply the new names', '-- Drop the old index first'],
+    ['-- set up the orders', '-- tear down the old table'],
+    ['-- what goes up', '-- must come down'],
+    ['-- up-front fee', '-- down payment'],
+    ['-- migrate the orders', '-- undo log of orders'],
+    ['-- do this', '-- drop-down menu'],
+  ])('prose is none: %s … %s', (first, second) => {
+    for (const statement of ['ALTER TABLE b RENAME TO a;', 'DROP INDEX b;']) {
+      const text = `${first}\nCREATE TABLE a ();\n${second}\n${statement}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+
+  test('a head that tells of both directions, with no SQL between them, is a comment', () => {
+    const text = '-- Up: create a\n-- Down: drop a\nCREATE TABLE a ();';
+    expect(up(text)).toEqual(['none', text, undefined]);
+    expect(() => up('-- acme:up:1\n-- acme:down:1\nDROP TABLE a;')).toThrow(/^x\.sql:2: this line/);
+  });
+});
+
+describe('a short comment with a word for undoing above SQL that takes away is refused', () => {
+  const marks = [
+    '-- ---------- MIGRONDI:DOWN:1586550686936 ----------',
+    '-- MIGRONDI:DOWN:1586550686936',
+    '-- + goose Down',
+    '-- sqlx down',
+    '-- shmig down',
+    '-- pgmigrate down',
+    '-- name: migrate-down#',
+    '-- name: create-a-down',
+    '-- direction=down',
+    '-- on down',
+    '-- Down 001',
+    '-- Down (v1)',
+    '-- DOWN: drop',
+    '-- Down - drop a',
+    '-- Down v2',
+    '-- Rollback statements',
+    '-- DOWN BELOW',
+    '-- acme:down:42',
+    '--- create above / drop below ---',
+    '-- uninstall',
+    '-- acme_revert',
+    '-- migrateDown',
+    '-- sqlx migrate revert',
+    '-- Undo changes',
+    '/* sqlx down */',
+  ];
+  test.each(marks)('%s', (mark) => {
+    for (const statement of [
+      'DROP TABLE a;',
+      'ALTER TABLE a DROP COLUMN b;',
+      'delete from a;',
+      'TRUNCATE a;',
+      '-- more\n\nBEGIN;\nSET lock_timeout = 1;\nDROP TABLE a;',
+    ]) {
+      const text = `CREATE TABLE a ();\n\n${mark}\n${statement}`;
+      expect(() => partsOf(text, 'x.sql'), text).toThrow(
+        /^x\.sql:3: this line looks like the start of a part.*"-- migrate:up" and "-- migrate:down".*reword/,
+      );
+    }
+  });
+
+  test.each(['-- down', '--down', '-- sqlx down', '/* undo */'])('behind a statement: %s', (mark) => {
+    expect(() => up(`select 1; ${mark}\ndrop table a;`)).toThrow(/^x\.sql:1: this line/);
+    expect(up(`select 1; ${mark}\nselect 2;`)[0]).toBe('none');
+    expect(up(`select '; ${mark}\n';\ndrop table a;`)[0]).toBe('none');
+  });
+
+  test.each([
+    'drop-down menu',
+    'drop-down',
+    'tear down the old table',
+    'scale down the column',
+    'scale down',
+    'down payment',
+    'Down under',
+    'Drop the old index first',
+    'roll back to the old names',
+    'no rollback',
+    'undo log',
+    'servers are down',
+    'rollback DROP TABLE a',
+    'rollback: DROP TABLE a;',
+    'rollback not required',
+    'backward compatible',
+    'what goes up must come down',
+  ])('prose is none: -- %s', (comment) => {
+    for (const statement of ['DROP INDEX b;', 'ALTER TABLE a DROP COLUMN b;', 'ALTER TABLE b RENAME TO a;']) {
+      const text = `CREATE TABLE a ();\n-- ${comment}\n${statement}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
   });
 });
 
@@ -232,8 +392,93 @@ describe('refused with the line', () => {
   });
 });
 
+describe('a file of Liquibase', () => {
+  const head = '--liquibase formatted sql\n';
+
+  test.each<[string, false | undefined]>([
+    ['--changeset me:1\nUP', undefined],
+    ['--changeset me:1\n-- a comment: two words\n--comment: text\n--comment text\nUP', undefined],
+    [
+      '--changeset "My Self":"a 1" logicalFilePath:a/b.sql stripComments:false splitStatements:true endDelimiter:; failOnError:true\nUP',
+      undefined,
+    ],
+    ['-- changeset me:1 endDelimiter:";" runAlways:false runOnChange:false ignore:FALSE\nUP', undefined],
+    [
+      '--changeset me:1 rollbackEndDelimiter:/\n--validCheckSum: 9:any\nUP\n--rollback DROP TABLE a;',
+      undefined,
+    ],
+    ['--changeset me:1\nUP\n--rollback not required\n--changeset me:2\nUP', undefined],
+    ['--changeset me:1 runInTransaction:true\nUP', undefined],
+    ['--changeset me:1 runInTransaction:false\nUP', false],
+    ['--changeset me:1 runInTransaction:false\nUP\n--changeset me:2 runInTransaction:false\nUP', false],
+  ])('%j changes nothing', (text, transaction) => {
+    expect(up(head + text)[2]).toBe(transaction);
+    expect(up(`  -- liquibase formatted sql changeLogId:1-2\n${text}`)[0]).toBe('none');
+  });
+
+  test.each<[number, string, string]>([
+    [2, '--changeset me:1 ignore:true\nUP', 'ignore:true'],
+    [2, '--changeset me:1 runAlways:true\nUP', 'runAlways:true'],
+    [2, '--changeset me:1 runOnChange:true\nUP', 'runOnChange:true'],
+    [2, '--changeset me:1 failOnError:false\nUP', 'failOnError:false'],
+    [2, '--changeset me:1 splitStatements:false\nUP', 'splitStatements:false'],
+    [2, '--changeset me:1 endDelimiter:GO\nUP', 'endDelimiter:GO'],
+    [2, '--changeset me:1 runWith:psql\nUP', 'runWith:psql'],
+    [2, '--changeset me:1 runOrder:last\nUP', 'runOrder:last'],
+    [2, '--changeset me:1 tomorrow:"a b"\nUP', 'tomorrow:"a b"'],
+    [2, '--changeset me\nUP', '--changeset me'],
+    [3, '--changeset me:1\n--ignoreLines:start\nUP\n--ignoreLines:end', '--ignoreLines:start'],
+    [3, '--changeset me:1\n  -- ignoreLines:1\nUP', '-- ignoreLines:1'],
+    [2, '--property name:t value:a\n--changeset me:1\nUP', '--property name:t value:a'],
+    [2, '--include file:b.sql\n--changeset me:1\nUP', '--include file:b.sql'],
+    [3, '--changeset me:1\n--tomorrow:a\nUP', '--tomorrow:a'],
+    [3, '--changeset me:1\nCREATE TABLE ${t} ();', '${t}'],
+  ])('line %i of %j is refused', (line, text, word) => {
+    expect(() => up(head + text)).toThrow(
+      `x.sql:${line}: Liquibase reads "${word}" in a way of its own, which is not done here; run Liquibase itself`,
+    );
+  });
+
+  test.each<[string, RegExp]>([
+    ['--changeset me:1 context:test\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1 labels:"a b"\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1\n--preconditions onFail:HALT\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['--changeset me:1\n--precondition-sql-check x\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['UP', /^x\.sql:2: SQL before the first "--changeset author:id" belongs to no changeset/],
+    ['UP\n--changeset me:1\nUP', /^x\.sql:2: SQL before the first "--changeset/],
+    [
+      '--changeset me:1 runInTransaction:false\nUP\n--changeset me:2\nUP',
+      /^x\.sql:4: this changeset runs in a transaction, and the one in line 2 does not; put them in two files/,
+    ],
+  ])('%j is refused', (text, message) => expect(() => up(head + text)).toThrow(message));
+
+  test.each([
+    '--changeset me:1 context:test\nUP',
+    'UP;\n-- changeset My Self:1\nUP',
+    '--changeset "a":b\nUP',
+  ])('without its head: %j', (text) =>
+    expect(() => up(text)).toThrow(
+      /^x\.sql:[12]: this line begins a changeset of Liquibase, but the file does not begin with "--liquibase formatted sql"/,
+    ),
+  );
+
+  test('such words in prose and in literals are none', () => {
+    for (const text of [
+      '-- changeset of the orders\nUP',
+      '-- property name:t value:a\nUP',
+      "SELECT '\n--changeset me:1\n';",
+    ])
+      expect(up(text)[0]).toBe('none');
+  });
+});
+
 // Were it read in steps that grow with what was read, this would take hours.
 test('a load of data full of dashes is read once', () => {
   const text = `${'-- a comment\n'.repeat(200_000)}SELECT '${'--'.repeat(500_000)}';`;
+  expect(up(text)[0]).toBe('none');
+});
+
+test('so is one whose comments all look like marks', () => {
+  const text = `SELECT '${"''".repeat(100_000)}';\n${'-- sqlx down\n'.repeat(100_000)}${'\n'.repeat(1_000_000)}SELECT 1;`;
   expect(up(text)[0]).toBe('none');
 });

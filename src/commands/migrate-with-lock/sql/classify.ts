@@ -48,7 +48,9 @@ export function kindOf(statement: Statement): Kind {
     case 'CLUSTER':
       return isWholeCluster(words) ? 'outside' : 'plain';
     case 'REINDEX':
-      return words.includes('CONCURRENTLY') || words.some((word) => wholeReindex.has(word))
+      return words.includes('CONCURRENTLY') ||
+        words.some((word) => wholeReindex.has(word)) ||
+        isConcurrent(statement.options)
         ? 'outside'
         : 'plain';
     case 'CREATE':
@@ -67,6 +69,20 @@ export function isForTransaction({ words }: Statement): boolean {
   return (
     words[0] === 'SET' && (words[1] === 'LOCAL' || words[1] === 'TRANSACTION' || words[1] === 'CONSTRAINTS')
   );
+}
+
+/**
+ * REINDEX (CONCURRENTLY): of several the last one counts, and it is on unless it is switched off
+ * (ExecReindex and defGetBoolean in Postgres' source).
+ */
+function isConcurrent(options = ''): boolean {
+  const inside = options.replaceAll(/--[^\r\n]*|\/\*[^]*?\*\//g, ' ').replace(/^[^(]*\(([^)]*)\)[^]*$/, '$1');
+  const values = inside
+    .split(',')
+    .map((option) => /^\s*"?concurrently"?(?![\w$])\s*([^]*?)\s*$/i.exec(option)?.[1])
+    .filter((value) => value !== undefined);
+  const last = values.at(-1);
+  return last !== undefined && !/^(?:["']?(?:false|off)["']?|0)$/i.test(last);
 }
 
 const wholeReindex = new Set(['DATABASE', 'SYSTEM', 'SCHEMA']);

@@ -1,6 +1,8 @@
 import { UsageError } from '../../../kernel/outcome.ts';
+import { readLiquibase } from './liquibase.ts';
+import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
-import { isUndoMark } from './undo-marks.ts';
+import { codeFrom, refuseUndoParts } from './undo-parts.ts';
 
 /** The ways in which a file marks its own parts; `none` where it is one part. */
 export type Marking = 'none' | 'dbmate' | 'goose' | 'sql-migrate' | 'node-pg-migrate' | 'tern';
@@ -64,10 +66,6 @@ const grammars: readonly Grammar[] = [
 ];
 
 const directive = /^[ \t]*--[ \t]*initbox:(.*)/;
-/** https://docs.liquibase.com/secure/user-guide-5-0/what-is-the-sql-format */
-const liquibase = /^--[ \t]*(liquibase[ \t]+formatted[ \t]+sql)/i;
-const conditions =
-  /^--[ \t]*(?:changeset[ \t].*?\b((?:context(?:Filter)?|labels|dbms)[ \t]*:[^\r\n]*)|(preconditions\b.*))/i;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -81,6 +79,7 @@ export function partsOf(text: string, where: string): Parts {
     .filter(({ marks }) => marks.length > 0);
   const [first, second] = found;
   if (first && second) {
+    refuseMarkInLiteral(found, text, where);
     throw new UsageError(
       `${where} is marked for both ${first.grammar.marking} (line ${lineAt(text, first.marks[0]?.at ?? 0)}) and ${second.grammar.marking} (line ${lineAt(text, second.marks[0]?.at ?? 0)}); keep one`,
     );
@@ -88,9 +87,30 @@ export function partsOf(text: string, where: string): Parts {
   const parts = first
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
-  refuseUnknownUndo(lines, parts, text, where);
-  refuseConditions(lines, text, where);
-  return ownDirective(lines, text, where) ? { ...parts, transaction: false } : parts;
+  refuseUndoParts(text, where, parts.from, parts.to);
+  const isLiquibase = lines.some((line) => /liquibase|changeset/i.test(line.text));
+  const transaction = isLiquibase ? readLiquibase(text, where) : undefined;
+  return ownDirective(lines, text, where) || transaction === false ? { ...parts, transaction: false } : parts;
+}
+
+/** Of two tools, the one whose marks all stand in literals is not the one that the file is written for. */
+function refuseMarkInLiteral(
+  found: readonly { readonly grammar: Grammar; readonly marks: readonly Mark[] }[],
+  text: string,
+  where: string,
+): void {
+  const inLiteral = literalsOf(text);
+  const isOnlyText = (marks: readonly Mark[]): boolean => marks.every((mark) => inLiteral(mark.at));
+  const only = found.find(({ marks }) => isOnlyText(marks));
+  const real = found.find(({ marks }) => !isOnlyText(marks));
+  const [mark] = only?.marks ?? [];
+  if (only === undefined || real === undefined || mark === undefined) return;
+  throw problem(
+    text,
+    where,
+    mark,
+    `this line of a literal is a mark of ${only.grammar.marking}, and the file is marked for ${real.grammar.marking}; begin the line with another character, or put the text together from two ('--' || '…')`,
+  );
 }
 
 interface Line {
@@ -99,8 +119,7 @@ interface Line {
 }
 
 /** What a line must hold to be looked at closely: a load of data may have a million comments. */
-const telling =
-  /migrat|goose|create above|tern|initbox|down|un-?do|roll|rever[ts]|back|unapply|liquibase|changeset|preconditions/i;
+const telling = /migrat|goose|create above|tern|initbox|liquibase|changeset/i;
 const lineBreak = /[\r\n]|$/g;
 
 /** The comment lines that may be marks, whatever text they stand in: the tools go by lines too. */
@@ -145,53 +164,6 @@ function ownDirective(lines: readonly Line[], text: string, where: string): bool
     }
   }
   return marks.length > 0;
-}
-
-/** Whatever tool it is of: to run the part that undoes it all would be the worst of errors. */
-function refuseUnknownUndo(
-  lines: readonly Line[],
-  { from, to }: Pick<Parts, 'from' | 'to'>,
-  text: string,
-  where: string,
-): void {
-  const marks = [
-    ...lines.filter((line) => isUndoMark(line.text.replace(/^[ \t]*(?:#[ \t]*)?--/, ''))),
-    ...blockComments(text).filter((comment) => isUndoMark(comment.text)),
-  ];
-  const [at] = marks
-    .map((mark) => mark.at)
-    .filter((place) => place >= from && place < to)
-    .toSorted((a, b) => a - b);
-  if (at === undefined) return;
-  throw new UsageError(
-    `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
-      'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; where it is only a comment, reword it',
-  );
-}
-
-/** Comments that stand alone on their lines and are no longer than a mark is. */
-function blockComments(text: string): Line[] {
-  const found: Line[] = [];
-  for (let at = text.indexOf('/*'); at >= 0; at = text.indexOf('/*', at + 2)) {
-    const end = text.slice(at + 2, at + 400).indexOf('*/');
-    if (end < 0) continue;
-    const alone =
-      /(?:^|[\r\n])[ \t]*$/.test(text.slice(Math.max(0, at - 100), at)) &&
-      /^[ \t]*(?:[\r\n]|$)/.test(text.slice(at + 4 + end, at + 504 + end));
-    if (alone) found.push({ at, text: text.slice(at + 2, at + 2 + end) });
-  }
-  return found;
-}
-
-/** Liquibase runs some changesets in some environments only; all of them would run here. */
-function refuseConditions(lines: readonly Line[], text: string, where: string): void {
-  if (!lines.some((line) => liquibase.test(line.text))) return;
-  const conditional = lines.find((line) => conditions.test(line.text));
-  if (conditional === undefined) return;
-  throw new UsageError(
-    `${where}:${lineAt(text, conditional.at)}: Liquibase runs this changeset under a condition, which is not read here; ` +
-      'run Liquibase itself (migrate-with-lock -- liquibase update), or take the condition out',
-  );
 }
 
 function readDbmate(marks: readonly Mark[], text: string, where: string): Parts {
@@ -268,17 +240,9 @@ function upRange(
 }
 
 function refuseCodeBefore(up: Mark, text: string, where: string, upText: string): void {
-  const before = firstCode(text, up.at);
+  const before = codeFrom(text, 0, up.at);
   if (before < 0) return;
   throw new UsageError(`${where}:${lineAt(text, before)}: SQL before "${upText}" belongs to no part`);
-}
-
-/** The first offset before `end` that is neither blank nor in a comment; -1 where there is none. */
-function firstCode(text: string, end: number): number {
-  const blank = /(?:[ \t\r\n\f\v]|--[^\r\n]*|\/\*[^]*?\*\/)*/y;
-  // A comment that is open where the mark stands counts: the mark is in it.
-  blank.exec(text.slice(0, end));
-  return blank.lastIndex < end ? blank.lastIndex : -1;
 }
 
 /** node-pg-migrate takes the first of each mark, and all of the file where there is no up mark before the down mark. */
@@ -301,7 +265,7 @@ function readNodePgMigrate(marks: readonly Mark[], text: string, where: string):
 /** With a mark for the second part, a line that only begins as the first mark may be meant as it: not if it changes nothing. */
 function refuseSentence(text: string, where: string, down: Mark): void {
   const line = /^[ \t]*--[ \t-]*up[ \t]+migration/im.exec(text.slice(0, down.at));
-  if (line === null || firstCode(text, line.index) < 0) return;
+  if (line === null || codeFrom(text, 0, line.index) < 0) return;
   throw new UsageError(
     `${where}:${lineAt(text, line.index)}: node-pg-migrate would leave out what stands above this line, which is not quite its mark; ` +
       'write "-- Up Migration" alone on the line, or reword it',

@@ -11,6 +11,8 @@ export interface Statement {
    * `'`: enough to tell what kind of statement it is, without any of its values.
    */
   readonly words: readonly string[];
+  /** The text of REINDEX (…) …, whose options in parentheses say how it runs. */
+  readonly options?: string;
 }
 
 /** Words kept of one statement: the longest that is looked at is ALTER TABLE … DETACH PARTITION … CONCURRENTLY. */
@@ -18,8 +20,8 @@ const keptWords = 24;
 
 // Scanned as Latin-1, one character per byte: every byte from 0x80 counts as a letter, as in Postgres' own scanner.
 const letters = 'A-Za-z_\\x80-\\xff';
-const identifier = new RegExp(`[${letters}][${letters}0-9$]*`, 'y');
-const dollarTag = new RegExp(`\\$(?:[${letters}][${letters}0-9]*)?\\$`, 'y');
+export const identifier = new RegExp(`[${letters}][${letters}0-9$]*`, 'y');
+export const dollarTag = new RegExp(`\\$(?:[${letters}][${letters}0-9]*)?\\$`, 'y');
 const digits = /[0-9]+/y;
 /** What can be a keyword. Bytes of other letters must stay as they are. */
 const plainWord = /^[A-Za-z_0-9$]{1,64}$/;
@@ -65,7 +67,10 @@ export function* split(
     if (start < 0) return undefined;
     refuse(words, (what) => problem(start, what));
     backslashes = afterSet(words, text.slice(start, last), backslashes);
-    const statement = { start, end: last, words };
+    const statement =
+      words[0] === 'REINDEX' && words[1] === '('
+        ? { start, end: last, words, options: text.slice(start, last) }
+        : { start, end: last, words };
     start = -1;
     words = [];
     depth = bodies = 0;
@@ -229,7 +234,7 @@ function afterString(text: string, open: number, backslashes: boolean): number {
   }
 }
 
-function afterQuoted(text: string, at: number, quote: string): number {
+export function afterQuoted(text: string, at: number, quote: string): number {
   for (let from = at + 1; ;) {
     const closing = text.indexOf(quote, from);
     if (closing < 0) return -1;
@@ -238,7 +243,7 @@ function afterQuoted(text: string, at: number, quote: string): number {
   }
 }
 
-function afterEscaped(text: string, at: number): number {
+export function afterEscaped(text: string, at: number): number {
   for (let from = at + 1; from < text.length; from++) {
     const code = text.charCodeAt(from);
     if (code === 0x5c) from++;
@@ -261,7 +266,7 @@ function lineEnd(text: string, from: number): number {
 
 const commentMark = /\/\*|\*\//g;
 
-function afterComment(text: string, at: number): number {
+export function afterComment(text: string, at: number): number {
   commentMark.lastIndex = at + 2;
   for (let depth = 1; ;) {
     const mark = commentMark.exec(text);

@@ -1,28 +1,39 @@
 /** Words that name the part of a migration that takes it back. */
 const undo =
-  '(?:downs?|undo|un-do|roll[ -]?backs?|reverts?|reverse|downgrades?|backwards?|back[ -]?out|tear[ -]?down|unapply)';
+  '(?:downs?|undo|un-do|roll[ -]?backs?|reverts?|reverse|downgrades?|backwards?|back[ -]?out|tear[ -]?down|unapply|(?:un|de-?)install|undeploy|unmigrate)';
+
+/** Words that name the other part. */
+const up = '(?:ups?|forwards?|apply|upgrades?|migrate|do|install|deploy)';
 
 /** Words that tools and people put beside it without meaning more. */
 const beside =
-  '(?:migrations?|scripts?|parts?|sections?|blocks?|sql|begins?|starts?|here|no-?transaction|[a-z]+[:=][a-z]+)';
+  '(?:migrations?|scripts?|parts?|sections?|blocks?|sql|begins?|starts?|here|below|follows|statements?|no-?transaction|v\\d[\\p{N}.]*|[a-z]+[:=][a-z]+)';
 
 /** What may stand before it: a tool's word with a sign, a known word without one, or a label and its colon. */
 const before = [
-  '[+@!%$:&][a-z][a-z0-9_-]*[ :]+',
+  '[+@!%$:&] ?[a-z][a-z0-9_-]*[ :]+',
   '(?:(?:rambler|goose|micrate|dbmate|flyway|liquibase|sql-migrate|knex|alembic|migrate|migrations?|schema|db|sql|script|section|part|begin|start|of)[ :>.-]+){1,3}',
-  '[a-z][a-z0-9_-]*(?: [a-z0-9_-]+)? ?[:>|] ?',
+  '[a-z][a-z0-9_-]*(?: [a-z0-9_-]+)? ?[:=>|] ?',
 ].join('|');
 
+/** A number beside it, such as the version, means no more than an ornament. */
 const mark = new RegExp(
-  `^(?:${before})?[^\\p{L}\\p{N}]*${undo}(?:[^\\p{L}\\p{N}]+${beside})*[^\\p{L}\\p{N}]*$`,
+  `^(?:${before})?[^\\p{L}\\p{N}]*${undo}(?:[^\\p{L}\\p{N}]+${beside})*[^\\p{L}]*$`,
   'iu',
 );
+
+/** tern's separator, spelt in another way than tern has it. */
+const separator = /^\p{L}+ above\P{L}+(?:drop|destroy|down|undo|revert|roll ?back) below\P{L}*$/iu;
 
 /** node-pg-migrate takes any line that begins so, whatever follows: its own mark, or a sentence that it would cut at. */
 const sentence = /^[\s-]*down\s+migration\b/i;
 
 /** Marks are short; a long comment is prose, and is not worth the time. */
 const longest = 160;
+
+function plain(comment: string): string {
+  return Buffer.from(comment, 'latin1').toString().replaceAll(/\s+/g, ' ');
+}
 
 /**
  * True for a comment that is nothing but a mark of the part that undoes a migration, with or without a tool's prefix
@@ -31,7 +42,91 @@ const longest = 160;
  */
 export function isUndoMark(comment: string): boolean {
   if (comment.length > longest) return false;
-  const text = Buffer.from(comment, 'latin1').toString().replaceAll(/\s+/g, ' ');
+  const text = plain(comment);
   if (sentence.test(text)) return true;
-  return mark.test(text.replace(/^[^\p{L}+@!%$:&]+/u, '').trimEnd());
+  const bare = text.replace(/^[^\p{L}+@!%$:&]+/u, '').trimEnd();
+  return mark.test(bare) || separator.test(bare);
+}
+
+const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
+const upWord = new RegExp(`(?<!\\p{L})${up}(?!\\p{L})`, 'giu');
+
+/** Verbs of which "down" is a part, and words of sentences: what ends so is no mark. */
+const phrasal =
+  /(?:^|[^\p{L}])(?:bog|boil|break|bring|call|clos|come?|cool|count|cut|drill|drop|fall|go|goe|hold|keep|knock|lay|lock|look|mark|nail|narrow|pare|pass|pin|pop|pull|push|put|ramp|scal|scale|set|shut|siz|size|slow|spin|step|strip|take|tear|thin|tick|tone|top|track|trickle|trim|turn|whittle|wind|write)(?:e?s|ing|ped|ed)?\P{L}*$/iu;
+const ofSentences =
+  /(?:^|[^\p{L}])(?:a|an|and|are|at|be|before|after|by|can|cannot|don|for|from|if|in|into|is|it|must|never|no|not|of|or|our|own|should|so|that|the|then|this|to|up|was|were|what|when|while|will|with|without)(?!\p{L})/iu;
+/** A sign that makes what stands before it a label or a tool's prefix. */
+const sign = /[:=+@!%$&>|[{<(]/;
+/** After the word: a sign that begins what the part is called, as in "Down: drop the orders" and "Down - drop a". */
+const headed = /^(?: ?[:=|>([{]| [–—-]+ )/;
+const tool = /^\P{L}*\p{L}+\P{L}+(?:migrat\w*|schema|db|sql|script|section|part|step|phase|version)\P{L}*$/iu;
+
+interface Cut {
+  readonly head: string;
+  readonly tail: string;
+}
+
+function wordsIn(text: string): number {
+  return text.match(/[\p{L}\p{N}]+/gu)?.length ?? 0;
+}
+
+/** A short comment cut at each of its words of one direction; none where it is SQL that is commented out. */
+function cutsAt(word: RegExp, comment: string, most: number): Cut[] {
+  if (comment.length > longest) return [];
+  const text = plain(comment)
+    .replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
+    .toLowerCase()
+    .replace(/^[^\p{L}\p{N}+@!%$:&[]+/u, '')
+    .trimEnd();
+  if (text.endsWith(';') || wordsIn(text) > most) return [];
+  return [...text.matchAll(word)]
+    .map((match) => ({ head: text.slice(0, match.index), tail: text.slice(match.index + match[0].length) }))
+    .filter(({ head }) => !phrasal.test(head));
+}
+
+const nothingMore = new RegExp(`^(?:[^\\p{L}]+(?:${beside}|changes|only))*[^\\p{L}]*$`, 'iu');
+
+/**
+ * True for a short comment that begins or ends with a word for undoing, beside which stands no more than a tool's word,
+ * a number or what the part is called: a mark where what follows it takes something away.
+ */
+export function isLikelyUndoMark(comment: string): boolean {
+  return cutsAt(undoWord, comment, 4).some(
+    ({ head, tail }) => (nothingMore.test(tail) || headed.test(tail)) && isPrefix(head),
+  );
+}
+
+function isPrefix(head: string): boolean {
+  if (sign.test(head)) return true;
+  return (
+    !ofSentences.test(head.replaceAll(/(?<=[\p{L}\p{N}])-\p{L}+(?=-)/gu, '')) &&
+    (wordsIn(head) < 2 || tool.test(head) || /^\S+$/.test(head))
+  );
+}
+
+/**
+ * The shapes of a short comment with a word for one direction: what is the same in it and in its counterpart for the
+ * other one.
+ */
+export function shapesOf(direction: 'up' | 'undo', comment: string): string[] {
+  return cutsAt(direction === 'up' ? upWord : undoWord, comment, 6).flatMap(({ head, tail }) => {
+    const first = !/\p{L}/u.test(head);
+    const last = !/\p{L}/u.test(tail);
+    const prefixed = sign.test(head);
+    const start = shaped(head);
+    const shapes = first || last || prefixed ? [`${start}@${shaped(tail)}`] : [];
+    if (prefixed || (last && !first)) shapes.push(`${start}@…`);
+    const heading = headed.exec(tail)?.[0];
+    if ((first || prefixed) && heading !== undefined) shapes.push(`${start}@${shaped(heading)}…`);
+    return shapes;
+  });
+}
+
+/** Without what differs between two marks of one tool: numbers, blanks and how long an ornament is. */
+function shaped(text: string): string {
+  return text
+    .replaceAll(/[\p{N}\s]+/gu, '')
+    .replaceAll(/([^\p{L}])\1+/gu, '$1')
+    .replaceAll(/^[-=*#~_]+|[-=*#~_]+$/g, '');
 }
