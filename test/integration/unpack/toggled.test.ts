@@ -88,6 +88,7 @@ describe('a file that is written to while it is unpacked', () => {
   test.each(['tar', 'zip'] as const)('%s: without, the note has the sum of what is shown', async (kind) => {
     const file = archive(kind);
     const good = sumOf(file);
+    const wrong: number[] = [];
     for (let run = 0; run < runs; run++) {
       const { path: to } = temporaryDirectory('target');
       let status: number | null = null;
@@ -97,11 +98,11 @@ describe('a file that is written to while it is unpacked', () => {
       if (status === 0) {
         const note = readFileSync(join(to, '..data/..initbox-archive.json'), 'utf8');
         const { sha256 } = JSON.parse(note) as { sha256: string };
-        if (sha256 === good)
-          expect(readFileSync(join(to, 'last'), 'utf8'), `run ${run + 1}`).toBe('GOOD'.repeat(100));
+        if (sha256 === good && readFileSync(join(to, 'last'), 'utf8') !== 'GOOD'.repeat(100)) wrong.push(run);
       }
       rmSync(to, { recursive: true });
     }
+    expect(wrong).toEqual([]);
   });
 
   test('the sum is that of the whole file, what follows the end of the archive included', async () => {

@@ -42,19 +42,19 @@ describe('redaction goes by value', () => {
   test.each(['$(PW)', '${PW}', '{{ .Values.pw }}', '{{ index .Values "pw" }}', '<no value>', '$(A) $(B)'])(
     'what is only a reference, %s, is not a secret: an error tells of it',
     (reference) => {
-      const redactor = createRedactor();
-      redactor.secret(reference);
-      expect(redactor.redact(`a ${reference} b`)).toBe(`a ${reference} b`);
-      redactor.secret(`${reference}x1`);
-      expect(redactor.redact(`a ${reference}x1 b`)).toBe('a [redacted] b');
+      const fresh = createRedactor();
+      fresh.secret(reference);
+      expect(fresh.redact(`a ${reference} b`)).toBe(`a ${reference} b`);
+      fresh.secret(`${reference}x1`);
+      expect(fresh.redact(`a ${reference}x1 b`)).toBe('a [redacted] b');
     },
   );
   test.each(['$(a b c)', '${a b}', '{{hunter2!}}', '{{"pass":"hunter2"}}'])(
     '%s may be a password',
     (password) => {
-      const redactor = createRedactor();
-      redactor.secret(password);
-      expect(redactor.redact(password)).toBe('[redacted]');
+      const fresh = createRedactor();
+      fresh.secret(password);
+      expect(fresh.redact(password)).toBe('[redacted]');
     },
   );
   test('an empty one changes nothing', () => {

@@ -185,9 +185,9 @@ describe('a template in YAML that nobody filled in', () => {
     'steps:\n  {{- range .Values.hunter2 }}\n  - a\n  {{- end }}\n',
     'targets: <no value>: 5432\n',
     'targets: {{ .Values.db }}\n',
-  ])('%j', (text) => {
-    expect(() => parseYamlNodes(text)).toThrow(/a template was not filled in/);
-    expect(() => parseYamlNodes(text)).toThrow(/^(?!.*hunter2)/s);
+  ])('%j', (yaml) => {
+    expect(() => parseYamlNodes(yaml)).toThrow(/a template was not filled in/);
+    expect(() => parseYamlNodes(yaml)).toThrow(/^(?!.*hunter2)/s);
   });
 
   test('other mistakes are told as before', () => {
