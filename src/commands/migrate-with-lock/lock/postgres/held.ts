@@ -1,6 +1,6 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords, sqlStateOf } from '../../../../clients/postgres/words.ts';
-import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
+import { sleep, unlessAborted, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
@@ -239,6 +239,20 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
+  /** @returns false where the server did not hold the lock any more */
+  const giveBack = async (clean: boolean): Promise<boolean> => {
+    const settled = clean || (await endWork());
+    const unlocked = await exclusively(async () => {
+      // Left unreleased, the next holder waits, and ends what is left.
+      if (settled && settings.keepsRecords) await markOver();
+      // From here on the end of the connection is no loss.
+      stopped.abort();
+      return unlock(session, key);
+    });
+    await session.end();
+    return unlocked;
+  };
+
   const shared = Object.create(session, {
     query: {
       // None of them may hang: the checks of the lock stand in the same queue.
@@ -266,27 +280,20 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       const both = AbortSignal.any([signal, stopped.signal]);
       return unlessAborted(inherit(both), both);
     },
-    async release(clean) {
+    async release(clean, signal = new AbortController().signal) {
       if (loss !== undefined) {
         await abandon();
         return 'was-lost';
       }
+      const given = giveBack(clean);
       try {
-        const settled = clean || (await endWork());
-        const released = await exclusively(async () => {
-          // Left unreleased, the next holder waits, and ends what is left.
-          if (settled && settings.keepsRecords) await markOver();
-          // From here on the end of the connection is no loss.
-          stopped.abort();
-          return unlock(session, key);
-        });
-        await session.end();
-        return released ? 'released' : 'was-lost';
+        return (await unlessAborted(given, signal)) ? 'released' : 'was-lost';
       } catch (error) {
         log.debug(`the release failed: ${errorWords(error)}`);
+        const wasLost = loss !== undefined || !signal.aborted;
         stopped.abort();
         session.destroy();
-        return 'was-lost';
+        return wasLost ? 'was-lost' : 'unanswered';
       }
     },
     abandon,
@@ -303,14 +310,4 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       };
     },
   };
-}
-
-/** The promise's result, unless the signal is aborted first: a statement that hangs must not delay a SIGTERM. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(reasonOf(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
