@@ -247,7 +247,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       if (settled && settings.keepsRecords) await markOver();
       // From here on the end of the connection is no loss.
       stopped.abort();
-      return unlock(session, key);
+      return unlock(session, key, prepared.lease);
     });
     await session.end();
     return unlocked;
