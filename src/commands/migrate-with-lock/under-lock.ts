@@ -1,12 +1,12 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { unlessAborted, within } from '../../kernel/clock.ts';
-import { errorWords } from '../../clients/postgres/words.ts';
+import { errorWords, isServerError } from '../../clients/postgres/words.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { findExecutable } from '../../kernel/host.ts';
-import { DeadlinePassed, done, failed, type Outcome } from '../../kernel/outcome.ts';
+import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../kernel/outcome.ts';
 import { acquire } from './acquire.ts';
 import type { LockTiming, Loss } from './lock/backend.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
@@ -106,7 +106,7 @@ export async function runUnderLock(
     using conclusion = startConclusion(context, timing);
     if (!begun && context.signal.aborted) await within(held.release(true), leaveTime, context.clock);
     else await held.release(!begun, conclusion.signal);
-    throw error;
+    throw begun ? error : inOurWords(error, 'the start of the work could not be recorded');
   }
   if (performed.outcome.kind === 'failed' && performed.outcome.status === exitStatus.lockLost) {
     await held.abandon();
@@ -126,8 +126,14 @@ async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome |
     if (lost !== undefined) return lost;
     // Nothing has run: the end of this process gives the lock back, if the server takes its time.
     await within(held.release(true), leaveTime, context.clock);
-    throw error;
+    throw inOurWords(error, 'the lock could not be taken over');
   }
+}
+
+/** What the server refused, by what it was for. */
+function inOurWords(error: unknown, what: string): unknown {
+  if (!isServerError(error)) return error;
+  return new Failure(failed(exitStatus.failed, `${what}: the server says ${errorWords(error)}`));
 }
 
 /** Whether a statement failed since the lock was lost with its connection, which may be known a moment later only. */

@@ -129,4 +129,14 @@ describe('before the command', () => {
     expect(result.stdout).toBe('');
     await lockFree();
   });
+
+  test('the server refuses the record of --once: said by what it was for', async () => {
+    await postgres.sql("ALTER TABLE initbox.once ADD CHECK (once_key <> 'three')");
+    const result = await (await startReplica(postgres, args)).exit;
+    expect(result.stderr).toMatch(/the start of the work could not be recorded: the server says .*\(23514\)/);
+    expect(result.stderr).not.toContain('not foreseen');
+    expect(result.status).toBe(1);
+    expect(result.stdout).toBe('');
+    await lockFree();
+  });
 });
