@@ -61,6 +61,16 @@ export async function within(promise: Promise<unknown>, milliseconds: number, cl
   await Promise.race([promise, late]).finally(cancel);
 }
 
+/** The promise's result, unless the signal is aborted first: what hangs must not delay a deadline or a SIGTERM. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
 /** An aborted signal's reason as an Error. */
 export function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Client, QueryConfig, QueryResult as PgResult } from 'pg';
 import { reasonOf, type Clock } from '../../kernel/clock.ts';
+import { BrokenConnection } from './wire.ts';
 
 /** Rows by column name. int8 and numeric come as strings, timestamps as Dates. */
 export interface QueryResult {
@@ -133,6 +134,15 @@ export function openSession(
         const result = await Promise.race([answer, cutOff]);
         const last = Array.isArray(result) ? result.at(-1) : result;
         return { rows: last?.rows ?? [], rowCount: last?.rowCount ?? null };
+      } catch (error) {
+        // The driver reads a value by the type that the server says it has, and throws what JavaScript says of it.
+        if (!(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError))
+          throw error;
+        const why = new BrokenConnection(
+          'the connection broke: what the server sent is not valid: a value is not one of its column’s type',
+        );
+        destroy(why);
+        throw why;
       } finally {
         answered = true;
         running--;

@@ -1,18 +1,19 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
-import { within } from '../../kernel/clock.ts';
-import { errorWords } from '../../clients/postgres/words.ts';
+import { unlessAborted, within } from '../../kernel/clock.ts';
+import { errorWords, isServerError } from '../../clients/postgres/words.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
 import { findExecutable } from '../../kernel/host.ts';
-import { done, failed, type Outcome } from '../../kernel/outcome.ts';
+import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../kernel/outcome.ts';
 import { acquire } from './acquire.ts';
 import type { LockTiming, Loss } from './lock/backend.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { createPostgresLock } from './lock/postgres/backend.ts';
 import type { PostgresHeld } from './lock/postgres/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from './lock/postgres/once.ts';
+import { startConclusion } from './conclusion.ts';
 import { lostOutcome, performCommand, type Performed } from './perform.ts';
 import type { Work } from './request.ts';
 
@@ -74,8 +75,13 @@ export async function runUnderLock(
   }
   context.log.info(`holding the lock with token ${held.token}`);
   let performed: Performed;
+  let begun = false;
   try {
-    if (once) await held.exclusively((session) => beginOnce(session, key, once, held.token, host));
+    if (once) {
+      const noted = held.exclusively((session) => beginOnce(session, key, once, held.token, host));
+      await unlessAborted(noted, context.signal);
+    }
+    begun = true;
     performed =
       work.kind === 'command'
         ? await performCommand(
@@ -97,14 +103,17 @@ export async function runUnderLock(
     const lost = await lostBeforeStart(held, context);
     if (lost !== undefined) return lost;
     // Nothing was started, or it has been seen to its end.
-    await held.release(false);
-    throw error;
+    using conclusion = startConclusion(context, timing);
+    if (!begun && context.signal.aborted) await within(held.release(true), leaveTime, context.clock);
+    else await held.release(!begun, conclusion.signal);
+    throw begun ? error : inOurWords(error, 'the start of the work could not be recorded');
   }
   if (performed.outcome.kind === 'failed' && performed.outcome.status === exitStatus.lockLost) {
     await held.abandon();
     return performed.outcome;
   }
-  return conclude(performed, held, once, key, context);
+  using conclusion = startConclusion(context, timing);
+  return await conclude(performed, held, once, key, context, conclusion.signal);
 }
 
 /** @returns an outcome where the lock was lost meanwhile */
@@ -117,8 +126,14 @@ async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome |
     if (lost !== undefined) return lost;
     // Nothing has run: the end of this process gives the lock back, if the server takes its time.
     await within(held.release(true), leaveTime, context.clock);
-    throw error;
+    throw inOurWords(error, 'the lock could not be taken over');
   }
+}
+
+/** What the server refused, by what it was for. */
+function inOurWords(error: unknown, what: string): unknown {
+  if (!isServerError(error)) return error;
+  return new Failure(failed(exitStatus.failed, `${what}: the server says ${errorWords(error)}`));
 }
 
 /** Whether a statement failed since the lock was lost with its connection, which may be known a moment later only. */
@@ -138,32 +153,47 @@ function lossOf(held: PostgresHeld): () => Promise<Loss | undefined> {
   return () => Promise.race([held.lost, Promise.resolve(undefined)]);
 }
 
-/** Writes the record, gives the lock up, and says how it all went. */
+/**
+ * Writes the record, gives the lock up, and says how it all went.
+ * @param signal ends the wait for the server: then the connection is closed, and the lock goes with it
+ */
 async function conclude(
   { outcome, clean, status }: Performed,
   held: PostgresHeld,
   once: OnceWork | undefined,
   key: LockKey,
   context: Context,
+  signal: AbortSignal,
 ): Promise<Outcome> {
   let recorded = true;
   if (once) {
     try {
-      recorded = await held.exclusively((session) =>
+      const written = held.exclusively((session) =>
         finishOnce(session, key, once, held.token, clean ? 0 : status || exitStatus.failed, held.ownership),
       );
+      recorded = await unlessAborted(written, signal);
     } catch (error) {
       context.log.error(`the record could not be written: ${errorWords(error)}`);
       recorded = false;
     }
   }
-  const released = await held.release(clean);
-  if (released === 'released' && recorded) return outcome;
+  const released = await held.release(clean, signal);
+  if (released === 'unanswered')
+    context.log.warn(
+      'the lock could not be released in time; it goes with its connection, and the next holder waits',
+    );
+  if (released !== 'was-lost' && recorded) return outcome;
   const loss = (await lossOf(held)()) ?? {
     reason: recorded ? 'the server did not hold it any more' : 'the record was no longer this holder’s',
     certain: true,
   };
   // A failure of the command itself tells more than the lock does.
   if (outcome.kind === 'failed') return outcome;
+  const { reason } = context.signal;
+  if (released === 'unanswered' && reason instanceof DeadlinePassed)
+    return failed(
+      exitStatus.deadline,
+      `${reason.message}: the command is done, but its record was not written`,
+    );
   return lostOutcome(loss, 'it had ended already');
 }

@@ -2,8 +2,9 @@ import { connectPostgres, type ConnectContext } from '../../clients/postgres/con
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { isForbidden } from '../../clients/postgres/once-record.ts';
 import type { Session } from '../../clients/postgres/session.ts';
+import { BrokenConnection } from '../../clients/postgres/wire.ts';
 import { errorWords } from '../../clients/postgres/words.ts';
-import { reasonOf } from '../../kernel/clock.ts';
+import { reasonOf, sleep } from '../../kernel/clock.ts';
 import type { Context } from '../../kernel/context.ts';
 import { startDeadline } from '../../kernel/deadline.ts';
 import { exitStatus } from '../../kernel/exit-status.ts';
@@ -21,6 +22,9 @@ export interface Limit {
   readonly name: string;
 }
 
+/** Milliseconds until a connection that broke is made anew. */
+const pause = 500;
+
 /**
  * Connects, waiting for the server as long as the limit lets it, and looks at the database.
  * @throws the signal's reason; UsageError and Failure as they come
@@ -33,6 +37,32 @@ export async function withSession(
   use: (session: Session) => Promise<Outcome>,
 ): Promise<Outcome> {
   using deadline = startDeadline(context.clock, context, limit.time, limit.name);
+  let said: string | undefined;
+  for (;;) {
+    try {
+      return await connectAndUse(
+        connection,
+        { ...context, signal: deadline.signal, deadline: deadline.at },
+        client,
+        use,
+      );
+    } catch (error) {
+      if (!(error instanceof BrokenConnection)) throw error;
+      const words = errorWords(error);
+      if (words !== said) context.log.info(words);
+      said = words;
+      await sleep(context.clock, pause, deadline.signal);
+    }
+  }
+}
+
+/** @throws BrokenConnection where what the server sent cannot be read; else as withSession */
+async function connectAndUse(
+  connection: ConnectionSettings,
+  context: Context,
+  client: ConnectContext,
+  use: (session: Session) => Promise<Outcome>,
+): Promise<Outcome> {
   let session: Session | undefined;
   const report = await waitFor(
     [
@@ -48,10 +78,10 @@ export async function withSession(
       },
     ],
     { schedule: proportional(), policy: once },
-    { ...context, signal: deadline.signal, deadline: deadline.at },
+    context,
   );
   if (session === undefined) return outcomeOf(report);
-  const { signal } = deadline;
+  const { signal } = context;
   const opened = session;
   // A statement that hangs must not delay the end.
   const onAbort = (): void => opened.destroy();
@@ -61,7 +91,8 @@ export async function withSession(
   } catch (thrown) {
     if (signal.aborted) throw reasonOf(signal);
     const error = firstFailure(thrown);
-    if (error instanceof UsageError || error instanceof Failure) throw error;
+    if (error instanceof UsageError || error instanceof Failure || error instanceof BrokenConnection)
+      throw error;
     return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
   } finally {
     signal.removeEventListener('abort', onAbort);

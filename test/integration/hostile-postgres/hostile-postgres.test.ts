@@ -1,6 +1,7 @@
 // A server's bytes can neither freeze nor end the process: lengths and orders that no server sends, other protocols on
 // the port, floods, and random ones.
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -31,6 +32,21 @@ const mysql = (length: number, version = '8.0.36'): Buffer => {
   body.write(`${version}\0`, 1, 'latin1');
   return Buffer.concat([Buffer.from([length, 0, 0, 0]), body]);
 };
+
+/** One column, `a`, of the type json (OID 114). */
+const jsonDescription = message(
+  'T',
+  Buffer.concat([
+    int16(1),
+    Buffer.from('a\0'),
+    int32(0),
+    int16(0),
+    int32(114),
+    int16(-1),
+    int32(-1),
+    int16(0),
+  ]),
+);
 
 /** Both commands against a server, each once to its deadline and once to SIGTERM. */
 async function endsInTime(
@@ -153,6 +169,29 @@ describe('messages that no server sends', () => {
       69,
     );
     expect(stderr).toContain('scram-sha-256');
+  });
+});
+
+describe('what only looks at the database waits for a server that can be read, and ends at its deadline', () => {
+  test.each<[string, Buffer[]]>([
+    ['a row that is cut off', [rowDescription(['a']), message('D', '\0\x01')]],
+    ['a value that is not of its type', [jsonDescription, dataRow(['L5']), complete, ready]],
+  ])('%s', async (_what, answer) => {
+    const folder = temporaryDirectory('sql');
+    writeFileSync(join(folder.path, '001_a.sql'), 'SELECT 1;\n');
+    await using server = await startHostile(inOrder(welcome, answer));
+    const looks = [['--status'], ['--forget', 'K'], ['--sql', folder.path, '--dry-run']];
+    await Promise.all(
+      looks.map(async (look) => {
+        const result = await runInitbox(['migrate-with-lock', '--timeout', '1500ms', ...look], {
+          env: { DATABASE_URL: server.url },
+        });
+        expect(result.stderr).toContain('the connection broke: what the server sent is not valid');
+        expect(result.stderr).not.toMatch(/not foreseen|JSON/);
+        expect(result.status, result.stderr).toBe(124);
+      }),
+    );
+    folder.remove();
   });
 });
 

@@ -387,6 +387,57 @@ describe('a row of the records that is not of the last holder says nothing about
     journal.assertNoOverlap();
   });
 
+  test.each([
+    ['its role may not connect again', 'ALTER ROLE norec CONNECTION LIMIT 0'],
+    ['nobody may connect to the database again', 'REVOKE CONNECT ON DATABASE app FROM PUBLIC'],
+  ])('a holder without rights on the records loses its lock, and %s', async (_name, harm) => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
+      url: norec(),
+    });
+    await first.waitForStdout(/ready/);
+    await postgres.sql('GRANT CONNECT ON DATABASE app TO app');
+    try {
+      await postgres.sql(harm);
+      await endLockSession();
+      const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+      const result = await second.exit;
+      expect(result.status).toBe(0);
+      expect(result.stderr).toMatch(/left no record; waiting 5s/);
+      expect((await first.exit).status).toBe(75);
+      journal.assertNoOverlap();
+    } finally {
+      await postgres.sql('GRANT CONNECT ON DATABASE app TO PUBLIC');
+    }
+  });
+
+  test('the second connection of a holder without rights on the records is replaced, and goes with the lock', async () => {
+    const first = await startReplica(postgres, [...long, '--', 'sleep', '60'], { url: norec() });
+    await first.waitForStderr(/holding the lock/);
+    const witnesses = async (): Promise<number[]> =>
+      (
+        await postgres.sql(
+          "SELECT pid FROM pg_stat_activity WHERE usename = 'norec' AND application_name LIKE 'initbox:%:lock%' AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
+        )
+      ).map(({ pid }) => Number(pid));
+    let known: number[] = [];
+    for (let ended = 0; ended < 3; ended++) {
+      const before = known;
+      await waitUntil(async () => {
+        known = await witnesses();
+        return known.length === 1 && known[0] !== before[0];
+      });
+      await postgres.sql(`SELECT pg_terminate_backend(${known[0]})`);
+    }
+    first.kill();
+    expect((await first.exit).status).toBe(143);
+    await waitUntil(async () => (await witnesses()).length === 0);
+    // Nobody saw it, and its work is over.
+    const second = await (await startReplica(postgres, [...long, '--', 'true'])).exit;
+    expect(second.status).toBe(0);
+    expect(second.stderr).not.toMatch(/left no record/);
+  });
+
   test('one that starts after the lock was lost, and has seen no holder', async () => {
     using journal = createJournal();
     const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {

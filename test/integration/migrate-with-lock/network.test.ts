@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { groupGone, killGroup, liveGroup, waitUntil } from '../../support/faults.ts';
 import { canUseNetns, createNetnsPair, type NetnsPair } from '../../support/netns.ts';
@@ -164,6 +165,17 @@ test(
   },
 );
 
+/** One statement of somebody else's, on a connection of its own. */
+async function askThrough(url: string, statement: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
 describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => {
   let postgres: Postgres;
   beforeAll(async () => {
@@ -243,6 +255,40 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => 
     killGroup(group, 'SIGCONT');
     expect((await holder.exit).status).toBe(75);
     expect(liveGroup(group)).toEqual([]);
+  });
+
+  test('leave for session mode, but the pooler shares its sessions: nothing that is set stays for others', async () => {
+    await using pooler = await startPgBouncer({
+      upstream: postgres,
+      poolMode: 'transaction',
+      settings: { default_pool_size: 1 },
+    });
+    const show =
+      "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name' ORDER BY name";
+    const settings = () => askThrough(pooler.url(), show);
+    const before = await settings();
+    const args = ['--allow-session-pooling', ...quick];
+    const held = await (await startReplica(postgres, [...args, '--', 'true'], { url: pooler.url() })).exit;
+    expect(held.status, held.stderr).toBe(0);
+    expect(await settings()).toEqual(before);
+    // The next one finds the mark, and goes: it sets nothing either.
+    const next = await startReplica(postgres, [...args, '--', 'true'], { url: pooler.url() });
+    expect((await next.exit).status).toBe(69);
+    expect(await settings()).toEqual(before);
+  });
+
+  test('leave for session mode, the pooler shares its sessions, and the holder is killed: other statements run on', async () => {
+    await using pooler = await startPgBouncer({
+      upstream: postgres,
+      poolMode: 'transaction',
+      settings: { default_pool_size: 1 },
+    });
+    const args = ['--allow-session-pooling', ...quick];
+    const holder = await startReplica(postgres, [...args, '--', 'sleep', '60'], { url: pooler.url() });
+    await holder.waitForStderr(/holding the lock/);
+    holder.kill('SIGKILL');
+    expect(await askThrough(pooler.url(), 'SHOW search_path')).toEqual([{ search_path: '"$user", public' }]);
+    expect(await askThrough(pooler.url(), 'SHOW statement_timeout')).toEqual([{ statement_timeout: '0' }]);
   });
 
   test('leave for session mode, but the pooler shares its sessions: refused', async () => {

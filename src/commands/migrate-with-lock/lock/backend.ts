@@ -42,8 +42,10 @@ export interface Held {
   /**
    * Gives the lock up.
    * @param clean false where work under the lock may still go on in the server, which is then ended first
+   * @param signal ends the wait for the server's answers
+   * @returns `unanswered` where the signal came first: the lock goes with the connection, and its record stays unreleased
    */
-  release(clean: boolean): Promise<'released' | 'was-lost'>;
+  release(clean: boolean, signal?: AbortSignal): Promise<'released' | 'was-lost' | 'unanswered'>;
   /** Gives up a lock that was lost: ends what still works under it, as far as that can be done. Never throws. */
   abandon(): Promise<void>;
   /** Descriptors that the work must keep open, so that the lock outlives this process if it is killed. */

@@ -25,10 +25,18 @@ export function ownership(key: LockKey, mark: string | undefined): string {
   return `(EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.granted AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND ${isOurs(key)})${marked})`;
 }
 
-/** One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits. */
-export async function tryLock(session: Session, key: LockKey): Promise<boolean> {
+/**
+ * One try, which never blocks: a blocked one holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
+ * @param lease milliseconds of silence after which the server lets a holder's session go; undefined without such a bound
+ */
+export async function tryLock(session: Session, key: LockKey, lease: number | undefined): Promise<boolean> {
+  // In the statement that gives the lock: a silent holder is never without it, and who only waits sets nothing.
+  const leased =
+    lease === undefined
+      ? ''
+      : `, CASE WHEN granted THEN pg_catalog.set_config('idle_session_timeout', '${Math.round(lease)}', false) END`;
   const { rows } = await session.query(
-    `SELECT pg_catalog.pg_try_advisory_lock(${key.id}) AS granted`,
+    `SELECT granted${leased} FROM (SELECT pg_catalog.pg_try_advisory_lock(${key.id}) AS granted OFFSET 0) AS tried`,
     undefined,
     {
       timeout: patience,
@@ -74,10 +82,13 @@ export function channelOf(key: LockKey): string {
   return `initbox_${key.hex}`;
 }
 
-export async function unlock(session: Session, key: LockKey): Promise<boolean> {
+/** @param lease as for tryLock */
+export async function unlock(session: Session, key: LockKey, lease: number | undefined): Promise<boolean> {
+  // In one message: the next one may go to another session of a pooler's.
+  const unset = lease === undefined ? '' : 'RESET idle_session_timeout; RESET application_name; ';
   const { rows } = await session.query(
     // A notification is sent when the statement commits, and the lock is free before that.
-    `SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '')`,
+    `${unset}SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '')`,
     undefined,
     { timeout: patience },
   );

@@ -138,7 +138,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
             await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(forbiddenAsNone),
           );
         if (judged) return judged;
-        if (await tryLock(prepared.session, key)) return await granted(prepared);
+        if (await tryLock(prepared.session, key, prepared.lease)) return await granted(prepared);
       } while (woken);
       const words = await holderWords(prepared.session);
       if (scarce(await readSlots(prepared.session))) {
@@ -200,7 +200,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
       if (judged) {
         // Those who wait for another key's sake are told.
-        await unlock(session, key);
+        await unlock(session, key, prepared.lease);
         await session.end();
         waiting = undefined;
         return judged;

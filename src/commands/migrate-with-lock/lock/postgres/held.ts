@@ -1,6 +1,6 @@
 import type { Session } from '../../../../clients/postgres/session.ts';
 import { errorWords, sqlStateOf } from '../../../../clients/postgres/words.ts';
-import { reasonOf, sleep, type Clock } from '../../../../kernel/clock.ts';
+import { sleep, unlessAborted, within, type Clock } from '../../../../kernel/clock.ts';
 import { formatDuration } from '../../../../kernel/duration.ts';
 import type { Log } from '../../../../kernel/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../backend.ts';
@@ -56,6 +56,12 @@ const abandonTime = 2000;
 /** Milliseconds between two tries to connect again after a loss. */
 const reconnect = 250;
 
+/** Milliseconds until a second connection that was ended is opened anew. */
+const replace = 25;
+
+/** Milliseconds that the second connection of a holder without a record is waited for before the work starts. */
+const seenTime = 10_000;
+
 /** Watches over a lock from its grant to its end. */
 export function holdLock(settings: HeldSettings): PostgresHeld {
   const { key, timing, prepared, token, clock, log } = settings;
@@ -76,13 +82,26 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   };
   let witness: Session | undefined;
   const over = new AbortController();
+  let tellSeen!: () => void;
+  const seen = new Promise<void>((resolve) => {
+    tellSeen = resolve;
+  });
+  let watched = false;
+  /** Keeps a second connection until the work is over. */
   const beSeen = async (): Promise<void> => {
-    const end = clock.now() + settleTime(timing);
-    while (witness === undefined && !over.signal.aborted && clock.now() < end) {
-      witness = await settings.another(over.signal).catch(() => undefined);
-      if (witness === undefined) await sleep(clock, reconnect, over.signal).catch(() => {});
+    if (watched) return;
+    watched = true;
+    while (!over.signal.aborted) {
+      const other = await settings.another(over.signal).catch(() => undefined);
+      if (other !== undefined && over.signal.aborted) other.destroy();
+      else if (other !== undefined) {
+        witness = other;
+        tellSeen();
+        await other.ended;
+      }
+      // Whoever ends it again and again must not keep this process busy.
+      await sleep(clock, other === undefined ? reconnect : replace, over.signal).catch(() => {});
     }
-    if (over.signal.aborted) witness?.destroy();
   };
 
   let tail: Promise<unknown> = Promise.resolve();
@@ -227,6 +246,15 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       await exclusively(() => writeHolderRow(session, key, row));
     }
     await makeRoom(ask, waiterTag(key), context);
+    if (!settings.keepsRecords) {
+      // Once the lock is lost it may be too late: whoever ends its connection can refuse the role another one.
+      void beSeen();
+      await within(unlessAborted(seen, both), seenTime, clock);
+      if (witness === undefined)
+        log.warn(
+          'no second connection to the database could be had: if the lock is lost, the next holder may not know of this one',
+        );
+    }
   };
 
   /** The lock is released all the same where the command has taken the record away: it may drop schemas. */
@@ -237,6 +265,24 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       if (sqlStateOf(error) === undefined || !session.alive) throw error;
       log.warn(`the lock’s record could not be written: ${errorWords(error)}`);
     }
+  };
+
+  /** @returns false where the server did not hold the lock any more */
+  const giveBack = async (clean: boolean): Promise<boolean> => {
+    const settled = clean || (await endWork());
+    // The work is over; who takes the lock now need not wait for it.
+    over.abort(new Error('the work is over'));
+    if (settled) await witness?.end();
+    const unlocked = await exclusively(async () => {
+      // Left unreleased, the next holder waits, and ends what is left.
+      if (settled && settings.keepsRecords) await markOver();
+      // From here on the end of the connection is no loss.
+      stopped.abort();
+      return unlock(session, key, prepared.lease);
+    });
+    await session.end();
+    witness?.destroy();
+    return unlocked;
   };
 
   const shared = Object.create(session, {
@@ -266,27 +312,22 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       const both = AbortSignal.any([signal, stopped.signal]);
       return unlessAborted(inherit(both), both);
     },
-    async release(clean) {
+    async release(clean, signal = new AbortController().signal) {
       if (loss !== undefined) {
         await abandon();
         return 'was-lost';
       }
+      const given = giveBack(clean);
       try {
-        const settled = clean || (await endWork());
-        const released = await exclusively(async () => {
-          // Left unreleased, the next holder waits, and ends what is left.
-          if (settled && settings.keepsRecords) await markOver();
-          // From here on the end of the connection is no loss.
-          stopped.abort();
-          return unlock(session, key);
-        });
-        await session.end();
-        return released ? 'released' : 'was-lost';
+        return (await unlessAborted(given, signal)) ? 'released' : 'was-lost';
       } catch (error) {
         log.debug(`the release failed: ${errorWords(error)}`);
+        const wasLost = loss !== undefined || !signal.aborted;
         stopped.abort();
         session.destroy();
-        return 'was-lost';
+        over.abort(new Error('the work is over'));
+        witness?.destroy();
+        return wasLost ? 'was-lost' : 'unanswered';
       }
     },
     abandon,
@@ -303,14 +344,4 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       };
     },
   };
-}
-
-/** The promise's result, unless the signal is aborted first: a statement that hangs must not delay a SIGTERM. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(reasonOf(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

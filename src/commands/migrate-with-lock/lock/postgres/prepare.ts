@@ -17,6 +17,8 @@ export interface Prepared {
   readonly facts: ServerFacts;
   /** A mark left in the server's session where a pooler stands between: another's there means no session is ours. */
   readonly mark: string | undefined;
+  /** Milliseconds of silence after which the server lets the lock go, where a pooler keeps its keepalive from us. */
+  readonly lease: number | undefined;
   /** True where the server ends a statement whose client is gone (client_connection_check_interval). */
   readonly checksClients: boolean;
 }
@@ -39,7 +41,7 @@ export async function prepareSession(
   const pooled = pid !== session.announcedPid;
   if (pooled && !sessionPooling) return poolerRefusal(session);
   const ask = (text: string) => session.query(text, undefined, { timeout: patience });
-  const facts = await readFacts(session, patience, pinSearchPath);
+  const facts = await readFacts(session, patience, pooled ? undefined : pinSearchPath);
   if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
   if (facts.readOnly) {
     return never(
@@ -55,8 +57,15 @@ export async function prepareSession(
       'older servers lack idle_session_timeout, which frees the lock of a holder that went silent',
     );
   }
+  if (pooled) {
+    // Nothing of ours is set here: in a pool that is not in session mode all of it would stay for others.
+    const mark = await leaveMark(session);
+    if (mark === undefined) return sharedSession(session);
+    const lease = windowOf(timing);
+    return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark, lease };
+  }
   let checksClients = false;
-  for (const statement of settings(timing, pooled, tag)) {
+  for (const statement of settings(timing, tag)) {
     try {
       // One by one: a name that the server does not know would roll back its neighbours.
       await ask(statement);
@@ -65,13 +74,14 @@ export async function prepareSession(
       if (sqlStateOf(error) === undefined) throw error;
     }
   }
-  if (!pooled) return { state: 'prepared', session, pid, pooled, facts, checksClients, mark: undefined };
-  const mark = await leaveMark(session);
-  if (mark === undefined) return sharedSession(session);
-  return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark };
+  const [mark, lease] = [undefined, undefined];
+  return { state: 'prepared', session, pid, pooled, facts, checksClients, mark, lease };
 }
 
-/** In session mode nobody else's settings can be found here, since the pooler resets what it hands out. */
+/**
+ * In session mode nobody else's settings can be found here, since the pooler resets what it hands out. The mark means
+ * nothing to the server; in a pool that shares its sessions it stays, and tells the next one.
+ */
 async function leaveMark(session: Session): Promise<string | undefined> {
   const mark = randomUUID();
   const { rows } = await session.query(
@@ -105,15 +115,20 @@ export function poolerRefusal(session: Session): Never {
   );
 }
 
+/** Milliseconds for which a holder may be silent: longer than its work goes on once it has lost the lock. */
+function windowOf(timing: LockTiming): number {
+  return Math.max(settleTime(timing) * 1.5, 3000);
+}
+
 /** In milliseconds where a unit is not said. */
-function settings(timing: LockTiming, pooled: boolean, tag: string): string[] {
-  const window = Math.max(settleTime(timing) * 1.5, 3000);
+function settings(timing: LockTiming, tag: string): string[] {
+  const window = windowOf(timing);
   const beat = Math.max(1, Math.ceil(timing.heartbeat / 1000));
   const probes = 3;
   const idle = Math.max(1, Math.round(window / 1000) - probes * beat);
   return [
-    // A quiet holder must not be thrown out; behind a pooler, the time-out is what frees a silent holder's lock.
-    `SET idle_session_timeout = ${pooled ? Math.round(window) : 0}`,
+    // A quiet holder must not be thrown out.
+    'SET idle_session_timeout = 0',
     `SET statement_timeout = ${patience}`,
     'SET idle_in_transaction_session_timeout = 0',
     // A dead node: the server lets go after idle + count × interval seconds of silence, or when data that it sent
