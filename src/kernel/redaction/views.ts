@@ -127,7 +127,7 @@ function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Wor
     known(from, to) {
       let end = to;
       while (end < length && bytes[end] === equals) end++;
-      return starts[end]! - starts[from]! === end - from;
+      return end - from === starts[end]! - starts[from]!;
     },
   };
 }
