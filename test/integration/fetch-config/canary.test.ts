@@ -150,7 +150,7 @@ describe.skipIf(missing)('no value leaves by another way than it should', () => 
       JSON.stringify({ detail: JSON.stringify({ upstream: `rejected ${body}` }) }),
     'in a URL': (body) => `rejected /v1/login?body=${encodeURIComponent(body)}`,
     'as a form': (body) =>
-      `rejected ${new URLSearchParams(JSON.parse(body) as object as Record<string, string>)}`,
+      `rejected ${new URLSearchParams(JSON.parse(body) as Record<string, string>).toString()}`,
     'in HTML': (body) => `<pre>${body.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}</pre>`,
     'in base64': (body) => JSON.stringify({ detail: Buffer.from(body).toString('base64') }),
     'in hex': (body) => `rejected ${Buffer.from(body).toString('hex')}`,
