@@ -83,19 +83,20 @@ function written(value: string, kinds: readonly string[]): string {
   return kinds.reduce((text, kind) => layers[kind]!(text), value);
 }
 
-/** The value goes as a whole: only characters that hold a few bits of it, or padding, may stay at its ends. */
-const hidden = /^before \(.{0,4}\[redacted\].{0,4}\) after$/s;
-
-function shown(value: string, kinds: readonly string[]): string {
-  return redactorOf(value).redact(`before (${written(value, kinds)}) after`);
+/** What is shown of it, and how it was made, for a failure. */
+function shownOf(value: string, kinds: readonly string[]): string {
+  return `${redactorOf(value).redact(`before (${written(value, kinds)}) after`)} ${kinds.join(' in ')}`;
 }
+
+/** The value goes as a whole: only characters that hold a few bits of it, or padding, may stay at its ends. */
+const wholly = /^before \(.{0,4}\[redacted\].{0,4}\) after /s;
 
 describe('one encoding in another', () => {
   const value = `ab"Qk9v W2'mP&z\\L7<rT4>wB+%x/ü`;
   const kinds = Object.keys(layers);
-  test.each(kinds)('%s', (kind) => expect(shown(value, [kind]), kind).toMatch(hidden));
+  test.each(kinds)('%s', (kind) => expect(shownOf(value, [kind])).toMatch(wholly));
   test.each(kinds)('%s, in any other', (kind) => {
-    for (const other of kinds) expect(shown(value, [kind, other]), `${kind} in ${other}`).toMatch(hidden);
+    for (const other of kinds) expect(shownOf(value, [kind, other])).toMatch(wholly);
   });
 
   test('values and up to three encodings of them by chance', () => {
@@ -105,7 +106,7 @@ describe('one encoding in another', () => {
     for (let round = 0; round < 1000; round++) {
       const some = Array.from({ length: 9 + random(20) }, () => characters[random(characters.length)]!);
       const chosen = Array.from({ length: 1 + random(3) }, () => kinds[random(kinds.length)]!);
-      expect(shown(`k${some.join('')}k`, chosen), chosen.join(' in ')).toMatch(hidden);
+      expect(shownOf(`k${some.join('')}k`, chosen)).toMatch(wholly);
     }
   });
 
