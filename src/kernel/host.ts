@@ -40,6 +40,17 @@ export interface Host {
   collectGarbage(): void;
 }
 
+/** What --single-threaded-gc turns off, by itself: that flag has no effect once V8 runs. */
+const threadedCollection = [
+  'concurrent-marking',
+  'concurrent-sweeping',
+  'parallel-compaction',
+  'parallel-marking',
+  'parallel-pointer-update',
+  'parallel-scavenge',
+  'concurrent-array-buffer-sweeping',
+] as const;
+
 let collect: ((how: { readonly type: 'minor' }) => void) | undefined;
 
 /** A process that shares the work of this one. It ends when this one does. */
@@ -132,7 +143,11 @@ export const systemHost: Host = {
   },
   collectGarbage() {
     if (collect === undefined) {
-      process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+      const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+      setFlagsFromString('--expose-gc');
+      // Collections so often, shared with V8's threads, now and then left one of these waiting for ever: the process had
+      // done its work, and its end, which waits for them, never came (about 2 % of unpackings beside other load).
+      for (const flag of threadedCollection) setFlagsFromString(`--no-${flag}`);
       collect = process.getBuiltinModule('node:vm').runInNewContext('gc') as NonNullable<typeof collect>;
     }
     collect({ type: 'minor' });

@@ -8,7 +8,7 @@ import { runInitbox } from '../../support/program.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 /** Runs of one attack: without the defence, a run from the first to the fourteenth succeeded. */
-const runs = 3;
+const runs = 8;
 
 /** A guard against hanging: each run writes 50 MB, beside other tests that write as well. */
 const patience = 240_000;
