@@ -4,7 +4,13 @@ import { reasonOf, systemClock } from './kernel/clock.ts';
 import { podPaths, type Context } from './kernel/context.ts';
 import { startDeadline } from './kernel/deadline.ts';
 import { exitStatus } from './kernel/exit-status.ts';
-import { findExecutable, replaceProcess, replaceStandardStreams, systemHost } from './kernel/host.ts';
+import {
+  findExecutable,
+  letThreadsEnd,
+  replaceProcess,
+  replaceStandardStreams,
+  systemHost,
+} from './kernel/host.ts';
 import { cutToLimit, failureText, lastWords } from './kernel/last-words.ts';
 import { createLog, type Log, type LogFormat } from './kernel/log.ts';
 import {
@@ -46,6 +52,7 @@ void main(process.argv.slice(2)).then(end);
 /** The one place where the process ends. */
 function end(status: number): never {
   stderr.flush();
+  letThreadsEnd();
   process.exit(status);
 }
 
