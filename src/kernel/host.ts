@@ -146,7 +146,7 @@ function garbageCollector(): Collect {
 }
 
 /** Microseconds of processor time after which V8 may well be compiling beside the program. */
-const hot = 250_000;
+const hot = 1_000_000;
 
 /**
  * Call it right before process.exit, which waits for V8's threads. One of them compiles what runs often; where it wants
