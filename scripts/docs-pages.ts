@@ -1,8 +1,8 @@
-import { allOptions } from '../src/kernel/options/all.ts';
+import { allOptions } from '../src/core/options/all.ts';
 import { commands } from '../src/commands/index.ts';
-import { exitTable } from '../src/kernel/exit-status.ts';
-import { processOptions } from '../src/kernel/options/common.ts';
-import { flagName, twinName, type Options } from '../src/kernel/options/option.ts';
+import { exitTable } from '../src/core/exit-status.ts';
+import { processOptions } from '../src/core/options/common.ts';
+import { flagName, twinName, type Options } from '../src/core/options/option.ts';
 
 const block = /(<!-- generated: ([^\n]*) -->\n)[\s\S]*?(<!-- end -->)/g;
 

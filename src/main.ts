@@ -1,31 +1,22 @@
 import process from 'node:process';
 import { interpret, type Interpretation } from './cli/interpret.ts';
-import { reasonOf, systemClock } from './kernel/clock.ts';
-import { podPaths, type Context } from './kernel/context.ts';
-import { startDeadline } from './kernel/deadline.ts';
-import { exitStatus } from './kernel/exit-status.ts';
-import {
-  findExecutable,
-  letThreadsEnd,
-  replaceProcess,
-  replaceStandardStreams,
-  systemHost,
-} from './kernel/host.ts';
-import { cutToLimit, failureText, lastWords } from './kernel/last-words.ts';
-import { createLog, type Log, type LogFormat } from './kernel/log.ts';
-import {
-  failed,
-  SignalReceived,
-  UsageError,
-  type Done,
-  type Failed,
-  type Outcome,
-} from './kernel/outcome.ts';
-import { lossyOutput, overwriteExisting, writeAll } from './kernel/output.ts';
-import { createRedactor } from './kernel/secrets.ts';
-import { stepWord } from './kernel/step.ts';
-import { outcomeOfError, unforeseen } from './kernel/unforeseen.ts';
-import { unreadableArgument, unreadableVariables } from './kernel/utf8.ts';
+import { reasonOf } from './core/clock.ts';
+import { systemClock } from './process/system-clock.ts';
+import { podPaths, type Context } from './core/context.ts';
+import { startDeadline } from './core/deadline.ts';
+import { exitStatus } from './core/exit-status.ts';
+import { findExecutable, replaceProcess } from './process/replace-process.ts';
+import { letThreadsEnd, systemHost } from './process/host.ts';
+import { replaceStandardStreams } from './process/standard-streams.ts';
+import { cutToLimit, failureText, lastWords } from './core/termination-message.ts';
+import { createLog, type Log, type LogFormat } from './core/log.ts';
+import { failed, SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
+import { overwriteExisting } from './fs/existing-file.ts';
+import { lossyOutput, writeAll } from './process/output.ts';
+import { createRedactor } from './core/redaction/redactor.ts';
+import { stepWord } from './core/step.ts';
+import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
+import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
 
 type Run = Extract<Interpretation, { kind: 'run' }>;
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from '../kernel/outcome.ts';
-import { flagName, type Options } from '../kernel/options/option.ts';
-import type { Given } from '../kernel/options/resolve.ts';
+import { UsageError } from '../core/outcome.ts';
+import { flagName, type Options } from '../core/options/option.ts';
+import type { Given } from '../core/options/resolve-options.ts';
 import { didYouMean } from './names.ts';
 
 export interface Arguments {

@@ -1,6 +1,6 @@
 import yargs, { type Argv, type Options as YargsOptions } from 'yargs';
-import type { AnyCommand } from '../kernel/command.ts';
-import { flagName, twinName, type Option, type Options } from '../kernel/options/option.ts';
+import type { AnyCommand } from '../core/command.ts';
+import { flagName, twinName, type Option, type Options } from '../core/options/option.ts';
 
 const width = 110;
 

@@ -1,5 +1,5 @@
-import type { AnyCommand, CommandList } from '../kernel/command.ts';
-import { UsageError } from '../kernel/outcome.ts';
+import type { AnyCommand, CommandList } from '../core/command.ts';
+import { UsageError } from '../core/outcome.ts';
 
 /**
  * Loads the command of that name.

@@ -1,7 +1,7 @@
 import { commands } from '../commands/index.ts';
-import { exitTable } from '../kernel/exit-status.ts';
-import { allOptions } from '../kernel/options/all.ts';
-import { UsageError } from '../kernel/outcome.ts';
+import { exitTable } from '../core/exit-status.ts';
+import { allOptions } from '../core/options/all.ts';
+import { UsageError } from '../core/outcome.ts';
 import { commandNamed } from './names.ts';
 import { version } from './version.ts';
 

@@ -1,15 +1,17 @@
 import { commands } from '../commands/index.ts';
-import { systemClock } from '../kernel/clock.ts';
-import { podPaths, type Environment } from '../kernel/context.ts';
-import { startDeadline } from '../kernel/deadline.ts';
-import { exitStatus } from '../kernel/exit-status.ts';
-import { becomeUser, openParentChannel, replaceProcess, systemHost } from '../kernel/host.ts';
-import { createLog } from '../kernel/log.ts';
-import { Failure, failed, SignalReceived, type Outcome } from '../kernel/outcome.ts';
-import { writeAll } from '../kernel/output.ts';
-import type { Redactor } from '../kernel/secrets.ts';
-import { performStep, type StepRequest } from '../kernel/step.ts';
-import { outcomeOfError } from '../kernel/unforeseen.ts';
+import { systemClock } from '../process/system-clock.ts';
+import { podPaths, type Environment } from '../core/context.ts';
+import { startDeadline } from '../core/deadline.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { becomeUser, systemHost } from '../process/host.ts';
+import { openParentChannel } from '../process/parent.ts';
+import { replaceProcess } from '../process/replace-process.ts';
+import { createLog } from '../core/log.ts';
+import { Failure, failed, SignalReceived, type Outcome } from '../core/outcome.ts';
+import { writeAll } from '../process/output.ts';
+import type { Redactor } from '../core/redaction/redactor.ts';
+import { performStep, type StepRequest } from '../core/step.ts';
+import { outcomeOfError } from '../core/unexpected-error.ts';
 import { commandNamed } from './names.ts';
 
 interface Process {

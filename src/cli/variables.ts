@@ -1,8 +1,8 @@
-import type { CommandList } from '../kernel/command.ts';
-import type { Environment } from '../kernel/context.ts';
-import { timeoutOption } from '../kernel/options/common.ts';
-import type { Options } from '../kernel/options/option.ts';
-import { twinNames } from '../kernel/options/resolve.ts';
+import type { CommandList } from '../core/command.ts';
+import type { Environment } from '../core/context.ts';
+import { timeoutOption } from '../core/options/common.ts';
+import type { Options } from '../core/options/option.ts';
+import { twinNames } from '../core/options/resolve-options.ts';
 import { didYouMean } from './names.ts';
 
 /**

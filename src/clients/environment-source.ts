@@ -1,9 +1,9 @@
-import type { Environment } from '../kernel/context.ts';
-import { exitStatus } from '../kernel/exit-status.ts';
-import { pickField, registerContent } from '../kernel/fields.ts';
-import { never } from '../kernel/loop/attempt.ts';
-import type { Redactor } from '../kernel/secrets.ts';
-import type { FieldValue, ReadSource, SourceAddress } from '../kernel/source.ts';
+import type { Environment } from '../core/context.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { pickField, registerContent } from '../config/fields.ts';
+import { never } from '../wait/attempt.ts';
+import type { Redactor } from '../core/redaction/redactor.ts';
+import type { FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 
 /** Reads `env:NAME`, one field of that name, or `env:APP_*`, all variables that start so. */
 export function environmentReader(

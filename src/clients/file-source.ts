@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exitStatus } from '../kernel/exit-status.ts';
-import { pickField, pickFromBytes, registerContent } from '../kernel/fields.ts';
-import { never, notYet, type Never, type NotYet } from '../kernel/loop/attempt.ts';
-import type { Redactor } from '../kernel/secrets.ts';
-import { formatBytes } from '../kernel/size.ts';
-import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../kernel/source.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
+import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
+import type { Redactor } from '../core/redaction/redactor.ts';
+import { formatBytes } from '../core/size.ts';
+import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 
 /**
  * Reads what Kubernetes mounts: a file, or a folder with one file for each key (a Secret's or a ConfigMap's volume).

@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
-import type { Clock } from '../kernel/clock.ts';
-import { connectHint, connectWords } from '../kernel/connect-words.ts';
-import { notYet, satisfied, type Answer, type Probe } from '../kernel/loop/attempt.ts';
-import type { ResolveAddresses } from '../kernel/names.ts';
+import type { Clock } from '../core/clock.ts';
+import { connectHint, connectWords } from '../core/socket-errors.ts';
+import { notYet, satisfied, type Answer, type Probe } from '../wait/attempt.ts';
+import type { ResolveAddresses } from '../wait/name-lookup.ts';
 
 /** Where something may listen. */
 export type Endpoint =

@@ -1,4 +1,4 @@
-import type { CommandList } from '../kernel/command.ts';
+import type { CommandList } from '../core/command.ts';
 
 /** Every command, loaded when it is named. Adding one is a folder beside this file and a line here. */
 export const commands: CommandList = {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { interpret } from '../../src/cli/interpret.ts';
-import { createRedactor } from '../../src/kernel/secrets.ts';
+import { createRedactor } from '../../src/core/redaction/redactor.ts';
 import { exampleNames, initboxContainers, readExample } from '../kubernetes/support/manifests.ts';
 import { projectDirectory } from '../support/tools.ts';
 

@@ -32,9 +32,9 @@ const allowed: Readonly<Record<string, string>> = {
   'commands/run/plan.ts': 'of our own readers of YAML and options',
   'commands/run/source.ts': 'of reading a file, by the system',
   'commands/wait-http/pattern.ts': 'only the reason behind the pattern, which V8 has as constants',
-  'kernel/fields.ts': 'of parseJson, which is ours',
-  'kernel/json.ts': 'only the position',
-  'kernel/source.ts': 'of our own checks of paths',
+  'config/fields.ts': 'of parseJson, which is ours',
+  'config/json.ts': 'only the position',
+  'config/source.ts': 'of our own checks of paths',
 };
 
 test('no message of a parser is passed on', () => {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { fromFd, type Entry, type ZipFile } from 'yauzl';
-import { reasonOf } from '../../kernel/clock.ts';
+import { reasonOf } from '../../core/clock.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
 
 /** Types of a Unix mode in the upper half of the external attributes (APPNOTE.TXT 4.4.15, Info-ZIP). */

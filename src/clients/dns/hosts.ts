@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from '../../kernel/address.ts';
+import { isIP } from './ip-address.ts';
 
 /** RFC 6761, 6.3: localhost is the loopback, whatever a server says. */
 const loopback = ['127.0.0.1', '::1'];

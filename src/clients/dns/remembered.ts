@@ -1,5 +1,5 @@
-import type { Clock } from '../../kernel/clock.ts';
-import type { Addresses, ResolveAddresses } from '../../kernel/names.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Addresses, ResolveAddresses } from '../../wait/name-lookup.ts';
 
 /** Milliseconds for which addresses are used again. */
 const lifetime = 1000;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from '../../kernel/address.ts';
+import { isIP } from './ip-address.ts';
 
 /** resolv.conf(5) as far as a resolver needs it. */
 export interface ResolverConfig {

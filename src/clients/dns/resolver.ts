@@ -1,6 +1,6 @@
-import { isIP } from '../../kernel/address.ts';
-import type { Paths } from '../../kernel/context.ts';
-import type { ResolveAddresses } from '../../kernel/names.ts';
+import { isIP } from './ip-address.ts';
+import type { Paths } from '../../core/context.ts';
+import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { addressesFromHosts } from './hosts.ts';
 import { lookUp } from './lookup.ts';
 import { readResolvConf, type ResolverConfig } from './resolv-conf.ts';

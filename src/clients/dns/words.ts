@@ -1,4 +1,4 @@
-import { notYet, type NotYet } from '../../kernel/loop/attempt.ts';
+import { notYet, type NotYet } from '../../wait/attempt.ts';
 import type { Asked } from './lookup.ts';
 import type { Reply } from './query.ts';
 

@@ -1,5 +1,5 @@
-import type { NotYet, Probe } from '../../kernel/loop/attempt.ts';
-import type { ResolveAddresses } from '../../kernel/names.ts';
+import type { NotYet, Probe } from '../../wait/attempt.ts';
+import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { AnswerHead } from './retry-after.ts';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';

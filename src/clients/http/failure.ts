@@ -1,8 +1,8 @@
 import type { PeerCertificate } from 'node:tls';
 import type { Socket } from 'node:net';
-import { connectHint, connectWords } from '../../kernel/connect-words.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { connectHint, connectWords } from '../../core/socket-errors.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { NameNotFound, ProxyFailure, ProxyRefused } from './agents.ts';
 import { busyOf, type AnswerHead } from './retry-after.ts';
 

@@ -1,6 +1,6 @@
-import type { Environment } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { list, parseText, text, type Values } from '../../kernel/options/option.ts';
+import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { list, parseText, text, type Values } from '../../core/options/option.ts';
 import { parseHeaderVariable } from './headers.ts';
 import { readAuthorities, readPem, type TlsSettings } from './tls.ts';
 

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
-import type { Environment } from '../../kernel/context.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import type { Environment } from '../../core/context.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { proxyAuthorization } from './agents.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */

@@ -1,5 +1,5 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How far redirects are followed. Whatever it says, no credential and no body goes to another origin. */

@@ -1,4 +1,4 @@
-import type { Busy } from '../../kernel/loop/attempt.ts';
+import type { Busy } from '../../wait/attempt.ts';
 
 /** The head of an answer. Names of headers are in small letters, as node:http gives them. */
 export interface AnswerHead {

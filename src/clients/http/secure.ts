@@ -15,7 +15,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { FindProxy } from './proxy.ts';
-import type { ResolveAddresses } from '../../kernel/names.ts';
+import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import {
   agentOptions,
   lookupThrough,

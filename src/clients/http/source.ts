@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
-import type { Redactor } from '../../kernel/secrets.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { pickFromBytes, registerContent } from '../../config/fields.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import {
   signingValues,
   type FetchAnswer,
   type Provenance,
   type ReadSource,
   type SourceAddress,
-} from '../../kernel/source.ts';
+} from '../../config/source.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 

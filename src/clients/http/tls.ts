@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { Environment } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
 export interface TlsSettings {

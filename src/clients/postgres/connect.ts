@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import Client from 'pg/lib/client.js';
-import { reasonOf, type Clock } from '../../kernel/clock.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
-import type { ResolveAddresses } from '../../kernel/names.ts';
+import { reasonOf, type Clock } from '../../core/clock.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { openSession, type Session } from './session.ts';
 import { NotPostgres } from './other-protocol.ts';

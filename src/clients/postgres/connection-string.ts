@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import type { Environment } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { integer } from '../../kernel/options/option.ts';
-import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import { serviceLinkIn } from '../../kernel/service-link.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { integer } from '../../core/options/option.ts';
+import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { serviceLinkIn } from '../../core/service-link.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import {
   missing,
   parametersFromEnvironment,

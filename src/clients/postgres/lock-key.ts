@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { value, valueOr, type Values } from '../../kernel/options/option.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { value, valueOr, type Values } from '../../core/options/option.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** What one lock is known by: a name for people, and the int8 that Postgres locks. */
 export interface LockKey {

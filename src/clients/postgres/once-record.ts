@@ -77,7 +77,7 @@ export async function readOnce(
 }
 
 /**
- * Reads what work is known by; what nobody filled in was refused with the option (kernel/options/meaning.ts).
+ * Reads what work is known by; what nobody filled in was refused with the option (core/options/meaning.ts).
  * @throws Error that says what is accepted
  */
 export function parseOnceKey(text: string): string {

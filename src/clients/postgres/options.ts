@@ -1,7 +1,7 @@
-import type { Context } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { secret } from '../../kernel/options/option.ts';
-import type { Secret } from '../../kernel/secrets.ts';
+import type { Context } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { secret } from '../../core/options/option.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
 import { namesServer, readConnection, type ConnectionSettings } from './connection-string.ts';
 
 /** What every command that talks to Postgres takes. */

@@ -1,5 +1,5 @@
-import { UsageError } from '../../kernel/outcome.ts';
-import type { Environment } from '../../kernel/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import type { Environment } from '../../core/context.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** What a line of the file is looked up by. */
 export interface PasswordQuestion {

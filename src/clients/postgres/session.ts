@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Client, QueryConfig, QueryResult as PgResult } from 'pg';
-import { reasonOf, type Clock } from '../../kernel/clock.ts';
+import { reasonOf, type Clock } from '../../core/clock.ts';
 import { BrokenConnection } from './wire.ts';
 
 /** Rows by column name. int8 and numeric come as strings, timestamps as Dates. */

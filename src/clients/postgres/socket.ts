@@ -1,8 +1,8 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { reasonOf } from '../../kernel/clock.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, type Never } from '../../kernel/loop/attempt.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, type Never } from '../../wait/attempt.ts';
 import type { TlsSettings } from './connection-string.ts';
 import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
 

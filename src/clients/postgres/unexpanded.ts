@@ -1,4 +1,4 @@
-import { refuseUnexpanded, type Meaning } from '../../kernel/unexpanded.ts';
+import { refuseUnexpanded, type Meaning } from '../../core/template-variables.ts';
 import type { Parameters } from './parameters.ts';
 
 /** What libpq's parameters are read as; the others are words of a list, or nobody's address. */

@@ -1,5 +1,5 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 
 /** An error that the server sent. */
 export interface ServerError extends Error {

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import type { Environment } from '../../kernel/context.ts';
+import type { Environment } from '../../core/context.ts';
 
 /** Keys that sign requests. */
 export interface Keys {

@@ -5,11 +5,11 @@ import {
   SecretsManagerClient,
   type GetSecretValueCommandOutput,
 } from '@aws-sdk/client-secrets-manager';
-import type { Clock } from '../../kernel/clock.ts';
-import type { Environment } from '../../kernel/context.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { pickFromBytes, registerContent } from '../../kernel/fields.ts';
-import { withVariables } from '../../kernel/host.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Environment } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { pickFromBytes, registerContent } from '../../config/fields.ts';
+import { withVariables } from '../../process/variables.ts';
 import {
   never,
   notYet,
@@ -19,9 +19,9 @@ import {
   type Never,
   type NotYet,
   type Probe,
-} from '../../kernel/loop/attempt.ts';
-import type { Redactor } from '../../kernel/secrets.ts';
-import type { FetchAnswer, ReadSource, SourceAddress } from '../../kernel/source.ts';
+} from '../../wait/attempt.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
+import type { FetchAnswer, ReadSource, SourceAddress } from '../../config/source.ts';
 import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
 import { agentOf, askWhy, type AgentReply, type AskAgent } from './container.ts';
 import { credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import type { Environment } from '../../kernel/context.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { excerpt } from '../../kernel/excerpt.ts';
-import { asObject, asString, parseJson } from '../../kernel/json.ts';
-import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
-import type { Redactor } from '../../kernel/secrets.ts';
+import type { Environment } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { excerpt } from '../../core/excerpt.ts';
+import { asObject, asString, parseJson } from '../../config/json.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import { credentialsHint } from './faults.ts';
 
 /** ECS's agent, at which the relative variable points (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). */

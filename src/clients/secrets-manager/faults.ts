@@ -1,6 +1,6 @@
-import { connectHint, connectWords } from '../../kernel/connect-words.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { never, notYet, type Busy, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
+import { connectHint, connectWords } from '../../core/socket-errors.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Busy, type Never, type NotYet } from '../../wait/attempt.ts';
 
 /** What the SDK throws, as far as it is looked at. */
 export interface SdkError extends Error {

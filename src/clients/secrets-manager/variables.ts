@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import type { Environment } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import type { SourceAddress } from '../../kernel/source.ts';
-import { refuseUnexpanded, refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
+import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import type { SourceAddress } from '../../config/source.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { regionOf } from './region.ts';
 
 /**

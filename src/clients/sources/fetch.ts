@@ -1,11 +1,11 @@
-import type { Context } from '../../kernel/context.ts';
-import { satisfied, type Target } from '../../kernel/loop/attempt.ts';
-import { waitFor, type WaitPlan } from '../../kernel/loop/loop.ts';
-import { fixed, proportional } from '../../kernel/loop/schedule.ts';
-import { once } from '../../kernel/loop/watch.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
-import type { Failed } from '../../kernel/outcome.ts';
-import type { Fetched, Provenance, SourceAddress } from '../../kernel/source.ts';
+import type { Context } from '../../core/context.ts';
+import { satisfied, type Target } from '../../wait/attempt.ts';
+import { waitFor, type WaitPlan } from '../../wait/loop.ts';
+import { fixed, proportional } from '../../wait/schedule.ts';
+import { once } from '../../wait/target-state.ts';
+import { outcomeOf } from '../../wait/outcome-text.ts';
+import type { Failed } from '../../core/outcome.ts';
+import type { Fetched, Provenance, SourceAddress } from '../../config/source.ts';
 import type { Sources } from './open.ts';
 
 /** What was read, by the address as it is printed; or why not all of it was. */

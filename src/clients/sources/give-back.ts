@@ -1,7 +1,7 @@
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { Failure, SignalReceived } from '../../kernel/outcome.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { Failure, SignalReceived } from '../../core/outcome.ts';
 import type { Sources } from './open.ts';
 
 /** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */

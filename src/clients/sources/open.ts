@@ -6,10 +6,10 @@ import type { BodySink, HttpAnswer, HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
 import type { AgentReply } from '../secrets-manager/container.ts';
 import type { Vault } from '../vault/client.ts';
-import type { Context } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import type { Target } from '../../kernel/loop/attempt.ts';
-import type { ReadSource, SourceAddress, SourceScheme } from '../../kernel/source.ts';
+import type { Context } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import type { Target } from '../../wait/attempt.ts';
+import type { ReadSource, SourceAddress, SourceScheme } from '../../config/source.ts';
 import type { SourceOptions } from './options.ts';
 
 /** Requests to one kind of server that are under way at once. */

@@ -7,9 +7,9 @@ import {
   value,
   valueOr,
   type Values,
-} from '../../kernel/options/option.ts';
-import { parseDuration } from '../../kernel/duration.ts';
-import { parseSize } from '../../kernel/size.ts';
+} from '../../core/options/option.ts';
+import { parseDuration } from '../../core/duration.ts';
+import { parseSize } from '../../core/size.ts';
 import { requestOptions } from '../http/options.ts';
 import { vaultMethods, type VaultMethod } from '../vault/settings.ts';
 

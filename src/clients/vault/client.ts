@@ -1,8 +1,8 @@
-import type { Clock } from '../../kernel/clock.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { pickField, registerContent } from '../../kernel/fields.ts';
-import { asObject, asString, asText } from '../../kernel/json.ts';
+import type { Clock } from '../../core/clock.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { pickField, registerContent } from '../../config/fields.ts';
+import { asObject, asString, asText } from '../../config/json.ts';
 import {
   never,
   notYet,
@@ -11,9 +11,9 @@ import {
   type Never,
   type NotYet,
   type Probe,
-} from '../../kernel/loop/attempt.ts';
-import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../kernel/source.ts';
+} from '../../wait/attempt.ts';
+import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { HttpClient } from '../http/transport.ts';
 import { createVaultApi, type VaultReply } from './api.ts';
 import { readFault, said } from './faults.ts';

@@ -1,8 +1,8 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { excerpt } from '../../kernel/excerpt.ts';
-import { asObject, asString, asText } from '../../kernel/json.ts';
-import { never, notYet, type Never, type NotYet } from '../../kernel/loop/attempt.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { excerpt } from '../../core/excerpt.ts';
+import { asObject, asString, asText } from '../../config/json.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import type { FieldValue } from '../../config/source.ts';
 import { messagesOf, type VaultReply } from './api.ts';
 
 /** Characters of Vault's own words that are shown. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { asObject, asString, parseJson } from '../../kernel/json.ts';
-import { never, type Never, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
-import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import { unexpanded } from '../../kernel/unexpanded.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { asObject, asString, parseJson } from '../../config/json.ts';
+import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { unexpanded } from '../../core/template-variables.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';

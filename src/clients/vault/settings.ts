@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Environment, Paths } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { readSecretFile } from '../../kernel/options/resolve.ts';
-import type { Redactor, Secret } from '../../kernel/secrets.ts';
-import { refuseUnexpanded, refuseUnexpandedVariables } from '../../kernel/unexpanded.ts';
+import type { Environment, Paths } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { readSecretFile } from '../../core/options/resolve-options.ts';
+import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
 export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;

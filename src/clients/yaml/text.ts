@@ -1,4 +1,4 @@
-import { JsonNumber } from '../../kernel/source.ts';
+import { JsonNumber } from '../../config/source.ts';
 import { parseYamlNodes, YamlError, type Position, type YamlNode } from './nodes.ts';
 
 /** A YAML text as values, and where each of them stands. */

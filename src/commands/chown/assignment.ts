@@ -1,13 +1,13 @@
 import { closeSync, fstatSync } from 'node:fs';
-import type { Host, Parent } from '../../kernel/host.ts';
-import type { Libc } from '../../kernel/libc.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
-import { serveWalk } from '../../kernel/tree/crew.ts';
-import { libcForGuard } from '../../kernel/tree/guard.ts';
-import { openPlace, openPlaceDirectory } from '../../kernel/tree/open.ts';
-import { Walk } from '../../kernel/tree/walk.ts';
+import type { Host, Parent } from '../../core/host.ts';
+import type { Libc } from '../../process/libc.ts';
+import type { Exclude } from '../../fs/tree/exclude.ts';
+import { serveWalk } from '../../fs/tree/worker-pool.ts';
+import { libcForGuard } from '../../fs/tree/refused-paths.ts';
+import { openPlace, openPlaceDirectory } from '../../fs/tree/open.ts';
+import { Walk } from '../../fs/tree/walk.ts';
 import { Change } from './change.ts';
-import { modesOf, type ModeTexts } from '../../kernel/tree/mode.ts';
+import { modesOf, type ModeTexts } from '../../fs/tree/mode.ts';
 import type { Owner } from './owner.ts';
 import type { Tally } from './tally.ts';
 import { mark, TopRefused } from './top.ts';
@@ -36,7 +36,7 @@ export interface Assignment {
  */
 export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
   if (patterns.length === 0) return undefined;
-  const { compileExclude } = await import('../../kernel/tree/exclude.ts');
+  const { compileExclude } = await import('../../fs/tree/exclude.ts');
   return compileExclude(patterns);
 }
 

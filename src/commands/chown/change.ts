@@ -8,10 +8,10 @@ import {
   openSync,
   type Stats,
 } from 'node:fs';
-import { itself } from '../../kernel/tree/name.ts';
-import { O_PATH, openPinned } from '../../kernel/tree/open.ts';
-import type { Visitor } from '../../kernel/tree/walk.ts';
-import type { Modes } from '../../kernel/tree/mode.ts';
+import { itself } from '../../fs/tree/file-name.ts';
+import { O_PATH, openPinned } from '../../fs/tree/open.ts';
+import type { Visitor } from '../../fs/tree/walk.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import { belongsTo, type Owner } from './owner.ts';
 import { emptyTally, listed, type Tally } from './tally.ts';
 

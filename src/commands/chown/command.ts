@@ -1,10 +1,10 @@
-import { defineCommand } from '../../kernel/command.ts';
-import type { Given } from '../../kernel/options/resolve.ts';
-import { flag, list, oneOf, parseText, value, type Values } from '../../kernel/options/option.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import { defineCommand } from '../../core/command.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
+import { flag, list, oneOf, parseText, value, type Values } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { chownTrees } from './chown.ts';
-import { parseMode } from '../../kernel/tree/mode.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { parseMode } from '../../fs/tree/mode.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { type OwnerText, parseOwner } from './owner.ts';
 
 const example = 'initbox chown 1000:1000 /data';

@@ -1,6 +1,5 @@
-import type { Capability } from '../../kernel/capabilities.ts';
-import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
-import { signalNumber } from '../../kernel/host.ts';
+import type { Capability } from '../../process/capabilities.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import {
   DeadlinePassed,
   done,
@@ -9,11 +8,11 @@ import {
   type Outcome,
   SignalReceived,
   UsageError,
-} from '../../kernel/outcome.ts';
-import { HelperLost } from '../../kernel/tree/crew.ts';
-import { mountOf, readMounts } from '../../kernel/tree/mounts.ts';
-import { rawOf } from '../../kernel/tree/name.ts';
-import type { ClosedPath } from '../../kernel/tree/open.ts';
+} from '../../core/outcome.ts';
+import { HelperLost } from '../../fs/tree/worker-pool.ts';
+import { mountOf, readMounts } from '../../fs/tree/mounts.ts';
+import { rawOf } from '../../fs/tree/file-name.ts';
+import type { ClosedPath } from '../../fs/tree/open.ts';
 import { explain } from './explain.ts';
 import { type Owner, ownerText } from './owner.ts';
 import { problemHints, problemLines, tallyText } from './report.ts';
@@ -60,7 +59,7 @@ export function endedEarly(target: Target, tally: Tally, error: unknown, told: T
   const hint =
     'the top directory is not set before all below it is: run it again, it goes on where something is left';
   if (error instanceof SignalReceived)
-    return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
+    return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
   if (error instanceof DeadlinePassed)
     return failed(exitStatus.deadline, `${error.message}; ${soFar}`, {
       details: problemLines(tally),

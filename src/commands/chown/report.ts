@@ -1,6 +1,6 @@
-import { formatDuration } from '../../kernel/duration.ts';
-import type { Capability } from '../../kernel/capabilities.ts';
-import type { Mount } from '../../kernel/tree/mounts.ts';
+import { formatDuration } from '../../core/duration.ts';
+import type { Capability } from '../../process/capabilities.ts';
+import type { Mount } from '../../fs/tree/mounts.ts';
 import { explain } from './explain.ts';
 import type { Problem, Tally } from './tally.ts';
 

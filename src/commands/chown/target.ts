@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs';
-import { UsageError } from '../../kernel/outcome.ts';
-import { below, type RawName, rawOf, shownName } from '../../kernel/tree/name.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
 import {
   absolutePath,
   ClosedPath,
@@ -12,9 +12,9 @@ import {
   openPlace,
   openPlaceDirectory,
   type Place,
-} from '../../kernel/tree/open.ts';
+} from '../../fs/tree/open.ts';
 import { changeDirectory } from './change.ts';
-import type { Modes } from '../../kernel/tree/mode.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import { belongsTo, type Owner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
 

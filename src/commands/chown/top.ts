@@ -1,6 +1,6 @@
 import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 import { changeDirectory, directoryMode } from './change.ts';
-import type { Modes } from '../../kernel/tree/mode.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import { belongsTo, type Owner } from './owner.ts';
 
 /**

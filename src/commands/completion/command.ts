@@ -1,6 +1,6 @@
-import { defineCommand, each } from '../../kernel/command.ts';
-import { printed } from '../../kernel/outcome.ts';
-import { choiceParser } from '../../kernel/options/option.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import { printed } from '../../core/outcome.ts';
+import { choiceParser } from '../../core/options/option.ts';
 import { bashScript } from './bash.ts';
 import { fishScript } from './fish.ts';
 import { shells } from './shells.ts';

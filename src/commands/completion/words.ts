@@ -1,6 +1,6 @@
-import type { AnyCommand } from '../../kernel/command.ts';
-import { allOptions } from '../../kernel/options/all.ts';
-import { flagName, type Option } from '../../kernel/options/option.ts';
+import type { AnyCommand } from '../../core/command.ts';
+import { allOptions } from '../../core/options/all.ts';
+import { flagName, type Option } from '../../core/options/option.ts';
 import { shells } from './shells.ts';
 
 /** What may stand in a place of a command line: one of some words, a file, or what no shell can know. */

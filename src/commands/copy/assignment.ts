@@ -1,13 +1,13 @@
 import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
-import type { Host, Parent } from '../../kernel/host.ts';
-import { type Libc, openLibc } from '../../kernel/libc.ts';
-import type { Owner } from '../../kernel/publish/attributes.ts';
-import { serveWalk } from '../../kernel/tree/crew.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
-import { type Modes, modesOf } from '../../kernel/tree/mode.ts';
-import { itself, pathOf, type RawName } from '../../kernel/tree/name.ts';
-import { Walk } from '../../kernel/tree/walk.ts';
-import { ExtrasReader } from '../../kernel/tree/extras.ts';
+import type { Host, Parent } from '../../core/host.ts';
+import { type Libc, openLibc } from '../../process/libc.ts';
+import type { Owner } from '../../fs/publish/attributes.ts';
+import { serveWalk } from '../../fs/tree/worker-pool.ts';
+import type { Exclude } from '../../fs/tree/exclude.ts';
+import { type Modes, modesOf } from '../../fs/tree/mode.ts';
+import { itself, pathOf, type RawName } from '../../fs/tree/file-name.ts';
+import { Walk } from '../../fs/tree/walk.ts';
+import { ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { type MountBelow, Places } from './places.ts';
 import { replacerOf } from './replace.ts';
 import type { Tally } from './tally.ts';
@@ -104,7 +104,7 @@ function copyModes(text: string | undefined): Modes {
 
 async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
   if (patterns.length === 0) return undefined;
-  const { compileExclude } = await import('../../kernel/tree/exclude.ts');
+  const { compileExclude } = await import('../../fs/tree/exclude.ts');
   return compileExclude(patterns);
 }
 

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
-import type { Owner } from '../../kernel/publish/attributes.ts';
-import type { Modes } from '../../kernel/tree/mode.ts';
-import { itself } from '../../kernel/tree/name.ts';
+import type { Owner } from '../../fs/publish/attributes.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
+import { itself } from '../../fs/tree/file-name.ts';
 import type { Place } from './places.ts';
 
 const permissions = 0o7777;

@@ -1,10 +1,10 @@
-import { defineCommand } from '../../kernel/command.ts';
-import { flag, list, parseText, value } from '../../kernel/options/option.ts';
-import type { Given } from '../../kernel/options/resolve.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { parseOwner } from '../../kernel/publish/attributes.ts';
-import { parseMode } from '../../kernel/tree/mode.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { defineCommand } from '../../core/command.ts';
+import { flag, list, parseText, value } from '../../core/options/option.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { parseOwner } from '../../fs/publish/attributes.ts';
+import { parseMode } from '../../fs/tree/mode.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { copyTrees } from './copy.ts';
 
 const example = 'initbox copy /app/plugins /plugins';

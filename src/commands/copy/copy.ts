@@ -1,9 +1,8 @@
 import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } from 'node:fs';
-import type { Context } from '../../kernel/context.ts';
-import { effectiveCapabilities, fileModeMask } from '../../kernel/capabilities.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
-import { signalNumber } from '../../kernel/host.ts';
+import type { Context } from '../../core/context.ts';
+import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import {
   DeadlinePassed,
   done,
@@ -13,17 +12,17 @@ import {
   type Outcome,
   SignalReceived,
   UsageError,
-} from '../../kernel/outcome.ts';
-import type { Owner } from '../../kernel/publish/attributes.ts';
-import { Directory } from '../../kernel/publish/directory.ts';
-import { createNamer, type Namer } from '../../kernel/publish/names.ts';
-import { explained } from '../../kernel/publish/problems.ts';
-import { removeGeneration } from '../../kernel/publish/remove.ts';
-import { takeTurn } from '../../kernel/publish/turn.ts';
-import { HelperLost } from '../../kernel/tree/crew.ts';
-import { isWithin, readMounts } from '../../kernel/tree/mounts.ts';
-import { itself, rawOf, shownName } from '../../kernel/tree/name.ts';
-import { Walk } from '../../kernel/tree/walk.ts';
+} from '../../core/outcome.ts';
+import type { Owner } from '../../fs/publish/attributes.ts';
+import { Directory } from '../../fs/publish/directory.ts';
+import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
+import { explained } from '../../fs/error-message.ts';
+import { removeGeneration } from '../../fs/publish/remove.ts';
+import { takeTurn } from '../../fs/publish/publish-lock.ts';
+import { HelperLost } from '../../fs/tree/worker-pool.ts';
+import { isWithin, readMounts } from '../../fs/tree/mounts.ts';
+import { itself, rawOf, shownName } from '../../fs/tree/file-name.ts';
+import { Walk } from '../../fs/tree/walk.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import { closeDestination, type Destination, makeMissing, openDestination } from './destination.ts';
@@ -420,7 +419,7 @@ class Job {
     const soFar = `${path}: stopped after ${tallyText(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
     const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
     if (error instanceof SignalReceived)
-      return failed(signalStatus(signalNumber(error.signal)), `ended by ${error.signal}; ${soFar}`, { hint });
+      return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
     if (error instanceof DeadlinePassed)
       return failed(exitStatus.deadline, `${error.message}; ${soFar}`, { hint });
     if (error instanceof HelperLost && error.code === undefined)

@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } from 'node:fs';
-import { UsageError } from '../../kernel/outcome.ts';
-import { isWithin } from '../../kernel/tree/mounts.ts';
-import { below, type RawName, rawOf, shownName } from '../../kernel/tree/name.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { isWithin } from '../../fs/tree/mounts.ts';
+import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
 import {
   absolutePath,
   LinkInPath,
@@ -9,7 +9,7 @@ import {
   isEmptyDirectory,
   openDirectory,
   openPlace,
-} from '../../kernel/tree/open.ts';
+} from '../../fs/tree/open.ts';
 import type { SourceRoot } from './sources.ts';
 
 /** Where a copy goes, held open. */

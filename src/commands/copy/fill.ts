@@ -1,9 +1,9 @@
 import { closeSync, readlinkSync } from 'node:fs';
-import { reasonOf } from '../../kernel/clock.ts';
-import type { Context } from '../../kernel/context.ts';
-import { helpersFor, runWalk } from '../../kernel/tree/crew.ts';
-import { isWithin } from '../../kernel/tree/mounts.ts';
-import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
+import { reasonOf } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
+import { isWithin } from '../../fs/tree/mounts.ts';
+import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { type Assignment, knownOf, settingsOf, type Tools, walkOf } from './assignment.ts';
 import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';

@@ -1,4 +1,5 @@
-import { parentOfHelper, systemHost } from '../../kernel/host.ts';
+import { parentOfHelper } from '../../process/parent.ts';
+import { systemHost } from '../../process/host.ts';
 import { serveCopy } from './assignment.ts';
 
 /** The process that shares the copy of a large tree: started by the program, never by people. */

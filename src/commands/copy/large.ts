@@ -9,8 +9,8 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { reasonOf } from '../../kernel/clock.ts';
-import { below, itself, type RawName } from '../../kernel/tree/name.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { below, itself, type RawName } from '../../fs/tree/file-name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
 import { writing } from './failures.ts';
 import type { Place, Places } from './places.ts';

@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
-import { reasonOf } from '../../kernel/clock.ts';
-import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
-import { openDirectory } from '../../kernel/tree/open.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import { openDirectory } from '../../fs/tree/open.ts';
 import { InTheWay, writing } from './failures.ts';
 import { entriesOf } from './replace.ts';
 

@@ -9,11 +9,11 @@ import {
   rmdirSync,
   unlinkSync,
 } from 'node:fs';
-import { Directory } from '../../kernel/publish/directory.ts';
-import { hasNote, putNote } from '../../kernel/publish/manifest.ts';
-import { manifestName } from '../../kernel/publish/names.ts';
-import { below, itself, type RawName, shownName } from '../../kernel/tree/name.ts';
-import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../kernel/tree/open.ts';
+import { Directory } from '../../fs/publish/directory.ts';
+import { hasNote, putNote } from '../../fs/publish/manifest.ts';
+import { manifestName } from '../../fs/publish/file-names.ts';
+import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open.ts';
 import { InTheWay, writing } from './failures.ts';
 
 /** One directory on the side of DEST. */

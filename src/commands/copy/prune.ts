@@ -1,8 +1,8 @@
 import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
-import { mountId, mountWithOthersBelow } from '../../kernel/tree/mounts.ts';
-import { below, type RawName } from '../../kernel/tree/name.ts';
-import type { Visitor, Where } from '../../kernel/tree/walk.ts';
-import { openDirectory, isNoDirectory } from '../../kernel/tree/open.ts';
+import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
+import { below, type RawName } from '../../fs/tree/file-name.ts';
+import type { Visitor, Where } from '../../fs/tree/walk.ts';
+import { openDirectory, isNoDirectory } from '../../fs/tree/open.ts';
 import { openBelow } from './merge.ts';
 import { openFollowed } from './projected.ts';
 import { listed, type Problem } from './tally.ts';

@@ -1,6 +1,6 @@
 import { fstatSync, ftruncateSync, readSync, type Stats, writeSync } from 'node:fs';
-import { reasonOf } from '../../kernel/clock.ts';
-import { type Libc, seekData, seekHole } from '../../kernel/libc.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { type Libc, seekData, seekHole } from '../../process/libc.ts';
 import { writing } from './failures.ts';
 
 /** Read and written at once where the kernel does not copy by itself: it stays in the processor's cache. */

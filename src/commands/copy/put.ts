@@ -13,8 +13,8 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { below, type RawName, shownName } from '../../kernel/tree/name.ts';
-import type { Owner } from '../../kernel/publish/attributes.ts';
+import { below, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import type { Owner } from '../../fs/publish/attributes.ts';
 import {
   type AttributeSettings,
   attributesOf,
@@ -24,8 +24,8 @@ import {
   tryOwner,
   withoutOwner,
 } from './attributes.ts';
-import type { Libc } from '../../kernel/libc.ts';
-import type { Extras, ExtrasReader } from '../../kernel/tree/extras.ts';
+import type { Libc } from '../../process/libc.ts';
+import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
 import { readLink, targetOf } from './link.ts';

@@ -1,5 +1,5 @@
-import { formatDuration } from '../../kernel/duration.ts';
-import { sized } from '../../kernel/publish/problems.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { sized } from '../../fs/error-message.ts';
 import type { Tally } from './tally.ts';
 
 /** `202,001`. Not by Intl, whose first use costs more time than most copies. */

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, constants } from 'node:fs';
 import { basename } from 'node:path';
-import { UsageError } from '../../kernel/outcome.ts';
-import { itself, type RawName, rawOf } from '../../kernel/tree/name.ts';
-import { openDirectory } from '../../kernel/tree/open.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
+import { openDirectory } from '../../fs/tree/open.ts';
 import { openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */

@@ -8,13 +8,13 @@ import {
   readlinkSync,
   writeSync,
 } from 'node:fs';
-import { codeAmong, Directory } from '../../kernel/publish/directory.ts';
-import { hasNote } from '../../kernel/publish/manifest.ts';
-import { isCopyPlace, isOurs, manifestName, type Namer } from '../../kernel/publish/names.ts';
-import { isOwnIn } from '../../kernel/publish/own.ts';
-import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../kernel/publish/remove.ts';
-import { itself } from '../../kernel/tree/name.ts';
-import { isNoDirectory } from '../../kernel/tree/open.ts';
+import { codeAmong, Directory } from '../../fs/publish/directory.ts';
+import { hasNote } from '../../fs/publish/manifest.ts';
+import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
+import { isOwnIn } from '../../fs/publish/own.ts';
+import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../fs/publish/remove.ts';
+import { itself } from '../../fs/tree/file-name.ts';
+import { isNoDirectory } from '../../fs/tree/open.ts';
 import { clearEmpty, makeDirectory, makeStage, takeBackStage, treeName } from './places.ts';
 
 /** Where files with several names have one by their identity. */

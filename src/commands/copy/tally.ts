@@ -1,4 +1,4 @@
-import type { RawName } from '../../kernel/tree/name.ts';
+import type { RawName } from '../../fs/tree/file-name.ts';
 import type { Following } from './projected.ts';
 
 /** An entry that could not be copied. */

@@ -1,8 +1,8 @@
 import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
-import { isCopyPlace } from '../../kernel/publish/names.ts';
-import type { Exclude } from '../../kernel/tree/exclude.ts';
-import type { RawName } from '../../kernel/tree/name.ts';
-import type { Visitor, Where } from '../../kernel/tree/walk.ts';
+import { isCopyPlace } from '../../fs/publish/file-names.ts';
+import type { Exclude } from '../../fs/tree/exclude.ts';
+import type { RawName } from '../../fs/tree/file-name.ts';
+import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
 import { isFinal, writing } from './failures.ts';
 import type { Place, Places } from './places.ts';

@@ -1,8 +1,8 @@
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { defineCommand, each } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
-import { done, type Outcome } from '../../kernel/outcome.ts';
-import { parseSource } from '../../kernel/source.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { done, type Outcome } from '../../core/outcome.ts';
+import { parseSource } from '../../config/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
@@ -16,7 +16,7 @@ import {
   type Output,
   type OutputContent,
   type OutputSettings,
-} from '../../kernel/publish/outputs.ts';
+} from '../../config/outputs.ts';
 import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { openSources, type Sources } from '../../clients/sources/open.ts';
 

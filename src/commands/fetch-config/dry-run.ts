@@ -1,12 +1,12 @@
-import { jsonInline } from '../../kernel/formats/json.ts';
-import type { DryFile } from '../../kernel/publish/outputs.ts';
+import { jsonInline } from '../../config/formats/json.ts';
+import type { DryFile } from '../../config/outputs.ts';
 import {
   JsonNumber,
   type Fetched,
   type FieldValue,
   type Provenance,
   type SourceAddress,
-} from '../../kernel/source.ts';
+} from '../../config/source.ts';
 
 /** A name and how many bytes it holds; never a value. */
 interface Sized {

@@ -1,7 +1,7 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { checkVariableName, FormatError, plainText, quoted } from '../../kernel/formats/entries.ts';
-import type { Content } from '../../kernel/formats/format.ts';
-import { Failure, failed } from '../../kernel/outcome.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { checkVariableName, FormatError, plainText, quoted } from '../../config/formats/entries.ts';
+import type { Content } from '../../config/formats/format.ts';
+import { Failure, failed } from '../../core/outcome.ts';
 
 /** The most bytes of one variable with its name, `=` and final NUL: MAX_ARG_STRLEN of execve(2), 32 pages. */
 const longest = 131_072;

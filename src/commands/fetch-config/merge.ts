@@ -1,8 +1,8 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { quoted } from '../../kernel/formats/entries.ts';
-import type { Content, Format } from '../../kernel/formats/format.ts';
-import { Failure, failed } from '../../kernel/outcome.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { quoted } from '../../config/formats/entries.ts';
+import type { Content, Format } from '../../config/formats/format.ts';
+import { Failure, failed } from '../../core/outcome.ts';
+import type { FieldValue } from '../../config/source.ts';
 
 /** What to do where two sources have one key. */
 export const mergeRules = ['error', 'last'] as const;

@@ -1,8 +1,8 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
-import { formats } from '../../kernel/formats/format.ts';
-import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../kernel/options/option.ts';
-import { parseMode, parseOwner } from '../../kernel/publish/attributes.ts';
-import { parseSize } from '../../kernel/size.ts';
+import { formats } from '../../config/formats/format.ts';
+import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
+import { parseMode, parseOwner } from '../../fs/publish/attributes.ts';
+import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 
 const outputOptions = {

@@ -1,8 +1,8 @@
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { quoted } from '../../kernel/formats/entries.ts';
-import { parseJson } from '../../kernel/json.ts';
-import { Failure, failed } from '../../kernel/outcome.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { quoted } from '../../config/formats/entries.ts';
+import { parseJson } from '../../config/json.ts';
+import { Failure, failed } from '../../core/outcome.ts';
+import type { FieldValue } from '../../config/source.ts';
 
 /** How one key of a source becomes one of a file. */
 export interface KeyRule {

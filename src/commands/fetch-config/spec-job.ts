@@ -1,14 +1,14 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { HttpSourceSettings } from '../../clients/http/source.ts';
-import type { Context } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import type { Context } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { isSecretSource } from '../../clients/sources/http-settings.ts';
 import type { Inputs, Job } from './job.ts';
 import type { FetchOptions } from './options.ts';
-import { outputTo, type Output } from '../../kernel/publish/outputs.ts';
+import { outputTo, type Output } from '../../config/outputs.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
 import { readSpec, type SpecFile } from './spec.ts';
-import type { SourceAddress } from '../../kernel/source.ts';
+import type { SourceAddress } from '../../config/source.ts';
 
 /**
  * Puts together what a specification asks for.

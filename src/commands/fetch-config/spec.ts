@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { UsageError } from '../../kernel/outcome.ts';
-import { parseMode, parseOwner, type Owner } from '../../kernel/publish/attributes.ts';
-import type { Format } from '../../kernel/formats/format.ts';
-import { parseSource, type FieldValue, type SourceAddress } from '../../kernel/source.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { parseMode, parseOwner, type Owner } from '../../fs/publish/attributes.ts';
+import type { Format } from '../../config/formats/format.ts';
+import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import type { MergeRule } from './merge.ts';
 import type { KeyRule } from './pick.ts';
 import schema from './spec.schema.json' with { type: 'json' };

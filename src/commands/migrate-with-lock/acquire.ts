@@ -1,14 +1,14 @@
-import { within } from '../../kernel/clock.ts';
-import type { Context } from '../../kernel/context.ts';
-import { satisfied } from '../../kernel/loop/attempt.ts';
-import { waitFor } from '../../kernel/loop/loop.ts';
-import { growing } from '../../kernel/loop/schedule.ts';
-import { once } from '../../kernel/loop/watch.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
-import { failed, type Failed } from '../../kernel/outcome.ts';
+import { within } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { satisfied } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { growing } from '../../wait/schedule.ts';
+import { once } from '../../wait/target-state.ts';
+import { outcomeOf } from '../../wait/outcome-text.ts';
+import { failed, type Failed } from '../../core/outcome.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import type { AcquiredPostgres, PostgresLock } from './lock/postgres/backend.ts';
-import type { Unneeded } from './lock/backend.ts';
+import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock/backend.ts';
+import type { Unneeded } from '../../clients/lock.ts';
 
 /** Milliseconds between two tries: each costs the server a little, and a release is told. */
 const first = 250;

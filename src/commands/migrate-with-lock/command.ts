@@ -1,9 +1,9 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionFrom, connectionOptions } from '../../clients/postgres/options.ts';
 import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
-import { defineCommand } from '../../kernel/command.ts';
-import type { Context, Environment } from '../../kernel/context.ts';
-import { parseDuration } from '../../kernel/duration.ts';
+import { defineCommand } from '../../core/command.ts';
+import type { Context, Environment } from '../../core/context.ts';
+import { parseDuration } from '../../core/duration.ts';
 import {
   durationOr,
   flag,
@@ -13,11 +13,11 @@ import {
   text,
   value,
   valueOr,
-} from '../../kernel/options/option.ts';
-import type { Secret } from '../../kernel/secrets.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+} from '../../core/options/option.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { lockKeyFrom, lockKeyOptions } from '../../clients/postgres/lock-key.ts';
-import { parseAcceptance } from './sql/accept.ts';
+import { parseAcceptance } from '../../migrations/accept.ts';
 import { parseOnceKey } from '../../clients/postgres/once-record.ts';
 import { readRequest } from './request.ts';
 

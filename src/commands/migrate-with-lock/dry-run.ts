@@ -1,12 +1,12 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import type { Context } from '../../kernel/context.ts';
-import type { Outcome } from '../../kernel/outcome.ts';
-import { seeHolder } from './lock/postgres/advisory.ts';
+import type { Context } from '../../core/context.ts';
+import type { Outcome } from '../../core/outcome.ts';
+import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
 import type { Work } from './request.ts';
-import { readDirectory } from './sql/directory.ts';
-import { runSql } from './sql/run.ts';
+import { readDirectory } from '../../migrations/directory.ts';
+import { runSql } from '../../migrations/run.ts';
 import { withSession } from './with-session.ts';
 
 /**

@@ -1,13 +1,13 @@
 import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { Session } from '../../clients/postgres/session.ts';
-import { reasonOf, sleep } from '../../kernel/clock.ts';
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { Failure, failed } from '../../kernel/outcome.ts';
-import type { Loss } from './lock/backend.ts';
-import type { PostgresHeld } from './lock/postgres/held.ts';
+import { reasonOf, sleep } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { Failure, failed } from '../../core/outcome.ts';
+import type { Loss } from '../../clients/lock.ts';
+import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { lostOutcome, type Performed } from './perform.ts';
 import type { Work } from './request.ts';
 
@@ -56,7 +56,7 @@ export async function performSql(
     }
   };
   try {
-    const { runSql } = await import('./sql/run.ts');
+    const { runSql } = await import('../../migrations/run.ts');
     const outcome = await runSql(
       {
         directory: work.directory,

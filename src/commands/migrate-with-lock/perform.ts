@@ -1,11 +1,10 @@
-import { reasonOf } from '../../kernel/clock.ts';
-import { describeEnd, startChild, statusOf, type Child } from '../../kernel/child.ts';
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { exitStatus, signalStatus } from '../../kernel/exit-status.ts';
-import { signalNumber } from '../../kernel/host.ts';
-import { done, failed, SignalReceived, DeadlinePassed, type Outcome } from '../../kernel/outcome.ts';
-import type { Held, Loss } from './lock/backend.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { describeEnd, startChild, statusOf, type Child } from '../../process/child.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
+import { done, failed, SignalReceived, DeadlinePassed, type Outcome } from '../../core/outcome.ts';
+import type { Held, Loss } from '../../clients/lock.ts';
 
 /** How the work ended, before anything is said of the lock. */
 export interface Performed {
@@ -60,7 +59,7 @@ export async function performCommand(
   const status = statusOf(end);
   if (loss !== undefined) return { outcome: lostOutcome(loss, describeEnd(end)), clean: false, status };
   if (stopped instanceof SignalReceived) {
-    const own = signalStatus(signalNumber(stopped.signal));
+    const own = signalStatus(stopped.signal);
     return {
       outcome: failed(own, `ended by ${stopped.signal}; the command ended with ${describeEnd(end)}`),
       clean: false,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { UsageError } from '../../kernel/outcome.ts';
-import type { Acceptance } from './sql/accept.ts';
-import type { OnceWork } from './lock/postgres/once.ts';
+import { UsageError } from '../../core/outcome.ts';
+import type { Acceptance } from '../../migrations/accept.ts';
+import type { OnceWork } from '../../clients/postgres/lock/once.ts';
 
 /** What is done under the lock. */
 export type Work =

@@ -1,13 +1,13 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
-import type { Context } from '../../kernel/context.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { done, failed, type Outcome } from '../../kernel/outcome.ts';
+import type { Context } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { done, failed, type Outcome } from '../../core/outcome.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import { seeHolder } from './lock/postgres/advisory.ts';
-import { forgetOnce, listOnce } from './lock/postgres/once.ts';
+import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
+import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
-import { readHolderRow } from './lock/postgres/records.ts';
+import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import { withSession, type Limit } from './with-session.ts';
 
 /** Milliseconds that a look at the lock waits for the server: somebody sits before it. */

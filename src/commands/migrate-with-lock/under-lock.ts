@@ -1,18 +1,18 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
-import { unlessAborted, within } from '../../kernel/clock.ts';
+import { unlessAborted, within } from '../../core/clock.ts';
 import { errorWords, isServerError } from '../../clients/postgres/words.ts';
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { findExecutable } from '../../kernel/host.ts';
-import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../kernel/outcome.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { findExecutable } from '../../process/replace-process.ts';
+import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { acquire } from './acquire.ts';
-import type { LockTiming, Loss } from './lock/backend.ts';
+import type { LockTiming, Loss } from '../../clients/lock.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import { createPostgresLock } from './lock/postgres/backend.ts';
-import type { PostgresHeld } from './lock/postgres/held.ts';
-import { beginOnce, finishOnce, type OnceWork } from './lock/postgres/once.ts';
+import { createPostgresLock } from '../../clients/postgres/lock/backend.ts';
+import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
+import { beginOnce, finishOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
 import { startConclusion } from './conclusion.ts';
 import { lostOutcome, performCommand, type Performed } from './perform.ts';
 import type { Work } from './request.ts';
@@ -50,7 +50,7 @@ export async function runUnderLock(
   const { key, connection, timing } = settings;
   // What cannot be run is known now: no reason to let others wait for it.
   if (work.kind === 'command') findExecutable(work.command[0] ?? '', context.environment['PATH']);
-  else await (await import('./sql/directory.ts')).readDirectory(work.directory, context.signal);
+  else await (await import('../../migrations/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
   const host = context.environment['HOSTNAME'] || (await import('node:os')).hostname();
   const recordFor = once ? '--once' : work.kind === 'sql' ? '--sql' : undefined;

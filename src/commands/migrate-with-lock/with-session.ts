@@ -4,16 +4,16 @@ import { isForbidden } from '../../clients/postgres/once-record.ts';
 import type { Session } from '../../clients/postgres/session.ts';
 import { BrokenConnection } from '../../clients/postgres/wire.ts';
 import { errorWords } from '../../clients/postgres/words.ts';
-import { reasonOf, sleep } from '../../kernel/clock.ts';
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { satisfied } from '../../kernel/loop/attempt.ts';
-import { waitFor } from '../../kernel/loop/loop.ts';
-import { proportional } from '../../kernel/loop/schedule.ts';
-import { once } from '../../kernel/loop/watch.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
-import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../kernel/outcome.ts';
+import { reasonOf, sleep } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { satisfied } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { proportional } from '../../wait/schedule.ts';
+import { once } from '../../wait/target-state.ts';
+import { outcomeOf } from '../../wait/outcome-text.ts';
+import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../core/outcome.ts';
 
 /** What bounds a look at the database, and how that is called. */
 export interface Limit {

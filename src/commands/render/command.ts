@@ -3,11 +3,11 @@ import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
-import { defineCommand, each } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
-import { done, UsageError, type Outcome } from '../../kernel/outcome.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
-import { unreadableVariables } from '../../kernel/utf8.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { done, UsageError, type Outcome } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { unreadableVariables } from '../../process/utf8.ts';
 import {
   dryReport,
   prepareOutput,
@@ -15,8 +15,8 @@ import {
   summaryText,
   type Output,
   type OutputContent,
-} from '../../kernel/publish/outputs.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+} from '../../config/outputs.ts';
+import type { FieldValue } from '../../config/source.ts';
 import { checkerOf } from './check/check.ts';
 import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
 import { parseDataRequest, type DataRequest } from './data/request.ts';

@@ -1,5 +1,5 @@
 import type { LiquidDelimiters } from '../../clients/liquid.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import { UsageError } from '../../core/outcome.ts';
 
 /** Reads two words, or four for liquid's outputs and tags. @throws Error that says what is accepted */
 export function parseDelimiters(given: string): readonly string[] {

@@ -1,9 +1,9 @@
-import { FormatError, plainText } from '../../kernel/formats/entries.ts';
-import { isStructure, jsonInline } from '../../kernel/formats/json.ts';
-import { propertiesKey, propertiesValue } from '../../kernel/formats/properties.ts';
-import { shellWord } from '../../kernel/formats/shell.ts';
-import { yamlInline } from '../../kernel/formats/yaml.ts';
-import type { FieldValue } from '../../kernel/source.ts';
+import { FormatError, plainText } from '../../config/formats/entries.ts';
+import { isStructure, jsonInline } from '../../config/formats/json.ts';
+import { propertiesKey, propertiesValue } from '../../config/formats/properties.ts';
+import { shellWord } from '../../config/formats/shell.ts';
+import { yamlInline } from '../../config/formats/yaml.ts';
+import type { FieldValue } from '../../config/source.ts';
 
 /** A plain text; a missing value has none to quote. @throws FormatError */
 function textFor(format: string, value: unknown): string {

@@ -1,5 +1,5 @@
-import type { Environment } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
 import type { Entry } from './data/gather.ts';
 import type { RenderOptions } from './options.ts';
 import type { Template } from './templates.ts';

@@ -8,8 +8,8 @@ import {
   value,
   choiceParser,
   type Values,
-} from '../../kernel/options/option.ts';
-import { parseMode, parseOwner } from '../../kernel/publish/attributes.ts';
+} from '../../core/options/option.ts';
+import { parseMode, parseOwner } from '../../fs/publish/attributes.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';

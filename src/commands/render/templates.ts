@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { UsageError } from '../../kernel/outcome.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { textOf } from './data/parse.ts';
 import { readWhole } from './data/read-file.ts';
 

@@ -1,8 +1,8 @@
-import { defineCommand, each } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
-import { done, type Outcome } from '../../kernel/outcome.ts';
-import { flag } from '../../kernel/options/option.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { done, type Outcome } from '../../core/outcome.ts';
+import { flag } from '../../core/options/option.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { outcomeOfPlan } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform.ts';
 import { readPlan, type Plan } from './plan.ts';

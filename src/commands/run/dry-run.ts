@@ -1,5 +1,5 @@
-import { formatDuration } from '../../kernel/duration.ts';
-import type { Log } from '../../kernel/log.ts';
+import { formatDuration } from '../../core/duration.ts';
+import type { Log } from '../../core/log.ts';
 import { depths } from './graph.ts';
 import type { Plan, Step } from './plan.ts';
 

@@ -1,4 +1,4 @@
-import type { Environment } from '../../kernel/context.ts';
+import type { Environment } from '../../core/context.ts';
 
 /**
  * Puts environment variables in as Kubernetes does in a container's `command`: `$(NAME)`, with `$$(NAME)` for the words

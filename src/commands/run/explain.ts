@@ -1,7 +1,7 @@
 import { checkSchema, type SchemaProblem } from '../../clients/json-schema.ts';
 import { nearest } from '../../clients/nearest.ts';
 import type { Position, YamlNode } from '../../clients/yaml/nodes.ts';
-import type { CommandList } from '../../kernel/command.ts';
+import type { CommandList } from '../../core/command.ts';
 import type { Mistake } from './graph.ts';
 import { planSchema } from './schema.ts';
 

@@ -1,5 +1,5 @@
-import type { AnyCommand } from '../../kernel/command.ts';
-import { timeoutOption } from '../../kernel/options/common.ts';
+import type { AnyCommand } from '../../core/command.ts';
+import { timeoutOption } from '../../core/options/common.ts';
 import {
   durationOr,
   flagName,
@@ -8,8 +8,8 @@ import {
   value,
   valueOr,
   type Option,
-} from '../../kernel/options/option.ts';
-import type { StepUser } from '../../kernel/step.ts';
+} from '../../core/options/option.ts';
+import type { StepUser } from '../../core/step.ts';
 
 /** What a key of a step says. */
 export type StepKey =

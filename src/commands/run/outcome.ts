@@ -1,9 +1,9 @@
-import { reasonOf } from '../../kernel/clock.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import type { Log } from '../../kernel/log.ts';
-import { DeadlinePassed, failed, type Failed, type Outcome } from '../../kernel/outcome.ts';
-import { outcomeOfError } from '../../kernel/unforeseen.ts';
+import { reasonOf } from '../../core/clock.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import type { Log } from '../../core/log.ts';
+import { DeadlinePassed, failed, type Failed, type Outcome } from '../../core/outcome.ts';
+import { outcomeOfError } from '../../core/unexpected-error.ts';
 import type { Step } from './plan.ts';
 import type { Ran } from './schedule.ts';
 

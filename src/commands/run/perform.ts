@@ -1,11 +1,11 @@
-import { reasonOf, sleep } from '../../kernel/clock.ts';
-import type { ChildEnd, ChildOptions } from '../../kernel/child.ts';
-import type { Context } from '../../kernel/context.ts';
-import { startDeadline } from '../../kernel/deadline.ts';
-import { formatDuration } from '../../kernel/duration.ts';
-import { exitStatus } from '../../kernel/exit-status.ts';
-import { nodeFlags } from '../../kernel/host.ts';
-import type { Log } from '../../kernel/log.ts';
+import { reasonOf, sleep } from '../../core/clock.ts';
+import type { ChildEnd, ChildOptions } from '../../process/child.ts';
+import type { Context } from '../../core/context.ts';
+import { startDeadline } from '../../core/deadline.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { nodeFlags } from '../../process/host.ts';
+import type { Log } from '../../core/log.ts';
 import {
   DeadlinePassed,
   done,
@@ -13,9 +13,9 @@ import {
   SignalReceived,
   type Failed,
   type Outcome,
-} from '../../kernel/outcome.ts';
-import { performStep, stepWord, type StepRequest, type StepUser } from '../../kernel/step.ts';
-import { outcomeOfError } from '../../kernel/unforeseen.ts';
+} from '../../core/outcome.ts';
+import { performStep, stepWord, type StepRequest, type StepUser } from '../../core/step.ts';
+import { outcomeOfError } from '../../core/unexpected-error.ts';
 import type { Step } from './plan.ts';
 import type { StepEnd } from './schedule.ts';
 
@@ -165,7 +165,7 @@ async function runChild(
 ): Promise<Ended> {
   if (signal.aborted) throw reasonOf(signal);
   // Loaded by those plans alone that start a process.
-  const { describeEnd, startChild, statusOf } = await import('../../kernel/child.ts');
+  const { describeEnd, startChild, statusOf } = await import('../../process/child.ts');
   const child = await startChild(command, options);
   log.debug(`started ${command[0]} as process ${child.pid}`);
   let cancel = (): void => {};

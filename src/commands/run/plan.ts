@@ -6,15 +6,15 @@ import {
   type YamlMap,
   type YamlNode,
 } from '../../clients/yaml/nodes.ts';
-import type { AnyCommand, CommandList } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { limitOf } from '../../kernel/options/common.ts';
-import type { Option, Options, Values } from '../../kernel/options/option.ts';
-import { checkExpanded, resolveOptions, type Given } from '../../kernel/options/resolve.ts';
-import type { Redactor } from '../../kernel/secrets.ts';
-import type { StepInput, StepUser } from '../../kernel/step.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import type { AnyCommand, CommandList } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { limitOf } from '../../core/options/common.ts';
+import type { Option, Options, Values } from '../../core/options/option.ts';
+import { checkExpanded, resolveOptions, type Given } from '../../core/options/resolve-options.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
+import type { StepInput, StepUser } from '../../core/step.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { expand } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
 import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';

@@ -1,6 +1,6 @@
-import { reasonOf } from '../../kernel/clock.ts';
-import type { Context } from '../../kernel/context.ts';
-import { SignalReceived, type Outcome } from '../../kernel/outcome.ts';
+import { reasonOf } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { SignalReceived, type Outcome } from '../../core/outcome.ts';
 import type { Step } from './plan.ts';
 
 /** How a step's work ended, after how many tries. */

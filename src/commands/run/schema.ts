@@ -1,5 +1,5 @@
-import type { AnyCommand, CommandList } from '../../kernel/command.ts';
-import type { Option } from '../../kernel/options/option.ts';
+import type { AnyCommand, CommandList } from '../../core/command.ts';
+import type { Option } from '../../core/options/option.ts';
 import { keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
 
 /** More steps are a program, and no plan. */

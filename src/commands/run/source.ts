@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import type { Context } from '../../kernel/context.ts';
-import { readToEnd } from '../../kernel/input.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import type { Context } from '../../core/context.ts';
+import { readToEnd } from '../../process/input.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** A plan as it was written, and where it came from, as messages name it. */
 export interface PlanText {

@@ -1,6 +1,6 @@
-import { defineCommand } from '../../kernel/command.ts';
-import { printed, UsageError } from '../../kernel/outcome.ts';
-import type { Given } from '../../kernel/options/resolve.ts';
+import { defineCommand } from '../../core/command.ts';
+import { printed, UsageError } from '../../core/outcome.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
 
 export const schema = defineCommand({
   name: 'schema',

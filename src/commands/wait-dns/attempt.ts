@@ -1,10 +1,10 @@
-import { isIP } from '../../kernel/address.ts';
+import { isIP } from '../../clients/dns/ip-address.ts';
 import { addressesFromHosts } from '../../clients/dns/hosts.ts';
 import { lookUp } from '../../clients/dns/lookup.ts';
 import type { RecordType } from '../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
 import { explain } from '../../clients/dns/words.ts';
-import { notYet, satisfied, type Answer, type Probe } from '../../kernel/loop/attempt.ts';
+import { notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 
 /** What must be true of a name. */
 export interface Expectation {

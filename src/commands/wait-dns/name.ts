@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url';
-import { isIP } from '../../kernel/address.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { isIP } from '../../clients/dns/ip-address.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /**
  * Checks a name by RFC 1035, 2.3.4 (labels of at most 63 bytes, 253 in all); letters beyond ASCII become punycode. An

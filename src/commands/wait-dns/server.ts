@@ -1,4 +1,4 @@
-import { isIP } from '../../kernel/address.ts';
+import { isIP } from '../../clients/dns/ip-address.ts';
 import { parseName } from './name.ts';
 
 /** A name server: an address, or a name that is resolved as the pod does before it is asked. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
-import { UsageError } from '../../kernel/outcome.ts';
+import { UsageError } from '../../core/outcome.ts';
 
 /** RFC 1035 labels, as Kubernetes demands of Services and namespaces. */
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -1,7 +1,7 @@
 import { sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
-import type { Clock } from '../../kernel/clock.ts';
-import { notYet, satisfied, type Answer, type Busy, type Probe } from '../../kernel/loop/attempt.ts';
+import type { Clock } from '../../core/clock.ts';
+import { notYet, satisfied, type Answer, type Busy, type Probe } from '../../wait/attempt.ts';
 import { faultsOf, type Expectations } from './expect.ts';
 import { includes } from './status.ts';
 

@@ -5,13 +5,13 @@ import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/h
 import { readTlsSettings, requestOptions } from '../../clients/http/options.ts';
 import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
 import { createHttpClient, usualPatience, type HttpRequest } from '../../clients/http/transport.ts';
-import { defineCommand, each } from '../../kernel/command.ts';
-import type { Context } from '../../kernel/context.ts';
-import { attemptOptions, bounded, paced } from '../../kernel/loop/bounded.ts';
-import { waitFor } from '../../kernel/loop/loop.ts';
-import { planOf } from '../../kernel/loop/plan.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
-import { waitOptions } from '../../kernel/options/common.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { planOf } from '../../wait/plan.ts';
+import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitOptions } from '../../core/options/common.ts';
 import {
   choiceParser,
   flag,
@@ -21,9 +21,9 @@ import {
   text,
   value,
   valueOr,
-} from '../../kernel/options/option.ts';
-import { UsageError } from '../../kernel/outcome.ts';
-import { formatBytes, parseSize } from '../../kernel/size.ts';
+} from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { formatBytes, parseSize } from '../../core/size.ts';
 import { attemptRequest } from './attempt.ts';
 import { looksAtBody, type Expectations } from './expect.ts';
 import { parseHeaderExpectation } from './header.ts';

@@ -1,5 +1,5 @@
-import { parseJson } from '../../kernel/json.ts';
-import { JsonNumber, type FieldValue } from '../../kernel/source.ts';
+import { parseJson } from '../../config/json.ts';
+import { JsonNumber, type FieldValue } from '../../config/source.ts';
 
 /** `/status=UP`: what must be in a JSON body, and where. */
 export interface JsonExpectation {

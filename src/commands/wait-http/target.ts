@@ -1,5 +1,5 @@
-import { signingValues } from '../../kernel/source.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { signingValues } from '../../config/source.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** Where a request goes. */
 export interface HttpTarget {

@@ -3,7 +3,7 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
 import { isServerError, sqlState } from '../../clients/postgres/words.ts';
-import { notYet, type NotYet, type Probe } from '../../kernel/loop/attempt.ts';
+import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 
 /** What must be true of a server that let us in. */

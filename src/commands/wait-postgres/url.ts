@@ -1,7 +1,7 @@
 import { parseUrl } from '../../clients/postgres/parameters.ts';
 import type { UrlSource } from '../../clients/postgres/connection-string.ts';
-import { Secret } from '../../kernel/secrets.ts';
-import { refuseUnexpanded } from '../../kernel/unexpanded.ts';
+import { Secret } from '../../core/redaction/redactor.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /**
  * Takes a URL from a command line. It is read as a whole later on, with the PG* variables.

@@ -1,11 +1,11 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { attemptConnect } from '../../clients/tcp.ts';
-import { defineCommand, each } from '../../kernel/command.ts';
-import { waitFor } from '../../kernel/loop/loop.ts';
-import { planOf } from '../../kernel/loop/plan.ts';
-import { outcomeOf } from '../../kernel/loop/words.ts';
-import { waitOptions } from '../../kernel/options/common.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { planOf } from '../../wait/plan.ts';
+import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitOptions } from '../../core/options/common.ts';
 
 import { endpointName, parseEndpoint } from './target.ts';
 

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
-import { isIP } from '../../kernel/address.ts';
-import { serviceLinkIn } from '../../kernel/service-link.ts';
-import { refuseUnexpanded, refuseUnexpandedHosts } from '../../kernel/unexpanded.ts';
+import { isIP } from '../../clients/dns/ip-address.ts';
+import { serviceLinkIn } from '../../core/service-link.ts';
+import { refuseUnexpanded, refuseUnexpandedHosts } from '../../core/template-variables.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */

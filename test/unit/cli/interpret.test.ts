@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { interpret } from '../../../src/cli/interpret.ts';
-import { allOptions } from '../../../src/kernel/options/all.ts';
+import { allOptions } from '../../../src/core/options/all.ts';
 import { commands } from '../../../src/commands/index.ts';
-import { flagName, twinName } from '../../../src/kernel/options/option.ts';
-import { createRedactor } from '../../../src/kernel/secrets.ts';
+import { flagName, twinName } from '../../../src/core/options/option.ts';
+import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 
 const read = (argv: string[], environment: Record<string, string> = {}) =>
   interpret(argv, environment, createRedactor());

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseSpec } from '../../../src/commands/fetch-config/spec.ts';
-import { read } from '../run/read.ts';
+import { read } from '../commands/run/read.ts';
 import { blocksIn, root } from './pages.ts';
 import { documentsIn, isMap, mapsIn, yamlBlocks } from './yaml.ts';
 

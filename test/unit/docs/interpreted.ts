@@ -1,5 +1,5 @@
 import { interpret } from '../../../src/cli/interpret.ts';
-import { createRedactor } from '../../../src/kernel/secrets.ts';
+import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 
 /**
  * Interprets arguments as the program does before it does anything.

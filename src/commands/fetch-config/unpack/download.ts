@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from 'node:fs';
 import type { BodySink } from '../../../clients/http/transport.ts';
-import { reasonOf } from '../../../kernel/clock.ts';
-import type { Directory } from '../../../kernel/publish/directory.ts';
+import { reasonOf } from '../../../core/clock.ts';
+import type { Directory } from '../../../fs/publish/directory.ts';
 
 const chunk = 1 << 20;
 

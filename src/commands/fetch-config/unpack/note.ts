@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import type { Directory } from '../../../kernel/publish/directory.ts';
+import type { Directory } from '../../../fs/publish/directory.ts';
 
 /** In each tree that was unpacked: from what. */
 export const noteName = '..initbox-archive.json';

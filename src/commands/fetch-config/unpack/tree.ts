@@ -15,10 +15,10 @@ import {
   writeSync,
 } from 'node:fs';
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
-import type { Owner } from '../../../kernel/publish/attributes.ts';
-import { formatBytes } from '../../../kernel/size.ts';
-import { below, type RawName } from '../../../kernel/tree/name.ts';
-import { isNoDirectory, openDirectory } from '../../../kernel/tree/open.ts';
+import type { Owner } from '../../../fs/publish/attributes.ts';
+import { formatBytes } from '../../../core/size.ts';
+import { below, type RawName } from '../../../fs/tree/file-name.ts';
+import { isNoDirectory, openDirectory } from '../../../fs/tree/open.ts';
 import { checkLink, FoldedNames, placeOf, quoted, Refused } from './names.ts';
 
 export interface TreeSettings {

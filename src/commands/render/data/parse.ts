@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
-import { parseJson } from '../../../kernel/json.ts';
-import type { FieldValue } from '../../../kernel/source.ts';
+import { parseJson } from '../../../config/json.ts';
+import type { FieldValue } from '../../../config/source.ts';
 import { jsonProblem } from '../check/json.ts';
 import { readDotenv } from './read-dotenv.ts';
 import { readProperties } from './read-properties.ts';

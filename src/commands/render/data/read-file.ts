@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { formatBytes } from '../../../kernel/size.ts';
+import { formatBytes } from '../../../core/size.ts';
 
 /**
  * Reads a file whole.

@@ -1,6 +1,6 @@
-import { UsageError } from '../../../kernel/outcome.ts';
-import { parseSource, sourceSchemes, type SourceAddress } from '../../../kernel/source.ts';
-import { refuseUnexpanded } from '../../../kernel/unexpanded.ts';
+import { UsageError } from '../../../core/outcome.ts';
+import { parseSource, sourceSchemes, type SourceAddress } from '../../../config/source.ts';
+import { refuseUnexpanded } from '../../../core/template-variables.ts';
 import { dataEndings, endingOf, type DataEnding } from './parse.ts';
 
 /** What one `--data` asks for: a source of its own, or a file by its path. */

@@ -1,4 +1,4 @@
-import { FormatError, plainText } from '../../../kernel/formats/entries.ts';
+import { FormatError, plainText } from '../../../config/formats/entries.ts';
 import { envDelimiters } from '../delimiters.ts';
 import type { Data, Made, Problems } from '../language.ts';
 import type { RenderOptions } from '../options.ts';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
 import { passwordFromFile } from '../../../../src/clients/postgres/password-file.ts';
-import { UsageError } from '../../../../src/kernel/outcome.ts';
-import { createRedactor } from '../../../../src/kernel/secrets.ts';
+import { UsageError } from '../../../../src/core/outcome.ts';
+import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 
 function read(url: string | undefined, environment: Record<string, string> = {}) {

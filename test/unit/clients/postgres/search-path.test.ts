@@ -5,9 +5,12 @@ import { describe, expect, test } from 'vitest';
 const root = join(import.meta.dirname, '../../../../src');
 
 /** Whatever talks to Postgres. */
-const files = globSync(['clients/postgres/*.ts', 'commands/{migrate-with-lock,wait-postgres}/**/*.ts'], {
-  cwd: root,
-});
+const files = globSync(
+  ['clients/postgres/**/*.ts', 'migrations/**/*.ts', 'commands/{migrate-with-lock,wait-postgres}/**/*.ts'],
+  {
+    cwd: root,
+  },
+);
 
 /** The program's statements, and parts of such, as its sources write them: with `?` where something is filled in. */
 function statementsOf(source: string): string[] {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Wire } from '../../../../src/clients/postgres/wire.ts';
-import { dataRow, message, notice, one, welcome } from '../../../integration/hostile-postgres/messages.ts';
+import { dataRow, message, notice, one, welcome } from '../../../integration/clients/postgres/messages.ts';
 
 /** What a wire uses of a socket, with what was done to it. */
 class FakeSocket extends EventEmitter {

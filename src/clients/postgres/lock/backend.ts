@@ -1,0 +1,349 @@
+import { connectPostgres, type ConnectContext } from '../connect.ts';
+import type { ConnectionSettings } from '../connection-string.ts';
+import type { Session } from '../session.ts';
+import { errorWords, isServerError, sqlState } from '../words.ts';
+import { reasonOf, within } from '../../../core/clock.ts';
+import type { Context } from '../../../core/context.ts';
+import { exitStatus } from '../../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
+import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../../lock.ts';
+import type { LockKey } from '../lock-key.ts';
+import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
+import { unrecordedHolder } from './evidence.ts';
+import { namesWithTag } from './fence.ts';
+import { holdLock, type PostgresHeld } from './held.ts';
+import { readFacts, type ServerIdentity } from './identity.ts';
+import { readOnceFirst, type OnceWork } from './once.ts';
+import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
+import {
+  backendPid,
+  patience,
+  poolerRefusal,
+  prepareSession,
+  sharedSession,
+  type Prepared,
+} from './prepare.ts';
+import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
+import { readSlots, scarce } from './slots.ts';
+import { holderTag, readTag, waiterTag } from './tag.ts';
+
+export interface PostgresLockSettings {
+  readonly connection: ConnectionSettings;
+  readonly key: LockKey;
+  readonly timing: LockTiming;
+  /** This pod's name, for people. */
+  readonly host: string;
+  readonly sessionPooling: boolean;
+  /** Whether the work will reach the server as the lock does. */
+  readonly sameRoute: boolean;
+  /** The option that cannot do without records in the database; undefined where none is given. */
+  readonly recordFor: '--once' | '--sql' | undefined;
+  /** Work that may turn out to be done already. */
+  readonly once: OnceWork | undefined;
+}
+
+export interface AcquiredPostgres {
+  readonly state: 'acquired';
+  readonly held: PostgresHeld;
+}
+
+export interface PostgresLock extends LockBackend {
+  tryAcquire(probe: Probe): Promise<AcquiredPostgres | Unneeded | NotYet | Never>;
+}
+
+type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectContext, 'resolve'>;
+
+/** After a release all waiters wake up; within so many milliseconds each tries at its own moment. */
+const spread = 100;
+
+/** Milliseconds that giving up a wait may take. */
+const leaveTime = 100;
+
+/** Milliseconds for which what is known of the holder is shown again. */
+const holderKnown = 5000;
+
+/** Advisory locks of one session. The session, once made, is kept between tries unless connections are scarce. */
+export function createPostgresLock(settings: PostgresLockSettings, context: LockContext): PostgresLock {
+  const { connection, key, timing, once } = settings;
+  const { clock, log } = context;
+  const closed = new AbortController();
+  let waiting: Prepared | undefined;
+  let step: Promise<AcquiredPostgres | Unneeded | NotYet | Never> | undefined;
+  let wake = (): void => {};
+  let woken = false;
+  /** The last holder that was seen, through all connections of this waiter. */
+  let sighted: HolderSeen | undefined;
+  let holder: { readonly words: string; readonly until: number } | undefined;
+
+  const connect = (probe: Probe, name: string) =>
+    connectPostgres({ ...connection, applicationName: name }, context, probe);
+
+  const open = async (probe: Probe): Promise<Prepared | Unneeded | NotYet | Never> => {
+    const connected = await connect(probe, waiterTag(key));
+    if (connected.state !== 'connected') return connected;
+    const { session } = connected;
+    try {
+      return await makeFit(session);
+    } catch (error) {
+      session.destroy();
+      throw error;
+    }
+  };
+
+  const makeFit = async (session: Session): Promise<Prepared | Unneeded | NotYet | Never> => {
+    const refused = async <T>(answer: T): Promise<T> => {
+      await session.end();
+      return answer;
+    };
+    const first = once && (await readOnceFirst(session, key, once));
+    const pid = first?.pid ?? (await backendPid(session));
+    if (pid !== session.announcedPid && !settings.sessionPooling) return refused(poolerRefusal(session));
+    const judged = once && judgeOnce(once, first?.record);
+    if (judged) return refused(judged);
+    const prepared = await prepareSession(session, timing, settings.sessionPooling, waiterTag(key), { pid });
+    if (prepared.state !== 'prepared') return refused(prepared);
+    session.onNotification((channel) => {
+      if (channel !== channelOf(key)) return;
+      woken = true;
+      // Only one of them can have the lock; but all may find their work done.
+      if (once) wake();
+      else clock.after(context.random() * spread, () => wake());
+    });
+    await session.query(`LISTEN ${channelOf(key)}`, undefined, { timeout: patience });
+    return prepared;
+  };
+
+  /** One try from wherever the last one stopped; it ends by time-outs of its own. */
+  const attempt = async (probe: Probe): Promise<AcquiredPostgres | Unneeded | NotYet | Never> => {
+    try {
+      if (waiting !== undefined && !waiting.session.alive) waiting = undefined;
+      if (waiting === undefined) {
+        const opened = await open(probe);
+        if (opened.state !== 'prepared') return opened;
+        waiting = opened;
+      }
+      const prepared = waiting;
+      if (closed.signal.aborted) throw reasonOf(closed.signal);
+      do {
+        woken = false;
+        const judged =
+          once &&
+          judgeOnce(
+            once,
+            await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(forbiddenAsNone),
+          );
+        if (judged) return judged;
+        if (await tryLock(prepared.session, key, prepared.lease)) return await granted(prepared);
+      } while (woken);
+      const words = await holderWords(prepared.session);
+      if (scarce(await readSlots(prepared.session))) {
+        waiting = undefined;
+        await prepared.session.end();
+      }
+      return notYet(words);
+    } catch (error) {
+      const peer = waiting?.session.peer;
+      waiting?.session.destroy();
+      waiting = undefined;
+      if (isServerError(error) && error.code === sqlState.insufficientPrivilege)
+        return never(exitStatus.refused, errorWords(error));
+      return notYet(`${errorWords(error)}${peer ? ` (${peer})` : ''}`);
+    }
+  };
+
+  const granted = async (prepared: Prepared): Promise<AcquiredPostgres | Unneeded | Never> => {
+    const { session } = prepared;
+    if (prepared.pooled && !(await owns(session, key, prepared.mark, patience)))
+      return sharedSession(session);
+    // Servers that speak the protocol but keep no advisory locks grant everything.
+    if (!(await owns(session, key, prepared.mark, patience))) {
+      return never(
+        exitStatus.refused,
+        `the server granted the lock but does not hold it (${session.peer})`,
+        'advisory locks have no effect on this server',
+      );
+    }
+    let last: HolderRow | undefined;
+    let keepsRecords = true;
+    try {
+      const read = async (): Promise<void> => {
+        last = await readHolderRow(session, key);
+        await requireWritable(session);
+      };
+      await read().catch(async (error: unknown) => {
+        if (!isMissing(error)) throw error;
+        await createTables(session);
+        await read();
+      });
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      const grants = grantsFor(prepared.facts.role, connection.database);
+      if (settings.recordFor !== undefined) {
+        return never(
+          exitStatus.refused,
+          `${settings.recordFor} keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
+          grants,
+        );
+      }
+      keepsRecords = false;
+      log.warn(
+        `${prepared.facts.role} may not keep the lock’s record (${errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
+      );
+    }
+    if (once) {
+      // What was done between the check and the grant.
+      const judged = judgeOnce(once, await readOnce(session, key.id, once.key, { timeout: patience }));
+      if (judged) {
+        // Those who wait for another key's sake are told.
+        await unlock(session, key, prepared.lease);
+        await session.end();
+        waiting = undefined;
+        return judged;
+      }
+    }
+    const { rows } = await session.query(
+      `SELECT pg_catalog.txid_current()::pg_catalog.text AS xid, ARRAY(${namesWithTag(key)}) AS names`,
+      undefined,
+      { timeout: patience },
+    );
+    const names = (rows[0]?.['names'] ?? []) as readonly string[];
+    const left = names.map((name) => readTag(key, name)).filter((tag) => tag !== undefined);
+    const xid = BigInt(String(rows[0]?.['xid']));
+    const unrecorded = unrecordedHolder(last, sighted, left);
+    // Never from a name: any role may give itself one.
+    const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
+    const settle = settleTime(timing);
+    const tag = holderTag(key, token, settle, clock.date());
+    await session.query(`SET application_name = '${tag}'; UNLISTEN ${channelOf(key)}`, undefined, {
+      timeout: patience,
+    });
+    waiting = undefined;
+    const held = holdLock({
+      key,
+      timing,
+      host: settings.host,
+      prepared,
+      token,
+      last,
+      unrecorded,
+      keepsRecords,
+      sameRoute: settings.sameRoute,
+      identify,
+      another: async (signal) => {
+        const connected = await connect({ signal, phase() {} }, holderTag(key, token, settle));
+        return connected.state === 'connected' ? connected.session : undefined;
+      },
+      clock,
+      log,
+    });
+    return { state: 'acquired', held };
+  };
+
+  /** Who answers to the URL now. Of several servers the first that is no standby counts, as when the lock was taken. */
+  const identify = async (signal: AbortSignal): Promise<ServerIdentity | undefined> => {
+    let standby: ServerIdentity | undefined;
+    const probe = { signal, phase() {} };
+    const connected = await connectPostgres(
+      { ...connection, applicationName: waiterTag(key) },
+      context,
+      probe,
+      async (session) => {
+        const { identity } = await readFacts(session, timing.heartbeat);
+        if (!identity.standby) return undefined;
+        standby ??= identity;
+        return notYet('a standby');
+      },
+    );
+    // Of several servers the primary may just be out of reach for a moment.
+    if (connected.state !== 'connected') return connection.hosts.length === 1 ? standby : undefined;
+    try {
+      return (await readFacts(connected.session, timing.heartbeat)).identity;
+    } catch {
+      return undefined;
+    } finally {
+      void connected.session.end();
+    }
+  };
+
+  const holderWords = async (session: Session): Promise<string> => {
+    const seen = await seeHolder(session, key);
+    if (seen?.token !== undefined) sighted = seen;
+    if (holder !== undefined && clock.now() < holder.until) return holder.words;
+    if (seen === undefined) return 'was just released';
+    // The new holder has not yet put its name on it.
+    if (seen.applicationName === waiterTag(key)) return 'was just taken';
+    const row = await readHolderRow(session, key).catch(() => undefined);
+    const words =
+      seen.token === undefined
+        ? `held by another program (backend ${seen.pid}, role ${seen.role}, application ${JSON.stringify(seen.applicationName)})`
+        : row?.token === seen.token
+          ? `held by ${row.host} since ${row.started.toISOString()} (backend ${seen.pid}, token ${seen.token})`
+          : `held by backend ${seen.pid} (role ${seen.role}, token ${seen.token}${sinceOf(seen.applicationName)})`;
+    holder = { words, until: clock.now() + holderKnown };
+    return words;
+  };
+
+  return {
+    async tryAcquire(probe) {
+      // The loop may give an attempt up for a newer one; what has been reached is kept.
+      step ??= attempt({ signal: closed.signal, phase: (text) => probe.phase(text) }).finally(() => {
+        step = undefined;
+      });
+      const current = step;
+      return new Promise((resolve, reject) => {
+        const onAbort = (): void => resolve(notYet('no answer yet'));
+        probe.signal.addEventListener('abort', onAbort, { once: true });
+        current.then(resolve, reject).finally(() => probe.signal.removeEventListener('abort', onAbort));
+      });
+    },
+    wakeUps(callback) {
+      wake = callback;
+      return () => {
+        wake = () => {};
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      closed.abort(new Error('the wait has ended'));
+      // A try that is under way may still get the lock; a server that hangs must not hold this process up, whose end
+      // gives it back all the same.
+      const last = step?.then(
+        async (answer) => {
+          if (answer.state === 'acquired') await answer.held.release(true);
+        },
+        () => {},
+      );
+      if (last !== undefined) await within(last, leaveTime, clock);
+      // The goodbye is on its way; a hundred replicas that find their work done need not wait for its answer.
+      void waiting?.session.end();
+      waiting = undefined;
+    },
+  };
+}
+
+function forbiddenAsNone(error: unknown): undefined {
+  if (isForbidden(error)) return undefined;
+  throw error;
+}
+
+/** `, since 2026-11-22T18:30:00Z`, from the holder's tag. */
+function sinceOf(applicationName: string): string {
+  const match = /:(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(applicationName);
+  return match ? `, since ${match[1]}-${match[2]}-${match[3]}T${match[4]}:${match[5]}:${match[6]}Z` : '';
+}
+
+/** What a record says about work that is to be done once; undefined where it is still to be done. */
+function judgeOnce(work: OnceWork, record: OnceRecord | undefined): Unneeded | Never | undefined {
+  if (record === undefined) return undefined;
+  if (record.commandHash !== work.commandHash) {
+    return never(
+      exitStatus.usage,
+      `the key ${JSON.stringify(work.key)} stands for another command (${record.state} by ${record.host}, ${record.started.toISOString()})`,
+      'a key names one state of the schema, such as the image’s digest: use another key, or --forget this one',
+    );
+  }
+  if (record.state !== 'done') return undefined;
+  return {
+    state: 'unneeded',
+    why: `${JSON.stringify(work.key)} was done by ${record.host} at ${record.finished?.toISOString() ?? 'some time'}`,
+  };
+}

@@ -1,0 +1,347 @@
+import type { Session } from '../session.ts';
+import { errorWords, sqlStateOf } from '../words.ts';
+import { sleep, unlessAborted, within, type Clock } from '../../../core/clock.ts';
+import { formatDuration } from '../../../core/duration.ts';
+import type { Log } from '../../../core/log.ts';
+import { settleTime, type Held, type LockTiming, type Loss } from '../../lock.ts';
+import type { LockKey } from '../lock-key.ts';
+import { checkLock, ownership, owns, unlock } from './advisory.ts';
+import type { Unrecorded } from './evidence.ts';
+import { asking, awaitUntagged, endTagged } from './fence.ts';
+import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
+import { patience, type Prepared } from './prepare.ts';
+import { markReleased, readHolderRow, writeHolderRow, type HolderRow } from './records.ts';
+import { makeRoom } from './slots.ts';
+import { tagOf, waiterTag, type Tag } from './tag.ts';
+
+/** A lock that a Postgres session holds. */
+export interface PostgresHeld extends Held {
+  readonly facts: ServerFacts;
+  /** The lock's own session for others to ask: statement by statement, between the checks of the lock. */
+  readonly session: Session;
+  /** Uses the lock's own session, when nothing else does. */
+  exclusively<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** SQL that is true in the lock's own session while it holds the lock. */
+  readonly ownership: string;
+  /** True where this role may keep records in the database. */
+  readonly keepsRecords: boolean;
+  /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
+  readonly settle: number;
+}
+
+export interface HeldSettings {
+  readonly key: LockKey;
+  readonly timing: LockTiming;
+  readonly host: string;
+  readonly prepared: Prepared;
+  readonly token: bigint;
+  /** What the last holder wrote; undefined where there was none. */
+  readonly last: HolderRow | undefined;
+  /** A later holder than the row's, of whom nothing is written down. */
+  readonly unrecorded: Unrecorded | undefined;
+  readonly keepsRecords: boolean;
+  /** Whether the child reaches the server as this session does. */
+  readonly sameRoute: boolean;
+  /** Asks whoever answers to the URL now; undefined where nobody does. */
+  readonly identify: (signal: AbortSignal) => Promise<ServerIdentity | undefined>;
+  /** A second connection, for ending what is left when this one is gone. */
+  readonly another: (signal: AbortSignal) => Promise<Session | undefined>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How long the clean-up after a loss may take, in milliseconds. */
+const abandonTime = 2000;
+
+/** Milliseconds between two tries to connect again after a loss. */
+const reconnect = 250;
+
+/** Milliseconds until a second connection that was ended is opened anew. */
+const replace = 25;
+
+/** Milliseconds that the second connection of a holder without a record is waited for before the work starts. */
+const seenTime = 10_000;
+
+/** Watches over a lock from its grant to its end. */
+export function holdLock(settings: HeldSettings): PostgresHeld {
+  const { key, timing, prepared, token, clock, log } = settings;
+  const { session, facts } = prepared;
+  const stopped = new AbortController();
+  let tellLoss!: (loss: Loss) => void;
+  let loss: Loss | undefined;
+  const lost = new Promise<Loss>((resolve) => {
+    tellLoss = resolve;
+  });
+  const lose = (reason: string, certain: boolean): void => {
+    if (loss !== undefined || stopped.signal.aborted) return;
+    loss = { reason, certain };
+    stopped.abort();
+    tellLoss(loss);
+    // For those who take the lock now and find no record of this holder: it is to be seen until its work is over.
+    void beSeen();
+  };
+  let witness: Session | undefined;
+  const over = new AbortController();
+  let tellSeen!: () => void;
+  const seen = new Promise<void>((resolve) => {
+    tellSeen = resolve;
+  });
+  let watched = false;
+  /** Keeps a second connection until the work is over. */
+  const beSeen = async (): Promise<void> => {
+    if (watched) return;
+    watched = true;
+    while (!over.signal.aborted) {
+      const other = await settings.another(over.signal).catch(() => undefined);
+      if (other !== undefined && over.signal.aborted) other.destroy();
+      else if (other !== undefined) {
+        witness = other;
+        tellSeen();
+        await other.ended;
+      }
+      // Whoever ends it again and again must not keep this process busy.
+      await sleep(clock, other === undefined ? reconnect : replace, over.signal).catch(() => {});
+    }
+  };
+
+  let tail: Promise<unknown> = Promise.resolve();
+  const exclusively = <T>(work: (session: Session) => Promise<T>): Promise<T> => {
+    const turn = tail.then(() => work(session));
+    tail = turn.catch(() => {});
+    return turn;
+  };
+
+  const verify = async (): Promise<boolean> => {
+    if (loss !== undefined || !session.alive) return false;
+    try {
+      return await exclusively(() => owns(session, key, prepared.mark, timing.heartbeat));
+    } catch {
+      return false;
+    }
+  };
+
+  /** Each check has its own pace: a slow answer to one must not delay the other. */
+  const repeat = async (check: () => Promise<void>): Promise<void> => {
+    try {
+      for (;;) {
+        await sleep(clock, timing.heartbeat, stopped.signal);
+        await check();
+      }
+    } catch {
+      // Stopped: released or lost.
+    }
+  };
+  let warned = false;
+  const beat = async (): Promise<void> => {
+    try {
+      const { owned, blocked } = await exclusively(() =>
+        checkLock(session, key, prepared.mark, timing.heartbeat),
+      );
+      if (!owned) lose('the server says that this session does not hold the lock any more', true);
+      if (blocked === undefined || warned) return;
+      warned = true;
+      log.warn(
+        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent for ever; give it another --lock-id, or a --lock-name`,
+      );
+    } catch (error) {
+      lose(`the check of the lock failed: ${errorWords(error)}`, false);
+    }
+  };
+  const compare = async (): Promise<void> => {
+    const limit = new AbortController();
+    const cancel = clock.after(timing.heartbeat, () => limit.abort(new Error('no answer')));
+    try {
+      const now = await settings.identify(AbortSignal.any([limit.signal, stopped.signal]));
+      const changed = now && difference(facts.identity, now);
+      if (changed) lose(changed, true);
+    } finally {
+      cancel();
+    }
+  };
+  void session.ended.then((error) =>
+    lose(`the connection that held the lock ended: ${errorWords(error)}`, true),
+  );
+  void repeat(beat);
+  void repeat(compare);
+
+  const fenceContext = (signal: AbortSignal) => ({ clock, log, signal });
+  /** Statement by statement, so that the checks of the lock come between. */
+  const ask = (text: string, values?: readonly unknown[]) =>
+    exclusively(() => session.query(text, values, { timeout: patience }));
+  const ownClient = { role: facts.role, address: facts.address };
+
+  /** Ends what failed work may have left in the database; false where that took longer than the grace. */
+  const endWork = async (): Promise<boolean> => {
+    const limit = new AbortController();
+    const cancel = clock.after(timing.grace, () => limit.abort(new Error('it took too long')));
+    const context = fenceContext(AbortSignal.any([limit.signal, stopped.signal]));
+    try {
+      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', 'the command', context);
+      const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
+      if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
+      return true;
+    } catch (error) {
+      if (!limit.signal.aborted) throw error;
+      log.warn('statements of the command still run in the database; the next holder will wait for them');
+      return false;
+    } finally {
+      cancel();
+    }
+  };
+
+  const abandon = async (): Promise<void> => {
+    stopped.abort();
+    session.destroy();
+    const limit = new AbortController();
+    const cancel = clock.after(abandonTime, () => limit.abort(new Error('no answer')));
+    over.abort(new Error('the work is over'));
+    let other = witness?.alive === true ? witness : undefined;
+    try {
+      other ??= await settings.another(limit.signal);
+      if (other === undefined) return;
+      const askOther = asking(other, limit.signal);
+      await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
+    } catch (error) {
+      log.debug(`could not look after the command’s connections: ${errorWords(error)}`);
+    } finally {
+      cancel();
+      other?.destroy();
+    }
+  };
+
+  const { last, unrecorded } = settings;
+  const inherited = last !== undefined && !last.released;
+  const unknown = unrecorded !== undefined || !settings.keepsRecords;
+  const wait = Math.max(
+    inherited ? last.settle : 0,
+    // Of whom nothing is known for sure, the largest of the times that may be meant.
+    unknown ? Math.max(settleTime(timing), last?.settle ?? 0, unrecorded?.settle ?? 0) : 0,
+  );
+
+  /** What takeOver does, statement by statement. */
+  const inherit = async (both: AbortSignal): Promise<void> => {
+    const context = fenceContext(both);
+    // Where the row is gone or of another cluster, its token can be larger than this one.
+    const isEarlier = (tag: Tag) => tag.token < token || tag.token === unrecorded?.token;
+    const endEarlier = () => endTagged(ask, key, isEarlier, 'an earlier holder', context);
+    if (unrecorded !== undefined) {
+      log.info(
+        `a holder (token ${unrecorded.token}) left no record; waiting ${formatDuration(wait)} for its work to end`,
+      );
+      await endEarlier();
+      await sleep(clock, wait, both);
+    } else if (wait > 0) {
+      log.info(
+        inherited
+          ? `the last holder (${last.host}, token ${last.token}) did not release the lock; waiting ${formatDuration(wait)} for its work to end`
+          : `whether the last holder released the lock cannot be known; waiting ${formatDuration(wait)} for its work to end`,
+      );
+      await sleep(clock, wait, both);
+    }
+    await endEarlier();
+    if (inherited) await awaitUntagged(ask, { ...last, since: last.started }, context);
+    if (unrecorded?.client !== undefined) await awaitUntagged(ask, unrecorded.client, context);
+    if (settings.keepsRecords) {
+      const row = { token, host: settings.host, ...ownClient, settle: settleTime(timing) };
+      await exclusively(() => writeHolderRow(session, key, row));
+    }
+    await makeRoom(ask, waiterTag(key), context);
+    if (!settings.keepsRecords) {
+      // Once the lock is lost it may be too late: whoever ends its connection can refuse the role another one.
+      void beSeen();
+      await within(unlessAborted(seen, both), seenTime, clock);
+      if (witness === undefined)
+        log.warn(
+          'no second connection to the database could be had: if the lock is lost, the next holder may not know of this one',
+        );
+    }
+  };
+
+  /** The lock is released all the same where the command has taken the record away: it may drop schemas. */
+  const markOver = async (): Promise<void> => {
+    try {
+      await markReleased(session, key, token);
+    } catch (error) {
+      if (sqlStateOf(error) === undefined || !session.alive) throw error;
+      log.warn(`the lock’s record could not be written: ${errorWords(error)}`);
+    }
+  };
+
+  /** @returns false where the server did not hold the lock any more */
+  const giveBack = async (clean: boolean): Promise<boolean> => {
+    const settled = clean || (await endWork());
+    // The work is over; who takes the lock now need not wait for it.
+    over.abort(new Error('the work is over'));
+    if (settled) await witness?.end();
+    const unlocked = await exclusively(async () => {
+      // Left unreleased, the next holder waits, and ends what is left.
+      if (settled && settings.keepsRecords) await markOver();
+      // From here on the end of the connection is no loss.
+      stopped.abort();
+      return unlock(session, key, prepared.lease);
+    });
+    await session.end();
+    witness?.destroy();
+    return unlocked;
+  };
+
+  const shared = Object.create(session, {
+    query: {
+      // None of them may hang: the checks of the lock stand in the same queue.
+      value: (...[text, values, options]: Parameters<Session['query']>) =>
+        exclusively(() => session.query(text, values, { timeout: patience, ...options })),
+    },
+    end: { value: async () => {} },
+    destroy: { value: () => {} },
+  }) as Session;
+
+  return {
+    token,
+    facts,
+    session: shared,
+    ownership: ownership(key, prepared.mark),
+    lost,
+    exclusively,
+    keepsRecords: settings.keepsRecords,
+    settle: wait,
+    get keepOpen() {
+      return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];
+    },
+    verify,
+    takeOver(signal) {
+      const both = AbortSignal.any([signal, stopped.signal]);
+      return unlessAborted(inherit(both), both);
+    },
+    async release(clean, signal = new AbortController().signal) {
+      if (loss !== undefined) {
+        await abandon();
+        return 'was-lost';
+      }
+      const given = giveBack(clean);
+      try {
+        return (await unlessAborted(given, signal)) ? 'released' : 'was-lost';
+      } catch (error) {
+        log.debug(`the release failed: ${errorWords(error)}`);
+        const wasLost = loss !== undefined || !signal.aborted;
+        stopped.abort();
+        session.destroy();
+        over.abort(new Error('the work is over'));
+        witness?.destroy();
+        return wasLost ? 'was-lost' : 'unanswered';
+      }
+    },
+    abandon,
+    environment(given) {
+      const options = given['PGOPTIONS'];
+      const check = '-c client_connection_check_interval=1000';
+      return {
+        INITBOX_LOCK_TOKEN: String(token),
+        PGAPPNAME: tagOf(key, token, 'job'),
+        // A pooler refuses options at login, and its clients would die of it.
+        ...(settings.sameRoute && prepared.checksClients
+          ? { PGOPTIONS: options ? `${options} ${check}` : check }
+          : {}),
+      };
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { Session } from '../session.ts';
+import { sqlStateOf } from '../words.ts';
+
+/** What tells one running server from another that took over its name or address. */
+export interface ServerIdentity {
+  readonly started: string;
+  readonly system: string | null;
+  readonly timeline: string | null;
+  readonly standby: boolean;
+}
+
+export interface ServerFacts {
+  readonly identity: ServerIdentity;
+  readonly readOnly: boolean;
+  /** As in server_version_num: 180004. */
+  readonly version: number;
+  readonly role: string;
+  /** This end of the connection as the server sees it; null over a Unix socket. */
+  readonly address: string | null;
+}
+
+/** SQLSTATEs of a server that lacks these functions, or keeps them from us. */
+const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42P01']);
+
+const common = `pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
+  pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role,
+  pg_catalog.inet_client_addr()::pg_catalog.text AS address,
+  extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
+
+// On a standby pg_current_wal_lsn() is an error; pg_control_checkpoint() tells an older timeline until a checkpoint.
+const full = `SELECT ${common}, (SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()) AS system,
+  CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+    THEN pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline`;
+
+/**
+ * @param before a statement for the same round trip; what fails takes it back
+ */
+export async function readFacts(session: Session, timeout: number, before?: string): Promise<ServerFacts> {
+  const ask = (text: string) =>
+    session.query(before === undefined ? text : `${before}; ${text}`, undefined, { timeout });
+  const row = await ask(full)
+    .catch((error: unknown) => {
+      if (!unavailable.has(sqlStateOf(error) ?? '')) throw error;
+      return ask(`SELECT ${common}, NULL AS system, NULL AS timeline`);
+    })
+    .then(({ rows }) => rows[0] ?? {});
+  return {
+    identity: {
+      started: String(row['started']),
+      system: row['system'] as string | null,
+      timeline: row['timeline'] as string | null,
+      standby: row['standby'] === true,
+    },
+    readOnly: row['read_only'] === true,
+    version: Number(row['version']),
+    role: String(row['role']),
+    address: row['address'] as string | null,
+  };
+}
+
+/** What differs, in words; undefined where both are the same running server. */
+export function difference(then: ServerIdentity, now: ServerIdentity): string | undefined {
+  if (now.system !== then.system) return 'another database system answers there now';
+  if (now.standby !== then.standby) return 'the server that answers there now is a standby';
+  if (now.timeline !== then.timeline) return 'the server that answers there now was promoted since';
+  if (now.started !== then.started) return 'the server that answers there now was started since';
+  return undefined;
+}

@@ -1,0 +1,113 @@
+import type { Session } from '../session.ts';
+import type { LockKey } from '../lock-key.ts';
+import { patience } from './prepare.ts';
+import {
+  isForbidden,
+  isMissing,
+  onceColumns as columns,
+  onceRecordOf as recordOf,
+  schema,
+  type OnceRecord,
+} from '../once-record.ts';
+
+/** Work that is to be done once, and what the work is: one key must not stand for two commands. */
+export interface OnceWork {
+  readonly key: string;
+  /** SHA-256 of the command, in hexadecimal. */
+  readonly commandHash: string;
+}
+
+/**
+ * The backend's process id and the record in one round trip, for a first statement.
+ * @returns pid undefined where there is no table yet, or it may not be read
+ */
+export async function readOnceFirst(
+  session: Session,
+  key: LockKey,
+  work: OnceWork,
+): Promise<{ readonly pid: number; readonly record: OnceRecord | undefined } | undefined> {
+  try {
+    const { rows } = await session.query(
+      `SELECT pg_catalog.pg_backend_pid() AS pid, ${columns} FROM (SELECT 1) AS one
+       LEFT JOIN ${schema}.once AS r ON r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+      [work.key],
+      { timeout: patience },
+    );
+    return { pid: Number(rows[0]?.['pid']), record: recordOf(rows[0]) };
+  } catch (error) {
+    if (isMissing(error) || isForbidden(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function beginOnce(
+  session: Session,
+  key: LockKey,
+  work: OnceWork,
+  token: bigint,
+  host: string,
+): Promise<void> {
+  await session.query(
+    `INSERT INTO ${schema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started)
+     VALUES (${key.id}, $1, $2, 'running', $3, $4, $5, pg_catalog.clock_timestamp())
+     ON CONFLICT (lock_id, once_key) DO UPDATE SET state = 'running', token = excluded.token,
+       command_hash = excluded.command_hash, host = excluded.host, started = excluded.started, finished = NULL,
+       exit_status = NULL`,
+    [work.key, key.name, token, work.commandHash, host],
+    { timeout: patience },
+  );
+}
+
+/**
+ * Writes how it ended, in one statement with the proof that the lock is still this session's.
+ * @returns false where it is not, and nothing was written
+ */
+export async function finishOnce(
+  session: Session,
+  key: LockKey,
+  work: OnceWork,
+  token: bigint,
+  exitStatus: number,
+  ownership: string,
+): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE ${schema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
+     WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) ${token}
+       AND state OPERATOR(pg_catalog.=) 'running' AND ${ownership}`,
+    [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus],
+    { timeout: patience },
+  );
+  return rowCount === 1;
+}
+
+export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
+  try {
+    const { rowCount } = await session.query(
+      `DELETE FROM ${schema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
+      [onceKey],
+      { timeout: patience },
+    );
+    return rowCount === 1;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Newest first. */
+export async function listOnce(
+  session: Session,
+  key: LockKey,
+): Promise<readonly (OnceRecord & { readonly key: string })[]> {
+  try {
+    const { rows } = await session.query(
+      `SELECT r.once_key, ${columns} FROM ${schema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
+      undefined,
+      { timeout: patience },
+    );
+    return rows.map((row) => ({ ...(recordOf(row) as OnceRecord), key: row['once_key'] as string }));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { pinSearchPath } from '../search-path.ts';
+import type { Session } from '../session.ts';
+import { sqlStateOf } from '../words.ts';
+import { exitStatus } from '../../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../../wait/attempt.ts';
+import { settleTime, type LockTiming } from '../../lock.ts';
+import { readFacts, type ServerFacts } from './identity.ts';
+
+export interface Prepared {
+  readonly state: 'prepared';
+  readonly session: Session;
+  /** The backend's own process id. */
+  readonly pid: number;
+  /** True where a pooler stands between, by the user's leave. */
+  readonly pooled: boolean;
+  readonly facts: ServerFacts;
+  /** A mark left in the server's session where a pooler stands between: another's there means no session is ours. */
+  readonly mark: string | undefined;
+  /** Milliseconds of silence after which the server lets the lock go, where a pooler keeps its keepalive from us. */
+  readonly lease: number | undefined;
+  /** True where the server ends a statement whose client is gone (client_connection_check_interval). */
+  readonly checksClients: boolean;
+}
+
+/** Milliseconds for a statement that touches nothing but memory, under load. */
+export const patience = 15_000;
+
+/**
+ * Makes a fresh connection fit for holding a lock. Its first statement asks for nothing but the backend's process id:
+ * a SET sent through a transaction pooler would stay behind in somebody else's session.
+ */
+export async function prepareSession(
+  session: Session,
+  timing: LockTiming,
+  sessionPooling: boolean,
+  tag: string,
+  known?: { readonly pid: number },
+): Promise<Prepared | NotYet | Never> {
+  const pid = known?.pid ?? (await backendPid(session));
+  const pooled = pid !== session.announcedPid;
+  if (pooled && !sessionPooling) return poolerRefusal(session);
+  const ask = (text: string) => session.query(text, undefined, { timeout: patience });
+  const facts = await readFacts(session, patience, pooled ? undefined : pinSearchPath);
+  if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
+  if (facts.readOnly) {
+    return never(
+      exitStatus.refused,
+      `the server takes no writes (${session.peer})`,
+      'default_transaction_read_only is on, for the server, the database or the role: is its disk full, or is this a replica?',
+    );
+  }
+  if (pooled && facts.version < 140_000) {
+    return never(
+      exitStatus.refused,
+      `a session pooler can be used only with PostgreSQL 14 or newer, not ${facts.version}`,
+      'older servers lack idle_session_timeout, which frees the lock of a holder that went silent',
+    );
+  }
+  if (pooled) {
+    // Nothing of ours is set here: in a pool that is not in session mode all of it would stay for others.
+    const mark = await leaveMark(session);
+    if (mark === undefined) return sharedSession(session);
+    const lease = windowOf(timing);
+    return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark, lease };
+  }
+  let checksClients = false;
+  for (const statement of settings(timing, tag)) {
+    try {
+      // One by one: a name that the server does not know would roll back its neighbours.
+      await ask(statement);
+      if (statement.includes('client_connection_check_interval')) checksClients = true;
+    } catch (error) {
+      if (sqlStateOf(error) === undefined) throw error;
+    }
+  }
+  const [mark, lease] = [undefined, undefined];
+  return { state: 'prepared', session, pid, pooled, facts, checksClients, mark, lease };
+}
+
+/**
+ * In session mode nobody else's settings can be found here, since the pooler resets what it hands out. The mark means
+ * nothing to the server; in a pool that shares its sessions it stays, and tells the next one.
+ */
+async function leaveMark(session: Session): Promise<string | undefined> {
+  const mark = randomUUID();
+  const { rows } = await session.query(
+    `SELECT pg_catalog.current_setting('initbox.owner', true) AS found, pg_catalog.set_config('initbox.owner', '${mark}', false)`,
+    undefined,
+    { timeout: patience },
+  );
+  return rows[0]?.['found'] ? undefined : mark;
+}
+
+export function sharedSession(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `the pooler gives one server session to several clients (${session.peer})`,
+    'it must be in session mode, with its server_reset_query (DISCARD ALL) as it comes',
+  );
+}
+
+export async function backendPid(session: Session): Promise<number> {
+  const { rows } = await session.query('SELECT pg_catalog.pg_backend_pid() AS pid', undefined, {
+    timeout: patience,
+  });
+  return Number(rows[0]?.['pid']);
+}
+
+export function poolerRefusal(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `a connection pooler stands before the database (${session.peer})`,
+    'through a transaction pooler an advisory lock is no lock: name the server itself by --direct-database-url-file or DIRECT_DATABASE_URL; --allow-session-pooling accepts a pooler in session mode, with less protection',
+  );
+}
+
+/** Milliseconds for which a holder may be silent: longer than its work goes on once it has lost the lock. */
+function windowOf(timing: LockTiming): number {
+  return Math.max(settleTime(timing) * 1.5, 3000);
+}
+
+/** In milliseconds where a unit is not said. */
+function settings(timing: LockTiming, tag: string): string[] {
+  const window = windowOf(timing);
+  const beat = Math.max(1, Math.ceil(timing.heartbeat / 1000));
+  const probes = 3;
+  const idle = Math.max(1, Math.round(window / 1000) - probes * beat);
+  return [
+    // A quiet holder must not be thrown out.
+    'SET idle_session_timeout = 0',
+    `SET statement_timeout = ${patience}`,
+    'SET idle_in_transaction_session_timeout = 0',
+    // A dead node: the server lets go after idle + count × interval seconds of silence, or when data that it sent
+    // stay unacknowledged.
+    `SET tcp_keepalives_idle = ${idle}`,
+    `SET tcp_keepalives_interval = ${beat}`,
+    `SET tcp_keepalives_count = ${probes}`,
+    `SET tcp_user_timeout = ${Math.round(window)}`,
+    'SET client_connection_check_interval = 1000',
+    `SET application_name = '${tag}'`,
+  ];
+}

@@ -1,0 +1,131 @@
+import type { Session } from '../session.ts';
+import { sqlState, sqlStateOf } from '../words.ts';
+import type { LockKey } from '../lock-key.ts';
+import { dateOf, epochOf, schema } from '../once-record.ts';
+import { patience } from './prepare.ts';
+
+const statements = [
+  `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+  `CREATE TABLE IF NOT EXISTS ${schema}.locks (
+    lock_id bigint PRIMARY KEY, lock_name pg_catalog.text NOT NULL, token bigint NOT NULL, host pg_catalog.text NOT NULL,
+    role pg_catalog.text NOT NULL, address pg_catalog.inet, started pg_catalog.timestamptz NOT NULL,
+    settle_ms bigint NOT NULL, released pg_catalog.timestamptz)`,
+  `CREATE TABLE IF NOT EXISTS ${schema}.once (
+    lock_id bigint NOT NULL, once_key pg_catalog.text NOT NULL, lock_name pg_catalog.text NOT NULL,
+    state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'failed'])),
+    token bigint NOT NULL, command_hash pg_catalog.text NOT NULL, host pg_catalog.text NOT NULL,
+    started pg_catalog.timestamptz NOT NULL, finished pg_catalog.timestamptz, exit_status int,
+    PRIMARY KEY (lock_id, once_key))`,
+];
+
+/** SQLSTATEs of two locks' holders that create the tables at once: 23505, 42P06, 42P07, 42710, XX000 (concurrent update). */
+const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
+
+/** `CREATE SCHEMA IF NOT EXISTS` asks for CREATE on the database even where there is nothing to create. */
+export async function hasSchema(session: Session): Promise<boolean> {
+  const { rows } = await session.query(
+    `SELECT pg_catalog.to_regnamespace('${schema}') IS NOT NULL AS made`,
+    undefined,
+    {
+      timeout: patience,
+    },
+  );
+  return rows[0]?.['made'] === true;
+}
+
+/** Creates the tables, under the lock alone: `IF NOT EXISTS` races with itself. */
+export async function createTables(session: Session): Promise<void> {
+  for (const statement of (await hasSchema(session)) ? statements.slice(1) : statements) {
+    for (let left = 5; ; left -= 1) {
+      try {
+        await session.query(statement, undefined, { timeout: patience });
+        break;
+      } catch (error) {
+        if (left === 0 || !raced.has(sqlStateOf(error) ?? '')) throw error;
+      }
+    }
+  }
+}
+
+/** What the role lacks, as statements to run by whoever owns the database. */
+export function grantsFor(role: string, database: string): string {
+  const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, where the schema ${schema} exists: GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${quoted(role)}`;
+}
+
+/** @throws the server's 42501 where this role may read the tables but not write them */
+export async function requireWritable(session: Session): Promise<void> {
+  const { rows } = await session.query(
+    `SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(t, p)) AS writable
+     FROM pg_catalog.unnest(ARRAY['${schema}.locks', '${schema}.once']) AS t,
+       pg_catalog.unnest(ARRAY['INSERT', 'UPDATE', 'SELECT']) AS p`,
+    undefined,
+    { timeout: patience },
+  );
+  if (rows[0]?.['writable'] === true) return;
+  throw Object.assign(new Error(`no right to write the tables of the schema ${schema}`), {
+    code: sqlState.insufficientPrivilege,
+    severity: 'ERROR',
+  });
+}
+
+/** The last holder, as it wrote itself down. */
+export interface HolderRow {
+  readonly token: bigint;
+  readonly host: string;
+  readonly role: string;
+  readonly address: string | null;
+  readonly started: Date;
+  /** Milliseconds after which its work is over once it has lost the lock. */
+  readonly settle: number;
+  readonly released: boolean;
+}
+
+export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
+  const { rows } = await session.query(
+    `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
+       settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
+     FROM ${schema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
+    undefined,
+    { timeout: patience },
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  // Without its primary key, as a restore may leave it, the table can hold several; none of them is proof then.
+  const single = rows.length === 1;
+  return {
+    token: BigInt(row['token'] as string),
+    host: row['host'] as string,
+    role: row['role'] as string,
+    address: row['address'] as string | null,
+    started: dateOf(row['started']),
+    settle: Math.max(...rows.map((each) => each['settle'] as number)),
+    released: single && row['released'] === true,
+  };
+}
+
+export async function writeHolderRow(
+  session: Session,
+  key: LockKey,
+  row: Omit<HolderRow, 'released' | 'started'>,
+): Promise<void> {
+  await session.query(
+    `INSERT INTO ${schema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
+     VALUES (${key.id}, $1, $2, $3, $4, $5::pg_catalog.inet, pg_catalog.clock_timestamp(), $6, NULL)
+     ON CONFLICT (lock_id) DO UPDATE SET lock_name = excluded.lock_name, token = excluded.token, host = excluded.host,
+       role = excluded.role, address = excluded.address, started = excluded.started, settle_ms = excluded.settle_ms,
+       released = NULL`,
+    [key.name, row.token, row.host, row.role, row.address, Math.ceil(row.settle)],
+    { timeout: patience },
+  );
+}
+
+/** @returns false where the row is another holder's by now */
+export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE ${schema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
+    undefined,
+    { timeout: patience },
+  );
+  return rowCount === 1;
+}

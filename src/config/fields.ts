@@ -1,0 +1,97 @@
+import { exitStatus } from '../core/exit-status.ts';
+import { asObject, parseJson } from './json.ts';
+import { never, type Never } from '../wait/attempt.ts';
+import type { Redactor } from '../core/redaction/redactor.ts';
+import { JsonNumber, type Fetched, type FieldValue } from './source.ts';
+
+type Content = Fetched['content'];
+
+/** Field names shown where one is missing. */
+const shown = 20;
+
+/** Picks what `#FIELD` names; the whole content where there is no `#FIELD`. */
+export function pickField(
+  fields: ReadonlyMap<string, FieldValue>,
+  field: string | undefined,
+): Content | Never {
+  if (field === undefined) return { kind: 'fields', fields };
+  const value = fields.get(field);
+  if (value !== undefined) return { kind: 'value', value };
+  const names = [...fields.keys()];
+  const list = names
+    .slice(0, shown)
+    .map((name) => JSON.stringify(name))
+    .join(', ');
+  return never(
+    exitStatus.refused,
+    `has no field ${JSON.stringify(field)}`,
+    names.length === 0
+      ? 'it has no fields at all'
+      : `its fields are ${list}${names.length > shown ? ` and ${names.length - shown} more` : ''}`,
+  );
+}
+
+/** Bytes as they are, or the field that `#FIELD` picks from the JSON object in them. */
+export function pickFromBytes(bytes: Uint8Array, field: string | undefined): Content | Never {
+  if (field === undefined) return { kind: 'value', value: bytes };
+  try {
+    return pickField(fieldsOfValue(bytes), field);
+  } catch (error) {
+    return never(
+      exitStatus.refused,
+      `has no field ${JSON.stringify(field)}: ${(error as Error).message}`,
+      'only a JSON object has fields',
+    );
+  }
+}
+
+/**
+ * The members of the JSON object that a text, or bytes, hold.
+ * @throws Error that says why there are none, without any of the text
+ */
+export function fieldsOfValue(value: FieldValue): ReadonlyMap<string, FieldValue> {
+  const parsed =
+    typeof value === 'string'
+      ? parseJson(value)
+      : value instanceof Uint8Array
+        ? parseJson(textOf(value))
+        : value;
+  const object = asObject(parsed);
+  if (object === undefined) throw new Error('its JSON is no object');
+  return new Map(Object.entries(object));
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error('it is not UTF-8');
+  }
+}
+
+/** Shorter ones stand in the log's own words ("2 attempts"), and values are never printed by design. */
+const shortest = 4;
+/** Shorter numbers are ports, counts and years. */
+const shortestNumber = 6;
+
+/** Tells the redactor about every value that was read, however deep. */
+export function registerValue(redactor: Redactor, value: FieldValue): void {
+  if (typeof value === 'string') registerText(redactor, value);
+  else if (typeof value === 'number' || value instanceof JsonNumber) {
+    if (String(value).length >= shortestNumber) redactor.secret(String(value));
+  } else if (value instanceof Uint8Array) {
+    redactor.bytes(value);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) registerValue(redactor, inner);
+  }
+}
+
+/** Tells the redactor about all of a source's content. */
+export function registerContent(redactor: Redactor, content: Content): void {
+  if (content.kind === 'value') return registerValue(redactor, content.value);
+  for (const value of content.fields.values()) registerValue(redactor, value);
+}
+
+function registerText(redactor: Redactor, text: string): void {
+  if (text.trim().length >= shortest) redactor.secret(text);
+}

@@ -1,0 +1,287 @@
+import type { Never, NotYet, Probe } from '../wait/attempt.ts';
+import { refuseUnexpanded } from '../core/template-variables.ts';
+
+/** A JSON number whose digits JavaScript would change: `1.10`, `12345678901234567890`. Formats write `text` as it is. */
+export class JsonNumber {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toString(): string {
+    return this.text;
+  }
+}
+
+/** What a field of a secret may hold: JSON with its numbers as they were written, or bytes. */
+export type FieldValue =
+  | string
+  | number
+  | boolean
+  | null
+  | JsonNumber
+  | readonly FieldValue[]
+  | { readonly [key: string]: FieldValue }
+  | Uint8Array;
+
+/** What a source gave. */
+export interface Fetched {
+  /**
+   * Named fields (a Vault secret, a JSON object), or one value: a file's or a body's bytes, a binary secret, or what
+   * `#FIELD` picked.
+   */
+  readonly content:
+    | { readonly kind: 'fields'; readonly fields: ReadonlyMap<string, FieldValue> }
+    | { readonly kind: 'value'; readonly value: FieldValue };
+  /** False for what plain http(s) served to anybody: content, which may be read by all. */
+  readonly secret: boolean;
+  readonly provenance: Provenance;
+}
+
+/** Where something came from; never a value. */
+export interface Provenance {
+  /** The source's address, safe to print. */
+  readonly source: string;
+  readonly version?: string;
+  /** When that version was made or last modified, as the source words it. */
+  readonly time?: string;
+  readonly etag?: string;
+}
+
+/** What one attempt to read a source found. */
+export type FetchAnswer = { readonly state: 'fetched'; readonly fetched: Fetched } | NotYet | Never;
+
+/** Reads a source once; it does not loop, sleep, log or exit. */
+export type ReadSource = (probe: Probe) => Promise<FetchAnswer>;
+
+export const sourceSchemes = ['vault', 'aws-sm', 'http', 'https', 'file', 'env'] as const;
+export type SourceScheme = (typeof sourceSchemes)[number];
+
+/** `SCHEME:PATH?options#FIELD`, taken apart and checked. */
+export interface SourceAddress {
+  readonly scheme: SourceScheme;
+  /** As it was written, not encoded; of http and https, all of the URL after the scheme, less user and password. */
+  readonly path: string;
+  readonly options: ReadonlyMap<string, string>;
+  readonly field: string | undefined;
+  /** The user and password of a URL, as they were written. */
+  readonly userinfo?: string;
+  /** Safe to print: without userinfo and without the values of a URL's query. */
+  readonly text: string;
+}
+
+interface SchemeRules {
+  readonly example: string;
+  /** The options that may follow `?`, each with what its value must be. */
+  readonly options: Readonly<Record<string, { readonly pattern: RegExp; readonly accepted: string }>>;
+  /** Throws an Error that says what is wrong with the path. */
+  readonly check: (path: string) => void;
+}
+
+const word = { pattern: /^.+$/s, accepted: 'a name' };
+
+const rules: Readonly<Record<SourceScheme, SchemeRules>> = {
+  vault: {
+    example: 'vault:secret/api-server#config',
+    options: {
+      version: { pattern: /^[1-9]\d{0,17}$/, accepted: 'a version number from 1' },
+      kv: { pattern: /^[12]$/, accepted: '1 or 2, the version of the KV engine' },
+    },
+    check: checkSegments,
+  },
+  'aws-sm': {
+    example: 'aws-sm:prod/api',
+    options: { stage: word, version: word },
+    check: checkSecretId,
+  },
+  http: { example: 'http://config.internal/app.yaml', options: {}, check: checkUrl },
+  https: { example: 'https://config.internal/app.yaml', options: {}, check: checkUrl },
+  file: { example: 'file:/etc/config/app.conf', options: {}, check: checkFile },
+  env: { example: 'env:LOG_LEVEL, or env:APP_* for all that start so', options: {}, check: checkVariable },
+};
+
+/**
+ * Reads `SCHEME:PATH?options#FIELD`. A grammar of our own: URL parsers resolve `..`, which would name another secret,
+ * and cut a `#` off.
+ * @param secret gets whatever must never be printed
+ * @throws Error that says what is wrong and what is accepted
+ */
+export function parseSource(text: string, secret: (value: string) => void): SourceAddress {
+  const colon = text.indexOf(':');
+  const scheme = text.slice(0, Math.max(0, colon)).toLowerCase() as SourceScheme;
+  refuseUnexpanded('name', text.slice(0, colon < 0 ? text.length : colon), 'the source');
+  if (!Object.hasOwn(rules, scheme)) throw new Error(unknownScheme(text, colon));
+  const known = rules[scheme];
+  const { rest, userinfo } = withoutUserinfo(scheme, text.slice(colon + 1), secret);
+  const where = `the ${scheme} source`;
+  if (scheme === 'http' || scheme === 'https') refuseUnexpanded('url', text, where);
+  else if (scheme !== 'file') refuseUnexpanded('name', rest, where);
+  if (hasControl(rest)) throw new Error(`${where} has a control character or a line end in it`);
+  const parts = rest.split('#');
+  if (parts.length > 2) {
+    throw new Error(`${where} has more than one #; one # separates the field, as in ${known.example}`);
+  }
+  const [address = '', field] = parts;
+  if (field === '') throw new Error(`${where} names no field after #; as in ${known.example}`);
+  const isUrl = scheme === 'http' || scheme === 'https';
+  const question = isUrl ? -1 : address.indexOf('?');
+  const path = question < 0 ? address : address.slice(0, question);
+  if (scheme === 'file') refuseUnexpanded('path', path, where);
+  if (path === '') throw new Error(`${where} has no path; write for example ${known.example}`);
+  try {
+    known.check(path);
+  } catch (error) {
+    throw new Error(`${where} ${(error as Error).message}`, { cause: error });
+  }
+  const options = question < 0 ? new Map<string, string>() : readOptions(address.slice(question + 1), scheme);
+  if (isUrl) registerQuery(path, secret);
+  return {
+    scheme,
+    path,
+    options,
+    field,
+    ...(userinfo === undefined ? {} : { userinfo }),
+    text: `${scheme}:${isUrl ? path.replace(/\?.*$/s, '?…') : address}${field === undefined ? '' : `#${field}`}`,
+  };
+}
+
+function unknownScheme(text: string, colon: number): string {
+  const accepted = `sources are ${sourceSchemes.map((name) => `${name}:`).join(', ')}`;
+  if (text === '') return `the source is empty; ${accepted}, as in vault:secret/api-server#config`;
+  // What stands before the first colon only: the rest may hold a password.
+  const said =
+    colon < 0 ? 'the source has no scheme' : `unknown scheme ${JSON.stringify(text.slice(0, colon))}`;
+  return `${said}; ${accepted}, as in vault:secret/api-server#config`;
+}
+
+function readOptions(text: string, scheme: SourceScheme): Map<string, string> {
+  const known = rules[scheme].options;
+  const options = new Map<string, string>();
+  for (const part of text.split('&')) {
+    const equals = part.indexOf('=');
+    const name = equals < 0 ? part : part.slice(0, equals);
+    const value = equals < 0 ? '' : part.slice(equals + 1);
+    const rule = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (rule === undefined) {
+      const names = Object.keys(known);
+      throw new Error(
+        `unknown option ${JSON.stringify(name)} after ? in the ${scheme} source; ${names.length > 0 ? `it takes ${names.join(', ')}` : 'it takes none'}`,
+      );
+    }
+    if (!rule.pattern.test(value)) {
+      throw new Error(
+        `the option ${name} of the ${scheme} source is ${JSON.stringify(value)}, not ${rule.accepted}`,
+      );
+    }
+    if (options.has(name)) throw new Error(`the option ${name} of the ${scheme} source is given twice`);
+    options.set(name, value);
+  }
+  return options;
+}
+
+/** A server would answer `a/../b` and `a//b` with a redirect to another secret. */
+function checkSegments(path: string): void {
+  for (const segment of path.split('/')) {
+    if (segment === '')
+      throw new Error('has an empty path segment: no slash at its start or end, and none doubled');
+    checkDots(segment);
+  }
+}
+
+function checkDots(segment: string): void {
+  if (segment === '.' || segment === '..') {
+    throw new Error(`has the path segment "${segment}"; write the path as it is, without steps`);
+  }
+}
+
+/**
+ * Names and ARNs (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: letters, digits
+ * and /_+=.@-); `!` stands in the names of secrets that other AWS services manage.
+ */
+function checkSecretId(path: string): void {
+  if (path.startsWith('arn:')) {
+    if (!/^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+$/.test(path)) {
+      throw new Error(
+        'is not the ARN of a secret; one looks like arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME',
+      );
+    }
+  } else if (!/^[A-Za-z0-9/_+=.@!-]{1,512}$/.test(path)) {
+    throw new Error('has a name with other characters than letters, digits and /_+=.@!-');
+  }
+}
+
+function checkUrl(path: string): void {
+  const parts = /^\/\/([^/?]*)([^?]*)/.exec(path);
+  if (!parts?.[1]) throw new Error('has no host; write for example https://config.internal/app.yaml');
+  if (/[\s\\]/.test(path)) throw new Error('has a space or backslash in its URL; encode it as %20 or %5C');
+  // Encoded dots are dots to a URL parser (https://url.spec.whatwg.org/#double-dot-path-segment).
+  for (const segment of (parts[2] ?? '').split('/')) checkDots(segment.replace(/%2e/gi, '.'));
+  if (!URL.canParse(`http:${path}`)) throw new Error('is not a URL: look at its host and port');
+}
+
+function checkFile(path: string): void {
+  if (!path.startsWith('/'))
+    throw new Error('names no absolute path; write for example file:/etc/config/app.conf');
+}
+
+function checkVariable(path: string): void {
+  if (!/^[^=*\s/]+\*?$|^\*$/.test(path)) {
+    throw new Error('names no variable; write for example env:LOG_LEVEL, or env:APP_* for all that start so');
+  }
+}
+
+/** The last `@` before the path ends the userinfo; what stands there is never printed. */
+function withoutUserinfo(
+  scheme: SourceScheme,
+  text: string,
+  secret: (value: string) => void,
+): { readonly rest: string; readonly userinfo?: string } {
+  if (scheme !== 'http' && scheme !== 'https') return { rest: text };
+  const authority = /^\/\/([^/?#]*)/.exec(text)?.[1] ?? '';
+  const at = authority.lastIndexOf('@');
+  if (at < 0) {
+    // A raw `/`, `?` or `#` in the password: what would look like a host is its beginning.
+    const stray = /^\/\/[^@/?#]*:[^@]*[/?#][^@]*@(?=[\w.-]+(:\d+)?([/?#]|$))/.exec(text)?.[0];
+    if (stray !== undefined) {
+      secret(stray.slice(stray.indexOf(':') + 1, -1));
+      throw new Error(
+        `the ${scheme} source has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23`,
+      );
+    }
+    return { rest: text };
+  }
+  const userinfo = authority.slice(0, at);
+  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
+  if (password !== '') secret(password);
+  try {
+    if (password !== '') secret(decodeURIComponent(password));
+    decodeURIComponent(userinfo);
+  } catch {
+    throw new Error(
+      `the ${scheme} source has a user or password with a % that starts no escape; encode it as %25`,
+    );
+  }
+  return { rest: `//${text.slice(2 + at + 1)}`, userinfo };
+}
+
+/** Names of parameters that sign or authorise a URL, as S3, Azure's SAS and others name them. */
+const signing =
+  /^(x-amz-(signature|security-token|credential)|x-goog-signature|sig|signature|token|access_token|api[_-]?key|key|password|secret)$/i;
+
+/** The values of a URL's query that give access. */
+export function signingValues(path: string): string[] {
+  const query = /\?(.*)$/s.exec(path)?.[1] ?? '';
+  return [...new URLSearchParams(query)]
+    .filter(([name, value]) => signing.test(name) && value !== '')
+    .map(([, value]) => value);
+}
+
+function registerQuery(path: string, secret: (value: string) => void): void {
+  for (const value of signingValues(path)) secret(value);
+}
+
+function hasControl(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  return /[\u0000-\u001f\u007f]/.test(text);
+}

@@ -1,0 +1,52 @@
+/** Time as a command sees it. Tests hand in one that they move by hand. */
+export interface Clock {
+  /** Milliseconds on a clock that never jumps. */
+  now(): number;
+  /** The wall clock, for what people read. */
+  date(): Date;
+  /** Calls `action` after so many milliseconds, however many; returns what cancels it. */
+  after(milliseconds: number, action: () => void): () => void;
+}
+
+/**
+ * Waits so many milliseconds.
+ * @throws the signal's reason, at once, when it is aborted
+ */
+export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(reasonOf(signal));
+    const cancel = clock.after(milliseconds, () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    const onAbort = (): void => {
+      cancel();
+      reject(reasonOf(signal));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** Waits for the promise, but no longer than so many milliseconds. */
+export async function within(promise: Promise<unknown>, milliseconds: number, clock: Clock): Promise<void> {
+  let cancel = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(milliseconds, resolve);
+  });
+  await Promise.race([promise, late]).finally(cancel);
+}
+
+/** The promise's result, unless the signal is aborted first: what hangs must not delay a deadline or a SIGTERM. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** An aborted signal's reason as an Error. */
+export function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
+}

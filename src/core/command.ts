@@ -1,0 +1,96 @@
+import type { Context } from './context.ts';
+import { UsageError, type Outcome } from './outcome.ts';
+import type { Options, Values } from './options/option.ts';
+import type { Given } from './options/resolve-options.ts';
+
+/** The words of a command line that belong to no option. */
+export interface Positionals<P> {
+  /** How help writes them: `TARGET…`. */
+  readonly usage: string;
+  /** Their name in messages and in a plan: `targets`. */
+  readonly name: string;
+  readonly description: string;
+  /** The keys of a plan's step in their place, in this order, where one list under `name` would read badly. */
+  readonly keys?: readonly { readonly key: string; readonly many?: boolean }[];
+  /** Reads them all; throws UsageError. */
+  readonly parse: (given: readonly Given[], redact: SecretSink) => P;
+}
+
+/** Registers a secret that turned up inside an argument, and warns that arguments can be read by others. */
+export type SecretSink = (value: string, origin: string) => void;
+
+/** What a command's body gets: parsed values, never argv or the environment. */
+export interface Input<O extends Options, P> {
+  readonly options: Values<O>;
+  readonly positionals: P;
+  /** The words after `--`; undefined where there was no `--`. */
+  readonly command: readonly string[] | undefined;
+  /** Whether somebody said how long it may take (`--timeout`); if not, its parts may have bounds of their own. */
+  readonly limited: boolean;
+}
+
+/** A command is a value; everything that users see of it is made from it. */
+export interface Command<O extends Options = Options, P = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  /** Paragraphs for help and the command's page. */
+  readonly description: string;
+  readonly examples: readonly string[];
+  readonly positionals?: Positionals<P>;
+  readonly options: O;
+  /** What the words after `--` are: what takes over, what runs under the lock, or an error. */
+  readonly afterDashes: 'successor' | 'child' | 'nothing';
+  /** The default of `--timeout`; undefined where the parts have bounds of their own. */
+  readonly timeout: string | undefined;
+  /** The default where the options ask for work of unknown length, in milliseconds. */
+  readonly longWork?: { readonly limit: number; readonly asked: (options: Values<O>) => boolean };
+  /** False where it cannot be a step of a plan. */
+  readonly step?: false;
+  /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */
+  readonly schemas?: Readonly<Record<string, (commands: CommandList) => Promise<object>>>;
+  /**
+   * Whether the values fit together, as far as they alone tell: of a plan this is asked before anything runs. Values of
+   * `-file` options are not there yet. Throws UsageError, as `run` does for the same.
+   */
+  check?(input: Input<O, P>): void;
+  run(input: Input<O, P>, context: Context): Promise<Outcome>;
+}
+
+/** Keeps the types of a command's options and positionals together. */
+export function defineCommand<O extends Options, P>(command: Command<O, P>): Command<O, P> {
+  return command;
+}
+
+/** A command whose types do not matter to the caller: it is handed only what its own definition parsed. */
+// oxlint-disable-next-line typescript/no-explicit-any -- run's input is contravariant; cli.ts pairs it with its own options
+export type AnyCommand = Command<any, any>;
+
+/** Every command by its name, loaded when it is asked for. */
+export type CommandList = Readonly<Record<string, () => Promise<AnyCommand>>>;
+
+/**
+ * Reads each positional by itself.
+ * @throws UsageError with the position, where one is wrong or there are too few
+ */
+export function each<T>(
+  what: string,
+  parse: (text: string, secret: (value: string) => void) => T,
+  limits: { readonly min: number; readonly max?: number; readonly example: string },
+): (given: readonly Given[], sink: SecretSink) => readonly T[] {
+  return (given, sink) => {
+    if (given.length < limits.min)
+      throw new UsageError(`no ${what} was given; for example: ${limits.example}`);
+    if (limits.max !== undefined && given.length > limits.max) {
+      throw new UsageError(
+        `${given.length} words were given where ${limits.max === 1 ? `one ${what} is` : `at most ${limits.max} are`} taken`,
+      );
+    }
+    return given.map(({ text, origin }) => {
+      try {
+        return parse(text, (value) => sink(value, origin));
+      } catch (error) {
+        throw new UsageError(`${origin}: ${(error as Error).message}`);
+      }
+    });
+  };
+}

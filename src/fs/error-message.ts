@@ -1,0 +1,106 @@
+import { statfsSync } from 'node:fs';
+import { exitStatus } from '../core/exit-status.ts';
+import { Failure, failed, firstFailure } from '../core/outcome.ts';
+import { LinkInPath } from './tree/open.ts';
+import type { Directory } from './publish/directory.ts';
+
+/** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
+export function refused(what: string, hint?: string, status: number = exitStatus.failed): Failure {
+  return new Failure(failed(status, what, { hint }));
+}
+
+const unwritable =
+  'an emptyDir is writable for any user; for other volumes set fsGroup in the pod, or runAsUser to their owner';
+
+/**
+ * A system's error in words.
+ * @param path what could not be made
+ * @param directory where it would be, for the room that is left
+ * @param needed the bytes that it takes
+ */
+export function explained(
+  thrown: unknown,
+  path: string,
+  more: { readonly directory?: Directory; readonly needed?: number; readonly status?: number } = {},
+): Failure {
+  const error = firstFailure(thrown);
+  if (error instanceof Failure) {
+    return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
+  }
+  const where = `cannot write ${path}`;
+  if (error instanceof LinkInPath) {
+    return refused(
+      `${where}: ${error.link} is a symbolic link to ${JSON.stringify(error.target)}, which others may have made`,
+      linkHint,
+      exitStatus.usage,
+    );
+  }
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const say = (what: string, hint?: string): Failure =>
+    refused(`${where}: ${what} (${code})`, hint, more.status);
+  switch (code ?? '') {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return say('the volume is full', roomHint(more.directory, more.needed));
+    case 'EROFS':
+      return say(
+        'it is on a read-only file system',
+        'mount the volume without readOnly in this init container; the image itself is not a place to write to',
+      );
+    case 'EBUSY':
+      return say('it is a mount of its own, which cannot be replaced', subPathHint);
+    case 'EACCES':
+      return say('permission denied', unwritable);
+    case 'EPERM':
+      return syscall === 'fchown'
+        ? say(
+            'the owner cannot be changed',
+            '--owner needs the capability CHOWN, but for a group that this user is in',
+          )
+        : say('not permitted', `another user's file in a folder with the sticky bit? ${unwritable}`);
+    case 'ENOENT':
+      return say(
+        'its folder does not exist',
+        'is the volume mounted in this init container, and at this path?',
+      );
+    case 'ENOTDIR':
+      return say('a part of its path is not a folder');
+    case 'ELOOP':
+      return say('a part of its path is a symbolic link where none may be');
+    case 'EISDIR':
+      return say('it is a folder', 'name a file in it, or write one file per field with --format files');
+    case 'ENAMETOOLONG':
+      return say('the name is too long for its file system');
+    default:
+      return refused(`${where}: ${message}`, undefined, more.status);
+  }
+}
+
+const linkHint =
+  'write the path that is meant, without links: only those that the image itself has, in folders that root alone may write to, are followed';
+
+export const subPathHint =
+  'with subPath a single file is mounted, and neither replaced nor updated: mount the whole volume at its folder instead';
+
+function roomHint(directory: Directory | undefined, needed: number | undefined): string {
+  const advice =
+    "raise the volume's size: sizeLimit of an emptyDir, or the container's memory limit where medium is Memory";
+  if (!directory || needed === undefined) return advice;
+  const { bavail, bsize, ffree, files } = statfsSync(directory.itself);
+  // Measured after everything was taken back: enough bytes, so that something else was missing.
+  if (files > 0 && bavail * bsize > needed)
+    return `it has ${ffree} inodes left, too few for so many files; ${advice}`;
+  return `${sized(needed)} are needed beside what is there, since the old stays until the new is complete, and ${sized(bavail * bsize)} are free; ${advice}`;
+}
+
+/** A number of bytes for people: `512 B`, `1.5 MB`. */
+export function sized(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

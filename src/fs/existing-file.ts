@@ -1,0 +1,25 @@
+import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { openFileThere } from './publish/reach.ts';
+
+/**
+ * Writes the last words where the kubelet looks for them. Never creates the file: docker has none, and a
+ * mistyped path must not leave files about. Follows no link that others may have made. A full disk changes neither what
+ * was done nor the exit status, and a named pipe that nobody reads does not hold up the end.
+ * @returns false where they could not be written
+ */
+export function overwriteExisting(path: string, text: string): boolean {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openFileThere(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const stat = fstatSync(descriptor);
+    // On a volume, somebody else may have given another file this name as well.
+    if (stat.isFile() && stat.nlink > 1) return false;
+    if (stat.isFile()) ftruncateSync(descriptor);
+    writeSync(descriptor, text);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}

@@ -1,0 +1,294 @@
+import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
+import { reasonOf } from '../../core/clock.ts';
+import { adoptPlainFiles } from './adopt.ts';
+import { codeAmong, type Directory, linkTarget } from './directory.ts';
+import { openForWriting } from './folder.ts';
+import { currentGeneration, makeLinks, placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
+import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
+import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
+import type { PublishContext } from './atomic-file.ts';
+import { explained, refused } from '../error-message.ts';
+import type { Published, Staged } from './published.ts';
+import {
+  clearAway,
+  removeFile,
+  removeGeneration,
+  removeLeftovers,
+  removeOpened,
+  removeShown,
+} from './remove.ts';
+import { markShown } from './shown.ts';
+import { isOwn } from './reach.ts';
+import { takeTurn } from './publish-lock.ts';
+import { makeDirectory, writeFile } from './write.ts';
+
+/** What a builder put into a generation. */
+export interface Built {
+  /** Paths below the directory, as they are to be remembered for the next run; a folder's name stands for all in it. */
+  readonly paths: readonly string[];
+  readonly written: number;
+  readonly unchanged: number;
+  readonly bytes: number;
+  readonly warnings?: readonly string[];
+}
+
+/** Where a builder works. */
+export interface Building {
+  /** Makes the place to build in: on the same file system as the target, seen by nobody. */
+  readonly stage: () => Directory;
+  /** What readers see now, for what need not be written again; undefined where there is nothing of this user or root. */
+  readonly current: Directory | undefined;
+  /** The paths that this publication left there the last time. */
+  readonly previous: readonly string[];
+  /** False where a reader's name was replaced by a file, so that right content is not enough. */
+  readonly intact: boolean;
+}
+
+export interface TreePlan {
+  /** The directory in which readers look; it may be a mount of its own, which cannot be renamed. */
+  readonly path: string;
+  /** Names the publication: it replaces and removes what the same one left, and leaves alone what others did. */
+  readonly set: string;
+  /** Fills a staged directory; 'unchanged' where what readers see is right already and the links are intact. */
+  readonly build: (building: Building) => Promise<Built | 'unchanged'>;
+  /** The bytes that it will take, for the message when there is no room. */
+  readonly needed?: number;
+  /** True where it must not reach a disk. */
+  readonly memoryOnly?: boolean;
+  /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
+  readonly lasting?: boolean;
+}
+
+/**
+ * Stages a whole tree; commit shows it at once. The way of the kubelet: `name -> ..data/name` for readers, `..data ->
+ * generation`, and one rename of `..data`. Links come before the swap: swapped first, a reader sees a directory that fills.
+ * @throws Failure with the reason in words, or the signal's reason; no reader saw anything then
+ */
+export async function stageTree(plan: TreePlan, context: PublishContext): Promise<Staged> {
+  const { signal, clock } = context;
+  using stack = new DisposableStack();
+  let tree: Tree | undefined;
+  let target: Directory | undefined;
+  try {
+    target = stack.use(openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true }));
+    currentGeneration(target);
+    const turn = stack.use(await takeTurn(target.identity(), context));
+    const namer = createNamer(context.random, () => clock.date());
+    await removeLeftovers(target, namer, turn.alone, clock.date().getTime());
+    tree = stack.use(new Tree(target, plan, namer, signal));
+    const built = await tree.build();
+    if (built === 'unchanged') {
+      await tree.takeBack();
+      return nothingToDo(tree.count);
+    }
+    await tree.seal(built);
+  } catch (error) {
+    await tree?.takeBack();
+    if (signal.aborted) throw reasonOf(signal);
+    const more = {
+      ...(target && { directory: target }),
+      ...(plan.needed !== undefined && { needed: plan.needed }),
+    };
+    throw explained(error, plan.path, more);
+  }
+  const sealed = tree;
+  const resources = stack.move();
+  let open = true;
+  return {
+    commit: () => sealed.commit(),
+    async discard() {
+      if (!open) return;
+      open = false;
+      using _ = resources;
+      await sealed.takeBack();
+    },
+  };
+}
+
+function nothingToDo(unchanged: number): Staged {
+  return {
+    commit: async () => ({ written: 0, unchanged, removed: 0, bytes: 0, warnings: [] }),
+    discard: async () => {},
+  };
+}
+
+/** One publication on its way: what has been made so far, and how to take it back. */
+class Tree implements Disposable {
+  readonly #target: Directory;
+  readonly #plan: TreePlan;
+  readonly #namer: Namer;
+  readonly #signal: AbortSignal;
+  readonly #name: string;
+  #staged: Directory | undefined;
+  #current: string | undefined;
+  #sets: Sets = new Map();
+  #built: Built | undefined;
+  #newLinks: string[] = [];
+  #names: ReadonlySet<string> = new Set();
+  #committed = false;
+
+  constructor(target: Directory, plan: TreePlan, namer: Namer, signal: AbortSignal) {
+    this.#target = target;
+    this.#plan = plan;
+    this.#namer = namer;
+    this.#signal = signal;
+    this.#name = namer.generation();
+  }
+
+  /** How many paths the publication had before. */
+  get count(): number {
+    return this.#sets.get(this.#plan.set)?.length ?? 0;
+  }
+
+  async build(): Promise<Built | 'unchanged'> {
+    this.#current = currentGeneration(this.#target);
+    using current = this.#openCurrent();
+    this.#sets = current ? readSets(current) : new Map();
+    const previous = this.#sets.get(this.#plan.set) ?? [];
+    const names = topNames(previous);
+    const intact = [...names].every((name) => placeOf(this.#target, name) !== 'plain file');
+    // Another user's could change after it was compared.
+    const own = current !== undefined && isOwn(fstatSync(current.fd)) ? current : undefined;
+    const built = await this.#plan.build({ stage: () => this.#stage(), current: own, previous, intact });
+    // A link that somebody removed is made again.
+    if (built === 'unchanged') makeLinks(this.#target, names);
+    return built;
+  }
+
+  /** Everything but the swap. */
+  async seal(built: Built): Promise<void> {
+    const staged = this.#stage();
+    this.#built = built;
+    const own = topNames(built.paths);
+    const others = new Map(
+      [...this.#sets]
+        .filter(([set]) => set !== this.#plan.set)
+        .map(([set, paths]) => [set, without(paths, own)]),
+    );
+    using current = this.#openCurrent();
+    if (current) for (const paths of others.values()) keepPaths(current, staged, paths, this.#target.shown);
+    const sets = new Map([...others].filter(([, paths]) => paths.length > 0)).set(this.#plan.set, [
+      ...built.paths,
+    ]);
+    const manifest = { bytes: formatSets(sets), mode: 0o444 };
+    const lasting = this.#plan.lasting !== false;
+    const temporary = this.#namer.temporary();
+    await writeFile(staged, temporary, { ...manifest, lasting }, this.#signal);
+    renameSync(staged.at(temporary), staged.at(manifestName));
+    if (lasting) staged.sync();
+    this.#names = topNames([...sets.values()].flat());
+    for (const name of presentAmong(this.#target, this.#names)) placeOf(this.#target, name);
+    this.#current = await adoptPlainFiles(
+      this.#target,
+      this.#names,
+      this.#current,
+      this.#namer,
+      this.#signal,
+    );
+    this.#newLinks = makeLinks(this.#target, this.#names);
+  }
+
+  async commit(): Promise<Published> {
+    const target = this.#target;
+    try {
+      replaceByLink(target, dataLink, this.#name, this.#namer);
+    } catch (error) {
+      throw explained(error, target.shown, { directory: target });
+    }
+    this.#committed = true;
+    if (this.#staged) markShown(this.#staged);
+    if (this.#plan.lasting !== false) target.sync();
+    const warnings = [...(this.#built?.warnings ?? [])];
+    try {
+      await this.#afterSwap();
+    } catch (error) {
+      warnings.push(
+        `${target.shown} has its new files, but what is old was not removed: ${explained(error, target.shown).message}`,
+      );
+    }
+    const { written = 0, unchanged = 0, bytes = 0, paths = [] } = this.#built ?? {};
+    const kept = new Set(paths);
+    const removed = (this.#sets.get(this.#plan.set) ?? []).filter((path) => !kept.has(path)).length;
+    return { written, unchanged, removed, bytes, warnings };
+  }
+
+  /** Removes what no reader needs any more. */
+  async #afterSwap(): Promise<void> {
+    const target = this.#target;
+    if (linkTarget(target, dataLink) !== this.#name) {
+      // A run in another pod swapped after us, and it wins.
+      if (this.#staged) await removeOpened(target, this.#name, this.#staged);
+      return;
+    }
+    const there = new Set(presentAmong(target, this.#names));
+    makeLinks(
+      target,
+      [...this.#names].filter((name) => !there.has(name)),
+    );
+    for (const entry of target.names()) {
+      const name = entry.toString();
+      if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);
+    }
+    if (this.#current !== undefined) await removeGeneration(target, this.#current);
+    await removeShown(target);
+  }
+
+  /** Removes what was staged, as long as it was not shown. */
+  async takeBack(): Promise<void> {
+    if (this.#committed || !this.#staged) return;
+    for (const name of this.#newLinks) clearAway(this.#target, name);
+    try {
+      await removeOpened(this.#target, this.#name, this.#staged);
+    } catch {
+      // The failure that led here says more; the next run removes it.
+    }
+  }
+
+  #stage(): Directory {
+    if (this.#staged) return this.#staged;
+    this.#staged = makeGeneration(this.#target, this.#name);
+    return this.#staged;
+  }
+
+  #openCurrent(): Directory | undefined {
+    try {
+      return this.#current === undefined ? undefined : this.#target.child(this.#current);
+    } catch (error) {
+      codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']);
+      return undefined; // `..data` points to nothing: as good as none
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#staged?.[Symbol.dispose]();
+  }
+}
+
+function without(paths: readonly string[], taken: ReadonlySet<string>): string[] {
+  return paths.filter((path) => !taken.has(path.split('/', 1)[0] ?? path));
+}
+
+/** Takes over what other publications have in the directory, as the same files. */
+function keepPaths(from: Directory, to: Directory, paths: readonly string[], shown: string): void {
+  for (const name of topNames(paths)) {
+    try {
+      keep(from, to, name);
+    } catch (error) {
+      const code = codeAmong(error, ['EPERM', 'EACCES', 'EMLINK']);
+      throw refused(
+        `cannot write to ${shown}: ${name}, which another run published there, cannot be kept (${code})`,
+        'run both init containers as one user (runAsUser), or give each a folder of its own',
+      );
+    }
+  }
+}
+
+function keep(from: Directory, to: Directory, name: string | Buffer): void {
+  const stat = lstatSync(from.at(name), { throwIfNoEntry: false });
+  if (!stat) return;
+  if (!stat.isDirectory()) return linkSync(from.at(name), to.at(name));
+  makeDirectory(to, name);
+  using source = from.child(name);
+  using copy = to.child(name);
+  for (const entry of source.names()) keep(source, copy, entry);
+}

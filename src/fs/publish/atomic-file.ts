@@ -1,0 +1,99 @@
+import { lstatSync, renameSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { reasonOf } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { type Directory, linkTarget } from './directory.ts';
+import { type Intent, openForWriting } from './folder.ts';
+import { createNamer, dataLink, isOurs } from './file-names.ts';
+import { explained, refused } from '../error-message.ts';
+import type { Staged } from './published.ts';
+import { clearAway, removeLeftovers } from './remove.ts';
+import { takeTurn } from './publish-lock.ts';
+import { findUnchanged, writeFile, type FileContent } from './write.ts';
+
+export type PublishContext = Pick<Context, 'signal' | 'clock' | 'random'>;
+
+/**
+ * Writes one file beside its place; commit renames it over what stands there, so that a reader sees the old file or the
+ * new one, whole and with its mode. A link there is replaced, never followed. The same content is left alone.
+ * @throws Failure with the reason in words, or the signal's reason
+ */
+export async function stageFile(
+  path: string,
+  file: FileContent,
+  intent: Intent,
+  context: PublishContext,
+): Promise<Staged> {
+  const { signal, clock } = context;
+  const whole = resolve(path);
+  const name = basename(whole);
+  const namer = createNamer(context.random, () => clock.date());
+  const temporary = namer.temporary();
+  using stack = new DisposableStack();
+  let directory: Directory | undefined;
+  try {
+    directory = stack.use(openForWriting(dirname(whole), whole, intent));
+    checkPlace(directory, name, whole);
+    const same = (await findUnchanged(directory, name, file)) !== undefined;
+    if (same && !hasLeftovers(directory)) return unchanged;
+    const turn = stack.use(await takeTurn(directory.identity(), context));
+    await removeLeftovers(directory, namer, turn.alone, clock.date().getTime());
+    if (same) return unchanged;
+    await writeFile(directory, temporary, file, signal);
+  } catch (error) {
+    if (directory) clearAway(directory, temporary);
+    if (signal.aborted) throw reasonOf(signal);
+    throw explained(error, whole, { ...(directory && { directory }), needed: file.bytes.length });
+  }
+  const opened = directory;
+  const resources = stack.move();
+  let open = true;
+  let renamed = false;
+  return {
+    async commit() {
+      try {
+        renameSync(opened.at(temporary), opened.at(name));
+        renamed = true;
+        opened.sync();
+      } catch (error) {
+        throw explained(error, whole, { directory: opened });
+      }
+      return { written: 1, unchanged: 0, removed: 0, bytes: file.bytes.length, warnings: [] };
+    },
+    async discard() {
+      if (!open) return;
+      open = false;
+      using _ = resources;
+      if (!renamed) clearAway(opened, temporary);
+    },
+  };
+}
+
+const unchanged: Staged = {
+  commit: async () => ({ written: 0, unchanged: 1, removed: 0, bytes: 0, warnings: [] }),
+  discard: async () => {},
+};
+
+/** @throws Failure where a folder, a device, a FIFO or a socket stands in the place of the file */
+export function checkPlace(
+  directory: Directory,
+  name: string,
+  shown: string,
+  status: number = exitStatus.failed,
+): void {
+  const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
+  if (!stat || stat.isFile() || stat.isSymbolicLink()) return;
+  if (!stat.isDirectory())
+    throw refused(`cannot write ${shown}: it is there already, and no file`, undefined, status);
+  throw refused(
+    `cannot write ${shown}: it is a folder`,
+    `name a file in it, such as ${shown}/config, or write one file per field with --format files`,
+    status,
+  );
+}
+
+function hasLeftovers(directory: Directory): boolean {
+  const current = linkTarget(directory, dataLink);
+  return directory.names().some((entry) => isOurs(entry.toString()) && entry.toString() !== current);
+}

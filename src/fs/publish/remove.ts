@@ -1,0 +1,166 @@
+import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { mountId } from '../tree/mounts.ts';
+import { codeAmong, linkTarget, type Directory } from './directory.ts';
+import { hasNote } from './manifest.ts';
+import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
+import { wasShown } from './shown.ts';
+
+/** Removals between two chances for a signal to be handled. */
+const atOnce = 200;
+
+/**
+ * Removes an entry of a directory that the caller knows for its own, with all that is in it. Follows no link, goes into no
+ * mount, and minds nothing that is gone already.
+ */
+export async function removeTree(parent: Directory, name: string | Buffer): Promise<void> {
+  let directory: Directory;
+  try {
+    directory = parent.child(name);
+  } catch (error) {
+    if (codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']) !== 'ENOENT') removeFile(parent, name);
+    return;
+  }
+  {
+    using opened = directory;
+    if (!isOnMountOf(parent, opened)) return;
+    await clear(opened, opened.names());
+  }
+  removeEmpty(parent, name);
+}
+
+/**
+ * Removes a directory that the caller holds open since it made it, or has checked to be one of ours. It is emptied by that
+ * handle, whatever has its name by now.
+ */
+export async function removeOpened(parent: Directory, name: string, opened: Directory): Promise<void> {
+  await clearAllBut(opened, [manifestName]);
+  // The note last: a run that is killed meanwhile leaves what the next one knows.
+  if (readdirSync(opened.itself).every((entry) => entry === manifestName)) removeFile(opened, manifestName);
+  if (isNameOf(parent, name, opened)) removeEmpty(parent, name);
+}
+
+/** Removes what is in an opened directory of ours, but for some names. */
+export async function clearAllBut(opened: Directory, kept: readonly string[]): Promise<void> {
+  await clear(
+    opened,
+    opened.names().filter((entry) => !kept.includes(entry.toString())),
+  );
+}
+
+/** Removes a generation, or a file or link in its place; not a folder with something in it that no run of ours made. */
+export async function removeGeneration(parent: Directory, name: string): Promise<void> {
+  let directory: Directory;
+  try {
+    directory = parent.child(name);
+  } catch (error) {
+    if (codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']) !== 'ENOENT') removeFile(parent, name);
+    return;
+  }
+  using opened = directory;
+  if (isOnMountOf(parent, opened) && hasNote(parent, opened)) await removeOpened(parent, name, opened);
+  else removeEmpty(parent, name);
+}
+
+async function clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
+  let count = 0;
+  for (const entry of entries) {
+    if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+    try {
+      unlinkSync(directory.at(entry));
+    } catch (error) {
+      // EBUSY: a file is mounted there.
+      const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
+      if (code === 'EISDIR' || code === 'EPERM') await removeTree(directory, entry);
+    }
+  }
+}
+
+/** Whether a directory is on the same mount as the one that it was opened in: a bind mount has the same device. */
+function isOnMountOf(parent: Directory, opened: Directory): boolean {
+  const [above, below] = [mountId(parent.fd), mountId(opened.fd)];
+  if (above !== undefined || below !== undefined) return above === below;
+  return fstatSync(parent.fd).dev === fstatSync(opened.fd).dev;
+}
+
+function isNameOf(parent: Directory, name: string, opened: Directory): boolean {
+  const there = lstatSync(parent.at(name), { throwIfNoEntry: false, bigint: true });
+  const own = fstatSync(opened.fd, { bigint: true });
+  return there !== undefined && there.dev === own.dev && there.ino === own.ino;
+}
+
+/** Removes a directory if nothing is in it. */
+export function removeEmpty(parent: Directory, name: string | Buffer): void {
+  try {
+    rmdirSync(parent.at(name));
+  } catch (error) {
+    // ENOTEMPTY: somebody writes into it still, and the next run removes it; or it is none of ours.
+    codeAmong(error, ['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY']);
+  }
+}
+
+/** Removes a file or link; it may be gone already. */
+export function removeFile(directory: Directory, name: string | Buffer): void {
+  try {
+    unlinkSync(directory.at(name));
+  } catch (error) {
+    codeAmong(error, ['ENOENT']);
+  }
+}
+
+/** Removes a file or link where that can be: after a failure that says more than this one would. */
+export function clearAway(directory: Directory, name: string): void {
+  try {
+    unlinkSync(directory.at(name));
+  } catch {
+    // absent, or on a volume that refuses writing; the next run looks for it
+  }
+}
+
+/** Leftovers that another pod's run may still be working on stay for so long, in milliseconds. */
+const otherPodsTime = 2 * 60 * 60_000;
+
+/**
+ * Removes what killed runs left. One of this pod is dead where nobody else has the turn; of one in another pod only
+ * age tells.
+ * @param alone whether the caller has the turn
+ * @param now the wall clock, in milliseconds
+ * @returns how many were removed
+ */
+export async function removeLeftovers(
+  directory: Directory,
+  namer: Namer,
+  alone: boolean,
+  now: number,
+): Promise<number> {
+  let removed = 0;
+  const current = linkTarget(directory, dataLink);
+  for (const entry of directory.names()) {
+    const name = entry.toString();
+    if (!isOurs(name) || name === current) continue;
+    const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
+    if (!stat) continue;
+    const abandoned = alone && namer.isLocal(name);
+    if (!abandoned && now - stat.mtimeMs < otherPodsTime && !isSuperseded(directory, name)) continue;
+    try {
+      await removeGeneration(directory, name);
+      removed++;
+    } catch (error) {
+      // Another user's, which only takes space.
+      codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
+    }
+  }
+  return removed;
+}
+
+/** Removes what readers saw before the current generation. */
+export async function removeShown(directory: Directory): Promise<void> {
+  for (const entry of directory.names()) {
+    const name = entry.toString();
+    if (isGeneration(name) && isSuperseded(directory, name)) await removeGeneration(directory, name);
+  }
+}
+
+/** In this order: what was shown and is not current will not be again. */
+function isSuperseded(directory: Directory, name: string): boolean {
+  return wasShown(directory, name) && linkTarget(directory, dataLink) !== name;
+}

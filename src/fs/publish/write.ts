@@ -1,0 +1,170 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsync,
+  mkdirSync,
+  openSync,
+  promises,
+  readdirSync,
+  writeSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { reasonOf } from '../../core/clock.ts';
+import { itself } from '../tree/file-name.ts';
+import type { Owner } from './attributes.ts';
+import type { Directory } from './directory.ts';
+import { refused } from '../error-message.ts';
+import { isOwn } from './reach.ts';
+
+/** What a file holds and who may read it. */
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  readonly mode: number;
+  /** Unset: whoever runs this, and the group that the directory gives. */
+  readonly owner?: Owner | undefined;
+  /** False where it need not last beyond a loss of power; then nobody waits for the disk. */
+  readonly lasting?: boolean | undefined;
+}
+
+/** Bytes between two looks at the signal. */
+const chunk = 1 << 20;
+
+/** Up to here a write into the page cache takes less time than handing it to another thread and back. */
+const quick = 1 << 16;
+
+const flush = promisify(fsync);
+
+/**
+ * Writes a new file whole: content, mode, owner, and, where it is to last, all of it on the disk. Nobody sees it under a name that counts
+ * before the caller renames it or swaps the directory that it is in.
+ * @throws the system's error, or the signal's reason; the file may be there then, half written
+ */
+export async function writeFile(
+  directory: Directory,
+  name: string,
+  file: FileContent,
+  signal: AbortSignal,
+): Promise<void> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
+  const handle = await promises.open(directory.at(name), flags, 0o600);
+  try {
+    for (let at = 0; at < file.bytes.length;) {
+      if (signal.aborted) throw reasonOf(signal);
+      at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
+    }
+    if (signal.aborted) throw reasonOf(signal);
+    giveAway(handle.fd, file);
+    if (file.lasting !== false) await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** One trip to another thread, for what may take long: the disk. */
+async function writeQuickly(
+  path: string,
+  flags: number,
+  file: FileContent,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) throw reasonOf(signal);
+  const fd = openSync(path, flags, 0o600);
+  try {
+    for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
+    giveAway(fd, file);
+    if (file.lasting !== false) await flush(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The mode first: once the file is another's, only CAP_FOWNER could change it. */
+function giveAway(fd: number, { mode, owner }: FileContent): void {
+  fchmodSync(fd, mode);
+  if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
+}
+
+/**
+ * Does the file hold this already, with this mode and owner? Another user's does not, unless it is to be: who owns it
+ * could change it later. Returns its inode, or undefined where it does not, or where it cannot be told.
+ */
+export async function findUnchanged(
+  directory: Directory,
+  name: string,
+  file: FileContent,
+): Promise<bigint | undefined> {
+  try {
+    // O_NONBLOCK: a FIFO under that name must not hold us up.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await promises.open(directory.at(name), flags);
+    try {
+      const stat = await handle.stat({ bigint: true });
+      if (
+        !stat.isFile() ||
+        Number(stat.size) !== file.bytes.length ||
+        Number(stat.mode & 0o7777n) !== file.mode
+      )
+        return undefined;
+      const uid = Number(stat.uid);
+      if (file.owner ? uid !== file.owner.uid || Number(stat.gid) !== file.owner.gid : !isOwn({ uid }))
+        return undefined;
+      return (await holds(handle, file.bytes)) ? stat.ino : undefined;
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    return undefined; // absent, unreadable, a link: it will be replaced, or the replacing says why not
+  }
+}
+
+async function holds(handle: Awaited<ReturnType<typeof promises.open>>, bytes: Uint8Array): Promise<boolean> {
+  const buffer = Buffer.allocUnsafe(Math.min(chunk, bytes.length + 1));
+  for (let at = 0; ;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return at === bytes.length;
+    const part = bytes.subarray(at, at + bytesRead);
+    if (!buffer.subarray(0, bytesRead).equals(part)) return false;
+    at += bytesRead;
+  }
+}
+
+/** Mode bits of a directory that everyone may enter; setgid is kept as the parent gave it. */
+const directoryMode = 0o755;
+
+/**
+ * Makes a directory that others may enter whatever the umask is.
+ * @throws the system's error, or Failure where it was exchanged for another before it could be opened
+ */
+export function makeDirectory(parent: Directory, name: string | Buffer): void {
+  const fd = openNew(parent, name);
+  try {
+    const { mode } = fstatSync(fd);
+    checkNew(parent, name, fd);
+    // Only where the umask took bits: chmod by somebody outside of the group would clear setgid.
+    if ((mode & directoryMode) !== directoryMode) fchmodSync(fd, (mode & 0o7000) | directoryMode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Whoever may write to the parent may exchange a folder for another one before it is opened.
+ * @param fd what was opened
+ * @throws Failure where something is in it, or it is on another file system
+ */
+export function checkNew(parent: Directory, name: string | Buffer, fd: number): void {
+  if (fstatSync(fd).dev === fstatSync(parent.fd).dev && readdirSync(itself(fd)).length === 0) return;
+  throw refused(
+    `cannot write to ${parent.shown}: ${JSON.stringify(name.toString())}, which was made there just now, was exchanged for another folder`,
+    'somebody else renames what is in that folder: use one of its own',
+  );
+}
+
+function openNew(parent: Directory, name: string | Buffer): number {
+  mkdirSync(parent.at(name), { mode: directoryMode });
+  return openSync(parent.at(name), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+}

@@ -1,0 +1,549 @@
+import {
+  closeSync,
+  constants,
+  type Dir,
+  fstatSync,
+  lstatSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  type Stats,
+} from 'node:fs';
+import type { Host } from '../../core/host.ts';
+import type { Libc } from '../../process/libc.ts';
+import type { Exclude } from './exclude.ts';
+import { Headroom } from './memory-reclaim.ts';
+import { MountGuard } from './refused-paths.ts';
+import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from './mounts.ts';
+import { itself, pathOf, type RawName, shownName } from './file-name.ts';
+import { isNoDirectory, O_PATH, openDirectory } from './open.ts';
+
+/** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */
+export interface Visitor {
+  /**
+   * An entry that is not a directory. `name` is what a system call takes, relative to the current directory.
+   * What it throws is handed to `failed`, and the walk goes on; ENOENT counts as vanished.
+   */
+  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void;
+  /**
+   * The same for an entry that is held open (O_PATH), since a mount may come to stand at its name: it may be another than
+   * the one that was listed, and also a directory, which is to be left alone. Without this, `entry` is called.
+   */
+  opened?(descriptor: number): void;
+  /** A directory below the top, after all that is in it; it is the current directory, `.`. */
+  leave(stat: Stats, where: Where): void;
+  failed(path: string, action: string, error: NodeJS.ErrnoException): void;
+  /** Was listed, and was gone when it was looked at. */
+  vanished(): void;
+  excluded(): void;
+  /** A mount, or another file system, that was not entered. */
+  crossed(path: string): void;
+}
+
+/** A directory's place in the tree, for messages: made into text only when one is needed. */
+export interface Where {
+  /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. */
+  relative(raw?: RawName): RawName;
+}
+
+export interface WalkSettings {
+  /** The top directory, open; whoever opened it closes it, after the walk. */
+  readonly top: number;
+  /** How people call it. */
+  readonly path: string;
+  readonly exclude?: Exclude | undefined;
+  /** Whether to enter what is mounted below the top. */
+  readonly crossMounts: boolean;
+  /** Makes it faster to stay out of mounts. */
+  readonly libc?: Libc | undefined;
+  /** Directories kept open at once, at least 2; deeper trees are opened again from the top on the way back. */
+  readonly held?: number;
+}
+
+/** A share of a walk that another process can take over: entries and directories of one directory. */
+export interface Share {
+  /** The directory, relative to the top; empty for the top itself. */
+  readonly path: RawName;
+  readonly names: readonly RawName[];
+  readonly directories: readonly RawName[];
+}
+
+/** Read once: `constants` is slow to look into, and this is asked for every entry. */
+const { S_IFMT: typeBits, S_IFDIR: directoryType } = constants;
+
+/** A directory's listing beyond this size in bytes is read piece by piece. */
+const largeListing = 1 << 16;
+
+/** Names read at once of a large directory. */
+const batch = 1024;
+
+/** Entries between two looks at the clock: some 100 µs. */
+const stride = 32;
+
+/** Subdirectories known of a large directory before they are walked and its listing goes on. */
+const enoughDirectories = 8192;
+
+/** Entries of one directory that are left before half of them is given away. */
+const worthGiving = 1024;
+
+/** Subdirectories given away at once; fewer towards the end, so that all end together. */
+const mostGiven = 16;
+
+class Frame implements Where {
+  readonly parent: Frame | undefined;
+  readonly raw: RawName;
+  readonly dev: number;
+  readonly ino: number;
+  /** Set where it is walked as a whole, and so is left through the visitor. */
+  readonly entered: Stats | undefined;
+  descriptor: number;
+  names: readonly RawName[] = [];
+  next = 0;
+  directories: RawName[] = [];
+  stream: Dir | undefined;
+
+  constructor(parent: Frame | undefined, raw: RawName, stat: Stats, descriptor: number, whole: boolean) {
+    this.parent = parent;
+    this.raw = raw;
+    this.dev = stat.dev;
+    this.ino = stat.ino;
+    this.entered = whole ? stat : undefined;
+    this.descriptor = descriptor;
+  }
+
+  relative(raw?: RawName): RawName {
+    const parts = raw === undefined ? [] : [raw];
+    for (const frame of this.line()) if (frame.parent !== undefined) parts.push(frame.raw);
+    return parts.toReversed().join('/');
+  }
+
+  /** This directory and those above it, up to the top. */
+  *line(): Generator<Frame> {
+    let frame: Frame | undefined = this.parent;
+    yield this;
+    for (; frame !== undefined; frame = frame.parent) yield frame;
+  }
+}
+
+/**
+ * Walks a tree that somebody may be changing under our hands. Each directory is opened once, through no link, and
+ * made the current one; its entries are then named by one component, relative to it: no name above can lead elsewhere.
+ * The way up is a descriptor that is held, or `../../kernel` where that is the very directory we came from, or the way from the
+ * top once more.
+ *
+ * The walk is synchronous and cut into runs; between two of them the current directory is what it was before.
+ */
+export class Walk {
+  readonly #visitor: Visitor;
+  readonly #settings: WalkSettings;
+  readonly #host: Pick<Host, 'chdir'>;
+  readonly #headroom: Headroom;
+  readonly #top: Frame;
+  /** Set where names may lead into what is mounted below the top, and that is not to be entered. */
+  readonly #guard: MountGuard | undefined;
+  /** By device. */
+  readonly #sizeTells = new Map<number, SizeTells>();
+  readonly #limit: number;
+  readonly #shares: Share[] = [];
+  /** Frames whose directory is open, shallowest first, without the top. */
+  readonly #held: Frame[] = [];
+  #current: Frame;
+
+  constructor(settings: WalkSettings, visitor: Visitor, host: Pick<Host, 'chdir' | 'memoryLimit'>) {
+    this.#settings = settings;
+    this.#visitor = visitor;
+    this.#host = host;
+    this.#headroom = new Headroom(host);
+    this.#limit = settings.held ?? 32;
+    this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
+    this.#current = this.#top;
+    const mount = settings.crossMounts ? undefined : mountWithOthersBelow(settings.top);
+    this.#guard = mount === undefined ? undefined : new MountGuard(mount, settings.libc);
+  }
+
+  /** Takes on the whole tree below the top. */
+  begin(): void {
+    this.#inside(this.#top, () => this.#read(this.#top, fstatSync(this.#settings.top)));
+  }
+
+  /** Takes on a share of another process's walk. */
+  take(share: Share): void {
+    this.#shares.push(share);
+  }
+
+  /** Whether nothing is left to do. */
+  get idle(): boolean {
+    return this.#shares.length === 0 && this.#current === this.#top && !hasWork(this.#top);
+  }
+
+  /** Shares taken on that were not begun. */
+  get waiting(): number {
+    return this.#shares.length;
+  }
+
+  /** Works until there is nothing left, or until `late` says so; it is asked every 100 µs or so. */
+  run(late: () => boolean): void {
+    if (this.idle) return;
+    this.#inside(this.#current, () => {
+      while (!this.idle && !this.#step(late)) if (late()) return;
+    });
+  }
+
+  /**
+   * Gives part of what is left to another process: subdirectories from as far up as possible, or some thousand entries
+   * of a large directory. Undefined where there is too little.
+   */
+  give(): Share | undefined {
+    const share = this.#shares.length > 0 ? this.#shares.pop() : undefined;
+    if (share !== undefined) return share;
+    for (const frame of [...this.#current.line()].toReversed()) {
+      const some = Math.min(mostGiven, Math.ceil((frame.directories.length - 1) / 8));
+      if (some > 0)
+        return {
+          path: frame.relative(),
+          names: [],
+          directories: frame.directories.splice(0, some),
+        };
+      if (frame.stream !== undefined && frame.directories.length < enoughDirectories) {
+        const names = this.#refill(frame);
+        if (names.length > 0) return { path: frame.relative(), names, directories: [] };
+      }
+      const left = frame.names.length - frame.next;
+      if (left > worthGiving) {
+        const names = frame.names.slice(-(left >> 1));
+        frame.names = frame.names.slice(frame.next, -names.length);
+        frame.next = 0;
+        return { path: frame.relative(), names, directories: [] };
+      }
+    }
+    return undefined;
+  }
+
+  /** Closes what is open. */
+  close(): void {
+    for (let frame = this.#current; ;) {
+      this.#release(frame);
+      if (frame.parent === undefined) break;
+      frame = frame.parent;
+    }
+    this.#current = this.#top;
+    this.#shares.length = 0;
+  }
+
+  #inside(frame: Frame, work: () => void): void {
+    const home = openSync('.', O_PATH | constants.O_DIRECTORY);
+    try {
+      this.#goTo(frame);
+      work();
+    } finally {
+      this.#host.chdir(itself(home));
+      closeSync(home);
+    }
+  }
+
+  /** One directory's entries, or one step down or up. True when it was cut short. */
+  #step(late: () => boolean): boolean {
+    const frame = this.#current;
+    if (frame.next < frame.names.length) return this.#entries(frame, late);
+    if (frame.stream !== undefined && frame.directories.length < enoughDirectories) {
+      frame.names = this.#refill(frame);
+      frame.next = 0;
+      return false;
+    }
+    const directory = frame.directories.pop();
+    if (directory !== undefined) this.#descend(frame, directory);
+    else if (frame === this.#top) this.#next();
+    else this.#leave(frame);
+    return false;
+  }
+
+  #entries(frame: Frame, late: () => boolean): boolean {
+    const { names, directories } = frame;
+    const { exclude } = this.#settings;
+    const visitor = this.#visitor;
+    const guard = this.#guard;
+    const stop = names.length;
+    for (let i = frame.next; i < stop; i++) {
+      const raw = names[i] as RawName;
+      if (exclude !== undefined && exclude(shownName(frame.relative(raw)))) {
+        visitor.excluded();
+        continue;
+      }
+      const name = pathOf(raw);
+      try {
+        const stat = lstatSync(name, quiet);
+        if (stat === undefined) visitor.vanished();
+        else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
+        else if (guard !== undefined) this.#guarded(guard, stat, frame, raw);
+        else visitor.entry(name, stat, frame, raw);
+      } catch (error) {
+        this.#report(frame, raw, 'change', error);
+      }
+      if (i % stride === 0) {
+        this.#headroom.keep();
+        if (late()) {
+          frame.next = i + 1;
+          return true;
+        }
+      }
+    }
+    frame.names = [];
+    frame.next = 0;
+    return false;
+  }
+
+  #descend(frame: Frame, raw: RawName): void {
+    const child = this.#enter(frame, raw, true);
+    if (child === undefined) return;
+    try {
+      this.#read(child, child.entered as Stats);
+    } catch (error) {
+      this.#report(child, undefined, 'list', error);
+    }
+  }
+
+  /** Opens a subdirectory and makes it the current one; undefined where that is not to be, which has been told. */
+  #enter(frame: Frame, raw: RawName, whole: boolean): Frame | undefined {
+    let descriptor: number | undefined;
+    try {
+      descriptor = this.#guard === undefined ? openDirectory(raw) : this.#guard.directory(raw);
+    } catch (error) {
+      if (isNoDirectory((error as NodeJS.ErrnoException).code)) this.#swapped(frame, raw);
+      else this.#report(frame, raw, 'open', error);
+      return undefined;
+    }
+    const stat = descriptor === undefined ? undefined : fstatSync(descriptor);
+    if (
+      descriptor === undefined ||
+      stat === undefined ||
+      (!this.#settings.crossMounts && stat.dev !== frame.dev)
+    ) {
+      if (descriptor !== undefined) closeSync(descriptor);
+      this.#visitor.crossed(this.#shown(frame, raw));
+      return undefined;
+    }
+    const child = new Frame(frame, raw, stat, descriptor, whole);
+    this.#hold(child);
+    this.#host.chdir(itself(descriptor));
+    this.#current = child;
+    return child;
+  }
+
+  /** It was a directory when it was listed and is none now: what is there is an entry like any other. */
+  #swapped(frame: Frame, raw: RawName): void {
+    try {
+      const stat = lstatSync(pathOf(raw), quiet);
+      if (stat === undefined) this.#visitor.vanished();
+      else if (stat.isDirectory()) frame.directories.push(raw);
+      else if (this.#guard !== undefined) this.#guarded(this.#guard, stat, frame, raw);
+      else this.#visitor.entry(pathOf(raw), stat, frame, raw);
+    } catch (error) {
+      this.#report(frame, raw, 'change', error);
+    }
+  }
+
+  #leave(frame: Frame): void {
+    if (frame.entered !== undefined) {
+      try {
+        this.#visitor.leave(frame.entered, frame);
+      } catch (error) {
+        this.#report(frame, undefined, 'change', error);
+      }
+    }
+    this.#up(frame);
+  }
+
+  /** Back to the directory above. Where that cannot be found any more, what was left to do in it is given up. */
+  #up(frame: Frame): void {
+    let parent = frame.parent as Frame;
+    if (parent.descriptor < 0) this.#openAbove(parent);
+    this.#release(frame);
+    for (;;) {
+      this.#current = parent;
+      if (
+        parent.entered === undefined &&
+        !hasWork(parent) &&
+        parent !== this.#top &&
+        this.#shares.length === 0
+      ) {
+        this.#release(parent);
+        parent = parent.parent as Frame;
+        continue;
+      }
+      try {
+        this.#goTo(parent);
+        return;
+      } catch (error) {
+        this.#report(parent, undefined, 'return to', error);
+        this.#release(parent);
+        if (parent.parent === undefined) throw error;
+        parent = parent.parent;
+      }
+    }
+  }
+
+  /**
+   * Opens the directory above the current one, where that is the one we came from: it was entered through the top then,
+   * so nobody has led us out. Any other is left closed.
+   */
+  #openAbove(parent: Frame): void {
+    try {
+      const descriptor = this.#guard === undefined ? openDirectory('..') : this.#guard.directory('..');
+      if (descriptor === undefined) return;
+      const stat = fstatSync(descriptor);
+      if (stat.ino === parent.ino && stat.dev === parent.dev) {
+        parent.descriptor = descriptor;
+        this.#hold(parent);
+      } else closeSync(descriptor);
+    } catch {
+      // then it is opened from the top, or given up
+    }
+  }
+
+  /** The next share, reached from the top. */
+  #next(): void {
+    const share = this.#shares.shift();
+    if (share === undefined) return;
+    let frame: Frame | undefined = this.#top;
+    for (const raw of share.path === '' ? [] : share.path.split('/')) {
+      frame = this.#enter(frame, raw, false);
+      if (frame === undefined) break;
+    }
+    if (frame === undefined) {
+      while (this.#current !== this.#top) {
+        const { parent } = this.#current;
+        this.#release(this.#current);
+        this.#current = parent as Frame;
+      }
+      this.#goTo(this.#top);
+      return;
+    }
+    frame.names = share.names;
+    frame.next = 0;
+    frame.directories.push(...share.directories);
+  }
+
+  #read(frame: Frame, stat: Stats): void {
+    if (stat.size <= largeListing && this.#sizeIsTrue(frame, stat)) frame.names = readdirSync('.', latin1);
+    else frame.stream = opendirSync('.', { encoding: 'latin1', bufferSize: batch });
+  }
+
+  #refill(frame: Frame): RawName[] {
+    const names: RawName[] = [];
+    try {
+      while (names.length < batch) {
+        const entry = frame.stream?.readSync();
+        if (!entry) {
+          closeStream(frame);
+          break;
+        }
+        names.push(entry.name);
+      }
+    } catch (error) {
+      closeStream(frame);
+      this.#report(frame, undefined, 'list', error);
+    }
+    return names;
+  }
+
+  #sizeIsTrue(frame: Frame, stat: Stats): boolean {
+    let tells = this.#sizeTells.get(frame.dev);
+    if (tells === undefined) this.#sizeTells.set(frame.dev, (tells = sizeTellsAt(frame.descriptor)));
+    return tells(stat);
+  }
+
+  /** An entry that is not a directory, unless it is a mount of its own. */
+  #guarded(guard: MountGuard, stat: Stats, frame: Frame, raw: RawName): void {
+    const visitor = this.#visitor;
+    const descriptor = guard.pinned(raw);
+    if (descriptor === undefined) return visitor.crossed(this.#shown(frame, raw));
+    try {
+      if (visitor.opened === undefined) visitor.entry(pathOf(raw), stat, frame, raw);
+      else visitor.opened(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  #hold(frame: Frame): void {
+    this.#held.push(frame);
+    if (this.#held.length <= this.#limit) return;
+    const shallowest = this.#held.shift() as Frame;
+    closeSync(shallowest.descriptor);
+    shallowest.descriptor = -1;
+  }
+
+  #release(frame: Frame): void {
+    closeStream(frame);
+    if (frame === this.#top || frame.descriptor < 0) return;
+    closeSync(frame.descriptor);
+    frame.descriptor = -1;
+    const at = this.#held.lastIndexOf(frame);
+    if (at >= 0) this.#held.splice(at, 1);
+  }
+
+  #goTo(frame: Frame): void {
+    if (frame.descriptor < 0) this.#reopen(frame);
+    this.#host.chdir(itself(frame.descriptor));
+  }
+
+  /**
+   * Opens a directory again from the nearest one above that is open, and as many of those above it as may be held.
+   * @throws where it is no longer there, or is another one
+   */
+  #reopen(frame: Frame): void {
+    const missing: Frame[] = [];
+    let from = frame;
+    while (from.descriptor < 0) {
+      missing.push(from);
+      from = from.parent as Frame;
+    }
+    let { descriptor } = from;
+    for (let i = missing.length - 1; i >= 0; i--) {
+      const step = missing[i] as Frame;
+      let next: number;
+      try {
+        next = openDirectory(step.raw, descriptor);
+      } finally {
+        if (i < missing.length - 1 && (missing[i + 1] as Frame).descriptor < 0) closeSync(descriptor);
+      }
+      descriptor = next;
+      const stat = fstatSync(next);
+      if (stat.ino !== step.ino || stat.dev !== step.dev || this.#guard?.holds(next) === false) {
+        closeSync(next);
+        throw Object.assign(new Error('it was moved during the walk'), { code: 'ESTALE' });
+      }
+      if (i < this.#limit >> 1) {
+        step.descriptor = next;
+        this.#held.push(step);
+      }
+    }
+  }
+
+  #report(frame: Frame, raw: RawName | undefined, action: string, error: unknown): void {
+    const failure = error as NodeJS.ErrnoException;
+    if (failure.code === 'ENOENT') this.#visitor.vanished();
+    else this.#visitor.failed(this.#shown(frame, raw), action, failure);
+  }
+
+  #shown(frame: Frame, raw?: RawName): string {
+    const relative = shownName(frame.relative(raw));
+    return relative === '' ? this.#settings.path : `${this.#settings.path}/${relative}`;
+  }
+}
+
+const quiet = { throwIfNoEntry: false } as const;
+const latin1 = { encoding: 'latin1' } as const;
+
+function hasWork(frame: Frame): boolean {
+  return frame.next < frame.names.length || frame.directories.length > 0 || frame.stream !== undefined;
+}
+
+function closeStream(frame: Frame): void {
+  try {
+    frame.stream?.closeSync();
+  } catch {
+    // closed already
+  }
+  frame.stream = undefined;
+}

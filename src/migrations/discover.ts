@@ -1,0 +1,175 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '../core/outcome.ts';
+import { compareVersions, parseVersion, type Version } from './version.ts';
+
+/** Whose way of naming files a directory follows. `numbered` is every tool that puts a number first. */
+export type Naming = 'golang-migrate' | 'flyway' | 'numbered';
+
+/** One file that migrates up. */
+export interface Found {
+  readonly file: string;
+  readonly path: string;
+  /** What identifies it in the record: a version's key, or `R__description` of a repeatable one. */
+  readonly key: string;
+  /** Undefined where it is repeatable: run again whenever its content changes, after all others. */
+  readonly version: Version | undefined;
+  /** Flyway's settings file beside it. */
+  readonly settings: string | undefined;
+}
+
+export interface Listing {
+  readonly naming: Naming;
+  /** In the order in which they run. */
+  readonly files: readonly Found[];
+}
+
+const accepted =
+  'accepted are 001_name.sql, 20240101120000_name.sql, 1_name.up.sql (golang-migrate) and V1.1__name.sql (Flyway)';
+
+/** golang-migrate's own expression (source/parse.go), for .sql. */
+const golangMigrate = /^([0-9]+)_(.*)\.(down|up)\.sql$/;
+const flyway = /^(?:V(\d+(?:[._]\d+)*)(?:__.*)?|R__(.+)|U\d+(?:[._]\d+)*(?:__.*)?)\.sql$/;
+const numbered = /^(\d+(?:\.\d+)*)(?!\d|\.\d).*\.sql$/;
+/** Migrations as programs: to leave them out in silence would leave a hole in the order. */
+const program =
+  /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
+
+/**
+ * Lists the migrations of a directory and tells whose convention it follows by the names alone.
+ * Hidden entries, files of other kinds and the files that undo are left out.
+ * @throws UsageError naming the files: an empty or unreadable directory, names that fit no convention or several, two
+ *   files of one version
+ */
+export async function discover(directory: string): Promise<Listing> {
+  const names = await namesIn(directory);
+  const scripts = names.filter((name) => /\.sql$/i.test(name));
+  const foreign = names.filter((name) => program.test(name));
+  if (foreign.length > 0) {
+    throw new UsageError(
+      `${directory} holds migrations that are programs (${some(foreign)}); only their own tool can run them: migrate-with-lock -- TOOL`,
+    );
+  }
+  await refuseFolders(directory, names);
+  if (scripts.length === 0) {
+    throw new UsageError(
+      `${directory} holds no migration${names.length > 0 ? `, only ${some(names)}` : ': it is empty'}; ${accepted}`,
+    );
+  }
+  const naming = namingOf(directory, scripts);
+  const files = scripts
+    .map((file) => toFound(directory, file, naming, names))
+    .filter((found) => found !== undefined)
+    .toSorted(inOrder);
+  if (files.length === 0) throw new UsageError(`${directory} holds only files that undo (${some(scripts)})`);
+  refuseTwins(directory, files);
+  return { naming, files };
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    // A ConfigMap's volume holds links into a hidden folder, so hidden names are never what is meant.
+    return (await readdir(directory)).filter((name) => !name.startsWith('.')).toSorted();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const words: Readonly<Record<string, string>> = {
+      ENOENT: `there is no directory ${directory}`,
+      ENOTDIR: `${directory} is a file; --sql takes the directory that holds the migrations`,
+      EACCES: `the directory ${directory} may not be read by this user`,
+    };
+    throw new UsageError(
+      words[code ?? ''] ?? `the directory ${directory} cannot be read (${code ?? message})`,
+    );
+  }
+}
+
+/** Prisma, Diesel and others keep a folder per migration, Flyway searches folders below: none may be passed over. */
+async function refuseFolders(directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const path = join(directory, name);
+    const kind = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      throw new UsageError(`${path} cannot be read (${error.code ?? error.message})`);
+    });
+    if (kind.isDirectory()) {
+      const inside = await readdir(path).catch((): string[] => []);
+      const script = inside.find((entry) => /\.sql$/i.test(entry));
+      if (script === undefined && !name.endsWith('.sql')) continue;
+      throw new UsageError(
+        `${join(path, script ?? '')} lies in a folder below ${directory}; --sql reads one directory of files, so that a layout of a folder per migration needs its own tool`,
+      );
+    }
+    if (/\.sql$/i.test(name) && !kind.isFile()) throw new UsageError(`${path} is not a regular file`);
+  }
+}
+
+function namingOf(directory: string, scripts: readonly string[]): Naming {
+  const candidates: readonly [Naming, RegExp][] = [
+    ['golang-migrate', golangMigrate],
+    ['flyway', flyway],
+    ['numbered', numbered],
+  ];
+  const [naming, expression] = candidates.find(([, names]) => scripts.some((name) => names.test(name))) ?? [];
+  if (naming === undefined || expression === undefined) {
+    throw new UsageError(`${directory}: no name begins with a version (${some(scripts)}); ${accepted}`);
+  }
+  const others = scripts.filter((name) => !expression.test(name));
+  if (others.length > 0) {
+    const example = scripts.find((name) => expression.test(name)) ?? '';
+    throw new UsageError(
+      `${directory}: ${some(others)} ${others.length === 1 ? 'does' : 'do'} not fit the names of ${namingText[naming]} such as ${example}, and would be left out`,
+    );
+  }
+  return naming;
+}
+
+const namingText: Readonly<Record<Naming, string>> = {
+  'golang-migrate': 'golang-migrate',
+  flyway: 'Flyway (its callbacks and B__ files are not supported)',
+  numbered: 'numbered files',
+};
+
+function toFound(
+  directory: string,
+  file: string,
+  naming: Naming,
+  names: readonly string[],
+): Found | undefined {
+  const path = join(directory, file);
+  const settings = naming === 'flyway' && names.includes(`${file}.conf`) ? `${path}.conf` : undefined;
+  let text: string | undefined;
+  if (naming === 'golang-migrate') {
+    const match = golangMigrate.exec(file);
+    text = match?.[3] === 'up' ? match[1] : undefined;
+  } else if (naming === 'flyway') {
+    const match = flyway.exec(file);
+    if (match?.[2] !== undefined) return { file, path, key: `R__${match[2]}`, version: undefined, settings };
+    text = match?.[1];
+  } else {
+    text = numbered.exec(file)?.[1];
+  }
+  const version = text === undefined ? undefined : parseVersion(text);
+  return version === undefined ? undefined : { file, path, key: version.key, version, settings };
+}
+
+function inOrder(a: Found, b: Found): number {
+  if (a.version && b.version) return compareVersions(a.version, b.version);
+  if (a.version || b.version) return a.version ? -1 : 1;
+  return a.key < b.key ? -1 : 1;
+}
+
+function refuseTwins(directory: string, files: readonly Found[]): void {
+  for (const [index, file] of files.entries()) {
+    const next = files[index + 1];
+    if (next !== undefined && next.key === file.key) {
+      throw new UsageError(
+        `${directory}: ${file.file} and ${next.file} are both version ${file.key}; give one of them another number`,
+      );
+    }
+  }
+}
+
+/** A few names for a message. */
+export function some(names: readonly string[], limit = 3): string {
+  const shown = names.slice(0, limit).join(', ');
+  return names.length > limit ? `${shown} and ${names.length - limit} more` : shown;
+}

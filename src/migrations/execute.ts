@@ -1,0 +1,224 @@
+import type { Session } from '../clients/postgres/session.ts';
+import type { Context } from '../core/context.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { Failure, failed } from '../core/outcome.ts';
+import { isAllOrNothing, kindOf } from './classify.ts';
+import { explain, isServerError, type Piece } from './failure.ts';
+import { claim, markDone, noteFinished, unclaim, type Proof, type Querying, type Row } from './history.ts';
+import { invalidIndexes } from './invalid-indexes.ts';
+import { piecesOf } from './batches.ts';
+import { statementsOf, type Preparation, type Script } from './script.ts';
+import type { Statement } from './split.ts';
+import { textOf } from './rows.ts';
+
+/** All that running one file takes. */
+export interface Job {
+  readonly script: Script;
+  readonly preparation: Preparation;
+  readonly before: Row | undefined;
+  readonly lockName: string;
+  readonly token: bigint;
+  readonly proof: Proof;
+  /** The session that holds the lock: what is written there is written under the lock. */
+  readonly lock: Session;
+  readonly work: Querying;
+  readonly standardStrings: boolean;
+  /** Told of each piece before it is sent. */
+  readonly onPiece: (piece: Piece, first: number) => void;
+}
+
+/**
+ * Runs a file as its preparation says.
+ * @throws Failure with the file, the line and the server's words; other errors where the connection ended
+ */
+export async function execute(job: Job, context: Context): Promise<void> {
+  // Known before anything runs. What has failed in a transaction is never run without one: it may have relied on it, by
+  // SET LOCAL or by being undone.
+  return job.preparation.mode === 'outside' ? outside(job, context) : inTransaction(job, context);
+}
+
+/** The file and its record become true together, or not at all. */
+async function inTransaction(job: Job, context: Context): Promise<void> {
+  const { script, preparation, work } = job;
+  const { file } = script.found;
+  const started = context.clock.now();
+  const entry = entryOf(job);
+  let current: Piece | undefined;
+  try {
+    await work.query(preparation.ownBegin ?? 'BEGIN');
+    if (!(await claim(work, entry, job.before))) throw raced(file);
+    const { rows } = await work.query('SELECT pg_catalog.txid_current()::pg_catalog.text AS id');
+    let sent = 0;
+    for (const piece of piecesOf(script.text, bodyOf(job))) {
+      current = piece;
+      job.onPiece(piece, sent);
+      await work.query(piece.text, undefined, { discard: true });
+      sent += piece.statements;
+    }
+    current = undefined;
+    // The script may have taken another role, which may not write the record.
+    await work.query('RESET SESSION AUTHORIZATION');
+    await work.query('RESET ROLE');
+    if (!(await markDone(work, entry, job.proof, context.clock.now() - started, textOf(rows[0], 'id')))) {
+      throw lostBefore(file);
+    }
+  } catch (error) {
+    if (context.signal.aborted || !(isServerError(error) || error instanceof Failure)) throw error;
+    await work.query('ROLLBACK').catch(() => undefined);
+    if (error instanceof Failure) throw error;
+    throw failureOf(error, file, current, 'the file was rolled back whole: nothing of it is left');
+  }
+  await commit(job, context);
+}
+
+/** Deferred constraints are checked here, and a connection that ends here leaves it open what happened. */
+async function commit(job: Job, context: Context): Promise<void> {
+  const { file } = job.script.found;
+  try {
+    await job.work.query('COMMIT');
+  } catch (error) {
+    if (isServerError(error)) {
+      throw failureOf(
+        error,
+        `${file} at its COMMIT`,
+        undefined,
+        'the file was rolled back whole: nothing of it is left',
+      );
+    }
+    if (context.signal.aborted) throw error;
+    throw new Failure(
+      failed(exitStatus.failed, `${file}: the connection ended during COMMIT (${(error as Error).message})`, {
+        hint: 'it is either done and recorded, or neither; the next run sees which',
+      }),
+    );
+  }
+}
+
+/** The body without the BEGIN and COMMIT that wrap all of it. */
+function* bodyOf(job: Job): Generator<Statement> {
+  const { ownBegin, statements } = job.preparation;
+  let index = 0;
+  for (const statement of statementsOf(job.script, job.standardStrings)) {
+    if (ownBegin === undefined || (index > 0 && index <= statements)) yield statement;
+    index++;
+  }
+}
+
+/** Milliseconds between two notes of how far a file has come. */
+const noteEvery = 1000;
+
+/** Statement by statement; how far it came is noted, so that a half-done file is seen. */
+async function outside(job: Job, context: Context): Promise<void> {
+  const { script, work, lock } = job;
+  const { file } = script.found;
+  const { clock } = context;
+  const started = clock.now();
+  const entry = entryOf(job);
+  if (!(await claim(lock, entry, job.before))) throw raced(file);
+  let ended = 0;
+  let known = 0;
+  let noted = 0;
+  let notedAt = started;
+  let open = false;
+  const note = async (): Promise<void> => {
+    if (known === noted) return;
+    await noteFinished(lock, entry, known);
+    noted = known;
+    notedAt = clock.now();
+  };
+  for (const statement of statementsOf(script, job.standardStrings)) {
+    const kind = kindOf(statement);
+    const [piece] = piecesOf(script.text, [statement]);
+    if (piece === undefined) continue;
+    if (kind === 'outside' || clock.now() - notedAt > noteEvery) await note();
+    job.onPiece(piece, ended);
+    try {
+      await work.query(piece.text, undefined, { discard: true });
+    } catch (error) {
+      if (lock.alive) await note();
+      if (context.signal.aborted || !isServerError(error)) throw error;
+      if (open) await work.query('ROLLBACK').catch(() => undefined);
+      if (known === 0 && (open || isAllOrNothing(statement))) {
+        await unclaim(lock, entry);
+        throw failureOf(error, file, piece, 'it was the first statement, and nothing of it is left');
+      }
+      throw failureOf(error, file, piece, ...(await leftovers(job, known)));
+    }
+    ended++;
+    if (kind === 'begin') open = true;
+    else if (kind === 'commit' || kind === 'rollback') open = false;
+    if (!open) known = ended;
+  }
+  const invalid = await invalidIndexes(work, statementsOf(script, job.standardStrings));
+  if (invalid.length > 0) {
+    await note();
+    throw new Failure(
+      failed(
+        exitStatus.failed,
+        `${file}: all statements ran, but the index ${invalid.join(', ')} is INVALID`,
+        {
+          details: ['CREATE INDEX … IF NOT EXISTS passes over an index that an earlier attempt left INVALID'],
+          hint: `run DROP INDEX CONCURRENTLY ${invalid.join(', ')}, then the file again with --accept again:${script.found.key}`,
+        },
+      ),
+    );
+  }
+  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) {
+    throw new Failure(
+      failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; its statements stay`, {
+        hint: `the next start reports it; --accept done:${script.found.key} records it then`,
+      }),
+    );
+  }
+}
+
+/** What a file that failed on its way may have left, in sentences. */
+async function leftovers(job: Job, known: number): Promise<string[]> {
+  const { script, preparation } = job;
+  const lines = [
+    `the file runs outside a transaction: ${known} of ${preparation.statements} statements ended and stay`,
+  ];
+  const invalid = await invalidIndexes(job.work, statementsOf(script, job.standardStrings)).catch(() => []);
+  if (invalid.length > 0) {
+    lines.push(`INVALID index left behind: ${invalid.join(', ')} (DROP INDEX CONCURRENTLY removes it)`);
+  }
+  lines.push(
+    `when it is put right, go on with --accept again:${script.found.key} (from its start) or done:${script.found.key} (finished by hand)`,
+  );
+  return lines;
+}
+
+function entryOf(job: Job): Parameters<typeof claim>[1] {
+  const { found, sha256 } = job.script;
+  return {
+    lockName: job.lockName,
+    key: found.key,
+    file: found.file,
+    sha256,
+    statements: job.preparation.statements,
+    token: job.token,
+  };
+}
+
+function failureOf(error: unknown, file: string, piece: Piece | undefined, ...more: string[]): Failure {
+  const { what, details, hint, status } = explain(error, file, piece);
+  return new Failure(failed(status, what, { details: [...details, ...more], hint }));
+}
+
+function lostBefore(file: string): Failure {
+  return new Failure(
+    failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; it was not committed`),
+  );
+}
+
+function raced(file: string): Failure {
+  return new Failure(
+    failed(
+      exitStatus.lockLost,
+      `${file} was run by somebody else at the same time; nothing of it was done here`,
+      {
+        hint: 'does something run these migrations without the lock?',
+      },
+    ),
+  );
+}

@@ -1,0 +1,308 @@
+import type { QueryResult, Session } from '../clients/postgres/session.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { Failure, failed } from '../core/outcome.ts';
+import { textOf } from './rows.ts';
+
+/** What is known of a migration's run. */
+export type State =
+  /** Runs, or ran and did not end: only outside a transaction can this be seen. */
+  | 'running'
+  | 'done'
+  /** Another tool, or somebody, ran it before. */
+  | 'baseline'
+  /** It ran, and its file has been taken out of the directory since, which was accepted. */
+  | 'retired';
+
+/** One row of the record. */
+export interface Row {
+  /** A version's key or `R__description`. */
+  readonly version: string;
+  readonly file: string;
+  readonly sha256: string;
+  readonly state: State;
+  readonly statements: number;
+  /** How many statements are known to have ended, where they ran outside a transaction. */
+  readonly finished: number;
+  readonly startedAt: string;
+}
+
+/** In a fixed schema, whatever the search path: two roles with paths of their own must not keep two records. */
+const table = 'initbox.sql_migrations';
+
+const createStatements = [
+  'CREATE SCHEMA IF NOT EXISTS initbox',
+  `CREATE TABLE IF NOT EXISTS ${table} (
+  lock_name pg_catalog.text NOT NULL,
+  version pg_catalog.text NOT NULL,
+  file pg_catalog.text NOT NULL,
+  sha256 pg_catalog.text NOT NULL,
+  state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'baseline', 'retired'])),
+  statements integer NOT NULL,
+  finished integer NOT NULL,
+  token bigint NOT NULL,
+  started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  applied_at pg_catalog.timestamptz,
+  duration_ms bigint,
+  PRIMARY KEY (lock_name, version)
+)`,
+];
+
+/** Undefined table, undefined schema. */
+const absent = new Set(['42P01', '3F000']);
+/** Duplicate key in the catalog, schema or table: another lock's runner makes them at the same time. */
+const made = new Set(['23505', '42P06', '42P07', '42710']);
+
+/**
+ * Reads the record of one lock name.
+ * @returns undefined where there is no table yet
+ * @throws Failure (69) where the role may not read it
+ */
+export async function readHistory(session: Session, lockName: string): Promise<readonly Row[] | undefined> {
+  try {
+    const { rows } = await session.query(
+      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
+      [lockName],
+    );
+    return rows.map(toRow);
+  } catch (error) {
+    if (absent.has(codeOf(error))) return undefined;
+    throw await explained(session, error);
+  }
+}
+
+/** The name under which another record holds any of these files, unchanged: the lock was renamed since. */
+export async function sameUnderOtherName(
+  session: Session,
+  lockName: string,
+  files: readonly { readonly key: string; readonly sha256: string }[],
+): Promise<string | undefined> {
+  const { rows } = await session.query(
+    `SELECT h.lock_name FROM ${table} AS h
+      JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) AS f(version, sha256)
+        ON h.version OPERATOR(pg_catalog.=) f.version AND h.sha256 OPERATOR(pg_catalog.=) f.sha256
+      WHERE h.lock_name OPERATOR(pg_catalog.<>) $1 GROUP BY h.lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
+    [lockName, files.map((file) => file.key), files.map((file) => file.sha256)],
+  );
+  return rows[0] === undefined ? undefined : textOf(rows[0], 'lock_name');
+}
+
+/**
+ * Makes the table. Call it under the lock.
+ * @throws Failure (69) with the GRANT to run, where the role may not
+ */
+export async function createHistory(session: Session): Promise<void> {
+  const { rows } = await session.query("SELECT pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made");
+  // CREATE SCHEMA IF NOT EXISTS asks for CREATE on the database even where there is nothing to create.
+  for (const statement of createStatements.slice(rows[0]?.['made'] === true ? 1 : 0)) {
+    try {
+      await session.query(statement);
+    } catch (error) {
+      if (!made.has(codeOf(error))) throw await explained(session, error);
+    }
+  }
+}
+
+interface Entry {
+  readonly lockName: string;
+  readonly key: string;
+  readonly file: string;
+  readonly sha256: string;
+  readonly statements: number;
+  readonly token: bigint;
+}
+
+/**
+ * Writes that a migration runs. In the transaction of its statements this is what makes two runners take turns: the
+ * second one waits for the first one's row.
+ * @param before the row as it was read, where there was one
+ * @returns false where the row is not as it was read: somebody else was here
+ */
+export async function claim(session: Querying, entry: Entry, before: Row | undefined): Promise<boolean> {
+  const values = [
+    entry.lockName,
+    entry.key,
+    entry.file,
+    entry.sha256,
+    entry.statements,
+    entry.token.toString(),
+  ];
+  if (before === undefined) {
+    try {
+      await session.query(
+        `INSERT INTO ${table} (lock_name, version, file, sha256, state, statements, finished, token)
+          VALUES ($1, $2, $3, $4, 'running', $5, 0, $6)`,
+        values,
+      );
+      return true;
+    } catch (error) {
+      if (codeOf(error) === '23505') return false;
+      throw error;
+    }
+  }
+  const { rowCount } = await session.query(
+    `UPDATE ${table} SET file = $3, sha256 = $4, state = 'running', statements = $5, finished = 0, token = $6,
+        started_at = pg_catalog.clock_timestamp(), applied_at = NULL, duration_ms = NULL
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND sha256 OPERATOR(pg_catalog.=) $7 AND state OPERATOR(pg_catalog.=) $8`,
+    [...values, before.sha256, before.state],
+  );
+  return rowCount === 1;
+}
+
+/** Notes how far a migration outside a transaction has come. */
+export async function noteFinished(session: Querying, entry: Entry, finished: number): Promise<void> {
+  await session.query(
+    `UPDATE ${table} SET finished = $3
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'`,
+    [entry.lockName, entry.key, finished, entry.token.toString()],
+  );
+}
+
+/** The lock as the session holds it, seen from another session. */
+export interface Proof {
+  /** The backend that holds it. */
+  readonly pid: number;
+  readonly classId: string;
+  readonly objectId: string;
+  readonly objectSubId: number;
+}
+
+/** What lock the session holds; undefined where it holds none. */
+export async function proofOf(session: Session): Promise<Proof | undefined> {
+  const { rows } = await session.query(
+    `SELECT l.pid, l.classid::pg_catalog.text AS class, l.objid::pg_catalog.text AS object, l.objsubid AS sub
+      FROM pg_catalog.pg_locks AS l
+      WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  return {
+    pid: Number(row['pid']),
+    classId: textOf(row, 'class'),
+    objectId: textOf(row, 'object'),
+    objectSubId: Number(row['sub']),
+  };
+}
+
+/**
+ * Writes that a migration is done, provided that the lock is still held, in one statement.
+ * @param transaction the transaction's id, where the row was claimed in it: a script that ended it on its way fails here
+ * @returns false where the lock is gone, the row is another's, or the transaction is another one
+ */
+export async function markDone(
+  session: Querying,
+  entry: Entry,
+  proof: Proof,
+  milliseconds: number,
+  transaction?: string,
+): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `UPDATE ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'
+        AND ($5::pg_catalog.text IS NULL OR pg_catalog.txid_current()::pg_catalog.text OPERATOR(pg_catalog.=) $5)
+        AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) $6
+          AND l.classid OPERATOR(pg_catalog.=) $7::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) $8::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $9
+          AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))`,
+    [
+      entry.lockName,
+      entry.key,
+      Math.round(milliseconds),
+      entry.token.toString(),
+      transaction ?? null,
+      proof.pid,
+      proof.classId,
+      proof.objectId,
+      proof.objectSubId,
+    ],
+  );
+  return rowCount === 1;
+}
+
+/** Takes the claim back: nothing of the migration is left. */
+export async function unclaim(session: Querying, entry: Entry): Promise<void> {
+  await session.query(
+    `DELETE FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running'`,
+    [entry.lockName, entry.key, entry.token.toString()],
+  );
+}
+
+/** A change of the record alone. */
+export interface Change {
+  readonly key: string;
+  readonly file: string;
+  readonly sha256: string;
+  readonly state: State;
+}
+
+/** Writes changes of the record, all or none. */
+export async function applyChanges(
+  session: Session,
+  lockName: string,
+  token: bigint,
+  changes: readonly Change[],
+): Promise<void> {
+  await session.query(
+    `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
+      SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp()
+      FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]),
+        pg_catalog.unnest($5::pg_catalog.text[]), pg_catalog.unnest($6::pg_catalog.text[])) AS c(version, file, sha256, state)
+      ON CONFLICT (lock_name, version) DO UPDATE SET file = excluded.file, sha256 = excluded.sha256, state = excluded.state,
+        token = excluded.token, applied_at = coalesce(h.applied_at, excluded.applied_at)`,
+    [
+      lockName,
+      token.toString(),
+      changes.map((change) => change.key),
+      changes.map((change) => change.file),
+      changes.map((change) => change.sha256),
+      changes.map((change) => change.state),
+    ],
+  );
+}
+
+/** What can run a statement. */
+export interface Querying {
+  query(
+    text: string,
+    values?: readonly unknown[],
+    /** discard: nobody reads the rows. */
+    options?: { readonly discard?: boolean },
+  ): Promise<QueryResult>;
+}
+
+/** The SQLSTATE of an error; empty where the server sent none. */
+export function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : '';
+}
+
+/** A refusal in words, with the GRANT to run. */
+async function explained(session: Session, error: unknown): Promise<unknown> {
+  if (codeOf(error) !== '42501') return error;
+  const { rows } = await session.query(
+    "SELECT pg_catalog.quote_ident(current_user) AS role, pg_catalog.quote_ident(pg_catalog.current_database()) AS database, pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made",
+  );
+  const role = textOf(rows[0], 'role');
+  const grants = rows[0]?.['made']
+    ? `GRANT USAGE, CREATE ON SCHEMA initbox TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA initbox TO ${role}`
+    : `GRANT CREATE ON DATABASE ${textOf(rows[0], 'database')} TO ${role}`;
+  return new Failure(
+    failed(
+      exitStatus.refused,
+      `the record of migrations in ${table} cannot be kept: ${(error as Error).message}`,
+      {
+        hint: `a superuser or the owner runs: ${grants}`,
+      },
+    ),
+  );
+}
+
+function toRow(row: Record<string, unknown>): Row {
+  return {
+    version: textOf(row, 'version'),
+    file: textOf(row, 'file'),
+    sha256: textOf(row, 'sha256'),
+    state: row['state'] as State,
+    statements: Number(row['statements']),
+    finished: Number(row['finished']),
+    startedAt: textOf(row, 'started'),
+  };
+}

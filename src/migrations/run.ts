@@ -1,0 +1,304 @@
+import type { Session } from '../clients/postgres/session.ts';
+import type { Context } from '../core/context.ts';
+import { formatDuration } from '../core/duration.ts';
+import { exitStatus, signalStatus } from '../core/exit-status.ts';
+import {
+  done,
+  Failure,
+  failed,
+  firstFailure,
+  SignalReceived,
+  type Failed,
+  type Outcome,
+} from '../core/outcome.ts';
+import type { Acceptance } from './accept.ts';
+import { isServerError } from './failure.ts';
+import type { Directory } from './directory.ts';
+import { readDirectory } from './directory.ts';
+import { execute } from './execute.ts';
+import { foreignRecord } from './other-tools.ts';
+import {
+  applyChanges,
+  createHistory,
+  proofOf,
+  readHistory,
+  sameUnderOtherName,
+  type Proof,
+} from './history.ts';
+import { invalidIndexes } from './invalid-indexes.ts';
+import { planOf, type Plan, type Problem } from './plan.ts';
+import { startProgress } from './progress.ts';
+import { prepare, readScript, statementsOf, type Preparation, type Script } from './script.ts';
+import { openWork } from './work.ts';
+
+/** What is to be done, under a lock that the caller holds on `session`. */
+export interface SqlRequest {
+  readonly directory: string;
+  /** The session that holds the lock. */
+  readonly session: Session;
+  /** Opens another connection to the same database, tagged as this holder's. */
+  readonly connect: () => Promise<Session>;
+  readonly token: bigint;
+  /** The version up to which another tool has migrated this database; `0` is none. */
+  readonly baseline?: string | undefined;
+  /** Reports on standard output as JSON what would run, and changes nothing. */
+  readonly dryRun: boolean;
+  readonly lockName: string;
+  /** Differences between the directory and the record that were looked at. */
+  readonly accept?: readonly Acceptance[] | undefined;
+}
+
+type Pending = Plan['pending'][number] & { readonly preparation: Preparation };
+
+interface Server {
+  readonly version: number;
+  readonly standardStrings: boolean;
+}
+
+/**
+ * Runs what a directory's migrations have not yet done to the database. Every file is read and judged before the
+ * first one runs.
+ * @throws UsageError where the directory or a file cannot be used: nothing was run
+ */
+export async function runSql(request: SqlRequest, context: Context): Promise<Outcome> {
+  const directory = await readDirectory(request.directory, context.signal);
+  const { session, lockName } = request;
+  const server = await serverOf(session);
+  const rows = await readHistory(session, lockName);
+  const refusal =
+    request.baseline === undefined && (rows ?? []).length === 0
+      ? await strangeStart(request, directory, rows !== undefined)
+      : undefined;
+  const plan = planOf(directory.files, rows ?? [], {
+    baseline: request.baseline,
+    accept: request.accept ?? [],
+  });
+  for (const warning of plan.warnings) context.log.warn(warning);
+  const pending: Pending[] = [];
+  for (const one of plan.pending) {
+    const script = await readScript(one.found, directory.naming);
+    pending.push({ ...one, preparation: await prepare(script, server, context) });
+  }
+  const failure = refusal ?? (await refusalOf(plan.problems, request, directory, server));
+  if (request.dryRun) {
+    context.stdout(report(request, directory, plan, pending, failure));
+    return failure ?? done(`${pending.length} of ${directory.files.length} migrations would run`);
+  }
+  if (failure !== undefined) return failure;
+  const proof = await proofOf(session);
+  if (proof === undefined) return failed(exitStatus.lockLost, 'the lock is not held; nothing was run');
+  if (rows === undefined) await createHistory(session);
+  if (plan.changes.length > 0) {
+    await applyChanges(session, lockName, request.token, plan.changes);
+    context.log.info(
+      `recorded without running: ${plan.changes.map((change) => `${change.file} (${change.state})`).join(', ')}`,
+    );
+  }
+  if (pending.length === 0) {
+    return done(`nothing to migrate: ${directory.files.length} files of ${request.directory} are recorded`);
+  }
+  return runAll(request, directory, pending, server, proof, context);
+}
+
+async function serverOf(session: Session): Promise<Server> {
+  const { rows } = await session.query(
+    `SELECT pg_catalog.current_setting('server_version_num')::int AS version, pg_catalog.current_setting('standard_conforming_strings') AS strings`,
+  );
+  return { version: Number(rows[0]?.['version']), standardStrings: rows[0]?.['strings'] !== 'off' };
+}
+
+async function runAll(
+  request: SqlRequest,
+  directory: Directory,
+  pending: readonly Pending[],
+  server: Server,
+  proof: Proof,
+  context: Context,
+): Promise<Outcome> {
+  const started = context.clock.now();
+  const ran: string[] = [];
+  let running: Pending | undefined;
+  try {
+    await using work = await openWork(request.connect, request.session, context);
+    for (const [index, one] of pending.entries()) {
+      const { file } = one.found;
+      const script = await readScript(one.found, directory.naming);
+      if (script.sha256 !== one.sha256) {
+        throw new Failure(failed(exitStatus.failed, `${file} has changed while this ran; it was not run`));
+      }
+      if (index > 0) await work.reset();
+      running = one;
+      const since = context.clock.now();
+      context.log.info(`${file} (${index + 1} of ${pending.length}): ${manner(one.preparation)}`);
+      using progress = startProgress(file, one.preparation.statements, request.session, work.pid, context);
+      await execute(
+        {
+          script,
+          preparation: one.preparation,
+          before: one.before,
+          lockName: request.lockName,
+          token: request.token,
+          proof,
+          lock: request.session,
+          work,
+          standardStrings: server.standardStrings,
+          onPiece: (piece, first) => progress.at(piece, first),
+        },
+        context,
+      );
+      running = undefined;
+      ran.push(file);
+      context.log.info(`${file}: done in ${formatDuration(context.clock.now() - since)}`);
+    }
+  } catch (error) {
+    return withProgress(firstFailure(error), ran, running, pending.length, context.signal);
+  }
+  return done(
+    `${ran.length === 1 ? ran[0] : `${ran.length} migrations, the last ${ran.at(-1)},`} ran in ${formatDuration(context.clock.now() - started)}`,
+  );
+}
+
+function manner(preparation: Preparation): string {
+  const count = preparation.statements === 1 ? '1 statement' : `${preparation.statements} statements`;
+  return preparation.mode === 'transaction'
+    ? `${count} in one transaction`
+    : `${count} outside a transaction (${preparation.reason})`;
+}
+
+/** The failure, with how far it got. */
+function withProgress(
+  error: unknown,
+  ran: readonly string[],
+  running: Pending | undefined,
+  total: number,
+  signal: AbortSignal,
+): Failed {
+  const details = [
+    `${ran.length} of ${total} migrations ran${ran.length > 0 ? `, the last of them ${ran.at(-1)}` : ''}`,
+  ];
+  if (signal.aborted) {
+    if (running !== undefined) {
+      details.push(
+        running.preparation.mode === 'transaction'
+          ? `${running.found.file} was cut off and rolled back, unless its COMMIT came through; its record tells`
+          : `${running.found.file} was cut off outside a transaction; what it did stays, and the next run reports it`,
+      );
+    }
+    const reason: unknown = signal.reason;
+    if (reason instanceof Failure) {
+      return { ...reason.outcome, details: [...(reason.outcome.details ?? []), ...details] };
+    }
+    if (reason instanceof SignalReceived) {
+      return failed(signalStatus(reason.signal), `ended by ${reason.signal}`, { details });
+    }
+    return failed(exitStatus.failed, String(reason), { details });
+  }
+  if (error instanceof Failure) {
+    return { ...error.outcome, details: [...(error.outcome.details ?? []), ...details] };
+  }
+  if (isServerError(error) || running === undefined) throw error;
+  const { file } = running.found;
+  return failed(exitStatus.failed, `${file}: the connection ended (${(error as Error).message})`, {
+    details: [
+      running.preparation.mode === 'transaction'
+        ? 'Postgres rolls the file back; nothing of it is left'
+        : 'the file ran outside a transaction: what it did stays, and the next run reports it',
+      ...details,
+    ],
+  });
+}
+
+/** An empty record in a database that is not new: everything would run a second time. */
+async function strangeStart(
+  request: SqlRequest,
+  directory: Directory,
+  hasTable: boolean,
+): Promise<Failed | undefined> {
+  const { session, lockName } = request;
+  if (hasTable) {
+    const known = directory.files.map(({ found, sha256 }) => ({ key: found.key, sha256 }));
+    const other = await sameUnderOtherName(session, lockName, known);
+    if (other !== undefined) {
+      return failed(
+        exitStatus.refused,
+        `these files have run under the lock name ${JSON.stringify(other)}, and none under ${JSON.stringify(lockName)}`,
+        { hint: `use --lock-name ${other}; or run them all for this name too with --baseline 0` },
+      );
+    }
+  }
+  const foreign = await foreignRecord(session, directory.convention);
+  if (foreign === undefined) return undefined;
+  const version = foreign.version ?? 'VERSION';
+  return failed(
+    exitStatus.refused,
+    `${foreign.tool} has migrated this database${foreign.version === undefined ? '' : ` up to version ${foreign.version}`} (${foreign.table}), and nothing is recorded here yet`,
+    {
+      details: foreign.dirty
+        ? [`it says that version ${version} is dirty: it failed on its way, and nobody has looked since`]
+        : [],
+      hint: `--baseline ${version} takes over from there; --baseline 0 runs every file`,
+    },
+  );
+}
+
+async function refusalOf(
+  problems: readonly Problem[],
+  request: SqlRequest,
+  directory: Directory,
+  server: Server,
+): Promise<Failed | undefined> {
+  const [first] = problems;
+  if (first === undefined) return undefined;
+  const details: string[] = [];
+  for (const problem of problems) {
+    if (problem !== first) details.push(`${problem.text}: ${problem.hint}`);
+    if (problem.kind !== 'half-done') continue;
+    const one = directory.files.find(({ found }) => found.key === problem.version);
+    if (one === undefined) continue;
+    const script = await readScript(one.found, directory.naming);
+    for (const name of await leftInvalid(request, script, server)) {
+      details.push(`the index ${name} is INVALID; DROP INDEX CONCURRENTLY ${name} removes it`);
+    }
+  }
+  return failed(exitStatus.refused, first.text, { details, hint: first.hint });
+}
+
+/** A file's names mean what the role's own search path says, which the lock's session has given up. */
+async function leftInvalid(request: SqlRequest, script: Script, server: Server): Promise<readonly string[]> {
+  const statements = statementsOf(script, server.standardStrings);
+  if (request.dryRun) return invalidIndexes(request.session, statements);
+  await using session = await request.connect();
+  return await invalidIndexes(session, statements);
+}
+
+function report(
+  request: SqlRequest,
+  directory: Directory,
+  plan: Plan,
+  pending: readonly Pending[],
+  failure: Failed | undefined,
+): string {
+  const value = {
+    directory: request.directory,
+    convention: directory.convention,
+    lockName: request.lockName,
+    files: directory.files.length,
+    applied: plan.applied,
+    record: plan.changes.map(({ key, file, state }) => ({ version: key, file, state })),
+    pending: pending.map(({ found, sha256, preparation }) => ({
+      version: found.key,
+      file: found.file,
+      statements: preparation.statements,
+      transaction: preparation.mode === 'transaction',
+      ...(preparation.reason === undefined ? {} : { reason: preparation.reason }),
+      sha256,
+    })),
+    problems: [
+      ...plan.problems.map(({ kind, version, file, text, hint }) => ({ kind, version, file, text, hint })),
+      ...(failure !== undefined && plan.problems.length === 0
+        ? [{ kind: 'start', text: failure.what, hint: failure.hint }]
+        : []),
+    ],
+  };
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,142 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { sleep, type Clock } from '../core/clock.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { constants } from 'node:os';
+import { findExecutable } from './replace-process.ts';
+import type { Host } from '../core/host.ts';
+import { Failure, failed } from '../core/outcome.ts';
+import { groupLives } from './process-group.ts';
+
+/** How a command ended: its status, or the signal that ended it. */
+export interface ChildEnd {
+  readonly status: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+}
+
+/** A command in a process group of its own. */
+export interface Child {
+  readonly pid: number;
+  /** Resolves when the command and everything it left in its group are gone. Never rejects. */
+  readonly gone: Promise<ChildEnd>;
+  /**
+   * Signals the group, and kills it after so many milliseconds. A later call may only bring the kill forward.
+   */
+  stop(signal: NodeJS.Signals, grace: number): void;
+}
+
+export interface ChildOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Descriptors that it gets as 3, 4, …; this process goes on using them. */
+  readonly inherit?: readonly number[];
+  /** Milliseconds that what the command leaves in its group has, after a TERM of its own. */
+  readonly grace: number;
+  readonly clock: Clock;
+  readonly host: Pick<Host, 'kill'>;
+  /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
+  readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
+}
+
+/** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
+const looks = [1, 2, 5, 10, 20, 20, 50] as const;
+
+/**
+ * Starts a command with this process's standard streams.
+ * @throws Failure with status 126 or 127
+ */
+export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
+  const { clock, host } = options;
+  const [name = '', ...rest] = command;
+  findExecutable(name, options.environment['PATH']);
+  const child = spawnGroup(name, rest, options);
+  const ended = new Promise<ChildEnd>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ status: code ?? undefined, signal: signal ?? undefined }));
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(name, error)));
+  });
+  if (options.channel !== undefined) {
+    child.on('message', options.channel.onMessage);
+    // It may be gone before it has read: its end tells.
+    child.send(options.channel.first, () => {});
+  }
+  const group = child.pid as number;
+  let killAt = Number.POSITIVE_INFINITY;
+  let cancelKill = (): void => {};
+  let over = false;
+
+  const send = (signal: NodeJS.Signals): void => {
+    if (over) return;
+    try {
+      host.kill(-group, signal);
+    } catch {
+      // EPERM: every member has become another user; nothing can be done from here.
+    }
+  };
+  const stop: Child['stop'] = (signal, grace) => {
+    if (over) return;
+    send(signal);
+    // A stopped process gets its signal only when it goes on.
+    send('SIGCONT');
+    const at = clock.now() + grace;
+    if (at >= killAt) return;
+    killAt = at;
+    cancelKill();
+    cancelKill = clock.after(grace, () => send('SIGKILL'));
+  };
+
+  const gone = (async (): Promise<ChildEnd> => {
+    const end = await ended;
+    for (let look = 0; groupLives(group, host); look += 1) {
+      if (look === 0) stop('SIGTERM', options.grace);
+      await sleep(clock, looks[Math.min(look, looks.length - 1)] ?? 50, never);
+    }
+    over = true;
+    cancelKill();
+    return end;
+  })();
+  return { pid: group, gone, stop };
+}
+
+const never = new AbortController().signal;
+
+function spawnGroup(name: string, rest: readonly string[], options: ChildOptions): ChildProcess {
+  try {
+    return spawn(name, rest, {
+      env: { ...options.environment },
+      // setsid(2): a signal for the group reaches all of it and nobody else.
+      detached: true,
+      stdio: [
+        'inherit',
+        'inherit',
+        'inherit',
+        ...(options.inherit ?? []),
+        ...(options.channel ? ['ipc' as const] : []),
+      ],
+    });
+  } catch (error) {
+    // Some errors come so (E2BIG), others as an event.
+    throw startFailure(name, error as NodeJS.ErrnoException);
+  }
+}
+
+/** As shells report it: its own status, or 128 and the signal's number. */
+export function statusOf(end: ChildEnd): number {
+  if (end.signal !== undefined) return 128 + constants.signals[end.signal];
+  return end.status ?? exitStatus.failed;
+}
+
+/** How it ended, for people: `exit status 3`, `SIGKILL`. */
+export function describeEnd(end: ChildEnd): string {
+  return end.signal ?? `exit status ${end.status ?? exitStatus.failed}`;
+}
+
+function startFailure(name: string, error: NodeJS.ErrnoException): Failure {
+  const what =
+    error.code === 'ENOENT'
+      ? `cannot run ${name}: the interpreter that it names is missing`
+      : error.code === 'E2BIG'
+        ? `cannot run ${name}: its arguments and environment are too large (E2BIG)`
+        : `cannot run ${name} (${error.code ?? error.message})`;
+  return new Failure(failed(exitStatus.notExecutable, what));
+}

@@ -1,0 +1,124 @@
+import { realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import type { Host } from '../core/host.ts';
+
+let collect: Collect | undefined;
+
+/**
+ * What a process of our own Node is started with: until it has a listener for SIGUSR1, that signal would open Node's
+ * inspector on 127.0.0.1, which all containers of a pod share.
+ */
+export const nodeFlags: readonly string[] = ['--disable-sigusr1'];
+
+const ownScript = realPath(process.argv[1] ?? '');
+
+export const systemHost: Host = {
+  pid: process.pid,
+  // Asked for each time: a step of a plan becomes another user.
+  get uid() {
+    return process.getuid?.() ?? -1;
+  },
+  get gid() {
+    return process.getgid?.() ?? -1;
+  },
+  executable: process.execPath,
+  script: ownScript,
+  architecture: process.arch,
+  memoryLimit() {
+    const limit = process.constrainedMemory();
+    // Without a limit it is 0, or what the largest number of pages makes.
+    return limit > 0 && limit < 2 ** 50 ? limit : undefined;
+  },
+  kill(pid, signal) {
+    try {
+      return process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+  },
+  chdir: (path) => process.chdir(path),
+  startHelper(command) {
+    const file = ownScript.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
+    const helper = join(dirname(ownScript), 'commands', file);
+    const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
+      // Little memory, no pools: it makes system calls and nothing else.
+      execArgv: [...process.execArgv, ...nodeFlags, '--max-semi-space-size=1', '--v8-pool-size=0'],
+      // What stands in the environment is not for it; a loader set there is not either.
+      env: {},
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    let ended = false;
+    let onEnd = (): void => {};
+    const end = (): void => {
+      if (ended) return;
+      ended = true;
+      onEnd();
+    };
+    child.on('error', end);
+    child.on('exit', end);
+    return {
+      pid: child.pid ?? -1,
+      send: (message) => {
+        if (child.connected) child.send(message as object, () => {});
+      },
+      onMessage: (listener) => void child.on('message', listener),
+      onEnd: (listener) => {
+        onEnd = listener;
+        if (ended) listener();
+      },
+      kill: () => void child.kill('SIGKILL'),
+    };
+  },
+  saveMemory() {
+    process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
+  },
+  collectGarbage() {
+    garbageCollector()({ type: 'minor' });
+  },
+};
+
+type Collect = (how: { readonly type: 'minor' | 'major' }) => void;
+
+function garbageCollector(): Collect {
+  if (collect === undefined) {
+    process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+    collect = process.getBuiltinModule('node:vm').runInNewContext('gc') as Collect;
+  }
+  return collect;
+}
+
+/** Microseconds of processor time after which V8 may well be compiling beside the program. */
+const hot = 1_000_000;
+
+/**
+ * Call it right before process.exit, which waits for V8's threads. One of them compiles what runs often; where it wants
+ * memory past a limit, it waits until the main thread has collected garbage, which that never does once it waits itself:
+ * the work was done and the process hung (unpacking 300 MB three at a time: 4 of 36 runs; V8's
+ * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown). A collection lets that
+ * thread go on, and moves the limit away from what it still wants.
+ */
+export function letThreadsEnd(): void {
+  const { user, system } = process.cpuUsage();
+  if (collect !== undefined || user + system > hot) garbageCollector()({ type: 'major' });
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
+
+/**
+ * Becomes another user for good. Unlike spawn's `uid`, which empties them, the supplementary groups stay: a volume's
+ * fsGroup is among them.
+ * @throws the system's error (EPERM where it is not root)
+ */
+export function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number | undefined }): void {
+  // The group first: afterwards it is not allowed any more.
+  if (gid !== undefined) process.setgid?.(gid);
+  process.setuid?.(uid);
+}

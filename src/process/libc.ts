@@ -1,0 +1,69 @@
+import { muteExperimentalWarnings } from './standard-streams.ts';
+
+/** Calls of the C library that Node has not. Sizes and results are as the library has them; -1 is an error. */
+export interface Libc {
+  /** Names of extended attributes, each with a NUL at its end; returns their bytes (listxattr(2)). */
+  flistxattr(descriptor: number, names: Buffer, size: number): number;
+  listxattr(path: string, names: Buffer, size: number): number;
+  /** Where a link leads; with an empty name, the link that was opened itself (readlinkat(2)). */
+  readlinkat(descriptor: number, name: string, target: Buffer, size: number): number;
+  /** Moves an open file's position to where data or a hole begins (lseek(2)). */
+  lseek(descriptor: number, offset: bigint, whence: number): bigint;
+  /** Copies within the kernel; the two positions are read and moved on (copy_file_range(2)). */
+  copyFileRange(from: number, fromAt: Buffer, to: number, toAt: Buffer, length: number): number;
+  /**
+   * Opens an entry of the current directory where that crosses no mount, a bind mount of the same file system included
+   * (openat2(2), RESOLVE_NO_XDEV). The name ends with a NUL.
+   */
+  openOnMount(name: Buffer, flags: number): number;
+}
+
+/** The same number on every architecture (asm-generic/unistd.h), and the values of linux/openat2.h and fcntl.h. */
+const openat2 = 437;
+const currentDirectory = -100;
+const noCrossing = 1n;
+const closeOnExec = 0o2000000n;
+
+/** Of lseek(2), on Linux. */
+export const seekData = 3;
+export const seekHole = 4;
+
+let opened: Promise<Libc | undefined> | undefined;
+
+/** The C library that Node itself runs on; undefined where Node cannot call it. */
+export function openLibc(): Promise<Libc | undefined> {
+  return (opened ??= load());
+}
+
+async function load(): Promise<Libc | undefined> {
+  try {
+    muteExperimentalWarnings();
+    const { dlopen } = await import('node:ffi');
+    // Sizes by 32 bits, which saves a bigint for each file: no buffer or piece here is larger.
+    const { functions } = dlopen(null, {
+      flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
+      listxattr: { return: 'i32', arguments: ['string', 'buffer', 'u32'] },
+      readlinkat: { return: 'i32', arguments: ['i32', 'string', 'buffer', 'u32'] },
+      lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
+      syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
+      copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
+    });
+    const { flistxattr, listxattr, readlinkat, lseek, syscall, copy_file_range: range } = functions;
+    // struct open_how: flags, mode, resolve.
+    const how = new BigUint64Array([0n, 0n, noCrossing]);
+    const howBytes = Buffer.from(how.buffer);
+    return {
+      flistxattr,
+      listxattr,
+      readlinkat,
+      lseek,
+      copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
+      openOnMount(name, flags) {
+        how[0] = BigInt(flags) | closeOnExec;
+        return syscall(openat2, currentDirectory, name, howBytes, how.byteLength);
+      },
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,147 @@
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+import { exitStatus } from '../core/exit-status.ts';
+import { Failure, failed } from '../core/outcome.ts';
+
+/** What execvp(3) searches when PATH is unset. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Finds a command as execvp(3) does.
+ * @throws Failure with status 127 (not found) or 126 (found, but cannot be run)
+ */
+export function findExecutable(name: string, path: string | undefined): string {
+  const candidates = name.includes('/')
+    ? [name]
+    : (path ?? defaultPath).split(delimiter).map((folder) => join(folder === '' ? '.' : folder, name));
+  let refused: string | undefined;
+  for (const candidate of name === '' ? [] : candidates) {
+    const reason = whyNotExecutable(candidate);
+    if (reason === undefined) return candidate;
+    if (reason !== 'missing') refused ??= `${candidate}: it ${reason}`;
+  }
+  if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
+  throw new Failure(
+    failed(exitStatus.notFound, `${JSON.stringify(name)} was not found`, {
+      hint: name.includes('/')
+        ? 'the path is one inside this container: is the volume or the image that holds it mounted here?'
+        : `it is in none of the folders of PATH (${path ?? defaultPath})`,
+    }),
+  );
+}
+
+function whyNotExecutable(path: string): string | undefined {
+  try {
+    const stat = statSync(path);
+    if (stat.isDirectory()) return 'is a directory';
+    if (!stat.isFile()) return 'is not a file';
+    accessSync(path, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
+    return code === 'EACCES' ? 'is not executable' : `cannot be read (${code})`;
+  }
+}
+
+/**
+ * Becomes the given command: same PID, descriptors 0 to 2, working directory and umask.
+ * @throws Failure with status 126 or 127; on success it does not return
+ */
+export function replaceProcess(
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  const [name = '', ...rest] = command;
+  const file = findExecutable(name, environment['PATH']);
+  // Node ignores these two, and what is ignored stays so across exec; a handler makes the kernel reset them.
+  process.on('SIGPIPE', () => {});
+  process.on('SIGXFSZ', () => {});
+  process.removeAllListeners('warning');
+  unblockUserSignal();
+  if (!process.execve)
+    throw new Failure(failed(exitStatus.failed, 'this Node cannot replace its process (needs 26)'));
+  try {
+    return process.execve(file, [name, ...rest], { ...environment });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOEXEC' && !isBinary(file)) return runAsShellScript(file, rest, environment);
+    throw new Failure(
+      failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(file, code) }),
+    );
+  }
+}
+
+/** SIGUSR1 in a sigset_t, whose lowest bit is signal 1. */
+const userSignal = 1 << (10 - 1);
+/** Of pthread_sigmask(3), on Linux. */
+const unblock = 1;
+
+/**
+ * `--disable-sigusr1` blocks the signal (StartDebugSignalHandler in Node's inspector_agent.cc), and what is blocked or
+ * pending stays so across exec: the successor would never get it. One that is pending goes to our listener, which
+ * ignores it.
+ */
+function unblockUserSignal(): void {
+  if (!process.execArgv.includes('--disable-sigusr1')) return;
+  const { dlopen } = process.getBuiltinModule('node:ffi');
+  const { functions } = dlopen(null, {
+    pthread_sigmask: { return: 'i32', arguments: ['i32', 'buffer', 'pointer'] },
+  });
+  const set = Buffer.alloc(128);
+  set.writeUInt32LE(userSignal);
+  functions.pthread_sigmask(unblock, set, 0n);
+}
+
+/** As execvp(3) does with a script without a first line that names its interpreter. */
+function runAsShellScript(
+  file: string,
+  rest: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): never {
+  const shell = '/bin/sh';
+  if (whyNotExecutable(shell) !== undefined) {
+    throw new Failure(
+      failed(
+        exitStatus.notExecutable,
+        `cannot run ${file}: it is a script without a #! line, and there is no ${shell}`,
+      ),
+    );
+  }
+  return process.execve!(shell, [shell, file, ...rest], { ...environment });
+}
+
+function execFailure(file: string, code: string | undefined): string {
+  if (code === 'ENOENT')
+    return `cannot run ${file}: the interpreter that it names is missing${interpreterOf(file)}`;
+  if (code === 'E2BIG') return `cannot run ${file}: its arguments and environment are too large (E2BIG)`;
+  if (code === 'EACCES') return `cannot run ${file}: permission denied (EACCES)`;
+  if (code === 'ENOEXEC') return `cannot run ${file}: not an executable for this machine (ENOEXEC)`;
+  return `cannot run ${file} (${code})`;
+}
+
+function execHint(file: string, code: string | undefined): string | undefined {
+  if (code === 'EACCES') return 'is its volume mounted noexec, or does a security profile forbid it?';
+  if (code === 'ENOEXEC') return `was ${file} built for another architecture?`;
+  return undefined;
+}
+
+function interpreterOf(file: string): string {
+  const line = /^#![ \t]*(\S+)/.exec(head(file, 256).toString('latin1'));
+  return line ? ` (${line[1]})` : " (a dynamic program needs its C library's loader, which this image lacks)";
+}
+
+function isBinary(file: string): boolean {
+  return head(file, 512).includes(0);
+}
+
+function head(file: string, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  const descriptor = openSync(file, 'r');
+  try {
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, length, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../core/clock.ts';
+import { connectHint } from '../core/socket-errors.ts';
+import { startDeadline } from '../core/deadline.ts';
+import { formatDuration } from '../core/duration.ts';
+import { durationOr } from '../core/options/option.ts';
+import { notYet, type Target } from './attempt.ts';
+import type { WaitPlan } from './loop.ts';
+
+/** Attempts of one target that may be under way at once where each costs the other end something. */
+const overlap = 5;
+
+/** Milliseconds without an answer that mean something: what was cut sooner was perhaps only slow. */
+const silence = 1000;
+
+/** The option of commands whose attempts ask a server for something, rather than only connect. */
+export const attemptOptions = {
+  'attempt-timeout': durationOr({
+    description:
+      'how long one attempt may take; while it lasts, newer ones start every fifth of it, at most five at once; 0 is no limit',
+    fallback: '5s',
+  }),
+};
+
+/**
+ * What a limit for one attempt, in milliseconds, asks of the loop: a server that hangs gets few attempts at once, and
+ * is asked anew long before the oldest is given up. Without a limit there is one attempt at a time.
+ */
+export function paced(plan: WaitPlan, limit: number): WaitPlan {
+  return limit === 0 ? { ...plan, overlap: 1, patient: true } : { ...plan, overlap, pace: limit / overlap };
+}
+
+/** The target with each attempt cut after so many milliseconds; a cut attempt says where it stood. 0 is no limit. */
+export function bounded(target: Target, limit: number, clock: Clock): Target {
+  return {
+    name: target.name,
+    async attempt(probe) {
+      let phase = '';
+      const startedAt = clock.now();
+      using time = startDeadline(clock, { signal: probe.signal }, limit, '--attempt-timeout');
+      const answer = await target.attempt({
+        signal: time.signal,
+        phase(text) {
+          phase = text;
+          probe.phase(text);
+        },
+      });
+      if (answer.state !== 'not-yet' || !time.signal.aborted) return answer;
+      const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
+      return notYet(phase === '' ? said : `${phase}: ${said}`, {
+        busy: answer.busy,
+        hint: answer.hint ?? (clock.now() - startedAt >= silence ? hintFor(phase) : undefined),
+      });
+    },
+  };
+}
+
+function hintFor(phase: string): string | undefined {
+  if (phase.startsWith('resolving')) return undefined;
+  if (phase.startsWith('connecting')) return connectHint('silent');
+  return 'it accepts connections and then falls silent: is it overloaded, stopped, or still starting? if it is only slow, --attempt-timeout gives it longer';
+}

@@ -1,0 +1,287 @@
+import { reasonOf } from '../core/clock.ts';
+import type { Context } from '../core/context.ts';
+import { formatDuration } from '../core/duration.ts';
+import { DeadlinePassed } from '../core/outcome.ts';
+import type { Answer, Target } from './attempt.ts';
+import { createProgress } from './progress.ts';
+import { reportOf, saidIn, type TargetReport } from './wait-outcome.ts';
+import type { Schedule } from './schedule.ts';
+import { type Flight, type Policy, Watch } from './target-state.ts';
+
+/** How to wait: when to try, what counts, and how far attempts may overlap. */
+export interface WaitPlan {
+  readonly schedule: Schedule;
+  readonly policy: Policy;
+  /** Attempts of one target that may be under way at once. */
+  readonly overlap?: number;
+  /** Milliseconds from one attempt's start to the next while an older one is still under way; unset, the schedule's. */
+  readonly pace?: number;
+  /** Attempts are never cut for newer ones, which start when an older one settles: they download, or may not be repeated. */
+  readonly patient?: boolean;
+  /** Calls back whenever an attempt should be made at once; returns what stops it. */
+  readonly wakeUps?: (wake: () => void) => () => void;
+}
+
+export interface WaitReport {
+  readonly result: 'satisfied' | 'never' | 'deadline';
+  readonly targets: readonly TargetReport[];
+  /** Milliseconds that the wait took. */
+  readonly waited: number;
+  /** Why time ran out, where it did. */
+  readonly deadline?: DeadlinePassed;
+}
+
+type Ending = { readonly result: 'satisfied' | 'never' } | { readonly aborted: Error };
+
+/** With pauses of 100 ms, twenty attempts under way give each two seconds: enough for a repeated SYN (1 s). */
+const defaultOverlap = 20;
+
+/** An attempt is not cut for a newer one before this age, in milliseconds, whatever the pause. */
+const shortestLife = 2000;
+
+/** Attempts under way at once over all targets; each may hold a descriptor. */
+const most = 500;
+
+/** The last attempt starts so long before the deadline, in milliseconds, and is cut at it. */
+const lastLead = 250;
+
+/** How long attempts may take to settle once they were told to stop, in milliseconds. */
+const settleTime = 20;
+
+/** An attempt that the end cuts before this age, in milliseconds, says less than an earlier one's answer. */
+const telling = 1000;
+
+/** A line for each target that is ready, up to so many targets. */
+const readyLines = 20;
+
+type WaitContext = Pick<Context, 'signal' | 'deadline' | 'clock' | 'random' | 'log'>;
+
+/**
+ * The one polling loop: tries every target on schedule until the policy holds. A new attempt starts on time even while
+ * older ones hang, so that a dependency whose packets were dropped is seen within one pause of its coming up.
+ * @returns what was found, also when the deadline passed
+ * @throws the signal's reason where it is not the deadline (SignalReceived), and whatever an attempt throws
+ */
+export async function waitFor(
+  targets: readonly Target[],
+  plan: WaitPlan,
+  context: WaitContext,
+): Promise<WaitReport> {
+  const { clock, signal, log } = context;
+  const startedAt = clock.now();
+  const watches = targets.map((target) => new Watch(target, startedAt));
+  const timers = new Map<Watch, () => void>();
+  const running = new Set<Promise<void>>();
+  const inFlight = new Set<Flight>();
+  const due: Watch[] = [];
+  /** Due, but held until one of their own attempts settles. */
+  const held = new Set<Watch>();
+  const progress = createProgress(watches, context);
+  const overlap = plan.overlap ?? defaultOverlap;
+  let wakePump = (): void => {};
+  let ended = false;
+  let end!: (ending: Ending) => void;
+  let fail!: (error: unknown) => void;
+  const ending = new Promise<Ending>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+
+  const plannedStart = (watch: Watch, now: number): number | undefined => {
+    let at = now + plan.schedule(now - startedAt, context.random());
+    const stableAt = watch.streakSince + plan.policy.stableFor;
+    if (watch.streak > 0 && stableAt > now) at = Math.min(at, stableAt);
+    if (context.deadline === undefined || at <= context.deadline - lastLead) return at;
+    return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
+  };
+
+  const startAt = (watch: Watch, wanted: number): void => {
+    const at = Math.max(wanted, watch.quietUntil);
+    timers.get(watch)?.();
+    timers.set(
+      watch,
+      clock.after(at - clock.now(), () => {
+        timers.delete(watch);
+        held.delete(watch);
+        due.push(watch);
+        pump();
+      }),
+    );
+  };
+
+  /** When a target whose older attempts hang may be tried again; undefined where that is now. */
+  const pacedStart = (watch: Watch, now: number): number | undefined => {
+    const newest = plan.pace === undefined ? undefined : watch.newest();
+    if (plan.pace === undefined || newest === undefined) return undefined;
+    if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
+    const at = newest.startedAt + plan.pace;
+    // Timers are set by a difference, which loses the last bits: what is due within a millisecond is due.
+    return at - now >= 1 ? Math.min(at, (context.deadline ?? Infinity) - lastLead) : undefined;
+  };
+
+  /** Starts what is due, as far as descriptors allow; what hangs longest makes room. */
+  const pump = (): void => {
+    wakePump();
+    while (!ended && due.length > 0) {
+      const now = clock.now();
+      const watch = due[0] as Watch;
+      if (watch.isAsking()) {
+        due.shift();
+        held.add(watch);
+        continue;
+      }
+      const later = watch.isQuiet(now) ? watch.quietUntil : pacedStart(watch, now);
+      if (later !== undefined) {
+        due.shift();
+        startAt(watch, later);
+        held.add(watch);
+        continue;
+      }
+      const full =
+        watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
+      const oldest = full?.values().next().value;
+      if (oldest !== undefined && plan.patient) {
+        if (full !== watch.flights) return;
+        due.shift();
+        held.add(watch);
+        continue;
+      }
+      if (oldest !== undefined && now - oldest.startedAt < shortestLife) {
+        if (full === watch.flights) {
+          due.shift();
+          startAt(watch, oldest.startedAt + shortestLife);
+          continue;
+        }
+        wakePump = clock.after(oldest.startedAt + shortestLife - now, pump);
+        return;
+      }
+      due.shift();
+      if (oldest !== undefined) {
+        inFlight.delete(oldest);
+        oldest.controller.abort(new Error('a newer attempt took its place'));
+      }
+      if (watch.state === 'waiting') begin(watch, now);
+    }
+  };
+
+  const begin = (watch: Watch, now: number): void => {
+    const flight = watch.begin(now);
+    inFlight.add(flight);
+    const next = plannedStart(watch, now);
+    if (next !== undefined) startAt(watch, next);
+    const probe = {
+      signal: flight.controller.signal,
+      phase(text: string) {
+        flight.phase = text;
+      },
+    };
+    const run = watch.target
+      .attempt(probe)
+      .then((answer) => settle(watch, flight, answer), fail)
+      .finally(() => running.delete(run));
+    running.add(run);
+  };
+
+  const settle = (watch: Watch, flight: Flight, answer: Answer): void => {
+    inFlight.delete(flight);
+    if (ended && watch.answer !== undefined && clock.now() - flight.startedAt < telling) {
+      watch.flights.delete(flight);
+      return;
+    }
+    const wasStreak = watch.streak;
+    const changed = watch.record(flight, answer, clock.now(), plan.policy);
+    if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
+    if (ended) return;
+    rest(watch, flight, answer);
+    if (held.delete(watch)) startAt(watch, clock.now());
+    if (watch.state === 'satisfied') ready(watch, answer);
+    if (watch.state !== 'waiting') {
+      timers.get(watch)?.();
+      timers.delete(watch);
+      stopFlights(watch.flights);
+      if (decided(watches, plan.policy)) return end({ result: watch.state });
+    } else if (wasStreak === 0 && watch.streak > 0) {
+      const next = plannedStart(watch, clock.now());
+      if (next !== undefined) startAt(watch, next);
+    }
+    if (changed) progress.changed();
+    pump();
+  };
+
+  /** Obeys an answer that asks for fewer attempts, however soon the next one was planned. */
+  const rest = (watch: Watch, flight: Flight, answer: Answer): void => {
+    const busy = answer.state === 'not-yet' ? answer.busy : undefined;
+    if (busy === undefined) {
+      if (watch.beganAfterPause(flight)) watch.refusals = 0;
+      return;
+    }
+    if (watch.state !== 'waiting' || (busy.pause === undefined && plan.schedule.chosen)) return;
+    const latest = (context.deadline ?? Infinity) - lastLead;
+    watch.rest(flight, busy, clock.now(), context.random(), latest);
+  };
+
+  const ready = (watch: Watch, answer: Answer): void => {
+    const line = `${watch.target.name} ${saidIn(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
+    if (watches.length > 1 && watches.length <= readyLines) log.info(line);
+    else log.debug(line);
+  };
+
+  const onAbort = (): void => end({ aborted: reasonOf(signal) });
+  const stopWakeUps = plan.wakeUps?.(() => {
+    const now = clock.now();
+    for (const watch of watches) if (watch.state === 'waiting') startAt(watch, now);
+  });
+
+  try {
+    if (signal.aborted) throw reasonOf(signal);
+    signal.addEventListener('abort', onAbort, { once: true });
+    due.push(...watches);
+    pump();
+    const outcome = await ending;
+    ended = true;
+    for (const watch of watches) stopFlights(watch.flights);
+    await settled(running, clock);
+    if ('aborted' in outcome && !(outcome.aborted instanceof DeadlinePassed)) throw outcome.aborted;
+    return {
+      result: 'aborted' in outcome ? 'deadline' : outcome.result,
+      targets: watches.map((watch) => reportOf(watch, clock.now())),
+      waited: clock.now() - startedAt,
+      ...('aborted' in outcome ? { deadline: outcome.aborted as DeadlinePassed } : {}),
+    };
+  } finally {
+    ended = true;
+    signal.removeEventListener('abort', onAbort);
+    stopWakeUps?.();
+    wakePump();
+    progress.stop();
+    for (const cancel of timers.values()) cancel();
+    for (const watch of watches) stopFlights(watch.flights);
+  }
+}
+
+function decided(watches: readonly Watch[], policy: Policy): boolean {
+  if (policy.any) {
+    return (
+      watches.some(({ state }) => state === 'satisfied') || watches.every(({ state }) => state === 'never')
+    );
+  }
+  return (
+    watches.some(({ state }) => state === 'never') || watches.every(({ state }) => state === 'satisfied')
+  );
+}
+
+function stopFlights(flights: Iterable<Flight>): void {
+  for (const flight of flights) flight.controller.abort(new Error('the wait has ended'));
+}
+
+/** Lets attempts that were told to stop say where they stood; one that does not listen is left behind. */
+async function settled(running: ReadonlySet<Promise<void>>, clock: Context['clock']): Promise<void> {
+  if (running.size === 0) return;
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(settleTime, resolve);
+    void Promise.allSettled(running).then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}

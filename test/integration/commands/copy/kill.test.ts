@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { groupGone, killGroup } from '../../../support/faults.ts';
+import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { memoryFolder } from './support.ts';
+
+/** Kills for each way: few while developing, what is promised where everything must hold. */
+const kills = Number(process.env['INITBOX_TEST_KILLS'] ?? (everythingIsRequired() ? 300 : 30));
+
+const sizes = Array.from({ length: 120 }, (_, index) => 10 + index * index * 5);
+const large = 5 << 20;
+
+/** Files of one letter each, in folders, and a large one. */
+function fillTree(top: string, letter: string): void {
+  for (const [index, size] of sizes.entries()) {
+    const folder = join(top, `d${index % 7}`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `f${index}`), letter.repeat(size));
+  }
+  writeFileSync(join(top, 'large'), letter.repeat(large));
+}
+
+/** The letters of all files that a reader sees; each must be whole. */
+function lettersIn(top: string): Set<string> {
+  const letters = new Set<string>();
+  const look = (path: string, size: number): void => {
+    if (!existsSync(path)) return;
+    const text = readFileSync(path, 'latin1');
+    expect(text.length, path).toBe(size);
+    expect(text, path).toBe((text[0] ?? '').repeat(size));
+    letters.add(text[0] ?? '');
+  };
+  for (const [index, size] of sizes.entries()) look(join(top, `d${index % 7}/f${index}`), size);
+  look(join(top, 'large'), large);
+  return letters;
+}
+
+function countFiles(top: string): number {
+  return sizes.filter((_, index) => existsSync(join(top, `d${index % 7}/f${index}`))).length;
+}
+
+interface Way {
+  readonly args: (from: string, to: string, letter: string) => readonly string[];
+  /** Whether a reader must see one version of all files. */
+  readonly whole: boolean;
+  /** What an end that was right leaves beside the files. */
+  readonly leaves: RegExp;
+}
+
+const ways: Readonly<Record<string, Way>> = {
+  copy: { args: (from, to) => ['copy', from, to], whole: false, leaves: /^(d\d|large)$/ },
+  'copy --delete': {
+    args: (from, to) => ['copy', from, to, '--delete'],
+    whole: false,
+    leaves: /^(d\d|large)$/,
+  },
+  'copy --atomic': {
+    args: (from, to) => ['copy', from, to, '--atomic'],
+    whole: true,
+    leaves: /^(d\d|large|\.\.data|\.\.initbox_\S+)$/,
+  },
+  'fetch-config --unpack': {
+    args: (from, to, letter) => ['fetch-config', `file:${from}/../${letter}.tar.gz`, '--unpack', '--to', to],
+    whole: true,
+    leaves: /^(d\d|large|\.\.data|\.\.initbox_\S+)$/,
+  },
+};
+
+describe('kill -9 at random', () => {
+  test.each(Object.keys(ways))(
+    `%s: ${kills} times, no reader sees half a file, and a rerun ends right`,
+    async (name) => {
+      const { args, whole, leaves } = ways[name] as Way;
+      const above = memoryFolder();
+      const to = memoryFolder();
+      const sources: Record<string, string> = {};
+      for (const letter of ['a', 'b']) {
+        const from = (sources[letter] = join(above, letter));
+        mkdirSync(from);
+        fillTree(from, letter);
+        execFileSync('tar', ['czf', join(above, `${letter}.tar.gz`), '-C', from, '.']);
+      }
+      const began = performance.now();
+      await runInitbox(args(sources['b'] ?? '', to, 'b'));
+      const usual = performance.now() - began;
+      let [killed, rounds, torn] = [0, 0, 0];
+      const seen = new Set<string>();
+      for (; killed < kills; rounds++) {
+        const letter = rounds % 8 < 4 ? 'a' : 'b';
+        const program = await startInitbox(args(sources[letter] ?? '', to, letter));
+        const timer = setTimeout(() => killGroup(program.pid), Math.random() * usual * 1.1);
+        const { status } = await program.exit;
+        clearTimeout(timer);
+        if (status === null) killed++;
+        await groupGone(program.pid);
+        const letters = lettersIn(to);
+        if (whole) expect(letters.size).toBe(1);
+        if (letters.size > 1) torn++;
+        expect(countFiles(to)).toBe(sizes.length);
+        for (const one of letters) seen.add(one);
+        if (rounds % 4 !== 3) continue;
+        const last = await runInitbox(args(sources[letter] ?? '', to, letter));
+        expect(last.status, last.stderr).toBe(0);
+        expect([...lettersIn(to)]).toEqual([letter]);
+        const names = readdirSync(to);
+        expect(names.filter((entry) => !leaves.test(entry))).toEqual([]);
+        expect(names.filter((entry) => entry.startsWith('..initbox_')).length).toBeLessThanOrEqual(1);
+      }
+      expect(statSync(join(to, 'large')).size).toBe(large);
+      expect([...seen].toSorted()).toEqual(['a', 'b']);
+      console.log(`${name}: ${killed} kills in ${rounds} runs, ${torn} of them between two renames`);
+    },
+    kills * 4000 + 60_000,
+  );
+
+  const noStrace = requireOrSkip('an end among the renames', whyMissing('strace', 'strace'));
+  test.skipIf(noStrace)(
+    '--if-empty: a copy that was cut off among its renames is not taken for a whole one',
+    async () => {
+      const [from, to] = [memoryFolder(), memoryFolder()];
+      fillTree(from, 'a');
+      const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=rename:signal=KILL:when=4'];
+      expect((await runInitbox(['copy', from, to, '--if-empty'], { prefix })).status).not.toBe(0);
+      expect(countFiles(to)).toBeGreaterThan(0);
+      expect(countFiles(to)).toBeLessThan(sizes.length);
+      const first = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(first).toMatchObject({ status: 0 });
+      expect(countFiles(to)).toBe(sizes.length);
+      expect(readdirSync(to).filter((name) => name.startsWith('..'))).toEqual([]);
+      const again = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(again.stderr).toContain('is not empty, so nothing was copied');
+    },
+  );
+
+  test.skipIf(noStrace).each([
+    ['a signal', 'signal=SIGTERM:when=700', 143],
+    ['an error of the volume', 'error=EIO:when=700', 1],
+  ])(
+    '--if-empty: %s among the renames is not taken for the end of a whole copy',
+    async (_what, fault, end) => {
+      const [from, to] = [memoryFolder(), memoryFolder()];
+      for (let i = 0; i < 2000; i++) writeFileSync(join(from, `f${i}`), 'x');
+      const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=rename:${fault}`];
+      const first = await runInitbox(['copy', from, to, '--if-empty'], { prefix });
+      expect(first.status, first.stderr).toBe(end);
+      const shown = readdirSync(to).filter((name) => name.startsWith('f')).length;
+      expect(shown).toBeGreaterThan(600);
+      expect(shown).toBeLessThan(2000);
+      const second = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(second.stderr).toContain(`${(2000 - shown).toLocaleString('en')} copied`);
+      expect(readdirSync(to)).toHaveLength(2000);
+      const third = await runInitbox(['copy', from, to, '--if-empty']);
+      expect(third.stderr).toContain('is not empty, so nothing was copied');
+    },
+  );
+
+  test('--if-empty: killed at random, it ends whole', async () => {
+    const [from, to] = [memoryFolder(), memoryFolder()];
+    fillTree(from, 'a');
+    for (let i = 0; i < 15; i++) {
+      const program = await startInitbox(['copy', from, to, '--if-empty']);
+      const timer = setTimeout(() => killGroup(program.pid), 30 + Math.random() * 150);
+      const { status } = await program.exit;
+      clearTimeout(timer);
+      await groupGone(program.pid);
+      lettersIn(to);
+      if (status !== 0) continue;
+      expect(countFiles(to)).toBe(sizes.length);
+      execFileSync('find', [to, '-mindepth', '1', '-delete']);
+    }
+    expect(await runInitbox(['copy', from, to, '--if-empty'])).toMatchObject({ status: 0 });
+    expect(countFiles(to)).toBe(sizes.length);
+  });
+});

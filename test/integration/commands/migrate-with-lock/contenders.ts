@@ -1,0 +1,86 @@
+// Replicas of migrate-with-lock, and the journal in which their children write down when they ran.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Postgres } from '../../../support/postgres.ts';
+import { startInitbox, type ProgramOptions, type RunningProgram } from '../../../support/program.ts';
+import { temporaryDirectory } from '../../../support/undo.ts';
+
+/** Short times, so that a test sees in seconds what takes half a minute by default: settled after 1.5 s. */
+export const quick = ['--heartbeat', '500ms', '--grace', '500ms'] as const;
+
+export interface Journal extends Disposable {
+  readonly path: string;
+  /** `NAME begin TIME` and `NAME end TIME`, in the order in which they were written. */
+  entries(): { name: string; what: string; at: number }[];
+  /** Fails where two children ran at once; a begin without an end counts as over at `deaths[name]`. */
+  assertNoOverlap(deaths?: ReadonlyMap<string, number>): void;
+  /** A shell command that writes begin, does `work`, and writes end. */
+  child(name: string, work: string): string[];
+}
+
+export function createJournal(): Journal {
+  const folder = temporaryDirectory('journal');
+  const path = join(folder.path, 'journal');
+  writeFileSync(path, '', { mode: 0o666 });
+  const entries = (): { name: string; what: string; at: number }[] =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => {
+        const [name = '', what = '', at = ''] = line.split(' ');
+        return { name, what, at: Number(at) };
+      });
+  return {
+    path,
+    entries,
+    assertNoOverlap(deaths = new Map()) {
+      let running: string | undefined;
+      for (const { name, what, at } of entries()) {
+        if (what === 'end' && running === name) running = undefined;
+        if (what !== 'begin') continue;
+        if (running !== undefined) {
+          const death = deaths.get(running);
+          if (death === undefined || death > at) {
+            throw new Error(`${name} began while ${running} ran:\n${readFileSync(path, 'utf8')}`);
+          }
+        }
+        running = name;
+      }
+    },
+    child(name, work) {
+      // One write with O_APPEND each: lines of two processes do not mix.
+      const note = (what: string): string => `echo "${name} ${what} $(date +%s.%N)" >>'${path}'`;
+      return ['/bin/sh', '-c', `${note('begin')}; ${work}; r=$?; ${note('end')}; exit $r`];
+    },
+    [Symbol.dispose]: folder.remove,
+  };
+}
+
+/** Starts a replica against that server, as the role `app`. */
+export function startReplica(
+  postgres: Pick<Postgres, 'url'>,
+  args: readonly string[],
+  options: ProgramOptions & { readonly url?: string } = {},
+): Promise<RunningProgram> {
+  const { url, ...rest } = options;
+  return startInitbox(['migrate-with-lock', ...args], {
+    ...rest,
+    env: { DATABASE_URL: url ?? postgres.url(), HOSTNAME: 'pod', ...options.env },
+  });
+}
+
+/** The backends that hold advisory locks, as the server lists them. */
+export async function holders(postgres: Postgres): Promise<number[]> {
+  const rows = await postgres.sql(
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted ORDER BY pid",
+  );
+  return rows.map(({ pid }) => Number(pid));
+}
+
+/** Every client connection of the program and its children. */
+export async function connections(postgres: Postgres): Promise<string[]> {
+  const rows = await postgres.sql(
+    "SELECT application_name AS name FROM pg_stat_activity WHERE usename = 'app' AND backend_type = 'client backend'",
+  );
+  return rows.map(({ name }) => String(name));
+}

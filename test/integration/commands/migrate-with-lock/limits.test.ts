@@ -1,0 +1,142 @@
+// What bounds the statements of the lock's own session: a table that somebody locks, a server that falls silent.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startPostgres, type Postgres } from '../../../support/postgres.ts';
+import { promptly } from '../../../support/promptly.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+import { holders, startReplica } from './contenders.ts';
+
+let postgres: Postgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.remove());
+beforeEach(async () => {
+  await postgres.sql('DROP SCHEMA IF EXISTS initbox CASCADE');
+  expect((await (await startReplica(postgres, ['--', 'true'])).exit).status).toBe(0);
+});
+
+/** Locks a table of the records against everybody, until the scope ends. */
+async function lockTable(table: 'locks' | 'once'): Promise<AsyncDisposable> {
+  const client = await postgres.connect();
+  await client.query(`BEGIN; LOCK TABLE initbox.${table} IN ACCESS EXCLUSIVE MODE`);
+  return { [Symbol.asyncDispose]: () => client.end() };
+}
+
+const lockFree = (): Promise<unknown> =>
+  waitUntil(async () => (await holders(postgres)).length === 0, { what: 'the lock to be free' });
+
+/** Above what is left to the end of the work, which is 2 s, by what a loaded machine adds. */
+const withinTheBound = 2_000 + promptly;
+
+describe('after the command', () => {
+  test('the deadline passes while the release waits for a table: done, and in time', async () => {
+    const replica = await startReplica(postgres, ['--timeout', '4s', '--', 'sleep', '2']);
+    await replica.waitForStderr(/holding the lock/);
+    const began = performance.now();
+    await using _ = await lockTable('locks');
+    const result = await replica.exit;
+    expect(performance.now() - began).toBeLessThan(4_000 + promptly);
+    // Its work is done, and nothing was to be written down that the next start needs.
+    expect(result.status).toBe(0);
+    expect(result.stderr).toContain('the lock could not be released in time');
+    await lockFree();
+  });
+
+  test('SIGTERM while the release waits for a table: done, and in time', async () => {
+    const replica = await startReplica(postgres, ['--', 'sleep', '1']);
+    await replica.waitForStderr(/holding the lock/);
+    await using _ = await lockTable('locks');
+    await sleep(1_500);
+    replica.kill();
+    const began = performance.now();
+    expect((await replica.exit).status).toBe(0);
+    expect(performance.now() - began).toBeLessThan(withinTheBound);
+    await lockFree();
+  });
+
+  test('the deadline passes while the record of --once waits for its table: 124, and the next start runs it again', async () => {
+    const args = ['--once', 'one', '--', 'sh', '-c', 'sleep 2; echo ran'];
+    const replica = await startReplica(postgres, ['--timeout', '4s', ...args]);
+    await replica.waitForStderr(/holding the lock/);
+    await sleep(500);
+    const began = performance.now();
+    {
+      await using _ = await lockTable('once');
+      const result = await replica.exit;
+      expect(performance.now() - began).toBeLessThan(4_000 + promptly);
+      expect(result.stdout).toBe('ran\n');
+      expect(result.stderr).toContain('the record could not be written');
+      expect(result.status).toBe(124);
+      await lockFree();
+    }
+    const next = await (
+      await startReplica(postgres, ['--heartbeat', '500ms', '--grace', '500ms', ...args])
+    ).exit;
+    expect(next.status).toBe(0);
+    expect(next.stdout).toBe('ran\n');
+  });
+
+  test('SIGTERM to a command whose record waits for its table: 143, and in time', async () => {
+    const replica = await startReplica(postgres, ['--once', 'two', '--', 'sleep', '60']);
+    await replica.waitForStderr(/holding the lock/);
+    await sleep(500);
+    await using _ = await lockTable('once');
+    replica.kill();
+    const began = performance.now();
+    expect((await replica.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(withinTheBound);
+    await lockFree();
+  });
+});
+
+describe('before the command', () => {
+  const args = ['--once', 'three', '--', 'echo', 'ran'];
+
+  /** Holds up the record of the work alone: it is read, but not written. */
+  async function startHeldUp(more: readonly string[]) {
+    const client = await postgres.connect();
+    await client.query('BEGIN; LOCK TABLE initbox.once IN SHARE MODE');
+    const replica = await startReplica(postgres, [...more, ...args]);
+    await replica.waitForStderr(/is the advisory lock/);
+    const began = performance.now();
+    await waitUntil(
+      async () =>
+        (await postgres.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'relation'")).length > 0,
+      { what: 'the record to wait for its table' },
+    );
+    return { replica, began, [Symbol.asyncDispose]: () => client.end() };
+  }
+
+  test('the deadline passes while the record of --once waits for its table: 124', async () => {
+    await using held = await startHeldUp(['--timeout', '3s']);
+    const result = await held.replica.exit;
+    expect(performance.now() - held.began).toBeLessThan(3_000 + promptly);
+    expect(result.status).toBe(124);
+    expect(result.stdout).toBe('');
+    expect(result.stderr).toContain('gave up after 3s (--timeout)');
+    await lockFree();
+  });
+
+  test('SIGTERM while the record of --once waits for its table: 143', async () => {
+    await using held = await startHeldUp([]);
+    held.replica.kill();
+    const began = performance.now();
+    const result = await held.replica.exit;
+    expect(performance.now() - began).toBeLessThan(promptly);
+    expect(result.status).toBe(143);
+    expect(result.stdout).toBe('');
+    await lockFree();
+  });
+
+  test('the server refuses the record of --once: said by what it was for', async () => {
+    await postgres.sql("ALTER TABLE initbox.once ADD CHECK (once_key <> 'three')");
+    const result = await (await startReplica(postgres, args)).exit;
+    expect(result.stderr).toMatch(/the start of the work could not be recorded: the server says .*\(23514\)/);
+    expect(result.stderr).not.toContain('not foreseen');
+    expect(result.status).toBe(1);
+    expect(result.stdout).toBe('');
+    await lockFree();
+  });
+});

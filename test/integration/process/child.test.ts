@@ -1,0 +1,96 @@
+// A child in a process group of its own: how it starts, how it ends, and that nothing of it stays.
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { startChild, statusOf } from '../../../src/process/child.ts';
+import { systemClock } from '../../../src/process/system-clock.ts';
+import { systemHost } from '../../../src/process/host.ts';
+import { Failure } from '../../../src/core/outcome.ts';
+import { liveGroup, waitUntil } from '../../support/faults.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+const options = {
+  environment: { PATH: '/usr/bin:/bin' },
+  grace: 300,
+  clock: systemClock,
+  host: systemHost,
+};
+
+const shell = (script: string): string[] => ['/bin/sh', '-c', script];
+
+describe('a command that cannot be run', () => {
+  const statusOfFailure = async (command: string[]): Promise<number> => {
+    try {
+      const child = await startChild(command, options);
+      child.stop('SIGKILL', 0);
+      await child.gone;
+      return 0;
+    } catch (error) {
+      expect(error).toBeInstanceOf(Failure);
+      return (error as Failure).outcome.status;
+    }
+  };
+
+  test('is not there: 127; may not be run, names no interpreter, or gets too much: 126', async () => {
+    using folder = folderOf({ plain: '#!/bin/sh\n', lost: '#!/no/such/interpreter\n' });
+    chmodSync(join(folder.path, 'lost'), 0o755);
+    expect(await statusOfFailure(['no-such-command'])).toBe(127);
+    expect(await statusOfFailure(['/no/such/command'])).toBe(127);
+    expect(await statusOfFailure([join(folder.path, 'plain')])).toBe(126);
+    expect(await statusOfFailure([join(folder.path, 'lost')])).toBe(126);
+    expect(await statusOfFailure(['true', 'x'.repeat(200_000)])).toBe(126);
+  });
+});
+
+function folderOf(files: Readonly<Record<string, string>>): { path: string } & Disposable {
+  const folder = temporaryDirectory('child');
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder.path, name), text);
+  return { path: folder.path, [Symbol.dispose]: folder.remove };
+}
+
+test.each([
+  ['exit 0', 0],
+  ['exit 7', 7],
+  ['kill -TERM $$', 143],
+  ['kill -KILL $$', 137],
+])('%s is reported as %i', async (script, status) => {
+  const child = await startChild(shell(script), options);
+  expect(statusOf(await child.gone)).toBe(status);
+});
+
+test('it leads a group of its own, and what it leaves there is ended before it counts as gone', async () => {
+  const ready = join(temporaryDirectory('ready').path, 'ready');
+  const child = await startChild(
+    shell(
+      `(trap '' TERM; : > ${ready}; while :; do sleep 0.05; done) & until [ -e ${ready} ]; do sleep 0.05; done; exit 4`,
+    ),
+    options,
+  );
+  await waitUntil(() => existsSync(ready));
+  const began = performance.now();
+  expect(statusOf(await child.gone)).toBe(4);
+  // TERM was ignored, so that only the KILL after the grace ended it.
+  expect(performance.now() - began).toBeGreaterThan(250);
+  expect(liveGroup(child.pid)).toEqual([]);
+});
+
+test('a stopped member of the group gets its TERM all the same', async () => {
+  const child = await startChild(shell('kill -STOP $$; exit 0'), { ...options, grace: 5000 });
+  await waitUntil(() => liveGroup(child.pid)[0]?.state === 'T');
+  const began = performance.now();
+  child.stop('SIGTERM', 5000);
+  expect(statusOf(await child.gone)).toBe(143);
+  expect(performance.now() - began).toBeLessThan(2000);
+});
+
+test('a second stop may bring the KILL forward, never put it off', async () => {
+  const child = await startChild(shell("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done"), options);
+  // The second process is there only once TERM is ignored.
+  await waitUntil(() => liveGroup(child.pid).length >= 2);
+  const began = performance.now();
+  child.stop('SIGTERM', 60_000);
+  child.stop('SIGTERM', 200);
+  child.stop('SIGTERM', 60_000);
+  expect(statusOf(await child.gone)).toBe(137);
+  expect(performance.now() - began).toBeLessThan(3000);
+});

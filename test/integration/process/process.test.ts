@@ -1,0 +1,379 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { liveProcess } from '../../support/faults.ts';
+import { freePort } from '../../support/ports.ts';
+import {
+  canRunAsPid1,
+  programCommand,
+  runAsPid1,
+  runInitbox,
+  startAsPid1,
+  startInitbox,
+  terminationLog,
+} from '../../support/program.ts';
+import { promptly } from '../../support/promptly.ts';
+import { requireOrSkip } from '../../support/tools.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+const server = createServer((socket) => socket.on('error', () => {}));
+let open = '';
+let closed = '';
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  closed = `127.0.0.1:${await freePort()}`;
+});
+afterAll(() => void server.close());
+
+const folder = temporaryDirectory('commands').path;
+function script(name: string, content: string, mode = 0o755): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  chmodSync(path, mode);
+  return path;
+}
+
+describe('the command after --', () => {
+  test('takes over with the same PID, environment and working directory', async () => {
+    const started = await startInitbox(
+      ['wait-tcp', open, '--', '/bin/sh', '-c', 'echo "$$ $GREETING $PWD"'],
+      { env: { GREETING: 'hello' }, cwd: folder },
+    );
+    const { status, stdout } = await started.exit;
+    expect(stdout).toBe(`${started.pid} hello ${folder}\n`);
+    expect(status).toBe(0);
+  });
+
+  test('its exit status is the container’s', async () => {
+    expect((await runInitbox(['wait-tcp', open, '--', '/bin/sh', '-c', 'exit 7'])).status).toBe(7);
+    expect((await runInitbox(['wait-tcp', open, '--', '/bin/sh', '-c', 'kill -9 $$'])).signal).toBe(
+      'SIGKILL',
+    );
+  });
+
+  test('is found through PATH; one without a #! line runs under sh', async () => {
+    script('on-path', 'echo "plain $1"\n');
+    const { stdout } = await runInitbox(['wait-tcp', open, '--', 'on-path', 'x y'], {
+      env: { PATH: `${folder}:${process.env['PATH']}` },
+    });
+    expect(stdout).toBe('plain x y\n');
+  });
+
+  const plain = script('not-executable', '#!/bin/sh\n', 0o644);
+  mkdirSync(join(folder, 'directory'));
+  test.each([
+    [['no-such-command-anywhere'], 127, /"no-such-command-anywhere" was not found/],
+    [[join(folder, 'missing')], 127, /was not found/],
+    [[plain], 126, /is not executable/],
+    [[join(folder, 'directory')], 126, /is a directory/],
+    [
+      [script('no-interpreter', '#!/nowhere/sh\necho x\n')],
+      126,
+      /the interpreter that it names is missing \(\/nowhere\/sh\)/,
+    ],
+    [[script('binary', '\0\0\0not an executable')], 126, /not an executable for this machine/],
+  ])('%j ends with %d', async (command, status, message) => {
+    const log = terminationLog();
+    const result = await runInitbox(['wait-tcp', open, '--termination-log', log.path, '--', ...command]);
+    expect(result.stderr).toMatch(message);
+    expect(result.status).toBe(status);
+    expect(log.read()).toMatch(message);
+  });
+
+  test('its standard streams are blocking, SIGPIPE and SIGXFSZ at their defaults', async () => {
+    // Through a pipe each, as in a container; the successor looks at itself.
+    const look = 'for n in 0 1 2; do grep flags /proc/self/fdinfo/$n; done; grep SigIgn /proc/self/status';
+    const child = spawn(
+      programCommand()[0] ?? '',
+      [...programCommand().slice(1), 'wait-tcp', open, '--', '/bin/sh', '-c', look],
+      { stdio: 'pipe' },
+    );
+    let out = '';
+    for await (const chunk of child.stdout) out += String(chunk);
+    const flags = [...out.matchAll(/flags:\s*(\d+)/g)].map(([, octal]) => Number.parseInt(octal ?? '', 8));
+    expect(flags).toHaveLength(3);
+    for (const flag of flags.slice(1)) expect(flag & 0o4000, 'O_NONBLOCK').toBe(0);
+    expect(out).toMatch(/SigIgn:\s*0000000000000000/);
+  });
+
+  test('writes 1 MB to a slow pipe whole', async () => {
+    const child = spawn(
+      programCommand()[0] ?? '',
+      [...programCommand().slice(1), 'wait-tcp', open, '--', '/bin/sh', '-c', 'head -c 1000000 /dev/zero'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    let size = 0;
+    for await (const chunk of child.stdout) {
+      size += (chunk as Buffer).length;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(size).toBe(1_000_000);
+  });
+
+  test('finds the termination log empty, with nothing of what came before', async () => {
+    const log = terminationLog();
+    writeFileSync(log.path, 'words of an earlier run');
+    const { stdout } = await runInitbox([
+      'wait-tcp',
+      open,
+      '--termination-log',
+      log.path,
+      '--',
+      '/bin/sh',
+      '-c',
+      `wc -c < ${log.path}`,
+    ]);
+    expect(stdout.trim()).toBe('0');
+  });
+
+  test('an argument that is not UTF-8 is refused before anything is tried', async () => {
+    const { status, stderr } = await runInitbox([], {
+      program: [
+        '/bin/sh',
+        '-c',
+        `exec "$0" "$1" wait-tcp ${closed} -- echo "$(printf 'a\\377b')"`,
+        ...programCommand(),
+      ],
+    });
+    expect(stderr).toMatch(/is not UTF-8/);
+    expect(status).toBe(2);
+  });
+
+  test('a variable that is not UTF-8 is named in a warning', async () => {
+    const { stderr } = await runInitbox([], {
+      program: [
+        '/bin/sh',
+        '-c',
+        `BAD="$(printf 'a\\377b')" exec "$0" "$1" wait-tcp ${open} -- true`,
+        ...programCommand(),
+      ],
+    });
+    expect(stderr).toMatch(/the variable BAD is not UTF-8/);
+  });
+});
+
+describe('last words', () => {
+  test('of success say what was done; the file is never created', async () => {
+    const log = terminationLog();
+    await runInitbox(['wait-tcp', open, '--termination-log', log.path]);
+    expect(log.read()).toMatch(new RegExp(`^initbox wait-tcp: ${open} open \\(127.0.0.1\\) after `));
+    const missing = join(folder, 'no-such-log');
+    expect((await runInitbox(['wait-tcp', open, '--termination-log', missing])).status).toBe(0);
+    expect(() => closeSync(openSync(missing, 'r'))).toThrow('ENOENT');
+  });
+
+  test('of a usage error, also where the log options cannot be read as a whole', async () => {
+    const log = terminationLog();
+    const { status, stderr } = await runInitbox([
+      'wait-tcp',
+      'db',
+      '--timeout',
+      '5x',
+      '--log-format=json',
+      '--termination-log',
+      log.path,
+    ]);
+    expect(status).toBe(2);
+    expect(JSON.parse(stderr)).toMatchObject({
+      level: 'error',
+      msg: expect.stringContaining('"5x" is not a duration') as string,
+    });
+    expect(log.read()).toContain('"5x" is not a duration');
+  });
+});
+
+describe('last words that cannot be written', () => {
+  test.each([
+    ['a full disk', '/dev/full'],
+    ['a directory', folder],
+    ['a named pipe that nobody reads', join(folder, 'pipe')],
+  ])('to %s: neither the status nor the end changes', async (_, path) => {
+    if (path.endsWith('pipe')) execFileSync('mkfifo', [path]);
+    const log = ['--termination-log', path];
+    expect(await runInitbox(['wait-tcp', open, ...log], { timeout: 10_000 })).toMatchObject({ status: 0 });
+    const failed = await runInitbox(['wait-tcp', closed, '--timeout', '200ms', ...log], { timeout: 10_000 });
+    expect(failed.status).toBe(124);
+    expect(failed.stderr).not.toMatch(/not foreseen|EN|EIS/);
+    expect(
+      (await runInitbox(['wait-tcp', open, ...log, '--', 'echo', 'on'], { timeout: 10_000 })).stdout,
+    ).toBe('on\n');
+  });
+
+  test('a flag of the command after -- is none of ours, in a usage error either', async () => {
+    const theirs = join(folder, 'theirs');
+    writeFileSync(theirs, 'precious');
+    const { status, stderr } = await runInitbox([
+      'wait-tcp',
+      'db',
+      '--',
+      './server',
+      '--termination-log',
+      theirs,
+      '--log-format=json',
+    ]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^\S+ error initbox wait-tcp: argument 1: "db" has no port/);
+    expect(readFileSync(theirs, 'utf8')).toBe('precious');
+  });
+});
+
+describe('JSON lines', () => {
+  test('each is one event with time, level, command and msg; a failure has status, details and hint', async () => {
+    const { stderr } = await runInitbox([
+      'wait-tcp',
+      open,
+      closed,
+      '--timeout',
+      '700ms',
+      '--log-format',
+      'json',
+    ]);
+    const records = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const record of records) {
+      expect(record).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
+        level: expect.stringMatching(/^(info|error)$/) as string,
+        command: 'wait-tcp',
+        msg: expect.any(String) as string,
+      });
+    }
+    expect(records.filter(({ level }) => level === 'error')).toEqual([
+      expect.objectContaining({
+        msg: 'gave up after 700ms (--timeout): 1 of 2 not ready',
+        status: 124,
+        details: [expect.stringContaining(`${closed} connection refused (127.0.0.1) for`) as string],
+        hint: expect.stringContaining('endpointslices') as string,
+      }),
+    ]);
+  });
+});
+
+describe('what cannot be run', () => {
+  test('no command at all: a usage error, not help and success', async () => {
+    const { status, stdout, stderr } = await runInitbox([]);
+    expect(stderr).toMatch(/no command was given/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+
+  test('an older Node: one line, and nothing that it could not even read', async () => {
+    const pretend = script(
+      'older.cjs',
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });",
+    );
+    const [node = '', program = ''] = programCommand();
+    const { status, stdout, stderr } = await runInitbox(['--version'], {
+      program: [node, '--require', pretend, program],
+    });
+    expect(stderr).toMatch(/^initbox needs Node 26 or newer; this is \S+ \(\S+\)\n$/);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    // Explicit resource management came with Node 24.
+    expect(/\b(await )?using [\w$]+ ?=/.exec(readFileSync(program, 'utf8'))?.[0]).toBeUndefined();
+  });
+});
+
+describe('standard error', () => {
+  test('closed: no reason to fail', async () => {
+    const { status } = await runInitbox([], {
+      program: ['/bin/sh', '-c', `exec "$0" "$1" wait-tcp ${open} 2>&-`, ...programCommand()],
+    });
+    expect(status).toBe(0);
+  });
+
+  test('a pipe whose reader is gone: no reason to fail', async () => {
+    const { stdout } = await runInitbox([], {
+      program: [
+        '/bin/bash',
+        '-c',
+        `{ "$0" "$1" wait-tcp ${closed} --timeout 700ms --log-level debug; echo "status $?" >&3; } 3>&1 2> >(exec true) `,
+        ...programCommand(),
+      ],
+    });
+    expect(stdout).toContain('status 124');
+  });
+
+  test('a full pipe that nobody reads: SIGTERM ends it in time all the same', async () => {
+    // A reader that never reads: the shell's sleep holds the other end.
+    const stuck = await startInitbox([], {
+      program: [
+        '/bin/bash',
+        '-c',
+        `exec 4> >(exec sleep 60); head -c 65536 /dev/zero >&4; exec "$0" "$1" wait-tcp ${closed} --interval 1ms --log-level debug 2>&4 4>&-`,
+        ...programCommand(),
+      ],
+    });
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(liveProcess(stuck.pid)).toBeDefined();
+    const began = performance.now();
+    stuck.kill('SIGTERM');
+    await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
+    expect(stuck.child.exitCode).toBe(143);
+    expect(performance.now() - began).toBeLessThan(promptly);
+    stuck.child.stdout?.destroy();
+    stuck.child.stderr?.destroy();
+  });
+});
+
+describe('signals', () => {
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('%s between attempts: %d within 200 ms, with last words', async (signal, status) => {
+    const log = terminationLog();
+    const waiting = await startInitbox([
+      'wait-tcp',
+      closed,
+      '--interval',
+      '1h',
+      '--termination-log',
+      log.path,
+    ]);
+    await waiting.waitForStderr(/connection refused/);
+    const began = performance.now();
+    waiting.kill(signal);
+    expect((await waiting.exit).status).toBe(status);
+    expect(performance.now() - began).toBeLessThan(promptly);
+    expect(log.read()).toContain(`ended by ${signal}`);
+  });
+
+  test('a limit of 1000h does not fire at once', async () => {
+    const waiting = await startInitbox(['wait-tcp', closed, '--timeout', '1000h']);
+    await waiting.waitForStderr(/0\/1 ready.*for [5-9]/, 15_000);
+    waiting.kill();
+    expect((await waiting.exit).status).toBe(143);
+  });
+});
+
+describe.skipIf(requireOrSkip('PID 1', canRunAsPid1()))('as PID 1', () => {
+  test('SIGTERM while waiting: 143 within 200 ms', async () => {
+    const waiting = await startAsPid1(['wait-tcp', closed]);
+    await waiting.waitForStderr(/connection refused/);
+    const began = performance.now();
+    waiting.kill('SIGTERM');
+    expect((await waiting.exit).status).toBe(143);
+    expect(performance.now() - began).toBeLessThan(promptly);
+  });
+
+  test('the command that takes over is PID 1', async () => {
+    expect((await runAsPid1(['wait-tcp', open, '--', '/bin/sh', '-c', 'echo $$'])).stdout).toBe('1\n');
+  });
+});
+
+test('any UID, without an entry in /etc/passwd, without a capability', async () => {
+  expect(
+    await runInitbox(['wait-tcp', open, '--', 'id', '-u'], { user: { uid: 54_321, gid: 54_321 } }),
+  ).toMatchObject({ status: 0, stdout: '54321\n' });
+});
+
+test('standard output on a full disk: an error, not silence', async () => {
+  const { status, stderr } = await runInitbox([], {
+    program: ['/bin/sh', '-c', 'exec "$0" "$1" --help > /dev/full', ...programCommand()],
+  });
+  expect(stderr).toContain('standard output cannot be written (ENOSPC)');
+  expect(status).toBe(1);
+});

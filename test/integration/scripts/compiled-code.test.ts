@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { runInitbox } from '../../support/program.ts';
+import { nodePath, projectDirectory } from '../../support/tools.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+const copy = join(temporaryDirectory('compiled').path, 'dist');
+const files = globSync('**/*.code', { cwd: join(projectDirectory, 'dist') });
+
+beforeAll(() => cpSync(join(projectDirectory, 'dist'), copy, { recursive: true }));
+
+/** Loads the entry and tells, for each file that a run loads, whether V8 took the code that lies beside it: undefined where it got none. */
+const look = `
+const files = [];
+globalThis[Symbol.for('initbox.compiled')] = { set: (file, { script }) => files.push([file, script.cachedDataRejected]) };
+process.on('exit', () => process.stdout.write(JSON.stringify(files)));
+`;
+
+async function taken(
+  words: readonly string[],
+  entry = join(copy, 'initbox.js'),
+): Promise<Record<string, boolean | undefined>> {
+  const preload = join(dirname(entry), 'look.cjs');
+  writeFileSync(preload, look);
+  const { stdout } = await runInitbox(words, {
+    program: [nodePath(), '--require', preload, entry],
+  });
+  const found = JSON.parse(stdout.slice(stdout.indexOf('[['))) as [string, boolean | null][];
+  return Object.fromEntries(found.map(([file, rejected]) => [basename(file), rejected ?? undefined]));
+}
+
+test('the program, each command that pods run and each large package has its code', () => {
+  expect(files).toContain('program.js.code');
+  for (const command of [
+    'chown',
+    'copy',
+    'fetch-config',
+    'migrate-with-lock',
+    'render',
+    'run',
+    'wait-http',
+    'wait-postgres',
+  ])
+    expect(files).toContain(`commands/${command}.js.code`);
+  for (const name of ['aws-sdk-client-secrets-manager', 'liquidjs', 'node-vault', 'yaml'])
+    expect(files).toContain(`packages/${name}.js.code`);
+});
+
+test('V8 takes it', async () => {
+  expect(await taken(['chown', '0', '/nowhere'])).toEqual({ 'program.js': false, 'chown.js': false });
+});
+
+/** What the program says of itself, and what two commands do: through program.js, two other files and a package. */
+async function outputs(entry: string): Promise<unknown> {
+  const program = [nodePath(), entry];
+  const runs = await Promise.all([
+    runInitbox(['--version'], { program }),
+    runInitbox(['help', 'chown'], { program }),
+    runInitbox(['chown', '0', '/nowhere', '--log-format', 'json'], { program }),
+  ]);
+  return runs.map(({ status, signal, stdout, stderr }) => ({
+    status,
+    signal,
+    stdout,
+    stderr: stderr.replace(/"time":"[^"]*"/, ''),
+  }));
+}
+
+const codes = ['program.js', 'commands/chown.js', 'packages/yargs.js'].map((file) => `${file}.code`);
+
+/** A copy of its own, of which `change` changes the code of the files that `outputs` loads. */
+function changed(change: (path: string, index: number) => void): string {
+  const folder = join(temporaryDirectory('changed').path, 'dist');
+  cpSync(join(projectDirectory, 'dist'), folder, { recursive: true });
+  for (const [index, file] of codes.entries()) change(join(folder, file), index);
+  return join(folder, 'initbox.js');
+}
+
+function flip(path: string, at: (length: number) => number): void {
+  const bytes = readFileSync(path);
+  const position = at(bytes.length);
+  bytes[position] = (bytes[position] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+/** Where V8 looks at nothing itself: it compares versions, flags and lengths, and sums up nothing (code-serializer.cc). */
+const places = Array.from({ length: 23 }, (_, index) => index / 23);
+
+describe('code that does not fit its file never runs', () => {
+  const harms: readonly (readonly [string, (path: string, index: number) => void])[] = [
+    ...places.map(
+      (place) =>
+        [
+          `one bit differs after ${(place * 100).toFixed()} %`,
+          (path: string) => flip(path, (length) => Math.floor(length * place)),
+        ] as const,
+    ),
+    ['one bit of the last byte differs', (path) => flip(path, (length) => length - 1)],
+    ['cut in half', (path) => truncateSync(path, statSync(path).size >> 1)],
+    ['cut by one byte', (path) => truncateSync(path, statSync(path).size - 1)],
+    ['with one byte more', (path) => writeFileSync(path, 'x', { flag: 'a' })],
+    ['cut to its first lines', (path) => truncateSync(path, 100)],
+    ['empty', (path) => truncateSync(path, 0)],
+    ['zeros of the same length', (path) => writeFileSync(path, Buffer.alloc(statSync(path).size))],
+    [
+      'a page of zeros in it, as after a loss of power',
+      (path) => {
+        const bytes = readFileSync(path);
+        writeFileSync(path, bytes.fill(0, 8192, 12_288));
+      },
+    ],
+    [
+      'of another file',
+      (path, index) => cpSync(join(projectDirectory, 'dist', codes[(index + 1) % codes.length] ?? ''), path),
+    ],
+    ['a folder', (path) => (rmSync(path), mkdirSync(path))],
+    ['missing', (path) => rmSync(path)],
+    ['a named pipe', (path) => (rmSync(path), execFileSync('mkfifo', [path]))],
+    ['a link to a device without end', (path) => (rmSync(path), symlinkSync('/dev/zero', path))],
+    ['a file of 1900 MB, nearly all of it a hole', (path) => truncateSync(path, 1900 * 1024 * 1024)],
+  ];
+
+  let right: unknown;
+  beforeAll(async () => {
+    right = await outputs(join(copy, 'initbox.js'));
+  });
+
+  test.each(harms)('%s', async (_, harm) => {
+    const entry = changed(harm);
+    expect(await outputs(entry)).toEqual(right);
+    expect(await taken(['chown', '0', '/nowhere'], entry)).toEqual({
+      'program.js': undefined,
+      'chown.js': undefined,
+    });
+  });
+
+  test('the file is another of the same length, as after half an upgrade', async () => {
+    const entry = changed((path) => {
+      const source = path.replace(/\.code$/, '');
+      const text = readFileSync(source, 'latin1');
+      writeFileSync(source, text.replace('is no path', 'is NO path').replace('0.1.0', '0.1.9'), 'latin1');
+    });
+    const { stdout } = await runInitbox(['--version'], { program: [nodePath(), entry] });
+    expect(stdout).toContain('0.1.9');
+    expect(await taken(['--version'], entry)).toEqual({ 'program.js': undefined });
+  });
+
+  test('one bit of the file differs, in a word of a message', async () => {
+    const entry = changed((path) => {
+      const source = path.replace(/\.code$/, '');
+      const at = readFileSync(source).indexOf(path.includes('program') ? 'was not found' : ' the ');
+      flip(source, () => at + 1);
+    });
+    expect((await runInitbox(['--version'], { program: [nodePath(), entry] })).status).toBe(0);
+    expect(await taken(['--version'], entry)).toEqual({ 'program.js': undefined });
+  });
+
+  test('it was made by another version of Node', async () => {
+    const entry = changed((path) => {
+      const text = readFileSync(path, 'latin1');
+      writeFileSync(
+        path,
+        text.replace(process.versions.node, (version) => version.replace(/\d$/, 'x')),
+        'latin1',
+      );
+    });
+    expect(await taken(['chown', '0', '/nowhere'], entry)).toEqual({
+      'program.js': undefined,
+      'chown.js': undefined,
+    });
+    expect(await outputs(entry)).toEqual(right);
+  });
+});

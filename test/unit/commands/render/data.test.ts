@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import { checkerOf, type Check } from '../../../../src/commands/render/check/check.ts';
+import { checkNames, underNames } from '../../../../src/commands/render/data/gather.ts';
+import { parseData, type DataEnding } from '../../../../src/commands/render/data/parse.ts';
+import { readDotenv } from '../../../../src/commands/render/data/read-dotenv.ts';
+import { readProperties } from '../../../../src/commands/render/data/read-properties.ts';
+import { parseDataRequest, parseVariable } from '../../../../src/commands/render/data/request.ts';
+import { formatDotenv } from '../../../../src/config/formats/dotenv.ts';
+import { formatProperties } from '../../../../src/config/formats/properties.ts';
+
+const none = (): void => undefined;
+const request = (text: string) => parseDataRequest(text, none);
+
+describe('dotenv', () => {
+  test('is read as its readers do', () => {
+    const text = `# comment\nA=plain value # comment\nexport B='single $X #\nline'\r\nC="a\\n\\"b\\" \\$X é"\n\nD=\nE=a#b\n  F = x`;
+    expect(Object.fromEntries(readDotenv(text))).toEqual({
+      A: 'plain value',
+      B: 'single $X #\nline',
+      C: 'a\n"b" $X é',
+      D: '',
+      E: 'a#b',
+      F: 'x',
+    });
+  });
+  test.each([
+    ['A=1\nnonsense', 'line 2: it is no KEY=VALUE'],
+    ['A=1\nB="x', 'line 2: the quote is not closed'],
+    ["A='a\nb' c", 'line 2: something follows the closing quote'],
+    ['A=1\nA=2', 'line 2: the key of this line is there twice'],
+  ])('%j is refused', (text, message) => expect(() => readDotenv(text)).toThrow(message));
+  test('what is written is read back', () => {
+    const entries = new Map([
+      ['A', `it's "x" \\ $y`],
+      ['B', 'two\nlines'],
+      ['C', ''],
+      ['D', 'é # "'],
+    ]);
+    expect(readDotenv(Buffer.from(formatDotenv(entries).bytes).toString())).toEqual(entries);
+  });
+});
+
+describe('properties', () => {
+  test('are read as Java does', () => {
+    const text = '# c\n! c\na=1\n b : 2\nc 3\nd\ne\\ f\\=g=h\\u00e9\\n\ni=x\\\n   y\\\\\nj=\\ z';
+    expect(Object.fromEntries(readProperties(text))).toEqual({
+      a: '1',
+      b: '2',
+      c: '3',
+      d: '',
+      'e f=g': 'hé\n',
+      i: 'xy\\',
+      j: ' z',
+    });
+  });
+  test.each([
+    ['a=1\nb=\\u12', 'line 2: four hexadecimal digits must follow \\u'],
+    ['a=1\na=2', 'line 2: the key of this line is there twice'],
+  ])('%j is refused', (text, message) => expect(() => readProperties(text)).toThrow(message));
+  test('what is written is read back', () => {
+    const entries = new Map([
+      ['a b', ' x=\\:#!é😀\t\n'],
+      ['', 'empty'],
+      ['#c', ''],
+    ]);
+    expect(readProperties(Buffer.from(formatProperties(entries)).toString())).toEqual(entries);
+  });
+});
+
+describe('files that do not parse say where, and no value', () => {
+  test.each<[DataEnding, string, RegExp]>([
+    ['.json', '{"a": secret}', /^1:7: it is not JSON from here on$/],
+    ['.json', '{"a": "secret', /^1:7: /],
+    ['.json', '{"a": 1, "secret"', /^1:18: it ends here/],
+    ['.yaml', 'a: 1\nb: "secret', /^2:\d+: /],
+    ['.yaml', 'a: [secret', /^1:\d+: |^2:1: /],
+    ['.env', 'secret', /^line 1/],
+    ['.properties', 'secret=\\u', /^line 1/],
+  ])('%s %j', async (ending, text, expected) => {
+    const error = await parseData(Buffer.from(text), ending).then(
+      () => undefined,
+      (caught: unknown) => caught as Error,
+    );
+    expect(error?.message).toMatch(expected);
+    expect(error?.message).not.toContain('secret');
+  });
+  test('nor what is not UTF-8', async () => {
+    await expect(parseData(Buffer.from([0xff]), '.json')).rejects.toThrow('it is not UTF-8 text');
+  });
+});
+
+describe('--data', () => {
+  test('names a source or a file', () => {
+    expect(request('db=vault:secret/db')).toMatchObject({ name: 'db', from: { kind: 'source' } });
+    expect(request('db=values.YAML')).toMatchObject({ name: 'db', from: { kind: 'file', ending: '.yaml' } });
+    expect(request('/etc/app/.env')).toMatchObject({ name: undefined, from: { ending: '.env' } });
+    expect(request('https://h/a?b=c')).toMatchObject({
+      name: undefined,
+      from: { address: { path: '//h/a?b=c' } },
+    });
+  });
+  test.each([
+    ['db=hunter2', /neither a source .* nor a file/],
+    ['hunter2', /neither a source/],
+    ['env=a.yaml', /the name env is taken/],
+    ['db=vault:', /db=: the vault source has no path/],
+  ])('%s is refused without the value', (text, expected) => {
+    expect(() => request(text)).toThrow(expected);
+    expect(() => request(text)).not.toThrow('hunter2');
+  });
+  test('two of one name are refused', () => {
+    const two = [request('db=vault:a/b'), request('db=c.yaml')];
+    expect(() => checkNames(two, [])).toThrow(
+      'two values for the name "db": --data db=vault:a/b and --data db=c.yaml',
+    );
+    expect(() => checkNames([request('db=c.yaml')], [parseVariable('db=x')])).toThrow('--var db and');
+    const values = [
+      { request: request('a.yaml'), value: { x: 1 } },
+      { request: request('x=b.yaml'), value: 'y' },
+    ];
+    expect(() => underNames(values, [])).toThrow(
+      'two values for the name "x": --data a.yaml and --data x=b.yaml',
+    );
+    expect(() => underNames([{ request: request('a.yaml'), value: ['x'] }], [])).toThrow('has no keys');
+  });
+  test('--var names a value', () => {
+    expect(parseVariable('A=b=c\n')).toEqual({ name: 'A', value: 'b=c\n' });
+    for (const bad of ['A', '1=a', 'env=x', 'a b=c']) expect(() => parseVariable(bad)).toThrow();
+  });
+});
+
+describe('--check', () => {
+  const deep = '['.repeat(100_000);
+  test.each<[Check, string, RegExp | undefined]>([
+    ['yaml', 'a: 1\n---\nb: [x]\n', undefined],
+    ['yaml', 'a: 1\na: 2', /^2:1: this key is there twice/],
+    ['yaml', 'a: {{ x', /^1:\d+: /],
+    ['yaml', 'a: "x', /^1:\d+: /],
+    ['yaml', '- *nope', /^1:/],
+    ['yaml', deep, /^1:/],
+    ['json', '{"a": [1, "x"]}', undefined],
+    ['json', '{"a": 1,\n}', /^2:1: it is not JSON from here on/],
+    ['json', '', /^1:1: it ends here/],
+    ['json', '[1, 2', /^1:6: it ends here/],
+    ['json', '[1 2]', /^1:4: it is not/],
+    ['json', '[01]', /^1:2: it is not/],
+    ['json', '[1,]', /^1:4: it is not/],
+    ['json', '{"a": tru}', /^1:7: it is not/],
+    ['json', '{a: 1}', /^1:2: it is not/],
+    ['json', '{} x', /^1:4: it is not/],
+    ['json', deep, /^1:100001: it ends/],
+    ['toml', 'a = 1\n[t]\nb = "x"', undefined],
+    ['toml', 'a = 1\nb = secret', /^2:5: /],
+    ['toml', 'a = 1\na = 2', /^2:/],
+    ['toml', `a = ${deep}`, /^1:/],
+    ['ini', '; c\n[a b] # c\nx = 1\ny: 2\nskip-name\n more\n', undefined],
+    ['ini', 'a = 1\n[b', /^2:1: a section/],
+    ['ini', 'a = 1\n= 2', /^2:1: there is no key/],
+    ['ini', 'two words', /^1:1: it is no section/],
+    ['xml', '<?xml version="1.0"?><a b="c">x &amp; y<d/></a>', undefined],
+    ['xml', '<a>\n<b></a>', /^2:/],
+    ['xml', '<a b=c/>', /^1:/],
+    ['xml', 'text', /^1:/],
+    ['xml', '<a/><b/>', /^1:/],
+    ['xml', '<a>a & b</a>', /^1:/],
+    ['xml', '<a>&nope;</a>', /^1:/],
+    ['xml', '<a b="<"/>', /^1:/],
+    ['xml', '<a b="1" b="2"/>', /^1:/],
+    ['xml', '<x:a/>', /^1:/],
+    ['xml', '', /^1:/],
+  ])('%s %j', async (check, text, expected) => {
+    const problem = (await checkerOf(check))(text);
+    if (expected === undefined) expect(problem).toBeUndefined();
+    else expect(problem).toMatch(expected);
+    expect(problem ?? '').not.toContain('secret');
+  });
+});

@@ -1,0 +1,29 @@
+import { commands } from '../../../../src/commands/index.ts';
+import { readPlan, type Plan } from '../../../../src/commands/run/plan.ts';
+import { UsageError } from '../../../../src/core/outcome.ts';
+import { systemHost } from '../../../../src/process/host.ts';
+import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+
+interface Surroundings {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+}
+
+/** Reads a plan as `plan.yaml`. */
+export function read(text: string, { environment = {}, uid = 0 }: Surroundings = {}): Promise<Plan> {
+  return readPlan(
+    { text, origin: 'plan.yaml' },
+    { commands, environment, redactor: createRedactor(), host: { ...systemHost, uid } },
+  );
+}
+
+/** What is said against a plan; fails where nothing is. */
+export async function mistakesOf(text: string, surroundings: Surroundings = {}): Promise<string[]> {
+  try {
+    await read(text, surroundings);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message.split('\n').map((line) => line.trim());
+    throw error;
+  }
+  throw new Error('the plan was taken');
+}

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { parseSource, signingValues } from '../../../src/config/source.ts';
+
+function parse(text: string) {
+  const secrets: string[] = [];
+  const { options, ...rest } = parseSource(text, (value) => secrets.push(value));
+  return { ...rest, options: Object.fromEntries(options), secrets };
+}
+
+describe('parseSource', () => {
+  test.each([
+    [
+      'vault:secret/api-server',
+      { scheme: 'vault', path: 'secret/api-server', field: undefined, options: {} },
+    ],
+    ['vault:secret/api-server#config', { field: 'config', text: 'vault:secret/api-server#config' }],
+    ['vault:secret/a?version=3#b', { path: 'secret/a', options: { version: '3' }, field: 'b' }],
+    ['vault:secret/a?version=3&kv=2', { options: { version: '3', kv: '2' } }],
+    ['VAULT:secret/a', { scheme: 'vault', text: 'vault:secret/a' }],
+    ['vault:secret/50% off/ü', { path: 'secret/50% off/ü' }],
+    ['aws-sm:prod/api', { scheme: 'aws-sm', path: 'prod/api' }],
+    ['aws-sm:arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/api-AbCdEf#k', { field: 'k' }],
+    ['aws-sm:rds!cluster-1?stage=AWSPREVIOUS', { path: 'rds!cluster-1', options: { stage: 'AWSPREVIOUS' } }],
+    ['http://info.cern.ch', { scheme: 'http', path: '//info.cern.ch' }],
+    [
+      'https://h:8443/a/b.yaml?x=1&y=2#k',
+      { path: '//h:8443/a/b.yaml?x=1&y=2', field: 'k', text: 'https://h:8443/a/b.yaml?…#k', secrets: [] },
+    ],
+    ['https://h/a?X-Amz-Signature=abc&x=1', { text: 'https://h/a?…', secrets: ['abc'] }],
+    [
+      'https://u:p%40ss@h/a',
+      { path: '//h/a', userinfo: 'u:p%40ss', text: 'https://h/a', secrets: ['p%40ss', 'p@ss'] },
+    ],
+    ['https://u:a@b@h/a', { path: '//h/a', userinfo: 'u:a@b' }],
+    ['https://token@h/a', { userinfo: 'token', secrets: ['token', 'token'] }],
+    ['file:/etc/config/app.conf', { scheme: 'file', path: '/etc/config/app.conf' }],
+    ['env:APP_*', { scheme: 'env', path: 'APP_*' }],
+  ])('%s', (text, expected) => expect(parse(text)).toMatchObject(expected));
+
+  test.each([
+    ['', /the source is empty/],
+    ['secret/api', /has no scheme; sources are vault:/],
+    ['vlt:secret/api', /unknown scheme "vlt"/],
+    ['constructor:x', /unknown scheme "constructor"/],
+    ['vault:', /has no path/],
+    ['vault:#a', /has no path/],
+    ['vault:secret/a#', /names no field after #/],
+    ['vault:secret/a#b#c', /more than one #/],
+    ['vault:/secret/a', /empty path segment/],
+    ['vault:secret/a/', /empty path segment/],
+    ['vault:secret//a', /empty path segment/],
+    ['vault:secret/../a', /the path segment "\.\."/],
+    ['vault:./secret', /the path segment "\."/],
+    ['vault:secret/a?version=0', /the option version .* is "0", not a version number from 1/],
+    ['vault:secret/a?version=x', /not a version number/],
+    ['vault:secret/a?Version=1', /unknown option "Version".* it takes version, kv/],
+    ['vault:secret/a?version=1&version=2', /given twice/],
+    ['vault:secret/a\nb', /control character/],
+    ['aws-sm:with space', /other characters/],
+    ['aws-sm:arn:aws:s3:::bucket', /not the ARN of a secret/],
+    ['http://', /has no host/],
+    ['http:/h/a', /has no host/],
+    ['https://h/a b', /a space or backslash/],
+    ['https://h/a/../b', /the path segment ".."/],
+    ['https://h/%2e./b', /the path segment ".."/],
+    ['https://h:99999/', /is not a URL/],
+    ['file:relative', /no absolute path/],
+    ['env:', /has no path/],
+    ['env:A=B', /names no variable/],
+  ])('%s is refused', (text, words) => expect(() => parse(text)).toThrow(words));
+
+  test('a password never stands in the message', () => {
+    for (const text of [
+      'https://u:hunter2@/x',
+      'https://u:hun/ter2@h/x',
+      'https://u:hunter2@h/a#b#c',
+      'https://u:hunter2%@h/',
+      'https://hunter2%zz:x@h/',
+    ]) {
+      expect(() => parse(text)).toThrow(/^(?!.*hun)/);
+    }
+  });
+});
+
+test('signingValues finds what gives access to a URL', () => {
+  expect(signingValues('//h/a?sig=s1&x=2&TOKEN=t1&access_token=t2')).toEqual(['s1', 't1', 't2']);
+  expect(signingValues('//h/a')).toEqual([]);
+});

@@ -1,0 +1,298 @@
+import { describe, expect, test } from 'vitest';
+import { excerpt } from '../../../../src/core/excerpt.ts';
+import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+
+function redactorOf(...values: string[]) {
+  const redactor = createRedactor();
+  for (const value of values) redactor.secret(value);
+  return redactor;
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+describe('every usual form', () => {
+  const value = 'Xk9vQ/2+m"Pz\\L7ü\nthe second line\n';
+  const forms: Readonly<Record<string, string>> = {
+    'as it is': value,
+    'without its last line end': value.trim(),
+    'in a URL': encodeURIComponent(value),
+    'in a URL, lightly': encodeURI(value),
+    'in a URL, in small letters': encodeURIComponent(value).replace(/%../g, (escape) => escape.toLowerCase()),
+    'in JSON': JSON.stringify(value),
+    'in JSON as ASCII': JSON.stringify(value).replace('ü', '\\u00fc'),
+    'in base64': base64(value),
+    'in base64 without padding': base64(value).replace(/=+$/, ''),
+    'in base64url': Buffer.from(value).toString('base64url'),
+    'in base64 behind one character': base64(`u${value}`),
+    'in base64 behind two': base64(`u:${value}`),
+    'in base64 in a URL': encodeURIComponent(base64(value)),
+    'in base64 in JSON with escaped slashes': base64(value).replaceAll('/', '\\/'),
+    'in hex': Buffer.from(value).toString('hex'),
+    'in hex, in capitals': Buffer.from(value).toString('hex').toUpperCase(),
+    'a line in base64': base64('the second line'),
+  };
+  test.each(Object.entries(forms))('%s', (_name, form) => {
+    const shown = redactorOf(value).redact(`before (${form}) after`);
+    expect(shown).toMatch(/^before \(.{0,2}\[redacted\].{0,3}\) after$/s);
+    for (let at = 0; at + 8 <= form.length; at++) expect(shown).not.toContain(form.slice(at, at + 8));
+  });
+
+  test('bytes that are no text, in base64, in hex and as a program misreads them', () => {
+    const redactor = createRedactor();
+    const bytes = Uint8Array.of(0xff, 0xfe, 0x41, 0x42, 0x43, 0x44, 0x80, 0x31);
+    redactor.bytes(bytes);
+    for (const encoding of ['base64', 'hex', 'utf8'] as const)
+      expect(redactor.redact(`x ${Buffer.from(bytes).toString(encoding)} y`)).toBe('x [redacted] y');
+  });
+
+  test('what a file holds behind its byte order mark', () =>
+    expect(redactorOf('\uFEFFhunter2\n').redact('x hunter2 y')).toBe('x [redacted] y'));
+
+  test('half a surrogate pair is read as it is written', () =>
+    expect(redactorOf('pass\ud800word').redact('x pass\ud800word y')).toBe('x [redacted] y'));
+});
+
+/** The ways in which programs write a value, one of which may hold what another made. */
+const layers: Readonly<Record<string, (text: string) => string>> = {
+  percent: (text) => encodeURIComponent(text),
+  form: (text) => new URLSearchParams({ v: text }).toString().slice(2),
+  JSON: (text) => JSON.stringify(text).slice(1, -1),
+  'shell words with backslashes': (text) => text.replaceAll(/[^\w\s]/g, '\\$&'),
+  'shell quotes': (text) => text.replaceAll("'", "'\\''"),
+  'shell quotes, as Python writes them': (text) => text.replaceAll("'", `'"'"'`),
+  'single quotes of YAML and SQL': (text) => text.replaceAll("'", "''"),
+  'double quotes of CSV': (text) => text.replaceAll('"', '""'),
+  'HTML names': (text) =>
+    text.replaceAll(/["&'<>]/g, (mark) => `&${names[mark]};`).replaceAll('\u00a0', '&nbsp;'),
+  'HTML numbers': (text) => text.replaceAll(/["&'<>]/g, (mark) => `&#${mark.charCodeAt(0)};`),
+  'HTML hex numbers': (text) =>
+    text.replaceAll(/["&'<>]/g, (mark) => `&#x${mark.charCodeAt(0).toString(16)};`),
+  base64: (text) => base64(text),
+  base64url: (text) => Buffer.from(text).toString('base64url'),
+  hex: (text) => Buffer.from(text).toString('hex'),
+};
+const names: Readonly<Record<string, string>> = {
+  '"': 'quot',
+  '&': 'amp',
+  "'": 'apos',
+  '<': 'lt',
+  '>': 'gt',
+};
+
+function written(value: string, kinds: readonly string[]): string {
+  return kinds.reduce((text, kind) => layers[kind]!(text), value);
+}
+
+/** What is shown of it, and how it was made, for a failure. */
+function shownOf(value: string, kinds: readonly string[]): string {
+  return `${redactorOf(value).redact(`before (${written(value, kinds)}) after`)} ${kinds.join(' in ')}`;
+}
+
+/** The value goes as a whole: only characters that hold a few bits of it, or padding, may stay at its ends. */
+const wholly = /^before \(.{0,4}\[redacted\].{0,4}\) after /s;
+
+describe('one encoding in another', () => {
+  const value = `ab"Qk9v W2'mP&z\\L7<rT4>wB+%x/ü`;
+  const kinds = Object.keys(layers);
+  test.each(kinds)('%s', (kind) => expect(shownOf(value, [kind])).toMatch(wholly));
+  test.each(kinds)('%s, in any other', (kind) => {
+    for (const other of kinds) expect(shownOf(value, [kind, other])).toMatch(wholly);
+  });
+
+  test('values and up to three encodings of them by chance', () => {
+    let seed = 20_261_126;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const characters = `abcXYZ019_-.:/+=%&;#<>"'\\ $!ü€`.split('');
+    for (let round = 0; round < 1000; round++) {
+      const some = Array.from({ length: 9 + random(20) }, () => characters[random(characters.length)]!);
+      const chosen = Array.from({ length: 1 + random(3) }, () => kinds[random(kinds.length)]!);
+      expect(shownOf(`k${some.join('')}k`, chosen)).toMatch(wholly);
+    }
+  });
+
+  const password = 'ab"Qk9vW2mPzL7rT4wB';
+  const body = JSON.stringify({ password });
+  test.each([
+    ['a JSON body as a string in JSON', JSON.stringify({ detail: `rejected ${body}` })],
+    ['a JSON body as a string in JSON in JSON', JSON.stringify({ detail: JSON.stringify({ detail: body }) })],
+    ['a JSON body in a URL', `/v1/login?body=${encodeURIComponent(body)}&x=1`],
+    ['a JSON body in base64', base64(body)],
+    ['a JSON body in hex', Buffer.from(body).toString('hex')],
+    ['a part of a URL in base64', base64(`x=1&password=${encodeURIComponent(password)}`)],
+    ['Basic credentials in base64', base64(base64(`usr:${password}`))],
+    ['Basic credentials in a JSON string', JSON.stringify({ header: `Basic ${base64(`usr:${password}`)}` })],
+    ['Basic credentials in JSON in base64', base64(JSON.stringify({ auth: base64(`usr:${password}`) }))],
+    ['a URL in a URL', `/a?next=${encodeURIComponent(`/b?p=${encodeURIComponent(password)}`)}`],
+    ['a form', new URLSearchParams({ user: 'a b', password, c: 'd e' }).toString()],
+    ['an attribute of HTML', `<input value="${layers['HTML names']!(password)}">`],
+    ['escapes of two digits, as nginx and Python write them', String.raw`body: ab\x22Qk9vW2mPzL7rT4wB`],
+    ['octal escapes, as Git and ls write them', String.raw`file: ab\042Qk9vW2mPzL7rT4wB`],
+  ])('%s', (_name, line) => {
+    const shown = redactorOf(password).redact(line);
+    expect(shown).toContain('[redacted]');
+    const encodings = [password, base64(password), base64(`1${password}`), base64(`12${password}`)];
+    for (const form of [...encodings, ...encodings.map(base64), Buffer.from(password).toString('hex')])
+      for (let at = 4; at + 8 <= form.length - 4; at++) expect(shown).not.toContain(form.slice(at, at + 8));
+    expect(shown.length).toBeLessThan(line.length);
+  });
+
+  test('what stands around it stays readable', () => {
+    const { redact } = redactorOf(password);
+    expect(redact(JSON.stringify({ detail: `rejected ${body}`, at: 'b&amp;c' }))).toBe(
+      String.raw`{"detail":"rejected {\"password\":\"[redacted]\"}","at":"b&amp;c"}`,
+    );
+    expect(redact(`p=${encodeURIComponent(encodeURIComponent(password))}&q=a+b`)).toBe('p=[redacted]&q=a+b');
+    expect(redactorOf('correct horse battery').redact('p=correct+horse+battery&q=a+b')).toBe(
+      'p=[redacted]&q=a+b',
+    );
+  });
+
+  test('equal encoded texts in one line are hidden each', () => {
+    const form = base64(encodeURIComponent(password));
+    expect(redactorOf(password).redact(`${form} ${form}, ${form}`)).toBe('[redacted] [redacted], [redacted]');
+  });
+
+  test('lines of tokens that hold no value stay whole', () => {
+    let seed = 5;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const redactor = redactorOf(...Array.from({ length: 1000 }, (_, at) => `v${at}-${random(1e6)}`));
+    for (let round = 0; round < 2000; round++) {
+      const bytes = Buffer.from(Array.from({ length: 96 }, () => random(256)));
+      const line = `%41 &amp; '' "" \\n a+b ${bytes.toString('base64')} ${bytes.toString('hex')}`;
+      expect(redactor.redact(line)).toBe(line);
+    }
+  });
+});
+
+describe('which of several', () => {
+  test('one within another, one overlapping another, one behind another', () => {
+    const redactor = redactorOf('abc123', 'abc123def4', '3def456', 'zzz999');
+    expect(redactor.redact('abc123def4')).toBe('[redacted]');
+    expect(redactor.redact('abc123def456')).toBe('[redacted]');
+    expect(redactor.redact('abc123zzz999')).toBe('[redacted][redacted]');
+  });
+  test('a later one, after lines were redacted', () => {
+    const redactor = redactorOf('first-1');
+    for (let count = 0; count < 50; count++) {
+      redactor.secret(`number-${count}`);
+      expect(redactor.redact(`first-1 number-${count} number-0`)).toBe('[redacted] [redacted] [redacted]');
+    }
+  });
+  test('the same as when every value is looked for one by one', () => {
+    let seed = 7;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const word = (length: number): string => Array.from({ length }, () => random(2)).join('');
+    for (let round = 0; round < 200; round++) {
+      const values = Array.from({ length: 1 + random(30) }, () => word(4 + random(random(2) === 0 ? 6 : 60)));
+      const redactor = redactorOf(...values);
+      const line = word(20) + values.map((value) => value.slice(0, random(70)) + word(random(4))).join('');
+      const hidden = new Uint8Array(line.length);
+      for (const value of values)
+        for (let at = line.indexOf(value); at >= 0; at = line.indexOf(value, at + 1))
+          hidden.fill(1, at, at + value.length);
+      const shown = line
+        .split('')
+        .filter((_, at) => hidden[at] === 0)
+        .join('');
+      expect(redactor.redact(line).replaceAll('[redacted]', '')).toBe(shown);
+    }
+  });
+});
+
+describe('an excerpt', () => {
+  const { redact } = redactorOf('Xk9vQ2mPzL7rT4bNw');
+  test('is redacted before it is cut', () => {
+    for (let at = 0; at < 40; at++)
+      expect(excerpt(`${'x'.repeat(at)}Xk9vQ2mPzL7rT4bNw${'y'.repeat(40)}`, 30, redact)).not.toMatch(
+        /Xk9|rT4/,
+      );
+    expect(excerpt('short', 30, redact)).toBe('short');
+    expect(excerpt('y'.repeat(40), 30, redact)).toBe(`${'y'.repeat(30)}…`);
+  });
+  test('is not made of megabytes', () =>
+    expect(excerpt('y'.repeat(32 << 20), 30, redact)).toBe('(32 MiB of text)'));
+});
+
+describe('what stays readable', () => {
+  test.each([
+    ['/etc/mysql/extra.cnf', '/etc/mysql/extra.cnf'],
+    ['vault:secret/extra#pass', 'vault:secret/extra#pass'],
+    ['extras and my-extra', 'extras and my-extra'],
+    ['extra', '[redacted]'],
+    ['postgres://u:extra@db/x', 'postgres://u:[redacted]@db/x'],
+    ['password=extra.', 'password=[redacted].'],
+    ['“extra”', '“[redacted]”'],
+    [`Basic ${base64('me:extra')}`, `Basic ${base64('me:e').slice(0, 4)}[redacted]`],
+  ])('a word as a value: %s', (line, shown) => expect(redactorOf('extra').redact(line)).toBe(shown));
+  test('what is longer than a word, or has more than letters, goes wherever it stands', () => {
+    expect(redactorOf('extrahot').redact('/etc/extrahot.cnf')).toBe('/etc/[redacted].cnf');
+    expect(redactorOf('extr4').redact('/etc/extr4.cnf')).toBe('/etc/[redacted].cnf');
+  });
+  test('short ones beside letters of any script', () => {
+    const redactor = redactorOf('ab', ' c\n', '€');
+    expect(redactor.redact('ab äab abö 𝒜ab ab𝒜 c €')).toBe(
+      '[redacted] äab abö 𝒜ab ab𝒜 [redacted] [redacted]',
+    );
+  });
+});
+
+/** Milliseconds of CPU, which a busy machine does not lengthen as it does the clock's. */
+function cpu(action: () => void): number {
+  const before = process.cpuUsage();
+  action();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+/** One pattern of all forms took 13 s for 0.8 MB, and much more for near matches; a table takes a tenth of this. */
+const bounded = 3000;
+
+describe('the work is linear, whatever the values and lines are', () => {
+  test.each([
+    [
+      '4 MB in 1,000 values',
+      Array.from({ length: 1000 }, (_, at) => `${at}-${'v'.repeat(4000)}`),
+      'x'.repeat(1e5),
+    ],
+    ['300,000 lines', [Array.from({ length: 300_000 }, (_, at) => `line ${at}`).join('\n')], 'line 1 '],
+    [
+      'many with one beginning, a line of near matches',
+      Array.from({ length: 2000 }, (_, at) => 'p'.repeat(300 + at) + at),
+      'p'.repeat(1e5),
+    ],
+    ['64 kB of one character, a line of one less', ['a'.repeat(65_536)], `${'a'.repeat(65_535)}b`.repeat(4)],
+    [
+      'every length, all within each other',
+      Array.from({ length: 2000 }, (_, at) => '9'.repeat(at + 4)),
+      '9'.repeat(1e5),
+    ],
+    ['1,000 equal lines', ['the very same line\n'.repeat(1000)], 'the very same line '.repeat(5000)],
+    ['1,000 short values', Array.from({ length: 999 }, (_, at) => String(at)), '1 2 333 '.repeat(20_000)],
+    ['a line of escapes', ['p%p\\p"p', 'x'.repeat(1e5)], '%41\\u0041%%\\\\'.repeat(20_000)],
+    [
+      'a line of escapes of every kind, each of them several times over',
+      ['p%p\\p"p', 'x'.repeat(1e5)],
+      `%252541 \\\\\\\\n&amp;amp;amp;#65;''''''''""+%2B ${base64(base64(base64('%2541+')))}`.repeat(4000),
+    ],
+    ['base64 of base64 of base64', ['p%p\\p"p'], base64(base64(base64('%41+'.repeat(20_000))))],
+    ['a million runs that may be base64', ['p%p\\p"p'], 'JTQxJTQx '.repeat(100_000)],
+  ])('%s', (_name, values, text) =>
+    expect(cpu(() => void redactorOf(...values).redact(text))).toBeLessThan(bounded),
+  );
+
+  test('1,000 values of 4 kB, each registered between two lines', () => {
+    const redactor = createRedactor();
+    const spent = cpu(() => {
+      for (let at = 0; at < 1000; at++) {
+        redactor.secret(`${at}-${'v'.repeat(4000)}`);
+        redactor.redact(`a line of the log, number ${at}`);
+      }
+    });
+    expect(spent).toBeLessThan(bounded);
+  });
+
+  test('nothing is done before a line is redacted', () =>
+    expect(
+      cpu(() => void redactorOf(...Array.from({ length: 1000 }, (_, at) => `${at}${'v'.repeat(4000)}`))),
+    ).toBeLessThan(200));
+});

@@ -1,0 +1,150 @@
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { createLog, oneLine } from '../../../../src/core/log.ts';
+import { cutToLimit, failureText, lastWords } from '../../../../src/core/termination-message.ts';
+import { failed } from '../../../../src/core/outcome.ts';
+import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { FakeClock } from '../../fake-clock.ts';
+
+const value = 'p@ss/w%rd "quoted" $(x)\nsecond line of it';
+
+describe('redaction goes by value', () => {
+  const redactor = createRedactor();
+  redactor.secret(value);
+  test.each([
+    ['as it is', value],
+    ['in a URL', encodeURIComponent(value)],
+    ['in JSON', JSON.stringify({ x: value })],
+    ['in base64', Buffer.from(value).toString('base64')],
+    ['in base64url', Buffer.from(value).toString('base64url')],
+    ['in hex', Buffer.from(value).toString('hex')],
+    ['one line of it', 'second line of it'],
+  ])('%s', (_name, text) => {
+    const shown = redactor.redact(`before ${text} after`);
+    expect(shown).toContain('[redacted]');
+    expect(shown).not.toContain('w%rd');
+    expect(shown).not.toContain('second line');
+  });
+
+  test('a secret that contains another goes as a whole', () => {
+    const both = createRedactor();
+    both.secret('hunter2');
+    both.secret('hunter2-and-more');
+    expect(both.redact('x hunter2-and-more y')).toBe('x [redacted] y');
+  });
+
+  test('a short one is masked where it stands alone, so that logs stay readable', () => {
+    const short = createRedactor();
+    short.secret('a');
+    expect(short.redact('a cat has a tail')).toBe('[redacted] cat has [redacted] tail');
+  });
+
+  test.each(['$(PW)', '${PW}', '{{ .Values.pw }}', '{{ index .Values "pw" }}', '<no value>', '$(A) $(B)'])(
+    'what is only a reference, %s, is not a secret: an error tells of it',
+    (reference) => {
+      const fresh = createRedactor();
+      fresh.secret(reference);
+      expect(fresh.redact(`a ${reference} b`)).toBe(`a ${reference} b`);
+      fresh.secret(`${reference}x1`);
+      expect(fresh.redact(`a ${reference}x1 b`)).toBe('a [redacted] b');
+    },
+  );
+  test.each(['$(a b c)', '${a b}', '{{hunter2!}}', '{{"pass":"hunter2"}}'])(
+    '%s may be a password',
+    (password) => {
+      const fresh = createRedactor();
+      fresh.secret(password);
+      expect(fresh.redact(password)).toBe('[redacted]');
+    },
+  );
+  test('an empty one changes nothing', () => {
+    const empty = createRedactor();
+    empty.secret('');
+    expect(empty.redact('text')).toBe('text');
+  });
+});
+
+test('a Secret shows itself to nobody but who asks', () => {
+  const secret = createRedactor().secret('hunter2');
+  expect(
+    [
+      String(secret),
+      JSON.stringify({ secret }),
+      inspect(secret),
+      inspect({ secret }, { showHidden: true, depth: 9 }),
+    ].join(),
+  ).not.toContain('hunter2');
+  expect(secret.reveal()).toBe('hunter2');
+});
+
+describe('log', () => {
+  function logged(format: 'text' | 'json', write: (log: ReturnType<typeof createLog>) => void): string {
+    const redactor = createRedactor();
+    redactor.secret('hunter2');
+    let out = '';
+    write(
+      createLog({ write: (line) => (out += line), redactor, clock: new FakeClock(), format, level: 'info' }),
+    );
+    return out;
+  }
+
+  test('text: time, level, command, one line', () => {
+    expect(logged('text', (log) => log.with({ command: 'wait-tcp' }).info('a hunter2\nb'))).toBe(
+      '2026-01-01T00:00:00.000Z info  wait-tcp: a [redacted] b\n',
+    );
+  });
+  test('json: one object a line, redacted in every field, escapes notwithstanding', () => {
+    const line = logged('json', (log) => log.warn('x "hunter2"', { detail: 'hunter2', list: ['hunter2'] }));
+    expect(JSON.parse(line)).toEqual({
+      time: '2026-01-01T00:00:00.000Z',
+      level: 'warn',
+      msg: 'x "[redacted]"',
+      detail: '[redacted]',
+      list: ['[redacted]'],
+    });
+  });
+  test('levels', () => expect(logged('text', (log) => log.debug('no'))).toBe(''));
+  test('control characters cannot forge a line or drive a terminal', () => {
+    expect(oneLine('a\u001b[31mred\u0007 \u0085 b')).toBe(
+      'a\\u001b[31mred\\u0007 \u0085 b'.replace('\u0085', '\\u0085').replace('\\u0085', oneLine('\u0085')),
+    );
+    expect(oneLine('a\u001b[31m')).not.toContain('\u001b');
+  });
+});
+
+describe('last words', () => {
+  test('what, details, hint', () => {
+    expect(
+      failureText('wait-tcp', failed(124, 'gave up', { details: ['one', 'two'], hint: 'look there' })),
+    ).toBe('initbox wait-tcp: gave up\n  one\n  two\nhint: look there');
+  });
+  test('a usage error before a command is known', () =>
+    expect(failureText('', failed(2, 'unknown flag'))).toBe('initbox: unknown flag'));
+  test('details make room for what to look at; redacted before they are cut; no control characters', () => {
+    const details = Array.from({ length: 10 }, (_, index) => `host-${index}.${'x'.repeat(600)} hunter2`);
+    const redact = (text: string) => text.replaceAll('hunter2', '[redacted]');
+    const said = lastWords(
+      'wait-tcp',
+      failed(124, 'gave up \u001b[31m', { details, hint: 'look there' }),
+      redact,
+    );
+    expect(Buffer.byteLength(said)).toBeLessThanOrEqual(4_096);
+    expect(said).toMatch(/^initbox wait-tcp: gave up \\u001b\[31m\n {2}host-0\./);
+    expect(said).toMatch(/\n\[…\]\nhint: look there$/);
+    expect(said).not.toContain('hunter');
+    const long = lastWords('x', failed(1, 'y'.repeat(9_000), { hint: 'z'.repeat(9_000) }), redact);
+    expect(Buffer.byteLength(long)).toBeLessThanOrEqual(4_096);
+    expect(long).toMatch(/y\n\[…\]\nhint: z+\n\[…\]$/);
+    expect(lastWords('x', failed(1, 'short', { details: ['a'], hint: 'b' }), redact)).toBe(
+      'initbox x: short\n  a\nhint: b',
+    );
+  });
+  test('at most 4,096 bytes, cut between characters', () => {
+    for (const shift of [0, 1, 2, 3]) {
+      const cut = cutToLimit('x'.repeat(shift) + '€'.repeat(3_000));
+      expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(4_096);
+      expect(cut).toMatch(/^x*€+\n\[…\]$/);
+    }
+    expect(cutToLimit('short')).toBe('short');
+  });
+});

@@ -1,0 +1,484 @@
+import { describe, expect, test } from 'vitest';
+import { partsOf } from '../../../src/migrations/markers.ts';
+
+function up(text: string): [marking: string, up: string, transaction: false | undefined] {
+  const parts = partsOf(text, 'x.sql');
+  return [parts.marking, text.slice(parts.from, parts.to).trim(), parts.transaction];
+}
+
+describe('the part that migrates up', () => {
+  test.each<[string, string, [string, string, false | undefined]]>([
+    ['no marks', 'SELECT 1;', ['none', 'SELECT 1;', undefined]],
+    ['dbmate', '-- head\n-- migrate:up\nUP\n-- migrate:down\nDOWN', ['dbmate', 'UP', undefined]],
+    ['a notice above', '/* Licence\n   text */\n-- migrate:up\nUP\n', ['dbmate', 'UP', undefined]],
+    ['dbmate without down', '--migrate:up\nUP\n', ['dbmate', 'UP', undefined]],
+    [
+      'dbmate outside',
+      '-- migrate:up transaction:false\r\nUP\r\n-- migrate:down\r\nDOWN',
+      ['dbmate', 'UP', false],
+    ],
+    ['dbmate, said to be inside', '-- migrate:up transaction:true\nUP', ['dbmate', 'UP', undefined]],
+    ['goose', '-- +goose Up\nUP\n-- +goose Down\nDOWN', ['goose', 'UP', undefined]],
+    [
+      'goose outside, in any case',
+      '-- +goose no transaction\n-- +GOOSE UP\nUP\n-- +goose down',
+      ['goose', 'UP', false],
+    ],
+    ['sql-migrate', '-- +migrate Up\nUP\n-- +migrate Down\nDOWN', ['sql-migrate', 'UP', undefined]],
+    ['sql-migrate outside', '-- +migrate Up notransaction\nUP', ['sql-migrate', 'UP', false]],
+    ['node-pg-migrate', '-- Up Migration\nUP\n-- Down Migration\nDOWN', ['node-pg-migrate', 'UP', undefined]],
+    [
+      'node-pg-migrate with dashes',
+      '---- up migration ----\nUP\n--- down migration',
+      ['node-pg-migrate', 'UP', undefined],
+    ],
+    [
+      'node-pg-migrate with the second mark alone',
+      'UP\n-- Down Migration\nDOWN',
+      ['node-pg-migrate', 'UP', undefined],
+    ],
+    ['tern', 'UP\n---- create above / drop below ----\nDOWN', ['tern', 'UP', undefined]],
+    ['tern outside', '---- tern: disable-tx ----\nUP', ['tern', '---- tern: disable-tx ----\nUP', false]],
+    ['the own directive', '-- initbox:no-transaction\nUP', ['none', '-- initbox:no-transaction\nUP', false]],
+    [
+      'the own directive beside marks',
+      '-- migrate:up\n-- initbox:no-transaction\nUP',
+      ['dbmate', '-- initbox:no-transaction\nUP', false],
+    ],
+    [
+      'words that are no mark',
+      '-- scale down the pool\n-- undo log of orders\nSELECT 1; -- down',
+      ['none', '-- scale down the pool\n-- undo log of orders\nSELECT 1; -- down', undefined],
+    ],
+  ])('%s', (_name, text, expected) => {
+    expect(up(text)).toEqual(expected);
+  });
+});
+
+describe('a comment that merely holds such words cuts nothing and refuses nothing', () => {
+  test.each([
+    'Up migration of the orders, part two',
+    'up migrations are numbered',
+    'Up-migration',
+    'tear down the old table',
+    'this rolls the column down to the child',
+    'drop-down menu',
+    'down payment',
+    'scale down',
+    'Down under',
+    'no down migration',
+    'down migrations are in another repository',
+    'rollback: DROP TABLE orders;',
+    'rollback DROP TABLE orders;',
+    'rollback not required',
+    'down: nothing to do',
+    'undo log of orders',
+    'revert to the old default',
+    'downgrade path: see the wiki',
+    'backward compatible',
+    'what goes up must come down',
+    'up',
+    'Up',
+    'migrate the orders',
+    'goose is a bird',
+  ])('-- %s', (comment) => {
+    const text = `CREATE TABLE a ();\n-- ${comment}\nCREATE TABLE b ();`;
+    expect(up(text)).toEqual(['none', text, undefined]);
+    const block = `CREATE TABLE a ();\n/* ${comment} */\nCREATE TABLE b ();`;
+    expect(up(block)).toEqual(['none', block, undefined]);
+    // In the part of a known tool it is as little a mark.
+    expect(up(`-- migrate:up\n${text}\n-- migrate:down\nDOWN`)).toEqual(['dbmate', text, undefined]);
+  });
+
+  test('a comment beside SQL, and one that holds the part that undoes', () => {
+    for (const text of ['SELECT 1; -- down\nSELECT 2;', 'SELECT 1;\n/* DOWN:\nDROP TABLE a;\n*/'])
+      expect(up(text)).toEqual(['none', text, undefined]);
+  });
+
+  test('with the second mark of node-pg-migrate alone, a comment above it is none', () => {
+    expect(up('-- Up migration of the orders\nUP\n-- Down Migration\nDOWN')).toEqual([
+      'node-pg-migrate',
+      '-- Up migration of the orders\nUP',
+      undefined,
+    ]);
+  });
+});
+
+describe('a mark of the part that undoes, of whatever tool, is refused with its line', () => {
+  test.each([
+    '-- +micrate Down',
+    '-- (down)',
+    '-- revert',
+    '-- migration: down',
+    '-- downgrade',
+    '-- rambler down',
+    '-- @UNDO',
+    '-- //@UNDO',
+    '--//@UNDO',
+    '-- !Downs',
+    '# --- !Downs',
+    '-- DOWN',
+    '--DOWN',
+    '  -- Down',
+    '-- ==== DOWN ====',
+    '-- ––– DOWN –––',
+    '-- [down]',
+    '-- <rollback>',
+    '/* down */',
+    '/*\n * ROLLBACK\n */',
+    '/**** Down migration ****/',
+    '-- rollback',
+    '-- Rollback:',
+    '-- Roll back',
+    '-- goose Down',
+    '-- migrate down',
+    '  -- migrate:down',
+    '-- migration down',
+    '-- Down script',
+    '-- down part begins here',
+    '-- +dbmigrate down transaction:false',
+    '-- %down',
+    '-- backwards',
+    '-- Backward migration',
+    '-- reverse',
+    '-- undo migration',
+    '-- teardown',
+    '-- 2. Rollback',
+    '-- orders: down',
+    '-- Down Migration: drop the orders',
+    '-- Down migration of the orders',
+  ])('%s', (mark) => {
+    const text = Buffer.from(`CREATE TABLE a ();\n\n${mark}\nDROP TABLE a;`).toString('latin1');
+    expect(() => partsOf(text, 'x.sql')).toThrow(
+      new RegExp(
+        `^x\\.sql:3: this line looks like the start of a part that undoes.*"-- migrate:up" and "-- migrate:down".*reword`,
+      ),
+    );
+    // Beside a known tool's marks it is as unclear which part is meant.
+    expect(() => partsOf(`-- +goose Up\n${text}`, 'x.sql')).toThrow(/^x\.sql:4: /);
+    // Below the known mark it is only a comment.
+    expect(partsOf(`-- +goose Up\nA;\n-- +goose Down\n${text}`, 'x.sql').marking).toBe('goose');
+  });
+
+  test('in a literal it is text, whatever tool it could be of', () => {
+    for (const body of [
+      'CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- down\nSELECT 1 $$;',
+      'CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $b_1$ BEGIN\n-- acme:up:1\nPERFORM 1;\n-- acme:down:1\nDROP TABLE a; END $b_1$;',
+      "INSERT INTO help VALUES ('it''s\n-- rollback\n');",
+      "INSERT INTO help VALUES (E'it\\'s\n/* undo */\n');",
+      'CREATE TABLE "a\n-- downgrade\n" ();',
+    ]) {
+      expect(up(`CREATE TABLE a ();\n${body}`)[0]).toBe('none');
+      expect(
+        up(
+          `-- +goose Up\n-- +goose StatementBegin\n${body}\n-- +goose StatementEnd\n-- +goose Down\nDOWN`,
+        )[0],
+      ).toBe('goose');
+    }
+  });
+
+  test('where it is not sure that it stands in a literal, it is refused', () => {
+    for (const text of [
+      // A backslash before the quote: whether it ends the literal depends on the server.
+      "SELECT 'a\\';\n-- down\nSELECT 'b';",
+      "SELECT 'never closed\n-- down\n",
+      'SELECT a$$b;\n-- down\nSELECT a$$b;',
+      "-- don't\n-- down\n-- don't",
+      "/* don't /* nested */ */\n\n-- down\n/* don't */",
+    ])
+      expect(() => up(text), text).toThrow(/this line looks like the start of a part that undoes/);
+  });
+
+  test('the mark of a known tool in a literal is not one of two tools', () => {
+    const text =
+      "-- +migrate Up\nINSERT INTO help VALUES ('\n-- migrate:down\n');\n-- +migrate Down\nDELETE FROM help;";
+    expect(() => up(text)).toThrow(
+      /^x\.sql:3: this line of a literal is a mark of dbmate, and the file is marked for sql-migrate; /,
+    );
+  });
+});
+
+describe('a pair of comments of one shape, one for each direction, is refused with the second', () => {
+  test.each([
+    [
+      '-- ---------- MIGRONDI:UP:1586550686936 ----------',
+      '-- ---------- MIGRONDI:DOWN:1586550686936 ----------',
+    ],
+    ['-- MIGRONDI:UP:1', '-- MIGRONDI:DOWN:2'],
+    ['-- acme:up:42', '-- acme:down'],
+    ['-- + goose Up', '-- + goose Down'],
+    ['-- sqlx up', '-- sqlx down'],
+    ['-- on up', '-- on down'],
+    ['-- direction=up', '-- direction=down'],
+    ['-- name: migrate-up#', '-- name: migrate-down#'],
+    ['-- name: create-a-up', '-- name: create-a-down'],
+    ['-- Up - create a', '-- Down - drop a'],
+    ['-- Up: create the orders', '-- Down: drop the orders'],
+    ['-- Install orders', '-- Uninstall orders'],
+    ['-- Forward orders', '-- Backward orders'],
+    ['-- Apply 1', '-- Roll back 1'],
+    ['-- [acme] Deploy', '-- [acme] Revert'],
+    ['-- acme.migrate', '-- acme.rollback'],
+    ['/* acme up */', '/* acme down */'],
+  ])('%s … %s', (first, second) => {
+    const text = `${first}\nCREATE TABLE a ();\n${second}\nALTER TABLE b RENAME TO a;`;
+    expect(() => partsOf(text, 'x.sql')).toThrow(
+      /^x\.sql:3: this line looks like the start of a part.*reword/,
+    );
+    expect(() => partsOf(`-- +goose Up\n${text}`, 'x.sql')).toThrow(/^x\.sql:4: /);
+  });
+
+  test.each([
+    ['-- scale up the pool', '-- scale down the pool'],
+    ['-- scale up', '-- scale down'],
+    ['-- Apply the new names', '-- Drop the old index first'],
+    ['-- set up the orders', '-- tear down the old table'],
+    ['-- what goes up', '-- must come down'],
+    ['-- up-front fee', '-- down payment'],
+    ['-- migrate the orders', '-- undo log of orders'],
+    ['-- do this', '-- drop-down menu'],
+  ])('prose is none: %s … %s', (first, second) => {
+    for (const statement of ['ALTER TABLE b RENAME TO a;', 'DROP INDEX b;']) {
+      const text = `${first}\nCREATE TABLE a ();\n${second}\n${statement}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+
+  test('a head that tells of both directions, with no SQL between them, is a comment', () => {
+    const text = '-- Up: create a\n-- Down: drop a\nCREATE TABLE a ();';
+    expect(up(text)).toEqual(['none', text, undefined]);
+    expect(() => up('-- acme:up:1\n-- acme:down:1\nDROP TABLE a;')).toThrow(/^x\.sql:2: this line/);
+  });
+});
+
+describe('a short comment with a word for undoing above SQL that takes away is refused', () => {
+  const marks = [
+    '-- ---------- MIGRONDI:DOWN:1586550686936 ----------',
+    '-- MIGRONDI:DOWN:1586550686936',
+    '-- + goose Down',
+    '-- sqlx down',
+    '-- shmig down',
+    '-- pgmigrate down',
+    '-- name: migrate-down#',
+    '-- name: create-a-down',
+    '-- direction=down',
+    '-- on down',
+    '-- Down 001',
+    '-- Down (v1)',
+    '-- DOWN: drop',
+    '-- Down - drop a',
+    '-- Down v2',
+    '-- Rollback statements',
+    '-- DOWN BELOW',
+    '-- acme:down:42',
+    '--- create above / drop below ---',
+    '-- uninstall',
+    '-- acme_revert',
+    '-- migrateDown',
+    '-- sqlx migrate revert',
+    '-- Undo changes',
+    '/* sqlx down */',
+  ];
+  test.each(marks)('%s', (mark) => {
+    for (const statement of [
+      'DROP TABLE a;',
+      'ALTER TABLE a DROP COLUMN b;',
+      'delete from a;',
+      'TRUNCATE a;',
+      '-- more\n\nBEGIN;\nSET lock_timeout = 1;\nDROP TABLE a;',
+    ]) {
+      const text = `CREATE TABLE a ();\n\n${mark}\n${statement}`;
+      expect(() => partsOf(text, 'x.sql'), text).toThrow(
+        /^x\.sql:3: this line looks like the start of a part.*"-- migrate:up" and "-- migrate:down".*reword/,
+      );
+    }
+  });
+
+  test.each(['-- down', '--down', '-- sqlx down', '/* undo */'])('behind a statement: %s', (mark) => {
+    expect(() => up(`select 1; ${mark}\ndrop table a;`)).toThrow(/^x\.sql:1: this line/);
+    expect(up(`select 1; ${mark}\nselect 2;`)[0]).toBe('none');
+    expect(up(`select '; ${mark}\n';\ndrop table a;`)[0]).toBe('none');
+  });
+
+  test.each([
+    'drop-down menu',
+    'drop-down',
+    'tear down the old table',
+    'scale down the column',
+    'scale down',
+    'down payment',
+    'Down under',
+    'Drop the old index first',
+    'roll back to the old names',
+    'no rollback',
+    'undo log',
+    'servers are down',
+    'rollback DROP TABLE a',
+    'rollback: DROP TABLE a;',
+    'rollback not required',
+    'backward compatible',
+    'what goes up must come down',
+  ])('prose is none: -- %s', (comment) => {
+    for (const statement of ['DROP INDEX b;', 'ALTER TABLE a DROP COLUMN b;', 'ALTER TABLE b RENAME TO a;']) {
+      const text = `CREATE TABLE a ();\n-- ${comment}\n${statement}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+});
+
+describe('refused with the line', () => {
+  test.each<[string, string, RegExp]>([
+    ['dbmate without up', 'SELECT 1;\n-- migrate:down\nDOWN', /^x\.sql has marks, but no "-- migrate:up"/],
+    ['two ups', '-- migrate:up\n-- migrate:up\n', /^x\.sql:2: a second "-- migrate:up"/],
+    ['two downs', '-- +goose Up\n-- +goose Down\n-- +goose Down\n', /^x\.sql:3: a second/],
+    [
+      'down before up',
+      '-- migrate:down\nDOWN\n-- migrate:up\nUP',
+      /^x\.sql:1: "-- migrate:down" stands before/,
+    ],
+    [
+      'SQL before up',
+      '\nSELECT 1;\n-- +goose Up\n',
+      /^x\.sql:2: SQL before "-- \+goose Up" belongs to no part/,
+    ],
+    ['an unknown mark of dbmate', '-- migrate:sideways\n', /^x\.sql:1: "-- migrate:sideways" is neither/],
+    [
+      'an unknown option of dbmate',
+      '-- migrate:up transaction:maybe\n',
+      /^x\.sql:1: "transaction:maybe" is not an option/,
+    ],
+    [
+      'variables of goose',
+      '-- +goose ENVSUB ON\n-- +goose Up\n',
+      /^x\.sql:1: "-- \+goose ENVSUB ON" is not supported/,
+    ],
+    [
+      'marks of two tools',
+      '-- migrate:up\n-- +goose Up\n',
+      /^x\.sql is marked for both dbmate \(line 1\) and goose \(line 2\)/,
+    ],
+    [
+      'node-pg-migrate upside down',
+      '-- Down Migration\n-- Up Migration\n',
+      /^x\.sql:1: "-- Down Migration" stands before/,
+    ],
+    [
+      'SQL above the mark of node-pg-migrate',
+      'SELECT 1;\n-- Up Migration\nSELECT 2;',
+      /^x\.sql:1: SQL before "-- Up Migration" belongs to no part/,
+    ],
+    [
+      'SQL above what node-pg-migrate would take for its mark',
+      'SELECT 1;\n-- Up migration of the orders\nSELECT 2;\n-- Down Migration\nSELECT 3;',
+      /^x\.sql:2: node-pg-migrate would leave out what stands above this line/,
+    ],
+    [
+      'a mark in a comment',
+      '/*\n-- migrate:up\n*/\nSELECT 1;',
+      /^x\.sql:1: SQL before "-- migrate:up" belongs to no part/,
+    ],
+    [
+      'a changeset of Liquibase for one environment',
+      '--liquibase formatted sql\n--changeset a:1 context:dev\nSELECT 1;',
+      /^x\.sql:2: Liquibase runs this changeset under a condition/,
+    ],
+    ['an unknown directive', '\n-- initbox:parallel\n', /^x\.sql:2: "-- initbox:parallel" is not known/],
+    ['MyBatis', 'A\n-- //@UNDO\nB', /^x\.sql:2: this line looks like the start of a part that undoes/],
+    ['a plain word', 'A\n-- DOWN\nB', /^x\.sql:2: this line/],
+    ['a plain word with ornaments', 'A\n--- [ rollback ] ---\nB', /^x\.sql:2: this line/],
+    ['Play', '# --- !Ups\nA\n\n# --- !Downs\nB', /^x\.sql:4: this line/],
+  ])('%s', (_name, text, expected) => {
+    expect(() => partsOf(text, 'x.sql')).toThrow(expected);
+  });
+});
+
+describe('a file of Liquibase', () => {
+  const head = '--liquibase formatted sql\n';
+
+  test.each<[string, false | undefined]>([
+    ['--changeset me:1\nUP', undefined],
+    ['--changeset me:1\n-- a comment: two words\n--comment: text\n--comment text\nUP', undefined],
+    [
+      '--changeset "My Self":"a 1" logicalFilePath:a/b.sql stripComments:false splitStatements:true endDelimiter:; failOnError:true\nUP',
+      undefined,
+    ],
+    ['-- changeset me:1 endDelimiter:";" runAlways:false runOnChange:false ignore:FALSE\nUP', undefined],
+    [
+      '--changeset me:1 rollbackEndDelimiter:/\n--validCheckSum: 9:any\nUP\n--rollback DROP TABLE a;',
+      undefined,
+    ],
+    ['--changeset me:1\nUP\n--rollback not required\n--changeset me:2\nUP', undefined],
+    ['--changeset me:1 runInTransaction:true\nUP', undefined],
+    ['--changeset me:1 runInTransaction:false\nUP', false],
+    ['--changeset me:1 runInTransaction:false\nUP\n--changeset me:2 runInTransaction:false\nUP', false],
+  ])('%j changes nothing', (text, transaction) => {
+    expect(up(head + text)[2]).toBe(transaction);
+    expect(up(`  -- liquibase formatted sql changeLogId:1-2\n${text}`)[0]).toBe('none');
+  });
+
+  test.each<[number, string, string]>([
+    [2, '--changeset me:1 ignore:true\nUP', 'ignore:true'],
+    [2, '--changeset me:1 runAlways:true\nUP', 'runAlways:true'],
+    [2, '--changeset me:1 runOnChange:true\nUP', 'runOnChange:true'],
+    [2, '--changeset me:1 failOnError:false\nUP', 'failOnError:false'],
+    [2, '--changeset me:1 splitStatements:false\nUP', 'splitStatements:false'],
+    [2, '--changeset me:1 endDelimiter:GO\nUP', 'endDelimiter:GO'],
+    [2, '--changeset me:1 runWith:psql\nUP', 'runWith:psql'],
+    [2, '--changeset me:1 runOrder:last\nUP', 'runOrder:last'],
+    [2, '--changeset me:1 tomorrow:"a b"\nUP', 'tomorrow:"a b"'],
+    [2, '--changeset me\nUP', '--changeset me'],
+    [3, '--changeset me:1\n--ignoreLines:start\nUP\n--ignoreLines:end', '--ignoreLines:start'],
+    [3, '--changeset me:1\n  -- ignoreLines:1\nUP', '-- ignoreLines:1'],
+    [2, '--property name:t value:a\n--changeset me:1\nUP', '--property name:t value:a'],
+    [2, '--include file:b.sql\n--changeset me:1\nUP', '--include file:b.sql'],
+    [3, '--changeset me:1\n--tomorrow:a\nUP', '--tomorrow:a'],
+    [3, '--changeset me:1\nCREATE TABLE ${t} ();', '${t}'],
+  ])('line %i of %j is refused', (line, text, word) => {
+    expect(() => up(head + text)).toThrow(
+      `x.sql:${line}: Liquibase reads "${word}" in a way of its own, which is not done here; run Liquibase itself`,
+    );
+  });
+
+  test.each<[string, RegExp]>([
+    ['--changeset me:1 context:test\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1 labels:"a b"\nUP', /^x\.sql:2: Liquibase runs this changeset under a condition/],
+    ['--changeset me:1\n--preconditions onFail:HALT\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['--changeset me:1\n--precondition-sql-check x\nUP', /^x\.sql:3: Liquibase runs .* a condition/],
+    ['UP', /^x\.sql:2: SQL before the first "--changeset author:id" belongs to no changeset/],
+    ['UP\n--changeset me:1\nUP', /^x\.sql:2: SQL before the first "--changeset/],
+    [
+      '--changeset me:1 runInTransaction:false\nUP\n--changeset me:2\nUP',
+      /^x\.sql:4: this changeset runs in a transaction, and the one in line 2 does not; put them in two files/,
+    ],
+  ])('%j is refused', (text, message) => expect(() => up(head + text)).toThrow(message));
+
+  test.each([
+    '--changeset me:1 context:test\nUP',
+    'UP;\n-- changeset My Self:1\nUP',
+    '--changeset "a":b\nUP',
+  ])('without its head: %j', (text) =>
+    expect(() => up(text)).toThrow(
+      /^x\.sql:[12]: this line begins a changeset of Liquibase, but the file does not begin with "--liquibase formatted sql"/,
+    ),
+  );
+
+  test('such words in prose and in literals are none', () => {
+    for (const text of [
+      '-- changeset of the orders\nUP',
+      '-- property name:t value:a\nUP',
+      "SELECT '\n--changeset me:1\n';",
+    ])
+      expect(up(text)[0]).toBe('none');
+  });
+});
+
+// Were it read in steps that grow with what was read, this would take hours.
+test('a load of data full of dashes is read once', () => {
+  const text = `${'-- a comment\n'.repeat(200_000)}SELECT '${'--'.repeat(500_000)}';`;
+  expect(up(text)[0]).toBe('none');
+});
+
+test('so is one whose comments all look like marks', () => {
+  const text = `SELECT '${"''".repeat(100_000)}';\n${'-- sqlx down\n'.repeat(100_000)}${'\n'.repeat(1_000_000)}SELECT 1;`;
+  expect(up(text)[0]).toBe('none');
+});
