@@ -1,7 +1,7 @@
 import { allOptions } from '../src/core/options/all.ts';
 import { commands } from '../src/commands/index.ts';
 import { exitTable } from '../src/core/exit-status.ts';
-import { processOptions } from '../src/core/options/common.ts';
+import { processOptions } from '../src/core/options/shared-options.ts';
 import { flagName, twinName, type Options } from '../src/core/options/option.ts';
 
 const block = /(<!-- generated: ([^\n]*) -->\n)[\s\S]*?(<!-- end -->)/g;

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { UsageError } from '../core/outcome.ts';
 import { flagName, type Options } from '../core/options/option.ts';
 import type { Given } from '../core/options/resolve-options.ts';
-import { didYouMean } from './names.ts';
+import { didYouMean } from './command-names.ts';
 
 export interface Arguments {
   readonly given: ReadonlyMap<string, readonly Given[]>;

@@ -3,11 +3,11 @@ import type { AnyCommand, CommandList, Input } from '../core/command.ts';
 import type { Environment } from '../core/context.ts';
 import { UsageError } from '../core/outcome.ts';
 import { allOptions } from '../core/options/all.ts';
-import { limitOf, type processOptions } from '../core/options/common.ts';
+import { limitOf, type processOptions } from '../core/options/shared-options.ts';
 import { twinName, type Option, type Options, type Values } from '../core/options/option.ts';
 import { resolveOptions } from '../core/options/resolve-options.ts';
 import { hidePasswords, type Redactor } from '../core/redaction/redactor.ts';
-import { commandNamed } from './names.ts';
+import { commandNamed } from './command-names.ts';
 import { readArguments } from './arguments.ts';
 import { unknownVariables } from './variables.ts';
 

@@ -2,7 +2,7 @@ import { commands } from '../commands/index.ts';
 import { exitTable } from '../core/exit-status.ts';
 import { allOptions } from '../core/options/all.ts';
 import { UsageError } from '../core/outcome.ts';
-import { commandNamed } from './names.ts';
+import { commandNamed } from './command-names.ts';
 import { version } from './version.ts';
 
 /**

@@ -12,7 +12,7 @@ import { writeAll } from '../process/output.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { performStep, type StepRequest } from '../core/step.ts';
 import { outcomeOfError } from '../core/unexpected-error.ts';
-import { commandNamed } from './names.ts';
+import { commandNamed } from './command-names.ts';
 
 interface Process {
   readonly redactor: Redactor;

@@ -1,9 +1,9 @@
 import type { CommandList } from '../core/command.ts';
 import type { Environment } from '../core/context.ts';
-import { timeoutOption } from '../core/options/common.ts';
+import { timeoutOption } from '../core/options/shared-options.ts';
 import type { Options } from '../core/options/option.ts';
 import { twinNames } from '../core/options/resolve-options.ts';
-import { didYouMean } from './names.ts';
+import { didYouMean } from './command-names.ts';
 
 /**
  * What Kubernetes puts into every pod of a namespace for a Service named `initbox` or `initbox-…`

@@ -12,7 +12,7 @@ export const commands: CommandList = {
   chown: async () => (await import('./chown/command.ts')).chown,
   copy: async () => (await import('./copy/command.ts')).copy,
   run: async () => (await import('./run/command.ts')).run,
-  schema: async () => (await import('./schema/command.ts')).schema,
+  schema: async () => (await import('./schema/command.ts')).schemaCommand,
   completion: async () => (await import('./completion/command.ts')).completion,
   install: async () => (await import('./install/command.ts')).install,
 };

@@ -4,8 +4,8 @@ import { exitStatus } from '../core/exit-status.ts';
 import { FormatError } from './formats/entries.ts';
 import { type Content, type FileFormat, formatFile, formatFileSet } from './formats/format.ts';
 import { Failure, failed, UsageError } from '../core/outcome.ts';
-import { contentMode, type Owner, secretMode } from '../fs/publish/attributes.ts';
-import type { Intent } from '../fs/publish/folder.ts';
+import { contentMode, type FileOwner, secretMode } from '../fs/publish/attributes.ts';
+import type { Intent } from '../fs/publish/open-target.ts';
 import { checkRelativePath } from '../fs/publish/file-names.ts';
 import { stageFile } from '../fs/publish/atomic-file.ts';
 import {
@@ -14,7 +14,7 @@ import {
   identityOfFolder,
   isManaged,
   sharingWarning,
-} from '../fs/publish/place.ts';
+} from '../fs/publish/target-checks.ts';
 import { commitAll, type Published, type Staged } from '../fs/publish/published.ts';
 import { stageSet } from '../fs/publish/file-set.ts';
 import type { FileContent } from '../fs/publish/write.ts';
@@ -29,7 +29,7 @@ export interface Output {
   readonly below?: string | undefined;
   readonly format: FileFormat | 'files';
   readonly mode?: number | undefined;
-  readonly owner?: Owner | undefined;
+  readonly owner?: FileOwner | undefined;
   /** Is one of its sources a secret, as far as is known before fetching? */
   readonly secret: boolean;
   /** Where it was asked for: `--to`, `fetch.yaml:3:5`. */
@@ -177,7 +177,7 @@ export function dryReport(
   });
 }
 
-/** `wrote 3 files, 1.2 kB; 2 unchanged; 1 removed` */
+/** `wrote 3 files, 1.2 KiB; 2 unchanged; 1 removed` */
 export function summaryText({ written, unchanged, removed, bytes }: Published): string {
   const files = (count: number): string => `${count} file${count === 1 ? '' : 's'}`;
   const parts = [

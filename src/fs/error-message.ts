@@ -1,7 +1,8 @@
+import { formatBytes } from '../core/size.ts';
 import { statfsSync } from 'node:fs';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, firstFailure } from '../core/outcome.ts';
-import { LinkInPath } from './tree/open.ts';
+import { LinkInPath } from './tree/open-directory.ts';
 import type { Directory } from './publish/directory.ts';
 
 /** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
@@ -90,17 +91,5 @@ function roomHint(directory: Directory | undefined, needed: number | undefined):
   // Measured after everything was taken back: enough bytes, so that something else was missing.
   if (files > 0 && bavail * bsize > needed)
     return `it has ${ffree} inodes left, too few for so many files; ${advice}`;
-  return `${sized(needed)} are needed beside what is there, since the old stays until the new is complete, and ${sized(bavail * bsize)} are free; ${advice}`;
-}
-
-/** A number of bytes for people: `512 B`, `1.5 MB`. */
-export function sized(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  return `${formatBytes(needed)} are needed beside what is there, since the old stays until the new is complete, and ${formatBytes(bavail * bsize)} are free; ${advice}`;
 }

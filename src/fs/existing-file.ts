@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
-import { openFileThere } from './publish/reach.ts';
+import { openFileThere } from './safe-open.ts';
 
 /**
  * Writes the last words where the kubelet looks for them. Never creates the file: docker has none, and a

@@ -2,15 +2,15 @@ import { reasonOf } from '../core/clock.ts';
 import { UsageError } from '../core/outcome.ts';
 import { discover, type Naming } from './discover.ts';
 import type { Marking } from './markers.ts';
-import type { Known } from './plan.ts';
+import type { KnownFile } from './plan.ts';
 import { readScript } from './script.ts';
 
 /** A directory of migrations, each file read once; their content is not kept. */
-export interface Directory {
+export interface MigrationDirectory {
   readonly naming: Naming;
   /** Whose convention it is: by the names, or by the marks in the files. */
   readonly convention: Naming | Marking;
-  readonly files: readonly Known[];
+  readonly files: readonly KnownFile[];
 }
 
 /** Markings under which a file without marks is a whole file that migrates up. */
@@ -20,9 +20,9 @@ const markedAtWill: ReadonlySet<Marking> = new Set(['node-pg-migrate', 'tern']);
  * Reads all files and tells the directory's convention. Needs no database: call it before there is one.
  * @throws UsageError naming the files; the signal's reason
  */
-export async function readDirectory(directory: string, signal: AbortSignal): Promise<Directory> {
+export async function readDirectory(directory: string, signal: AbortSignal): Promise<MigrationDirectory> {
   const { naming, files } = await discover(directory);
-  const known: Known[] = [];
+  const known: KnownFile[] = [];
   const markings = new Map<Marking, string>();
   for (const found of files) {
     if (signal.aborted) throw reasonOf(signal);

@@ -3,16 +3,16 @@ import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { isAllOrNothing, kindOf } from './classify.ts';
-import { explain, isServerError, type Piece } from './failure.ts';
+import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
 import { claim, markDone, noteFinished, unclaim, type Proof, type Querying, type Row } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
 import { piecesOf } from './batches.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
 import type { Statement } from './split.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /** All that running one file takes. */
-export interface Job {
+export interface FileRun {
   readonly script: Script;
   readonly preparation: Preparation;
   readonly before: Row | undefined;
@@ -31,14 +31,14 @@ export interface Job {
  * Runs a file as its preparation says.
  * @throws Failure with the file, the line and the server's words; other errors where the connection ended
  */
-export async function execute(job: Job, context: Context): Promise<void> {
+export async function execute(job: FileRun, context: Context): Promise<void> {
   // Known before anything runs. What has failed in a transaction is never run without one: it may have relied on it, by
   // SET LOCAL or by being undone.
   return job.preparation.mode === 'outside' ? outside(job, context) : inTransaction(job, context);
 }
 
 /** The file and its record become true together, or not at all. */
-async function inTransaction(job: Job, context: Context): Promise<void> {
+async function inTransaction(job: FileRun, context: Context): Promise<void> {
   const { script, preparation, work } = job;
   const { file } = script.found;
   const started = context.clock.now();
@@ -59,11 +59,11 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
     // The script may have taken another role, which may not write the record.
     await work.query('RESET SESSION AUTHORIZATION');
     await work.query('RESET ROLE');
-    if (!(await markDone(work, entry, job.proof, context.clock.now() - started, textOf(rows[0], 'id')))) {
+    if (!(await markDone(work, entry, job.proof, context.clock.now() - started, columnText(rows[0], 'id')))) {
       throw lostBefore(file);
     }
   } catch (error) {
-    if (context.signal.aborted || !(isServerError(error) || error instanceof Failure)) throw error;
+    if (context.signal.aborted || !(isServerRefusal(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
     if (error instanceof Failure) throw error;
     throw failureOf(error, file, current, 'the file was rolled back whole: nothing of it is left');
@@ -72,12 +72,12 @@ async function inTransaction(job: Job, context: Context): Promise<void> {
 }
 
 /** Deferred constraints are checked here, and a connection that ends here leaves it open what happened. */
-async function commit(job: Job, context: Context): Promise<void> {
+async function commit(job: FileRun, context: Context): Promise<void> {
   const { file } = job.script.found;
   try {
     await job.work.query('COMMIT');
   } catch (error) {
-    if (isServerError(error)) {
+    if (isServerRefusal(error)) {
       throw failureOf(
         error,
         `${file} at its COMMIT`,
@@ -95,7 +95,7 @@ async function commit(job: Job, context: Context): Promise<void> {
 }
 
 /** The body without the BEGIN and COMMIT that wrap all of it. */
-function* bodyOf(job: Job): Generator<Statement> {
+function* bodyOf(job: FileRun): Generator<Statement> {
   const { ownBegin, statements } = job.preparation;
   let index = 0;
   for (const statement of statementsOf(job.script, job.standardStrings)) {
@@ -108,7 +108,7 @@ function* bodyOf(job: Job): Generator<Statement> {
 const noteEvery = 1000;
 
 /** Statement by statement; how far it came is noted, so that a half-done file is seen. */
-async function outside(job: Job, context: Context): Promise<void> {
+async function outside(job: FileRun, context: Context): Promise<void> {
   const { script, work, lock } = job;
   const { file } = script.found;
   const { clock } = context;
@@ -136,7 +136,7 @@ async function outside(job: Job, context: Context): Promise<void> {
       await work.query(piece.text, undefined, { discard: true });
     } catch (error) {
       if (lock.alive) await note();
-      if (context.signal.aborted || !isServerError(error)) throw error;
+      if (context.signal.aborted || !isServerRefusal(error)) throw error;
       if (open) await work.query('ROLLBACK').catch(() => undefined);
       if (known === 0 && (open || isAllOrNothing(statement))) {
         await unclaim(lock, entry);
@@ -173,7 +173,7 @@ async function outside(job: Job, context: Context): Promise<void> {
 }
 
 /** What a file that failed on its way may have left, in sentences. */
-async function leftovers(job: Job, known: number): Promise<string[]> {
+async function leftovers(job: FileRun, known: number): Promise<string[]> {
   const { script, preparation } = job;
   const lines = [
     `the file runs outside a transaction: ${known} of ${preparation.statements} statements ended and stay`,
@@ -188,7 +188,7 @@ async function leftovers(job: Job, known: number): Promise<string[]> {
   return lines;
 }
 
-function entryOf(job: Job): Parameters<typeof claim>[1] {
+function entryOf(job: FileRun): Parameters<typeof claim>[1] {
   const { found, sha256 } = job.script;
   return {
     lockName: job.lockName,
@@ -201,7 +201,7 @@ function entryOf(job: Job): Parameters<typeof claim>[1] {
 }
 
 function failureOf(error: unknown, file: string, piece: Piece | undefined, ...more: string[]): Failure {
-  const { what, details, hint, status } = explain(error, file, piece);
+  const { what, details, hint, status } = explainStatementError(error, file, piece);
   return new Failure(failed(status, what, { details: [...details, ...more], hint }));
 }
 

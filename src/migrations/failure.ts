@@ -31,7 +31,7 @@ export interface Explained {
 }
 
 /** True where the server refused the statement and lives: its effect is known. */
-export function isServerError(error: unknown): boolean {
+export function isServerRefusal(error: unknown): boolean {
   return (
     codeOf(error) !== '' &&
     (error as ServerError).severity !== 'FATAL' &&
@@ -40,7 +40,7 @@ export function isServerError(error: unknown): boolean {
 }
 
 /** An error of a script's statement, with the file's line where the server tells where it is. */
-export function explain(error: unknown, file: string, piece: Piece | undefined): Explained {
+export function explainStatementError(error: unknown, file: string, piece: Piece | undefined): Explained {
   const said = error as ServerError;
   const code = codeOf(error);
   const details: string[] = [];

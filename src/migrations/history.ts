@@ -1,7 +1,7 @@
 import type { QueryResult, Session } from '../clients/postgres/session.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /** What is known of a migration's run. */
 export type State =
@@ -83,7 +83,7 @@ export async function sameUnderOtherName(
       WHERE h.lock_name OPERATOR(pg_catalog.<>) $1 GROUP BY h.lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
     [lockName, files.map((file) => file.key), files.map((file) => file.sha256)],
   );
-  return rows[0] === undefined ? undefined : textOf(rows[0], 'lock_name');
+  return rows[0] === undefined ? undefined : columnText(rows[0], 'lock_name');
 }
 
 /**
@@ -177,8 +177,8 @@ export async function proofOf(session: Session): Promise<Proof | undefined> {
   if (row === undefined) return undefined;
   return {
     pid: Number(row['pid']),
-    classId: textOf(row, 'class'),
-    objectId: textOf(row, 'object'),
+    classId: columnText(row, 'class'),
+    objectId: columnText(row, 'object'),
     objectSubId: Number(row['sub']),
   };
 }
@@ -226,7 +226,7 @@ export async function unclaim(session: Querying, entry: Entry): Promise<void> {
 }
 
 /** A change of the record alone. */
-export interface Change {
+export interface RecordChange {
   readonly key: string;
   readonly file: string;
   readonly sha256: string;
@@ -238,7 +238,7 @@ export async function applyChanges(
   session: Session,
   lockName: string,
   token: bigint,
-  changes: readonly Change[],
+  changes: readonly RecordChange[],
 ): Promise<void> {
   await session.query(
     `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
@@ -280,10 +280,10 @@ async function explained(session: Session, error: unknown): Promise<unknown> {
   const { rows } = await session.query(
     "SELECT pg_catalog.quote_ident(current_user) AS role, pg_catalog.quote_ident(pg_catalog.current_database()) AS database, pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made",
   );
-  const role = textOf(rows[0], 'role');
+  const role = columnText(rows[0], 'role');
   const grants = rows[0]?.['made']
     ? `GRANT USAGE, CREATE ON SCHEMA initbox TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA initbox TO ${role}`
-    : `GRANT CREATE ON DATABASE ${textOf(rows[0], 'database')} TO ${role}`;
+    : `GRANT CREATE ON DATABASE ${columnText(rows[0], 'database')} TO ${role}`;
   return new Failure(
     failed(
       exitStatus.refused,
@@ -297,12 +297,12 @@ async function explained(session: Session, error: unknown): Promise<unknown> {
 
 function toRow(row: Record<string, unknown>): Row {
   return {
-    version: textOf(row, 'version'),
-    file: textOf(row, 'file'),
-    sha256: textOf(row, 'sha256'),
+    version: columnText(row, 'version'),
+    file: columnText(row, 'file'),
+    sha256: columnText(row, 'sha256'),
     state: row['state'] as State,
     statements: Number(row['statements']),
     finished: Number(row['finished']),
-    startedAt: textOf(row, 'started'),
+    startedAt: columnText(row, 'started'),
   };
 }

@@ -1,7 +1,7 @@
 import { builtIndex } from './classify.ts';
 import type { Querying } from './history.ts';
 import type { Statement } from './split.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /**
  * Names the INVALID indexes that a script's CREATE INDEX CONCURRENTLY left behind: they cost every write and serve no
@@ -25,7 +25,7 @@ export async function invalidIndexes(
           AND ($2::pg_catalog.text IS NULL OR c.relname OPERATOR(pg_catalog.=) $2)`,
       [table, index],
     );
-    for (const row of rows) names.push(textOf(row, 'name'));
+    for (const row of rows) names.push(columnText(row, 'name'));
   }
   return [...new Set(names)];
 }

@@ -1,7 +1,7 @@
 import type { Session } from '../clients/postgres/session.ts';
 import type { Naming } from './discover.ts';
 import type { Marking } from './markers.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /** Another tool's record in this database. */
 export interface ForeignRecord {
@@ -105,7 +105,7 @@ export async function foreignRecord(
       [keeper.table, keeper.column.replace('!', ''), !keeper.column.startsWith('!')],
     );
     if (rows.length === 0) continue;
-    const table = textOf(rows[0], 'name');
+    const table = columnText(rows[0], 'name');
     // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts. A policy
     // or a type that its owner made would run that owner's functions with this role's rights.
     const found =
@@ -120,8 +120,8 @@ export async function foreignRecord(
     return {
       tool: keeper.tool,
       table,
-      version: found === undefined ? undefined : textOf(found[0], 'version'),
-      dirty: textOf(found?.[0], 'dirty') === 'true',
+      version: found === undefined ? undefined : columnText(found[0], 'version'),
+      dirty: columnText(found?.[0], 'dirty') === 'true',
     };
   }
   return undefined;

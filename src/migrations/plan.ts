@@ -1,17 +1,17 @@
 import { UsageError } from '../core/outcome.ts';
 import { accepts, type Acceptance } from './accept.ts';
 import { some, type Found } from './discover.ts';
-import type { Change, Row } from './history.ts';
+import type { RecordChange, Row } from './history.ts';
 import { compareVersions, parseVersion, type Version } from './version.ts';
 
 /** A file with the checksum of what it would run. */
-export interface Known {
+export interface KnownFile {
   readonly found: Found;
   readonly sha256: string;
 }
 
 /** Why nothing may run before somebody has looked. */
-export interface Problem {
+export interface PlanProblem {
   readonly kind: 'changed' | 'late' | 'missing' | 'half-done' | 'baseline';
   readonly file: string;
   readonly version: string;
@@ -20,11 +20,11 @@ export interface Problem {
   readonly hint: string;
 }
 
-export interface Plan {
-  readonly problems: readonly Problem[];
+export interface MigrationPlan {
+  readonly problems: readonly PlanProblem[];
   readonly warnings: readonly string[];
   /** To be written before anything runs. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly RecordChange[];
   /** To be run, in this order, with the row that each had before. */
   readonly pending: readonly {
     readonly found: Found;
@@ -42,17 +42,17 @@ const option = '--accept';
  * @param baseline the version up to which another tool has migrated; `0` is none
  * @throws UsageError where the baseline is no version of the directory
  */
-export function planOf(
-  files: readonly Known[],
+export function migrationPlanOf(
+  files: readonly KnownFile[],
   rows: readonly Row[],
   settings: { readonly baseline: string | undefined; readonly accept: readonly Acceptance[] },
-): Plan {
+): MigrationPlan {
   const { accept } = settings;
   const recorded = new Map(rows.map((row) => [row.version, row]));
   const base = baselineOf(settings.baseline, files);
-  const problems: Problem[] = [];
+  const problems: PlanProblem[] = [];
   const warnings: string[] = [];
-  const changes: Change[] = [];
+  const changes: RecordChange[] = [];
   const pending: { found: Found; sha256: string; before: Row | undefined }[] = [];
   const newest = latest(rows.map((row) => parseVersion(row.version)));
   let applied = 0;
@@ -60,7 +60,7 @@ export function planOf(
   for (const { found, sha256 } of files) {
     const { file, key, version } = found;
     const row = recorded.get(key);
-    const change = (state: Change['state']): void => void changes.push({ key, file, sha256, state });
+    const change = (state: RecordChange['state']): void => void changes.push({ key, file, sha256, state });
     if (row === undefined) {
       const covered = version !== undefined && base !== undefined && compareVersions(version, base) <= 0;
       if (covered && rows.length === 0) change('baseline');
@@ -108,7 +108,7 @@ export function planOf(
   return { problems, warnings, changes, pending, applied };
 }
 
-function baselineOf(text: string | undefined, files: readonly Known[]): Version | undefined {
+function baselineOf(text: string | undefined, files: readonly KnownFile[]): Version | undefined {
   if (text === undefined || text === '0') return undefined;
   const versions = files.map(({ found }) => found.version).filter((version) => version !== undefined);
   const given = parseVersion(text);
@@ -123,7 +123,7 @@ function baselineOf(text: string | undefined, files: readonly Known[]): Version 
   return given;
 }
 
-function halfDone(row: Row, found: Found, sha256: string): Problem {
+function halfDone(row: Row, found: Found, sha256: string): PlanProblem {
   const far =
     row.statements === 1
       ? 'its one statement is not known to have ended'
@@ -140,10 +140,10 @@ function halfDone(row: Row, found: Found, sha256: string): Problem {
 
 /** What is recorded and has no file: older than the newest file it is a hole, newer it is a release that was undone. */
 function judgeMissing(
-  files: readonly Known[],
+  files: readonly KnownFile[],
   rows: readonly Row[],
   accept: readonly Acceptance[],
-  into: { problems: Problem[]; warnings: string[]; changes: Change[] },
+  into: { problems: PlanProblem[]; warnings: string[]; changes: RecordChange[] },
 ): void {
   const keys = new Set(files.map(({ found }) => found.key));
   const last = latest(files.map(({ found }) => found.version));

@@ -2,23 +2,23 @@ import type { Session } from '../clients/postgres/session.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import type { Piece } from './failure.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /** Milliseconds between two lines about a file that runs. */
 const every = 10_000;
 
 /** Says now and then where a long file stands, and what it waits for. */
-export interface Progress extends Disposable {
+export interface MigrationProgress extends Disposable {
   at(piece: Piece, first: number): void;
 }
 
-export function startProgress(
+export function startMigrationProgress(
   file: string,
   total: number,
   lock: Session,
   pid: number,
   context: Context,
-): Progress {
+): MigrationProgress {
   const started = context.clock.now();
   let place = '';
   let cancel = (): void => {};
@@ -58,10 +58,10 @@ async function blocker(lock: Session, pid: number): Promise<string | undefined> 
     );
     const [row] = rows;
     if (row === undefined) return undefined;
-    const name = textOf(row, 'name') ? ` of ${JSON.stringify(textOf(row, 'name'))}` : '';
-    const state = textOf(row, 'state') ? `, ${textOf(row, 'state')}` : '';
-    const age = textOf(row, 'age') ? `, its transaction ${textOf(row, 'age')} old` : '';
-    return `a lock that backend ${textOf(row, 'pid')}${name} holds${state}${age}`;
+    const name = columnText(row, 'name') ? ` of ${JSON.stringify(columnText(row, 'name'))}` : '';
+    const state = columnText(row, 'state') ? `, ${columnText(row, 'state')}` : '';
+    const age = columnText(row, 'age') ? `, its transaction ${columnText(row, 'age')} old` : '';
+    return `a lock that backend ${columnText(row, 'pid')}${name} holds${state}${age}`;
   } catch {
     return undefined;
   }

@@ -12,8 +12,8 @@ import {
   type Outcome,
 } from '../core/outcome.ts';
 import type { Acceptance } from './accept.ts';
-import { isServerError } from './failure.ts';
-import type { Directory } from './directory.ts';
+import { isServerRefusal } from './failure.ts';
+import type { MigrationDirectory } from './directory.ts';
 import { readDirectory } from './directory.ts';
 import { execute } from './execute.ts';
 import { foreignRecord } from './other-tools.ts';
@@ -26,8 +26,8 @@ import {
   type Proof,
 } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
-import { planOf, type Plan, type Problem } from './plan.ts';
-import { startProgress } from './progress.ts';
+import { migrationPlanOf, type MigrationPlan, type PlanProblem } from './plan.ts';
+import { startMigrationProgress } from './progress.ts';
 import { prepare, readScript, statementsOf, type Preparation, type Script } from './script.ts';
 import { openWork } from './work.ts';
 
@@ -48,7 +48,7 @@ export interface SqlRequest {
   readonly accept?: readonly Acceptance[] | undefined;
 }
 
-type Pending = Plan['pending'][number] & { readonly preparation: Preparation };
+type Pending = MigrationPlan['pending'][number] & { readonly preparation: Preparation };
 
 interface Server {
   readonly version: number;
@@ -69,7 +69,7 @@ export async function runSql(request: SqlRequest, context: Context): Promise<Out
     request.baseline === undefined && (rows ?? []).length === 0
       ? await strangeStart(request, directory, rows !== undefined)
       : undefined;
-  const plan = planOf(directory.files, rows ?? [], {
+  const plan = migrationPlanOf(directory.files, rows ?? [], {
     baseline: request.baseline,
     accept: request.accept ?? [],
   });
@@ -109,7 +109,7 @@ async function serverOf(session: Session): Promise<Server> {
 
 async function runAll(
   request: SqlRequest,
-  directory: Directory,
+  directory: MigrationDirectory,
   pending: readonly Pending[],
   server: Server,
   proof: Proof,
@@ -130,7 +130,13 @@ async function runAll(
       running = one;
       const since = context.clock.now();
       context.log.info(`${file} (${index + 1} of ${pending.length}): ${manner(one.preparation)}`);
-      using progress = startProgress(file, one.preparation.statements, request.session, work.pid, context);
+      using progress = startMigrationProgress(
+        file,
+        one.preparation.statements,
+        request.session,
+        work.pid,
+        context,
+      );
       await execute(
         {
           script,
@@ -196,7 +202,7 @@ function withProgress(
   if (error instanceof Failure) {
     return { ...error.outcome, details: [...(error.outcome.details ?? []), ...details] };
   }
-  if (isServerError(error) || running === undefined) throw error;
+  if (isServerRefusal(error) || running === undefined) throw error;
   const { file } = running.found;
   return failed(exitStatus.failed, `${file}: the connection ended (${(error as Error).message})`, {
     details: [
@@ -211,7 +217,7 @@ function withProgress(
 /** An empty record in a database that is not new: everything would run a second time. */
 async function strangeStart(
   request: SqlRequest,
-  directory: Directory,
+  directory: MigrationDirectory,
   hasTable: boolean,
 ): Promise<Failed | undefined> {
   const { session, lockName } = request;
@@ -242,9 +248,9 @@ async function strangeStart(
 }
 
 async function refusalOf(
-  problems: readonly Problem[],
+  problems: readonly PlanProblem[],
   request: SqlRequest,
-  directory: Directory,
+  directory: MigrationDirectory,
   server: Server,
 ): Promise<Failed | undefined> {
   const [first] = problems;
@@ -273,8 +279,8 @@ async function leftInvalid(request: SqlRequest, script: Script, server: Server):
 
 function report(
   request: SqlRequest,
-  directory: Directory,
-  plan: Plan,
+  directory: MigrationDirectory,
+  plan: MigrationPlan,
   pending: readonly Pending[],
   failure: Failed | undefined,
 ): string {

@@ -2,13 +2,13 @@ import type { QueryResult, Session } from '../clients/postgres/session.ts';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { Querying } from './history.ts';
-import { textOf } from './rows.ts';
+import { columnText } from './rows.ts';
 
 /**
  * The connection on which migrations run. It is not the lock's own: what a migration sets, and the DISCARD ALL that
  * undoes it, must not reach the lock. It ends when the command must end.
  */
-export interface Work extends Querying, AsyncDisposable {
+export interface WorkSession extends Querying, AsyncDisposable {
   readonly pid: number;
   /** Makes the session as it was when it was opened, for the next file. */
   reset(): Promise<void>;
@@ -31,7 +31,7 @@ export async function openWork(
   connect: () => Promise<Session>,
   lock: Session,
   context: Context,
-): Promise<Work> {
+): Promise<WorkSession> {
   const { clock, signal, log } = context;
   const session = await connect();
   const stopListening = session.onNotice((severity, message) => {
@@ -47,8 +47,8 @@ export async function openWork(
       FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   const pid = Number(rows[0]?.['pid']);
-  const born = textOf(rows[0], 'born');
-  const settings = JSON.parse(textOf(rows[0], 'settings') || '{}') as Record<string, string>;
+  const born = columnText(rows[0], 'born');
+  const settings = JSON.parse(columnText(rows[0], 'settings') || '{}') as Record<string, string>;
 
   /** Ends the backend, which rolls back what it had begun, and waits until it is gone: before that no lock may go. */
   const stop = async (): Promise<void> => {

@@ -4,7 +4,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
  * Writes to a descriptor without ever going through a Node stream, which would leave it non-blocking for the
  * command that takes over, and without ever blocking on a pipe that nobody reads, which would delay signals.
  */
-export interface Output {
+export interface OutputDescriptor {
   write(text: string): void;
   /** Tries once more to get rid of what a full pipe refused. */
   flush(): void;
@@ -14,7 +14,7 @@ export interface Output {
 const backlogLimit = 256 * 1024;
 
 /** Standard error: lossy when nobody reads, never blocking where that can be had. */
-export function lossyOutput(descriptor: number): Output {
+export function lossyOutput(descriptor: number): OutputDescriptor {
   const own = ownDescriptor(descriptor);
   let backlog: Buffer[] = [];
   let size = 0;

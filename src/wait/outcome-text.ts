@@ -8,7 +8,7 @@ import { describeTarget, type TargetReport } from './wait-outcome.ts';
 const detailed = 10;
 
 /** Turns a wait's report into what people are told and the exit status. */
-export function outcomeOf(report: WaitReport): Outcome {
+export function waitOutcome(report: WaitReport): Outcome {
   const waited = formatDuration(report.waited);
   if (report.result === 'satisfied') {
     const ready = report.targets.filter(({ state }) => state === 'satisfied');

@@ -1,11 +1,11 @@
-import type { waitOptions } from '../core/options/common.ts';
+import type { waitOptions } from '../core/options/shared-options.ts';
 import type { Values } from '../core/options/option.ts';
 import { inverted, type Target } from './attempt.ts';
 import type { WaitPlan } from './loop.ts';
 import { fixed, proportional } from './schedule.ts';
 
 /** What the options of a waiting command ask of the loop. */
-export function planOf(
+export function waitPlanOf(
   options: Values<typeof waitOptions>,
   targets: readonly Target[],
 ): { readonly targets: readonly Target[]; readonly plan: WaitPlan } {

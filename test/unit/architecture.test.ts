@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';
+import { parseSync, type ExportNamedDeclaration } from 'oxc-parser';
 import { describe, expect, test } from 'vitest';
 
 /** The layers, from the top; each may import itself and what stands below it. */
@@ -88,6 +89,35 @@ describe('arrows', () => {
     ).toEqual([]);
   });
 });
+
+describe('names', () => {
+  test('an exported name is defined once', () => {
+    const definers = new Map<string, string[]>();
+    for (const file of files) {
+      const { program } = parseSync(file, readFileSync(join(root, file), 'utf8'));
+      for (const statement of program.body)
+        for (const name of statement.type === 'ExportNamedDeclaration'
+          ? definedBy(statement.declaration)
+          : [])
+          definers.set(name, [...(definers.get(name) ?? []), file]);
+    }
+    expect(definers.size).toBeGreaterThan(500);
+    expect([...definers].filter(([, where]) => where.length > 1)).toEqual([]);
+  });
+
+  test('a file says of what its words, names, reports or problems are', () => {
+    expect(
+      files.filter((file) => /(^|\/)(names|words|reports?|problems?|utils?|helpers|common)\.ts$/.test(file)),
+    ).toEqual(['core/options/common.ts']);
+  });
+});
+
+function definedBy(declaration: ExportNamedDeclaration['declaration']): string[] {
+  if (declaration === null) return [];
+  if (declaration.type === 'VariableDeclaration')
+    return declaration.declarations.flatMap(({ id }) => (id.type === 'Identifier' ? [id.name] : []));
+  return 'id' in declaration && declaration.id?.type === 'Identifier' ? [declaration.id.name] : [];
+}
 
 describe('packages', () => {
   test('each has one importer, in cli or clients, or where the tree walker says what all commands mean by a pattern', () => {

@@ -8,7 +8,7 @@ export interface Asked {
 }
 
 /** Records of the first expanded name that has any, or what each of the names got. */
-export interface Lookup {
+export interface NameRecords {
   readonly found:
     | { readonly name: string; readonly records: ReadonlyMap<RecordType, readonly string[]> }
     | undefined;
@@ -29,7 +29,11 @@ export interface LookupOptions {
  * Walks the search list as glibc's res_search does: on to the next name after NXDOMAIN, no data or SERVFAIL; a
  * silent server ends the walk, since a later name might then be taken for the one that was meant.
  */
-export async function lookUp(name: string, config: ResolverConfig, options: LookupOptions): Promise<Lookup> {
+export async function lookUp(
+  name: string,
+  config: ResolverConfig,
+  options: LookupOptions,
+): Promise<NameRecords> {
   const asked: Asked[] = [];
   for (const candidate of expandName(name, config)) {
     const replies = await askTypes(candidate, config, options);

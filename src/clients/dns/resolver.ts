@@ -4,7 +4,7 @@ import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { addressesFromHosts } from './hosts.ts';
 import { lookUp } from './lookup.ts';
 import { readResolvConf, type ResolverConfig } from './resolv-conf.ts';
-import { explain } from './words.ts';
+import { explainDnsError } from './dns-errors.ts';
 
 /** Resolves a host as a pod does: a literal is itself, then the hosts file, then the search list. */
 export function createResolver(paths: Pick<Paths, 'hosts' | 'resolvConf'>): ResolveAddresses {
@@ -20,7 +20,7 @@ export function createResolver(paths: Pick<Paths, 'hosts' | 'resolvConf'>): Reso
       hasty: true,
       signal: probe.signal,
     });
-    if (found === undefined) return explain(asked);
+    if (found === undefined) return explainDnsError(asked);
     return { state: 'found', addresses: [...found.records.values()].flat() };
   };
 }

@@ -61,7 +61,7 @@ export interface HttpResponse {
 export type HttpAnswer = HttpResponse | NotYet | Never;
 
 /** Milliseconds without progress after which an attempt is given up. */
-export interface Patience {
+export interface HttpLimits {
   readonly resolving: number;
   readonly connecting: number;
   readonly handshake: number;
@@ -70,7 +70,7 @@ export interface Patience {
 }
 
 /** A lost SYN is sent again after 1 s (RFC 6298); a new attempt after 3 s finds a server that came up meanwhile. */
-export const usualPatience: Patience = {
+export const usualHttpLimits: HttpLimits = {
   resolving: 15_000,
   connecting: 3_000,
   handshake: 10_000,
@@ -83,7 +83,7 @@ export interface HttpSettings {
   readonly clock: Clock;
   readonly proxy: FindProxy;
   readonly tls: TlsSettings;
-  readonly patience: Patience;
+  readonly patience: HttpLimits;
   /** Requests under way at once; the rest queue up. */
   readonly parallel: number;
   /** A connection of its own for each request: one that is kept always leads to the same pod of a Service. */

@@ -9,7 +9,7 @@ import { openSession, type Session } from './session.ts';
 import { NotPostgres } from './other-protocol.ts';
 import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
 import { Wire } from './wire.ts';
-import { isServerError, judgeLogin, judgeSocket } from './words.ts';
+import { isServerError, judgeLogin, judgeSocket } from './server-errors.ts';
 
 export interface Connected {
   readonly state: 'connected';

@@ -39,7 +39,7 @@ export interface PostgresHost {
   readonly password: Secret | undefined;
 }
 
-export interface TlsSettings {
+export interface PostgresTls {
   readonly mode: SslMode;
   /** PEM of the authorities to trust, or `system` for the system’s; undefined where nothing is verified. */
   readonly authorities: string | undefined;
@@ -55,7 +55,7 @@ export interface ConnectionSettings {
   readonly hosts: readonly PostgresHost[];
   readonly user: string;
   readonly database: string;
-  readonly tls: TlsSettings;
+  readonly tls: PostgresTls;
   readonly attributes: SessionAttributes;
   /** Milliseconds for one connection to one address, login included. */
   readonly connectTimeout: number;
@@ -220,7 +220,7 @@ function choice<const C extends readonly string[]>(
   return given.text;
 }
 
-function readTls(all: Parameters, environment: Environment, redactor: Redactor): TlsSettings {
+function readTls(all: Parameters, environment: Environment, redactor: Redactor): PostgresTls {
   const home = environment['HOME'];
   const inHome = (name: string): string | undefined => home && `${home}/.postgresql/${name}`;
   const root = all.get('sslrootcert');
@@ -263,7 +263,7 @@ function clientCertificate(
   all: Parameters,
   inHome: (name: string) => string | undefined,
   redactor: Redactor,
-): Pick<TlsSettings, 'certificate' | 'key'> {
+): Pick<PostgresTls, 'certificate' | 'key'> {
   const given = all.get('sslcert');
   const fallback = inHome('postgresql.crt');
   const certificate = given ? readPem(given.text, given.origin) : fallback && readIfThere(fallback);

@@ -1,10 +1,10 @@
 import type { Session } from './session.ts';
-import { sqlState, sqlStateOf } from './words.ts';
+import { sqlState, sqlStateOf } from './server-errors.ts';
 
 /**
  * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.
  */
-export const schema = 'initbox';
+export const recordsSchema = 'initbox';
 
 export function isMissing(error: unknown): boolean {
   const state = sqlStateOf(error);
@@ -65,7 +65,7 @@ export async function readOnce(
 ): Promise<OnceRecord | undefined> {
   try {
     const { rows } = await session.query(
-      `SELECT ${onceColumns} FROM ${schema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+      `SELECT ${onceColumns} FROM ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       options,
     );

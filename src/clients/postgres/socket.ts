@@ -3,7 +3,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { reasonOf } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, type Never } from '../../wait/attempt.ts';
-import type { TlsSettings } from './connection-string.ts';
+import type { PostgresTls } from './connection-string.ts';
 import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
 
 /** A connection that the protocol can start on. */
@@ -81,7 +81,7 @@ export function openSocket(
 export async function secure(
   socket: Socket,
   host: string,
-  tls: TlsSettings,
+  tls: PostgresTls,
   wanted: boolean,
   signal: AbortSignal,
 ): Promise<Transport> {
@@ -128,7 +128,7 @@ function beginsError(bytes: Buffer): boolean {
 async function handshake(
   socket: Socket,
   host: string,
-  tls: TlsSettings,
+  tls: PostgresTls,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   // Most servers inside a cluster have none, and loading it takes as long as a query.
@@ -175,7 +175,7 @@ function trusted(
   return system.length > 0 ? system : certificatesOf('bundled');
 }
 
-function tlsFailure(error: NodeJS.ErrnoException, host: string, tls: TlsSettings): Error {
+function tlsFailure(error: NodeJS.ErrnoException, host: string, tls: PostgresTls): Error {
   const code = error.code ?? '';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return new TlsFailure(

@@ -3,7 +3,7 @@ import { satisfied, type Target } from '../../wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../wait/loop.ts';
 import { fixed, proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
 import type { Failed } from '../../core/outcome.ts';
 import type { Fetched, Provenance, SourceAddress } from '../../config/source.ts';
 import type { Sources } from './open.ts';
@@ -33,7 +33,7 @@ export async function fetchAll(
   });
   if (sources.logins.length > 0) {
     const report = await waitFor(sources.logins, plan(sources.logins.length), context);
-    const outcome = outcomeOf(report);
+    const outcome = waitOutcome(report);
     if (outcome.kind === 'failed') return outcome;
     context.log.info(outcome.summary);
   }
@@ -50,7 +50,7 @@ export async function fetchAll(
       },
     };
   });
-  const outcome = outcomeOf(await waitFor(targets, plan(targets.length), context));
+  const outcome = waitOutcome(await waitFor(targets, plan(targets.length), context));
   return outcome.kind === 'failed' ? outcome : { kind: 'fetched', found };
 }
 

@@ -100,13 +100,13 @@ async function openHttp(
   context: Context,
   proxy: FindProxy = readProxies(context),
 ): Promise<HttpClient> {
-  const { createHttpClient, usualPatience } = await import('../http/transport.ts');
+  const { createHttpClient, usualHttpLimits } = await import('../http/transport.ts');
   return createHttpClient({
     resolve: createResolver(context.paths),
     clock: context.clock,
     proxy,
     tls,
-    patience: usualPatience,
+    patience: usualHttpLimits,
     parallel,
   });
 }

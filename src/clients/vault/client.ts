@@ -18,7 +18,7 @@ import type { HttpClient } from '../http/transport.ts';
 import { createVaultApi, type VaultReply } from './api.ts';
 import { readFault, said } from './faults.ts';
 import { logIn, type Login } from './login.ts';
-import { createMounts, type Mount } from './mounts.ts';
+import { createMounts, type SecretsMount } from './mounts.ts';
 import { encodePath } from './path.ts';
 import type { VaultSettings } from './settings.ts';
 
@@ -192,7 +192,7 @@ export function createVault(
   }
 
   async function readFrom(
-    mount: Mount,
+    mount: SecretsMount,
     address: SourceAddress,
     session: Login,
     probe: Probe,
@@ -236,7 +236,7 @@ export function createVault(
     return fetchedFrom(reply, mount, address);
   }
 
-  function fetchedFrom(reply: VaultReply, mount: Mount, address: SourceAddress): Read {
+  function fetchedFrom(reply: VaultReply, mount: SecretsMount, address: SourceAddress): Read {
     const data = asObject(reply.body['data']);
     const inner = mount.kv === 2 ? asObject(data?.['data']) : data;
     if (inner === undefined) {

@@ -6,7 +6,7 @@ import { stateFault } from './faults.ts';
 import { encodePath } from './path.ts';
 
 /** The engine that serves a path. */
-export interface Mount {
+export interface SecretsMount {
   readonly state: 'mount';
   /** With its slash: `secret/`. */
   readonly path: string;
@@ -20,7 +20,7 @@ export interface UnknownMount {
 }
 
 export interface Mounts {
-  of(path: string, token: Secret, probe: Probe): Promise<Mount | UnknownMount | NotYet | Never>;
+  of(path: string, token: Secret, probe: Probe): Promise<SecretsMount | UnknownMount | NotYet | Never>;
 }
 
 /**
@@ -28,16 +28,17 @@ export interface Mounts {
  * mount below another, so that one answer serves all paths below it.
  */
 export function createMounts(api: VaultApi): Mounts {
-  const known: Mount[] = [];
+  const known: SecretsMount[] = [];
   /** Questions under way, by first segment: fifty secrets of one mount ask once. */
   const asking = new Map<string, Promise<unknown>>();
-  const find = (path: string): Mount | undefined => known.find((mount) => `${path}/`.startsWith(mount.path));
+  const find = (path: string): SecretsMount | undefined =>
+    known.find((mount) => `${path}/`.startsWith(mount.path));
 
   const ask = async (
     path: string,
     token: Secret,
     probe: Probe,
-  ): Promise<Mount | UnknownMount | NotYet | Never> => {
+  ): Promise<SecretsMount | UnknownMount | NotYet | Never> => {
     const reply = await api.read(`sys/internal/ui/mounts/${encodePath(path)}`, token, probe);
     if (reply.state !== 'reply') return reply;
     if (reply.status !== 200) return stateFault(reply) ?? { state: 'unknown' };
@@ -47,7 +48,7 @@ export function createMounts(api: VaultApi): Mounts {
     const type = asString(data?.['type']);
     const version = asString(asObject(data?.['options'])?.['version']);
     const kv = type === 'kv' || type === 'generic' ? (version === '2' ? 2 : 1) : undefined;
-    const mount: Mount = { state: 'mount', path: mountPath, kv };
+    const mount: SecretsMount = { state: 'mount', path: mountPath, kv };
     known.push(mount);
     return mount;
   };

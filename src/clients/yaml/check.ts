@@ -1,5 +1,5 @@
 import { isAlias, isNode, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
-import { strayAlias, tooDeep, tooManyAliases, yamlWords } from './words.ts';
+import { strayAlias, tooDeep, tooManyAliases, yamlWords } from './yaml-errors.ts';
 
 /** Uses of one anchor, each within others counted by multiplication: a bomb has billions. */
 const mostAliases = 100;

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { strayAlias, tooDeep, tooManyAliases, unfilledTemplate, yamlWords } from './words.ts';
+import { strayAlias, tooDeep, tooManyAliases, unfilledTemplate, yamlWords } from './yaml-errors.ts';
 
 /** A place in a text, both counted from 1. */
 export interface Position {

@@ -4,22 +4,22 @@ import type { Libc } from '../../process/libc.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { serveWalk } from '../../fs/tree/worker-pool.ts';
 import { libcForGuard } from '../../fs/tree/refused-paths.ts';
-import { openPlace, openPlaceDirectory } from '../../fs/tree/open.ts';
+import { openPlace, openPlaceDirectory } from '../../fs/tree/open-directory.ts';
 import { Walk } from '../../fs/tree/walk.ts';
-import { Change } from './change.ts';
+import { OwnerVisitor } from './change.ts';
 import { modesOf, type ModeTexts } from '../../fs/tree/mode.ts';
-import type { Owner } from './owner.ts';
-import type { Tally } from './tally.ts';
+import type { NewOwner } from './owner.ts';
 import { mark, TopRefused } from './top.ts';
+import { type ChownTally } from './tally.ts';
 
 /** All that a process needs to work on one tree; it travels to helpers as JSON. */
-export interface Assignment {
+export interface ChownAssignment {
   readonly path: string;
   /** Identity of the top directory: a helper opens it by its path. */
   readonly dev: number;
   readonly ino: number;
-  readonly owner: Owner;
-  readonly from: Owner | undefined;
+  readonly owner: NewOwner;
+  readonly from: NewOwner | undefined;
   readonly modes: ModeTexts;
   readonly exclude: readonly string[];
   readonly crossMounts: boolean;
@@ -41,15 +41,15 @@ export async function excludeOf(patterns: readonly string[]): Promise<Exclude | 
 }
 
 /** The walk of an assignment below its open top directory. */
-export function walkOf(
-  assignment: Assignment,
+export function chownWalk(
+  assignment: ChownAssignment,
   exclude: Exclude | undefined,
   top: number,
   host: Pick<Host, 'chdir' | 'memoryLimit'>,
   libc: Libc | undefined,
-): { readonly walk: Walk; readonly change: Change; readonly marked: () => boolean } {
+): { readonly walk: Walk; readonly change: OwnerVisitor; readonly marked: () => boolean } {
   let marked = false;
-  const change = new Change({
+  const change = new OwnerVisitor({
     owner: assignment.owner,
     from: assignment.from,
     modes: modesOf(assignment.modes),
@@ -69,7 +69,7 @@ export function walkOf(
 
 /** What a helper process does from its start to its end. */
 export function serveChown(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLimit'>): void {
-  serveWalk<Assignment, Tally>(
+  serveWalk<ChownAssignment, ChownTally>(
     parent,
     async (assignment) => {
       const exclude = await excludeOf(assignment.exclude);
@@ -78,7 +78,13 @@ export function serveChown(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLim
       closeSync(place.parent);
       const { dev, ino } = fstatSync(descriptor);
       if (dev !== assignment.dev || ino !== assignment.ino) throw new Error('the top directory was replaced');
-      const { walk, change } = walkOf(assignment, exclude, descriptor, host, await libcForGuard(descriptor));
+      const { walk, change } = chownWalk(
+        assignment,
+        exclude,
+        descriptor,
+        host,
+        await libcForGuard(descriptor),
+      );
       return { walk, tally: () => change.take() };
     },
     () => performance.now(),

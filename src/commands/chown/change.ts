@@ -9,11 +9,12 @@ import {
   type Stats,
 } from 'node:fs';
 import { itself } from '../../fs/tree/file-name.ts';
-import { O_PATH, openPinned } from '../../fs/tree/open.ts';
+import { O_PATH, openPinned } from '../../fs/tree/open-directory.ts';
 import type { Visitor } from '../../fs/tree/walk.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
-import { belongsTo, type Owner } from './owner.ts';
-import { emptyTally, listed, type Tally } from './tally.ts';
+import { belongsTo, type NewOwner } from './owner.ts';
+import { listedProblems } from '../../fs/tree/tally.ts';
+import { type ChownTally, emptyChownTally } from './tally.ts';
 
 /** Permission bits of a mode. */
 const permissions = 0o7777;
@@ -25,8 +26,8 @@ const groupExecute = 0o010;
 const unchanged = -1;
 
 export interface ChangePlan {
-  readonly owner: Owner;
-  readonly from: Owner | undefined;
+  readonly owner: NewOwner;
+  readonly from: NewOwner | undefined;
   readonly modes: Modes;
   readonly dryRun: boolean;
   /** The group of this process: the one in which it may set set-group-ID without CAP_FSETID. */
@@ -38,18 +39,18 @@ export interface ChangePlan {
 }
 
 /** Gives each entry its owner and mode, where it has not got them. */
-export class Change implements Visitor {
+export class OwnerVisitor implements Visitor {
   readonly #plan: ChangePlan;
-  #tally = emptyTally();
+  #tally = emptyChownTally();
 
   constructor(plan: ChangePlan) {
     this.#plan = plan;
   }
 
   /** What was done since the last call. */
-  take(): Tally {
+  take(): ChownTally {
     const tally = this.#tally;
-    this.#tally = emptyTally();
+    this.#tally = emptyChownTally();
     return tally;
   }
 
@@ -156,7 +157,7 @@ export class Change implements Visitor {
     if (error instanceof this.#plan.fatal) throw error;
     this.#distrustTop();
     this.#tally.errors++;
-    if (this.#tally.problems.length < listed)
+    if (this.#tally.problems.length < listedProblems)
       this.#tally.problems.push({ path, action, code: code ?? message });
   }
 
@@ -226,7 +227,7 @@ function survivesChown(stat: Stats): boolean {
 export function changeDirectory(
   descriptor: number,
   stat: Stats,
-  owner: Owner,
+  owner: NewOwner,
   wanted: number | undefined,
   ownGroup: number,
 ): void {

@@ -8,15 +8,15 @@ import type { Exclude } from '../../fs/tree/exclude.ts';
 import { libcForGuard } from '../../fs/tree/refused-paths.ts';
 import { type ModeTexts, modesOf } from '../../fs/tree/mode.ts';
 import { shownName } from '../../fs/tree/file-name.ts';
-import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/tree/open.ts';
-import { type Assignment, excludeOf, walkOf } from './assignment.ts';
-import { Change } from './change.ts';
-import { endedEarly, jsonOf, outcomeOf, outcomeOfClosed, type Result, type Told } from './outcome.ts';
-import { belongsTo, type Owner, type OwnerText, resolveOwner } from './owner.ts';
-import { progressText } from './report.ts';
-import { addTally, emptyTally, type Tally } from './tally.ts';
-import { closeTarget, makeMissing, openTarget, type Target } from './target.ts';
+import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/tree/open-directory.ts';
+import { type ChownAssignment, excludeOf, chownWalk } from './assignment.ts';
+import { OwnerVisitor } from './change.ts';
+import { endedEarly, jsonOf, chownOutcome, outcomeOfClosed, type Result, type Told } from './outcome.ts';
+import { belongsTo, type NewOwner, type OwnerText, resolveOwner } from './owner.ts';
+import { closeTarget, makeTarget, openTarget, type ChownTarget } from './target.ts';
 import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
+import { addTally, grouped, walkProgressText } from '../../fs/tree/tally.ts';
+import { type ChownTally, emptyChownTally } from './tally.ts';
 
 export interface ChownRequest {
   readonly owner: OwnerText | undefined;
@@ -64,7 +64,7 @@ async function matcher(patterns: readonly string[]): Promise<Exclude | undefined
 
 /** The paths, each held open from before the first change to after the last. */
 class Targets implements Disposable {
-  readonly list: Target[] = [];
+  readonly list: ChownTarget[] = [];
 
   constructor(request: ChownRequest, context: Context) {
     try {
@@ -83,8 +83,8 @@ class Targets implements Disposable {
 class Job {
   readonly #request: ChownRequest;
   readonly #context: Context;
-  readonly #owner: Owner;
-  readonly #from: Owner | undefined;
+  readonly #owner: NewOwner;
+  readonly #from: NewOwner | undefined;
   readonly #exclude: Exclude | undefined;
   readonly #capability = effectiveCapabilities();
   readonly #startedAt: number;
@@ -105,10 +105,10 @@ class Job {
     }
   }
 
-  async run(targets: readonly Target[]): Promise<Outcome> {
+  async run(targets: readonly ChownTarget[]): Promise<Outcome> {
     const results: Result[] = [];
     for (const target of targets) {
-      const tally = emptyTally();
+      const tally = emptyChownTally();
       const stop = this.#progress(target, tally);
       try {
         results.push(await this.#one(target, tally));
@@ -119,10 +119,10 @@ class Job {
       }
     }
     if (this.#request.dryRun) this.#context.stdout(jsonOf(results, this.#owner));
-    return outcomeOf(targets, results, this.#told());
+    return chownOutcome(targets, results, this.#told());
   }
 
-  async #one(target: Target, tally: Tally): Promise<Result> {
+  async #one(target: ChownTarget, tally: ChownTally): Promise<Result> {
     const { dryRun, recursive, trustTop } = this.#request;
     const result = {
       path: target.shown,
@@ -133,7 +133,7 @@ class Job {
     const modes = modesOf(this.#request.modes);
     if (target.missing.length > 0) {
       tally.entries = tally.directories = tally.changed = target.missing.length;
-      if (!dryRun) makeMissing(target, this.#owner, modes, this.#context.host.gid);
+      if (!dryRun) makeTarget(target, this.#owner, modes, this.#context.host.gid);
       return result;
     }
     const { descriptor, pinned } = target;
@@ -165,9 +165,9 @@ class Job {
   }
 
   /** Everything below a top directory. True where it was marked as under way. */
-  async #below(target: Target, stat: Stats, markTop: boolean, tally: Tally): Promise<boolean> {
+  async #below(target: ChownTarget, stat: Stats, markTop: boolean, tally: ChownTally): Promise<boolean> {
     const { request, context } = { request: this.#request, context: this.#context };
-    const assignment: Assignment = {
+    const assignment: ChownAssignment = {
       path: target.shown,
       dev: stat.dev,
       ino: stat.ino,
@@ -183,7 +183,7 @@ class Job {
     };
     const top = target.descriptor as number;
     const libc = await libcForGuard(top);
-    const { walk, change } = walkOf(assignment, this.#exclude, top, context.host, libc);
+    const { walk, change } = chownWalk(assignment, this.#exclude, top, context.host, libc);
     const before = tally.changed + tally.errors;
     try {
       walk.begin();
@@ -192,7 +192,7 @@ class Job {
           walk,
           command: 'chown',
           settings: assignment,
-          add: (more: Tally) => addTally(tally, more),
+          add: (more: ChownTally) => addTally(tally, more),
           own: () => change.take(),
           helpers: this.#entersAnything() ? helpersFor(context.host) : 0,
         },
@@ -223,8 +223,8 @@ class Job {
   }
 
   /** A path that is no directory. */
-  #single(target: Target, pinned: number, tally: Tally): void {
-    const change = new Change({
+  #single(target: ChownTarget, pinned: number, tally: ChownTally): void {
+    const change = new OwnerVisitor({
       owner: this.#owner,
       from: this.#from,
       modes: modesOf(this.#request.modes),
@@ -253,13 +253,15 @@ class Job {
     };
   }
 
-  #progress(target: Target, tally: Tally): () => void {
+  #progress(target: ChownTarget, tally: ChownTally): () => void {
     const { clock, log } = this.#context;
     const startedAt = clock.now();
     let cancel = (): void => {};
     const arm = (): void => {
       cancel = clock.after(progressEvery, () => {
-        log.info(`${target.shown}: ${progressText(tally, clock.now() - startedAt)}`);
+        log.info(
+          `${target.shown}: ${walkProgressText(tally, clock.now() - startedAt, `${grouped(tally.changed)} changed`)}`,
+        );
         arm();
       });
     };
@@ -269,7 +271,7 @@ class Job {
 }
 
 /** Whose a path is. Not through links: whoever may write one would choose the owner. */
-function referenceOwner(path: string): Owner {
+function referenceOwner(path: string): NewOwner {
   try {
     const place = openPlace(path);
     closeSync(place.parent);

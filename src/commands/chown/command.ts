@@ -3,9 +3,9 @@ import type { Given } from '../../core/options/resolve-options.ts';
 import { flag, list, oneOf, parseText, value, type Values } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { chownTrees } from './chown.ts';
-import { parseMode } from '../../fs/tree/mode.ts';
+import { parseModeChange } from '../../fs/tree/mode.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { type OwnerText, parseOwner } from './owner.ts';
+import { type OwnerText, parseNewOwner } from './owner.ts';
 
 const example = 'initbox chown 1000:1000 /data';
 
@@ -15,7 +15,7 @@ function mode(kind: 'both' | 'file' | 'directory', description: string) {
     description,
     placeholder: 'MODE',
     parse: (text: string) => {
-      parseMode(text, kind);
+      parseModeChange(text, kind);
       return text;
     },
   });
@@ -45,7 +45,7 @@ const options = {
   from: value({
     description: 'change only what belongs to this owner',
     placeholder: 'OWNER:GROUP',
-    parse: parseOwner,
+    parse: parseNewOwner,
   }),
   reference: value({
     description: 'the owner of another path, in place of OWNER',
@@ -152,7 +152,7 @@ function parseWords(given: readonly Given[]): Words {
   const words = given.map(({ text }) => text);
   if (/^[./]/.test(first.text)) return { owner: undefined, words };
   try {
-    return { owner: parseOwner(first.text), words };
+    return { owner: parseNewOwner(first.text), words };
   } catch (error) {
     throw new UsageError(`${first.origin}: ${(error as Error).message}`);
   }

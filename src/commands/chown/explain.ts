@@ -7,7 +7,7 @@ const ownerless = /^(vfat|msdos|exfat|ntfs|ntfs3|fuseblk|hfs|hfsplus|iso9660|udf
 const needs = 'run it as runAsUser: 0 with capabilities: {drop: [ALL], add: [CHOWN, FOWNER, DAC_OVERRIDE]}';
 
 /** What stands behind an error code here, in a sentence for whoever reads the pod's description. */
-export function explain(
+export function explainChownError(
   code: string,
   mount: Mount | undefined,
   has: ((capability: Capability) => boolean) | undefined,

@@ -12,18 +12,19 @@ import {
 import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import { mountOf, readMounts } from '../../fs/tree/mounts.ts';
 import { rawOf } from '../../fs/tree/file-name.ts';
-import type { ClosedPath } from '../../fs/tree/open.ts';
-import { explain } from './explain.ts';
-import { type Owner, ownerText } from './owner.ts';
-import { problemHints, problemLines, tallyText } from './report.ts';
-import type { Tally } from './tally.ts';
-import { NotMade, type Target } from './target.ts';
+import type { ClosedPath } from '../../fs/tree/open-directory.ts';
+import { explainChownError } from './explain.ts';
+import { type NewOwner, ownerText } from './owner.ts';
+import { NotMade, type ChownTarget } from './target.ts';
 import { notKept, TopRefused } from './top.ts';
+import { problemLines } from '../../fs/tree/tally.ts';
+import { chownSummary, problemHints } from './summary.ts';
+import { type ChownTally } from './tally.ts';
 
 /** What became of one path. */
 export interface Result {
   readonly path: string;
-  readonly tally: Tally;
+  readonly tally: ChownTally;
   /** Set where the top directory was trusted. */
   readonly trusted: boolean;
   readonly created: boolean;
@@ -31,14 +32,18 @@ export interface Result {
 
 /** What every sentence about a run is made with. */
 export interface Told {
-  readonly owner: Owner;
+  readonly owner: NewOwner;
   readonly dryRun: boolean;
   readonly capability: ((capability: Capability) => boolean) | undefined;
   readonly elapsed: string;
 }
 
 /** All paths were gone through. */
-export function outcomeOf(targets: readonly Target[], results: readonly Result[], told: Told): Outcome {
+export function chownOutcome(
+  targets: readonly ChownTarget[],
+  results: readonly Result[],
+  told: Told,
+): Outcome {
   const wrong = results.findIndex(({ tally }) => tally.errors > 0);
   const text = `${results.map((result) => summary(result, told)).join('; ')}, in ${told.elapsed}`;
   if (wrong < 0) return done(text);
@@ -46,7 +51,7 @@ export function outcomeOf(targets: readonly Target[], results: readonly Result[]
   const errors = results.reduce((sum, { tally }) => sum + tally.errors, 0);
   return failed(exitStatus.failed, `${errors} of the entries could not be changed: ${text}`, {
     details: results.flatMap(({ tally }) => problemLines(tally)).slice(0, 11),
-    hint: problemHints(problems, mount(targets[wrong] as Target), told.capability),
+    hint: problemHints(problems, mount(targets[wrong] as ChownTarget), told.capability),
   });
 }
 
@@ -54,8 +59,8 @@ export function outcomeOf(targets: readonly Target[], results: readonly Result[]
  * The work on a path came to an end before its time.
  * @throws what is an outcome of its own
  */
-export function endedEarly(target: Target, tally: Tally, error: unknown, told: Told): Outcome {
-  const soFar = `${target.shown}: stopped after ${tallyText(tally, ownerText(told.owner), false)}, in ${told.elapsed}`;
+export function endedEarly(target: ChownTarget, tally: ChownTally, error: unknown, told: Told): Outcome {
+  const soFar = `${target.shown}: stopped after ${chownSummary(tally, ownerText(told.owner), false)}, in ${told.elapsed}`;
   const hint =
     'the top directory is not set before all below it is: run it again, it goes on where something is left';
   if (error instanceof SignalReceived)
@@ -75,7 +80,7 @@ export function endedEarly(target: Target, tally: Tally, error: unknown, told: T
   const { code, message } = error as NodeJS.ErrnoException;
   const what = error instanceof NotMade ? message : `cannot change ${target.shown}: ${message}`;
   return failed(exitStatus.failed, what, {
-    hint: code === undefined ? undefined : explain(code, mount(target), told.capability),
+    hint: code === undefined ? undefined : explainChownError(code, mount(target), told.capability),
   });
 }
 
@@ -85,12 +90,12 @@ export function outcomeOfClosed(
   capability: Told['capability'],
 ): Outcome {
   return failed(exitStatus.failed, `${message}: nothing was changed`, {
-    hint: explain(code, mountOf(rawOf(path), readMounts()), capability),
+    hint: explainChownError(code, mountOf(rawOf(path), readMounts()), capability),
   });
 }
 
 /** For --dry-run. */
-export function jsonOf(results: readonly Result[], owner: Owner): string {
+export function jsonOf(results: readonly Result[], owner: NewOwner): string {
   const paths = results.map(({ path, tally, trusted, created }) => ({
     path,
     trusted,
@@ -108,17 +113,17 @@ export function jsonOf(results: readonly Result[], owner: Owner): string {
   return `${JSON.stringify({ owner: owner.uid ?? null, group: owner.gid ?? null, paths })}\n`;
 }
 
-function topRefused(target: Target, code: string, told: Told): Outcome {
+function topRefused(target: ChownTarget, code: string, told: Told): Outcome {
   if (code === notKept)
     return failed(
       exitStatus.failed,
       `the owner of ${target.shown} was set, and the file system did not keep it: nothing below was changed`,
-      { hint: explain('EPERM', mount(target), () => true) },
+      { hint: explainChownError('EPERM', mount(target), () => true) },
     );
   return failed(
     exitStatus.failed,
     `cannot change the owner of ${target.shown} to ${ownerText(told.owner)} (${code}): nothing below was changed`,
-    { hint: explain(code, mount(target), told.capability) },
+    { hint: explainChownError(code, mount(target), told.capability) },
   );
 }
 
@@ -127,9 +132,9 @@ function summary({ path, tally, trusted, created }: Result, { owner, dryRun }: T
   if (trusted)
     return `${path} belongs to ${whom}, so what is below it was not looked at (--policy root-mismatch)`;
   if (created) return `${path} ${dryRun ? 'is to be made' : 'made'} for ${whom}`;
-  return `${path}: ${tallyText(tally, whom, dryRun)}`;
+  return `${path}: ${chownSummary(tally, whom, dryRun)}`;
 }
 
-function mount(target: Target) {
+function mount(target: ChownTarget) {
   return mountOf(target.place.path, readMounts());
 }

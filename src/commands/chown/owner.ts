@@ -8,7 +8,7 @@ export interface OwnerText {
 }
 
 /** Numeric owner and group; what is undefined is left as it is. At least one is set. */
-export interface Owner {
+export interface NewOwner {
   readonly uid: number | undefined;
   readonly gid: number | undefined;
 }
@@ -22,7 +22,7 @@ const accepted = 'write UID, UID:GID or :GID as numbers or names, such as 1000:1
  * Reads OWNER, OWNER:GROUP or :GROUP.
  * @throws Error whose message says what is accepted
  */
-export function parseOwner(text: string): OwnerText {
+export function parseNewOwner(text: string): OwnerText {
   const [user = '', group, more] = text.split(':');
   if (text === '') throw new Error(`the owner is empty; ${accepted}`);
   if (more !== undefined) throw new Error(`"${text}" has more than one colon; ${accepted}`);
@@ -52,7 +52,7 @@ function problemOf(part: string): string | undefined {
  * @param etc the folder of the two files
  * @throws Error where a name is not listed
  */
-export function resolveOwner(owner: OwnerText, etc = '/etc'): Owner {
+export function resolveOwner(owner: OwnerText, etc = '/etc'): NewOwner {
   return {
     uid: owner.user === undefined ? undefined : idOf(owner.user, 'user', `${etc}/passwd`),
     gid: owner.group === undefined ? undefined : idOf(owner.group, 'group', `${etc}/group`),
@@ -79,12 +79,12 @@ function idOf(word: string, what: string, file: string): number {
   throw new Error(`the ${what} "${word}" is not in this image's ${file}; write its number, such as 1000`);
 }
 
-export function ownerText({ uid, gid }: Owner): string {
+export function ownerText({ uid, gid }: NewOwner): string {
   return `${uid ?? ''}${gid === undefined ? '' : `:${gid}`}`;
 }
 
 /** Whether what is there belongs to whom it should. */
-export function belongsTo(stat: { readonly uid: number; readonly gid: number }, owner: Owner): boolean {
+export function belongsTo(stat: { readonly uid: number; readonly gid: number }, owner: NewOwner): boolean {
   return (
     (owner.uid === undefined || stat.uid === owner.uid) && (owner.gid === undefined || stat.gid === owner.gid)
   );

@@ -11,19 +11,19 @@ import {
   openPinned,
   openPlace,
   openPlaceDirectory,
-  type Place,
-} from '../../fs/tree/open.ts';
+  type PinnedPath,
+} from '../../fs/tree/open-directory.ts';
 import { changeDirectory } from './change.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
-import { belongsTo, type Owner } from './owner.ts';
+import { belongsTo, type NewOwner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
 
 /** A path to work on, whose place nobody can lead elsewhere. */
-export interface Target {
+export interface ChownTarget {
   /** For people. */
   readonly shown: string;
   /** What it is; where components are missing, the nearest directory above that is there. */
-  readonly place: Place;
+  readonly place: PinnedPath;
   /** Open where it is a directory. */
   readonly descriptor: number | undefined;
   /** Open (O_PATH) where it is there and not a directory. */
@@ -37,7 +37,7 @@ export interface Target {
  * @throws UsageError where it is missing (and is not to be made), leads through a link, or is not to be touched;
  *   ClosedPath where it cannot be opened
  */
-export function openTarget(text: string, create: boolean, script: string): Target {
+export function openTarget(text: string, create: boolean, script: string): ChownTarget {
   const refused = refusedPath(text, script);
   if (refused !== undefined) throw new UsageError(refused);
   const shown = absolutePath(text);
@@ -56,10 +56,10 @@ function openFound({
   place,
   missing,
   script,
-}: Pick<Target, 'shown' | 'place' | 'missing'> & {
+}: Pick<ChownTarget, 'shown' | 'place' | 'missing'> & {
   readonly text: string;
   readonly script: string;
-}): Target {
+}): ChownTarget {
   const target = { shown, place, missing, descriptor: undefined, pinned: undefined };
   if (missing.length > 0) return target;
   if (!place.stat?.isDirectory()) {
@@ -74,7 +74,7 @@ function openFound({
 }
 
 /** @throws UsageError, ClosedPath */
-function openFile({ path, parent, name }: Place): number {
+function openFile({ path, parent, name }: PinnedPath): number {
   let pinned: number;
   try {
     pinned = openPinned(below(parent, name));
@@ -87,13 +87,13 @@ function openFile({ path, parent, name }: Place): number {
   throw new UsageError(`${shownName(path)} was replaced by something else while it was looked at`);
 }
 
-export function closeTarget({ place, descriptor, pinned }: Target): void {
+export function closeTarget({ place, descriptor, pinned }: ChownTarget): void {
   closeSync(place.parent);
   if (descriptor !== undefined) closeSync(descriptor);
   if (pinned !== undefined) closeSync(pinned);
 }
 
-function nearestPlace(shown: string, create: boolean): { place: Place; missing: RawName[] } {
+function nearestPlace(shown: string, create: boolean): { place: PinnedPath; missing: RawName[] } {
   const missing: RawName[] = [];
   let path = shown;
   for (;;) {
@@ -139,7 +139,7 @@ export class NotMade extends Error {
  * Makes the missing directories, each with its owner and mode before the next.
  * @throws NotMade
  */
-export function makeMissing(target: Target, owner: Owner, modes: Modes, ownGroup: number): void {
+export function makeTarget(target: ChownTarget, owner: NewOwner, modes: Modes, ownGroup: number): void {
   let at = openDirectory(target.place.name, target.place.parent);
   let { path } = target.place;
   try {

@@ -1,7 +1,7 @@
 import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 import { changeDirectory, directoryMode } from './change.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
-import { belongsTo, type Owner } from './owner.ts';
+import { belongsTo, type NewOwner } from './owner.ts';
 
 /**
  * The owner of a top directory below which a change is under way. No user has this id: as 16 bits it is -1
@@ -24,13 +24,13 @@ export class TopRefused extends Error {
 }
 
 /** Whether the top may be one that was marked as under way: it speaks for nothing below it then. */
-export function isMarked(stat: Stats, owner: Owner): boolean {
+export function isMarked(stat: Stats, owner: NewOwner): boolean {
   return (
     (owner.uid !== undefined && stat.uid === underWay) || (owner.gid !== undefined && stat.gid === underWay)
   );
 }
 
-export function isRight(stat: Stats, owner: Owner, modes: Modes): boolean {
+export function isRight(stat: Stats, owner: NewOwner, modes: Modes): boolean {
   return belongsTo(stat, owner) && directoryMode(stat, modes) === undefined;
 }
 
@@ -40,7 +40,7 @@ export function isRight(stat: Stats, owner: Owner, modes: Modes): boolean {
  * @param keepAccess the user id to leave in force where the caller could not enter a directory of another user
  * @throws TopRefused
  */
-export function mark(descriptor: number, owner: Owner, keepAccess: number | undefined): void {
+export function mark(descriptor: number, owner: NewOwner, keepAccess: number | undefined): void {
   const before = fstatSync(descriptor);
   if (before.uid === underWay || before.gid === underWay) {
     if (isWholeMark(before, owner, keepAccess)) return;
@@ -72,7 +72,7 @@ function tried(descriptor: number, uid: number | undefined, gid: number | undefi
 const unchanged = -1;
 
 /** Ids to mark with where 65535 is none, in the order in which they are to be tried. */
-function substitutes(code: string, owner: Owner): readonly ((id: number | undefined) => number)[] {
+function substitutes(code: string, owner: NewOwner): readonly ((id: number | undefined) => number)[] {
   // A user namespace that maps fewer ids, where root and nobody are the best there are, or not even this run's.
   if (code === 'EINVAL' && isMapped(owner.uid, 'uid_map') && isMapped(owner.gid, 'gid_map'))
     return [(id) => (id === 0 ? 65_534 : 0)];
@@ -90,7 +90,7 @@ function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }
 
-function isWholeMark(stat: Stats, owner: Owner, keepAccess: number | undefined): boolean {
+function isWholeMark(stat: Stats, owner: NewOwner, keepAccess: number | undefined): boolean {
   return (
     (owner.uid === undefined || stat.uid === (keepAccess ?? underWay)) &&
     (owner.gid === undefined || stat.gid === underWay)
@@ -115,7 +115,7 @@ function isMapped(id: number | undefined, map: 'uid_map' | 'gid_map'): boolean {
  * Gives the top directory its owner and mode, after all else.
  * @throws TopRefused
  */
-export function settle(descriptor: number, owner: Owner, modes: Modes, ownGroup: number): void {
+export function settle(descriptor: number, owner: NewOwner, modes: Modes, ownGroup: number): void {
   const stat = fstatSync(descriptor);
   try {
     changeDirectory(descriptor, stat, owner, directoryMode(stat, modes), ownGroup);

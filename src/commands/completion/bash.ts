@@ -1,4 +1,4 @@
-import type { CommandWords, Expected } from './words.ts';
+import type { CommandWords, Expected } from './completion-words.ts';
 
 /**
  * A script for bash 3.2 and newer, without the bash-completion package: what it completes comes from `compgen`

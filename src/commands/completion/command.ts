@@ -4,7 +4,7 @@ import { choiceParser } from '../../core/options/option.ts';
 import { bashScript } from './bash.ts';
 import { fishScript } from './fish.ts';
 import { shells } from './shells.ts';
-import { completionWords } from './words.ts';
+import { completionWords } from './completion-words.ts';
 import { zshScript } from './zsh.ts';
 
 const parse = each('shell', choiceParser(shells), { min: 1, max: 1, example: 'initbox completion bash' });

@@ -1,4 +1,4 @@
-import type { CommandWords, Expected, FlagWords } from './words.ts';
+import type { CommandWords, Expected, FlagWords } from './completion-words.ts';
 
 /** A script for fish: one `complete` for each word (https://fishshell.com/docs/current/cmds/complete.html). */
 export function fishScript(commands: readonly CommandWords[]): string {

@@ -1,4 +1,4 @@
-import type { CommandWords, Expected, FlagWords } from './words.ts';
+import type { CommandWords, Expected, FlagWords } from './completion-words.ts';
 
 /** A script for zsh: one call of _arguments for each command (zshcompsys(1)). */
 export function zshScript(commands: readonly CommandWords[]): string {

@@ -1,35 +1,35 @@
 import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
 import type { Host, Parent } from '../../core/host.ts';
 import { type Libc, openLibc } from '../../process/libc.ts';
-import type { Owner } from '../../fs/publish/attributes.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { serveWalk } from '../../fs/tree/worker-pool.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { type Modes, modesOf } from '../../fs/tree/mode.ts';
 import { itself, pathOf, type RawName } from '../../fs/tree/file-name.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { ExtrasReader } from '../../fs/tree/xattrs.ts';
-import { type MountBelow, Places } from './places.ts';
+import { type MountBelow, Places } from './copy-directories.ts';
 import { replacerOf } from './replace.ts';
-import type { Tally } from './tally.ts';
 import { Visit, withoutInternals } from './visit.ts';
+import { type CopyTally } from './tally.ts';
 
 /** A directory that a helper opens by its path, and knows again by its identity. */
-export interface Known {
+export interface KnownDirectory {
   readonly path: RawName;
   readonly dev: number;
   readonly ino: number;
 }
 
 /** All that a process needs to copy one tree; it travels to helpers as JSON. */
-export interface Assignment {
-  readonly source: Known;
+export interface CopyAssignment {
+  readonly source: KnownDirectory;
   /** How people call the source. */
   readonly shown: string;
   /** What readers see; undefined where DEST does not exist. */
-  readonly live: Known | undefined;
+  readonly live: KnownDirectory | undefined;
   /** Where new entries are prepared; undefined with --dry-run. */
-  readonly stage: Known | undefined;
-  readonly links: Known | undefined;
+  readonly stage: KnownDirectory | undefined;
+  readonly links: KnownDirectory | undefined;
   readonly mounts: readonly MountBelow[];
   readonly prefix: RawName;
   readonly right: 'leave' | 'link';
@@ -42,7 +42,7 @@ export interface Assignment {
   readonly dereference: boolean;
   readonly dryRun: boolean;
   readonly mode: string | undefined;
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
   readonly exclude: readonly string[];
   readonly crossMounts: boolean;
   readonly mayChown: boolean;
@@ -73,13 +73,13 @@ export async function toolsFor(exclude: readonly string[]): Promise<Tools> {
   return { exclude: await excludeOf(exclude), extras: libc && new ExtrasReader(libc), libc };
 }
 
-export function knownOf(descriptor: number): Known {
+export function knownOf(descriptor: number): KnownDirectory {
   const { dev, ino } = fstatSync(descriptor);
   return { path: readlinkSync(itself(descriptor), 'latin1'), dev, ino };
 }
 
 export function settingsOf(
-  assignment: Assignment,
+  assignment: CopyAssignment,
   links: number | undefined,
   { exclude, extras, libc }: Tools,
 ) {
@@ -109,8 +109,8 @@ async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefin
 }
 
 /** The walk of an assignment below its open directories. */
-export function walkOf(
-  assignment: Assignment,
+export function copyWalk(
+  assignment: CopyAssignment,
   opened: Opened,
   tools: Tools,
   host: Pick<Host, 'chdir' | 'memoryLimit'>,
@@ -134,7 +134,7 @@ export function walkOf(
 
 /** What a helper process does from its start to its end. */
 export function serveCopy(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLimit'>): void {
-  serveWalk<Assignment, Tally>(
+  serveWalk<CopyAssignment, CopyTally>(
     parent,
     async (assignment) => {
       const tools = await toolsFor(assignment.exclude);
@@ -145,14 +145,14 @@ export function serveCopy(parent: Parent, host: Pick<Host, 'chdir' | 'memoryLimi
         stage: stage && open(stage),
         links: links && open(links),
       };
-      const { walk, visit } = walkOf(assignment, opened, tools, host);
+      const { walk, visit } = copyWalk(assignment, opened, tools, host);
       return { walk, tally: () => visit.take() };
     },
     () => performance.now(),
   );
 }
 
-function open({ path, dev, ino }: Known): number {
+function open({ path, dev, ino }: KnownDirectory): number {
   const descriptor = openSync(
     pathOf(path),
     constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,

@@ -9,8 +9,8 @@ import { commitAll } from '../../fs/publish/published.ts';
 import { removeTree } from '../../fs/publish/remove.ts';
 import { type Built, type Building, stageTree } from '../../fs/publish/atomic-directory.ts';
 import type { Side } from './fill.ts';
-import { makeDirectory } from './places.ts';
-import type { Tally } from './tally.ts';
+import { makeOrOpenDirectory } from './copy-directories.ts';
+import { type CopyTally } from './tally.ts';
 
 const linksName = '..initbox-links';
 
@@ -25,7 +25,7 @@ class Incomplete extends Error {}
  */
 export async function copyAtomically(
   path: string,
-  refill: (side: Side, right: 'leave' | 'link') => Promise<Tally>,
+  refill: (side: Side, right: 'leave' | 'link') => Promise<CopyTally>,
   context: Context,
 ): Promise<readonly string[] | 'failed'> {
   let incomplete = false;
@@ -52,7 +52,7 @@ export async function copyAtomically(
 
 async function build(
   { current, intact, stage }: Building,
-  refill: (side: Side, right: 'leave' | 'link') => Promise<Tally>,
+  refill: (side: Side, right: 'leave' | 'link') => Promise<CopyTally>,
 ): Promise<Built | 'unchanged'> {
   if (current !== undefined && intact) {
     const found = await refill({ live: current.fd, stage: undefined, links: undefined }, 'link');
@@ -61,8 +61,8 @@ async function build(
     if (found.copied === 0 && (await countEntries(current)) === found.right) return 'unchanged';
   }
   const staged = stage();
-  const links = makeDirectory(staged.fd, linksName);
-  let tally: Tally;
+  const links = makeOrOpenDirectory(staged.fd, linksName);
+  let tally: CopyTally;
   try {
     tally = await refill({ live: current?.fd, stage: staged.fd, links }, 'link');
   } finally {

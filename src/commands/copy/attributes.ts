@@ -1,8 +1,8 @@
 import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
-import type { Owner } from '../../fs/publish/attributes.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { itself } from '../../fs/tree/file-name.ts';
-import type { Place } from './places.ts';
+import type { CopyDirectory } from './copy-directories.ts';
 
 const permissions = 0o7777;
 const setIds = 0o6000;
@@ -13,7 +13,7 @@ const setgid = 0o2000;
 export interface AttributeSettings {
   readonly modes: Modes;
   /** Asked for; undefined to keep the source's where the kernel lets us. */
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
   /** Whether this process may give files away. */
   readonly mayChown: boolean;
   readonly ownUser: number;
@@ -24,7 +24,7 @@ export interface AttributeSettings {
 /** What a copy of an entry is to have; an owner only where one is to be set. */
 export interface Attributes {
   readonly mode: number;
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
 }
 
 /** As cp -a: mode and owner of the source. A file with another owner gets no set-ID bits for him. */
@@ -41,7 +41,7 @@ export function attributesOf(stat: Stats, settings: AttributeSettings): Attribut
  * The mode for a file that belongs to `owner`. Whoever owned the source gave his own program his own rights: with the
  * set-ID bits it would get those of the new owner.
  */
-function withoutOthersBits(mode: number, source: Owner, owner: Owner): number {
+function withoutOthersBits(mode: number, source: FileOwner, owner: FileOwner): number {
   let kept = mode;
   if (source.uid !== owner.uid) kept &= ~setuid;
   if (source.gid !== owner.gid) kept &= ~setgid;
@@ -68,7 +68,7 @@ export function finishFile(
   descriptor: number,
   stat: Stats,
   wanted: Attributes,
-  place: Place,
+  place: CopyDirectory,
   settings: AttributeSettings,
 ): boolean {
   let { mode } = wanted;

@@ -2,8 +2,8 @@ import { defineCommand } from '../../core/command.ts';
 import { flag, list, parseText, value } from '../../core/options/option.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { parseOwner } from '../../fs/publish/attributes.ts';
-import { parseMode } from '../../fs/tree/mode.ts';
+import { parseFileOwner } from '../../fs/publish/attributes.ts';
+import { parseModeChange } from '../../fs/tree/mode.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { copyTrees } from './copy.ts';
 
@@ -26,14 +26,14 @@ const options = {
     description: 'permissions, in place of the source’s: u=rwX,g=rX,o= or octal',
     placeholder: 'MODE',
     parse: (text: string) => {
-      parseMode(text, /^[0-7]+$/.test(text) ? 'file' : 'both');
+      parseModeChange(text, /^[0-7]+$/.test(text) ? 'file' : 'both');
       return text;
     },
   }),
   owner: value({
     description: 'the owner, in numbers, in place of the source’s',
     placeholder: 'UID:GID',
-    parse: parseOwner,
+    parse: parseFileOwner,
   }),
   exclude: list({
     description: 'leave out, with all below: a name, or a path below the source with a slash',

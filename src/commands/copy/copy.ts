@@ -1,3 +1,4 @@
+import { formatBytes } from '../../core/size.ts';
 import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } from 'node:fs';
 import type { Context } from '../../core/context.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
@@ -13,7 +14,7 @@ import {
   SignalReceived,
   UsageError,
 } from '../../core/outcome.ts';
-import type { Owner } from '../../fs/publish/attributes.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { Directory } from '../../fs/publish/directory.ts';
 import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
 import { explained } from '../../fs/error-message.ts';
@@ -25,16 +26,17 @@ import { itself, rawOf, shownName } from '../../fs/tree/file-name.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
-import { closeDestination, type Destination, makeMissing, openDestination } from './destination.ts';
+import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
-import { type MountBelow, openStageOnMount, treeName } from './places.ts';
+import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
 import { Prune } from './prune.ts';
-import { leftOutText, problemLines, progressText, tallyText } from './report.ts';
 import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
 import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
-import { emptyTally, type Tally, type TightDirectory } from './tally.ts';
+import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
+import { copySummary, leftOutText } from './summary.ts';
+import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface CopyRequest {
   readonly sources: readonly string[];
@@ -46,7 +48,7 @@ export interface CopyRequest {
   readonly dereference: boolean;
   readonly checksum: boolean;
   readonly mode: string | undefined;
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
   readonly exclude: readonly string[];
   readonly crossMounts: boolean;
   readonly dryRun: boolean;
@@ -155,7 +157,7 @@ class Job {
   readonly #held: Held;
   readonly #context: Context;
   readonly #startedAt: number;
-  #tally = emptyTally();
+  #tally = emptyCopyTally();
   #removed: number | undefined;
   /** Whether readers see a part of this very copy, by an earlier run or try or by this one. */
   #torn = false;
@@ -200,7 +202,7 @@ class Job {
               : 'another run took away what was prepared: once more',
           );
           this.#held.refresh();
-          this.#tally = emptyTally();
+          this.#tally = emptyCopyTally();
         }
       }
     } catch (error) {
@@ -231,7 +233,7 @@ class Job {
 
   async #atomically(): Promise<Outcome> {
     const { destination } = this.#held;
-    writable(makeMissing(destination));
+    writable(makeDestination(destination));
     const published = await copyAtomically(
       destination.path,
       (side, right) => this.#refill(side, right),
@@ -243,8 +245,8 @@ class Job {
   }
 
   /** One pass for an atomic copy, which may take two: to compare, and to build. */
-  async #refill(side: Parameters<typeof fill>[2], right: 'leave' | 'link'): Promise<Tally> {
-    this.#tally = emptyTally();
+  async #refill(side: Parameters<typeof fill>[2], right: 'leave' | 'link'): Promise<CopyTally> {
+    this.#tally = emptyCopyTally();
     await this.#fill(side, right, [], side.stage === undefined);
     return this.#tally;
   }
@@ -252,7 +254,7 @@ class Job {
   async #prepared(): Promise<Outcome> {
     const { destination } = this.#held;
     const { context } = { context: this.#context };
-    const live = makeMissing(destination);
+    const live = makeDestination(destination);
     writable(live);
     using directory = Directory.open(itself(live));
     using turn = await takeTurn(directory.identity(), context);
@@ -374,7 +376,7 @@ class Job {
     const arm = (): void => {
       cancel = clock.after(progressEvery, () => {
         log.info(
-          `${this.#held.destination.path}: ${progressText(this.#tally, clock.now() - this.#startedAt)}`,
+          `${this.#held.destination.path}: ${walkProgressText(this.#tally, clock.now() - this.#startedAt, `${formatBytes(this.#tally.bytes)} written`)}`,
         );
         arm();
       });
@@ -391,7 +393,7 @@ class Job {
     if (leftOut !== undefined) log.warn(leftOut);
     if (tally.ownerless > 0)
       log.warn(`${tally.ownerless} entries belong to this user, since their owner could not be kept`);
-    const text = `${path}: ${tallyText(tally, this.#removed, this.#request.dryRun)}, in ${this.#elapsed()}`;
+    const text = `${path}: ${copySummary(tally, this.#removed, this.#request.dryRun)}, in ${this.#elapsed()}`;
     if (tally.errors === 0) return done(text);
     return failed(
       exitStatus.failed,
@@ -416,7 +418,7 @@ class Job {
   #ended(thrown: unknown): Outcome {
     const error = firstFailure(thrown);
     const { path, descriptor } = this.#held.destination;
-    const soFar = `${path}: stopped after ${tallyText(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
+    const soFar = `${path}: stopped after ${copySummary(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
     const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
     if (error instanceof SignalReceived)
       return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });

@@ -9,7 +9,7 @@ import {
   isEmptyDirectory,
   openDirectory,
   openPlace,
-} from '../../fs/tree/open.ts';
+} from '../../fs/tree/open-directory.ts';
 import type { SourceRoot } from './sources.ts';
 
 /** Where a copy goes, held open. */
@@ -72,7 +72,7 @@ export function closeDestination({ descriptor, nearest }: Destination): void {
 }
 
 /** Makes the missing directories: anybody may enter them, as mkdir -p leaves them. */
-export function makeMissing(destination: Destination): number {
+export function makeDestination(destination: Destination): number {
   if (destination.descriptor !== undefined) return destination.descriptor;
   let at = openDirectory('.', destination.nearest);
   try {

@@ -4,18 +4,22 @@ import type { Context } from '../../core/context.ts';
 import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
 import { isWithin } from '../../fs/tree/mounts.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { type Assignment, knownOf, settingsOf, type Tools, walkOf } from './assignment.ts';
+import { type CopyAssignment, knownOf, settingsOf, type Tools, copyWalk } from './assignment.ts';
 import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';
 import { openBelow } from './merge.ts';
-import { Places } from './places.ts';
+import { Places } from './copy-directories.ts';
 import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
 import type { SourceRoot } from './sources.ts';
-import { addTally, emptyTally, listed, type Tally, type VolumeBelow } from './tally.ts';
+import { addTally, listedProblems } from '../../fs/tree/tally.ts';
+import { type CopyTally, type VolumeBelow, emptyCopyTally } from './tally.ts';
 
 /** What all walks of one copy have in common. */
-export type Common = Omit<Assignment, 'source' | 'shown' | 'later' | 'prefix' | 'live' | 'stage' | 'links'>;
+export type Common = Omit<
+  CopyAssignment,
+  'source' | 'shown' | 'later' | 'prefix' | 'live' | 'stage' | 'links'
+>;
 
 /** Where it goes; the directories are open. */
 export interface Side {
@@ -47,7 +51,7 @@ export async function fill(
   side: Side,
   common: Common,
   tools: Tools,
-  tally: Tally,
+  tally: CopyTally,
   context: FillContext,
 ): Promise<void> {
   for (const [index, source] of sources.entries()) {
@@ -63,10 +67,17 @@ class Filling {
   readonly #common: Common;
   readonly #later: boolean;
   readonly #tools: Tools;
-  readonly #tally: Tally;
+  readonly #tally: CopyTally;
   readonly #context: FillContext;
 
-  constructor(side: Side, common: Common, later: boolean, tools: Tools, tally: Tally, context: FillContext) {
+  constructor(
+    side: Side,
+    common: Common,
+    later: boolean,
+    tools: Tools,
+    tally: CopyTally,
+    context: FillContext,
+  ) {
     this.#side = side;
     this.#common = common;
     this.#later = later;
@@ -86,7 +97,7 @@ class Filling {
 
   /** A file that was named itself. */
   async file(source: SourceRoot, raw: RawName): Promise<void> {
-    const tally = emptyTally();
+    const tally = emptyCopyTally();
     tally.entries = 1;
     using places = this.#places();
     const put = new Put(
@@ -111,7 +122,7 @@ class Filling {
     const { live, stage, links } = this.#side;
     const assignment = this.#whole(top, top.prefix);
     const opened = { source: top.descriptor, live, stage, links };
-    const { walk, visit, places } = walkOf(assignment, opened, this.#tools, this.#context.host);
+    const { walk, visit, places } = copyWalk(assignment, opened, this.#tools, this.#context.host);
     try {
       walk.begin();
       await runWalk(
@@ -119,7 +130,7 @@ class Filling {
           walk,
           command: 'copy',
           settings: assignment,
-          add: (more: Tally) => addTally(this.#tally, more),
+          add: (more: CopyTally) => addTally(this.#tally, more),
           own: () => visit.take(),
           helpers: helpersFor(this.#context.host),
         },
@@ -209,7 +220,7 @@ class Filling {
       return;
     }
     tally.errors++;
-    if (tally.problems.length < listed)
+    if (tally.problems.length < listedProblems)
       tally.problems.push({
         path,
         action: 'copy',
@@ -222,7 +233,7 @@ class Filling {
     return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces);
   }
 
-  #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): Assignment {
+  #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): CopyAssignment {
     const { live, stage, links } = this.#side;
     return {
       ...this.#common,

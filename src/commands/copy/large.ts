@@ -13,11 +13,11 @@ import { reasonOf } from '../../core/clock.ts';
 import { below, itself, type RawName } from '../../fs/tree/file-name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
 import { writing } from './failures.ts';
-import type { Place, Places } from './places.ts';
+import type { CopyDirectory, Places } from './copy-directories.ts';
 import { type Following, openSource } from './projected.ts';
 import { pump } from './pump.ts';
 import { create, isShared, type Put, type PutSettings } from './put.ts';
-import type { Tally } from './tally.ts';
+import { type CopyTally } from './tally.ts';
 
 const chunk = 1 << 20;
 
@@ -29,13 +29,13 @@ const chunk = 1 << 20;
 export async function copyLarge(
   from: number,
   followed: Following,
-  place: Place,
+  place: CopyDirectory,
   raw: RawName,
   tools: {
     readonly places: Places;
     readonly put: Put;
     readonly settings: PutSettings;
-    readonly tally: Tally;
+    readonly tally: CopyTally;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
@@ -106,7 +106,7 @@ async function isAdopted(
   from: number,
   stat: Stats,
   followed: Following,
-  place: Place,
+  place: CopyDirectory,
   raw: RawName,
   put: Put,
   signal: AbortSignal,

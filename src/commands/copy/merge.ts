@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { reasonOf } from '../../core/clock.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { openDirectory } from '../../fs/tree/open.ts';
+import { openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';
 import { entriesOf } from './replace.ts';
 

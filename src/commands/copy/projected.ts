@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readlinkSync, type Stats, constants } from 'node:fs';
 import { below, itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
-import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open.ts';
+import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open-directory.ts';
 import { openBelow } from './merge.ts';
 
 /**

@@ -2,10 +2,10 @@ import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs
 import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
 import { below, type RawName } from '../../fs/tree/file-name.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
-import { openDirectory, isNoDirectory } from '../../fs/tree/open.ts';
+import { openDirectory, isNoDirectory } from '../../fs/tree/open-directory.ts';
 import { openBelow } from './merge.ts';
 import { openFollowed } from './projected.ts';
-import { listed, type Problem } from './tally.ts';
+import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {
@@ -17,7 +17,7 @@ export class Prune implements Visitor {
   readonly #mount: number | undefined;
   removed = 0;
   errors = 0;
-  readonly problems: Problem[] = [];
+  readonly problems: WalkProblem[] = [];
   #where: Where | undefined;
   /** The directories of the sources that lie at the same path as the current one. */
   #open: number[] = [];
@@ -55,7 +55,7 @@ export class Prune implements Visitor {
 
   failed(path: string, action: string, { code, message }: NodeJS.ErrnoException): void {
     this.errors++;
-    if (this.problems.length < listed)
+    if (this.problems.length < listedProblems)
       this.problems.push({ path, action: action === 'change' ? 'remove' : action, code: code ?? message });
   }
 

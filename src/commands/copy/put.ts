@@ -14,7 +14,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { below, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import type { Owner } from '../../fs/publish/attributes.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
 import {
   type AttributeSettings,
   attributesOf,
@@ -30,9 +30,9 @@ import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from '.
 import { InTheWay, writing } from './failures.ts';
 import { readLink, targetOf } from './link.ts';
 import { type Following, openSource } from './projected.ts';
-import { makeProbe, type Place, type Places } from './places.ts';
+import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
 import type { MayReplace } from './replace.ts';
-import type { Tally } from './tally.ts';
+import { type CopyTally } from './tally.ts';
 
 export interface PutSettings extends AttributeSettings {
   /** What becomes of an entry that is right already: it stays, or it is shared by the new tree too. */
@@ -64,11 +64,11 @@ export interface Source {
 export class Put {
   readonly #places: Places;
   readonly #settings: PutSettings;
-  readonly #tally: () => Tally;
+  readonly #tally: () => CopyTally;
   /** Whether an owner can be kept, by device and owner. */
   readonly #kept = new Map<string, boolean>();
 
-  constructor(places: Places, settings: PutSettings, tally: () => Tally) {
+  constructor(places: Places, settings: PutSettings, tally: () => CopyTally) {
     this.#places = places;
     this.#settings = settings;
     this.#tally = tally;
@@ -80,7 +80,7 @@ export class Put {
    * What the walk saw of the source, and of the name in DEST, only tells whether there is anything to do: both names may
    * lead to other files by now. Whatever is done afterwards is judged by what was opened.
    */
-  file(source: Source, place: Place, raw: RawName): boolean {
+  file(source: Source, place: CopyDirectory, raw: RawName): boolean {
     const tally = this.#tally();
     const { stat } = source;
     const { noClobber, checksum, dryRun } = this.#settings;
@@ -114,7 +114,7 @@ export class Put {
   }
 
   /** Copies a symbolic link as a link. */
-  link(path: string | Buffer, stat: Stats, place: Place, raw: RawName): void {
+  link(path: string | Buffer, stat: Stats, place: CopyDirectory, raw: RawName): void {
     const tally = this.#tally();
     const { noClobber, dryRun, right, libc } = this.#settings;
     const there = this.#there(place, raw, 'link');
@@ -158,7 +158,7 @@ export class Put {
    * Gives a file with several names one more name in the stage, where its content is there already.
    * @returns whether it was
    */
-  linkKnown(stat: Stats, place: Place, raw: RawName): boolean {
+  linkKnown(stat: Stats, place: CopyDirectory, raw: RawName): boolean {
     const { links } = this.#settings;
     if (links === undefined) return false;
     const stage = this.#places.stageOf(place);
@@ -176,7 +176,7 @@ export class Put {
   }
 
   /** Remembers a file in the stage, for its other names. */
-  know(stat: Stats, place: Place, raw: RawName): void {
+  know(stat: Stats, place: CopyDirectory, raw: RawName): void {
     const { links } = this.#settings;
     if (links === undefined) return;
     const stage = this.#places.stageOf(place);
@@ -197,7 +197,7 @@ export class Put {
   }
 
   /** Whether what is in DEST has the owner and mode that a copy of the source would get. */
-  fits(stat: Stats, there: Stats, place: Place): boolean {
+  fits(stat: Stats, there: Stats, place: CopyDirectory): boolean {
     const wanted = attributesOf(stat, this.#settings);
     if (hasAttributes(there, wanted)) return true;
     const { owner } = wanted;
@@ -206,7 +206,7 @@ export class Put {
   }
 
   /** Counts an entry that stays as it is. */
-  countRight(stat: Stats, there: Stats, place: Place, raw: RawName): void {
+  countRight(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName): void {
     const tally = this.#tally();
     tally.right++;
     if (!hasAttributes(there, attributesOf(stat, this.#settings))) tally.ownerless++;
@@ -224,7 +224,7 @@ export class Put {
     stat: Stats,
     descriptor: number,
     there: Stats,
-    place: Place,
+    place: CopyDirectory,
     raw: RawName,
     followed: Following,
   ): boolean {
@@ -246,7 +246,7 @@ export class Put {
   }
 
   /** What stands there, if it may be replaced. @throws InTheWay */
-  #there(place: Place, raw: RawName, what: string): Stats | undefined {
+  #there(place: CopyDirectory, raw: RawName, what: string): Stats | undefined {
     if (place.live === undefined) return undefined;
     const { live } = place;
     const there = writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
@@ -259,7 +259,7 @@ export class Put {
   }
 
   /** What is there is right: it stays, and the new tree or the other names of its source get it too. */
-  #stays(stat: Stats, there: Stats, place: Place, raw: RawName, followed: Following): boolean {
+  #stays(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName, followed: Following): boolean {
     const { right, dryRun, links } = this.#settings;
     if (dryRun) return true;
     if (right === 'link') return this.#share(place, raw, there);
@@ -267,7 +267,7 @@ export class Put {
   }
 
   /** Compares a file with what is in DEST, and adopts that where it holds the same. */
-  #compared({ path, followed }: Source, place: Place, raw: RawName): boolean {
+  #compared({ path, followed }: Source, place: CopyDirectory, raw: RawName): boolean {
     let from: number | undefined;
     let to: number | undefined;
     try {
@@ -289,7 +289,7 @@ export class Put {
   }
 
   /** Whether a file in DEST is the same as the other names of its source are. */
-  #sharesName(stat: Stats, there: Stats, place: Place, raw: RawName): boolean {
+  #sharesName(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName): boolean {
     const { links, ownUser, mayChown } = this.#settings;
     if (links === undefined) return true;
     // Another user's own file, in which he would go on writing under its other names too.
@@ -313,7 +313,7 @@ export class Put {
   }
 
   /** The same file in the new tree. False where the kernel refuses, or where the name leads to another by now. */
-  #share(place: Place, raw: RawName, there: Stats, target?: Buffer): boolean {
+  #share(place: CopyDirectory, raw: RawName, there: Stats, target?: Buffer): boolean {
     const stage = this.#places.stageOf(place);
     const own = below(stage, raw);
     try {
@@ -333,14 +333,14 @@ export class Put {
   }
 
   /** An earlier source of the same name is not shown over what is right already. */
-  #uncover(place: Place, raw: RawName): void {
+  #uncover(place: CopyDirectory, raw: RawName): void {
     const { later, right, dryRun } = this.#settings;
     if (!later || dryRun || right === 'link') return;
     writing(() => rmSync(below(this.#places.stageOf(place), raw), { force: true }));
   }
 
   /** Whether the file system of DEST lets this process give files to that owner. */
-  #keepsOwner(owner: Owner, dev: number, place: Place): boolean {
+  #keepsOwner(owner: FileOwner, dev: number, place: CopyDirectory): boolean {
     const { dryRun } = this.#settings;
     if (dryRun || this.#settings.owner !== undefined) return true;
     const key = `${dev} ${owner.uid}:${owner.gid}`;
@@ -359,7 +359,7 @@ export class Put {
   }
 
   /** False where it turns out to be so large that it is to be copied in steps. */
-  #write({ path, followed }: Source, place: Place, raw: RawName): boolean {
+  #write({ path, followed }: Source, place: CopyDirectory, raw: RawName): boolean {
     const tally = this.#tally();
     const from = openSource(path, followed);
     try {

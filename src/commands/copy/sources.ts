@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats,
 import { basename } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
 import { itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
-import { openDirectory } from '../../fs/tree/open.ts';
+import { openDirectory } from '../../fs/tree/open-directory.ts';
 import { openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */

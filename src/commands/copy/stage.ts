@@ -11,11 +11,11 @@ import {
 import { codeAmong, Directory } from '../../fs/publish/directory.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
-import { isOwnIn } from '../../fs/publish/own.ts';
+import { isOwnIn } from '../../fs/publish/own-files.ts';
 import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../fs/publish/remove.ts';
 import { itself } from '../../fs/tree/file-name.ts';
-import { isNoDirectory } from '../../fs/tree/open.ts';
-import { clearEmpty, makeDirectory, makeStage, takeBackStage, treeName } from './places.ts';
+import { isNoDirectory } from '../../fs/tree/open-directory.ts';
+import { clearEmpty, makeOrOpenDirectory, makeStage, takeBackStage, treeName } from './copy-directories.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
@@ -51,8 +51,8 @@ export class Stage implements Disposable {
     try {
       this.#place = Directory.open(itself(made));
       opened.push(this.#place.fd);
-      opened.push((this.tree = makeDirectory(made, treeName)));
-      opened.push((this.links = makeDirectory(made, linksName)));
+      opened.push((this.tree = makeOrOpenDirectory(made, treeName)));
+      opened.push((this.links = makeOrOpenDirectory(made, linksName)));
     } catch (error) {
       for (const descriptor of opened) closeSync(descriptor);
       for (const entry of [linksName, treeName]) clearEmpty(made, entry);

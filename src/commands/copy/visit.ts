@@ -5,10 +5,11 @@ import type { RawName } from '../../fs/tree/file-name.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
 import { isFinal, writing } from './failures.ts';
-import type { Place, Places } from './places.ts';
+import type { CopyDirectory, Places } from './copy-directories.ts';
 import { type Following, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
-import { emptyTally, listed, type Tally, type TightDirectory } from './tally.ts';
+import { listedProblems } from '../../fs/tree/tally.ts';
+import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
@@ -25,9 +26,9 @@ export class Visit implements Visitor {
   readonly #settings: VisitSettings;
   readonly #places: Places;
   readonly #put: Put;
-  #tally = emptyTally();
+  #tally = emptyCopyTally();
   #where: Where | undefined;
-  #place: Place | undefined;
+  #place: CopyDirectory | undefined;
   #volume: Where | undefined;
 
   constructor(places: Places, settings: VisitSettings) {
@@ -37,9 +38,9 @@ export class Visit implements Visitor {
   }
 
   /** What was done since the last call. */
-  take(): Tally {
+  take(): CopyTally {
     const tally = this.#tally;
-    this.#tally = emptyTally();
+    this.#tally = emptyCopyTally();
     return tally;
   }
 
@@ -90,7 +91,7 @@ export class Visit implements Visitor {
   }
 
   #mendDirectory(
-    place: Place,
+    place: CopyDirectory,
     live: number,
     wanted: ReturnType<typeof attributesOf>,
     tight: boolean,
@@ -118,7 +119,7 @@ export class Visit implements Visitor {
     if (isFinal(error)) throw error;
     this.#tally.errors++;
     const { code, message } = error;
-    if (this.#tally.problems.length < listed)
+    if (this.#tally.problems.length < listedProblems)
       this.#tally.problems.push({
         path,
         action: action === 'change' ? 'copy' : action,
@@ -136,7 +137,7 @@ export class Visit implements Visitor {
 
   crossed(): void {}
 
-  #at(where: Where): Place {
+  #at(where: Where): CopyDirectory {
     if (this.#where === where && this.#place !== undefined) return this.#place;
     const { prefix } = this.#settings;
     const path = where.relative();
@@ -194,7 +195,7 @@ export class Visit implements Visitor {
   }
 }
 
-function tightOf({ path }: Place, descriptor: number, mode: number): TightDirectory {
+function tightOf({ path }: CopyDirectory, descriptor: number, mode: number): TightDirectory {
   const { dev, ino } = fstatSync(descriptor);
   return { to: path, dev, ino, mode };
 }

@@ -6,7 +6,7 @@ import { parseSource } from '../../config/source.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
-import { checkWords, contentOf, planJob, type Job } from './job.ts';
+import { checkWords, contentOf, planJob, type FetchJob } from './job.ts';
 import { fetchOptions, type FetchOptions } from './options.ts';
 import {
   dryReport,
@@ -90,7 +90,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
 });
 
 async function carryOut(
-  job: Job,
+  job: FetchJob,
   sources: Sources,
   options: FetchOptions,
   settings: OutputSettings,

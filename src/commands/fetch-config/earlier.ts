@@ -8,13 +8,13 @@ import { Failure, UsageError } from '../../core/outcome.ts';
 import { contentMode } from '../../fs/publish/attributes.ts';
 import { Directory } from '../../fs/publish/directory.ts';
 import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
-import { openPublished } from '../../fs/publish/place.ts';
+import { openPublished } from '../../fs/publish/target-checks.ts';
 import { explained } from '../../fs/error-message.ts';
 import { commitAll } from '../../fs/publish/published.ts';
-import { isOwn, openFileThere } from '../../fs/publish/reach.ts';
+import { isOwn, openFileThere } from '../../fs/safe-open.ts';
 import type { Fetched, SourceAddress } from '../../config/source.ts';
-import { LinkInPath } from '../../fs/tree/open.ts';
-import type { Job } from './job.ts';
+import { LinkInPath } from '../../fs/tree/open-directory.ts';
+import type { FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
 
 /** One body of http or https that goes into one file as it is: what an earlier run may have done already. */
@@ -29,7 +29,7 @@ interface Plain {
  * @throws UsageError where --etag-file goes with something else than one such body, Failure with status 2 where it
  *   leads through a link or is no file
  */
-export function earlierOf(job: Job, options: FetchOptions): Earlier | undefined {
+export function earlierOf(job: FetchJob, options: FetchOptions): Earlier | undefined {
   const plain = plainOf(job);
   const etagFile = options['etag-file'];
   if (etagFile !== undefined && (plain === undefined || job.outputs.some(({ secret }) => secret))) {
@@ -51,7 +51,7 @@ export function earlierOf(job: Job, options: FetchOptions): Earlier | undefined 
 
 /** Keeps the ETag for the next run; returns why it could not. */
 export async function keepEtag(
-  job: Job,
+  job: FetchJob,
   options: FetchOptions,
   found: ReadonlyMap<SourceAddress, Fetched>,
   context: PublishContext,
@@ -94,7 +94,7 @@ function checkEtagPlace(path: string): void {
   }
 }
 
-function plainOf({ addresses, outputs }: Job): Plain | undefined {
+function plainOf({ addresses, outputs }: FetchJob): Plain | undefined {
   const [address, another] = addresses;
   const [output, more] = outputs;
   if (address === undefined || another !== undefined || output?.name === undefined || more !== undefined)

@@ -1,5 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
-import { checkVariableName, FormatError, plainText, quoted } from '../../config/formats/entries.ts';
+import { checkVariableName, FormatError, plainText, quotedKey } from '../../config/formats/entries.ts';
 import type { Content } from '../../config/formats/format.ts';
 import { Failure, failed } from '../../core/outcome.ts';
 
@@ -25,7 +25,7 @@ export function variablesOf(content: Content): Readonly<Record<string, string>> 
     const size = Buffer.byteLength(`${name}=${variables[name]}`) + 1;
     if (size > longest)
       throw refused(
-        `${quoted(name)} has ${size} bytes with its name, and Linux takes ${longest} in one variable; write it to a file`,
+        `${quotedKey(name)} has ${size} bytes with its name, and Linux takes ${longest} in one variable; write it to a file`,
       );
   }
   return variables;

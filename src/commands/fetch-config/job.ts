@@ -14,7 +14,7 @@ import { pickKeys, type KeyRule } from './pick.ts';
 import { fetchedFor, sharedReads, type Reads } from '../../clients/sources/reads.ts';
 
 /** What one run fetches and where it goes. */
-export interface Job {
+export interface FetchJob {
   /** Each read once. */
   readonly addresses: readonly SourceAddress[];
   readonly reads: Reads;
@@ -51,7 +51,7 @@ export async function planJob(
   http: HttpSourceSettings,
   hasSuccessor: boolean,
   context: Pick<Context, 'redactor' | 'log'>,
-): Promise<Job> {
+): Promise<FetchJob> {
   if (options.spec !== undefined) {
     const { planSpec } = await import('./spec-job.ts');
     return planSpec(addresses, options, http, context);
@@ -88,7 +88,11 @@ export function checkWords(
   checkSum(addresses, options);
 }
 
-function jobOf(addresses: readonly SourceAddress[], options: FetchOptions, http: HttpSourceSettings): Job {
+function jobOf(
+  addresses: readonly SourceAddress[],
+  options: FetchOptions,
+  http: HttpSourceSettings,
+): FetchJob {
   const secret = addresses.some((address) => isSecretSource(address, http));
   const { format, mode, owner, to } = options;
   const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];
@@ -120,7 +124,7 @@ function checkSum(addresses: readonly SourceAddress[], { sha256 }: FetchOptions)
  * @throws Failure where sources do not fit together or have no fields
  */
 export function contentOf(
-  job: Job,
+  job: FetchJob,
   output: Output | 'environment',
   found: ReadonlyMap<SourceAddress, Fetched>,
   redactor: Redactor,

@@ -1,5 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
-import { quoted } from '../../config/formats/entries.ts';
+import { quotedKey } from '../../config/formats/entries.ts';
 import type { Content, Format } from '../../config/formats/format.ts';
 import { Failure, failed } from '../../core/outcome.ts';
 import type { FieldValue } from '../../config/source.ts';
@@ -46,7 +46,7 @@ export function mergeParts(parts: readonly Part[], rule: MergeRule, format: Form
 function twice(key: string, first: string, second: string): Failure {
   const both = first === second ? `${first} gives it twice` : `both ${first} and ${second} have it`;
   return new Failure(
-    failed(exitStatus.refused, `two values for the key ${quoted(key)}: ${both}`, {
+    failed(exitStatus.refused, `two values for the key ${quotedKey(key)}: ${both}`, {
       hint: 'with --merge last the later source wins; a spec can pick and rename keys',
     }),
   );

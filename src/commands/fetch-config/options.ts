@@ -1,7 +1,7 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { formats } from '../../config/formats/format.ts';
 import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
-import { parseMode, parseOwner } from '../../fs/publish/attributes.ts';
+import { parseFileMode, parseFileOwner } from '../../fs/publish/attributes.ts';
 import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 
@@ -13,12 +13,12 @@ const outputOptions = {
   mode: value({
     description: 'the mode of what is written; unset, 0440 for secrets and 0444 for content',
     placeholder: 'OCTAL',
-    parse: parseMode,
+    parse: parseFileMode,
   }),
   owner: value({
     description: 'the owner of what is written, in numbers',
     placeholder: 'UID:GID',
-    parse: parseOwner,
+    parse: parseFileOwner,
   }),
   merge: oneOf({
     description: 'what to do where two sources have one key',

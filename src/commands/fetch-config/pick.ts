@@ -1,5 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
-import { quoted } from '../../config/formats/entries.ts';
+import { quotedKey } from '../../config/formats/entries.ts';
 import { parseJson } from '../../config/json.ts';
 import { Failure, failed } from '../../core/outcome.ts';
 import type { FieldValue } from '../../config/source.ts';
@@ -46,7 +46,9 @@ export function pickKeys(
   for (const [key, value] of fields) {
     if (named.has(key)) continue;
     if (picked.has(key))
-      throw refused(`two values for the key ${quoted(key)}: ${source} has it, and another is renamed to it`);
+      throw refused(
+        `two values for the key ${quotedKey(key)}: ${source} has it, and another is renamed to it`,
+      );
     picked.set(key, value);
   }
   return picked;
@@ -67,7 +69,7 @@ function decoded(
         ? Buffer.from(value).toString()
         : undefined;
   if (text === undefined)
-    throw refused(`${source}: ${quoted(key)} cannot be decoded as ${decode}: it is not a text`);
+    throw refused(`${source}: ${quotedKey(key)} cannot be decoded as ${decode}: it is not a text`);
   const made = decode === 'json' ? fromJson(key, text, source) : fromBase64(key, text, source);
   register(made);
   return made;
@@ -77,7 +79,7 @@ function fromJson(key: string, text: string, source: string): FieldValue {
   try {
     return parseJson(text);
   } catch (error) {
-    throw refused(`${source}: ${quoted(key)} cannot be decoded as json: ${(error as Error).message}`);
+    throw refused(`${source}: ${quotedKey(key)} cannot be decoded as json: ${(error as Error).message}`);
   }
 }
 
@@ -87,7 +89,7 @@ function fromBase64(key: string, text: string, source: string): FieldValue {
   const unpadded = compact.replace(/={0,2}$/, '');
   if (!/^[A-Za-z0-9+/_-]*$/.test(unpadded) || unpadded.length % 4 === 1) {
     throw refused(
-      `${source}: ${quoted(key)} cannot be decoded as base64: it has other characters, or is cut off`,
+      `${source}: ${quotedKey(key)} cannot be decoded as base64: it has other characters, or is cut off`,
     );
   }
   const bytes = Buffer.from(unpadded, 'base64');
@@ -102,9 +104,9 @@ function fromBase64(key: string, text: string, source: string): FieldValue {
 const most = 20;
 
 function missingKeys(missing: readonly string[], there: readonly string[], source: string): Failure {
-  const names = there.slice(0, most).map(quoted).join(', ');
+  const names = there.slice(0, most).map(quotedKey).join(', ');
   return refused(
-    `${source} has no ${missing.length === 1 ? 'key' : 'keys'} ${missing.map(quoted).join(', ')}`,
+    `${source} has no ${missing.length === 1 ? 'key' : 'keys'} ${missing.map(quotedKey).join(', ')}`,
     `${there.length === 0 ? 'it has no keys at all' : `its keys are ${names}${there.length > most ? ', …' : ''}`}; a spec can give one a default or call it optional`,
   );
 }

@@ -3,7 +3,7 @@ import type { HttpSourceSettings } from '../../clients/http/source.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { isSecretSource } from '../../clients/sources/http-settings.ts';
-import type { Inputs, Job } from './job.ts';
+import type { Inputs, FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
 import { outputTo, type Output } from '../../config/outputs.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -19,7 +19,7 @@ export async function planSpec(
   options: FetchOptions,
   http: HttpSourceSettings,
   { redactor, log }: Pick<Context, 'redactor' | 'log'>,
-): Promise<Job> {
+): Promise<FetchJob> {
   const file = options.spec ?? '';
   if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
   for (const flag of ['to', 'env', 'sha256', 'mode', 'owner'] as const) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
-import { parseMode, parseOwner, type Owner } from '../../fs/publish/attributes.ts';
+import { parseFileMode, parseFileOwner, type FileOwner } from '../../fs/publish/attributes.ts';
 import type { Format } from '../../config/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -20,7 +20,7 @@ export interface SpecFile {
   readonly path: string;
   readonly format: Format;
   readonly mode: number | undefined;
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
   readonly merge: MergeRule;
   readonly parts: readonly SpecPart[];
   /** `fetch.yaml:3:5`. */
@@ -147,8 +147,8 @@ class SpecReader {
     return {
       path: entry.path,
       format: entry.format ?? 'raw',
-      mode: this.#read(entry.mode, this.#written.mode, [...path, 'mode'], parseMode),
-      owner: this.#read(entry.owner, this.#written.owner, [...path, 'owner'], parseOwner),
+      mode: this.#read(entry.mode, this.#written.mode, [...path, 'mode'], parseFileMode),
+      owner: this.#read(entry.owner, this.#written.owner, [...path, 'owner'], parseFileOwner),
       merge: entry.merge ?? this.#written.merge ?? 'error',
       parts: parts.map((part, index) =>
         this.#part(part, typeof entry.from === 'string' ? [...path, 'from'] : [...path, 'from', index]),

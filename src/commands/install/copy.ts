@@ -1,10 +1,11 @@
+import { formatBytes } from '../../core/size.ts';
 import { access, constants, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
-import { manifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
+import { installManifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
 const piece = 4 << 20;
@@ -38,7 +39,7 @@ export async function copyRuntime(
     for (const file of stale.toSorted((a, b) => Number(a.path === entry) - Number(b.path === entry))) {
       await place(join(source, file.path), join(target, file.path), Number.parseInt(file.mode, 8), context);
     }
-    await place(join(source, manifestName), join(target, manifestName), 0o644, context);
+    await place(join(source, installManifestName), join(target, installManifestName), 0o644, context);
   } catch (error) {
     throw error instanceof Failure || context.signal.aborted
       ? error
@@ -46,7 +47,7 @@ export async function copyRuntime(
   }
   const bytes = stale.reduce((sum, { size }) => sum + size, 0);
   return done(
-    `${target} holds initbox ${manifest.version}: ${stale.length} files, ${Math.round(bytes / 1e6)} MB copied`,
+    `${target} holds initbox ${manifest.version}: ${stale.length} files, ${formatBytes(bytes)} copied`,
   );
 }
 
@@ -82,7 +83,7 @@ async function copyInPieces(from: string, to: string, mode: number, { signal }: 
 
 /** Removes what installs that were killed have left half-written: each may be as large as Node itself. */
 async function removeAbandoned(target: string, manifest: Manifest, context: Context): Promise<void> {
-  const paths = [...manifest.files.map(({ path }) => path), manifestName];
+  const paths = [...manifest.files.map(({ path }) => path), installManifestName];
   for (const folder of new Set(paths.map((path) => dirname(join(target, path))))) {
     for (const name of await readdir(folder).catch(() => [])) {
       const whole = join(folder, name.replace(/\.\d+-[0-9a-z]+\.tmp$/, ''));
@@ -110,7 +111,7 @@ async function explained(
     );
     return new Failure(
       failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)`, {
-        hint: `the runtime takes ${Math.ceil(needed / 1e6)} MB${free === undefined ? '' : `, ${Math.floor(free / 1e6)} MB are free`}: raise the emptyDir's sizeLimit`,
+        hint: `the runtime takes ${formatBytes(needed)}${free === undefined ? '' : `, ${formatBytes(free)} are free`}: raise the emptyDir's sizeLimit`,
       }),
     );
   }

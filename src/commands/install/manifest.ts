@@ -19,12 +19,12 @@ export interface RuntimeFile {
   readonly sha256: string;
 }
 
-export const manifestName = 'manifest.json';
+export const installManifestName = 'manifest.json';
 
 /** The manifest in a folder; undefined where there is none that can be read. */
 export function readManifest(folder: string): Manifest | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder, manifestName), 'utf8')) as Manifest;
+    return JSON.parse(readFileSync(join(folder, installManifestName), 'utf8')) as Manifest;
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@ import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { growing } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
 import { failed, type Failed } from '../../core/outcome.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock/backend.ts';
@@ -47,7 +47,7 @@ export async function acquire(
     // Its words stand by themselves: it is the server or the record that says no, not the lock.
     if (report.result === 'never' && only?.status !== undefined)
       return failed(only.status, only.words, { hint: only.hint });
-    return outcomeOf(report) as Failed;
+    return waitOutcome(report) as Failed;
   } catch (error) {
     if (got?.state === 'acquired') await within(got.held.release(true), leaveTime, context.clock);
     throw error;

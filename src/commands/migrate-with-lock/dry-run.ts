@@ -4,7 +4,7 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Context } from '../../core/context.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
-import type { Work } from './request.ts';
+import type { LockedWork } from './request.ts';
 import { readDirectory } from '../../migrations/directory.ts';
 import { runSql } from '../../migrations/run.ts';
 import { withSession } from './with-session.ts';
@@ -14,7 +14,7 @@ import { withSession } from './with-session.ts';
  * nobody is waited for.
  */
 export async function dryRun(
-  work: Extract<Work, { kind: 'sql' }>,
+  work: Extract<LockedWork, { kind: 'sql' }>,
   connection: ConnectionSettings,
   key: LockKey,
   patience: number,

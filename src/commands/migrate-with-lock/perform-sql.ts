@@ -9,14 +9,14 @@ import { Failure, failed } from '../../core/outcome.ts';
 import type { Loss } from '../../clients/lock.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { lostOutcome, type Performed } from './perform.ts';
-import type { Work } from './request.ts';
+import type { LockedWork } from './request.ts';
 
 /** Milliseconds for which a second connection is tried for: others may have taken the last slots for a moment. */
 const connectTime = 30_000;
 
 /** Runs the directory's migrations under the lock, on connections beside the lock's own. */
 export async function performSql(
-  work: Extract<Work, { kind: 'sql' }>,
+  work: Extract<LockedWork, { kind: 'sql' }>,
   held: PostgresHeld,
   settings: {
     readonly connection: ConnectionSettings;

@@ -4,7 +4,7 @@ import type { Acceptance } from '../../migrations/accept.ts';
 import type { OnceWork } from '../../clients/postgres/lock/once.ts';
 
 /** What is done under the lock. */
-export type Work =
+export type LockedWork =
   | { readonly kind: 'command'; readonly command: readonly string[] }
   | {
       readonly kind: 'sql';
@@ -16,7 +16,7 @@ export type Work =
 
 /** What a command line of migrate-with-lock asks for. */
 export type Request =
-  | { readonly kind: 'work'; readonly work: Work; readonly once: OnceWork | undefined }
+  | { readonly kind: 'work'; readonly work: LockedWork; readonly once: OnceWork | undefined }
   | { readonly kind: 'status' }
   | { readonly kind: 'forget'; readonly key: string };
 
@@ -57,7 +57,7 @@ export function readRequest(given: Given, command: readonly string[] | undefined
   if (given.forget !== undefined) return { kind: 'forget', key: given.forget };
   if (given.once !== undefined && (given['dry-run'] || given.baseline !== undefined))
     throw new UsageError(`--once goes with neither --dry-run nor --baseline`);
-  const work: Work = command
+  const work: LockedWork = command
     ? { kind: 'command', command }
     : {
         kind: 'sql',
@@ -69,7 +69,7 @@ export function readRequest(given: Given, command: readonly string[] | undefined
   return { kind: 'work', work, once: given.once === undefined ? undefined : onceWork(given.once, work) };
 }
 
-function onceWork(key: string, work: Work): OnceWork {
+function onceWork(key: string, work: LockedWork): OnceWork {
   const words = work.kind === 'command' ? work.command : ['--sql', work.directory];
   return { key, commandHash: createHash('sha256').update(JSON.stringify(words)).digest('hex') };
 }

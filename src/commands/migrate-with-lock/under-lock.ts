@@ -1,7 +1,7 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { unlessAborted, within } from '../../core/clock.ts';
-import { errorWords, isServerError } from '../../clients/postgres/words.ts';
+import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
@@ -15,7 +15,7 @@ import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
 import { startConclusion } from './conclusion.ts';
 import { lostOutcome, performCommand, type Performed } from './perform.ts';
-import type { Work } from './request.ts';
+import type { LockedWork } from './request.ts';
 
 export interface UnderLockSettings {
   readonly connection: ConnectionSettings;
@@ -41,7 +41,7 @@ const lossTime = 500;
 
 /** Does the work under the lock: waits, takes over, works, writes down what was done, releases. */
 export async function runUnderLock(
-  work: Work,
+  work: LockedWork,
   once: OnceWork | undefined,
   settings: UnderLockSettings,
   context: Context,

@@ -3,7 +3,7 @@ import type { ConnectionSettings } from '../../clients/postgres/connection-strin
 import { isForbidden } from '../../clients/postgres/once-record.ts';
 import type { Session } from '../../clients/postgres/session.ts';
 import { BrokenConnection } from '../../clients/postgres/wire.ts';
-import { errorWords } from '../../clients/postgres/words.ts';
+import { errorWords } from '../../clients/postgres/server-errors.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
@@ -12,7 +12,7 @@ import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
 import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../core/outcome.ts';
 
 /** What bounds a look at the database, and how that is called. */
@@ -80,7 +80,7 @@ async function connectAndUse(
     { schedule: proportional(), policy: once },
     context,
   );
-  if (session === undefined) return outcomeOf(report);
+  if (session === undefined) return waitOutcome(report);
   const { signal } = context;
   const opened = session;
   // A statement that hangs must not delay the end.

@@ -9,7 +9,7 @@ import {
   choiceParser,
   type Values,
 } from '../../core/options/option.ts';
-import { parseMode, parseOwner } from '../../fs/publish/attributes.ts';
+import { parseFileMode, parseFileOwner } from '../../fs/publish/attributes.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';
@@ -50,12 +50,12 @@ export const renderOptions = {
   mode: value({
     description: 'the mode of what is written; unset, 0440 for secrets and 0444 for content',
     placeholder: 'OCTAL',
-    parse: parseMode,
+    parse: parseFileMode,
   }),
   owner: value({
     description: 'the owner of what is written, in numbers',
     placeholder: 'UID:GID',
-    parse: parseOwner,
+    parse: parseFileOwner,
   }),
   secret: flag({ description: 'what is written is a secret, as where a variable holds one' }),
   'allow-disk': flag({ description: 'let secrets be written to a volume that is not in memory (tmpfs)' }),

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
-import { textOf } from './data/parse.ts';
+import { decodeUtf8 } from './data/parse.ts';
 import { readWhole } from './data/read-file.ts';
 
 /** One template as it was read. */
@@ -66,7 +66,7 @@ function filesOf(folder: string): string[] {
 
 function readText(path: string, largest: number): string {
   try {
-    return textOf(readWhole(path, largest));
+    return decodeUtf8(readWhole(path, largest));
   } catch (error) {
     throw new UsageError(`the template ${path}: ${(error as Error).message}`, { cause: error });
   }

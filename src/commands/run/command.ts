@@ -6,7 +6,7 @@ import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { outcomeOfPlan } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform.ts';
 import { readPlan, type Plan } from './plan.ts';
-import { logTimeline } from './report.ts';
+import { logTimeline } from './timeline.ts';
 import { runSteps } from './schedule.ts';
 import { readPlanText } from './source.ts';
 

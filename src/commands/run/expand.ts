@@ -5,7 +5,7 @@ import type { Environment } from '../../core/context.ts';
  * themselves; a name that is not set stays as it is. Other dollars, a shell's `$$` among them, are left alone
  * (https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/).
  */
-export function expand(text: string, environment: Environment): string {
+export function expandReferences(text: string, environment: Environment): string {
   return text.replace(/(\$?)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)/g, (whole, escape: string, name: string) =>
     escape === '' ? (environment[name] ?? whole) : whole.slice(1),
   );

@@ -1,5 +1,5 @@
 import type { AnyCommand } from '../../core/command.ts';
-import { timeoutOption } from '../../core/options/common.ts';
+import { timeoutOption } from '../../core/options/shared-options.ts';
 import {
   durationOr,
   flagName,

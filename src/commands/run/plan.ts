@@ -9,13 +9,13 @@ import {
 import type { AnyCommand, CommandList } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { limitOf } from '../../core/options/common.ts';
+import { limitOf } from '../../core/options/shared-options.ts';
 import type { Option, Options, Values } from '../../core/options/option.ts';
 import { checkExpanded, resolveOptions, type Given } from '../../core/options/resolve-options.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { expand } from './expand.ts';
+import { expandReferences } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
 import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
 import { mostSteps } from './schema.ts';
@@ -250,7 +250,7 @@ function readStep(
   };
   const literal = new Set<string>();
   const give = (key: string, { text, at: place }: Text): Given => {
-    const value = expand(text, context.environment);
+    const value = expandReferences(text, context.environment);
     const given = { text: value, origin: `${where(origin, place)}: ${key}` };
     if (value === text) literal.add(given.origin);
     return given;
@@ -283,7 +283,7 @@ function readStep(
     for (const { text, at: place } of texts)
       if (text.includes('\0')) tell(place, `${word}: it holds a NUL (\\0), which no argument or path can`);
   const written = wordsOf(shape);
-  const words = written?.map((text) => expand(text, context.environment));
+  const words = written?.map((text) => expandReferences(text, context.environment));
   // Of the other words a shell may make something.
   if (command === undefined && words?.[0] !== undefined) {
     const place = shape.values.find(({ key }) => key.kind === 'words')?.texts[0]?.at ?? at;

@@ -2,7 +2,7 @@ import { defineCommand } from '../../core/command.ts';
 import { printed, UsageError } from '../../core/outcome.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 
-export const schema = defineCommand({
+export const schemaCommand = defineCommand({
   name: 'schema',
   summary: 'print the JSON Schema of a file that a command reads',
   description: `Prints the JSON Schema of a file that a command reads, made from the definitions of the commands themselves, so that an editor or a pipeline knows a mistake before a pod does.`,

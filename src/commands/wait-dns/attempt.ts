@@ -3,7 +3,7 @@ import { addressesFromHosts } from '../../clients/dns/hosts.ts';
 import { lookUp } from '../../clients/dns/lookup.ts';
 import type { RecordType } from '../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
-import { explain } from '../../clients/dns/words.ts';
+import { explainDnsError } from '../../clients/dns/dns-errors.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 
 /** What must be true of a name. */
@@ -29,7 +29,7 @@ export async function attemptLookup(
   if (wanted.size > 0) return judge(name, wanted, expectation);
   probe.phase(`asking ${config.servers.join(', ')}`);
   const { found, asked } = await lookUp(name, config, { types: expectation.types, signal: probe.signal });
-  if (found === undefined) return explain(asked);
+  if (found === undefined) return explainDnsError(asked);
   return judge(found.name, found.records, expectation);
 }
 

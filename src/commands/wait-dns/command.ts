@@ -6,10 +6,10 @@ import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
-import { planOf } from '../../wait/plan.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { waitOptions } from '../../core/options/common.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
 import { choiceParser, integer, list, parseText, value, valueOr } from '../../core/options/option.ts';
 import { attemptLookup, type Expectation } from './attempt.ts';
 import { parseName } from './name.ts';
@@ -90,7 +90,7 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
     context.log.debug(
       `name servers ${options.server === undefined ? `${config.servers.join(', ')} (${config.origin})` : `${serverAt(options.server.host, options.server.port)} (--server)`}; search ${config.search.join(' ')}; ndots ${config.ndots}`,
     );
-    const { targets, plan } = planOf(
+    const { targets, plan } = waitPlanOf(
       options,
       names.map((name) => ({
         name,
@@ -102,7 +102,7 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
         },
       })),
     );
-    return outcomeOf(await waitFor(targets, plan, context));
+    return waitOutcome(await waitFor(targets, plan, context));
   },
 });
 

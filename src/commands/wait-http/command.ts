@@ -4,14 +4,14 @@ import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
 import { readTlsSettings, requestOptions } from '../../clients/http/options.ts';
 import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
-import { createHttpClient, usualPatience, type HttpRequest } from '../../clients/http/transport.ts';
+import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
-import { planOf } from '../../wait/plan.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
-import { waitOptions } from '../../core/options/common.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
 import {
   choiceParser,
   flag,
@@ -133,7 +133,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
       clock: context.clock,
       proxy: readProxies(context),
       tls,
-      patience: usualPatience,
+      patience: usualHttpLimits,
       parallel,
       fresh: true,
       forgiving: true,
@@ -162,7 +162,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
         maxBodyOrigin: '--max-size',
       } satisfies HttpRequest,
     });
-    const { targets: watched, plan } = planOf(
+    const { targets: watched, plan } = waitPlanOf(
       options,
       targets.map((target) => {
         const asked = inquiry(target);
@@ -173,7 +173,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
         );
       }),
     );
-    return outcomeOf(await waitFor(watched, paced(plan, options['attempt-timeout']), context));
+    return waitOutcome(await waitFor(watched, paced(plan, options['attempt-timeout']), context));
   },
 });
 

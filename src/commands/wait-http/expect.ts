@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { JsonNumber, type FieldValue } from '../../config/source.ts';
 import { headerHolds, type HeaderExpectation } from './header.ts';
 import { matchesWithin, patternTime } from './pattern.ts';
-import { equals, lookUp, type JsonExpectation } from './pointer.ts';
+import { equals, resolvePointer, type JsonExpectation } from './pointer.ts';
 import { includes, statusWords, type StatusRange } from './status.ts';
 
 /** What must all hold of one and the same response. */
@@ -99,7 +99,7 @@ function jsonFaults(
     ];
   }
   return expected.flatMap(({ pointer, tokens, wanted }) => {
-    const value = lookUp(document, tokens);
+    const value = resolvePointer(document, tokens);
     const where = pointer === '' ? 'its JSON' : cut(pointer);
     if (value === undefined) return [`nothing at ${where} of its JSON`];
     if (wanted === undefined || equals(value, wanted)) return [];

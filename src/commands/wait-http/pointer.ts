@@ -48,7 +48,7 @@ function tokensOf(pointer: string): readonly string[] {
 }
 
 /** What stands at the pointer; undefined where nothing does. */
-export function lookUp(document: FieldValue, tokens: readonly string[]): FieldValue | undefined {
+export function resolvePointer(document: FieldValue, tokens: readonly string[]): FieldValue | undefined {
   let value: FieldValue | undefined = document;
   for (const token of tokens) {
     if (typeof value !== 'object' || value === null || value instanceof JsonNumber) return undefined;

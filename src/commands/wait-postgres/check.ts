@@ -1,8 +1,8 @@
-import { readOnce, isForbidden, schema } from '../../clients/postgres/once-record.ts';
+import { readOnce, isForbidden, recordsSchema } from '../../clients/postgres/once-record.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
-import { isServerError, sqlState } from '../../clients/postgres/words.ts';
+import { isServerError, sqlState } from '../../clients/postgres/server-errors.ts';
 import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 
@@ -130,7 +130,7 @@ async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise
   } catch (error) {
     if (!isForbidden(error)) throw error;
     return notYet(`no right to read the records of migrate-with-lock (${session.peer})`, {
-      hint: `run as their owner: GRANT USAGE ON SCHEMA ${schema} TO the role; GRANT SELECT ON ${schema}.once TO the role`,
+      hint: `run as their owner: GRANT USAGE ON SCHEMA ${recordsSchema} TO the role; GRANT SELECT ON ${recordsSchema}.once TO the role`,
     });
   }
   if (record?.state === 'done') return undefined;

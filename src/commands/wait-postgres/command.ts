@@ -10,9 +10,9 @@ import type { Context } from '../../core/context.ts';
 import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
-import { planOf } from '../../wait/plan.ts';
-import { outcomeOf } from '../../wait/outcome-text.ts';
-import { waitOptions } from '../../core/options/common.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
 import { flag, list, text, value } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { requirementOf, type Demands } from './check.ts';
@@ -86,7 +86,7 @@ A server that refuses connections, starts up (57P03) or has none left (53300) is
       resolve: remembered(createResolver(context.paths), context.clock),
       clock: context.clock,
     };
-    const { targets, plan } = planOf(
+    const { targets, plan } = waitPlanOf(
       options,
       databases.map((settings) =>
         bounded(
@@ -99,7 +99,7 @@ A server that refuses connections, starts up (57P03) or has none left (53300) is
         ),
       ),
     );
-    return outcomeOf(await waitFor(targets, paced(plan, limit), context));
+    return waitOutcome(await waitFor(targets, paced(plan, limit), context));
   },
 });
 

@@ -1,4 +1,4 @@
-import { checkVariableName, type Entries, FormatError, plainText, quoted } from './entries.ts';
+import { checkVariableName, type Entries, FormatError, plainText, quotedKey } from './entries.ts';
 
 /** A file's text and what its readers should know. */
 export interface DotenvText {
@@ -25,7 +25,7 @@ export function formatDotenv(entries: Entries): DotenvText {
     expanding.length === 0
       ? []
       : [
-          `${expanding.map(quoted).join(', ')}: dotenv has no way to write this that is safe for a shell as well (a single quote together with $ or \`, or a backslash at the end): do not source the file; for that use --format shell`,
+          `${expanding.map(quotedKey).join(', ')}: dotenv has no way to write this that is safe for a shell as well (a single quote together with $ or \`, or a backslash at the end): do not source the file; for that use --format shell`,
         ];
   return { bytes: Buffer.from(lines.join('')), warnings };
 }
@@ -45,6 +45,6 @@ function withoutQuotes(key: string, text: string): string {
   // oxlint-disable-next-line no-control-regex -- they are what it is about
   if (!/[\0-\x1f\x7f-\x9f]|^['"\s]|\s#/.test(text)) return text;
   throw new FormatError(
-    `${quoted(key)} ends with a backslash and needs quotes, which readers of dotenv take for an escaped quote; --format json, yaml, properties, shell or files hold it`,
+    `${quotedKey(key)} ends with a backslash and needs quotes, which readers of dotenv take for an escaped quote; --format json, yaml, properties, shell or files hold it`,
   );
 }

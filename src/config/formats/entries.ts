@@ -22,7 +22,7 @@ export function plainText(key: string, value: FieldValue, format: string): strin
   const text = scalarText(key, value, format);
   if (text.includes('\0')) {
     throw new FormatError(
-      `${quoted(key)} holds a NUL byte, which ${format} cannot; --format files or raw writes any bytes`,
+      `${quotedKey(key)} holds a NUL byte, which ${format} cannot; --format files or raw writes any bytes`,
     );
   }
   return text;
@@ -32,14 +32,14 @@ function scalarText(key: string, value: FieldValue, format: string): string {
   if (typeof value === 'string') return wellFormed(key, value, format);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value instanceof JsonNumber) return value.text;
-  if (value instanceof Uint8Array) return textOf(key, value, format);
+  if (value instanceof Uint8Array) return textOfValue(key, value, format);
   if (value === null) {
     throw new FormatError(
-      `${quoted(key)} is null, which ${format} has no word for; leave it out, or let a spec give it a default`,
+      `${quotedKey(key)} is null, which ${format} has no word for; leave it out, or let a spec give it a default`,
     );
   }
   const what = Array.isArray(value) ? 'a list' : 'an object';
-  throw new FormatError(`${quoted(key)} is ${what}, which ${format} cannot hold; ${structured}`);
+  throw new FormatError(`${quotedKey(key)} is ${what}, which ${format} cannot hold; ${structured}`);
 }
 
 /**
@@ -51,10 +51,10 @@ export function plainBytes(key: string, value: FieldValue, format: string): Uint
 }
 
 /** Bytes as text. @throws FormatError where they are not UTF-8 */
-export function textOf(key: string, bytes: Uint8Array, format: string): string {
+export function textOfValue(key: string, bytes: Uint8Array, format: string): string {
   if (!isUtf8(bytes)) {
     throw new FormatError(
-      `${quoted(key)} holds bytes that are not UTF-8 text, which ${format} cannot; --format files or raw writes any bytes`,
+      `${quotedKey(key)} holds bytes that are not UTF-8 text, which ${format} cannot; --format files or raw writes any bytes`,
     );
   }
   return Buffer.from(bytes).toString();
@@ -63,7 +63,7 @@ export function textOf(key: string, bytes: Uint8Array, format: string): string {
 /** @throws FormatError for half of a surrogate pair, which UTF-8 has no bytes for */
 export function wellFormed(key: string, text: string, format: string): string {
   if (text.isWellFormed()) return text;
-  throw new FormatError(`${quoted(key)} holds half of a surrogate pair, which is no text for ${format}`);
+  throw new FormatError(`${quotedKey(key)} holds half of a surrogate pair, which is no text for ${format}`);
 }
 
 /** What POSIX takes for a variable's name (XBD 8.1), beyond which shells and dotenv readers differ. */
@@ -74,12 +74,12 @@ export function checkVariableName(key: string, format: string): void {
   if (variable.test(key)) return;
   const could = key.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
   throw new FormatError(
-    `${quoted(key)} is no variable name for ${format}: letters, digits and _, no digit first; a spec can rename it${
+    `${quotedKey(key)} is no variable name for ${format}: letters, digits and _, no digit first; a spec can rename it${
       variable.test(could) ? `, to ${could} say` : ''
     }`,
   );
 }
 
-export function quoted(key: string): string {
+export function quotedKey(key: string): string {
   return JSON.stringify(key);
 }

@@ -1,4 +1,4 @@
-import { type Entries, FormatError, plainBytes, quoted } from './entries.ts';
+import { type Entries, FormatError, plainBytes, quotedKey } from './entries.ts';
 
 /** The longest name that Linux file systems take, in bytes (NAME_MAX). */
 const longestName = 255;
@@ -16,7 +16,7 @@ export function formatFiles(entries: Entries): ReadonlyMap<string, Uint8Array> {
 /** @throws FormatError where a key cannot name a file beside the others */
 export function checkFileName(key: string): void {
   const refuse = (why: string): never => {
-    throw new FormatError(`${quoted(key)} cannot name a file: ${why}; a spec can rename it`);
+    throw new FormatError(`${quotedKey(key)} cannot name a file: ${why}; a spec can rename it`);
   };
   if (key === '') refuse('it is empty');
   if (key.includes('/')) refuse('it has a / in it');

@@ -1,5 +1,5 @@
 import type { FieldValue } from '../source.ts';
-import { type Entries, FormatError, plainBytes, quoted } from './entries.ts';
+import { type Entries, FormatError, plainBytes, quotedKey } from './entries.ts';
 
 /** The bytes of one value, nothing added: no line end, no quotes. @throws FormatError for objects, lists, null */
 export function formatRawValue(value: FieldValue, key = 'the value'): Uint8Array {
@@ -12,7 +12,7 @@ export function formatRaw(entries: Entries): Uint8Array {
   if (first === undefined) throw new FormatError('there is nothing to write: no field was found');
   if (others.length > 0) {
     const names = [...entries.keys()];
-    const shown = names.slice(0, 10).map(quoted).join(', ');
+    const shown = names.slice(0, 10).map(quotedKey).join(', ');
     throw new FormatError(
       `raw holds one value, and there are ${names.length} fields (${shown}${names.length > 10 ? ', …' : ''}); pick one with #FIELD, or choose --format json, yaml, dotenv, properties, shell or files`,
     );

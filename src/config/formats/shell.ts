@@ -1,4 +1,4 @@
-import { checkVariableName, type Entries, FormatError, plainText, quoted } from './entries.ts';
+import { checkVariableName, type Entries, FormatError, plainText, quotedKey } from './entries.ts';
 
 /** Variables that bash makes read-only: assigning one ends a script under `set -e`. */
 const readOnly: ReadonlySet<string> = new Set([
@@ -16,7 +16,7 @@ export function formatShell(entries: Entries): Uint8Array {
     checkVariableName(key, 'shell');
     if (readOnly.has(key)) {
       throw new FormatError(
-        `${quoted(key)} cannot be set in bash, where it is read-only; a spec can rename it`,
+        `${quotedKey(key)} cannot be set in bash, where it is read-only; a spec can rename it`,
       );
     }
     return `export ${key}=${shellWord(plainText(key, value, 'shell'))}\n`;

@@ -1,5 +1,5 @@
 import type { FieldValue } from '../source.ts';
-import { type Entries, FormatError, quoted, textOf, wellFormed } from './entries.ts';
+import { type Entries, FormatError, quotedKey, textOfValue, wellFormed } from './entries.ts';
 import { isList, isStructure, jsonScalar, type Scalar } from './json.ts';
 
 /** Deeper than any configuration, and far from the stack's end. */
@@ -21,7 +21,7 @@ export function formatYamlValue(value: FieldValue, key = 'the value'): Uint8Arra
 
 /** What follows `key:` or `-`, with the space or line end before it. */
 function node(key: string, value: FieldValue, level: number): string {
-  if (level > deepest) throw new FormatError(`${quoted(key)} is nested deeper than ${deepest} levels`);
+  if (level > deepest) throw new FormatError(`${quotedKey(key)} is nested deeper than ${deepest} levels`);
   if (!isStructure(value)) return ` ${scalar(key, value, level)}`;
   const pad = '  '.repeat(level + 1);
   if (isList(value)) {
@@ -35,7 +35,7 @@ function node(key: string, value: FieldValue, level: number): string {
 
 function scalar(key: string, value: Scalar, level: number): string {
   if (value instanceof Uint8Array || typeof value === 'string') {
-    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOf(key, value, 'yaml');
+    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOfValue(key, value, 'yaml');
     return literalBlock(text, level) ?? doubleQuoted(key, text);
   }
   const written = jsonScalar(key, value);
@@ -58,9 +58,9 @@ function yamlNumber(text: string): string {
  * flow style. @throws FormatError
  */
 export function yamlInline(key: string, value: FieldValue, level = 0): string {
-  if (level > deepest) throw new FormatError(`${quoted(key)} is nested deeper than ${deepest} levels`);
+  if (level > deepest) throw new FormatError(`${quotedKey(key)} is nested deeper than ${deepest} levels`);
   if (value instanceof Uint8Array || typeof value === 'string') {
-    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOf(key, value, 'yaml');
+    const text = typeof value === 'string' ? wellFormed(key, value, 'yaml') : textOfValue(key, value, 'yaml');
     return doubleQuoted(key, text);
   }
   if (!isStructure(value)) return scalar(key, value, 0);

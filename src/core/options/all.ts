@@ -1,5 +1,5 @@
 import type { AnyCommand } from '../command.ts';
-import { processOptions, timeoutOption } from './common.ts';
+import { processOptions, timeoutOption } from './shared-options.ts';
 import type { Options } from './option.ts';
 
 /** All options of a command: its own, `--timeout`, and what every command takes. */

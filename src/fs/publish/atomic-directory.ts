@@ -1,9 +1,16 @@
 import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 import { reasonOf } from '../../core/clock.ts';
-import { adoptPlainFiles } from './adopt.ts';
+import { adoptPlainFiles } from './adopt-plain-files.ts';
 import { codeAmong, type Directory, linkTarget } from './directory.ts';
-import { openForWriting } from './folder.ts';
-import { currentGeneration, makeLinks, placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
+import { openForWriting } from './open-target.ts';
+import {
+  currentGeneration,
+  makeLinks,
+  nameStateOf,
+  presentAmong,
+  replaceByLink,
+  throughData,
+} from './reader-links.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import type { PublishContext } from './atomic-file.ts';
@@ -17,8 +24,8 @@ import {
   removeOpened,
   removeShown,
 } from './remove.ts';
-import { markShown } from './shown.ts';
-import { isOwn } from './reach.ts';
+import { markShown } from './shown-generation.ts';
+import { isOwn } from '../safe-open.ts';
 import { takeTurn } from './publish-lock.ts';
 import { makeDirectory, writeFile } from './write.ts';
 
@@ -146,7 +153,7 @@ class Tree implements Disposable {
     this.#sets = current ? readSets(current) : new Map();
     const previous = this.#sets.get(this.#plan.set) ?? [];
     const names = topNames(previous);
-    const intact = [...names].every((name) => placeOf(this.#target, name) !== 'plain file');
+    const intact = [...names].every((name) => nameStateOf(this.#target, name) !== 'plain file');
     // Another user's could change after it was compared.
     const own = current !== undefined && isOwn(fstatSync(current.fd)) ? current : undefined;
     const built = await this.#plan.build({ stage: () => this.#stage(), current: own, previous, intact });
@@ -177,7 +184,7 @@ class Tree implements Disposable {
     renameSync(staged.at(temporary), staged.at(manifestName));
     if (lasting) staged.sync();
     this.#names = topNames([...sets.values()].flat());
-    for (const name of presentAmong(this.#target, this.#names)) placeOf(this.#target, name);
+    for (const name of presentAmong(this.#target, this.#names)) nameStateOf(this.#target, name);
     this.#current = await adoptPlainFiles(
       this.#target,
       this.#names,

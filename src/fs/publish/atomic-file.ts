@@ -4,7 +4,7 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { type Directory, linkTarget } from './directory.ts';
-import { type Intent, openForWriting } from './folder.ts';
+import { type Intent, openForWriting } from './open-target.ts';
 import { createNamer, dataLink, isOurs } from './file-names.ts';
 import { explained, refused } from '../error-message.ts';
 import type { Staged } from './published.ts';

@@ -1,5 +1,5 @@
 /** A file's owner in numbers: an image without /etc/passwd has no names. */
-export interface Owner {
+export interface FileOwner {
   readonly uid: number;
   readonly gid: number;
 }
@@ -10,7 +10,7 @@ export const secretMode = 0o440;
 export const contentMode = 0o444;
 
 /** Reads `0440` or `440`. @throws Error that says what is accepted */
-export function parseMode(text: string): number {
+export function parseFileMode(text: string): number {
   if (!/^0?[0-7]{3}$/.test(text)) {
     throw new Error(`"${text}" is not a file mode in octal, such as 0440 or 0644`);
   }
@@ -23,7 +23,7 @@ export function parseMode(text: string): number {
 const highestId = 2 ** 32 - 2;
 
 /** Reads `UID:GID`. @throws Error that says what is accepted */
-export function parseOwner(text: string): Owner {
+export function parseFileOwner(text: string): FileOwner {
   const parts = /^(\d{1,10}):(\d{1,10})$/.exec(text);
   const owner = { uid: Number(parts?.[1]), gid: Number(parts?.[2]) };
   if (!parts || owner.uid > highestId || owner.gid > highestId) {

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
-import { openFolder } from './reach.ts';
+import { openFolder } from '../safe-open.ts';
 
 /**
  * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped

@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, unlinkSync } from 'node:fs';
 import { reasonOf } from '../../core/clock.ts';
 import { codeAmong, type Directory } from './directory.ts';
-import type { Intent } from './folder.ts';
+import type { Intent } from './open-target.ts';
 import { checkRelativePath } from './file-names.ts';
 import type { PublishContext } from './atomic-file.ts';
 import type { Staged } from './published.ts';

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import type { Directory } from './directory.ts';
 import { checkRelativePath, manifestName } from './file-names.ts';
-import { isOwnIn } from './own.ts';
+import { isOwnIn } from './own-files.ts';
 import { checkNew, makeDirectory } from './write.ts';
 
 /**

@@ -3,7 +3,7 @@ import { mountId } from '../tree/mounts.ts';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
 import { hasNote } from './manifest.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
-import { wasShown } from './shown.ts';
+import { wasShown } from './shown-generation.ts';
 
 /** Removals between two chances for a signal to be handled. */
 const atOnce = 200;

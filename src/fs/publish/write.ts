@@ -14,17 +14,17 @@ import {
 import { promisify } from 'node:util';
 import { reasonOf } from '../../core/clock.ts';
 import { itself } from '../tree/file-name.ts';
-import type { Owner } from './attributes.ts';
+import type { FileOwner } from './attributes.ts';
 import type { Directory } from './directory.ts';
 import { refused } from '../error-message.ts';
-import { isOwn } from './reach.ts';
+import { isOwn } from '../safe-open.ts';
 
 /** What a file holds and who may read it. */
 export interface FileContent {
   readonly bytes: Uint8Array;
   readonly mode: number;
   /** Unset: whoever runs this, and the group that the directory gives. */
-  readonly owner?: Owner | undefined;
+  readonly owner?: FileOwner | undefined;
   /** False where it need not last beyond a loss of power; then nobody waits for the disk. */
   readonly lasting?: boolean | undefined;
 }

@@ -14,7 +14,7 @@ const accepted = 'write symbols such as u=rwX,g=rX,o= or three or four octal dig
  * @param kind what it is for; one for both must leave directories searchable
  * @throws Error whose message says what is accepted
  */
-export function parseMode(text: string, kind: 'both' | 'file' | 'directory'): ModeChange {
+export function parseModeChange(text: string, kind: 'both' | 'file' | 'directory'): ModeChange {
   return /^[0-7]+$/.test(text) ? octal(text, kind) : symbolic(text, kind);
 }
 
@@ -108,9 +108,9 @@ export interface ModeTexts {
 }
 
 export function modesOf(texts: ModeTexts): Modes {
-  const both = texts.mode === undefined ? undefined : parseMode(texts.mode, 'both');
-  const file = withoutWaking(texts.file === undefined ? both : parseMode(texts.file, 'file'));
-  const plain = texts.directory === undefined ? both : parseMode(texts.directory, 'directory');
+  const both = texts.mode === undefined ? undefined : parseModeChange(texts.mode, 'both');
+  const file = withoutWaking(texts.file === undefined ? both : parseModeChange(texts.file, 'file'));
+  const plain = texts.directory === undefined ? both : parseModeChange(texts.directory, 'directory');
   const directory: ModeChange | undefined = texts.setgid
     ? (mode) => (plain?.(mode, true) ?? mode) | setgid
     : plain;

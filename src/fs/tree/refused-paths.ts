@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import { type Libc, openLibc } from '../../process/libc.ts';
 import { mountId, mountWithOthersBelow } from './mounts.ts';
 import { pathOf, type RawName } from './file-name.ts';
-import { asDirectory, asPinned, openDirectory, openPinned } from './open.ts';
+import { asDirectory, asPinned, openDirectory, openPinned } from './open-directory.ts';
 
 /**
  * Opens entries of the current directory where they are on one mount. Each is judged by its own descriptor: what its name

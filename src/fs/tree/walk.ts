@@ -16,7 +16,7 @@ import { Headroom } from './memory-reclaim.ts';
 import { MountGuard } from './refused-paths.ts';
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from './mounts.ts';
 import { itself, pathOf, type RawName, shownName } from './file-name.ts';
-import { isNoDirectory, O_PATH, openDirectory } from './open.ts';
+import { isNoDirectory, O_PATH, openDirectory } from './open-directory.ts';
 
 /** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */
 export interface Visitor {

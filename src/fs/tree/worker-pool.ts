@@ -12,7 +12,7 @@ export type Order<S> =
   | { readonly kind: 'finish' };
 
 /** What a helper says. `tally` is what it did since it last said. */
-export type Answer<T> =
+export type WorkerResponse<T> =
   | { readonly kind: 'ready' }
   | { readonly kind: 'tally'; readonly tally: T; readonly shares: number; readonly idle: boolean }
   | { readonly kind: 'gives'; readonly share: Share }
@@ -96,7 +96,7 @@ export async function runWalk<S, T>(
   let lost: HelperLost | undefined;
   let wake = (): void => {};
 
-  const hear = (member: Member, answer: Answer<T>): void => {
+  const hear = (member: Member, answer: WorkerResponse<T>): void => {
     if (answer.kind === 'tally') {
       plan.add(answer.tally);
       member.received = answer.shares;
@@ -125,7 +125,7 @@ export async function runWalk<S, T>(
         asked: false,
         gone: false,
       };
-      helper.onMessage((message) => hear(member, message as Answer<T>));
+      helper.onMessage((message) => hear(member, message as WorkerResponse<T>));
       helper.onEnd(() => {
         // One that had nothing to do took nothing with it.
         if (busy(member)) lost ??= new HelperLost('a helper process was ended from outside');
@@ -241,7 +241,7 @@ export function serveWalk<S, T>(
   const tell = ({ walk, tally }: HelperWork<T>, idle: boolean): void => {
     toldAt = now();
     toldShares = taken - walk.waiting;
-    parent.send({ kind: 'tally', tally: tally(), shares: toldShares, idle } satisfies Answer<T>);
+    parent.send({ kind: 'tally', tally: tally(), shares: toldShares, idle } satisfies WorkerResponse<T>);
   };
 
   const run = (): void => {
@@ -254,12 +254,12 @@ export function serveWalk<S, T>(
       walk.run(() => now() >= until);
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
-      return parent.send({ kind: 'failed', message, code } satisfies Answer<T>);
+      return parent.send({ kind: 'failed', message, code } satisfies WorkerResponse<T>);
     }
     const share = wanted ? walk.give() : undefined;
     if (share !== undefined) {
       wanted = false;
-      parent.send({ kind: 'gives', share } satisfies Answer<T>);
+      parent.send({ kind: 'gives', share } satisfies WorkerResponse<T>);
     }
     if (walk.idle) return tell(work, true);
     if (taken - walk.waiting !== toldShares || now() - toldAt > tallyEvery) tell(work, false);
@@ -277,7 +277,7 @@ export function serveWalk<S, T>(
     if (order.kind === 'start') {
       void begin(order.settings).then((begun) => {
         work = begun;
-        parent.send({ kind: 'ready' } satisfies Answer<T>);
+        parent.send({ kind: 'ready' } satisfies WorkerResponse<T>);
       });
     } else if (order.kind === 'work') {
       taken++;

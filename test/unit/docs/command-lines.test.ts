@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { warningsAbout } from './interpreted.ts';
 import { codeIn, pages } from './pages.ts';
-import { initboxArguments } from './words.ts';
+import { initboxArguments } from './shell-words.ts';
 
 /** Blocks in which command lines stand: a shell's, and those that name no language. */
 const shells = new Set(['', 'sh', 'console']);

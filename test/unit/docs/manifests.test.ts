@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { warningsAbout } from './interpreted.ts';
-import { withVariables } from './words.ts';
+import { withVariables } from './shell-words.ts';
 import { documentsIn, isMap, mapsIn, yamlBlocks, type Map } from './yaml.ts';
 
 /** The fields of Kubernetes' API, v1, as far as pages use them: a mistyped one would be dropped without a word. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { parseAcceptance } from '../../../src/migrations/accept.ts';
 import type { Row, State } from '../../../src/migrations/history.ts';
-import { planOf, type Known } from '../../../src/migrations/plan.ts';
+import { migrationPlanOf, type KnownFile } from '../../../src/migrations/plan.ts';
 import { parseVersion } from '../../../src/migrations/version.ts';
 
-function file(key: string, sha256 = 'x'): Known {
+function file(key: string, sha256 = 'x'): KnownFile {
   const version = key.startsWith('R__') ? undefined : parseVersion(key);
   const name = `${key}_f.sql`;
   return { found: { file: name, path: `/m/${name}`, key, version, settings: undefined }, sha256 };
@@ -14,8 +14,8 @@ function row(version: string, state: State = 'done', sha256 = 'x'): Row {
   return { version, file: `${version}_f.sql`, sha256, state, statements: 3, finished: 2, startedAt: 'then' };
 }
 
-function plan(files: Known[], rows: Row[], baseline?: string, ...accept: string[]): string[] {
-  const made = planOf(files, rows, { baseline, accept: accept.map(parseAcceptance) });
+function plan(files: KnownFile[], rows: Row[], baseline?: string, ...accept: string[]): string[] {
+  const made = migrationPlanOf(files, rows, { baseline, accept: accept.map(parseAcceptance) });
   return [
     ...made.problems.map(({ kind, version }) => `${kind} ${version}`),
     ...made.changes.map(({ key, state }) => `${state} ${key}`),
@@ -25,7 +25,7 @@ function plan(files: Known[], rows: Row[], baseline?: string, ...accept: string[
 }
 
 describe('the plan', () => {
-  test.each<[string, Known[], Row[], string | undefined, string[], string[]]>([
+  test.each<[string, KnownFile[], Row[], string | undefined, string[], string[]]>([
     [
       'a new database',
       [file('1'), file('2'), file('R__v')],
@@ -121,7 +121,7 @@ describe('the plan', () => {
   });
 
   test('a half-done file is told with how far it came', () => {
-    const [problem] = planOf([file('1', 'y')], [row('1', 'running')], {
+    const [problem] = migrationPlanOf([file('1', 'y')], [row('1', 'running')], {
       baseline: undefined,
       accept: [],
     }).problems;

@@ -11,7 +11,7 @@ import {
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
 import { fixed, growing, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';
-import { outcomeOf } from '../../../src/wait/outcome-text.ts';
+import { waitOutcome } from '../../../src/wait/outcome-text.ts';
 import { SignalReceived } from '../../../src/core/outcome.ts';
 import { fakeContext } from '../fake-context.ts';
 
@@ -147,7 +147,7 @@ describe('attempts that hang', () => {
     expect(context.lines[0]).toMatch(
       /^info {2}0\/1 ready; db:5432 connecting to 10.0.0.4: no answer yet for 5s, \d+ attempts?$/,
     );
-    expect(outcomeOf(report)).toMatchObject({ kind: 'failed', status: 124 });
+    expect(waitOutcome(report)).toMatchObject({ kind: 'failed', status: 124 });
   });
 
   test('one that the end cuts in its first second does not hide what the one before was told', async () => {
@@ -206,7 +206,7 @@ describe('what counts', () => {
       context,
     );
     await context.clock.advance(0);
-    expect(outcomeOf(await waiting)).toEqual({
+    expect(waitOutcome(await waiting)).toEqual({
       kind: 'failed',
       status: 69,
       what: 'b password wrong; waiting will not change that',

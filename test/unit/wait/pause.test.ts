@@ -3,7 +3,7 @@ import { notYet, satisfied, type Answer, type Probe, type Target } from '../../.
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
 import { fixed, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';
-import { outcomeOf } from '../../../src/wait/outcome-text.ts';
+import { waitOutcome } from '../../../src/wait/outcome-text.ts';
 import { SignalReceived } from '../../../src/core/outcome.ts';
 import { fakeContext } from '../fake-context.ts';
 
@@ -99,7 +99,7 @@ describe('a pause that was asked for', () => {
     const api = timed(context, () => asked(60_000));
     const waiting = waitFor([api], plan, context);
     await context.clock.advance(10_000);
-    const outcome = outcomeOf(await waiting);
+    const outcome = waitOutcome(await waiting);
     expect(api.starts).toEqual([0]);
     expect(outcome).toMatchObject({
       kind: 'failed',

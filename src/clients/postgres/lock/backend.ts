@@ -1,7 +1,7 @@
 import { connectPostgres, type ConnectContext } from '../connect.ts';
 import type { ConnectionSettings } from '../connection-string.ts';
 import type { Session } from '../session.ts';
-import { errorWords, isServerError, sqlState } from '../words.ts';
+import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import { reasonOf, within } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { exitStatus } from '../../../core/exit-status.ts';

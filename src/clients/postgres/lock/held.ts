@@ -1,5 +1,5 @@
 import type { Session } from '../session.ts';
-import { errorWords, sqlStateOf } from '../words.ts';
+import { errorWords, sqlStateOf } from '../server-errors.ts';
 import { sleep, unlessAborted, within, type Clock } from '../../../core/clock.ts';
 import { formatDuration } from '../../../core/duration.ts';
 import type { Log } from '../../../core/log.ts';

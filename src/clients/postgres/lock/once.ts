@@ -6,7 +6,7 @@ import {
   isMissing,
   onceColumns as columns,
   onceRecordOf as recordOf,
-  schema,
+  recordsSchema,
   type OnceRecord,
 } from '../once-record.ts';
 
@@ -29,7 +29,7 @@ export async function readOnceFirst(
   try {
     const { rows } = await session.query(
       `SELECT pg_catalog.pg_backend_pid() AS pid, ${columns} FROM (SELECT 1) AS one
-       LEFT JOIN ${schema}.once AS r ON r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+       LEFT JOIN ${recordsSchema}.once AS r ON r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [work.key],
       { timeout: patience },
     );
@@ -48,7 +48,7 @@ export async function beginOnce(
   host: string,
 ): Promise<void> {
   await session.query(
-    `INSERT INTO ${schema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started)
+    `INSERT INTO ${recordsSchema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started)
      VALUES (${key.id}, $1, $2, 'running', $3, $4, $5, pg_catalog.clock_timestamp())
      ON CONFLICT (lock_id, once_key) DO UPDATE SET state = 'running', token = excluded.token,
        command_hash = excluded.command_hash, host = excluded.host, started = excluded.started, finished = NULL,
@@ -71,7 +71,7 @@ export async function finishOnce(
   ownership: string,
 ): Promise<boolean> {
   const { rowCount } = await session.query(
-    `UPDATE ${schema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
+    `UPDATE ${recordsSchema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
      WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) ${token}
        AND state OPERATOR(pg_catalog.=) 'running' AND ${ownership}`,
     [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus],
@@ -83,7 +83,7 @@ export async function finishOnce(
 export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
   try {
     const { rowCount } = await session.query(
-      `DELETE FROM ${schema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
+      `DELETE FROM ${recordsSchema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       { timeout: patience },
     );
@@ -101,7 +101,7 @@ export async function listOnce(
 ): Promise<readonly (OnceRecord & { readonly key: string })[]> {
   try {
     const { rows } = await session.query(
-      `SELECT r.once_key, ${columns} FROM ${schema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
+      `SELECT r.once_key, ${columns} FROM ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
       undefined,
       { timeout: patience },
     );

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { pinSearchPath } from '../search-path.ts';
 import type { Session } from '../session.ts';
-import { sqlStateOf } from '../words.ts';
+import { sqlStateOf } from '../server-errors.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../../wait/attempt.ts';
 import { settleTime, type LockTiming } from '../../lock.ts';

@@ -1,16 +1,16 @@
 import type { Session } from '../session.ts';
-import { sqlState, sqlStateOf } from '../words.ts';
+import { sqlState, sqlStateOf } from '../server-errors.ts';
 import type { LockKey } from '../lock-key.ts';
-import { dateOf, epochOf, schema } from '../once-record.ts';
+import { dateOf, epochOf, recordsSchema } from '../once-record.ts';
 import { patience } from './prepare.ts';
 
 const statements = [
-  `CREATE SCHEMA IF NOT EXISTS ${schema}`,
-  `CREATE TABLE IF NOT EXISTS ${schema}.locks (
+  `CREATE SCHEMA IF NOT EXISTS ${recordsSchema}`,
+  `CREATE TABLE IF NOT EXISTS ${recordsSchema}.locks (
     lock_id bigint PRIMARY KEY, lock_name pg_catalog.text NOT NULL, token bigint NOT NULL, host pg_catalog.text NOT NULL,
     role pg_catalog.text NOT NULL, address pg_catalog.inet, started pg_catalog.timestamptz NOT NULL,
     settle_ms bigint NOT NULL, released pg_catalog.timestamptz)`,
-  `CREATE TABLE IF NOT EXISTS ${schema}.once (
+  `CREATE TABLE IF NOT EXISTS ${recordsSchema}.once (
     lock_id bigint NOT NULL, once_key pg_catalog.text NOT NULL, lock_name pg_catalog.text NOT NULL,
     state pg_catalog.text NOT NULL CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'failed'])),
     token bigint NOT NULL, command_hash pg_catalog.text NOT NULL, host pg_catalog.text NOT NULL,
@@ -24,7 +24,7 @@ const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 
 /** `CREATE SCHEMA IF NOT EXISTS` asks for CREATE on the database even where there is nothing to create. */
 export async function hasSchema(session: Session): Promise<boolean> {
   const { rows } = await session.query(
-    `SELECT pg_catalog.to_regnamespace('${schema}') IS NOT NULL AS made`,
+    `SELECT pg_catalog.to_regnamespace('${recordsSchema}') IS NOT NULL AS made`,
     undefined,
     {
       timeout: patience,
@@ -50,20 +50,20 @@ export async function createTables(session: Session): Promise<void> {
 /** What the role lacks, as statements to run by whoever owns the database. */
 export function grantsFor(role: string, database: string): string {
   const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, where the schema ${schema} exists: GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${quoted(role)}`;
+  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, where the schema ${recordsSchema} exists: GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${recordsSchema} TO ${quoted(role)}`;
 }
 
 /** @throws the server's 42501 where this role may read the tables but not write them */
 export async function requireWritable(session: Session): Promise<void> {
   const { rows } = await session.query(
     `SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(t, p)) AS writable
-     FROM pg_catalog.unnest(ARRAY['${schema}.locks', '${schema}.once']) AS t,
+     FROM pg_catalog.unnest(ARRAY['${recordsSchema}.locks', '${recordsSchema}.once']) AS t,
        pg_catalog.unnest(ARRAY['INSERT', 'UPDATE', 'SELECT']) AS p`,
     undefined,
     { timeout: patience },
   );
   if (rows[0]?.['writable'] === true) return;
-  throw Object.assign(new Error(`no right to write the tables of the schema ${schema}`), {
+  throw Object.assign(new Error(`no right to write the tables of the schema ${recordsSchema}`), {
     code: sqlState.insufficientPrivilege,
     severity: 'ERROR',
   });
@@ -85,7 +85,7 @@ export async function readHolderRow(session: Session, key: LockKey): Promise<Hol
   const { rows } = await session.query(
     `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
        settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
-     FROM ${schema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
+     FROM ${recordsSchema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
     undefined,
     { timeout: patience },
   );
@@ -110,7 +110,7 @@ export async function writeHolderRow(
   row: Omit<HolderRow, 'released' | 'started'>,
 ): Promise<void> {
   await session.query(
-    `INSERT INTO ${schema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
+    `INSERT INTO ${recordsSchema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
      VALUES (${key.id}, $1, $2, $3, $4, $5::pg_catalog.inet, pg_catalog.clock_timestamp(), $6, NULL)
      ON CONFLICT (lock_id) DO UPDATE SET lock_name = excluded.lock_name, token = excluded.token, host = excluded.host,
        role = excluded.role, address = excluded.address, started = excluded.started, settle_ms = excluded.settle_ms,
@@ -123,7 +123,7 @@ export async function writeHolderRow(
 /** @returns false where the row is another holder's by now */
 export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
   const { rowCount } = await session.query(
-    `UPDATE ${schema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
+    `UPDATE ${recordsSchema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
     undefined,
     { timeout: patience },
   );

@@ -15,16 +15,16 @@ import {
   writeSync,
 } from 'node:fs';
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
-import type { Owner } from '../../../fs/publish/attributes.ts';
+import type { FileOwner } from '../../../fs/publish/attributes.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { below, type RawName } from '../../../fs/tree/file-name.ts';
-import { isNoDirectory, openDirectory } from '../../../fs/tree/open.ts';
-import { checkLink, FoldedNames, placeOf, quoted, Refused } from './names.ts';
+import { isNoDirectory, openDirectory } from '../../../fs/tree/open-directory.ts';
+import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
 
 export interface TreeSettings {
   readonly strip: number;
   readonly mode: number | undefined;
-  readonly owner: Owner | undefined;
+  readonly owner: FileOwner | undefined;
   readonly limits: ArchiveLimits;
   /** Called now and then, so that what was written does not stay in memory. */
   readonly collect: () => void;
@@ -70,10 +70,10 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
       throw new Refused(`has more than ${limits.entries} entries (--max-entries)`);
     if (this.bytes + entry.size > limits.bytes)
       throw new Refused(`unpacks to more than ${formatBytes(limits.bytes)} (--max-unpacked)`);
-    if (entry.kind === 'other') throw new Refused(`has ${quoted(entry.name)}, ${entry.what}`);
+    if (entry.kind === 'other') throw new Refused(`has ${quotedEntry(entry.name)}, ${entry.what}`);
     this.#entry = entry;
     this.#letGo();
-    const place = placeOf(entry.name, strip);
+    const place = entryPathOf(entry.name, strip);
     const raw = place.at(-1);
     // What --strip-components takes with its name is left out, as tar does.
     if (raw === undefined) return;
@@ -90,7 +90,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
       else this.#hardLink(at, entry);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new Refused(`has two entries of the name ${quoted(path)}`);
+      throw new Refused(`has two entries of the name ${quotedEntry(path)}`);
     }
     this.#left = entry.size;
     this.files++;
@@ -110,7 +110,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     if (this.bytes > this.#settings.limits.bytes)
       throw new Refused(`unpacks to more than ${formatBytes(this.#settings.limits.bytes)} (--max-unpacked)`);
     if (this.#file === undefined) return;
-    if (this.#left < 0) throw new Refused(`has more content in ${quoted(entry.name)} than it says`);
+    if (this.#left < 0) throw new Refused(`has more content in ${quotedEntry(entry.name)} than it says`);
     if (chunk.length >= gathered && this.#pending === 0) return writeAll(this.#file, chunk);
     this.#parts.push(chunk);
     this.#pending += chunk.length;
@@ -120,7 +120,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   end(): void {
     const entry = this.#entry;
     if (this.#closed || this.#file === undefined || entry === undefined) return;
-    if (this.#left !== 0) throw new Refused(`ends inside of ${quoted(entry.name)}`);
+    if (this.#left !== 0) throw new Refused(`ends inside of ${quotedEntry(entry.name)}`);
     this.#flush();
     const { owner } = this.#settings;
     // Set-ID bits are nothing that a download should bring.
@@ -159,11 +159,11 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
 
   #hardLink(at: string | Buffer, entry: ArchiveEntry): void {
     const target = entry.target ?? '';
-    const place = placeOf(target, this.#settings.strip);
+    const place = entryPathOf(target, this.#settings.strip);
     const raw = place.at(-1);
     const missing = (): never => {
       throw new Refused(
-        `has ${quoted(entry.name)}, another name of ${quoted(target)}, which is no file that came before it`,
+        `has ${quotedEntry(entry.name)}, another name of ${quotedEntry(target)}, which is no file that came before it`,
       );
     };
     if (raw === undefined) return missing();
@@ -242,7 +242,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
       if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
       const link = lstatSync(below(parent, raw)).isSymbolicLink();
       throw new Refused(
-        `has ${quoted(this.#entry?.name ?? path)}, which goes through the ${link ? 'link' : 'file'} ${quoted(path)} that came before it`,
+        `has ${quotedEntry(this.#entry?.name ?? path)}, which goes through the ${link ? 'link' : 'file'} ${quotedEntry(path)} that came before it`,
       );
     }
   }
@@ -259,7 +259,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   #checkName(path: RawName): void {
     if (this.#folded.collides(path))
       throw new Refused(
-        `has two entries whose names differ in capitals and small letters alone, one of them ${quoted(path)}`,
+        `has two entries whose names differ in capitals and small letters alone, one of them ${quotedEntry(path)}`,
       );
   }
 }

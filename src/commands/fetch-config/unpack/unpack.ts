@@ -12,11 +12,10 @@ import { never, notYet, satisfied, type Answer } from '../../../wait/attempt.ts'
 import { waitFor } from '../../../wait/loop.ts';
 import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
-import { outcomeOf } from '../../../wait/outcome-text.ts';
+import { waitOutcome } from '../../../wait/outcome-text.ts';
 import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../core/outcome.ts';
 import type { Directory } from '../../../fs/publish/directory.ts';
-import { checkSetPlace } from '../../../fs/publish/place.ts';
-import { sized } from '../../../fs/error-message.ts';
+import { checkSetPlace } from '../../../fs/publish/target-checks.ts';
 import { commitAll } from '../../../fs/publish/published.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
 import { type Built, type Building, stageTree } from '../../../fs/publish/atomic-directory.ts';
@@ -29,7 +28,7 @@ import { isSecretSource } from '../../../clients/sources/http-settings.ts';
 import type { FetchOptions } from '../options.ts';
 import { openSources } from '../../../clients/sources/open.ts';
 import { Download, readAll, sumOf } from './download.ts';
-import { quoted, Refused } from './names.ts';
+import { quotedEntry, Refused } from './entry-names.ts';
 import { isSame, noteName, readNote, type Note } from './note.ts';
 import { UnpackedTree } from './tree.ts';
 
@@ -138,7 +137,7 @@ class Unpacking {
   summary(path: string): string {
     return this.#made === undefined
       ? `${path} has what ${this.#address.text} holds already`
-      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${sized(this.#made.bytes)}) of ${this.#address.text}`;
+      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${formatBytes(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
   async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
@@ -230,7 +229,7 @@ class Unpacking {
     const names = stage.names();
     for (const name of names) {
       if (!isUtf8(name))
-        throw new Refused(`has ${quoted(name.toString('latin1'))} at its top, which is not UTF-8`);
+        throw new Refused(`has ${quotedEntry(name.toString('latin1'))} at its top, which is not UTF-8`);
       checkRelativePath(name.toString());
     }
     const note: Note = { ...this.#noteOf(sum), files: tree.files };
@@ -301,7 +300,7 @@ class Unpacking {
     };
     using patience = this.#patience();
     const target = { name: this.#address.text, attempt };
-    const outcome = outcomeOf(await waitFor([target], plan, bounded(this.#context, patience)));
+    const outcome = waitOutcome(await waitFor([target], plan, bounded(this.#context, patience)));
     if (descriptor === undefined) throw new NotFetched(outcome);
     return descriptor;
   }

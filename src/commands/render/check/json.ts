@@ -1,4 +1,4 @@
-import { placeOf } from '../place.ts';
+import { lineAndColumn } from '../line-and-column.ts';
 
 /** Why a text is no JSON, with line and column and nothing of it; undefined where it is. */
 export function jsonProblem(text: string): string | undefined {
@@ -8,7 +8,7 @@ export function jsonProblem(text: string): string | undefined {
   } catch {
     // V8 tells the place of some faults only, and quotes the text.
     const offset = faultOf(text);
-    const where = placeOf(text, offset);
+    const where = lineAndColumn(text, offset);
     return offset >= text.length
       ? `${where}: it ends here, in the middle of the JSON`
       : `${where}: it is not JSON from here on`;

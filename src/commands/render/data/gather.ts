@@ -6,9 +6,9 @@ import { exitStatus } from '../../../core/exit-status.ts';
 import { registerValue } from '../../../config/fields.ts';
 import { asObject, parseJson } from '../../../config/json.ts';
 import { Failure, failed, UsageError } from '../../../core/outcome.ts';
-import { isInMemory } from '../../../fs/publish/folder.ts';
+import { isInMemory } from '../../../fs/publish/open-target.ts';
 import type { FieldValue, SourceAddress } from '../../../config/source.ts';
-import { endingOf, parseData, textOf } from './parse.ts';
+import { endingOf, parseData, decodeUtf8 } from './parse.ts';
 import { readWhole } from './read-file.ts';
 import type { DataRequest } from './request.ts';
 
@@ -92,7 +92,7 @@ async function valueOf(
   const ending = address.field === undefined ? endingOf(path) : undefined;
   try {
     if (ending !== undefined) return await parseData(value, ending);
-    return name === undefined ? parseJson(textOf(value)) : textOf(value);
+    return name === undefined ? parseJson(decodeUtf8(value)) : decodeUtf8(value);
   } catch (error) {
     throw new Failure(failed(exitStatus.refused, `${shown}: ${(error as Error).message}`));
   }

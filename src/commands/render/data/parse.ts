@@ -21,7 +21,7 @@ export function endingOf(path: string): DataEnding | undefined {
  * @throws Error that says where it is wrong, without more of the text than keys
  */
 export async function parseData(bytes: Uint8Array, ending: DataEnding): Promise<FieldValue> {
-  const text = textOf(bytes);
+  const text = decodeUtf8(bytes);
   if (ending === '.json') return jsonOf(text);
   if (ending === '.properties') return Object.fromEntries(readProperties(text));
   if (ending === '.env') return Object.fromEntries(readDotenv(text));
@@ -40,7 +40,7 @@ function jsonOf(text: string): FieldValue {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @throws Error where it is no text */
-export function textOf(bytes: Uint8Array): string {
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch (error) {

@@ -2,8 +2,8 @@ import { FormatError, plainText } from '../../../config/formats/entries.ts';
 import { envDelimiters } from '../delimiters.ts';
 import type { Data, Made, Problems } from '../language.ts';
 import type { RenderOptions } from '../options.ts';
-import { placeOf } from '../place.ts';
-import { expand, type Lookup, type Missing } from './expand.ts';
+import { lineAndColumn } from '../line-and-column.ts';
+import { expandTemplate, type VariableLookup, type Missing } from './expand.ts';
 import { parseTemplate } from './parse.ts';
 import { SyntaxProblem, type Node, type Syntax } from './syntax.ts';
 
@@ -26,12 +26,12 @@ export function envCompiler({
       nodes = parseTemplate(text, syntax);
     } catch (error) {
       if (error instanceof SyntaxProblem)
-        return { problems: [`${placeOf(text, error.offset)}: ${error.message}`] };
+        return { problems: [`${lineAndColumn(text, error.offset)}: ${error.message}`] };
       throw error;
     }
     return (data) => {
       const missing: Missing[] = [];
-      const made = expand(nodes, lookupIn(data), missing);
+      const made = expandTemplate(nodes, lookupIn(data), missing);
       if (missing.length > 0) return { problems: problemsOf(missing, text) };
       if (made.length > largest)
         return { problems: [`1:1: what it makes has more than ${largest} characters (--max-size)`] };
@@ -46,13 +46,13 @@ function problemsOf(missing: readonly Missing[], text: string): string[] {
   return [...groups].map(([words, places]) => {
     const more =
       places.length > 1
-        ? `, as at ${placeOf(text, places[1]?.offset ?? 0)}${places.length > 2 ? ` and ${places.length - 2} more` : ''}`
+        ? `, as at ${lineAndColumn(text, places[1]?.offset ?? 0)}${places.length > 2 ? ` and ${places.length - 2} more` : ''}`
         : '';
-    return `${placeOf(text, places[0]?.offset ?? 0)}: ${words}${more}`;
+    return `${lineAndColumn(text, places[0]?.offset ?? 0)}: ${words}${more}`;
   });
 }
 
-function lookupIn({ entries, environment, unreadable }: Data): Lookup {
+function lookupIn({ entries, environment, unreadable }: Data): VariableLookup {
   return (name) => {
     const entry = entries.get(name);
     if (entry === undefined) {

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { systemClock } from '../../../../src/process/system-clock.ts';
 import { Failure, SignalReceived } from '../../../../src/core/outcome.ts';
 import { stageFile } from '../../../../src/fs/publish/atomic-file.ts';
-import { checkFilePlace, checkSetPlace } from '../../../../src/fs/publish/place.ts';
+import { checkFilePlace, checkSetPlace } from '../../../../src/fs/publish/target-checks.ts';
 import { commitAll } from '../../../../src/fs/publish/published.ts';
 import { stageSet } from '../../../../src/fs/publish/file-set.ts';
 

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { modesOf, parseMode } from '../../../../src/fs/tree/mode.ts';
+import { modesOf, parseModeChange } from '../../../../src/fs/tree/mode.ts';
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');
 
@@ -36,7 +36,7 @@ describe('against chmod(1)', () => {
   const modes = [0o000, 0o644, 0o640, 0o755, 0o700, 0o001, 0o4755, 0o2755, 0o6711, 0o2664, 0o1777, 0o777];
 
   test.each(symbols)('%s', (text) => {
-    const change = parseMode(text, 'both');
+    const change = parseModeChange(text, 'both');
     for (const [path, isDirectory] of [
       [file, false],
       [directory, true],
@@ -58,7 +58,7 @@ describe('against chmod(1)', () => {
       chmodSync(directory, before);
       execFileSync('chmod', [text, directory]);
       const after = statSync(directory).mode & 0o7777;
-      expect(octal(parseMode(text, 'directory')(before, true))).toBe(octal(after));
+      expect(octal(parseModeChange(text, 'directory')(before, true))).toBe(octal(after));
     }
   });
 
@@ -66,7 +66,7 @@ describe('against chmod(1)', () => {
     for (const before of modes) {
       chmodSync(file, before);
       execFileSync('chmod', [text, file]);
-      expect(octal(parseMode(text, 'file')(before, false))).toBe(octal(statSync(file).mode & 0o7777));
+      expect(octal(parseModeChange(text, 'file')(before, false))).toBe(octal(statSync(file).mode & 0o7777));
     }
   });
 });
@@ -92,7 +92,7 @@ test.each([
   ['rwxr-xr-x', 'both', 'is not a mode'],
   ['z=r', 'both', 'is not a mode'],
 ] as const)('%j for %s is refused', (text, kind, message) =>
-  expect(() => parseMode(text, kind)).toThrow(message),
+  expect(() => parseModeChange(text, kind)).toThrow(message),
 );
 
 test('one kind alone wins over both; --setgid adds to either', () => {
@@ -106,7 +106,7 @@ test('one kind alone wins over both; --setgid adds to either', () => {
 });
 
 test('on directories, g+s and octal special bits are for --dir-mode', () => {
-  expect(octal(parseMode('g+s', 'directory')(0o755, true))).toBe('2755');
-  expect(octal(parseMode('3770', 'directory')(0o755, true))).toBe('3770');
-  expect(octal(parseMode('o+t', 'directory')(0o755, true))).toBe('1755');
+  expect(octal(parseModeChange('g+s', 'directory')(0o755, true))).toBe('2755');
+  expect(octal(parseModeChange('3770', 'directory')(0o755, true))).toBe('3770');
+  expect(octal(parseModeChange('o+t', 'directory')(0o755, true))).toBe('1755');
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { belongsTo, ownerText, parseOwner, resolveOwner } from '../../../../src/commands/chown/owner.ts';
+import { belongsTo, ownerText, parseNewOwner, resolveOwner } from '../../../../src/commands/chown/owner.ts';
 
 describe('OWNER[:GROUP]', () => {
   test.each([
@@ -14,7 +14,7 @@ describe('OWNER[:GROUP]', () => {
     ['postgres:www-data', 'postgres', 'www-data'],
     ['_apt:65534', '_apt', '65534'],
     ['user.name', 'user.name', undefined],
-  ])('%s', (text, user, group) => expect(parseOwner(text)).toEqual({ text, user, group }));
+  ])('%s', (text, user, group) => expect(parseNewOwner(text)).toEqual({ text, user, group }));
 
   test.each([
     ['', 'empty'],
@@ -32,10 +32,10 @@ describe('OWNER[:GROUP]', () => {
     ['-user', 'is not a name'],
     ['us/er', 'is not a name'],
     ['1000,1000', 'is not a name'],
-  ])('%j is refused', (text, message) => expect(() => parseOwner(text)).toThrow(message));
+  ])('%j is refused', (text, message) => expect(() => parseNewOwner(text)).toThrow(message));
 
   test.each(['1000:', ':', '-1', 'a b'])('%j: the message says what is accepted', (text) =>
-    expect(() => parseOwner(text)).toThrow(/1000/),
+    expect(() => parseNewOwner(text)).toThrow(/1000/),
   );
 });
 
@@ -47,7 +47,7 @@ describe('names', () => {
   );
   writeFileSync(join(etc, 'group'), 'root:x:0:\nshared:x:2000:app,root\n');
   afterAll(() => rmSync(etc, { recursive: true }));
-  const resolve = (text: string, folder = etc) => resolveOwner(parseOwner(text), folder);
+  const resolve = (text: string, folder = etc) => resolveOwner(parseNewOwner(text), folder);
 
   test.each([
     ['app', { uid: 1000, gid: undefined }],

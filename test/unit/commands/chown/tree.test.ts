@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compileExclude } from '../../../../src/fs/tree/exclude.ts';
 import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/tree/mounts.ts';
 import { pathOf, rawOf, shownName } from '../../../../src/fs/tree/file-name.ts';
-import { absolutePath } from '../../../../src/fs/tree/open.ts';
+import { absolutePath } from '../../../../src/fs/tree/open-directory.ts';
 
 describe('names', () => {
   test('every byte survives', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { expand } from '../../../../src/commands/run/expand.ts';
+import { expandReferences } from '../../../../src/commands/run/expand.ts';
 import { depths } from '../../../../src/commands/run/graph.ts';
 import { read } from './read.ts';
 
@@ -63,10 +63,10 @@ describe('$(NAME)', () => {
     ['$A ${A} $$ $$$', '$A ${A} $$ $$$'],
     ['$(E)', ''],
   ])('%s is %s', (text, expected) => {
-    expect(expand(text, { A: 'one', B: 'two', E: '' })).toBe(expected);
+    expect(expandReferences(text, { A: 'one', B: 'two', E: '' })).toBe(expected);
   });
 
   test('what a variable holds is not expanded again', () => {
-    expect(expand('$(A)', { A: '$(B)', B: 'x' })).toBe('$(B)');
+    expect(expandReferences('$(A)', { A: '$(B)', B: 'x' })).toBe('$(B)');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { headerHolds, parseHeaderExpectation } from '../../../../src/commands/wait-http/header.ts';
 import { matchesWithin, parsePattern, patternTime } from '../../../../src/commands/wait-http/pattern.ts';
-import { equals, lookUp, parseJsonExpectation } from '../../../../src/commands/wait-http/pointer.ts';
+import { equals, resolvePointer, parseJsonExpectation } from '../../../../src/commands/wait-http/pointer.ts';
 import {
   includes,
   neverHasBody,
@@ -129,11 +129,11 @@ describe('JSON pointers', () => {
     ['#/a%3Db', 9],
     ['#/foo/1', 'baz'],
   ])('%s is %j', (pointer, value) =>
-    expect(lookUp(document, parseJsonExpectation(pointer).tokens)).toBe(value),
+    expect(resolvePointer(document, parseJsonExpectation(pointer).tokens)).toBe(value),
   );
 
   test('the empty pointer is the whole document', () =>
-    expect(lookUp(document, parseJsonExpectation('').tokens)).toBe(document));
+    expect(resolvePointer(document, parseJsonExpectation('').tokens)).toBe(document));
 
   test.each([
     '/nope',
@@ -145,7 +145,7 @@ describe('JSON pointers', () => {
     '/constructor',
     '/foo/length',
   ])('nothing is at %s', (pointer) =>
-    expect(lookUp(document, parseJsonExpectation(pointer).tokens)).toBeUndefined(),
+    expect(resolvePointer(document, parseJsonExpectation(pointer).tokens)).toBeUndefined(),
   );
 
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { modeText, parseMode, parseOwner } from '../../../../src/fs/publish/attributes.ts';
+import { modeText, parseFileMode, parseFileOwner } from '../../../../src/fs/publish/attributes.ts';
 import { topNames } from '../../../../src/fs/publish/manifest.ts';
 import {
   checkRelativePath,
@@ -7,32 +7,32 @@ import {
   isGeneration,
   isOurs,
 } from '../../../../src/fs/publish/file-names.ts';
-import { explained, sized } from '../../../../src/fs/error-message.ts';
+import { explained } from '../../../../src/fs/error-message.ts';
 
 describe('a mode', () => {
   it.each([
     ['0440', 0o440],
     ['440', 0o440],
     ['0644', 0o644],
-  ])('%s', (text, mode) => expect(parseMode(text)).toBe(mode));
+  ])('%s', (text, mode) => expect(parseFileMode(text)).toBe(mode));
 
   it.each(['', '44', '0o440', '0888', '4755', '04755', 'u=r', '-440'])('%j is refused', (text) => {
-    expect(() => parseMode(text)).toThrow('is not a file mode in octal');
+    expect(() => parseFileMode(text)).toThrow('is not a file mode in octal');
   });
 
   it('that lets nobody read is refused', () => {
-    expect(() => parseMode('0222')).toThrow('lets nobody read');
+    expect(() => parseFileMode('0222')).toThrow('lets nobody read');
   });
 
   it('is shown as it is written', () => expect(modeText(0o440)).toBe('0440'));
 });
 
 describe('an owner', () => {
-  it('is two numbers', () => expect(parseOwner('1000:2000')).toEqual({ uid: 1000, gid: 2000 }));
+  it('is two numbers', () => expect(parseFileOwner('1000:2000')).toEqual({ uid: 1000, gid: 2000 }));
 
   it.each(['1000', 'app:app', '1000:', ':1000', '-1:0', '4294967295:0', '0:99999999999', '1:2:3'])(
     '%j is refused',
-    (text) => expect(() => parseOwner(text)).toThrow('is not UID:GID in numbers'),
+    (text) => expect(() => parseFileOwner(text)).toThrow('is not UID:GID in numbers'),
   );
 });
 
@@ -98,15 +98,5 @@ describe("a system's error in words", () => {
     const { outcome } = explained(Object.assign(new Error(code), { code }), '/config/app.conf');
     expect(outcome).toMatchObject({ status: 1, what: `cannot write /config/app.conf: ${words} (${code})` });
     expect(outcome.hint).toMatch(hint);
-  });
-
-  it('counts in units', () => {
-    expect([0, 999, 1000, 1_234_567, 250e9].map(sized)).toEqual([
-      '0 B',
-      '999 B',
-      '1.0 kB',
-      '1.2 MB',
-      '250 GB',
-    ]);
   });
 });

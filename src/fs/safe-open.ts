@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
-import { systemHost } from '../../process/host.ts';
-import { mountId } from '../tree/mounts.ts';
-import { below, rawOf, type RawName, shownName } from '../tree/file-name.ts';
-import { absolutePath, isNoDirectory, LinkInPath, O_PATH } from '../tree/open.ts';
+import { systemHost } from '../process/host.ts';
+import { mountId } from './tree/mounts.ts';
+import { below, rawOf, type RawName, shownName } from './tree/file-name.ts';
+import { absolutePath, isNoDirectory, LinkInPath, O_PATH } from './tree/open-directory.ts';
 
 /** Needs no permission to read: a folder that may only be entered leads on. */
 const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;

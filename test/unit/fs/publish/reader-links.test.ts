@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Directory } from '../../../../src/fs/publish/directory.ts';
-import { placeOf } from '../../../../src/fs/publish/links.ts';
+import { nameStateOf } from '../../../../src/fs/publish/reader-links.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -26,24 +26,24 @@ function changing(look: number, change: () => void): Directory {
 
 test('what stands under a name is told', () => {
   using directory = Directory.open(folder);
-  expect(placeOf(directory, 'a')).toBe('free');
+  expect(nameStateOf(directory, 'a')).toBe('free');
   writeFileSync(join(folder, 'a'), '');
-  expect(placeOf(directory, 'a')).toBe('plain file');
+  expect(nameStateOf(directory, 'a')).toBe('plain file');
   symlinkSync('..data/b', join(folder, 'b'));
-  expect(placeOf(directory, 'b')).toBe('linked');
+  expect(nameStateOf(directory, 'b')).toBe('linked');
   symlinkSync('/etc/passwd', join(folder, 'c'));
-  expect(() => placeOf(directory, 'c')).toThrow('a symbolic link stands there that initbox did not make');
+  expect(() => nameStateOf(directory, 'c')).toThrow('a symbolic link stands there that initbox did not make');
 });
 
 test('a link that another pod takes away between two looks is no foreign link', () => {
   const link = join(folder, 'a');
   symlinkSync('..data/a', link);
   using gone = changing(2, () => unlinkSync(link));
-  expect(placeOf(gone, 'a')).toBe('free');
+  expect(nameStateOf(gone, 'a')).toBe('free');
   symlinkSync('..data/a', link);
   using replaced = changing(2, () => {
     unlinkSync(link);
     writeFileSync(link, '');
   });
-  expect(placeOf(replaced, 'a')).toBe('plain file');
+  expect(nameStateOf(replaced, 'a')).toBe('plain file');
 });

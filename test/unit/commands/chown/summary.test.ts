@@ -1,14 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { explain } from '../../../../src/commands/chown/explain.ts';
+import { explainChownError } from '../../../../src/commands/chown/explain.ts';
 import { refusedPath } from '../../../../src/commands/chown/refused.ts';
-import {
-  problemHints,
-  problemLines,
-  progressText,
-  tallyText,
-} from '../../../../src/commands/chown/report.ts';
-import { addTally, emptyTally } from '../../../../src/commands/chown/tally.ts';
 import type { Mount } from '../../../../src/fs/tree/mounts.ts';
+import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
+import { chownSummary, problemHints } from '../../../../src/commands/chown/summary.ts';
+import { emptyChownTally } from '../../../../src/commands/chown/tally.ts';
 
 const script = '/initbox/initbox';
 
@@ -80,9 +76,10 @@ describe('what stands behind an error', () => {
     ['EINVAL', mount('ext4', 'rw,idmapped'), all, /idmapped/],
     ['EINVAL', mount('ext4'), all, /user namespace.*hostUsers: false/],
     ['EDQUOT', mount('xfs'), all, /quota/],
-  ])('%s on %o', (code, where, has, text) => expect(explain(code, where, has)).toMatch(text));
+  ])('%s on %o', (code, where, has, text) => expect(explainChownError(code, where, has)).toMatch(text));
 
-  test('an unknown code gets no story', () => expect(explain('EXYZ', mount('ext4'), all)).toBeUndefined());
+  test('an unknown code gets no story', () =>
+    expect(explainChownError('EXYZ', mount('ext4'), all)).toBeUndefined());
 
   test('each explanation once', () =>
     expect(problemHints([{ code: 'EROFS' }, { code: 'EROFS' }], mount('ext4', 'ro'), all)).toMatch(
@@ -92,31 +89,31 @@ describe('what stands behind an error', () => {
 
 describe('summaries', () => {
   test('counts are grouped, zeros left out', () => {
-    const tally = { ...emptyTally(), entries: 1_202_001, changed: 1000, right: 1_201_001 };
-    expect(tallyText(tally, '1000:1000', false)).toBe(
+    const tally = { ...emptyChownTally(), entries: 1_202_001, changed: 1000, right: 1_201_001 };
+    expect(chownSummary(tally, '1000:1000', false)).toBe(
       '1,202,001 entries, 1,000 changed to 1000:1000, 1,201,001 right already',
     );
     expect(
-      tallyText({ ...tally, entries: 1, vanished: 2, crossed: 1, excluded: 3, spared: 4 }, ':5', true),
+      chownSummary({ ...tally, entries: 1, vanished: 2, crossed: 1, excluded: 3, spared: 4 }, ':5', true),
     ).toBe(
       '1 entry, 1,000 to change to :5, 1,201,001 right already, 4 of other owners left (--from), 3 excluded, 2 vanished meanwhile, 1 mount not entered (--no-one-file-system enters)',
     );
   });
 
   test('progress tells the rate', () =>
-    expect(progressText({ ...emptyTally(), entries: 210_000, changed: 1200, errors: 1 }, 5000)).toBe(
-      '210,000 entries so far in 5s, 42,000/s, 1,200 changed, 1 error',
-    ));
+    expect(
+      walkProgressText({ ...emptyChownTally(), entries: 210_000, errors: 1 }, 5000, '1,200 changed'),
+    ).toBe('210,000 entries so far in 5s, 42,000/s, 1,200 changed, 1 error'));
 
   test('ten problems are listed over all processes, the rest counted', () => {
-    const sum = emptyTally();
+    const sum = emptyChownTally();
     for (let part = 0; part < 2; part++) {
       const problems = Array.from({ length: 8 }, (_, i) => ({
         path: `/d/${part}\n${i}`,
         action: 'change',
         code: 'EPERM',
       }));
-      addTally(sum, { ...emptyTally(), errors: 8, problems });
+      addTally(sum, { ...emptyChownTally(), errors: 8, problems });
     }
     const lines = problemLines(sum);
     expect(lines).toHaveLength(11);

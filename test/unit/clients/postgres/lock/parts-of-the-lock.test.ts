@@ -1,17 +1,28 @@
 import { describe, expect, test } from 'vitest';
-import { keyOfId, keyOfName, parseLockId, parseLockName } from '../../../../src/clients/postgres/lock-key.ts';
-import { settleTime } from '../../../../src/clients/lock.ts';
-import type { HolderSeen } from '../../../../src/clients/postgres/lock/advisory.ts';
-import { unrecordedHolder } from '../../../../src/clients/postgres/lock/evidence.ts';
-import type { HolderRow } from '../../../../src/clients/postgres/lock/records.ts';
-import { difference } from '../../../../src/clients/postgres/lock/identity.ts';
-import { scarce } from '../../../../src/clients/postgres/lock/slots.ts';
-import { holderTag, readTag, tagOf, waiterTag, type Tag } from '../../../../src/clients/postgres/lock/tag.ts';
-import { migrateWithLock } from '../../../../src/commands/migrate-with-lock/command.ts';
-import { readRequest } from '../../../../src/commands/migrate-with-lock/request.ts';
-import { statusOf } from '../../../../src/process/child.ts';
-import { resolveOptions } from '../../../../src/core/options/resolve-options.ts';
-import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import {
+  keyOfId,
+  keyOfName,
+  parseLockId,
+  parseLockName,
+} from '../../../../../src/clients/postgres/lock-key.ts';
+import { settleTime } from '../../../../../src/clients/lock.ts';
+import type { HolderSeen } from '../../../../../src/clients/postgres/lock/advisory.ts';
+import { unrecordedHolder } from '../../../../../src/clients/postgres/lock/evidence.ts';
+import type { HolderRow } from '../../../../../src/clients/postgres/lock/records.ts';
+import { difference } from '../../../../../src/clients/postgres/lock/identity.ts';
+import { scarce } from '../../../../../src/clients/postgres/lock/slots.ts';
+import {
+  holderTag,
+  readTag,
+  tagOf,
+  waiterTag,
+  type Tag,
+} from '../../../../../src/clients/postgres/lock/tag.ts';
+import { migrateWithLock } from '../../../../../src/commands/migrate-with-lock/command.ts';
+import { readRequest } from '../../../../../src/commands/migrate-with-lock/request.ts';
+import { statusOf } from '../../../../../src/process/child.ts';
+import { resolveOptions } from '../../../../../src/core/options/resolve-options.ts';
+import { createRedactor } from '../../../../../src/core/redaction/redactor.ts';
 
 /** As the command line reads it. */
 function onceKey(text: string): string | undefined {

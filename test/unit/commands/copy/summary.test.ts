@@ -2,9 +2,10 @@ import { Stats } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { attributesOf, type AttributeSettings } from '../../../../src/commands/copy/attributes.ts';
 import { likeness } from '../../../../src/commands/copy/content.ts';
-import { leftOutText, problemLines, progressText, tallyText } from '../../../../src/commands/copy/report.ts';
-import { addTally, emptyTally } from '../../../../src/commands/copy/tally.ts';
 import { modesOf } from '../../../../src/fs/tree/mode.ts';
+import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
+import { copySummary, leftOutText } from '../../../../src/commands/copy/summary.ts';
+import { emptyCopyTally } from '../../../../src/commands/copy/tally.ts';
 
 function stat(values: { size?: number; mtimeMs?: number; mode?: number; uid?: number; gid?: number }): Stats {
   return Object.assign(Object.create(Stats.prototype) as Stats, {
@@ -71,17 +72,17 @@ describe('attributesOf', () => {
 });
 
 describe('words', () => {
-  const tally = { ...emptyTally(), entries: 202_001, copied: 1200, bytes: 1_500_000, right: 200_801 };
+  const tally = { ...emptyCopyTally(), entries: 202_001, copied: 1200, bytes: 1_500_000, right: 200_801 };
 
   test('the summary', () => {
-    expect(tallyText(tally, undefined, false)).toBe('1,200 copied (1.5 MB), 200,801 unchanged');
-    expect(tallyText({ ...tally, kept: 2, excluded: 3, vanished: 1 }, 4, true)).toBe(
-      '1,200 to copy (1.5 MB), 200,801 unchanged, 2 kept (--no-clobber), 4 to remove, 3 excluded, 1 vanished meanwhile',
+    expect(copySummary(tally, undefined, false)).toBe('1,200 copied (1.4 MiB), 200,801 unchanged');
+    expect(copySummary({ ...tally, kept: 2, excluded: 3, vanished: 1 }, 4, true)).toBe(
+      '1,200 to copy (1.4 MiB), 200,801 unchanged, 2 kept (--no-clobber), 4 to remove, 3 excluded, 1 vanished meanwhile',
     );
   });
   test('progress', () =>
-    expect(progressText({ ...tally, errors: 1 }, 5000)).toBe(
-      '202,001 entries so far in 5s, 40,400/s, 1.5 MB written, 1 error',
+    expect(walkProgressText({ ...tally, errors: 1 }, 5000, '7 written')).toBe(
+      '202,001 entries so far in 5s, 40,400/s, 7 written, 1 error',
     ));
   test('what is left out', () => {
     expect(leftOutText(tally)).toBeUndefined();
@@ -93,10 +94,10 @@ describe('words', () => {
     );
   });
   test('problems: ten are listed, all counted', () => {
-    const sum = emptyTally();
+    const sum = emptyCopyTally();
     for (let i = 0; i < 12; i++)
       addTally(sum, {
-        ...emptyTally(),
+        ...emptyCopyTally(),
         errors: 1,
         problems: [{ path: `/f${i}`, action: 'copy', code: 'EACCES' }],
       });

@@ -49,7 +49,7 @@ export function isNoDirectory(code: string | undefined): boolean {
 }
 
 /** A path whose parent is held open: nobody can lead it elsewhere any more. */
-export interface Place {
+export interface PinnedPath {
   /** Absolute, normalised, as raw bytes. */
   readonly path: RawName;
   /** The parent directory; the root directory is its own. */
@@ -102,7 +102,7 @@ export class ClosedPath extends Error {
  * not in it. `..` is resolved in the text, which is right where no component is a link.
  * @throws LinkInPath, MissingPath (a component above the last), ClosedPath
  */
-export function openPlace(path: string): Place {
+export function openPlace(path: string): PinnedPath {
   const absolute = rawOf(absolutePath(path));
   const components = absolute.split('/').filter((component) => component !== '');
   const name = components.pop() ?? '.';
@@ -170,7 +170,7 @@ function linkTarget(parent: number, name: RawName): string {
  * Opens a place that is a directory.
  * @throws ClosedPath
  */
-export function openPlaceDirectory(place: Place): { descriptor: number; stat: Stats } {
+export function openPlaceDirectory(place: PinnedPath): { descriptor: number; stat: Stats } {
   try {
     const descriptor = openDirectory(place.name, place.parent);
     return { descriptor, stat: fstatSync(descriptor) };

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs';
 import type { Directory } from './directory.ts';
-import { isOwn } from './reach.ts';
+import { isOwn } from '../safe-open.ts';
 
 const othersWrite = 0o002;
 

@@ -25,10 +25,10 @@ export function currentGeneration(directory: Directory): string | undefined {
 }
 
 /** What stands under a reader's name. */
-export type Place = 'free' | 'linked' | 'plain file';
+export type NameState = 'free' | 'linked' | 'plain file';
 
 /** @throws Failure where something stands there that must not be replaced */
-export function placeOf(directory: Directory, name: string): Place {
+export function nameStateOf(directory: Directory, name: string): NameState {
   const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
   if (!stat) return 'free';
   if (stat.isFile()) return 'plain file';
@@ -37,7 +37,7 @@ export function placeOf(directory: Directory, name: string): Place {
     const target = linkTarget(directory, name);
     if (target === throughData(name)) return 'linked';
     // Another pod's run removed or replaced it between the two looks.
-    if (target === undefined) return placeOf(directory, name);
+    if (target === undefined) return nameStateOf(directory, name);
     throw refused(
       `cannot write ${shown}: a symbolic link stands there that initbox did not make`,
       'remove it, or choose another folder: links in the target are neither followed nor replaced',
@@ -60,13 +60,13 @@ export function makeLinks(directory: Directory, names: Iterable<string>): string
   const made: string[] = [];
   const present = new Set(presentAmong(directory, names));
   for (const name of names) {
-    if (present.has(name) && placeOf(directory, name) !== 'free') continue;
+    if (present.has(name) && nameStateOf(directory, name) !== 'free') continue;
     try {
       symlinkSync(throughData(name), directory.at(name));
       made.push(name);
     } catch (error) {
       codeAmong(error, ['EEXIST']); // another run's, which points to the same
-      placeOf(directory, name);
+      nameStateOf(directory, name);
     }
   }
   return made;

@@ -5,7 +5,7 @@ import type { Reply } from './query.ts';
 const shown = 6;
 
 /** Says which of the expanded names got which answer, and what to look at. */
-export function explain(asked: readonly Asked[]): NotYet {
+export function explainDnsError(asked: readonly Asked[]): NotYet {
   const names = new Map<string, string[]>();
   const kinds = new Set<Reply['kind']>();
   for (const { name, replies } of asked) {

@@ -2,7 +2,7 @@ import { accessSync, constants, readlinkSync, statfsSync } from 'node:fs';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Failure } from '../../core/outcome.ts';
 import { itself } from '../tree/file-name.ts';
-import { LinkInPath } from '../tree/open.ts';
+import { LinkInPath } from '../tree/open-directory.ts';
 import { Directory } from './directory.ts';
 import { explained, refused } from '../error-message.ts';
 

@@ -6,7 +6,7 @@ export class Refused extends Error {
 }
 
 /** A name in an archive, for people. */
-export function quoted(name: RawName): string {
+export function quotedEntry(name: RawName): string {
   return JSON.stringify(shownName(name));
 }
 
@@ -18,9 +18,9 @@ const longestPath = 4095;
  * Where an entry goes, as components below the target; none for the target itself or what --strip-components takes.
  * @throws Refused where it would leave the target, whatever is stripped
  */
-export function placeOf(name: RawName, strip: number): readonly RawName[] {
+export function entryPathOf(name: RawName, strip: number): readonly RawName[] {
   const refuse = (why: string): never => {
-    throw new Refused(`has the entry ${quoted(name)}, which ${why}`);
+    throw new Refused(`has the entry ${quotedEntry(name)}, which ${why}`);
   };
   if (name === '') refuse('has no name');
   if (name.includes('\0')) refuse('has a NUL in its name');
@@ -44,7 +44,7 @@ export function placeOf(name: RawName, strip: number): readonly RawName[] {
  */
 export function checkLink(name: RawName, target: RawName, depth: number): void {
   const refuse = (why: string): never => {
-    throw new Refused(`has the link ${quoted(name)} to ${quoted(target)}, which ${why}`);
+    throw new Refused(`has the link ${quotedEntry(name)} to ${quotedEntry(target)}, which ${why}`);
   };
   if (target === '') refuse('leads nowhere');
   if (target.includes('\0')) refuse('has a NUL in it');

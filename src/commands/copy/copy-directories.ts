@@ -13,11 +13,11 @@ import { Directory } from '../../fs/publish/directory.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open.ts';
+import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';
 
 /** One directory on the side of DEST. */
-export interface Place {
+export interface CopyDirectory {
   /** Relative to DEST. */
   readonly path: RawName;
   /** What readers see; undefined where it is yet to come. */
@@ -43,7 +43,7 @@ const held = 128;
 
 /** Opens directories in DEST and makes those of the stage, one component at a time, through no link. */
 export class Places implements Disposable {
-  readonly #open = new Map<RawName, Place>();
+  readonly #open = new Map<RawName, CopyDirectory>();
   readonly #mounts: ReadonlyMap<RawName, RawName>;
   readonly #ownGroup: number;
   readonly #replaces: boolean;
@@ -63,13 +63,13 @@ export class Places implements Disposable {
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
     this.#replaces = replaces;
-    const top: Place = { path: '', live, stage: undefined, group: ownGroup, inherits: false };
+    const top: CopyDirectory = { path: '', live, stage: undefined, group: ownGroup, inherits: false };
     if (stage !== undefined) this.#adopt(top, stage);
     this.#open.set('', top);
   }
 
   /** Opens one, and lets go of those that were not used for longest. Places from earlier calls may be closed then. */
-  visit(path: RawName): Place {
+  visit(path: RawName): CopyDirectory {
     while (this.#open.size > held) {
       for (const old of this.#open.values()) {
         if (old.path === '') continue;
@@ -81,7 +81,7 @@ export class Places implements Disposable {
   }
 
   /** The stage of a place, made where it is missing. @throws WriteFailed */
-  stageOf(place: Place): number {
+  stageOf(place: CopyDirectory): number {
     if (place.stage !== undefined) return place.stage;
     if (place.path === '') throw new Error('nothing is to be written');
     const own = this.#mounts.get(place.path);
@@ -89,19 +89,19 @@ export class Places implements Disposable {
       if (own !== undefined && place.live !== undefined) {
         const holder = stageOnMount(place.live, own);
         try {
-          return makeDirectory(holder, treeName);
+          return makeOrOpenDirectory(holder, treeName);
         } finally {
           closeSync(holder);
         }
       }
       const { parent, name } = split(place.path);
-      return makeDirectory(this.stageOf(this.#at(parent)), name);
+      return makeOrOpenDirectory(this.stageOf(this.#at(parent)), name);
     });
     this.#adopt(place, made);
     return made;
   }
 
-  #at(path: RawName): Place {
+  #at(path: RawName): CopyDirectory {
     const known = this.#open.get(path);
     if (known !== undefined) {
       if (path !== '') {
@@ -113,19 +113,19 @@ export class Places implements Disposable {
     const { parent, name } = split(path);
     const above = this.#at(parent);
     const live = above.live === undefined ? undefined : openLive(above.live, name, path, this.#replaces);
-    const place: Place = { path, live, stage: undefined, group: this.#ownGroup, inherits: false };
+    const place: CopyDirectory = { path, live, stage: undefined, group: this.#ownGroup, inherits: false };
     this.#open.set(path, place);
     return place;
   }
 
-  #adopt(place: Place, stage: number): void {
+  #adopt(place: CopyDirectory, stage: number): void {
     const { mode, gid } = fstatSync(stage);
     place.stage = stage;
     place.inherits = (mode & 0o2000) !== 0;
     place.group = place.inherits ? gid : this.#ownGroup;
   }
 
-  #close(place: Place): void {
+  #close(place: CopyDirectory): void {
     this.#open.delete(place.path);
     if (place.live !== undefined) closeSync(place.live);
     if (place.stage !== undefined) closeSync(place.stage);
@@ -281,7 +281,7 @@ export function makeProbe(parent: number): string {
 }
 
 /** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */
-export function makeDirectory(parent: number, name: RawName): number {
+export function makeOrOpenDirectory(parent: number, name: RawName): number {
   try {
     mkdirSync(below(parent, name), { mode: 0o700 });
   } catch (error) {

@@ -1,10 +1,10 @@
 import { constants, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { exitStatus } from '../../core/exit-status.ts';
-import { modeText, type Owner } from './attributes.ts';
+import { modeText, type FileOwner } from './attributes.ts';
 import { Directory, linkTarget } from './directory.ts';
-import { type Intent, openForWriting } from './folder.ts';
-import { currentGeneration, placeOf, presentAmong, throughData } from './links.ts';
+import { type Intent, openForWriting } from './open-target.ts';
+import { currentGeneration, nameStateOf, presentAmong, throughData } from './reader-links.ts';
 import { topNames } from './manifest.ts';
 import { checkPlace } from './atomic-file.ts';
 import { explained, refused, subPathHint } from '../error-message.ts';
@@ -40,7 +40,7 @@ export function checkSetPlace(path: string, paths: Iterable<string>, intent: Int
     currentGeneration(directory);
     const mounts = mountPoints();
     for (const name of presentAmong(directory, topNames(paths))) {
-      placeOf(directory, name);
+      nameStateOf(directory, name);
       checkNoMount(mounts, directory, name, join(whole, name));
     }
   } catch (error) {
@@ -100,7 +100,7 @@ function mountPoints(): ReadonlySet<string> {
 export function sharingWarning(
   folder: string,
   mode: number,
-  owner: Owner | undefined,
+  owner: FileOwner | undefined,
   self: { readonly uid: number; readonly gid: number },
 ): string | undefined {
   if (owner !== undefined || (mode & 0o004) !== 0) return undefined;

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { checkLink, FoldedNames, placeOf } from '../../../../src/commands/fetch-config/unpack/names.ts';
+import {
+  checkLink,
+  FoldedNames,
+  entryPathOf,
+} from '../../../../../src/commands/fetch-config/unpack/entry-names.ts';
 
 describe('placeOf', () => {
   test.each([
@@ -13,7 +17,7 @@ describe('placeOf', () => {
     ['a\\b', 0, ['a\\b']],
     ['a..b/..c', 0, ['a..b', '..c']],
     ['...', 1, []],
-  ])('%j without %i', (name, strip, place) => expect(placeOf(name, strip)).toEqual(place));
+  ])('%j without %i', (name, strip, place) => expect(entryPathOf(name, strip)).toEqual(place));
 
   test.each([
     ['', /has no name/],
@@ -25,10 +29,10 @@ describe('placeOf', () => {
     ['n'.repeat(256), /255 bytes/],
     ['..data', /volume's own/],
     ['...', /volume's own/],
-  ])('refuses %j', (name, why) => expect(() => placeOf(name, 0)).toThrow(why));
+  ])('refuses %j', (name, why) => expect(() => entryPathOf(name, 0)).toThrow(why));
 
   test('what is stripped does not hide steps up', () =>
-    expect(() => placeOf('../../a/b', 3)).toThrow(/leaves the target/));
+    expect(() => entryPathOf('../../a/b', 3)).toThrow(/leaves the target/));
 });
 
 describe('checkLink', () => {

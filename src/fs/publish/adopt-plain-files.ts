@@ -1,6 +1,6 @@
 import { constants, linkSync, promises, readFileSync, renameSync } from 'node:fs';
 import { codeAmong, type Directory } from './directory.ts';
-import { placeOf, presentAmong, replaceByLink, throughData } from './links.ts';
+import { nameStateOf, presentAmong, replaceByLink, throughData } from './reader-links.ts';
 import { dataLink, type Namer } from './file-names.ts';
 import { refused } from '../error-message.ts';
 import { makeGeneration } from './manifest.ts';
@@ -19,7 +19,7 @@ export async function adoptPlainFiles(
   namer: Namer,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const plain = presentAmong(target, names).filter((name) => placeOf(target, name) === 'plain file');
+  const plain = presentAmong(target, names).filter((name) => nameStateOf(target, name) === 'plain file');
   if (plain.length === 0) return current;
   const holder = current ?? namer.generation();
   using generation = current === undefined ? makeGeneration(target, holder) : target.child(holder);
