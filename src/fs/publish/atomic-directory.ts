@@ -236,15 +236,35 @@ class Tree implements Disposable {
       const name = entry.toString();
       if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);
     }
+    this.#restoreLinks();
     if (this.#current !== undefined) await removeGeneration(target, this.#current);
     await removeShown(target);
+  }
+
+  /**
+   * Makes the links of what another pod's run has shown meanwhile: it found them there before this one removed them. To
+   * be called after the removal; whoever swaps later looks at its links after that.
+   */
+  #restoreLinks(): void {
+    for (let last: string | undefined; ;) {
+      const name = linkTarget(this.#target, dataLink);
+      if (name === undefined || name === last || name === this.#name) return;
+      last = name;
+      try {
+        using shown = this.#target.child(name);
+        makeLinks(this.#target, topNames([...readSets(shown).values()].flat()));
+      } catch (error) {
+        codeAmong(error, ['ENOENT']); // superseded in its turn
+      }
+    }
   }
 
   /** Removes what was staged, as long as it was not shown. */
   async takeBack(): Promise<void> {
     if (this.#committed || !this.#staged) return;
-    for (const name of this.#newLinks) clearAway(this.#target, name);
     try {
+      for (const name of this.#newLinks) clearAway(this.#target, name);
+      if (this.#newLinks.length > 0) this.#restoreLinks();
       await removeOpened(this.#target, this.#name, this.#staged);
     } catch {
       // The failure that led here says more; the next run removes it.
