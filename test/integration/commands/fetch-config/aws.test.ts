@@ -1,29 +1,20 @@
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
+import { canMount } from '../../../support/faults.ts';
 import { canUseMoto, startMoto, type Moto } from '../../../support/moto.ts';
 import { freePort } from '../../../support/ports.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 
 const missing = requireOrSkip('fetch-config from Secrets Manager', canUseMoto() ?? canMount());
 
-let volume: Mounted;
-let count = 0;
-function folder(): string {
-  const path = join(volume.path, String(count++));
-  mkdirSync(path);
-  return path;
-}
-beforeAll(() => {
-  volume = mountTmpfs({ size: '16m' });
-});
-afterAll(() => volume[Symbol.dispose]());
+const folder = memoryFolders();
 
 describe.skipIf(missing)('a Secrets Manager server', () => {
   let moto: Moto;

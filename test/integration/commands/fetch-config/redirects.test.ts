@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
+import { describe, expect, test } from 'vitest';
+import { canMount } from '../../../support/faults.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
@@ -9,17 +10,7 @@ import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
 
 const missing = requireOrSkip('redirects of requests with credentials', canMount());
 
-let volume: Mounted;
-let count = 0;
-function folder(): string {
-  const path = join(volume.path, String(count++));
-  mkdirSync(path);
-  return path;
-}
-beforeAll(() => {
-  volume = mountTmpfs({ size: '16m' });
-});
-afterAll(() => volume[Symbol.dispose]());
+const folder = memoryFolders();
 
 const json = { 'Content-Type': 'application/json' };
 const mounts = respond(

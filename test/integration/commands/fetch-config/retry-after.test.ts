@@ -1,26 +1,17 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
+import { describe, expect, test } from 'vitest';
+import { canMount } from '../../../support/faults.ts';
 import { canUseBao, startBao } from '../../../support/openbao.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 
 const missing = requireOrSkip('Retry-After of sources', canMount());
 
-let volume: Mounted;
-let count = 0;
-function folder(): string {
-  const path = join(volume.path, String(count++));
-  mkdirSync(path);
-  return path;
-}
-beforeAll(() => {
-  volume = mountTmpfs({ size: '16m' });
-});
-afterAll(() => volume[Symbol.dispose]());
+const folder = memoryFolders();
 
 /** A server, with the times of its requests by path. */
 async function listening(listener: RequestListener) {

@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
+import { canMount } from '../../../support/faults.ts';
 import { baoBinary, canUseBao, startBao, type Bao } from '../../../support/openbao.ts';
 import { freePort } from '../../../support/ports.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { startServerProcess } from '../../../support/server-process.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
@@ -11,17 +12,7 @@ import { respond, startFaultServer } from './fault-server.ts';
 
 const missing = requireOrSkip('fetch-config behind a proxy of OpenBao', canUseBao() ?? canMount());
 
-let volume: Mounted;
-let count = 0;
-function folder(): string {
-  const path = join(volume.path, String(count++));
-  mkdirSync(path);
-  return path;
-}
-beforeAll(() => {
-  volume = mountTmpfs({ size: '16m' });
-});
-afterAll(() => volume[Symbol.dispose]());
+const folder = memoryFolders();
 
 /** An AppRole with its credentials in files, as an agent and initbox read them. */
 async function approle(
