@@ -13,7 +13,7 @@ export function packagesOutside(prefix: string, used: Map<string, Set<string>>):
     setup({ onResolve }) {
       onResolve({ filter: /^[^./]/ }, async ({ path, importer }) => {
         if (path.startsWith('node:') || importer === '') return undefined;
-        const imported = importedNames(await readFile(importer, 'utf8'), path);
+        const imported = importedNames(importer, await readFile(importer, 'utf8'), path);
         // After the wait: esbuild asks for many importers at once, and what one adds another must not replace.
         used.set(path, (used.get(path) ?? new Set()).union(new Set(imported)));
         return { path: `${prefix}${fileOf(path)}`, external: true };
@@ -31,7 +31,7 @@ export const builtinsByName: Plugin = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^node:/ }, async ({ path, importer, kind }) => {
       if (kind !== 'import-statement') return { path, external: true };
-      const names = importedNames(await readFile(importer, 'utf8'), path).toSorted();
+      const names = importedNames(importer, await readFile(importer, 'utf8'), path).toSorted();
       return {
         path: `${path} ${names.join(' ')}`,
         namespace: 'builtin',

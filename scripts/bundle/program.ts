@@ -4,7 +4,7 @@
  * because even parsing what is not used is paid by every start. A command's helper is a process of its own, and its file
  * stands alone.
  */
-import { glob, readFile } from 'node:fs/promises';
+import { glob } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import {
   build,
@@ -31,12 +31,7 @@ export interface Bundle {
 
 export async function bundleProgram(root: string, common: BuildOptions, version: string): Promise<Bundle> {
   const used = new Map<string, Set<string>>();
-  const listed = [
-    ...(await readFile(join(root, 'src/commands/index.ts'), 'utf8')).matchAll(
-      /import\('\.\/([^']+)\/command\.ts'\)/g,
-    ),
-  ];
-  const apart = listed.map(([, name = '']) => name).filter((name) => !inside.includes(name));
+  const apart = new Set<string>();
   const settings: BuildOptions = {
     ...common,
     // Names stay: a stack trace at debug level can be read.
@@ -59,7 +54,7 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     plugins: corePlugins(),
   });
   const commands = await Promise.all(
-    apart.map((name) =>
+    [...apart].toSorted().map((name) =>
       build({
         ...settings,
         entryPoints: { [`commands/${name}`]: `src/commands/${name}/command.ts` },
@@ -83,16 +78,16 @@ function coreEntry(modules: readonly string[]): string {
   return `${registry} = {\n${getters.join('\n')}\n};\nrequire('./src/main.ts');\n`;
 }
 
-/** `import('./chown/command.ts')` of the list of commands becomes a file of its own. */
-function commandsApart(names: readonly string[]): Plugin {
+/** `import('./chown/command.ts')` of the list of commands becomes a file of its own, whose name is noted. */
+function commandsApart(apart: Set<string>): Plugin {
   return {
     name: 'commands-apart',
     setup({ onResolve }) {
       onResolve({ filter: /^\.\/[^/]+\/command\.ts$/ }, ({ path, kind }) => {
         const name = path.split('/')[1] ?? '';
-        return kind === 'dynamic-import' && names.includes(name)
-          ? { path: `./commands/${name}.js`, external: true }
-          : undefined;
+        if (kind !== 'dynamic-import' || inside.includes(name)) return undefined;
+        apart.add(name);
+        return { path: `./commands/${name}.js`, external: true };
       });
     },
   };
