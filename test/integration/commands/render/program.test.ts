@@ -356,7 +356,7 @@ describe.skipIf(noMounts)('secrets', () => {
     const cwd = folder({ a: '$A'.repeat(200) });
     const result = await run(cwd, ['a', '--to', join(full.path, 'a')], { A: 'x'.repeat(1000) });
     expect(result.status).not.toBe(0);
-    expect(result.stderr).toMatch(/full|space/);
+    expect(result.stderr).toMatch(/the volume is full \(ENOSPC\)/);
     expect(readFileSync(join(full.path, 'a'), 'utf8')).toBe('before');
     expect(readdirSync(full.path)).toEqual(['a']);
   });
@@ -367,10 +367,13 @@ test('a template that would never end is ended, and so is one that would fill th
     long: '{% for i in (1..1000000) %}{% for j in (1..1000000) %}{% endfor %}{% endfor %}',
     wide: '{% assign x = "0123456789" %}{% for i in (1..1000) %}{% capture y %}{{ x }}{{ x }}{% endcapture %}{% assign x = y %}{% endfor %}{{ x }}',
   });
-  for (const name of ['long', 'wide']) {
+  for (const [name, words] of [
+    ['long', /takes too long/],
+    ['wide', /more than/],
+  ] as const) {
     const result = await run(cwd, [name, '--to', 'out/a', '--language', 'liquid']);
     expect(result, name).toMatchObject({ status: 2 });
-    expect(result.stderr).toMatch(/takes too long|make more than|too long|more than/);
+    expect(result.stderr).toMatch(words);
     expect(result.milliseconds).toBeLessThan(20_000);
   }
 });
