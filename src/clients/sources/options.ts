@@ -8,7 +8,7 @@ import {
   valueOr,
   type Values,
 } from '../../core/options/option.ts';
-import { parseDuration } from '../../core/duration.ts';
+import { intervalOption } from '../../core/options/shared-options.ts';
 import { parseSize } from '../../core/size.ts';
 import { requestOptions } from '../http/options.ts';
 import { vaultMethods, type VaultMethod } from '../vault/settings.ts';
@@ -69,23 +69,11 @@ const httpOptions = {
   'cross-origin': flag({ description: 'follow redirects to other hosts too, without the credentials' }),
 };
 
-const waitingOptions = {
-  interval: value({
-    description: 'a fixed pause between attempts; unset, 2 % of the time waited, from 100ms to 1s',
-    placeholder: 'DURATION',
-    parse: (given: string) => {
-      const milliseconds = parseDuration(given);
-      if (milliseconds < 1) throw new Error(`"${given}" is too short; write at least 1ms`);
-      return milliseconds;
-    },
-  }),
-};
-
 /** How sources are reached, for every command that reads them. */
 export const sourceOptions = {
   ...vaultOptions,
   ...awsOptions,
   ...httpOptions,
-  ...waitingOptions,
+  interval: intervalOption,
 };
 export type SourceOptions = Values<typeof sourceOptions>;

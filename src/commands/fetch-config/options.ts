@@ -1,7 +1,7 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { formats } from '../../config/formats/format.ts';
 import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
-import { parseFileMode, parseFileOwner } from '../../fs/publish/attributes.ts';
+import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
 import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 
@@ -10,22 +10,14 @@ const outputOptions = {
   format: oneOf({ description: 'how the fields are written', choices: formats, fallback: 'raw' }),
   env: flag({ description: 'put the fields into the environment of the command after -- instead of files' }),
   spec: text({ description: 'a YAML file that names several files and their sources', placeholder: 'FILE' }),
-  mode: value({
-    description: 'the mode of what is written; unset, 0440 for secrets and 0444 for content',
-    placeholder: 'OCTAL',
-    parse: parseFileMode,
-  }),
-  owner: value({
-    description: 'the owner of what is written, in numbers',
-    placeholder: 'UID:GID',
-    parse: parseFileOwner,
-  }),
+  mode: modeOption,
+  owner: ownerOption,
   merge: oneOf({
     description: 'what to do where two sources have one key',
     choices: mergeRules,
     fallback: 'error',
   }),
-  'allow-disk': flag({ description: 'let secrets be written to a volume that is not in memory (tmpfs)' }),
+  'allow-disk': allowDiskOption,
   'dry-run': flag({
     description: 'log in and read everything, write nothing, and print names, sizes and versions as JSON',
   }),

@@ -9,7 +9,7 @@ import {
   choiceParser,
   type Values,
 } from '../../core/options/option.ts';
-import { parseFileMode, parseFileOwner } from '../../fs/publish/attributes.ts';
+import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';
@@ -47,18 +47,10 @@ export const renderOptions = {
     choices: checks,
     parse: choiceParser(checks),
   }),
-  mode: value({
-    description: 'the mode of what is written; unset, 0440 for secrets and 0444 for content',
-    placeholder: 'OCTAL',
-    parse: parseFileMode,
-  }),
-  owner: value({
-    description: 'the owner of what is written, in numbers',
-    placeholder: 'UID:GID',
-    parse: parseFileOwner,
-  }),
+  mode: modeOption,
+  owner: ownerOption,
   secret: flag({ description: 'what is written is a secret, as where a variable holds one' }),
-  'allow-disk': flag({ description: 'let secrets be written to a volume that is not in memory (tmpfs)' }),
+  'allow-disk': allowDiskOption,
   'dry-run': flag({ description: 'render everything, write nothing, and print names and sizes as JSON' }),
   ...sourceOptions,
 };

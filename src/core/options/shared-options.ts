@@ -44,17 +44,19 @@ export function limitOf(
   return said ?? 0;
 }
 
+export const intervalOption = value({
+  description: 'a fixed pause between attempts; unset, 2 % of the time waited, from 100ms to 1s',
+  placeholder: 'DURATION',
+  parse: (given: string) => {
+    const milliseconds = parseDuration(given);
+    if (milliseconds < 1) throw new Error(`"${given}" is too short; write at least 1ms`);
+    return milliseconds;
+  },
+});
+
 /** What every command that waits takes: the schedule and the policy of the loop. */
 export const waitOptions = {
-  interval: value({
-    description: 'a fixed pause between attempts; unset, 2 % of the time waited, from 100ms to 1s',
-    placeholder: 'DURATION',
-    parse: (given: string) => {
-      const milliseconds = parseDuration(given);
-      if (milliseconds < 1) throw new Error(`"${given}" is too short; write at least 1ms`);
-      return milliseconds;
-    },
-  }),
+  interval: intervalOption,
   any: flag({ description: 'one of the targets is enough' }),
   invert: flag({ description: 'wait until it is gone instead' }),
   successes: valueOr({
