@@ -2,16 +2,18 @@ import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import { DeadlinePassed } from '../core/outcome.ts';
-import type { Answer, Target } from './attempt.ts';
+import { inverted, type Answer, type Target } from './attempt.ts';
 import { createProgress } from './progress.ts';
-import { reportOf, saidIn, type TargetReport } from './wait-outcome.ts';
+import { reportOf, saidIn, type WaitReport } from './outcome.ts';
 import type { Schedule } from './schedule.ts';
-import { type Flight, type Policy, Watch } from './target-state.ts';
+import { type StartedAttempt, type Policy, TargetState } from './target-state.ts';
 
 /** How to wait: when to try, what counts, and how far attempts may overlap. */
 export interface WaitPlan {
   readonly schedule: Schedule;
   readonly policy: Policy;
+  /** Waits for the opposite of each attempt. */
+  readonly inverted?: boolean;
   /** Attempts of one target that may be under way at once. */
   readonly overlap?: number;
   /** Milliseconds from one attempt's start to the next while an older one is still under way; unset, the schedule's. */
@@ -20,15 +22,6 @@ export interface WaitPlan {
   readonly patient?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
   readonly wakeUps?: (wake: () => void) => () => void;
-}
-
-export interface WaitReport {
-  readonly result: 'satisfied' | 'never' | 'deadline';
-  readonly targets: readonly TargetReport[];
-  /** Milliseconds that the wait took. */
-  readonly waited: number;
-  /** Why time ran out, where it did. */
-  readonly deadline?: DeadlinePassed;
 }
 
 type Ending = { readonly result: 'satisfied' | 'never' } | { readonly aborted: Error };
@@ -69,13 +62,15 @@ export async function waitFor(
 ): Promise<WaitReport> {
   const { clock, signal, log } = context;
   const startedAt = clock.now();
-  const watches = targets.map((target) => new Watch(target, startedAt));
-  const timers = new Map<Watch, () => void>();
+  const watches = targets.map(
+    (target) => new TargetState(plan.inverted ? inverted(target) : target, startedAt),
+  );
+  const timers = new Map<TargetState, () => void>();
   const running = new Set<Promise<void>>();
-  const inFlight = new Set<Flight>();
-  const due: Watch[] = [];
+  const inFlight = new Set<StartedAttempt>();
+  const due: TargetState[] = [];
   /** Due, but held until one of their own attempts settles. */
-  const held = new Set<Watch>();
+  const held = new Set<TargetState>();
   const progress = createProgress(watches, context);
   const overlap = plan.overlap ?? defaultOverlap;
   let wakePump = (): void => {};
@@ -87,7 +82,7 @@ export async function waitFor(
     fail = reject;
   });
 
-  const plannedStart = (watch: Watch, now: number): number | undefined => {
+  const plannedStart = (watch: TargetState, now: number): number | undefined => {
     let at = now + plan.schedule(now - startedAt, context.random());
     const stableAt = watch.streakSince + plan.policy.stableFor;
     if (watch.streak > 0 && stableAt > now) at = Math.min(at, stableAt);
@@ -95,7 +90,7 @@ export async function waitFor(
     return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
   };
 
-  const startAt = (watch: Watch, wanted: number): void => {
+  const startAt = (watch: TargetState, wanted: number): void => {
     const at = Math.max(wanted, watch.quietUntil);
     timers.get(watch)?.();
     timers.set(
@@ -110,7 +105,7 @@ export async function waitFor(
   };
 
   /** When a target whose older attempts hang may be tried again; undefined where that is now. */
-  const pacedStart = (watch: Watch, now: number): number | undefined => {
+  const pacedStart = (watch: TargetState, now: number): number | undefined => {
     const newest = plan.pace === undefined ? undefined : watch.newest();
     if (plan.pace === undefined || newest === undefined) return undefined;
     if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
@@ -124,7 +119,7 @@ export async function waitFor(
     wakePump();
     while (!ended && due.length > 0) {
       const now = clock.now();
-      const watch = due[0] as Watch;
+      const watch = due[0] as TargetState;
       if (watch.isAsking()) {
         due.shift();
         held.add(watch);
@@ -164,7 +159,7 @@ export async function waitFor(
     }
   };
 
-  const begin = (watch: Watch, now: number): void => {
+  const begin = (watch: TargetState, now: number): void => {
     const flight = watch.begin(now);
     inFlight.add(flight);
     const next = plannedStart(watch, now);
@@ -182,7 +177,7 @@ export async function waitFor(
     running.add(run);
   };
 
-  const settle = (watch: Watch, flight: Flight, answer: Answer): void => {
+  const settle = (watch: TargetState, flight: StartedAttempt, answer: Answer): void => {
     inFlight.delete(flight);
     if (ended && watch.answer !== undefined && clock.now() - flight.startedAt < telling) {
       watch.flights.delete(flight);
@@ -209,7 +204,7 @@ export async function waitFor(
   };
 
   /** Obeys an answer that asks for fewer attempts, however soon the next one was planned. */
-  const rest = (watch: Watch, flight: Flight, answer: Answer): void => {
+  const rest = (watch: TargetState, flight: StartedAttempt, answer: Answer): void => {
     const busy = answer.state === 'not-yet' ? answer.busy : undefined;
     if (busy === undefined) {
       if (watch.beganAfterPause(flight)) watch.refusals = 0;
@@ -220,7 +215,7 @@ export async function waitFor(
     watch.rest(flight, busy, clock.now(), context.random(), latest);
   };
 
-  const ready = (watch: Watch, answer: Answer): void => {
+  const ready = (watch: TargetState, answer: Answer): void => {
     const line = `${watch.target.name} ${saidIn(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
     if (watches.length > 1 && watches.length <= readyLines) log.info(line);
     else log.debug(line);
@@ -259,7 +254,7 @@ export async function waitFor(
   }
 }
 
-function decided(watches: readonly Watch[], policy: Policy): boolean {
+function decided(watches: readonly TargetState[], policy: Policy): boolean {
   if (policy.any) {
     return (
       watches.some(({ state }) => state === 'satisfied') || watches.every(({ state }) => state === 'never')
@@ -270,7 +265,7 @@ function decided(watches: readonly Watch[], policy: Policy): boolean {
   );
 }
 
-function stopFlights(flights: Iterable<Flight>): void {
+function stopFlights(flights: Iterable<StartedAttempt>): void {
   for (const flight of flights) flight.controller.abort(new Error('the wait has ended'));
 }
 

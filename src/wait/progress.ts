@@ -1,6 +1,6 @@
 import type { Context } from '../core/context.ts';
-import { describeProgress } from './wait-outcome.ts';
-import type { Watch } from './target-state.ts';
+import { describeProgress } from './outcome.ts';
+import type { TargetState } from './target-state.ts';
 
 /** A line at least so often, in milliseconds, while nothing changes. */
 const heartbeat = 5000;
@@ -16,7 +16,10 @@ export interface Progress {
 }
 
 /** Says how a wait stands: when what is wrong changes, and every five seconds. */
-export function createProgress(watches: readonly Watch[], context: Pick<Context, 'clock' | 'log'>): Progress {
+export function createProgress(
+  watches: readonly TargetState[],
+  context: Pick<Context, 'clock' | 'log'>,
+): Progress {
   const { clock, log } = context;
   let lastAt = clock.now() - closest;
   let soon: (() => void) | undefined;

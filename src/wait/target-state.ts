@@ -14,7 +14,7 @@ const exact = 1;
 export const once: Policy = { any: false, successes: 1, stableFor: 0 };
 
 /** An attempt under way. */
-export interface Flight {
+export interface StartedAttempt {
   readonly number: number;
   readonly startedAt: number;
   readonly controller: AbortController;
@@ -22,9 +22,9 @@ export interface Flight {
 }
 
 /** What is known of one target; pure bookkeeping, no time of its own. */
-export class Watch {
+export class TargetState {
   readonly target: Target;
-  readonly flights = new Set<Flight>();
+  readonly flights = new Set<StartedAttempt>();
   state: 'waiting' | 'satisfied' | 'never' = 'waiting';
   attempts = 0;
   /** The newest answer; undefined until something answers. */
@@ -47,8 +47,8 @@ export class Watch {
     this.since = now;
   }
 
-  begin(now: number): Flight {
-    const flight: Flight = {
+  begin(now: number): StartedAttempt {
+    const flight: StartedAttempt = {
       number: this.attempts++,
       startedAt: now,
       controller: new AbortController(),
@@ -59,7 +59,7 @@ export class Watch {
   }
 
   /** Takes in an answer; true where what people would be told has changed. */
-  record(flight: Flight, answer: Answer, now: number, policy: Policy): boolean {
+  record(flight: StartedAttempt, answer: Answer, now: number, policy: Policy): boolean {
     this.flights.delete(flight);
     if (this.state !== 'waiting') return false;
     if (answer.state === 'satisfied') {
@@ -86,7 +86,7 @@ export class Watch {
    * Keeps a pause after an answer that the other end is too busy.
    * @param latest as far as the pause is ours to choose, it ends by then
    */
-  rest(flight: Flight, busy: Busy, now: number, random: number, latest: number): void {
+  rest(flight: StartedAttempt, busy: Busy, now: number, random: number, latest: number): void {
     if (this.beganAfterPause(flight)) this.refusals++;
     const asked = busy.pause !== undefined;
     // What spreads pods must not cost the last attempt either.
@@ -109,15 +109,15 @@ export class Watch {
   }
 
   /** False for an attempt that was under way when the last pause began. */
-  beganAfterPause({ startedAt }: Flight): boolean {
+  beganAfterPause({ startedAt }: StartedAttempt): boolean {
     return !this.isQuiet(startedAt);
   }
 
-  newest(): Flight | undefined {
+  newest(): StartedAttempt | undefined {
     return [...this.flights].at(-1);
   }
 
-  oldest(): Flight | undefined {
+  oldest(): StartedAttempt | undefined {
     return this.flights.values().next().value;
   }
 }

@@ -3,7 +3,7 @@ import { satisfied, type Target } from '../../wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../wait/loop.ts';
 import { fixed, proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import type { Failed } from '../../core/outcome.ts';
 import type { Fetched, Provenance, SourceAddress } from '../../config/source.ts';
 import type { Sources } from './open.ts';

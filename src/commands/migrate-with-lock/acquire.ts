@@ -4,7 +4,7 @@ import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { growing } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { failed, type Failed } from '../../core/outcome.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock/backend.ts';

@@ -12,7 +12,7 @@ import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../core/outcome.ts';
 
 /** What bounds a look at the database, and how that is called. */

@@ -4,10 +4,10 @@ import { createResolver } from '../../clients/dns/resolver.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
+import { notYet, type NotYet, type Probe, type Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { choiceParser, integer, list, parseText, value, valueOr } from '../../core/options/option.ts';
@@ -90,19 +90,16 @@ A name is no endpoint: a Service with a cluster IP resolves before anything serv
     context.log.debug(
       `name servers ${options.server === undefined ? `${config.servers.join(', ')} (${config.origin})` : `${serverAt(options.server.host, options.server.port)} (--server)`}; search ${config.search.join(' ')}; ndots ${config.ndots}`,
     );
-    const { targets, plan } = waitPlanOf(
-      options,
-      names.map((name) => ({
-        name,
-        async attempt(probe) {
-          const servers = await asked(probe);
-          return 'state' in servers
-            ? servers
-            : attemptLookup(name, expectation, { ...config, servers }, hosts, probe);
-        },
-      })),
-    );
-    return waitOutcome(await waitFor(targets, plan, context));
+    const targets = names.map((name): Target => ({
+      name,
+      async attempt(probe) {
+        const servers = await asked(probe);
+        return 'state' in servers
+          ? servers
+          : attemptLookup(name, expectation, { ...config, servers }, hosts, probe);
+      },
+    }));
+    return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
   },
 });
 

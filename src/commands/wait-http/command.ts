@@ -10,7 +10,7 @@ import type { Context } from '../../core/context.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import {
   choiceParser,
@@ -162,18 +162,16 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
         maxBodyOrigin: '--max-size',
       } satisfies HttpRequest,
     });
-    const { targets: watched, plan } = waitPlanOf(
-      options,
-      targets.map((target) => {
-        const asked = inquiry(target);
-        return bounded(
-          { name: target.name, attempt: (probe) => attemptRequest(asked, probe) },
-          options['attempt-timeout'],
-          context.clock,
-        );
-      }),
-    );
-    return waitOutcome(await waitFor(watched, paced(plan, options['attempt-timeout']), context));
+    const limit = options['attempt-timeout'];
+    const watched = targets.map((target) => {
+      const asked = inquiry(target);
+      return bounded(
+        { name: target.name, attempt: (probe) => attemptRequest(asked, probe) },
+        limit,
+        context.clock,
+      );
+    });
+    return waitOutcome(await waitFor(watched, paced(waitPlanOf(options, watched.length), limit), context));
   },
 });
 

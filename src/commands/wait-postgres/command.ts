@@ -11,7 +11,7 @@ import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { flag, list, text, value } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -86,20 +86,17 @@ A server that refuses connections, starts up (57P03) or has none left (53300) is
       resolve: remembered(createResolver(context.paths), context.clock),
       clock: context.clock,
     };
-    const { targets, plan } = waitPlanOf(
-      options,
-      databases.map((settings) =>
-        bounded(
-          {
-            name: nameOf(settings),
-            attempt: (probe) => attemptLogin(settings, demands, client, probe),
-          },
-          limit,
-          context.clock,
-        ),
+    const targets = databases.map((settings) =>
+      bounded(
+        {
+          name: nameOf(settings),
+          attempt: (probe) => attemptLogin(settings, demands, client, probe),
+        },
+        limit,
+        context.clock,
       ),
     );
-    return waitOutcome(await waitFor(targets, paced(plan, limit), context));
+    return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
   },
 });
 

@@ -2,9 +2,10 @@ import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { attemptConnect } from '../../clients/tcp.ts';
 import { defineCommand, each } from '../../core/command.ts';
+import type { Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
-import { waitOutcome } from '../../wait/outcome-text.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 
 import { endpointName, parseEndpoint } from './target.ts';
@@ -37,13 +38,10 @@ An open port is not yet a ready database: see wait-postgres and wait-http.`,
   async run({ options, positionals: given }, context) {
     const resolve = createResolver(context.paths);
     const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
-    const { targets, plan } = waitPlanOf(
-      options,
-      [...endpoints].map(([name, endpoint]) => {
-        const addresses = remembered(resolve, context.clock);
-        return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
-      }),
-    );
-    return waitOutcome(await waitFor(targets, plan, context));
+    const targets = [...endpoints].map(([name, endpoint]): Target => {
+      const addresses = remembered(resolve, context.clock);
+      return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
+    });
+    return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
   },
 });

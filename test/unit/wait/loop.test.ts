@@ -1,17 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import {
-  inverted,
-  never,
-  notYet,
-  satisfied,
-  type Answer,
-  type Probe,
-  type Target,
-} from '../../../src/wait/attempt.ts';
+import { never, notYet, satisfied, type Answer, type Probe, type Target } from '../../../src/wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
 import { fixed, growing, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';
-import { waitOutcome } from '../../../src/wait/outcome-text.ts';
+import { waitOutcome } from '../../../src/wait/outcome.ts';
 import { SignalReceived } from '../../../src/core/outcome.ts';
 import { fakeContext } from '../fake-context.ts';
 
@@ -258,7 +250,7 @@ describe('what counts', () => {
       number < 2 ? satisfied('open') : notYet('connection refused', { absent: true }),
     );
     const silent = target('silent', hangs);
-    const waiting = waitFor([inverted(gone), inverted(silent)], plan, context);
+    const waiting = waitFor([gone, silent], { ...plan, inverted: true }, context);
     await context.clock.advance(3_050);
     const report = await waiting;
     expect(report.result).toBe('deadline');

@@ -3,7 +3,7 @@ import { notYet, satisfied, type Answer, type Probe, type Target } from '../../.
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
 import { fixed, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';
-import { waitOutcome } from '../../../src/wait/outcome-text.ts';
+import { waitOutcome } from '../../../src/wait/outcome.ts';
 import { SignalReceived } from '../../../src/core/outcome.ts';
 import { fakeContext } from '../fake-context.ts';
 

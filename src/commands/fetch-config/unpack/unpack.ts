@@ -12,7 +12,7 @@ import { never, notYet, satisfied, type Answer } from '../../../wait/attempt.ts'
 import { waitFor } from '../../../wait/loop.ts';
 import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
-import { waitOutcome } from '../../../wait/outcome-text.ts';
+import { waitOutcome } from '../../../wait/outcome.ts';
 import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../core/outcome.ts';
 import type { Directory } from '../../../fs/publish/directory.ts';
 import { checkSetPlace } from '../../../fs/publish/target-checks.ts';

@@ -1,7 +1,9 @@
 import { formatDuration } from '../core/duration.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { type DeadlinePassed, done, failed, type Outcome } from '../core/outcome.ts';
 import type { Answer } from './attempt.ts';
 import { pauseWords } from './pause.ts';
-import type { Watch } from './target-state.ts';
+import type { TargetState } from './target-state.ts';
 
 /** Targets named one by one in a line; the rest are counted. */
 const named = 4;
@@ -20,7 +22,17 @@ export interface TargetReport {
   readonly status: number | undefined;
 }
 
-export function reportOf(watch: Watch, now: number): TargetReport {
+/** What a wait found. */
+export interface WaitReport {
+  readonly result: 'satisfied' | 'never' | 'deadline';
+  readonly targets: readonly TargetReport[];
+  /** Milliseconds that the wait took. */
+  readonly waited: number;
+  /** Why time ran out, where it did. */
+  readonly deadline?: DeadlinePassed;
+}
+
+export function reportOf(watch: TargetState, now: number): TargetReport {
   const { answer } = watch;
   return {
     name: watch.target.name,
@@ -33,7 +45,7 @@ export function reportOf(watch: Watch, now: number): TargetReport {
   };
 }
 
-function hintOf({ answer, state, quietAsked, quietUntil }: Watch, now: number): string | undefined {
+function hintOf({ answer, state, quietAsked, quietUntil }: TargetState, now: number): string | undefined {
   if (answer === undefined || answer.state === 'satisfied') return undefined;
   if (state === 'waiting' && quietAsked && quietUntil > now) {
     return `the pause that it asked for ends ${formatDuration(quietUntil - now)} later, and it was not asked before that: a longer --timeout waits for it`;
@@ -41,7 +53,7 @@ function hintOf({ answer, state, quietAsked, quietUntil }: Watch, now: number): 
   return answer.hint;
 }
 
-function wordsOf(watch: Watch): string {
+function wordsOf(watch: TargetState): string {
   const { answer } = watch;
   if (answer === undefined) {
     const phase = watch.oldest()?.phase;
@@ -66,9 +78,52 @@ export function describeTarget(report: TargetReport): string {
 }
 
 /** One line of progress: `1/2 ready; db:5432 connection refused (10.0.0.4) for 42s, 118 attempts`. */
-export function describeProgress(watches: readonly Watch[], now: number): string {
+export function describeProgress(watches: readonly TargetState[], now: number): string {
   const open = watches.filter((watch) => watch.state !== 'satisfied');
   const parts = open.slice(0, named).map((watch) => describeTarget(reportOf(watch, now)));
   if (open.length > named) parts.push(`and ${open.length - named} more`);
   return [`${watches.length - open.length}/${watches.length} ready`, ...parts].join('; ');
+}
+
+/** Details kept for the last words; the log has all of them at debug level. */
+const detailed = 10;
+
+/** Turns a wait's report into what people are told and the exit status. */
+export function waitOutcome(report: WaitReport): Outcome {
+  const waited = formatDuration(report.waited);
+  if (report.result === 'satisfied') {
+    const ready = report.targets.filter(({ state }) => state === 'satisfied');
+    return done(`${listed(ready.map((target) => `${target.name} ${target.words}`))} after ${waited}`);
+  }
+  const guilty = report.targets.filter(
+    ({ state }) => state === (report.result === 'never' ? 'never' : 'waiting'),
+  );
+  const what =
+    report.result === 'never'
+      ? `${listed(guilty.map((target) => `${target.name} ${target.words}`))}; waiting will not change that`
+      : `${report.deadline?.message ?? `gave up after ${waited}`}: ${headline(report.targets, guilty)}`;
+  return failed(guilty.find(({ status }) => status !== undefined)?.status ?? exitStatus.deadline, what, {
+    details: [
+      ...guilty.slice(0, detailed).map(describeTarget),
+      ...(guilty.length > detailed ? [`and ${guilty.length - detailed} more`] : []),
+    ],
+    hint: hints(guilty),
+  });
+}
+
+function headline(all: readonly TargetReport[], guilty: readonly TargetReport[]): string {
+  const first = guilty[0];
+  if (all.length === 1 && first) return `${first.name} ${first.words}`;
+  return `${guilty.length} of ${all.length} not ready`;
+}
+
+function listed(words: readonly string[]): string {
+  if (words.length <= 4) return words.join('; ');
+  return `${words.slice(0, 3).join('; ')}; and ${words.length - 3} more`;
+}
+
+/** Each piece of advice once: many targets often fail for one reason. */
+function hints(targets: readonly TargetReport[]): string | undefined {
+  const all = [...new Set(targets.map(({ hint }) => hint).filter((hint) => hint !== undefined))];
+  return all.length > 0 ? all.slice(0, 3).join('\nhint: ') : undefined;
 }
