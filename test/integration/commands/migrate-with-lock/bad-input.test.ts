@@ -306,6 +306,24 @@ describe('what the server refuses: status 69 at once', () => {
     }
   });
 
+  test('the GRANT names the role that acts, where the role of the login becomes another', async () => {
+    await postgres.sql(
+      `CREATE ROLE acting; GRANT acting TO app; ALTER ROLE app SET role = 'acting'; ALTER DATABASE app OWNER TO postgres`,
+    );
+    try {
+      const refused = await (await startReplica(postgres, ['--once', 'k', '--', 'echo', 'ran'])).exit;
+      expect(refused.status).toBe(69);
+      expect(refused.stderr).toContain('and acting may not create its table');
+      const grant = /GRANT CREATE ON DATABASE "app" TO "\w+"/.exec(refused.stderr)?.[0] ?? '';
+      await postgres.sql(grant);
+      expect((await (await startReplica(postgres, ['--once', 'k', '--', 'true'])).exit).status).toBe(0);
+    } finally {
+      await postgres.sql(
+        'ALTER ROLE app RESET role; ALTER DATABASE app OWNER TO app; DROP OWNED BY acting CASCADE; DROP ROLE acting',
+      );
+    }
+  });
+
   test('without --once and without CREATE: it says so, waits the full time, and runs', async () => {
     await postgres.sql('ALTER DATABASE app OWNER TO postgres');
     try {

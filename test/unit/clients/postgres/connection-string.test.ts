@@ -144,7 +144,9 @@ describe('URLs', () => {
     ['PGGSSENCMODE', 'require'],
     ['PGMINPROTOCOLVERSION', '3.2'],
   ])('%s=%s would make it safer and is not supported: refused, not passed over', (variable, value) => {
-    expect(() => read('postgres://u@h/d', { [variable]: value })).toThrow(new RegExp(`^${variable}\\b.* is not supported here`));
+    expect(() => read('postgres://u@h/d', { [variable]: value })).toThrow(
+      new RegExp(`^${variable}\\b.* is not supported here`),
+    );
     expect(read('postgres://u@h/d', { [variable]: '' }).user).toBe('u');
   });
 
@@ -157,7 +159,9 @@ describe('URLs', () => {
     expect(mode('?sslmode=disable', { PGREQUIRESSL: '1' })).toBe('disable');
     expect(mode('?requiressl=1')).toBe('require');
     expect(mode('?requiressl=0', { PGSSLMODE: 'require' })).toBe('prefer');
-    expect(() => mode('', { PGREQUIRESSL: 'true' })).toThrow('PGREQUIRESSL is neither 0 nor 1; write sslmode=require');
+    expect(() => mode('', { PGREQUIRESSL: 'true' })).toThrow(
+      'PGREQUIRESSL is neither 0 nor 1; write sslmode=require',
+    );
     expect(() => mode('?requiressl=yes')).toThrow('requiressl in DATABASE_URL is neither 0 nor 1');
   });
 
@@ -192,7 +196,8 @@ describe('URLs', () => {
     expect(warnings).toEqual(
       others.split(' ').map((name) => `the parameter ${name} in DATABASE_URL has no effect here`),
     );
-    const idle = 'sslcertmode=allow&sslsni=1&channel_binding=prefer&gssencmode=disable&max_protocol_version=latest';
+    const idle =
+      'sslcertmode=allow&sslsni=1&channel_binding=prefer&gssencmode=disable&max_protocol_version=latest';
     expect(read(`postgres://u@h/d?${idle}`).warnings).toEqual([]);
   });
 
