@@ -33,6 +33,7 @@ const options = {
   format: oneOf({ description: '', choices: ['text', 'json'], fallback: 'text' }),
   query: text({ description: '', placeholder: 'SQL' }),
   token: secret({ description: '' }),
+  id: text({ description: '', placeholder: 'ID', insteadOf: ['query'] }),
 };
 
 async function read(argv: string[], environment: Record<string, string> = {}) {
@@ -46,6 +47,25 @@ async function read(argv: string[], environment: Record<string, string> = {}) {
   };
 }
 
+describe('two options that mean the same thing', () => {
+  const refusal = (argv: string[], environment: Record<string, string> = {}) =>
+    expect(() => read(argv, environment)).rejects;
+  test('are refused with the place of each, flag or variable', async () => {
+    await refusal(['--query', 'a', '--id', 'b']).toThrow(
+      '--query and --id cannot be combined; use one, not both',
+    );
+    await refusal(['--id', 'b'], { INITBOX_QUERY: 'a' }).toThrow('INITBOX_QUERY and --id cannot be combined');
+    await refusal(['--query', 'a'], { INITBOX_ID: 'b' }).toThrow('--query and INITBOX_ID cannot be combined');
+    await refusal([], { INITBOX_QUERY: 'a', INITBOX_ID: 'b' }).toThrow('INITBOX_QUERY and INITBOX_ID cannot');
+  });
+  test('a flag wins over its own variable', async () => {
+    expect((await read(['--id', 'b'], { INITBOX_ID: 'a' })).values).toMatchObject({
+      id: 'b',
+      query: undefined,
+    });
+  });
+});
+
 describe('flags and their twins', () => {
   test('defaults', async () => {
     expect((await read([])).values).toEqual({
@@ -57,6 +77,7 @@ describe('flags and their twins', () => {
       format: 'text',
       query: undefined,
       token: undefined,
+      id: undefined,
     });
   });
 
@@ -169,5 +190,6 @@ test('twins', () => {
     'INITBOX_FORMAT',
     'INITBOX_QUERY',
     'INITBOX_TOKEN_FILE',
+    'INITBOX_ID',
   ]);
 });

@@ -31,6 +31,18 @@ describe('usage errors: status 2, before anything is tried', () => {
     ['-- and no command', ['--'], {}, /there is no command after --/],
     ['--sql and a command', ['--sql', '/m', '--', 'true'], {}, /a command after -- and --sql were given/],
     ['--status and a command', ['--status', '--', 'true'], {}, /a command after -- and --status were given/],
+    [
+      'a name and a number of the lock',
+      ['--lock-name', 'a', '--lock-id', '1', '--', 'true'],
+      {},
+      /--lock-name and --lock-id cannot be combined; use one, not both/,
+    ],
+    [
+      'a name of the lock in a variable, and a number',
+      ['--lock-id', '1', '--', 'true'],
+      { INITBOX_LOCK_NAME: 'a' },
+      /INITBOX_LOCK_NAME and --lock-id cannot be combined/,
+    ],
     ['words before --', ['migrate', '--', 'true'], {}, /takes no words of its own; what is "migrate"/],
     [
       'no --',
