@@ -10,8 +10,3 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   if (distance(name, near) <= Math.max(1, Math.ceil(name.length / 3))) return near;
   return longer;
 }
-
-/** True where one name is the other with a slip or two. Short names are near to each other by chance: `pool`, `port`. */
-export function isNear(name: string, other: string): boolean {
-  return distance(name, other) <= (other.length < 6 ? 1 : 2);
-}

@@ -38,12 +38,13 @@ export function failed(
   what: string,
   more: { readonly details?: readonly string[]; readonly hint?: string | readonly string[] | undefined } = {},
 ): Failed {
+  const [first, ...others] = [more.hint ?? []].flat();
   return {
     kind: 'failed',
     status,
     what,
     ...(more.details ? { details: more.details } : {}),
-    ...(more.hint === undefined || more.hint.length === 0 ? {} : { hint: more.hint }),
+    ...(first === undefined ? {} : { hint: others.length === 0 ? first : [first, ...others] }),
   };
 }
 

@@ -1,6 +1,5 @@
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { isNear, nearest } from '../nearest.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {
@@ -220,16 +219,23 @@ function isRequired(text: string, origin: string): boolean {
  */
 function refuseMistyped(name: string, origin: string): void {
   const plain = plainName(name);
-  const meant = nearest(
-    plain,
-    [...known].filter((other) => isNear(plain, plainName(other))),
-  );
+  const meant = [...known].find((other) => isNear(plain, plainName(other)));
   if (meant !== undefined)
     throw new UsageError(`${name} in ${origin} is not a parameter of libpq; did you mean ${meant}?`);
   if (plain.startsWith('ssl'))
     throw new UsageError(
       `${name} in ${origin} is not a parameter of libpq, and TLS is not left to a guess; write it as sslmode=… and sslrootcert=…`,
     );
+}
+
+/** Whether the names differ in one place alone. Short ones are near to each other by chance: `pool` and `port`. */
+function isNear(name: string, other: string): boolean {
+  let head = 0;
+  while (head < name.length && name[head] === other[head]) head++;
+  let tail = 0;
+  while (tail < Math.min(name.length, other.length) - head && name.at(-1 - tail) === other.at(-1 - tail))
+    tail++;
+  return Math.max(name.length, other.length) - head - tail <= (other.length < 6 ? 1 : 2);
 }
 
 /** `sslMode` and `ssl-mode` mean sslmode to other drivers. */
