@@ -48,15 +48,13 @@ async function read(argv: string[], environment: Record<string, string> = {}) {
 }
 
 describe('two options that mean the same thing', () => {
-  const refusal = (argv: string[], environment: Record<string, string> = {}) =>
-    expect(() => read(argv, environment)).rejects;
-  test('are refused with the place of each, flag or variable', async () => {
-    await refusal(['--query', 'a', '--id', 'b']).toThrow(
-      '--query and --id cannot be combined; use one, not both',
-    );
-    await refusal(['--id', 'b'], { INITBOX_QUERY: 'a' }).toThrow('INITBOX_QUERY and --id cannot be combined');
-    await refusal(['--query', 'a'], { INITBOX_ID: 'b' }).toThrow('--query and INITBOX_ID cannot be combined');
-    await refusal([], { INITBOX_QUERY: 'a', INITBOX_ID: 'b' }).toThrow('INITBOX_QUERY and INITBOX_ID cannot');
+  test.each<[string[], Record<string, string>, string]>([
+    [['--query', 'a', '--id', 'b'], {}, '--query and --id cannot be combined; use one, not both'],
+    [['--id', 'b'], { INITBOX_QUERY: 'a' }, 'INITBOX_QUERY and --id cannot be combined'],
+    [['--query', 'a'], { INITBOX_ID: 'b' }, '--query and INITBOX_ID cannot be combined'],
+    [[], { INITBOX_QUERY: 'a', INITBOX_ID: 'b' }, 'INITBOX_QUERY and INITBOX_ID cannot be combined'],
+  ])('%j with %j: refused with the place of each', async (argv, environment, words) => {
+    await expect(read(argv, environment)).rejects.toThrow(words);
   });
   test('a flag wins over its own variable', async () => {
     expect((await read(['--id', 'b'], { INITBOX_ID: 'a' })).values).toMatchObject({
