@@ -8,8 +8,8 @@ import { exitStatus } from './core/exit-status.ts';
 import { findExecutable, replaceProcess } from './process/replace-process.ts';
 import { letThreadsEnd, systemHost } from './process/host.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
-import { cutToLimit, failureText, lastWords } from './core/termination-message.ts';
-import { createLog, type Log, type LogFormat } from './core/log.ts';
+import { cutToLimit, failureLines, lastWords } from './core/termination-message.ts';
+import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
 import { failed, SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { lossyOutput, writeAll } from './process/output.ts';
@@ -95,7 +95,7 @@ async function execute(run: Run): Promise<number> {
   if (successor === undefined) {
     overwriteExisting(
       settings['termination-log'],
-      cutToLimit(redactor.redact(`initbox ${command.name}: ${outcome.summary}`)),
+      cutToLimit(oneLine(redactor.redact(`initbox ${command.name}: ${outcome.summary}`))),
     );
     return exitStatus.done;
   }
@@ -157,9 +157,13 @@ function report(command: string, failure: Failed): number {
   if (log.format === 'json') {
     // One event is one line: what people read below each other are fields here.
     const { status, what, details, hint } = failure;
-    log.with(command === '' ? {} : { command }).error(what, { status, details, hint });
+    log.with(command === '' ? {} : { command }).error(what, {
+      status,
+      details,
+      hint: typeof hint === 'object' ? hint.join('\n') : hint,
+    });
   } else {
-    for (const line of redactor.redact(failureText(command, failure)).split('\n')) log.error(line);
+    for (const line of failureLines(command, failure, redactor.redact)) log.error(line);
   }
   overwriteExisting(terminationLog, lastWords(command, failure, redactor.redact));
   return failure.status;

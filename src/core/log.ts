@@ -40,7 +40,7 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
     const line =
       settings.format === 'json'
         ? jsonLine(settings.redactor, { time, level, ...common, msg: message, ...fields })
-        : `${time} ${level.padEnd(5)} ${prefix(common)}${oneLine(settings.redactor.redact(message))}`;
+        : `${time} ${level.padEnd(5)} ${oneLine(`${prefix(common)}${settings.redactor.redact(message)}`)}`;
     settings.write(`${line}\n`);
   };
   return {
@@ -57,9 +57,7 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
 
 /** Redacted value by value, before JSON's escapes can hide a secret's characters. */
 function jsonLine(redactor: Redactor, record: Fields): string {
-  return JSON.stringify(record, (_key, value: unknown) =>
-    typeof value === 'string' ? redactor.redact(value) : value,
-  );
+  return escaped(record, (_key, value) => (typeof value === 'string' ? redactor.redact(value) : value));
 }
 
 function prefix(common: Fields): string {
@@ -67,10 +65,21 @@ function prefix(common: Fields): string {
   return names.length > 0 ? `${names.join(' ')}: ` : '';
 }
 
-/** Control characters shown as escapes: a server's message cannot forge a line or drive a terminal. */
+/**
+ * A text on one line, its control characters shown as escapes: what a server says, or a file is called, cannot forge a
+ * line or drive a terminal.
+ */
 export function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, (run) =>
-    /^[\r\n\t]+$/.test(run) ? ' ' : JSON.stringify(run).slice(1, -1),
+    /^[\r\n\t\u0085\u2028\u2029]+$/.test(run) ? ' ' : escaped(run).slice(1, -1),
+  );
+}
+
+/** JSON without the control characters and line breaks above ASCII, which JSON allows as they are. */
+function escaped(value: unknown, replacer?: (key: string, value: unknown) => unknown): string {
+  return JSON.stringify(value, replacer).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -9,13 +9,16 @@ export interface Done {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** The work is not done. `what` is one sentence; `details` are lines below it; `hint` is what to look at. */
+/**
+ * The work is not done. `what` is one sentence; `details` are lines below it; `hint` is what to look at. Each is shown on
+ * one line, whatever line breaks a server's words in it have.
+ */
 export interface Failed {
   readonly kind: 'failed';
   readonly status: number;
   readonly what: string;
   readonly details?: readonly string[];
-  readonly hint?: string;
+  readonly hint?: string | readonly string[];
 }
 
 /** What a command hands back; main turns it into last words and the process's exit status. */
@@ -33,14 +36,15 @@ export function printed(summary: string): Done {
 export function failed(
   status: number,
   what: string,
-  more: { readonly details?: readonly string[]; readonly hint?: string | undefined } = {},
+  more: { readonly details?: readonly string[]; readonly hint?: string | readonly string[] | undefined } = {},
 ): Failed {
+  const [first, ...others] = [more.hint ?? []].flat();
   return {
     kind: 'failed',
     status,
     what,
     ...(more.details ? { details: more.details } : {}),
-    ...(more.hint === undefined ? {} : { hint: more.hint }),
+    ...(first === undefined ? {} : { hint: others.length === 0 ? first : [first, ...others] }),
   };
 }
 
@@ -58,6 +62,14 @@ export class Failure extends Error {
 /** Wrong input: exit 2, nothing was tried. The message says what, where it came from, and what is accepted. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** One mistake, or a line for each of several. */
+  readonly lines: readonly string[];
+
+  constructor(said: string | readonly string[], options?: ErrorOptions) {
+    const lines = typeof said === 'string' ? [said] : said;
+    super(lines.join('\n  '), options);
+    this.lines = lines;
+  }
 }
 
 /** The reason of a context's signal when time ran out. `limit` is in milliseconds. */

@@ -4,12 +4,21 @@ import type { Failed } from './outcome.ts';
 /** What the kubelet keeps of a termination message (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/). */
 export const lastWordsLimit = 4096;
 
-/** A failure as people read it in `kubectl describe pod`: the sentence, what is known, what to look at. */
-export function failureText(command: string, failure: Failed): string {
-  const lines = [`initbox ${command}: ${failure.what}`.replace(' : ', ': ')];
-  for (const detail of failure.details ?? []) lines.push(`  ${detail}`);
-  if (failure.hint !== undefined) lines.push(`hint: ${failure.hint}`);
-  return lines.join('\n');
+/**
+ * A failure as people read it in `kubectl describe pod`: the sentence, what is known, what to look at. Each is one line,
+ * or a server's words could pass for ours.
+ * @param redact is asked before lines are joined, or a secret of several lines might stay
+ */
+export function failureLines(
+  command: string,
+  failure: Failed,
+  redact: (text: string) => string,
+): readonly string[] {
+  return [
+    `initbox ${command}: ${failure.what}`.replace(' : ', ': '),
+    ...(failure.details ?? []).map((detail) => `  ${detail}`),
+    ...[failure.hint ?? []].flat().map((hint) => `hint: ${hint}`),
+  ].map((line) => oneLine(redact(line)));
 }
 
 /**
@@ -22,12 +31,12 @@ export function lastWords(
   redact: (text: string) => string,
   limit = lastWordsLimit,
 ): string {
-  const clean = (text: string): string => redact(text).split('\n').map(oneLine).join('\n');
-  const whole = clean(failureText(command, failure));
-  if (Buffer.byteLength(whole) <= limit || failure.hint === undefined) return cutToLimit(whole, limit);
-  const { hint, ...rest } = failure;
-  const advice = `\n${cutToLimit(clean(`hint: ${hint}`), Math.floor(limit / 2))}`;
-  return cutToLimit(clean(failureText(command, rest)), limit - Buffer.byteLength(advice)) + advice;
+  const lines = failureLines(command, failure, redact);
+  const whole = lines.join('\n');
+  const hints = [failure.hint ?? []].flat().length;
+  if (Buffer.byteLength(whole) <= limit || hints === 0) return cutToLimit(whole, limit);
+  const advice = `\n${cutToLimit(lines.slice(-hints).join('\n'), Math.floor(limit / 2))}`;
+  return cutToLimit(lines.slice(0, -hints).join('\n'), limit - Buffer.byteLength(advice)) + advice;
 }
 
 /** Cuts to the limit in bytes, between characters, and says that it did. */

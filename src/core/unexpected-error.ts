@@ -7,7 +7,10 @@ export function outcomeOfError(thrown: unknown, log: Log): Failed {
   const error = firstFailure(thrown);
   for (let later = thrown; later instanceof SuppressedError; later = later.suppressed)
     log.debug(`and then, while closing: ${stackOf(later.error)}`);
-  if (error instanceof UsageError) return failed(exitStatus.usage, error.message);
+  if (error instanceof UsageError) {
+    const [what = '', ...details] = error.lines;
+    return failed(exitStatus.usage, what, details.length > 0 ? { details } : {});
+  }
   if (error instanceof Failure) return error.outcome;
   if (error instanceof SignalReceived) return failed(signalStatus(error.signal), `ended by ${error.signal}`);
   if (error instanceof Error) log.debug(stackOf(error));

@@ -71,6 +71,15 @@ export function isForTransaction({ words }: Statement): boolean {
   );
 }
 
+/** After it the transaction takes no writes, a record's neither: READ WRITE cannot follow once anything was asked. */
+export function makesReadOnly({ words, start, end }: Statement, script: string): boolean {
+  const [first = ''] = words;
+  if (first === 'BEGIN' || first === 'START' || words.slice(0, 3).includes('TRANSACTION'))
+    return words[words.lastIndexOf('READ') + 1] === 'ONLY' && words.includes('READ');
+  if (first !== 'SET' || !words.slice(1, 3).includes('TRANSACTION_READ_ONLY')) return false;
+  return !/(?:=|\sto)\s*'?(?:off|false|no|0|default)'?$/i.test(script.slice(start, end).trimEnd());
+}
+
 /**
  * REINDEX (CONCURRENTLY): of several the last one counts, and it is on unless it is switched off
  * (ExecReindex and defGetBoolean in Postgres' source).

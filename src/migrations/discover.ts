@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../core/outcome.ts';
@@ -69,8 +70,15 @@ export async function discover(directory: string): Promise<Listing> {
 async function namesIn(directory: string): Promise<string[]> {
   try {
     // A ConfigMap's volume holds links into a hidden folder, so hidden names are never what is meant.
-    return (await readdir(directory)).filter((name) => !name.startsWith('.')).toSorted();
+    const names = (await readdir(directory, 'buffer')).filter((name) => name[0] !== 0x2e);
+    const unreadable = names.find((name) => !isUtf8(name));
+    if (unreadable !== undefined)
+      throw new UsageError(
+        `${directory}: the name ${JSON.stringify(unreadable.toString('latin1'))} (as Latin-1) is not UTF-8; rename the file`,
+      );
+    return names.map(String).toSorted();
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     const words: Readonly<Record<string, string>> = {
       ENOENT: `there is no directory ${directory}`,

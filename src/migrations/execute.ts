@@ -4,7 +4,17 @@ import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { isAllOrNothing, kindOf } from './classify.ts';
 import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
-import { claim, markDone, noteFinished, unclaim, type Proof, type Querying, type Row } from './history.ts';
+import {
+  claim,
+  codeOf,
+  lostRowAlone,
+  markDone,
+  noteFinished,
+  unclaim,
+  type Proof,
+  type Querying,
+  type Row,
+} from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
 import { piecesOf } from './batches.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
@@ -59,9 +69,7 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
     // The script may have taken another role, which may not write the record.
     await work.query('RESET SESSION AUTHORIZATION');
     await work.query('RESET ROLE');
-    if (!(await markDone(work, entry, job.proof, context.clock.now() - started, columnText(rows[0], 'id')))) {
-      throw lostBefore(file);
-    }
+    await record(job, work, context, started, columnText(rows[0], 'id'));
   } catch (error) {
     if (context.signal.aborted || !(isServerRefusal(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
@@ -163,13 +171,50 @@ async function outside(job: FileRun, context: Context): Promise<void> {
       ),
     );
   }
-  if (!(await markDone(lock, entry, job.proof, clock.now() - started))) {
-    throw new Failure(
-      failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; its statements stay`, {
-        hint: `the next start reports it; --accept done:${script.found.key} records it then`,
+  await record(job, lock, context, started);
+}
+
+/**
+ * Writes that the file is done.
+ * @param transaction as for markDone
+ * @throws Failure: the lock was lost, or the file itself did something to its record
+ */
+async function record(
+  job: FileRun,
+  session: Querying,
+  context: Context,
+  started: number,
+  transaction?: string,
+): Promise<void> {
+  const { file, key } = job.script.found;
+  const entry = entryOf(job);
+  const what = `${file} cannot be recorded: its own statements`;
+  const left =
+    transaction === undefined
+      ? 'its statements stay, and the next start runs the file again'
+      : 'the file was rolled back whole: nothing of it is left';
+  const spoilt = (how: string): Failure =>
+    new Failure(
+      failed(exitStatus.failed, `${what} ${how}`, {
+        details: [left],
+        hint: 'take out what the file does to the schema initbox, or to its transaction',
       }),
     );
+  try {
+    const spent = context.clock.now() - started;
+    if (await markDone(session, entry, job.proof, spent, transaction)) return;
+    if (await lostRowAlone(session, entry, job.proof))
+      throw spoilt('removed or changed its row in initbox.sql_migrations');
+  } catch (error) {
+    if (context.signal.aborted || !isServerRefusal(error)) throw error;
+    throw spoilt(`made that impossible: ${(error as Error).message} (SQLSTATE ${codeOf(error)})`);
   }
+  if (transaction !== undefined) throw lostBefore(file);
+  throw new Failure(
+    failed(exitStatus.lockLost, `the lock was lost before ${file} could be recorded; its statements stay`, {
+      hint: `the next start reports it; --accept done:${key} records it then`,
+    }),
+  );
 }
 
 /** What a file that failed on its way may have left, in sentences. */

@@ -199,22 +199,39 @@ export async function markDone(
     `UPDATE ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'
         AND ($5::pg_catalog.text IS NULL OR pg_catalog.txid_current()::pg_catalog.text OPERATOR(pg_catalog.=) $5)
-        AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) $6
-          AND l.classid OPERATOR(pg_catalog.=) $7::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) $8::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $9
-          AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))`,
+        AND ${isHeld(6)}`,
     [
       entry.lockName,
       entry.key,
       Math.round(milliseconds),
       entry.token.toString(),
       transaction ?? null,
-      proof.pid,
-      proof.classId,
-      proof.objectId,
-      proof.objectSubId,
+      ...proofValues(proof),
     ],
   );
   return rowCount === 1;
+}
+
+/** True where the lock is held, and yet the row is not as it was claimed: the script did that itself. */
+export async function lostRowAlone(session: Querying, entry: Entry, proof: Proof): Promise<boolean> {
+  const { rows } = await session.query(
+    `SELECT ${isHeld(4)} AND NOT EXISTS (SELECT 1 FROM ${table}
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running') AS lost`,
+    [entry.lockName, entry.key, entry.token.toString(), ...proofValues(proof)],
+  );
+  return rows[0]?.['lost'] === true;
+}
+
+/** @param first the number of the first of the proof's values */
+function isHeld(first: number): string {
+  const [pid, classId, objectId, sub] = [first, first + 1, first + 2, first + 3];
+  return `EXISTS (SELECT 1 FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted AND l.pid OPERATOR(pg_catalog.=) $${pid}
+          AND l.classid OPERATOR(pg_catalog.=) $${classId}::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) $${objectId}::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) $${sub}
+          AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))`;
+}
+
+function proofValues(proof: Proof): readonly unknown[] {
+  return [proof.pid, proof.classId, proof.objectId, proof.objectSubId];
 }
 
 /** Takes the claim back: nothing of the migration is left. */

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { UsageError } from '../core/outcome.ts';
-import { isForTransaction, kindOf, shortText } from './classify.ts';
+import { isForTransaction, kindOf, makesReadOnly, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
 import { partsOf, type Marking } from './markers.ts';
 import { lineAt, split, type Statement } from './split.ts';
@@ -195,6 +195,7 @@ class Tally {
   #inside: Statement | undefined;
   /** What has an effect in a transaction alone, where none is open. */
   #local: Statement | undefined;
+  #readOnly: Statement | undefined;
   #transactions: Statement[] = [];
   #open = false;
 
@@ -209,6 +210,7 @@ class Tally {
     this.#statements++;
     this.#first ??= statement;
     this.#lastKind = kind;
+    if (makesReadOnly(statement, this.#script.text)) this.#readOnly ??= statement;
     if (kind === 'two-phase') {
       throw this.#problem(
         statement,
@@ -265,6 +267,12 @@ class Tally {
         );
       }
       return { ...plan, mode: 'outside', reason: `${this.#short(outside)} cannot run in a transaction` };
+    }
+    if (this.#readOnly !== undefined) {
+      throw this.#problem(
+        this.#readOnly,
+        `${this.#short(this.#readOnly)} makes the transaction read only, and the file's record is written in the same one; take it out, or add the line "-- initbox:no-transaction" to run the file statement by statement`,
+      );
     }
     if (begin === undefined) return { ...plan, mode: 'transaction', reason: undefined };
     const wraps = begin === first && this.#transactions.length === 2 && this.#lastKind === 'commit';

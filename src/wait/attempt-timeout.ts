@@ -3,7 +3,7 @@ import { connectHint } from '../core/socket-errors.ts';
 import { startDeadline } from '../core/deadline.ts';
 import { formatDuration } from '../core/duration.ts';
 import { durationOr } from '../core/options/option.ts';
-import { notYet, type Target } from './attempt.ts';
+import { notYet, type NotYet, type Target } from './attempt.ts';
 import type { WaitPlan } from './loop.ts';
 
 /** Attempts of one target that may be under way at once where each costs the other end something. */
@@ -46,16 +46,28 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
       });
       if (answer.state !== 'not-yet' || !time.signal.aborted) return answer;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
-      return notYet(phase === '' ? said : `${phase}: ${said}`, {
-        busy: answer.busy,
-        hint: answer.hint ?? (clock.now() - startedAt >= silence ? hintFor(phase) : undefined),
-      });
+      const cut = unanswered(phase, said, clock.now() - startedAt);
+      const longer = cut.hint === silentHint && limit > 0 ? `${cut.hint} ${attemptHint}` : cut.hint;
+      return notYet(cut.reason, { busy: answer.busy, hint: answer.hint ?? longer });
     },
   };
 }
 
+/** What is known of an attempt that was cut where it stood, after so many milliseconds without an answer. */
+export function unanswered(phase: string, said: string, lasted: number): NotYet {
+  return notYet(phase === '' ? said : `${phase}: ${said}`, {
+    hint: lasted >= silence ? hintFor(phase) : undefined,
+  });
+}
+
+/** What to look at where a connection came about, and nothing after it. */
+export const silentHint =
+  'it accepts connections and then falls silent: is it overloaded, stopped, or still starting?';
+
+const attemptHint = 'if it is only slow, --attempt-timeout gives it longer';
+
 function hintFor(phase: string): string | undefined {
   if (phase.startsWith('resolving')) return undefined;
   if (phase.startsWith('connecting')) return connectHint('silent');
-  return 'it accepts connections and then falls silent: is it overloaded, stopped, or still starting? if it is only slow, --attempt-timeout gives it longer';
+  return silentHint;
 }

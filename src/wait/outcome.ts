@@ -123,7 +123,6 @@ function listed(words: readonly string[]): string {
 }
 
 /** Each piece of advice once: many targets often fail for one reason. */
-function hints(targets: readonly TargetReport[]): string | undefined {
-  const all = [...new Set(targets.map(({ hint }) => hint).filter((hint) => hint !== undefined))];
-  return all.length > 0 ? all.slice(0, 3).join('\nhint: ') : undefined;
+function hints(targets: readonly TargetReport[]): readonly string[] {
+  return [...new Set(targets.map(({ hint }) => hint).filter((hint) => hint !== undefined))].slice(0, 3);
 }

@@ -9,7 +9,7 @@ import { openSession, type Session } from './session.ts';
 import { NotPostgres } from './other-protocol.ts';
 import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
 import { Wire } from './wire.ts';
-import { isServerError, judgeLogin, judgeSocket } from './server-errors.ts';
+import { isServerError, judgeLogin, judgeSocket, silent } from './server-errors.ts';
 
 export interface Connected {
   readonly state: 'connected';
@@ -121,17 +121,22 @@ async function connectOne(
   const peer = peerName(host, address);
   probe.phase(`connecting to ${peer}`);
   const timeout = new AbortController();
-  const late = Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
-  const cancel = context.clock.after(settings.connectTimeout, () => timeout.abort(late));
+  let late = 'ETIMEDOUT';
+  const cancel = context.clock.after(settings.connectTimeout, () =>
+    timeout.abort(Object.assign(new Error('no answer'), { code: late })),
+  );
   const signal = AbortSignal.any([probe.signal, timeout.signal]);
   let first: NotYet | Never | undefined;
   try {
     for (const withTls of tries(settings, host)) {
       try {
+        late = 'ETIMEDOUT';
         const target = host.host.startsWith('/')
           ? { path: `${host.host}/.s.PGSQL.${host.port}` }
           : { host: address, port: host.port };
         const socket = await openSocket(target, signal);
+        late = silent;
+        probe.phase(`connected to ${peer}`);
         const transport = await secure(socket, host.host, settings.tls, withTls, signal);
         probe.phase(`logging in to ${peer}`);
         return {

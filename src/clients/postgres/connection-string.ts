@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -136,20 +136,16 @@ function refuseUnsupported(all: Parameters): void {
   const service = all.get('service');
   if (service)
     throw new UsageError(`${service.origin} names a service file, which is not read here; use a URL`);
-  for (const name of missing) {
+  for (const [name, idle] of Object.entries(missing)) {
     const given = all.get(name);
-    if (given) throw new UsageError(`${given.origin} is set, and ${name} is not supported here`);
+    if (given === undefined || idle.includes(given.text)) continue;
+    // The others may hold a secret.
+    throw new UsageError(
+      idle.length > 0
+        ? `${given.origin}: ${name}=${given.text} is not supported here; write ${idle.join(' or ')}, or remove it`
+        : `${given.origin} is not supported here; remove it`,
+    );
   }
-  for (const [name, demands] of [
-    ['channel_binding', ['require']],
-    ['gssencmode', ['require']],
-  ] as const) {
-    const given = all.get(name);
-    if (given && demands.includes(given.text as never))
-      throw new UsageError(`${given.origin}: ${name}=${given.text} is not supported here`);
-  }
-  const auth = all.get('require_auth');
-  if (auth) throw new UsageError(`${auth.origin}: require_auth is not supported here`);
 }
 
 /** The servers to try: libpq's lists of hosts, addresses and ports, which belong together by their places. */
@@ -238,6 +234,10 @@ function readTls(all: Parameters, environment: Environment, redactor: Redactor):
   }
   const mode = given ?? 'prefer';
   const authorities = mode === 'disable' ? undefined : readAuthorities(root, inHome('root.crt'));
+  // libpq obeys a list of revoked certificates in its own place too, where it verifies.
+  const revoked = inHome('root.crl');
+  if (authorities !== undefined && revoked !== undefined && existsSync(revoked))
+    throw new UsageError(`${revoked} lists revoked certificates, which is not supported here; remove it`);
   if (authorities === undefined && mode.startsWith('verify')) {
     throw new UsageError(
       `${all.get('sslmode')?.origin ?? 'sslmode'}=${mode} needs the authorities to trust; set sslrootcert or PGSSLROOTCERT to a PEM file, or to system`,

@@ -56,6 +56,7 @@ export const lockKeyOptions = {
       'the lock’s key itself, an int8, instead of a name; not one that the command takes for itself',
     placeholder: 'NUMBER',
     parse: parseLockId,
+    insteadOf: ['lock-name'],
   }),
 };
 

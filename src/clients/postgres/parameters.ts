@@ -1,5 +1,5 @@
-import { UsageError } from '../../core/outcome.ts';
 import type { Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {
@@ -32,16 +32,51 @@ const variables: Readonly<Record<string, string>> = {
   PGCHANNELBINDING: 'channel_binding',
   PGGSSENCMODE: 'gssencmode',
   PGREQUIREAUTH: 'require_auth',
+  PGREQUIRESSL: 'requiressl',
   PGSERVICE: 'service',
   PGSSLCRL: 'sslcrl',
   PGSSLCRLDIR: 'sslcrldir',
   PGREQUIREPEER: 'requirepeer',
   PGSSLMINPROTOCOLVERSION: 'ssl_min_protocol_version',
   PGSSLMAXPROTOCOLVERSION: 'ssl_max_protocol_version',
+  PGSSLCERTMODE: 'sslcertmode',
+  PGSSLSNI: 'sslsni',
+  PGMINPROTOCOLVERSION: 'min_protocol_version',
+  PGMAXPROTOCOLVERSION: 'max_protocol_version',
 };
 
-/** Parameters whose meaning we keep. */
-const known: ReadonlySet<string> = new Set(Object.values(variables));
+/**
+ * libpq's parameters that we do not have, each with the values that ask for nothing. Any other value is refused: most of
+ * them make a connection safer, and whoever sets one relies on it.
+ */
+export const missing: Readonly<Record<string, readonly string[]>> = {
+  channel_binding: ['disable', 'prefer'],
+  gssencmode: ['disable', 'prefer'],
+  // Version 3.0 is what we speak.
+  min_protocol_version: ['3.0'],
+  max_protocol_version: ['3.0', '3.2', 'latest'],
+  oauth_client_id: [],
+  oauth_client_secret: [],
+  oauth_issuer: [],
+  oauth_scope: [],
+  replication: ['false', 'off', 'no', '0'],
+  require_auth: [],
+  requirepeer: [],
+  scram_client_key: [],
+  scram_server_key: [],
+  servicefile: [],
+  ssl_max_protocol_version: [],
+  ssl_min_protocol_version: [],
+  sslcertmode: ['allow'],
+  sslcrl: [],
+  sslcrldir: [],
+  sslkeylogfile: [],
+  sslpassword: [],
+  sslsni: ['1'],
+};
+
+/** Parameters that are obeyed or refused. */
+const known: ReadonlySet<string> = new Set([...Object.values(variables), ...Object.keys(missing)]);
 
 /** libpq's parameters that change nothing here, or nothing that a lock or a check depends on. */
 const harmless: ReadonlySet<string> = new Set([
@@ -56,19 +91,7 @@ const harmless: ReadonlySet<string> = new Set([
   'gsslib',
   'gssdelegation',
   'sslcompression',
-  'sslsni',
   'load_balance_hosts',
-]);
-
-/** Parameters that a user sets for safety and that we do not have: silence would be a lie. */
-export const missing: ReadonlySet<string> = new Set([
-  'sslcrl',
-  'sslcrldir',
-  'sslpassword',
-  'ssl_min_protocol_version',
-  'ssl_max_protocol_version',
-  'requirepeer',
-  'replication',
 ]);
 
 /** What the PG* variables say. An empty one counts as unset, as in libpq. */
@@ -78,6 +101,10 @@ export function parametersFromEnvironment(environment: Environment): Parameters 
     const text = environment[variable];
     if (text !== undefined && text !== '') found.set(name, { text, origin: variable });
   }
+  const required = found.get('requiressl');
+  found.delete('requiressl');
+  if (required && isRequired(required.text, required.origin) && !found.has('sslmode'))
+    found.set('sslmode', { text: 'require', origin: required.origin });
   return found;
 }
 
@@ -163,16 +190,57 @@ function readPair(
   const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'a parameter', origin);
   const raw = equals < 0 ? '' : pair.slice(equals + 1);
   if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`${origin} has a parameter whose name is not one`);
-  if (missing.has(name)) throw new UsageError(`${name} in ${origin} is not supported here`);
   if (name === 'ssl') {
     // JDBC's spelling, which libpq takes too.
     if (raw !== 'true')
       throw new UsageError(`ssl in ${origin} is neither true nor left out; write sslmode=…`);
     put('sslmode', 'require', 'ssl');
+  } else if (name === 'requiressl') {
+    put('sslmode', isRequired(raw, `requiressl in ${origin}`) ? 'require' : 'prefer', 'requiressl');
   } else if (known.has(name)) {
     if (equals < 0) throw new UsageError(`${name} in ${origin} has no value; write ${name}=…`);
     put(name, raw, name);
-  } else if (!harmless.has(name)) ignored.push(name);
+  } else if (!harmless.has(name)) {
+    refuseMistyped(name, origin);
+    ignored.push(name);
+  }
+}
+
+/** The old spelling of sslmode, for which libpq takes whatever does not begin with a 1 for no. */
+function isRequired(text: string, origin: string): boolean {
+  if (text !== '0' && text !== '1')
+    throw new UsageError(`${origin} is neither 0 nor 1; write sslmode=require`);
+  return text === '1';
+}
+
+/**
+ * A parameter of another program is passed over. One that asks for TLS, or is nearly one of libpq's, is refused: passed
+ * over, it could let a password out that its writer meant to protect.
+ */
+function refuseMistyped(name: string, origin: string): void {
+  const plain = plainName(name);
+  const meant = [...known].find((other) => isNear(plain, plainName(other)));
+  if (meant !== undefined)
+    throw new UsageError(`${name} in ${origin} is not a parameter of libpq; did you mean ${meant}?`);
+  if (plain.startsWith('ssl'))
+    throw new UsageError(
+      `${name} in ${origin} is not a parameter of libpq, and TLS is not left to a guess; write it as sslmode=… and sslrootcert=…`,
+    );
+}
+
+/** Whether the names differ in one place alone. Short ones are near to each other by chance: `pool` and `port`. */
+function isNear(name: string, other: string): boolean {
+  let head = 0;
+  while (head < name.length && name[head] === other[head]) head++;
+  let tail = 0;
+  while (tail < Math.min(name.length, other.length) - head && name.at(-1 - tail) === other.at(-1 - tail))
+    tail++;
+  return Math.max(name.length, other.length) - head - tail <= (other.length < 6 ? 1 : 2);
+}
+
+/** `sslMode` and `ssl-mode` mean sslmode to other drivers. */
+function plainName(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z\d]/g, '');
 }
 
 function notAUrl(text: string): string {

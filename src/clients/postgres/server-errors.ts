@@ -1,5 +1,6 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { silentHint } from '../../wait/attempt-timeout.ts';
 
 /** An error that the server sent. */
 export interface ServerError extends Error {
@@ -67,12 +68,16 @@ export function judgeLogin(error: ServerError, peer: string): NotYet | Never {
   return notYet(words, { hint });
 }
 
+/** The code of a server that accepts the connection and says nothing. */
+export const silent = 'silent';
+
 /** What the network said, in words; other codes are shown as they are. */
 const socketWords: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
   EPIPE: 'connection closed',
   ETIMEDOUT: 'no answer',
+  [silent]: 'no answer',
   ENETUNREACH: 'network unreachable',
   EHOSTUNREACH: 'no route to host',
   ENOENT: 'no such socket',
@@ -85,6 +90,7 @@ const socketHints: Readonly<Record<string, string>> = {
   ECONNREFUSED:
     'nothing listens there yet: is the server still starting, does the Service have ready endpoints (kubectl get endpointslices)?',
   ETIMEDOUT: 'packets are dropped on the way: look at NetworkPolicies, firewalls and security groups',
+  [silent]: silentHint,
   ENOENT: 'the socket file does not exist yet: is its volume mounted here at that path?',
 };
 

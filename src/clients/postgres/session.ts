@@ -14,7 +14,10 @@ export interface QueryOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds after which the connection is ended and QueryTimeout thrown. */
   readonly timeout?: number;
-  /** The server refuses a text of several statements (extended protocol): none can end the transaction for the next. */
+  /**
+   * The server refuses a text of several statements (extended protocol): none can end the transaction for the next. The
+   * rows are arrays, since somebody else's columns may share a name.
+   */
   readonly single?: boolean;
   /** The rows are thrown away as they come, however many and large they are. */
   readonly discard?: boolean;
@@ -126,7 +129,7 @@ export function openSession(
       wire.discardRows(discard && running === 0);
       running++;
       const answer: Promise<PgResult | PgResult[]> = single
-        ? client.query({ text, queryMode: 'extended' } as QueryConfig)
+        ? client.query({ text, queryMode: 'extended', rowMode: 'array' } as QueryConfig)
         : client.query(text, values as unknown[] | undefined);
       // Where the cut comes first, the client rejects later on, unheard.
       answer.catch(() => {});

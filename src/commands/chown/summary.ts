@@ -23,9 +23,9 @@ export function problemHints(
   problems: readonly Pick<WalkProblem, 'code'>[],
   mount: Mount | undefined,
   has: ((capability: Capability) => boolean) | undefined,
-): string | undefined {
+): readonly string[] {
   const hints = new Set(
     problems.map(({ code }) => explainChownError(code, mount, has)).filter((hint) => hint !== undefined),
   );
-  return hints.size > 0 ? [...hints].slice(0, 3).join('\nhint: ') : undefined;
+  return [...hints].slice(0, 3);
 }

@@ -106,7 +106,7 @@ export async function parseSpec(
       .slice(0, shown)
       .map(({ path, message }) => `${place(path)}: ${pathText(path)}${message}`);
     const more = problems.length > shown ? [`and ${problems.length - shown} more`] : [];
-    throw new UsageError([...lines, ...more].join('\n'));
+    throw new UsageError([...lines, ...more]);
   }
   const written = yaml.value as Written;
   const reader = new SpecReader(written, place, secret);

@@ -4,6 +4,8 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Context } from '../../core/context.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
+import { readFacts } from '../../clients/postgres/lock/identity.ts';
+import { patience as statementTime } from '../../clients/postgres/lock/prepare.ts';
 import type { LockedWork } from './request.ts';
 import { readDirectory } from '../../migrations/directory.ts';
 import { runSql } from '../../migrations/run.ts';
@@ -24,6 +26,11 @@ export async function dryRun(
   await readDirectory(work.directory, context.signal);
   const limit = { time: patience, name: '--lock-timeout' };
   return withSession(connection, context, client, limit, async (session) => {
+    const { identity } = await readFacts(session, statementTime);
+    if (identity.standby)
+      context.log.warn(
+        `a standby does not know the locks of its primary (${session.peer}), and may lag: what a holder does there may change this`,
+      );
     const holder = await seeHolder(session, key);
     if (holder !== undefined)
       context.log.warn(`the lock is held (backend ${holder.pid}): what its holder does may change this`);

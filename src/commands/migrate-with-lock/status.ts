@@ -7,6 +7,8 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
 import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
+import { readFacts } from '../../clients/postgres/lock/identity.ts';
+import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
 import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import { withSession, type Limit } from './with-session.ts';
 
@@ -23,6 +25,15 @@ export async function showStatus(
   client: ConnectContext,
 ): Promise<Outcome> {
   return withSession(connection, context, client, look('--status'), async (session) => {
+    const { identity } = await readFacts(session, patience);
+    if (identity.standby)
+      return failed(
+        exitStatus.refused,
+        `a standby does not know the locks of its primary (${session.peer})`,
+        {
+          hint: 'name the primary in the URL, or all servers in one URL: postgres://a,b/app',
+        },
+      );
     const seen = await seeHolder(session, key);
     const row = await readHolderRow(session, key).catch((error: unknown) => {
       if (isMissing(error) || isForbidden(error)) return undefined;
@@ -78,6 +89,11 @@ export async function forget(
   client: ConnectContext,
 ): Promise<Outcome> {
   return withSession(connection, context, client, look('--forget'), async (session) => {
+    const { readOnly } = await readFacts(session, patience);
+    if (readOnly) {
+      const { status, reason, hint } = writesRefused(session);
+      return failed(status, reason, { hint });
+    }
     const holder = await seeHolder(session, key);
     const record = (await listOnce(session, key)).find((each) => each.key === onceKey);
     if (record?.state === 'running' && holder?.token === record.token) {

@@ -9,6 +9,7 @@ import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { satisfied } from '../../wait/attempt.ts';
+import { bounded } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
@@ -66,16 +67,20 @@ async function connectAndUse(
   let session: Session | undefined;
   const report = await waitFor(
     [
-      {
-        name: 'the database',
-        async attempt(probe) {
-          const connected = await connectPostgres(connection, client, probe);
-          if (connected.state !== 'connected') return connected;
-          if (session !== undefined) await connected.session.end();
-          session ??= connected.session;
-          return satisfied('connected');
+      bounded(
+        {
+          name: 'the database',
+          async attempt(probe) {
+            const connected = await connectPostgres(connection, client, probe);
+            if (connected.state !== 'connected') return connected;
+            if (session !== undefined) await connected.session.end();
+            session ??= connected.session;
+            return satisfied('connected');
+          },
         },
-      },
+        0,
+        context.clock,
+      ),
     ],
     { schedule: proportional(), policy: once },
     context,

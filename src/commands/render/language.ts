@@ -53,5 +53,5 @@ export async function forAll<T extends { readonly template: Template }, R extend
   }
   if (problems.length === 0) return made;
   const more = problems.length > shown ? [`and ${problems.length - shown} more`] : [];
-  throw new UsageError([...problems.slice(0, shown), ...more].join('\n'));
+  throw new UsageError([...problems.slice(0, shown), ...more]);
 }

@@ -88,9 +88,7 @@ function refusal(origin: string, mistakes: readonly string[]): UsageError {
   if (mistakes.length === 1) return new UsageError(mistakes[0] ?? '');
   const rest = mistakes.length > mostTold ? [`and ${mistakes.length - mostTold} more`] : [];
   const sorted = mistakes.toSorted((a, b) => lineOf(a, origin) - lineOf(b, origin));
-  return new UsageError(
-    [`${origin} has ${mistakes.length} mistakes`, ...sorted.slice(0, mostTold), ...rest].join('\n  '),
-  );
+  return new UsageError([`${origin} has ${mistakes.length} mistakes`, ...sorted.slice(0, mostTold), ...rest]);
 }
 
 /** The line that a mistake begins with, as in `plan.yaml:3:5: …`. */

@@ -22,6 +22,8 @@ export interface Option<T = unknown> {
   readonly short?: string;
   /** True where an empty value means something. */
   readonly allowEmpty?: boolean;
+  /** Names of options that mean the same thing in another way: only one of them can be given, by whatever way. */
+  readonly insteadOf?: readonly string[];
   /** Carries the type. */
   readonly type?: T;
 }
@@ -34,6 +36,7 @@ export type Values<O extends Options> = { readonly [K in keyof O]: O[K] extends 
 interface Described {
   readonly description: string;
   readonly short?: string;
+  readonly insteadOf?: readonly string[];
 }
 
 interface Valued<T> extends Described {

@@ -26,13 +26,26 @@ export function resolveOptions<O extends Options>(
   redactor: Redactor,
 ): Values<O> {
   const values: Record<string, unknown> = {};
+  const origins = new Map<string, string>();
   for (const [name, option] of Object.entries(options)) {
     const sources = given.get(name) ?? fromTwin(name, option, environment);
     // A URL given where a file's path or a name is wanted comes back in the error.
     for (const { text } of sources) hidePasswords(text, redactor);
+    if (sources[0] !== undefined) origins.set(name, sources[0].origin);
     values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor);
   }
+  refuseBoth(options, origins);
   return values as Values<O>;
+}
+
+/** A flag wins over its own variable, not over what another option says. */
+function refuseBoth(options: Options, origins: ReadonlyMap<string, string>): void {
+  for (const [name, { insteadOf = [] }] of Object.entries(options)) {
+    const one = origins.get(name);
+    const other = insteadOf.map((given) => origins.get(given)).find((given) => given !== undefined);
+    if (one !== undefined && other !== undefined)
+      throw new UsageError(`${other} and ${one} cannot be combined; use one, not both`);
+  }
 }
 
 function fromTwin(name: string, option: Option, environment: Environment): readonly Given[] {

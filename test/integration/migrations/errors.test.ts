@@ -69,6 +69,30 @@ describe('an error of the server', () => {
       1,
       /^2_x\.sql:3: unsafe use of new value[\s\S]*put its use in the next file/,
     ],
+    [
+      'its own record taken away',
+      "DELETE FROM initbox.sql_migrations WHERE version = '2';",
+      1,
+      /^2_x\.sql cannot be recorded: its own statements removed or changed its row in initbox\.sql_migrations/,
+    ],
+    [
+      'its own record changed',
+      "UPDATE initbox.sql_migrations SET state = 'done' WHERE version = '2';",
+      1,
+      /^2_x\.sql cannot be recorded: its own statements removed or changed its row/,
+    ],
+    [
+      'the table of records taken away',
+      'DROP SCHEMA initbox CASCADE;',
+      1,
+      /^2_x\.sql cannot be recorded: its own statements made that impossible: relation "initbox\.sql_migrations" does not exist \(SQLSTATE 42P01\)/,
+    ],
+    [
+      'read only in the end, though nobody could tell',
+      "SELECT set_config('transaction_read_only', 'on', true);",
+      1,
+      /^2_x\.sql cannot be recorded: its own statements made that impossible: cannot execute UPDATE in a read-only transaction \(SQLSTATE 25006\)[\s\S]*or to its transaction/,
+    ],
   ])('%s', async (_name, sql, exit, expected) => {
     place.write({
       '1_first.sql': "CREATE TABLE first (); CREATE TYPE mood AS ENUM ('sad');",
@@ -151,8 +175,51 @@ test.each([
   expect(await place.sql("SELECT 1 FROM pg_class WHERE relname = 'before'")).toEqual([]);
 });
 
+test('a file outside a transaction that takes its own record away: the lock was not lost', async () => {
+  place.write({
+    '1_a.sql': '-- initbox:no-transaction\nCREATE TABLE a ();\nDELETE FROM initbox.sql_migrations;',
+  });
+  const { outcome } = await migrate(place);
+  expect(status(outcome)).toBe(1);
+  expect(words(outcome)).toMatch(
+    /^1_a\.sql cannot be recorded: its own statements removed or changed its row[\s\S]*its statements stay, and the next start runs the file again/,
+  );
+});
+
+test.each([
+  'BEGIN READ WRITE;\nSELECT 1;\nCOMMIT;',
+  'SET LOCAL transaction_read_only = off;',
+  'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;',
+])('%s takes writes, and so it runs', async (sql) => {
+  place.write({ '1_a.sql': sql });
+  expect(words((await migrate(place)).outcome)).toMatch(/^1_a\.sql ran/);
+});
+
+test('a read-only transaction of a file that runs outside one is its own affair', async () => {
+  place.write({ '1_a.sql': '-- initbox:no-transaction\nBEGIN READ ONLY;\nSELECT 1;\nCOMMIT;' });
+  expect(words((await migrate(place)).outcome)).toMatch(/^1_a\.sql ran/);
+});
+
 describe('a file that cannot be run as it is: nothing runs, not even the files before it', () => {
   test.each<[string, string | Uint8Array, RegExp]>([
+    ...[
+      'SET TRANSACTION READ ONLY',
+      'set transaction isolation level serializable, read only',
+      'SET LOCAL TRANSACTION READ ONLY',
+      'SET transaction_read_only = on',
+      "SET LOCAL transaction_read_only TO 'true'",
+    ].map((sql): [string, string, RegExp] => [
+      sql,
+      `SELECT 1;\n${sql};`,
+      /2_x\.sql:2: SET .* makes the transaction read only, and the file's record is written in the same one/i,
+    ]),
+    ...['START TRANSACTION READ ONLY', 'begin isolation level repeatable read, read only'].map(
+      (sql): [string, string, RegExp] => [
+        sql,
+        `-- x\n${sql};\nSELECT 1;\nCOMMIT;`,
+        /2_x\.sql:2: (START|begin) .* makes the transaction read only/,
+      ],
+    ),
     [
       'SET LOCAL beside what runs outside a transaction',
       'SET LOCAL search_path = tenant;\nCREATE INDEX CONCURRENTLY i ON orders (id);',

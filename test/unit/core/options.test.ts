@@ -33,6 +33,7 @@ const options = {
   format: oneOf({ description: '', choices: ['text', 'json'], fallback: 'text' }),
   query: text({ description: '', placeholder: 'SQL' }),
   token: secret({ description: '' }),
+  id: text({ description: '', placeholder: 'ID', insteadOf: ['query'] }),
 };
 
 async function read(argv: string[], environment: Record<string, string> = {}) {
@@ -46,6 +47,23 @@ async function read(argv: string[], environment: Record<string, string> = {}) {
   };
 }
 
+describe('two options that mean the same thing', () => {
+  test.each<[string[], Record<string, string>, string]>([
+    [['--query', 'a', '--id', 'b'], {}, '--query and --id cannot be combined; use one, not both'],
+    [['--id', 'b'], { INITBOX_QUERY: 'a' }, 'INITBOX_QUERY and --id cannot be combined'],
+    [['--query', 'a'], { INITBOX_ID: 'b' }, '--query and INITBOX_ID cannot be combined'],
+    [[], { INITBOX_QUERY: 'a', INITBOX_ID: 'b' }, 'INITBOX_QUERY and INITBOX_ID cannot be combined'],
+  ])('%j with %j: refused with the place of each', async (argv, environment, words) => {
+    await expect(read(argv, environment)).rejects.toThrow(words);
+  });
+  test('a flag wins over its own variable', async () => {
+    expect((await read(['--id', 'b'], { INITBOX_ID: 'a' })).values).toMatchObject({
+      id: 'b',
+      query: undefined,
+    });
+  });
+});
+
 describe('flags and their twins', () => {
   test('defaults', async () => {
     expect((await read([])).values).toEqual({
@@ -57,6 +75,7 @@ describe('flags and their twins', () => {
       format: 'text',
       query: undefined,
       token: undefined,
+      id: undefined,
     });
   });
 
@@ -169,5 +188,6 @@ test('twins', () => {
     'INITBOX_FORMAT',
     'INITBOX_QUERY',
     'INITBOX_TOKEN_FILE',
+    'INITBOX_ID',
   ]);
 });

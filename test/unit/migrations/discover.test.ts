@@ -17,6 +17,17 @@ function write(...names: string[]): void {
   for (const name of names) writeFileSync(join(folder, name), 'SELECT 1;');
 }
 
+test('a name that is not UTF-8 is named as Latin-1, not looked for under another', async () => {
+  write('1_a.sql');
+  writeFileSync(
+    Buffer.concat([Buffer.from(`${folder}/2_`), Buffer.from('caf\u00e9.sql', 'latin1')]),
+    'SELECT 1;',
+  );
+  await expect(discover(folder)).rejects.toThrow(
+    `${folder}: the name "2_caf\u00e9.sql" (as Latin-1) is not UTF-8; rename the file`,
+  );
+});
+
 describe('names', () => {
   test.each<[string, string[], string, string[]]>([
     [

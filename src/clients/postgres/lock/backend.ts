@@ -6,6 +6,7 @@ import { reasonOf, within } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
+import { unanswered } from '../../../wait/attempt-timeout.ts';
 import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../../lock.ts';
 import type { LockKey } from '../lock-key.ts';
 import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
@@ -69,6 +70,10 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   const closed = new AbortController();
   let waiting: Prepared | undefined;
   let step: Promise<AcquiredPostgres | Unneeded | NotYet | Never> | undefined;
+  let stepAt = 0;
+  /** Where the step stands, and who is to know. */
+  let standing = '';
+  const asking = new Set<Probe>();
   let wake = (): void => {};
   let woken = false;
   /** The last holder that was seen, through all connections of this waiter. */
@@ -82,6 +87,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     const connected = await connect(probe, waiterTag(key));
     if (connected.state !== 'connected') return connected;
     const { session } = connected;
+    probe.phase(`asking ${session.peer}`);
     try {
       return await makeFit(session);
     } catch (error) {
@@ -123,6 +129,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
         waiting = opened;
       }
       const prepared = waiting;
+      probe.phase(`asking ${prepared.session.peer}`);
       if (closed.signal.aborted) throw reasonOf(closed.signal);
       do {
         woken = false;
@@ -151,6 +158,18 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     }
   };
 
+  const begin = (): Promise<AcquiredPostgres | Unneeded | NotYet | Never> => {
+    stepAt = clock.now();
+    const phase = (text: string): void => {
+      standing = text;
+      for (const probe of asking) probe.phase(text);
+    };
+    return attempt({ signal: closed.signal, phase }).finally(() => {
+      step = undefined;
+      standing = '';
+    });
+  };
+
   const granted = async (prepared: Prepared): Promise<AcquiredPostgres | Unneeded | Never> => {
     const { session } = prepared;
     if (prepared.pooled && !(await owns(session, key, prepared.mark, patience)))
@@ -177,17 +196,18 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       });
     } catch (error) {
       if (!isForbidden(error)) throw error;
-      const grants = grantsFor(prepared.facts.role, connection.database);
+      const { actingRole } = prepared.facts;
+      const grants = grantsFor(actingRole, connection.database);
       if (settings.recordFor !== undefined) {
         return never(
           exitStatus.refused,
-          `${settings.recordFor} keeps a record in the database, and ${prepared.facts.role} may not create its table: ${errorWords(error)}`,
+          `${settings.recordFor} keeps a record in the database, and ${actingRole} may not create its table: ${errorWords(error)}`,
           grants,
         );
       }
       keepsRecords = false;
       log.warn(
-        `${prepared.facts.role} may not keep the lock’s record (${errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
+        `${actingRole} may not keep the lock’s record (${errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
       );
     }
     if (once) {
@@ -286,14 +306,20 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   return {
     async tryAcquire(probe) {
       // The loop may give an attempt up for a newer one; what has been reached is kept.
-      step ??= attempt({ signal: closed.signal, phase: (text) => probe.phase(text) }).finally(() => {
-        step = undefined;
-      });
+      asking.add(probe);
+      step ??= begin();
       const current = step;
+      if (standing !== '') probe.phase(standing);
       return new Promise((resolve, reject) => {
-        const onAbort = (): void => resolve(notYet('no answer yet'));
+        const onAbort = (): void => {
+          asking.delete(probe);
+          resolve(unanswered(standing, 'no answer yet', clock.now() - stepAt));
+        };
         probe.signal.addEventListener('abort', onAbort, { once: true });
-        current.then(resolve, reject).finally(() => probe.signal.removeEventListener('abort', onAbort));
+        current.then(resolve, reject).finally(() => {
+          asking.delete(probe);
+          probe.signal.removeEventListener('abort', onAbort);
+        });
       });
     },
     wakeUps(callback) {

@@ -14,7 +14,10 @@ export interface ServerFacts {
   readonly readOnly: boolean;
   /** As in server_version_num: 180004. */
   readonly version: number;
+  /** Who logged in: what others see of the session. */
   readonly role: string;
+  /** Whose rights count: another where the role's settings say `SET role`. */
+  readonly actingRole: string;
   /** This end of the connection as the server sees it; null over a Unix socket. */
   readonly address: string | null;
 }
@@ -24,7 +27,7 @@ const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42
 
 const common = `pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
-  pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role,
+  pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role, current_user AS acting_role,
   pg_catalog.inet_client_addr()::pg_catalog.text AS address,
   extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
 
@@ -55,6 +58,7 @@ export async function readFacts(session: Session, timeout: number, before?: stri
     readOnly: row['read_only'] === true,
     version: Number(row['version']),
     role: String(row['role']),
+    actingRole: String(row['acting_role']),
     address: row['address'] as string | null,
   };
 }

@@ -43,13 +43,7 @@ export async function prepareSession(
   const ask = (text: string) => session.query(text, undefined, { timeout: patience });
   const facts = await readFacts(session, patience, pooled ? undefined : pinSearchPath);
   if (facts.identity.standby) return notYet(`a standby, which grants locks of its own (${session.peer})`);
-  if (facts.readOnly) {
-    return never(
-      exitStatus.refused,
-      `the server takes no writes (${session.peer})`,
-      'default_transaction_read_only is on, for the server, the database or the role: is its disk full, or is this a replica?',
-    );
-  }
+  if (facts.readOnly) return writesRefused(session);
   if (pooled && facts.version < 140_000) {
     return never(
       exitStatus.refused,
@@ -105,6 +99,14 @@ export async function backendPid(session: Session): Promise<number> {
     timeout: patience,
   });
   return Number(rows[0]?.['pid']);
+}
+
+export function writesRefused(session: Session): Never {
+  return never(
+    exitStatus.refused,
+    `the server takes no writes (${session.peer})`,
+    'default_transaction_read_only is on, for the server, the database or the role: is its disk full, or is this a replica?',
+  );
 }
 
 export function poolerRefusal(session: Session): Never {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { nodePath } from '../../../support/tools.ts';
@@ -344,3 +344,58 @@ test(
   },
   60_000 + cases * 20,
 );
+
+describe('what a server says makes no line of its own', () => {
+  const forged = 'no\r\nhint: run this\n2026-01-01T00:00:00.000Z info  wait-postgres: done\n\u001b[2J\u009b';
+  const commands = [
+    ['wait-postgres', '--timeout', '700ms'],
+    ['migrate-with-lock', '--timeout', '700ms', '--', 'true'],
+    ['migrate-with-lock', '--timeout', '700ms', '--status'],
+  ];
+
+  test.each([
+    ['28P01', 69],
+    ['57P03', 124],
+  ] as const)('%s', async (code, status) => {
+    await using server = await startHostile(
+      inOrder(report('E', `SFATAL\0VFATAL\0C${code}\0M${Buffer.from(forged).toString('latin1')}\0`)),
+    );
+    const env = { DATABASE_URL: server.url };
+    for (const [name = '', ...args] of commands) {
+      const log = terminationLog();
+      const result = await runInitbox([name, '--termination-log', log.path, ...args], { env });
+      expect(result.status).toBe(status);
+      expect(result.stderr).toContain('no hint: run this');
+      for (const line of result.stderr.trimEnd().split('\n'))
+        expect(line).toMatch(
+          /^20\S+Z (info {2}(wait-postgres|migrate-with-lock): |error (initbox | {2}|hint: ))/,
+        );
+      expect(result.stderr).not.toMatch(/^\S+ (error hint: run|info {2}wait-postgres: done)/m);
+      // oxlint-disable-next-line no-control-regex -- these are what it is about
+      expect(result.stderr).not.toMatch(/[\u001b\u009b]/);
+      expect(log.read()).toMatch(/^initbox \S+: .*(\n {2}.*)*(\nhint: (?!run).*)*$/);
+      const json = await runInitbox([name, '--log-format', 'json', ...args], { env });
+      const last = JSON.parse(json.stderr.trimEnd().split('\n').at(-1) ?? '') as { msg: string };
+      expect(last.msg).toContain(forged);
+      expect(json.stderr).not.toContain('\u009b');
+    }
+  });
+
+  test('nor does the name of a file', async () => {
+    const folder = temporaryDirectory('names');
+    writeFileSync(join(folder.path, '1_a.sql'), '');
+    writeFileSync(join(folder.path, 'b\nhint: run this.sql'), '');
+    const result = await runInitbox(['migrate-with-lock', '--sql', folder.path], {
+      env: { DATABASE_URL: 'postgres://app:x@127.0.0.1:1/app' },
+    });
+    expect(result.status).toBe(2);
+    expect(result.stderr).toContain('b hint: run this.sql');
+    expect(
+      result.stderr
+        .trimEnd()
+        .split('\n')
+        .filter((line) => / hint: /.test(line.slice(24, 40))),
+    ).toEqual([]);
+    folder.remove();
+  });
+});

@@ -31,6 +31,18 @@ describe('usage errors: status 2, before anything is tried', () => {
     ['-- and no command', ['--'], {}, /there is no command after --/],
     ['--sql and a command', ['--sql', '/m', '--', 'true'], {}, /a command after -- and --sql were given/],
     ['--status and a command', ['--status', '--', 'true'], {}, /a command after -- and --status were given/],
+    [
+      'a name and a number of the lock',
+      ['--lock-name', 'a', '--lock-id', '1', '--', 'true'],
+      {},
+      /--lock-name and --lock-id cannot be combined; use one, not both/,
+    ],
+    [
+      'a name of the lock in a variable, and a number',
+      ['--lock-id', '1', '--', 'true'],
+      { INITBOX_LOCK_NAME: 'a' },
+      /INITBOX_LOCK_NAME and --lock-id cannot be combined/,
+    ],
     ['words before --', ['migrate', '--', 'true'], {}, /takes no words of its own; what is "migrate"/],
     [
       'no --',
@@ -303,6 +315,24 @@ describe('what the server refuses: status 69 at once', () => {
       expect((await (await startReplica(postgres, ['--once', 'k', '--', 'true'])).exit).status).toBe(0);
     } finally {
       await postgres.sql('ALTER DATABASE app OWNER TO app');
+    }
+  });
+
+  test('the GRANT names the role that acts, where the role of the login becomes another', async () => {
+    await postgres.sql(
+      `CREATE ROLE acting; GRANT acting TO app; ALTER ROLE app SET role = 'acting'; ALTER DATABASE app OWNER TO postgres`,
+    );
+    try {
+      const refused = await (await startReplica(postgres, ['--once', 'k', '--', 'echo', 'ran'])).exit;
+      expect(refused.status).toBe(69);
+      expect(refused.stderr).toContain('and acting may not create its table');
+      const grant = /GRANT CREATE ON DATABASE "app" TO "\w+"/.exec(refused.stderr)?.[0] ?? '';
+      await postgres.sql(grant);
+      expect((await (await startReplica(postgres, ['--once', 'k', '--', 'true'])).exit).status).toBe(0);
+    } finally {
+      await postgres.sql(
+        'ALTER ROLE app RESET role; ALTER DATABASE app OWNER TO app; DROP OWNED BY acting CASCADE; DROP ROLE acting',
+      );
     }
   });
 

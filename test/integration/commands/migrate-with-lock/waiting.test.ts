@@ -8,6 +8,7 @@ import { preparePostgres, startPostgres, startStandby, type Postgres } from '../
 import { promptly } from '../../../support/promptly.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
+import { startHostile } from '../../clients/postgres/server.ts';
 import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
 
 let postgres: Postgres;
@@ -202,6 +203,67 @@ test('a standby grants nothing: it waits until the promotion', { timeout: 90_000
   await standby.promote();
   expect((await replica.exit).status).toBe(0);
 });
+
+test(
+  'a standby does not say who holds the lock, forgets nothing, and warns of both in a dry run',
+  { timeout: 90_000 },
+  async () => {
+    await using standby = await startStandby(postgres);
+    const folder = temporaryDirectory('migrations');
+    writeFileSync(join(folder.path, '1_a.sql'), 'SELECT 1');
+    const run = async (args: readonly string[]) => (await startReplica(standby, args)).exit;
+    expect(await run(['--status'])).toMatchObject({
+      status: 69,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /a standby does not know the locks of its primary \(.*\).*hint: name the primary/s,
+      ) as unknown,
+    });
+    expect(await run(['--forget', 'k'])).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('the server takes no writes (') as unknown,
+    });
+    const rehearsed = await run(['--sql', folder.path, '--dry-run']);
+    expect(rehearsed.stderr).toContain('a standby does not know the locks of its primary');
+    expect(rehearsed.status, rehearsed.stderr).toBe(0);
+    folder.remove();
+  },
+);
+
+test('a primary that takes no writes forgets nothing either', async () => {
+  await postgres.sql('ALTER ROLE app SET default_transaction_read_only = on');
+  try {
+    const result = await (await startReplica(postgres, ['--forget', 'k'])).exit;
+    expect(result).toMatchObject({ status: 69 });
+    expect(result.stderr).toContain('the server takes no writes (');
+    expect((await (await startReplica(postgres, ['--status'])).exit).status).toBe(0);
+  } finally {
+    await postgres.sql('ALTER ROLE app RESET default_transaction_read_only');
+  }
+});
+
+test.each([
+  ['a command', ['--timeout', '1500ms', '--', 'true'], ''],
+  ['a command, sslmode=disable', ['--timeout', '1500ms', '--', 'true'], '?sslmode=disable'],
+  ['--status', ['--timeout', '1500ms', '--status'], ''],
+  ['a login that is given up', ['--timeout', '2500ms', '--', 'true'], '?connect_timeout=1'],
+])(
+  '%s: a server that accepts and says nothing is named, and told from dropped packets',
+  async (_what, args, query) => {
+    await using silent = await startHostile(() => () => Buffer.alloc(0));
+    const { status, stderr } = await (
+      await startReplica(postgres, args, { url: `${silent.url}${query}` })
+    ).exit;
+    expect(status).toBe(124);
+    expect(stderr).toMatch(
+      new RegExp(
+        `gave up after .*((connected|logging in) to 127\\.0\\.0\\.1:${silent.port}: no answer yet|no answer \\(127\\.0\\.0\\.1:${silent.port}\\))`,
+      ),
+    );
+    expect(stderr).toContain('hint: it accepts connections and then falls silent');
+    expect(stderr).not.toContain('packets are dropped');
+  },
+);
 
 test(
   'of several servers the standby is passed over, whatever the URL says of it',

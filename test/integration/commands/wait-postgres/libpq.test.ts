@@ -40,6 +40,9 @@ beforeAll(async () => {
     [
       '127.0.0.1:*:*:*:of-first',
       '127.0.0.2:7:d:u:of-second',
+      // Looked up where hostaddr stands alone; beside a host that one counts.
+      '127.0.0.3:*:*:*:of-variable',
+      '127.0.0.5:*:*:*:of-address',
       '/no/folder:*:*:*:of-folder',
       '/tmp/no folder:*:*:v:of-other',
       'localhost:*:*:*:of-localhost',
@@ -192,10 +195,15 @@ describe('what real deployments write', () => {
     ['postgres://u@127.0.0.1:7/d?port=', { PGPORT: '9' }, '127.0.0.1:5432'],
     ['postgres://u@127.0.0.1:7/d?host=127.0.0.2&host=127.0.0.3', {}, '127.0.0.3:7'],
     ['postgres:///d?user=u', { PGHOST: '127.0.0.2', PGPORT: '9' }, '127.0.0.2:9'],
-  ])('%s', (url, environment, tried) => {
-    const one = { url, environment };
-    expect(libpq([one])[0]?.tried.join(' ')).toBe(tried);
+    ['postgres://u@/d?hostaddr=127.0.0.5', {}, '127.0.0.5:5432'],
+    ['postgres://u@/d?hostaddr=127.0.0.5', { PGHOST: 'localhost' }, '127.0.0.5:5432'],
+    ['postgres://u@127.0.0.2:7/d?hostaddr=127.0.0.5', {}, '127.0.0.5:7'],
+  ])('%s', (url, given, tried) => {
+    const one = { url, environment: { ...given, PGPASSFILE: passfile } };
+    const [theirs] = libpq([one]);
+    expect(theirs?.tried.join(' ')).toBe(tried);
     expect((ours(one) as Meaning).tried?.join(' ')).toBe(tried);
+    expect((ours(one) as Meaning).password).toBe(theirs?.password);
   });
 });
 

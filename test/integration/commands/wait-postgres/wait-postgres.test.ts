@@ -263,6 +263,9 @@ describe('--query', () => {
     ['SELECT true WHERE false', 'the query gave no row, not true'],
     ['SELECT true FROM generate_series(1, 3)', 'the query gave 3 rows, not true'],
     ['SELECT true, true AS b', 'the query gave a row of 2 values, not true'],
+    ['SELECT false, true', 'the query gave a row of 2 values, not true'],
+    ['SELECT 1 AS a, true AS a', 'the query gave a row of 2 values, not true'],
+    ['SELECT', 'the query gave a row of 0 values, not true'],
     ['SELECT nonsense', 'the query failed: column "nonsense" does not exist (42703'],
     ['SELEC true', 'the query failed: syntax error'],
     [
@@ -295,12 +298,14 @@ describe('--query', () => {
     ]);
   });
 
-  test.each(['SELECT true;', 'SELECT true -- ready', 'WITH a AS (SELECT 1) SELECT count(*) = 1 FROM a ; '])(
-    '%s is one statement',
-    async (sql) => {
-      expect(await wait(['--query', sql])).toMatchObject({ status: 0 });
-    },
-  );
+  test.each([
+    'SELECT true AS "__proto__"',
+    'SELECT true;',
+    'SELECT true -- ready',
+    'WITH a AS (SELECT 1) SELECT count(*) = 1 FROM a ; ',
+  ])('%s is one statement', async (sql) => {
+    expect(await wait(['--query', sql])).toMatchObject({ status: 0 });
+  });
 
   test('is asked anew until it is true', async () => {
     await postgres.sql('CREATE TABLE public.settings (id int); GRANT SELECT ON public.settings TO app');
@@ -431,7 +436,10 @@ describe('a server that hangs', () => {
     const { pid } = stopped;
     await freeze(pid);
     const waiting = await startInitbox(['wait-postgres', '--log-level', 'debug'], named(stopped.url()));
-    await waiting.waitForStderr(/(connecting|logging in) to 127\.0\.0\.1:\d+: no answer within 5s/, 15_000);
+    await waiting.waitForStderr(
+      /(connecting|connected|logging in) to 127\.0\.0\.1:\d+: no answer within 5s/,
+      15_000,
+    );
     thaw(pid);
     const on = performance.now();
     expect((await waiting.exit).status).toBe(0);
@@ -452,7 +460,9 @@ describe('a server that hangs', () => {
     const late = await wait([...args, '--timeout', '1200ms'], server.url);
     expect(late.status).toBe(124);
     expect(late.milliseconds).toBeLessThan(4_900);
-    expect(late.stderr).toMatch(/(connecting|logging in) to .*: no answer|asking .* the query: no answer/);
+    expect(late.stderr).toMatch(
+      /(connecting|connected|logging in) to .*: no answer|asking .* the query: no answer/,
+    );
     const waiting = await startInitbox(
       ['wait-postgres', ...args, '--attempt-timeout', '600ms', '--log-level', 'debug'],
       named(server.url),
@@ -463,6 +473,18 @@ describe('a server that hangs', () => {
     expect((await waiting.exit).status).toBe(143);
     expect(performance.now() - told).toBeLessThan(promptly);
   });
+
+  test.each(['prefer', 'require', 'disable'])(
+    'sslmode=%s: one that accepts the connection and says nothing is told from dropped packets',
+    async (mode) => {
+      await using server = withMode(await silentServer(), mode);
+      const { status, stderr } = await wait(['--timeout', '1500ms'], server.url);
+      expect(status).toBe(124);
+      expect(stderr).toMatch(/(connected|logging in) to 127\.0\.0\.1:\d+: no answer yet/);
+      expect(stderr).toContain('hint: it accepts connections and then falls silent');
+      expect(stderr).not.toContain('packets are dropped');
+    },
+  );
 
   test('what answers is no PostgreSQL: said, and waited for, as a new Service may lead elsewhere at first', async () => {
     await using server = await silentServer('HTTP/1.1 400 Bad Request\r\n\r\n');

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
@@ -131,14 +131,86 @@ describe('URLs', () => {
   });
 
   test.each([
-    'PGSSLCRL',
-    'PGSSLCRLDIR',
-    'PGREQUIREPEER',
-    'PGSSLMINPROTOCOLVERSION',
-    'PGSSLMAXPROTOCOLVERSION',
-  ])('%s would make it safer and is not supported: refused, not passed over', (variable) => {
-    expect(() => read('postgres://u@h/d', { [variable]: 'x' })).toThrow(`${variable} is set, and `);
+    ['PGSSLCRL', 'x'],
+    ['PGSSLCRLDIR', 'x'],
+    ['PGREQUIREPEER', 'x'],
+    ['PGREQUIREAUTH', 'scram-sha-256'],
+    ['PGSSLMINPROTOCOLVERSION', 'TLSv1.3'],
+    ['PGSSLMAXPROTOCOLVERSION', 'TLSv1.2'],
+    ['PGSSLCERTMODE', 'require'],
+    ['PGSSLSNI', '0'],
+    ['PGCHANNELBINDING', 'require'],
+    ['PGCHANNELBINDING', 'requre'],
+    ['PGGSSENCMODE', 'require'],
+    ['PGMINPROTOCOLVERSION', '3.2'],
+  ])('%s=%s would make it safer and is not supported: refused, not passed over', (variable, value) => {
+    expect(() => read('postgres://u@h/d', { [variable]: value })).toThrow(
+      new RegExp(`^${variable}\\b.* is not supported here`),
+    );
     expect(read('postgres://u@h/d', { [variable]: '' }).user).toBe('u');
+  });
+
+  test('PGREQUIRESSL and requiressl are the old sslmode, as in libpq', () => {
+    const mode = (query: string, environment: Record<string, string> = {}) =>
+      read(`postgres://u@h/d${query}`, environment).tls.mode;
+    expect(mode('', { PGREQUIRESSL: '1' })).toBe('require');
+    expect(mode('', { PGREQUIRESSL: '0' })).toBe('prefer');
+    expect(mode('', { PGREQUIRESSL: '1', PGSSLMODE: 'disable' })).toBe('disable');
+    expect(mode('?sslmode=disable', { PGREQUIRESSL: '1' })).toBe('disable');
+    expect(mode('?requiressl=1')).toBe('require');
+    expect(mode('?requiressl=0', { PGSSLMODE: 'require' })).toBe('prefer');
+    expect(() => mode('', { PGREQUIRESSL: 'true' })).toThrow(
+      'PGREQUIRESSL is neither 0 nor 1; write sslmode=require',
+    );
+    expect(() => mode('?requiressl=yes')).toThrow('requiressl in DATABASE_URL is neither 0 nor 1');
+  });
+
+  test.each([
+    ['sslmod=verify-full', 'did you mean sslmode?'],
+    ['sslMode=require', 'did you mean sslmode?'],
+    ['SSLMODE=require', 'did you mean sslmode?'],
+    ['ssl_mode=require', 'did you mean sslmode?'],
+    ['SSL=true', 'TLS is not left to a guess; write it as sslmode='],
+    ['sslaccept=strict', 'TLS is not left to a guess'],
+    ['sslrootcrt=/ca.pem', 'did you mean sslrootcert?'],
+    ['requireauth=scram-sha-256', 'did you mean require_auth?'],
+    ['chanel_binding=require', 'did you mean channel_binding?'],
+    ['target_session_attr=primary', 'did you mean target_session_attrs?'],
+    ['pasword=secret', 'did you mean password?'],
+    ['sslcertmode=disable', 'sslcertmode=disable is not supported here; write allow, or remove it'],
+    ['sslsni=0', 'sslsni=0 is not supported here'],
+    ['sslpassword=secret', 'sslpassword in DATABASE_URL is not supported here; remove it'],
+    ['oauth_client_secret=secret', 'oauth_client_secret in DATABASE_URL is not supported here'],
+    ['channel_binding=Require', 'channel_binding=Require is not supported here; write disable or prefer'],
+    ['min_protocol_version=3.2', 'min_protocol_version=3.2 is not supported here'],
+  ])('?%s is not passed over', (query, words) => {
+    const refusal = (): unknown => read(`postgres://u@h/d?${query}`);
+    expect(refusal).toThrow(words);
+    expect(refusal).not.toThrow('secret is');
+  });
+
+  test('parameters of other drivers are passed over with a warning', () => {
+    const others =
+      'schema connection_limit pgbouncer pool_timeout socket_timeout statement_cache_size currentSchema pool_size pool_max_conns search_path statement_timeout lock_timeout binary_parameters prepareThreshold uselibpqcompat pool max min encoding TimeZone';
+    const { warnings } = read(`postgres://u@h/d?${others.replaceAll(' ', '=1&')}=1`);
+    expect(warnings).toEqual(
+      others.split(' ').map((name) => `the parameter ${name} in DATABASE_URL has no effect here`),
+    );
+    const idle =
+      'sslcertmode=allow&sslsni=1&channel_binding=prefer&gssencmode=disable&max_protocol_version=latest';
+    expect(read(`postgres://u@h/d?${idle}`).warnings).toEqual([]);
+  });
+
+  test('a list of revoked certificates in libpq’s place for it is refused where it would count', () => {
+    const folder = temporaryDirectory('home');
+    const own = join(folder.path, '.postgresql');
+    mkdirSync(own);
+    writeFileSync(join(own, 'root.crl'), 'x');
+    const mode = () => read('postgres://u@h/d', { HOME: folder.path }).tls.mode;
+    expect(mode()).toBe('prefer');
+    writeFileSync(join(own, 'root.crt'), '-----BEGIN CERTIFICATE-----');
+    expect(mode).toThrow(`${own}/root.crl lists revoked certificates`);
+    folder.remove();
   });
 
   test('a password file that was named and gives no password is told of', () => {

@@ -82,9 +82,7 @@ describe('what stands behind an error', () => {
     expect(explainChownError('EXYZ', mount('ext4'), all)).toBeUndefined());
 
   test('each explanation once', () =>
-    expect(problemHints([{ code: 'EROFS' }, { code: 'EROFS' }], mount('ext4', 'ro'), all)).toMatch(
-      /^[^\n]*$/,
-    ));
+    expect(problemHints([{ code: 'EROFS' }, { code: 'EROFS' }], mount('ext4', 'ro'), all)).toHaveLength(1));
 });
 
 describe('summaries', () => {

@@ -1,9 +1,10 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { createLog, oneLine } from '../../../../src/core/log.ts';
-import { cutToLimit, failureText, lastWords } from '../../../../src/core/termination-message.ts';
-import { failed } from '../../../../src/core/outcome.ts';
+import { cutToLimit, failureLines, lastWords } from '../../../../src/core/termination-message.ts';
+import { failed, UsageError } from '../../../../src/core/outcome.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { outcomeOfError } from '../../../../src/core/unexpected-error.ts';
 import { FakeClock } from '../../fake-clock.ts';
 
 const value = 'p@ss/w%rd "quoted" $(x)\nsecond line of it';
@@ -105,21 +106,65 @@ describe('log', () => {
   });
   test('levels', () => expect(logged('text', (log) => log.debug('no'))).toBe(''));
   test('control characters cannot forge a line or drive a terminal', () => {
-    expect(oneLine('a\u001b[31mred\u0007 \u0085 b')).toBe(
-      'a\\u001b[31mred\\u0007 \u0085 b'.replace('\u0085', '\\u0085').replace('\\u0085', oneLine('\u0085')),
-    );
-    expect(oneLine('a\u001b[31m')).not.toContain('\u001b');
+    expect(oneLine('a\u001b[31mred\u0007 \r\nb\u2028c\u0085d')).toBe('a\\u001b[31mred\\u0007  b c d');
+    expect(oneLine('\u009b31m\u007f')).toBe('\\u009b31m\\u007f');
+    expect(oneLine('\r\n\u001b')).toBe('\\r\\n\\u001b');
+    const line = logged('json', (log) => log.info('a\u009b\u2028\u0085', { detail: '\u007f\n' }));
+    // oxlint-disable-next-line no-control-regex -- these are what it is about
+    expect(line.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+    expect(JSON.parse(line)).toMatchObject({ msg: 'a\u009b\u2028\u0085', detail: '\u007f\n' });
+    expect(logged('text', (log) => log.with({ step: 'a\nb' }).info('c')).split('\n')).toHaveLength(2);
   });
 });
 
 describe('last words', () => {
+  const same = (text: string): string => text;
   test('what, details, hint', () => {
     expect(
-      failureText('wait-tcp', failed(124, 'gave up', { details: ['one', 'two'], hint: 'look there' })),
-    ).toBe('initbox wait-tcp: gave up\n  one\n  two\nhint: look there');
+      failureLines('wait-tcp', failed(124, 'gave up', { details: ['one', 'two'], hint: 'look there' }), same),
+    ).toEqual(['initbox wait-tcp: gave up', '  one', '  two', 'hint: look there']);
+    expect(failureLines('x', failed(1, 'y', { hint: ['one', 'two'] }), same).slice(1)).toEqual([
+      'hint: one',
+      'hint: two',
+    ]);
+  });
+  test('what a server says makes no line of its own in any of its parts', () => {
+    const forged = 'no\r\nhint: run this\u2028initbox: done\n  \u001b[2J';
+    const failure = failed(1, forged, { details: [forged], hint: [forged, forged] });
+    const lines = failureLines('x', failure, same);
+    expect(lines).toHaveLength(4);
+    // oxlint-disable-next-line no-control-regex -- these are what it is about
+    expect(lines.join('')).not.toMatch(/[\u0000-\u001f\u2028]/);
+    expect(lastWords('x', failure, same)).toBe(lines.join('\n'));
+    expect(
+      lastWords('x', failure, same, 100)
+        .split('\n')
+        .filter((line) => line.startsWith('hint: run')),
+    ).toEqual([]);
+  });
+  test('a secret of several lines is taken out before its lines are joined', () => {
+    const redactor = createRedactor();
+    redactor.secret('first\nsecond');
+    expect(failureLines('x', failed(1, 'it says first\nsecond'), redactor.redact)).toEqual([
+      'initbox x: it says [redacted]',
+    ]);
+  });
+  test('several mistakes are a line each', () => {
+    const log = createLog({
+      write() {},
+      redactor: createRedactor(),
+      clock: new FakeClock(),
+      format: 'text',
+      level: 'info',
+    });
+    const outcome = outcomeOfError(new UsageError(['one', 'two']), log);
+    expect(failureLines('x', outcome, same)).toEqual(['initbox x: one', '  two']);
+    expect(failureLines('x', outcomeOfError(new UsageError('one\ntwo'), log), same)).toEqual([
+      'initbox x: one two',
+    ]);
   });
   test('a usage error before a command is known', () =>
-    expect(failureText('', failed(2, 'unknown flag'))).toBe('initbox: unknown flag'));
+    expect(failureLines('', failed(2, 'unknown flag'), same)).toEqual(['initbox: unknown flag']));
   test('details make room for what to look at; redacted before they are cut; no control characters', () => {
     const details = Array.from({ length: 10 }, (_, index) => `host-${index}.${'x'.repeat(600)} hunter2`);
     const redact = (text: string) => text.replaceAll('hunter2', '[redacted]');
