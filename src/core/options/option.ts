@@ -22,6 +22,8 @@ export interface Option<T = unknown> {
   readonly short?: string;
   /** True where an empty value means something. */
   readonly allowEmpty?: boolean;
+  /** True where its value is the path of a file that is written. */
+  readonly writes?: boolean;
   /** Carries the type. */
   readonly type?: T;
 }
@@ -33,6 +35,7 @@ export type Values<O extends Options> = { readonly [K in keyof O]: O[K] extends 
 
 interface Described {
   readonly description: string;
+  readonly writes?: boolean;
   readonly short?: string;
 }
 
