@@ -96,7 +96,7 @@ test.each<[string, (path: string) => readonly string[], (path: string) => Record
 });
 
 test('in a step of a plan, before any step', async () => {
-  const plan = `steps: [{ uses: fetch-config, sources: ['${url}'], to: real/app.yaml, etag-file: link/app.yaml }]\n`;
+  const plan = `steps: [{ name: a, uses: fetch-config, sources: ['${url}'], to: real/app.yaml, etag-file: link/app.yaml }]\n`;
   writeFileSync(join(folder, 'plan.yaml'), plan);
   const { status, stderr } = await runInitbox(['run', 'plan.yaml'], { cwd: folder });
   expect(stderr).toMatch(/is the same file as/);
