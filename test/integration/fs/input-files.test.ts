@@ -190,6 +190,15 @@ describe.skipIf(skip)('inputs on a volume of others', () => {
       expect(execFileSync('find', [out, '-type', 'f'], { encoding: 'utf8' })).toBe('');
     });
 
+    test('by copy --dereference', async () => {
+      link(secret('key'), 'key');
+      link('/etc/hostname', 'own', 0);
+      const args = ['copy', volume, join(out, 'copied'), '--dereference', '--owner', '1000:1000'];
+      const { status, stderr } = await run(args);
+      expect([status, stderr]).toEqual([1, expect.stringContaining('the link was made by another user')]);
+      expect(execFileSync('find', [out, '-type', 'f'], { encoding: 'utf8' })).toBe('');
+    });
+
     test('one that takes the place of a link of root again and again', async () => {
       mkdirSync(join(disk.path, 'good'), { recursive: true });
       writeFileSync(join(disk.path, 'good', 't'), 'good\n');
