@@ -12,6 +12,7 @@ import { cutToLimit, failureLines, lastWords } from './core/termination-message.
 import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
 import { failed, SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
+import { SharedPath } from './fs/written-paths.ts';
 import { lossyOutput, writeAll } from './process/output.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
@@ -61,7 +62,10 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     told = {
       log: openLog(peek(argv, 'log-format', 'INITBOX_LOG_FORMAT') === 'json' ? 'json' : 'text', 'info'),
-      terminationLog: peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG') ?? told.terminationLog,
+      terminationLog:
+        (error instanceof SharedPath && error.ofLastWords
+          ? undefined
+          : peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG')) ?? told.terminationLog,
     };
     return report(error instanceof UsageError ? (argv[0] ?? '') : '', outcomeOfError(error, told.log));
   }

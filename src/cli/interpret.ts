@@ -5,8 +5,10 @@ import { UsageError } from '../core/outcome.ts';
 import { allOptions } from '../core/options/all.ts';
 import { limitOf, type processOptions } from '../core/options/shared-options.ts';
 import { twinName, type Option, type Options, type Values } from '../core/options/option.ts';
-import { resolveOptions } from '../core/options/resolve-options.ts';
+import { givenFor, resolveOptions } from '../core/options/resolve-options.ts';
 import { hidePasswords, type Redactor } from '../core/redaction/redactor.ts';
+import { readSecretFile } from '../fs/input-file.ts';
+import { refuseSharedPaths } from '../fs/written-paths.ts';
 import { commandNamed } from './command-names.ts';
 import { readArguments } from './arguments.ts';
 import { unknownVariables } from './variables.ts';
@@ -52,7 +54,7 @@ export async function interpret(
     return { kind: 'print', text: await commandHelp(command, options) };
   }
   const warnings = await unknownVariables(environment, options, commands);
-  const values = resolveOptions(options, read.given, environment, redactor);
+  const values = resolveOptions(options, read.given, environment, redactor, readSecretFile);
   const positionals = command.positionals?.parse(read.positionals, (secret: string, origin: string) => {
     redactor.secret(secret);
     warnings.push(
@@ -65,6 +67,11 @@ export async function interpret(
     );
   }
   checkAfterDashes(command, read.afterDashes);
+  refuseSharedPaths(
+    options,
+    (name) => givenFor(name, options[name] as Option, read.given, environment),
+    read.positionals,
+  );
   const timeout = options['timeout'] as Option;
   const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {

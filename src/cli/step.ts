@@ -3,6 +3,7 @@ import { systemClock } from '../process/system-clock.ts';
 import { podPaths, type Environment } from '../core/context.ts';
 import { startDeadline } from '../core/deadline.ts';
 import { exitStatus } from '../core/exit-status.ts';
+import { readSecretFile } from '../fs/input-file.ts';
 import { becomeUser, systemHost } from '../process/host.ts';
 import { openParentChannel } from '../process/parent.ts';
 import { replaceProcess } from '../process/replace-process.ts';
@@ -53,7 +54,7 @@ export async function carryOutStep(
     const { user, work } = request;
     const host = { ...systemHost, uid: user.uid, gid: user.gid ?? systemHost.gid };
     const command = await commandNamed(work.command, commands);
-    outcome = await performStep(command, work.input, { ...context, host });
+    outcome = await performStep(command, work.input, { ...context, host }, readSecretFile);
   } catch (error) {
     outcome = outcomeOfError(error, log);
   }

@@ -1,12 +1,15 @@
-import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { exitStatus } from '../core/exit-status.ts';
 import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
 import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
+import { namesInInput, openInput, requireFile, unread } from '../fs/input-file.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { formatBytes } from '../core/size.ts';
 import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
+
+const contentOf = promisify(readFile);
 
 /**
  * Reads what Kubernetes mounts: a file, or a folder with one file for each key (a Secret's or a ConfigMap's volume).
@@ -54,18 +57,13 @@ interface FileContent {
 }
 
 async function readEntry(path: string, maxSize: number): Promise<FileContent | 'folder' | Never> {
-  // Not blocking: a FIFO without a writer would hang in open(2).
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const stat = await handle.stat();
-    if (stat.isDirectory()) return 'folder';
-    if (!stat.isFile()) return never(exitStatus.refused, 'is not a regular file');
-    if (stat.size > maxSize) return tooLarge(stat.size, maxSize);
-    const bytes = await handle.readFile();
-    return bytes.length > maxSize ? tooLarge(bytes.length, maxSize) : { bytes, modified: stat.mtime };
-  } finally {
-    await handle.close();
-  }
+  using input = openInput(path);
+  const { descriptor, stat } = input;
+  if (stat.isDirectory()) return 'folder';
+  requireFile(stat);
+  if (stat.size > maxSize) return tooLarge(stat.size, maxSize);
+  const bytes = await contentOf(descriptor);
+  return bytes.length > maxSize ? tooLarge(bytes.length, maxSize) : { bytes, modified: stat.mtime };
 }
 
 function tooLarge(size: number, maxSize: number): Never {
@@ -78,7 +76,7 @@ function tooLarge(size: number, maxSize: number): Never {
 /** Names with a leading dot are the kubelet's own (..data). */
 async function readFolder(path: string, maxSize: number): Promise<Map<string, FieldValue> | NotYet | Never> {
   const fields = new Map<string, FieldValue>();
-  for (const name of (await readdir(path)).toSorted()) {
+  for (const name of namesInInput(path)) {
     if (name.startsWith('.')) continue;
     const entry = await readEntry(join(path, name), maxSize);
     if (entry === 'folder') continue;
@@ -103,12 +101,10 @@ function faultOf(error: NodeJS.ErrnoException): NotYet | Never {
       hint: 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
     });
   }
-  if (error.code === 'EACCES') {
-    return never(
-      exitStatus.refused,
-      'may not be read by this user',
-      'look at runAsUser, fsGroup and the defaultMode of the volume',
-    );
-  }
-  return never(exitStatus.refused, `cannot be read (${error.code ?? error.message})`);
+  const { status, why, hint } = unread(error);
+  return never(
+    status,
+    why,
+    error.code === 'EACCES' ? 'look at runAsUser, fsGroup and the defaultMode of the volume' : hint,
+  );
 }

@@ -2,7 +2,7 @@ import type { AnyCommand } from './command.ts';
 import type { Context } from './context.ts';
 import type { Fields, LogFormat, LogLevel } from './log.ts';
 import type { Outcome } from './outcome.ts';
-import { resolveOptions, type Given } from './options/resolve-options.ts';
+import { resolveOptions, type Given, type ReadSecret } from './options/resolve-options.ts';
 import { outcomeOfError } from './unexpected-error.ts';
 
 /** What a step of a plan hands to one of the program's own commands; each value knows its line. */
@@ -40,9 +40,14 @@ export const stepWord = 'plan-step';
  * Runs a command as a step: no variable stands in for an option that the plan leaves out.
  * What it throws comes back as an outcome.
  */
-export async function performStep(command: AnyCommand, input: StepInput, context: Context): Promise<Outcome> {
+export async function performStep(
+  command: AnyCommand,
+  input: StepInput,
+  context: Context,
+  readSecret: ReadSecret,
+): Promise<Outcome> {
   try {
-    const options = resolveOptions(command.options, new Map(input.options), {}, context.redactor);
+    const options = resolveOptions(command.options, new Map(input.options), {}, context.redactor, readSecret);
     const positionals: unknown = command.positionals?.parse(input.positionals, (value: string) => {
       context.redactor.secret(value);
     });

@@ -10,6 +10,14 @@ export function refused(what: string, hint?: string, status: number = exitStatus
   return new Failure(failed(status, what, { hint }));
 }
 
+/** Somebody took away what was prepared, and put something else in its place. */
+export function exchanged(path: string): Failure {
+  return refused(
+    `cannot write ${path}: what was prepared there was exchanged for something else before it was shown`,
+    'somebody else renames what is in that folder: use one of its own',
+  );
+}
+
 const unwritable =
   'an emptyDir is writable for any user; for other volumes set fsGroup in the pod, or runAsUser to their owner';
 
@@ -53,7 +61,7 @@ export function explained(
     case 'EACCES':
       return say('permission denied', unwritable);
     case 'EPERM':
-      return syscall === 'fchown'
+      return /chown$/.test(syscall ?? '')
         ? say(
             'the owner cannot be changed',
             '--owner needs the capability CHOWN, but for a group that this user is in',

@@ -1,8 +1,10 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { systemHost } from '../process/host.ts';
+import { libcAtOnce } from '../process/libc.ts';
+import { readLink } from './tree/link.ts';
 import { mountId } from './tree/mounts.ts';
 import { below, rawOf, type RawName, shownName } from './tree/file-name.ts';
-import { absolutePath, isNoDirectory, LinkInPath, O_PATH } from './tree/open-directory.ts';
+import { absolutePath, asPinned, isNoDirectory, LinkInPath, O_PATH } from './tree/open-directory.ts';
 
 /** Needs no permission to read: a folder that may only be entered leads on. */
 const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -10,12 +12,15 @@ const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** As many links as the kernel follows in one path (path_resolution(7)). */
 const mostLinks = 40;
 
-/** A folder on the way, held open. */
+/** A folder on the way, held open; the last step may be a file. */
 interface Step {
   readonly descriptor: number;
   /** Absolute, without links. */
   readonly path: RawName;
 }
+
+/** Where a link at the end of a way leads; undefined where it is not to be followed. */
+type Follow = (way: readonly Step[], name: RawName) => RawName | undefined;
 
 /**
  * Opens a folder that a user named, one component at a time. A link on the way is followed where the image brought it
@@ -26,7 +31,7 @@ interface Step {
  * @throws LinkInPath, or the system's error
  */
 export function openFolder(path: string): number {
-  return reach(path, (way) =>
+  return reach(path, imageLink, entered, (way) =>
     openSync(below(last(way).descriptor, '.'), constants.O_RDONLY | constants.O_DIRECTORY),
   );
 }
@@ -38,9 +43,20 @@ export function openFolder(path: string): number {
 export function openFileThere(path: string, flags: number): number {
   const whole = absolutePath(path);
   const slash = whole.lastIndexOf('/');
-  return reach(whole.slice(0, slash) || '/', (way) =>
+  return reach(whole.slice(0, slash) || '/', imageLink, entered, (way) =>
     openSync(below(last(way).descriptor, rawOf(whole.slice(slash + 1))), flags | constants.O_NOFOLLOW),
   );
+}
+
+/**
+ * Pins a file or folder that a user named to be read, one component at a time. A link is followed where root or whoever
+ * runs this made it, as those of a ConfigMap's volume are. One of another user could lead to what only this process may
+ * read, and its content to where that user reads it.
+ * @returns a descriptor opened with O_PATH, of whatever is there but a link; the caller closes it
+ * @throws LinkInPath, or the system's error
+ */
+export function pinInput(path: string): number {
+  return reach(path, ownLink, asPinned, (way) => (way.pop() as Step).descriptor);
 }
 
 /** Whether a file or folder of this owner can be none that others planted: they could change it later. */
@@ -48,12 +64,13 @@ export function isOwn({ uid }: { readonly uid: number }): boolean {
   return uid === 0 || uid === systemHost.uid;
 }
 
-function reach(path: string, use: (way: readonly Step[]) => number): number {
+/** @param end how the last component is opened */
+function reach(path: string, follow: Follow, end: number, use: (way: Step[]) => number): number {
   const left = partsOf(rawOf(absolutePath(path)));
   const way: Step[] = [{ descriptor: openSync('/', entered), path: '' }];
   try {
     for (let links = 0, name = left.shift(); name !== undefined; name = left.shift()) {
-      const target = step(way, name);
+      const target = step(way, name, follow, left.length === 0 ? end : entered);
       if (target === undefined) continue;
       if (++links > mostLinks) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
       if (target.startsWith('/')) for (const { descriptor } of way.splice(1)) closeSync(descriptor);
@@ -65,37 +82,68 @@ function reach(path: string, use: (way: readonly Step[]) => number): number {
   }
 }
 
-/** Goes one component on; returns where it leads instead where that is a link of the image. */
-function step(way: Step[], name: RawName): RawName | undefined {
+/** Goes one component on; returns where it leads instead where that is a link to be followed. */
+function step(way: Step[], name: RawName, follow: Follow, flags: number): RawName | undefined {
   if (name === '..') {
     if (way.length > 1) closeSync((way.pop() as Step).descriptor);
     return undefined;
   }
   const { descriptor, path } = last(way);
   try {
-    way.push({ descriptor: openSync(below(descriptor, name), entered), path: `${path}/${name}` });
-    return undefined;
+    const opened = openSync(below(descriptor, name), flags);
+    // Without O_DIRECTORY, O_PATH opens a link itself.
+    if (flags === entered || !fstatSync(opened).isSymbolicLink()) {
+      way.push({ descriptor: opened, path: `${path}/${name}` });
+      return undefined;
+    }
+    closeSync(opened);
   } catch (error) {
     if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-    const stat = lstatSync(below(descriptor, name), { throwIfNoEntry: false });
-    if (!stat?.isSymbolicLink()) throw error;
-    const target = readlinkSync(below(descriptor, name), 'latin1');
-    // Where nobody else may write, it is the same link still.
-    if (isImages(way, stat)) return target;
-    throw new LinkInPath(shownName(`${path}/${name}`), shownName(target));
+    if (!linkAt(way, name)) throw error;
   }
+  const target = follow(way, name);
+  if (target !== undefined) return target;
+  throw new LinkInPath(
+    shownName(`${path}/${name}`),
+    shownName(readlinkSync(below(descriptor, name), 'latin1')),
+  );
 }
 
-function isImages(way: readonly Step[], link: Stats): boolean {
+function linkAt(way: readonly Step[], name: RawName): Stats | undefined {
+  const stat = lstatSync(below(last(way).descriptor, name), { throwIfNoEntry: false });
+  return stat?.isSymbolicLink() ? stat : undefined;
+}
+
+/** Where nobody else may write, it is the same link still when it is read. */
+function imageLink(way: readonly Step[], name: RawName): RawName | undefined {
+  const link = linkAt(way, name);
   const root = mountId((way[0] as Step).descriptor);
-  return (
+  const isImages =
     root !== undefined &&
+    link !== undefined &&
     isOwn(link) &&
-    way.every(({ descriptor }) => {
-      const stat = fstatSync(descriptor);
-      return isOwn(stat) && (stat.mode & 0o022) === 0 && mountId(descriptor) === root;
-    })
-  );
+    way.every(({ descriptor }) => isGuarded(fstatSync(descriptor)) && mountId(descriptor) === root);
+  return isImages ? readlinkSync(below(last(way).descriptor, name), 'latin1') : undefined;
+}
+
+function ownLink(way: readonly Step[], name: RawName): RawName | undefined {
+  return ownTarget(last(way).descriptor, name);
+}
+
+/**
+ * Where a link in an open folder leads that root or whoever runs this made; undefined where others did.
+ * @throws the system's error, an Error where it is no link any more
+ */
+export function ownTarget(folder: number, name: RawName): RawName | undefined {
+  // Elsewhere another link can take its place between the look at its owner and the look at its target.
+  const libc = isGuarded(fstatSync(folder)) ? undefined : libcAtOnce();
+  const { stat, target } = readLink(below(folder, name), libc);
+  return isOwn(stat) ? target.toString('latin1') : undefined;
+}
+
+/** A folder of root or of this user into which nobody else may write. */
+function isGuarded(folder: Stats): boolean {
+  return isOwn(folder) && (folder.mode & 0o022) === 0;
 }
 
 function last(way: readonly Step[]): Step {

@@ -1,7 +1,6 @@
-import { isUtf8 } from 'node:buffer';
-import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../core/outcome.ts';
+import { inputKind, namesInInput, whyUnread } from '../fs/input-file.ts';
 import { compareVersions, parseVersion, type Version } from './version.ts';
 
 /** Whose way of naming files a directory follows. `numbered` is every tool that puts a number first. */
@@ -43,7 +42,7 @@ const program =
  *   files of one version
  */
 export async function discover(directory: string): Promise<Listing> {
-  const names = await namesIn(directory);
+  const names = namesIn(directory);
   const scripts = names.filter((name) => /\.sql$/i.test(name));
   const foreign = names.filter((name) => program.test(name));
   if (foreign.length > 0) {
@@ -51,7 +50,7 @@ export async function discover(directory: string): Promise<Listing> {
       `${directory} holds migrations that are programs (${some(foreign)}); only their own tool can run them: migrate-with-lock -- TOOL`,
     );
   }
-  await refuseFolders(directory, names);
+  refuseFolders(directory, names);
   if (scripts.length === 0) {
     throw new UsageError(
       `${directory} holds no migration${names.length > 0 ? `, only ${some(names)}` : ': it is empty'}; ${accepted}`,
@@ -67,46 +66,54 @@ export async function discover(directory: string): Promise<Listing> {
   return { naming, files };
 }
 
-async function namesIn(directory: string): Promise<string[]> {
+function namesIn(directory: string): string[] {
   try {
     // A ConfigMap's volume holds links into a hidden folder, so hidden names are never what is meant.
-    const names = (await readdir(directory, 'buffer')).filter((name) => name[0] !== 0x2e);
-    const unreadable = names.find((name) => !isUtf8(name));
-    if (unreadable !== undefined)
-      throw new UsageError(
-        `${directory}: the name ${JSON.stringify(unreadable.toString('latin1'))} (as Latin-1) is not UTF-8; rename the file`,
-      );
-    return names.map(String).toSorted();
+    return namesInInput(directory).filter((name) => !name.startsWith('.'));
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     const words: Readonly<Record<string, string>> = {
       ENOENT: `there is no directory ${directory}`,
       ENOTDIR: `${directory} is a file; --sql takes the directory that holds the migrations`,
       EACCES: `the directory ${directory} may not be read by this user`,
     };
-    throw new UsageError(
-      words[code ?? ''] ?? `the directory ${directory} cannot be read (${code ?? message})`,
-    );
+    throw new UsageError(words[code ?? ''] ?? `the directory ${directory} ${whyUnread(error)}`, {
+      cause: error,
+    });
   }
 }
 
 /** Prisma, Diesel and others keep a folder per migration, Flyway searches folders below: none may be passed over. */
-async function refuseFolders(directory: string, names: readonly string[]): Promise<void> {
+function refuseFolders(directory: string, names: readonly string[]): void {
   for (const name of names) {
     const path = join(directory, name);
-    const kind = await stat(path).catch((error: NodeJS.ErrnoException) => {
-      throw new UsageError(`${path} cannot be read (${error.code ?? error.message})`);
-    });
-    if (kind.isDirectory()) {
-      const inside = await readdir(path).catch((): string[] => []);
+    const kind = kindAt(path);
+    if (kind === undefined) throw new UsageError(`${path} cannot be read (ENOENT)`);
+    if (kind === 'folder') {
+      const inside = insideOf(path);
       const script = inside.find((entry) => /\.sql$/i.test(entry));
       if (script === undefined && !name.endsWith('.sql')) continue;
       throw new UsageError(
         `${join(path, script ?? '')} lies in a folder below ${directory}; --sql reads one directory of files, so that a layout of a folder per migration needs its own tool`,
       );
     }
-    if (/\.sql$/i.test(name) && !kind.isFile()) throw new UsageError(`${path} is not a regular file`);
+    if (/\.sql$/i.test(name) && kind !== 'file') throw new UsageError(`${path} is not a regular file`);
+  }
+}
+
+function kindAt(path: string): ReturnType<typeof inputKind> {
+  try {
+    return inputKind(path);
+  } catch (error) {
+    throw new UsageError(`${path} ${whyUnread(error)}`, { cause: error });
+  }
+}
+
+function insideOf(folder: string): string[] {
+  try {
+    return namesInInput(folder);
+  } catch {
+    return [];
   }
 }
 

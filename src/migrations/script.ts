@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { UsageError } from '../core/outcome.ts';
+import { readInput, whyUnread } from '../fs/input-file.ts';
 import { isForTransaction, kindOf, makesReadOnly, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
 import { partsOf, type Marking } from './markers.ts';
@@ -44,7 +44,8 @@ const largest = 500 * 1024 * 1024;
  * @throws UsageError: unreadable, empty, not UTF-8, its marks are wrong
  */
 export async function readScript(found: Found, naming: Naming): Promise<Script> {
-  const bytes = await contentOf(found);
+  const bytes = contentOf(found.path);
+  checkText(bytes, found.path);
   const offset = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   const text = bytes.toString('latin1', offset);
   if (/^\s*$/.test(text))
@@ -55,7 +56,7 @@ export async function readScript(found: Found, naming: Naming): Promise<Script> 
       `${found.file} is named as ${naming} has it, but marked as ${parts.marking} has it; keep one of the two`,
     );
   }
-  const settings = await settingsOf(found);
+  const settings = settingsOf(found);
   if (naming === 'flyway' && settings.placeholders) refusePlaceholders(text, found.file);
   return {
     found,
@@ -68,30 +69,27 @@ export async function readScript(found: Found, naming: Naming): Promise<Script> 
   };
 }
 
-async function contentOf(found: Found): Promise<Buffer> {
-  let bytes: Buffer;
+function contentOf(path: string): Buffer {
   try {
-    bytes = await readFile(found.path);
+    return readInput(path, largest);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`${found.path} cannot be read (${code ?? message})`);
+    throw new UsageError(`${path} ${whyUnread(error)}`, { cause: error });
   }
-  if (bytes.length === 0)
-    throw new UsageError(`${found.path} is empty; a migration holds at least one statement`);
-  if (bytes.length > largest) throw new UsageError(`${found.path} is larger than 500 MiB; split it`);
+}
+
+function checkText(bytes: Buffer, path: string): void {
+  if (bytes.length === 0) throw new UsageError(`${path} is empty; a migration holds at least one statement`);
   const [first, second] = bytes;
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new UsageError(`${found.path} is UTF-16; save it as UTF-8`);
+    throw new UsageError(`${path} is UTF-16; save it as UTF-8`);
   }
-  if (!isUtf8(bytes))
-    throw new UsageError(`${found.path}:${badLine(bytes)}: not UTF-8; save the file as UTF-8`);
+  if (!isUtf8(bytes)) throw new UsageError(`${path}:${badLine(bytes)}: not UTF-8; save the file as UTF-8`);
   const zero = bytes.indexOf(0);
   if (zero >= 0) {
     throw new UsageError(
-      `${found.path}:${lineAt(bytes.toString('latin1'), zero)}: a zero byte, which no SQL may hold`,
+      `${path}:${lineAt(bytes.toString('latin1'), zero)}: a zero byte, which no SQL may hold`,
     );
   }
-  return bytes;
 }
 
 function badLine(bytes: Buffer): number {
@@ -123,11 +121,13 @@ function withLineFeeds(bytes: Buffer): Buffer {
 }
 
 /** Flyway's script settings: https://documentation.red-gate.com/fd/script-configuration-277579020.html */
-async function settingsOf(found: Found): Promise<{ transaction: false | undefined; placeholders: boolean }> {
+function settingsOf(found: Found): { transaction: false | undefined; placeholders: boolean } {
   let transaction: false | undefined;
   let placeholders = true;
   if (found.settings === undefined) return { transaction, placeholders };
-  const lines = (await readFile(found.settings, 'utf8')).split(/\r\n?|\n/);
+  const lines = contentOf(found.settings)
+    .toString()
+    .split(/\r\n?|\n/);
   for (const [index, line] of lines.entries()) {
     const match = /^\s*(?:([A-Za-z.]+)\s*=\s*(.*?)\s*|#.*|)$/.exec(line);
     const [, name, value] = match ?? [];

@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { muteExperimentalWarnings } from './standard-streams.ts';
 
 /** Calls of the C library that Node has not. Sizes and results are as the library has them; -1 is an error. */
@@ -28,17 +29,21 @@ const closeOnExec = 0o2000000n;
 export const seekData = 3;
 export const seekHole = 4;
 
-let opened: Promise<Libc | undefined> | undefined;
+let opened: { readonly libc: Libc | undefined } | undefined;
 
 /** The C library that Node itself runs on; undefined where Node cannot call it. */
-export function openLibc(): Promise<Libc | undefined> {
-  return (opened ??= load());
+export function libcAtOnce(): Libc | undefined {
+  return (opened ??= { libc: load() }).libc;
 }
 
-async function load(): Promise<Libc | undefined> {
+export async function openLibc(): Promise<Libc | undefined> {
+  return libcAtOnce();
+}
+
+function load(): Libc | undefined {
   try {
     muteExperimentalWarnings();
-    const { dlopen } = await import('node:ffi');
+    const { dlopen } = process.getBuiltinModule('node:ffi');
     // Sizes by 32 bits, which saves a bigint for each file: no buffer or piece here is larger.
     const { functions } = dlopen(null, {
       flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },

@@ -165,17 +165,37 @@ const words: Readonly<Record<string, string>> = {
 function entryOf(found: Header): ArchiveEntry {
   // Names in extended headers are UTF-8 by definition (pax(1)); others are whatever bytes they are.
   const pax = found.pax as Readonly<Record<string, string>> | null | undefined;
-  const kind = kinds[found.type] ?? 'other';
+  const named = pax?.['GNU.sparse.name'] ?? pax?.['path'];
+  const otherMeaning = pax ? meaningOfPax(pax) : undefined;
+  const kind = otherMeaning === undefined ? (kinds[found.type] ?? 'other') : 'other';
   const linkname = (found.linkname as string | null) ?? '';
   return {
-    name: pax?.['path'] === undefined ? found.name : utf8(found.name),
+    name: named === undefined ? found.name : utf8(named),
     kind,
-    what: words[found.type] ?? 'an entry of a kind that is not unpacked',
+    what: otherMeaning ?? words[found.type] ?? 'an entry of a kind that is not unpacked',
     size: kind === 'file' ? found.size : 0,
     mode: found.mode,
     time: found.mtime?.getTime() ?? 0,
     target: pax?.['linkpath'] === undefined ? linkname : utf8(linkname),
   };
+}
+
+/**
+ * Keywords by which the name or content of an entry are others than they seem: of GNU tar (its manual, "Storing Sparse
+ * Files" and "Multi-Volume"), of star (star(5)), and the character set of pax(1).
+ */
+function meaningOfPax(pax: Readonly<Record<string, string>>): string | undefined {
+  const has = (keyword: RegExp): boolean => Object.keys(pax).some((key) => keyword.test(key));
+  if (has(/^GNU\.sparse\.|^SCHILY\.(realsize|offset)$/))
+    return 'a sparse file; pack it without --sparse (GNU tar), or with --no-read-sparse (bsdtar)';
+  if (has(/^GNU\.volume\./)) return 'a part of a file that is spread over several archives';
+  if (has(/^SCHILY\.filetype$/)) return 'an entry of a kind that is not unpacked';
+  const charset = pax['hdrcharset'] ?? 'BINARY';
+  // What is not UTF-8 was read as U+FFFD.
+  const name = `${pax['path'] ?? ''}${pax['linkpath'] ?? ''}`;
+  if ((charset !== 'BINARY' && charset !== 'ISO-IR 10646 2000 UTF-8') || name.includes('\uFFFD'))
+    return 'whose name is not UTF-8 in its extended header';
+  return undefined;
 }
 
 function utf8(text: string): string {

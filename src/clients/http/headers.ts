@@ -1,6 +1,6 @@
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { readSecretFile } from '../../core/options/resolve-options.ts';
+import { readSecretFile } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** RFC 9110's token, and what may stand in a header's value. */

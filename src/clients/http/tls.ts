@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
@@ -49,14 +49,7 @@ export function readAuthorities(
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */
 export function readPem(path: string, origin: string): string {
   refuseUnexpanded('path', path, origin);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(
-      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
+  const text = readNamedFile({ text: path, origin }).toString();
   if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM format`);
   return text;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -6,6 +6,7 @@ import { integer } from '../../core/options/option.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
 import {
   missing,
   parametersFromEnvironment,
@@ -276,14 +277,7 @@ function clientCertificate(
 }
 
 function readPem(path: string, origin: string): string {
-  let text: string;
-  try {
-    text = readFileSync(path, 'latin1');
-  } catch (error) {
-    throw new UsageError(
-      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
+  const text = readNamedFile({ text: path, origin }).toString('latin1');
   if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM form`);
   return text;
 }
@@ -294,7 +288,7 @@ function canRead(path: string): boolean {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readNamedFile({ text: path, origin: '' }).toString('latin1');
   } catch {
     return undefined;
   }

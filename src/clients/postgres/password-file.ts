@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { UsageError } from '../../core/outcome.ts';
+import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** What a line of the file is looked up by. */
@@ -8,6 +9,9 @@ export interface PasswordQuestion {
   readonly database: string;
   readonly user: string;
 }
+
+/** A larger file is not one of passwords, in bytes. */
+const largest = 1 << 20;
 
 /**
  * The folders that libpq takes where no host is named, upstream's and the distributions'. It looks for `localhost` if
@@ -23,12 +27,8 @@ const defaultFolders: ReadonlySet<string> = new Set(['/tmp', '/var/run/postgresq
  * @returns undefined where no line matches or there is no such file
  */
 export function passwordFromFile(path: string, question: PasswordQuestion): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
+  const text = contentOf(path);
+  if (text === undefined) return undefined;
   const hosts = defaultFolders.has(question.host) ? [question.host, 'localhost'] : [question.host];
   const wanted = [hosts, [String(question.port)], [question.database], [question.user]];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -46,6 +46,18 @@ export function passwordFromFile(path: string, question: PasswordQuestion): stri
     }
   }
   return undefined;
+}
+
+/** As for libpq, one that is missing or may not be read has no password. @throws UsageError where it is not read */
+function contentOf(path: string): string | undefined {
+  // Said so by who wants none.
+  if (path === '/dev/null') return undefined;
+  try {
+    return readInput(path, largest).toString();
+  } catch (error) {
+    if ('code' in (error as Error)) return undefined;
+    throw new UsageError(`the password file ${path} ${whyUnread(error)}`, { cause: error });
+  }
 }
 
 /** At each colon without a backslash before it. */

@@ -1,16 +1,19 @@
-import { readFileSync } from 'node:fs';
 import type { Environment } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { excerpt } from '../../core/excerpt.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
+import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { credentialsHint } from './faults.ts';
 
 /** ECS's agent, at which the relative variable points (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). */
 const ecs = 'http://169.254.170.2';
 /** Where credentials may be asked for without TLS: the same page, EKS's agent among them. */
 const trusted = /^(169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.[\d.]+|\[::1\]|localhost)$/;
+
+/** In bytes. */
+const longestToken = 1 << 20;
 
 /** What an agent for credentials answered. */
 export type AgentReply =
@@ -53,11 +56,11 @@ export async function askWhy(
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   let token = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '';
   try {
-    if (file) token = readFileSync(file, 'utf8');
+    if (file) token = readInput(file, longestToken).toString();
   } catch (error) {
     return never(
       exitStatus.usage,
-      `the file ${file} cannot be read (${(error as NodeJS.ErrnoException).code}), which AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names`,
+      `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: the file ${file} ${whyUnread(error)}`,
       'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
     );
   }

@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { SourceAddress } from '../../config/source.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
+import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { regionOf } from './region.ts';
+
+/** Of a file that is read here, in bytes. */
+const largest = 1 << 20;
 
 /**
  * Looks at the variables that the SDK reads by itself, while a mistake in one can still be told as one.
@@ -35,8 +38,10 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
     },
     environment,
   );
+  for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_CA_BUNDLE'])
+    contentOf(name, environment);
   for (const name of ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'])
-    refuseUnexpanded('token', contentOf(environment[name]), `the token in the file that ${name} names`);
+    refuseUnexpanded('token', contentOf(name, environment), `the token in the file that ${name} names`);
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
     const region = environment[name];
     if (region && !/^[a-z0-9-]+$/.test(region))
@@ -53,11 +58,19 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
     throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
 }
 
-/** Nothing where it cannot be read: the SDK says so, or does without it. */
-function contentOf(path: string | undefined): string {
+/**
+ * Nothing where the system refuses it: the SDK says so, or does without it. The SDK itself would wait for a pipe, and
+ * follow any link.
+ * @throws UsageError naming the variable
+ */
+function contentOf(name: string, environment: Environment): string {
+  const path = environment[name];
+  // Said so by who wants none.
+  if (!path || path === '/dev/null') return '';
   try {
-    return path ? readFileSync(path, 'utf8') : '';
-  } catch {
-    return '';
+    return readInput(path, largest).toString();
+  } catch (error) {
+    if ('code' in (error as Error)) return '';
+    throw new UsageError(`${name}: the file ${path} ${whyUnread(error)}`, { cause: error });
   }
 }

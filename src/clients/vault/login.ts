@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { exitStatus } from '../../core/exit-status.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { unexpanded } from '../../core/template-variables.ts';
+import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';
@@ -128,16 +128,18 @@ async function loginBody(
   }
 }
 
+/** In bytes; a Kubernetes token has about 1 KiB. */
+const longestToken = 1 << 20;
+
 /** Read anew for each login: the kubelet renews a projected token. */
 function readJwt(path: string, redactor: Redactor): string | Never {
   let jwt: string;
   try {
-    jwt = readFileSync(path, 'utf8').trim();
+    jwt = readInput(path, longestToken).toString().trim();
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
     return never(
       exitStatus.usage,
-      `there is no token to log in with: ${path} cannot be read (${code})`,
+      `there is no token to log in with: ${path} ${whyUnread(error)}`,
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }

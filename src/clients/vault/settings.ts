@@ -1,9 +1,8 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment, Paths } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { readSecretFile } from '../../core/options/resolve-options.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
@@ -142,11 +141,9 @@ function readAuthorities(environment: Environment): string | undefined {
   if (!folder) return usualAuthorities(undefined, '', environment);
   let names: string[];
   try {
-    names = readdirSync(folder);
+    names = namesInInput(folder);
   } catch (error) {
-    throw new UsageError(
-      `VAULT_CAPATH: the folder ${folder} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
+    throw new UsageError(`VAULT_CAPATH: the folder ${folder} ${whyUnread(error)}`, { cause: error });
   }
   return names
     .filter((name) => /\.(pem|crt|cer)$/.test(name))

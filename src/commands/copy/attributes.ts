@@ -61,7 +61,8 @@ export function hasAttributes(there: Stats, wanted: Attributes): boolean {
 }
 
 /**
- * Gives an open file that was just made its attributes. The owner first: giving a file away clears its set-ID bits.
+ * Gives an open file that was just made its attributes. The owner after mode and times, which only CAP_FOWNER could
+ * change then; set-ID bits last, since giving a file away clears them.
  * @returns false where the owner could not be kept
  */
 export function finishFile(
@@ -74,6 +75,9 @@ export function finishFile(
   let { mode } = wanted;
   let kept = true;
   const { owner } = wanted;
+  const plain = mode & ~setIds;
+  if (plain !== (plain & 0o777 & ~settings.mask)) fchmodSync(descriptor, plain);
+  futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
   const given = owner !== undefined && (owner.uid !== settings.ownUser || owner.gid !== place.group);
   if (given) {
     kept = tryOwner(() => fchownSync(descriptor, owner.uid, owner.gid), settings);
@@ -81,9 +85,7 @@ export function finishFile(
   }
   // Judged by the owner that the file has: a file system may take another one and not keep it.
   if ((mode & setIds) !== 0) mode = withoutOthersBits(mode, stat, fstatSync(descriptor));
-  if ((given && (mode & setIds) !== 0) || mode !== (mode & 0o777 & ~settings.mask))
-    fchmodSync(descriptor, mode);
-  futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
+  if ((mode & setIds) !== 0) fchmodSync(descriptor, mode);
   return kept;
 }
 
@@ -143,8 +145,8 @@ export function finishDirectory(
   const path = itself(descriptor);
   const { owner } = wanted;
   const given = owner !== undefined && (stat.uid !== owner.uid || stat.gid !== owner.gid);
-  const kept = !given || tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
   const mode = inherited && owner === undefined ? wanted.mode | setgid : wanted.mode;
-  if ((stat.mode & permissions) !== mode || given) chmodSync(path, mode);
-  return kept;
+  // Before it is another's, and while its group is one of ours: chown(2) leaves the mode of a directory.
+  if ((stat.mode & permissions) !== mode) chmodSync(path, mode);
+  return !given || tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
 }

@@ -408,7 +408,7 @@ class Job {
   #hint(): string | undefined {
     const has = (wanted: string): boolean => this.#tally.problems.some(({ code }) => code === wanted);
     if (has('EPERM') && this.#request.owner !== undefined)
-      return '--owner needs the capability CHOWN, but for a group that this user is in';
+      return '--owner needs the capability CHOWN, but for a group that this user is in; a file with set-ID bits needs FOWNER too';
     return has('EACCES')
       ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
       : undefined;
@@ -438,6 +438,10 @@ class Job {
       return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw thrown;
+    if (code === 'EACCES' && this.#request.owner !== undefined)
+      return failed(exitStatus.failed, `cannot write ${path}: permission denied (EACCES); ${soFar}`, {
+        hint: 'with --owner, folders need the capability DAC_OVERRIDE beside CHOWN: what belongs to another user is written to',
+      });
     const cause = error instanceof WriteFailed ? error.cause : error;
     if (descriptor === undefined) throw explained(cause, path);
     using directory = Directory.open(itself(descriptor));

@@ -1,13 +1,14 @@
-import { closeSync, fstatSync, openSync, readlinkSync, type Stats, constants } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats, constants } from 'node:fs';
 import { below, itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
 import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open-directory.ts';
+import { isOwn, ownTarget } from '../../fs/safe-open.ts';
 import { openBelow } from './merge.ts';
 
 /**
  * The links of a ConfigMap's, Secret's or projected volume: `key -> ..data/key`, and `..data -> ..2026_…`, the directory
  * of the current version beside it (https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter). Whoever writes to
- * another volume can make links that look alike and lead anywhere. So only links of exactly this form are followed, and
- * each component is opened without following.
+ * another volume can make links that look alike and lead anywhere. So only links of exactly this form are followed that
+ * root or whoever runs this made, and each component is opened without following.
  */
 
 /** A name beside `..data`, such as `..2026_11_22_10_00_00.123456789`. */
@@ -20,8 +21,9 @@ export function isKey(path: string | Buffer): boolean {
 
 function componentsOf(path: string | Buffer): readonly RawName[] | undefined {
   const [data, ...components] = readlinkSync(path, 'latin1').split('/');
+  if (data !== '..data' || !isOwn(lstatSync(path))) return undefined;
   const plain = components.every((component) => component !== '' && !/^\.\.?$/.test(component));
-  return data === '..data' && components.length > 0 && plain ? components : undefined;
+  return components.length > 0 && plain ? components : undefined;
 }
 
 /** What a key's link leads to; undefined where the link is not one of such a volume. */
@@ -107,11 +109,12 @@ export function openVersion(volume: number): number | undefined {
 
 function versionOf(volume: number): RawName | undefined {
   try {
-    const name = readlinkSync(`${itself(volume)}/..data`, 'latin1');
-    return versionName.test(name) ? name : undefined;
+    if (!lstatSync(`${itself(volume)}/..data`).isSymbolicLink()) return undefined;
+    const name = ownTarget(volume, '..data');
+    return name !== undefined && versionName.test(name) ? name : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'EINVAL') return undefined; // no such name, or not a link
+    if (code === 'ENOENT') return undefined;
     throw error;
   }
 }

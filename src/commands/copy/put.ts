@@ -28,7 +28,7 @@ import type { Libc } from '../../process/libc.ts';
 import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
 import { InTheWay, writing } from './failures.ts';
-import { readLink, targetOf } from './link.ts';
+import { readLink, targetOf } from '../../fs/tree/link.ts';
 import { type Following, openSource } from './projected.ts';
 import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
 import type { MayReplace } from './replace.ts';

@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync, readlinkSync, realpathSync, type Stats, constants } from 'node:fs';
+import { closeSync, fstatSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
 import { itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
 import { openDirectory } from '../../fs/tree/open-directory.ts';
+import { type InputFile, InputRefused, openInput, whyUnread } from '../../fs/input-file.ts';
 import { openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */
@@ -21,29 +22,19 @@ export interface SourceRoot {
 }
 
 /**
- * Opens a source. Links in the path are the user's, and followed; of a ConfigMap's or Secret's volume, it is the version
+ * Opens a source. Links in the path are followed where root or whoever runs this made them; of a ConfigMap's or Secret's volume, it is the version
  * that is current now.
  * @throws UsageError
  */
 export function openSourceRoot(text: string): SourceRoot {
   if (text === '') throw new UsageError('a source is empty; write a path such as /app/plugins');
-  let descriptor: number;
-  let real: string;
-  try {
-    real = realpathSync(text);
-    descriptor = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  } catch (error) {
-    throw new UsageError(`${text} ${problem(error as NodeJS.ErrnoException)}`);
-  }
-  const stat = fstatSync(descriptor);
+  const { descriptor, stat } = opened(text);
+  const real = readlinkSync(itself(descriptor));
   const name = rawOf(basename(text));
   if (!stat.isDirectory()) {
-    if (stat.isFile() && !text.endsWith('/'))
-      return { text, real, descriptor, stat, name, volume: undefined };
+    if (!text.endsWith('/')) return { text, real, descriptor, stat, name, volume: undefined };
     closeSync(descriptor);
-    throw new UsageError(
-      stat.isFile() ? `${text} ends in a slash and is a file` : `${text} is neither a file nor a directory`,
-    );
+    throw new UsageError(`${text} ends in a slash and is a file`);
   }
   const root = { text, real, descriptor, stat, name, volume: undefined };
   try {
@@ -52,6 +43,14 @@ export function openSourceRoot(text: string): SourceRoot {
   } catch (error) {
     closeSync(descriptor);
     throw error;
+  }
+}
+
+function opened(text: string): InputFile {
+  try {
+    return openInput(text);
+  } catch (error) {
+    throw new UsageError(`${text} ${problem(error as Error)}`, { cause: error });
   }
 }
 
@@ -100,11 +99,11 @@ export function closeSourceRoot({ descriptor, volume }: SourceRoot): void {
   if (volume !== undefined) closeSync(volume);
 }
 
-function problem({ code, message }: NodeJS.ErrnoException): string {
+function problem(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return 'does not exist; is it a path of this image, or of a volume mounted here?';
   if (code === 'ENOTDIR') return 'does not exist: a part of its path is not a directory';
   if (code === 'EACCES') return 'may not be read by this user; look at runAsUser';
   if (code === 'ELOOP') return 'is a link that leads in a circle';
-  if (code === 'ENXIO') return 'is neither a file nor a directory';
-  return `cannot be opened (${code ?? message})`;
+  return error instanceof InputRefused ? 'is neither a file nor a directory' : whyUnread(error);
 }

@@ -1,4 +1,5 @@
 import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { isOwn } from '../../fs/safe-open.ts';
 import { isCopyPlace } from '../../fs/publish/file-names.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import type { RawName } from '../../fs/tree/file-name.ts';
@@ -172,6 +173,8 @@ export class Visit implements Visitor {
     const { dereference } = this.#settings;
     const key = isKey(name);
     if (key) this.#remember(where);
+    // Nobody else decides what this process reads.
+    if (dereference && !key && !isOwn(stat)) throw new Error('the link was made by another user');
     let target: Stats | undefined;
     try {
       if (dereference) target = statSync(name);

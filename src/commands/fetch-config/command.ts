@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { readTlsSettings } from '../../clients/http/options.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
 import { done, type Outcome } from '../../core/outcome.ts';
 import { parseSource } from '../../config/source.ts';
+import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
@@ -70,6 +73,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     }
     const job = await planJob(given, options, http, command !== undefined, context);
     checkOneOrigin(job.addresses, http);
+    if (options.spec !== undefined) refuseOverwriting(writtenBy(job), readBy(job, options));
     const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
     if (!options['dry-run']) prepareOutput(job.outputs, settings);
     const reruns =
@@ -88,6 +92,20 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
     }
   },
 });
+
+function writtenBy({ outputs }: FetchJob): Given[] {
+  return outputs.flatMap(({ folder, name, origin }) =>
+    name === undefined ? [] : [{ text: join(folder, name), origin }],
+  );
+}
+
+function readBy({ addresses }: FetchJob, options: FetchOptions): Given[] {
+  const files = (['spec', 'ca-file', 'cert-file', 'key-file', 'header-file'] as const).flatMap((name) =>
+    [options[name] ?? []].flat().map((text) => ({ text, origin: `--${name}` })),
+  );
+  const sources = addresses.filter(({ scheme }) => scheme === 'file');
+  return [...files, ...sources.map(({ path, text }) => ({ text: path, origin: text }))];
+}
 
 async function carryOut(
   job: FetchJob,

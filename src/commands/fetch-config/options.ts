@@ -6,7 +6,11 @@ import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 
 const outputOptions = {
-  to: text({ description: 'the file to write, or with --format files the folder', placeholder: 'PATH' }),
+  to: text({
+    description: 'the file to write, or with --format files the folder',
+    placeholder: 'PATH',
+    writes: true,
+  }),
   format: oneOf({ description: 'how the fields are written', choices: formats, fallback: 'raw' }),
   env: flag({ description: 'put the fields into the environment of the command after -- instead of files' }),
   spec: text({ description: 'a YAML file that names several files and their sources', placeholder: 'FILE' }),
@@ -29,6 +33,7 @@ const bodyOptions = {
     description:
       'keep the ETag of an http or https source here, so that a rerun downloads nothing that has not changed',
     placeholder: 'PATH',
+    writes: true,
   }),
   'content-type': text({ description: 'the media type that the answer must have', placeholder: 'TYPE' }),
 };

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
 import { parseFileMode, parseFileOwner, type FileOwner } from '../../fs/publish/attributes.ts';
 import type { Format } from '../../config/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import type { MergeRule } from './merge.ts';
 import type { KeyRule } from './pick.ts';
@@ -65,9 +65,6 @@ interface WrittenKey {
 }
 
 type Path = readonly (string | number)[];
-
-/** A specification beyond this is not one, in bytes. */
-const largest = 1 << 20;
 
 /** Problems told at once. */
 const shown = 10;
@@ -235,21 +232,7 @@ function pathText(path: Path): string {
 }
 
 function readText(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why =
-      code === 'ENOENT'
-        ? `there is no file ${file}; is the ConfigMap mounted here?`
-        : code === 'EISDIR'
-          ? `${file} is a folder; name the file in it`
-          : `${file} cannot be read (${code})`;
-    throw new UsageError(`--spec: ${why}`, { cause: error });
-  }
-  if (bytes.length > largest)
-    throw new UsageError(`--spec: ${file} has ${bytes.length} bytes, over ${largest}`);
+  const bytes = readNamedFile({ text: file, origin: '--spec' });
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {

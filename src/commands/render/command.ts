@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { readTlsSettings } from '../../clients/http/options.ts';
 import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
@@ -17,6 +18,7 @@ import {
   type OutputContent,
 } from '../../config/outputs.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { checkerOf } from './check/check.ts';
 import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
 import { parseDataRequest, type DataRequest } from './data/request.ts';
@@ -77,6 +79,15 @@ async function renderTemplates(
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
   const templates = readTemplates(paths, to, largest);
+  refuseOverwriting(
+    templates.map(({ folder, name }) => ({ text: join(folder, name), origin: '--to' })),
+    [
+      ...templates.map(({ path }) => ({ text: path, origin: 'the template' })),
+      ...requests.flatMap(({ from, shown }) =>
+        from.kind === 'file' ? [{ text: from.path, origin: `--data ${shown}` }] : [],
+      ),
+    ],
+  );
   const compiled = await forAll(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),

@@ -21,6 +21,7 @@ export const renderOptions = {
     description:
       'the file to write, or the folder: where it is one, ends with /, or several templates are given',
     placeholder: 'PATH',
+    writes: true,
   }),
   language: oneOf({ description: 'what the templates are written in', choices: languages, fallback: 'env' }),
   data: list({

@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../core/outcome.ts';
+import { inputKind, namesInInput, whyUnread } from '../../fs/input-file.ts';
 import { decodeUtf8 } from './data/parse.ts';
 import { readWhole } from './data/read-file.ts';
 
@@ -24,10 +25,11 @@ const templateEnding = /(?<=.)\.(template|tmpl|tpl|liquid)$/;
  * @throws UsageError where one cannot be read, or two would be one file
  */
 export function readTemplates(paths: readonly string[], to: string, largest: number): readonly Template[] {
-  const files = paths.flatMap((path) => (kindOf(path) === 'folder' ? filesOf(path) : [path]));
+  const files = paths.flatMap((path) => (templateKind(path) === 'folder' ? filesOf(path) : [path]));
   if (files.length === 0) throw new UsageError(`${paths.join(', ')}: the folder holds no templates`);
   const kind = kindOf(to);
-  const several = files.length > 1 || paths.length !== files.length || kindOf(paths[0] ?? '') === 'folder';
+  const several =
+    files.length > 1 || paths.length !== files.length || templateKind(paths[0] ?? '') === 'folder';
   if (several && kind === 'file')
     throw new UsageError(`--to: ${to} is a file, and there are several templates; name a folder`);
   const whole = resolve(to);
@@ -40,8 +42,6 @@ export function readTemplates(paths: readonly string[], to: string, largest: num
     if (other !== undefined)
       throw new UsageError(`${other} and ${path} would both be written to ${join(folder, name)}`);
     seen.set(name, path);
-    if (resolve(path) === join(folder, name))
-      throw new UsageError(`${path} would be written over itself; name another place in --to`);
     return { path, text: readText(path, largest), folder, name };
   });
 }
@@ -56,12 +56,25 @@ function kindOf(path: string): 'file' | 'folder' | undefined {
 
 /** Names with a leading dot are the kubelet's own, or an editor's. */
 function filesOf(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter(({ name }) => !name.startsWith('.'))
-    .map((entry) => ({ entry, path: join(folder, entry.name) }))
-    .filter(({ entry, path }) => entry.isFile() || (!entry.isDirectory() && kindOf(path) === 'file'))
-    .map(({ path }) => path)
-    .toSorted();
+  return guarded(folder, () =>
+    namesInInput(folder)
+      .filter((name) => !name.startsWith('.'))
+      .map((name) => join(folder, name))
+      .filter((path) => templateKind(path) !== 'folder'),
+  );
+}
+
+function templateKind(path: string): ReturnType<typeof inputKind> {
+  return guarded(path, () => inputKind(path));
+}
+
+function guarded<T>(path: string, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`the template ${path} ${whyUnread(error)}`, { cause: error });
+  }
 }
 
 function readText(path: string, largest: number): string {

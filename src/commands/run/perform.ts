@@ -5,6 +5,7 @@ import { startDeadline } from '../../core/deadline.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { nodeFlags } from '../../process/host.ts';
+import { readSecretFile } from '../../fs/input-file.ts';
 import type { Log } from '../../core/log.ts';
 import {
   DeadlinePassed,
@@ -91,7 +92,7 @@ async function performOnce(
     const input = { ...work.input, words };
     const outcome =
       user === undefined
-        ? await performStep(work.command, input, context)
+        ? await performStep(work.command, input, context, readSecretFile)
         : await performAs(user, { kind: 'own', command: work.command.name, input }, step, context);
     return { outcome, final: outcome.kind === 'failed' && hopeless.has(outcome.status) };
   }

@@ -15,6 +15,8 @@ import { checkExpanded, resolveOptions, type Given } from '../../core/options/re
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readSecretFile } from '../../fs/input-file.ts';
+import { refuseSharedPaths } from '../../fs/written-paths.ts';
 import { expandReferences } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
 import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
@@ -268,7 +270,7 @@ function readStep(
   const about = new Map([...of('about'), ...pick(own, 'timeout')]);
   own.delete('timeout');
   const aboutOptions = optionsAbout(command);
-  const said = guarded(() => resolveOptions(aboutOptions, about, {}, context.redactor));
+  const said = guarded(() => resolveOptions(aboutOptions, about, {}, context.redactor, readSecretFile));
   const user = said?.['user'] as StepUser | undefined;
   if (user !== undefined && context.host.uid !== 0) {
     const place = shape.values.find(({ name: word }) => word === 'user')?.texts[0]?.at ?? at;
@@ -300,11 +302,12 @@ function readStep(
   let values: Values<Options> | undefined;
   if (command !== undefined && secretFree) {
     values = guarded(() =>
-      resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor),
+      resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor, readSecretFile),
     );
     // Secrets' files are read when the step starts; their paths are there already.
     for (const [key, option] of Object.entries(command.options as Options))
       if (option.kind === 'secret') guarded(() => checkExpanded(option, own.get(key) ?? []));
+    guarded(() => refuseSharedPaths(command.options as Options, (key) => own.get(key) ?? [], positionals));
     const parsed = guarded(() => [parsePositionals(command, positionals, literal, context.redactor)]);
     const after = command.afterDashes === 'successor' ? context.successor : words;
     if (values !== undefined && parsed !== undefined) {

@@ -1,5 +1,5 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Context } from '../../core/context.ts';
+import { openInput, whyUnread } from '../../fs/input-file.ts';
 import { readToEnd } from '../../process/input.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -49,23 +49,19 @@ async function fromStandardInput(context: Context): Promise<PlanText> {
 }
 
 async function fromFile(path: string, origin: string, context: Context): Promise<PlanText> {
-  let descriptor: number | undefined;
   try {
-    // A FIFO is opened at once so, whoever writes to it.
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (fstatSync(descriptor).isDirectory())
+    using plan = openInput(path);
+    if (plan.stat.isDirectory())
       throw new UsageError(
         `the plan ${origin} is a directory; give the file in it: ${path.replace(/\/$/, '')}/plan.yaml, say`,
       );
-    return { text: decode(await readToEnd(descriptor, longest, context), path), origin: path };
+    return { text: decode(await readToEnd(plan.descriptor, longest, context), path), origin: path };
   } catch (error) {
     if (error instanceof UsageError || context.signal.aborted) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new UsageError(`there is no plan ${origin}; is its ConfigMap mounted there?`);
-    throw new UsageError(`the plan ${origin} cannot be read: ${code ?? message}`);
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    throw new UsageError(`the plan ${origin} ${whyUnread(error)}`, { cause: error });
   }
 }
 

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
@@ -23,7 +22,8 @@ import {
   valueOr,
 } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { formatBytes, parseSize } from '../../core/size.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
+import { parseSize } from '../../core/size.ts';
 import { attemptRequest } from './attempt.ts';
 import { looksAtBody, type Expectations } from './expect.ts';
 import { parseHeaderExpectation } from './header.ts';
@@ -200,18 +200,9 @@ function checkOneOrigin(targets: readonly HttpTarget[], headers: Readonly<Record
 }
 
 function readRequestBody(path: string | undefined): Buffer | undefined {
-  if (path === undefined) return undefined;
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw new UsageError(
-      `--request-body-file: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
-  if (bytes.length > mostRequestBody)
-    throw new UsageError(`--request-body-file: ${path} has more than ${formatBytes(mostRequestBody)}`);
-  return bytes;
+  return path === undefined
+    ? undefined
+    : readNamedFile({ text: path, origin: '--request-body-file' }, mostRequestBody);
 }
 
 function readProxies({ environment, redactor }: Context): FindProxy {

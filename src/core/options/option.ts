@@ -24,6 +24,8 @@ export interface Option<T = unknown> {
   readonly allowEmpty?: boolean;
   /** Names of options that mean the same thing in another way: only one of them can be given, by whatever way. */
   readonly insteadOf?: readonly string[];
+  /** True where its value is the path of a file that is written. */
+  readonly writes?: boolean;
   /** Carries the type. */
   readonly type?: T;
 }
@@ -35,6 +37,7 @@ export type Values<O extends Options> = { readonly [K in keyof O]: O[K] extends 
 
 interface Described {
   readonly description: string;
+  readonly writes?: boolean;
   readonly short?: string;
   readonly insteadOf?: readonly string[];
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
 import { hidePasswords, type Redactor } from '../redaction/redactor.ts';
@@ -12,6 +11,9 @@ export interface Given {
   readonly origin: string;
 }
 
+/** Reads a secret's file; throws a UsageError that names the origin. */
+export type ReadSecret = (file: Given) => string;
+
 /** What was given for each option, by name. */
 export type GivenOptions = ReadonlyMap<string, readonly Given[]>;
 
@@ -24,15 +26,16 @@ export function resolveOptions<O extends Options>(
   given: GivenOptions,
   environment: Environment,
   redactor: Redactor,
+  readSecret: ReadSecret,
 ): Values<O> {
   const values: Record<string, unknown> = {};
   const origins = new Map<string, string>();
   for (const [name, option] of Object.entries(options)) {
-    const sources = given.get(name) ?? fromTwin(name, option, environment);
+    const sources = givenFor(name, option, given, environment);
     // A URL given where a file's path or a name is wanted comes back in the error.
     for (const { text } of sources) hidePasswords(text, redactor);
     if (sources[0] !== undefined) origins.set(name, sources[0].origin);
-    values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor);
+    values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor, readSecret);
   }
   refuseBoth(options, origins);
   return values as Values<O>;
@@ -48,6 +51,16 @@ function refuseBoth(options: Options, origins: ReadonlyMap<string, string>): voi
   }
 }
 
+/** What was given for one option: its flag, else its twin. */
+export function givenFor(
+  name: string,
+  option: Option,
+  given: GivenOptions,
+  environment: Environment,
+): readonly Given[] {
+  return given.get(name) ?? fromTwin(name, option, environment);
+}
+
 function fromTwin(name: string, option: Option, environment: Environment): readonly Given[] {
   const origin = twinName(name, option);
   const whole = environment[origin];
@@ -56,7 +69,12 @@ function fromTwin(name: string, option: Option, environment: Environment): reado
   return texts.map((text) => ({ text, origin }));
 }
 
-function valueOf(option: Option, sources: readonly Given[], redactor: Redactor): unknown {
+function valueOf(
+  option: Option,
+  sources: readonly Given[],
+  redactor: Redactor,
+  readSecret: ReadSecret,
+): unknown {
   if (option.kind === 'list') return sources.map((given) => parseOne(option, given));
   const [first, second] = sources;
   if (first === undefined) return option.fallback;
@@ -65,7 +83,7 @@ function valueOf(option: Option, sources: readonly Given[], redactor: Redactor):
   }
   if (option.kind === 'secret') {
     checkExpanded(option, sources);
-    const content = readSecretFile(first);
+    const content = readSecret(first);
     refuseUnexpanded('secret', content, `the file ${first.text} (${first.origin})`);
     return redactor.secret(content);
   }
@@ -91,29 +109,6 @@ export function checkExpanded(option: Option, sources: readonly Given[]): void {
   const meaning = meaningOf(option);
   if (meaning === undefined || meaning === 'text' || meaning === 'parsed') return;
   for (const { text, origin } of sources) refuseUnexpanded(meaning, text, origin);
-}
-
-/**
- * Reads a secret's file less one line end, which editors and `echo` add.
- * @throws UsageError where it is missing, a directory, unreadable or empty
- */
-export function readSecretFile(given: Given): string {
-  let content: string;
-  try {
-    content = readFileSync(given.text, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${given.origin}: ${fileProblem(given.text, error as NodeJS.ErrnoException)}`);
-  }
-  const trimmed = content.replace(/\r?\n$/, '');
-  if (trimmed === '') throw new UsageError(`${given.origin}: the file ${given.text} is empty`);
-  return trimmed;
-}
-
-function fileProblem(path: string, error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return `there is no file ${path}`;
-  if (error.code === 'EISDIR') return `${path} is a directory, not a file`;
-  if (error.code === 'EACCES') return `the file ${path} may not be read by this user`;
-  return `the file ${path} cannot be read (${error.code ?? error.message})`;
 }
 
 /** The names of all twins of a set of options. */

@@ -9,6 +9,7 @@ export const processOptions = {
   'log-level': oneOf({ description: 'the least level that is logged', choices: logLevels, fallback: 'info' }),
   'termination-log': valueOr({
     description: 'the file for the last words; written only where it exists',
+    writes: true,
     placeholder: 'PATH',
     parse: parseText,
     fallback: '/dev/termination-log',

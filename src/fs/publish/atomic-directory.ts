@@ -14,10 +14,11 @@ import {
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import type { PublishContext } from './atomic-file.ts';
-import { explained, refused } from '../error-message.ts';
+import { exchanged, explained, refused } from '../error-message.ts';
 import type { Published, Staged } from './published.ts';
 import {
   clearAway,
+  isNameOf,
   removeFile,
   removeGeneration,
   removeLeftovers,
@@ -197,12 +198,14 @@ class Tree implements Disposable {
 
   async commit(): Promise<Published> {
     const target = this.#target;
+    this.#checkStaged();
     try {
       replaceByLink(target, dataLink, this.#name, this.#namer);
     } catch (error) {
       throw explained(error, target.shown, { directory: target });
     }
     this.#committed = true;
+    if (linkTarget(target, dataLink) === this.#name) this.#checkStaged();
     if (this.#staged) markShown(this.#staged);
     if (this.#plan.lasting !== false) target.sync();
     const warnings = [...(this.#built?.warnings ?? [])];
@@ -217,6 +220,12 @@ class Tree implements Disposable {
     const kept = new Set(paths);
     const removed = (this.#sets.get(this.#plan.set) ?? []).filter((path) => !kept.has(path)).length;
     return { written, unchanged, removed, bytes, warnings };
+  }
+
+  /** @throws Failure where the name leads to something else than what was staged: then that is what readers see */
+  #checkStaged(): void {
+    if (this.#staged === undefined || isNameOf(this.#target, this.#name, this.#staged)) return;
+    throw exchanged(this.#target.shown);
   }
 
   /** Removes what no reader needs any more. */

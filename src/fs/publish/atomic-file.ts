@@ -6,11 +6,12 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { type Directory, linkTarget } from './directory.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { createNamer, dataLink, isOurs } from './file-names.ts';
-import { explained, refused } from '../error-message.ts';
+import { exchanged, explained, refused } from '../error-message.ts';
 import type { Staged } from './published.ts';
 import { clearAway, removeLeftovers } from './remove.ts';
 import { takeTurn } from './publish-lock.ts';
-import { findUnchanged, writeFile, type FileContent } from './write.ts';
+import { isOwn } from '../safe-open.ts';
+import { findUnchanged, fileIdentity, writeFile, type FileContent, type FileIdentity } from './write.ts';
 
 export type PublishContext = Pick<Context, 'signal' | 'clock' | 'random'>;
 
@@ -32,6 +33,7 @@ export async function stageFile(
   const temporary = namer.temporary();
   using stack = new DisposableStack();
   let directory: Directory | undefined;
+  let written: FileIdentity;
   try {
     directory = stack.use(openForWriting(dirname(whole), whole, intent));
     checkPlace(directory, name, whole);
@@ -40,7 +42,7 @@ export async function stageFile(
     const turn = stack.use(await takeTurn(directory.identity(), context));
     await removeLeftovers(directory, namer, turn.alone, clock.date().getTime());
     if (same) return unchanged;
-    await writeFile(directory, temporary, file, signal);
+    written = await writeFile(directory, temporary, file, signal);
   } catch (error) {
     if (directory) clearAway(directory, temporary);
     if (signal.aborted) throw reasonOf(signal);
@@ -53,8 +55,10 @@ export async function stageFile(
   return {
     async commit() {
       try {
+        requireWritten(opened, temporary, whole, written, file);
         renameSync(opened.at(temporary), opened.at(name));
         renamed = true;
+        requireWritten(opened, name, whole, written, file);
         opened.sync();
       } catch (error) {
         throw explained(error, whole, { directory: opened });
@@ -68,6 +72,23 @@ export async function stageFile(
       if (!renamed) clearAway(opened, temporary);
     },
   };
+}
+
+/**
+ * @throws Failure where another user's file has the name of what was written: whoever may rename there puts it in the
+ *   place of ours. One of this user, or of the owner that was asked for, is a later run's.
+ */
+function requireWritten(
+  directory: Directory,
+  name: string,
+  shown: string,
+  written: FileIdentity,
+  { owner }: FileContent,
+): void {
+  const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
+  const uid = Number(stat?.uid);
+  if (stat === undefined || (fileIdentity(stat) !== written && !isOwn({ uid }) && uid !== owner?.uid))
+    throw exchanged(shown);
 }
 
 const unchanged: Staged = {

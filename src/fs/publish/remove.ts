@@ -82,7 +82,7 @@ function isOnMountOf(parent: Directory, opened: Directory): boolean {
   return fstatSync(parent.fd).dev === fstatSync(opened.fd).dev;
 }
 
-function isNameOf(parent: Directory, name: string, opened: Directory): boolean {
+export function isNameOf(parent: Directory, name: string, opened: Directory): boolean {
   const there = lstatSync(parent.at(name), { throwIfNoEntry: false, bigint: true });
   const own = fstatSync(opened.fd, { bigint: true });
   return there !== undefined && there.dev === own.dev && there.ino === own.ino;

@@ -10,6 +10,7 @@ import {
   promises,
   readdirSync,
   writeSync,
+  type BigIntStats,
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { reasonOf } from '../../core/clock.ts';
@@ -29,6 +30,13 @@ export interface FileContent {
   readonly lasting?: boolean | undefined;
 }
 
+/** Tells a file from every other one; by its owner also from a later one that got its inode. */
+export type FileIdentity = string;
+
+export function fileIdentity({ dev, ino, uid }: BigIntStats): FileIdentity {
+  return `${dev}-${ino}-${uid}`;
+}
+
 /** Bytes between two looks at the signal. */
 const chunk = 1 << 20;
 
@@ -40,6 +48,7 @@ const flush = promisify(fsync);
 /**
  * Writes a new file whole: content, mode, owner, and, where it is to last, all of it on the disk. Nobody sees it under a name that counts
  * before the caller renames it or swaps the directory that it is in.
+ * @returns which file it is
  * @throws the system's error, or the signal's reason; the file may be there then, half written
  */
 export async function writeFile(
@@ -47,7 +56,7 @@ export async function writeFile(
   name: string,
   file: FileContent,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<FileIdentity> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
   const handle = await promises.open(directory.at(name), flags, 0o600);
@@ -59,6 +68,7 @@ export async function writeFile(
     if (signal.aborted) throw reasonOf(signal);
     giveAway(handle.fd, file);
     if (file.lasting !== false) await handle.sync();
+    return fileIdentity(await handle.stat({ bigint: true }));
   } finally {
     await handle.close();
   }
@@ -70,13 +80,14 @@ async function writeQuickly(
   flags: number,
   file: FileContent,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<FileIdentity> {
   if (signal.aborted) throw reasonOf(signal);
   const fd = openSync(path, flags, 0o600);
   try {
     for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
     giveAway(fd, file);
     if (file.lasting !== false) await flush(fd);
+    return fileIdentity(fstatSync(fd, { bigint: true }));
   } finally {
     closeSync(fd);
   }

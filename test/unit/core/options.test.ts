@@ -16,6 +16,7 @@ import {
   valueOr,
 } from '../../../src/core/options/option.ts';
 import { resolveOptions } from '../../../src/core/options/resolve-options.ts';
+import { readSecretFile } from '../../../src/fs/input-file.ts';
 import { createRedactor, type Secret } from '../../../src/core/redaction/redactor.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'initbox-options-'));
@@ -40,7 +41,7 @@ async function read(argv: string[], environment: Record<string, string> = {}) {
   const redactor = createRedactor();
   const { given, positionals, help } = await readArguments(argv, options);
   return {
-    values: resolveOptions(options, given, environment, redactor),
+    values: resolveOptions(options, given, environment, redactor, readSecretFile),
     positionals: positionals.map(({ text: word }) => word),
     help,
     redactor,

@@ -9,6 +9,7 @@ import { allOptions } from '../../../src/core/options/all.ts';
 import { meaningOf } from '../../../src/core/options/meaning.ts';
 import { list, parseText, secret, text } from '../../../src/core/options/option.ts';
 import { resolveOptions } from '../../../src/core/options/resolve-options.ts';
+import { readSecretFile } from '../../../src/fs/input-file.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 import { refuseUnexpanded, unexpanded, type Meaning } from '../../../src/core/template-variables.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
@@ -163,6 +164,7 @@ describe('options', () => {
           new Map([[name, [{ text: 'a$(X)', origin: `--${name}` }]]]),
           given,
           createRedactor(),
+          readSecretFile,
         );
       expect(() => resolve('one')).toThrow('--one cannot be used: the variable X in it');
       expect(() => resolve('many')).toThrow('--many cannot be used: the variable X in it');
@@ -175,7 +177,9 @@ describe('options', () => {
   test('the path of a secret is looked at', () => {
     const options = { token: secret({ description: '' }) };
     const given = new Map([['token', [{ text: '/run/$(X)', origin: '--token-file' }]]]);
-    expect(() => resolveOptions(options, given, {}, createRedactor())).toThrow('--token-file cannot be used');
+    expect(() => resolveOptions(options, given, {}, createRedactor(), readSecretFile)).toThrow(
+      '--token-file cannot be used',
+    );
   });
 });
 

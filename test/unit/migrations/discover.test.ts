@@ -24,7 +24,7 @@ test('a name that is not UTF-8 is named as Latin-1, not looked for under another
     'SELECT 1;',
   );
   await expect(discover(folder)).rejects.toThrow(
-    `${folder}: the name "2_caf\u00e9.sql" (as Latin-1) is not UTF-8; rename the file`,
+    `the directory ${folder} holds the name "2_caf\u00e9.sql" (as Latin-1), which is not UTF-8; rename the file`,
   );
 });
 

@@ -49,6 +49,8 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   readonly #open = new Map<RawName, number>();
   #entry: ArchiveEntry | undefined;
   #file: number | undefined;
+  /** Directories in the order in which they were made, where an owner is to be set. */
+  readonly #made: RawName[] = [];
   #parts: Uint8Array[] = [];
   #pending = 0;
   #left = 0;
@@ -125,11 +127,22 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     const { owner } = this.#settings;
     // Set-ID bits are nothing that a download should bring.
     fchmodSync(this.#file, this.#settings.mode ?? (entry.mode ?? 0o644) & 0o777);
-    if (owner !== undefined) fchownSync(this.#file, owner.uid, owner.gid);
     if (entry.time > 0) futimesSync(this.#file, entry.time / 1000, entry.time / 1000);
+    // Last: what belongs to somebody else, only CAP_FOWNER changes.
+    if (owner !== undefined) fchownSync(this.#file, owner.uid, owner.gid);
     const file = this.#file;
     this.#file = undefined;
     closeSync(file);
+  }
+
+  /** Gives the directories to their owner, once nothing is to be put into them: only CAP_DAC_OVERRIDE could then. */
+  finish(): void {
+    const { owner } = this.#settings;
+    if (owner === undefined) return;
+    for (const path of this.#made.toReversed()) {
+      fchownSync(this.#existing(path.split('/')), owner.uid, owner.gid);
+      this.#letGo();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -152,9 +165,9 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     const target = entry.target ?? '';
     checkLink(entry.name, target, depth);
     symlinkSync(Buffer.from(target, 'latin1'), at);
+    if (entry.time > 0) lutimesSync(at, entry.time / 1000, entry.time / 1000);
     const { owner } = this.#settings;
     if (owner !== undefined) lchownSync(at, owner.uid, owner.gid);
-    if (entry.time > 0) lutimesSync(at, entry.time / 1000, entry.time / 1000);
   }
 
   #hardLink(at: string | Buffer, entry: ArchiveEntry): void {
@@ -207,8 +220,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     const descriptor = this.#openDirectory(parent, raw, path);
     if (made) {
       this.#setMode(descriptor, 0o755);
-      const { owner } = this.#settings;
-      if (owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid);
+      if (this.#settings.owner !== undefined) this.#made.push(path);
     }
     this.#open.set(path, descriptor);
     return descriptor;

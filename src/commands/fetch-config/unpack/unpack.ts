@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { isUtf8 } from 'node:buffer';
 import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
 import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
@@ -15,6 +15,7 @@ import { once } from '../../../wait/target-state.ts';
 import { waitOutcome } from '../../../wait/outcome.ts';
 import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../core/outcome.ts';
 import type { Directory } from '../../../fs/publish/directory.ts';
+import { openInputFile, unread } from '../../../fs/input-file.ts';
 import { checkSetPlace } from '../../../fs/publish/target-checks.ts';
 import { commitAll } from '../../../fs/publish/published.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
@@ -220,6 +221,7 @@ class Unpacking {
     this.#context.host.saveMemory();
     const sum = await this.#read(archive, tree);
     this.#checkSum(sum);
+    tree.finish();
     if (tree.files === 0 && stage.names().length === 0)
       throw new Refused(
         options['strip-components'] > 0 && tree.entries > 0
@@ -355,19 +357,13 @@ function knownType(descriptor: number): ArchiveType {
 }
 
 function openArchive(path: string): number | Answer {
-  let descriptor: number;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openInputFile(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
       return notYet('does not exist', { hint: 'is the volume mounted here?' });
-    return never(
-      exitStatus.refused,
-      code === 'EACCES' ? 'may not be read by this user' : `cannot be read (${code})`,
-    );
+    const { status, why, hint } = unread(error);
+    return never(status, why, hint);
   }
-  if (fstatSync(descriptor).isFile()) return descriptor;
-  closeSync(descriptor);
-  return never(exitStatus.refused, 'is not a regular file');
 }

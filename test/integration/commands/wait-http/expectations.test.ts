@@ -375,7 +375,7 @@ describe('bad input: exit 2, one error, nothing asked', () => {
     [['http://a/', '--method', 'HEAD', '--body', 'x'], 'an answer to HEAD has no body'],
     [['http://a/', '--status', '204', '--json', '/a'], 'an answer 204 has no body'],
     [['http://a/', '--max-size', '1KB'], '--max-size: "1KB" is not a size'],
-    [['http://a/', '--request-body-file', '/nonexistent'], 'the file /nonexistent cannot be read (ENOENT)'],
+    [['http://a/', '--request-body-file', '/nonexistent'], 'there is no file /nonexistent'],
     [['http://a/', '--header-file', '/nonexistent'], 'there is no file /nonexistent'],
     [['http://a/', '--header-env', 'X=NOT_SET'], 'the variable NOT_SET is not set'],
     [['http://a/', '--ca-file', '/nonexistent'], 'the file /nonexistent cannot be read'],

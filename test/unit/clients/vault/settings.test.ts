@@ -85,7 +85,7 @@ describe('how to log in', () => {
       'a missing authority',
       { role: 'app' },
       { VAULT_CACERT: '/nope.pem' },
-      /VAULT_CACERT: the file \/nope\.pem cannot be read \(ENOENT\)/,
+      /VAULT_CACERT: there is no file \/nope\.pem/,
     ],
   ])('%s is refused', (_what, flags, environment, words) =>
     expect(() => read(flags, environment)).toThrow(words),

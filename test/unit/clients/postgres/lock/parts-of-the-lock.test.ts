@@ -22,13 +22,14 @@ import { migrateWithLock } from '../../../../../src/commands/migrate-with-lock/c
 import { readRequest } from '../../../../../src/commands/migrate-with-lock/request.ts';
 import { statusOf } from '../../../../../src/process/child.ts';
 import { resolveOptions } from '../../../../../src/core/options/resolve-options.ts';
+import { readSecretFile } from '../../../../../src/fs/input-file.ts';
 import { createRedactor } from '../../../../../src/core/redaction/redactor.ts';
 
 /** As the command line reads it. */
 function onceKey(text: string): string | undefined {
   const { once } = migrateWithLock.options;
   const given = new Map([['once', [{ text, origin: '--once' }]]]);
-  return resolveOptions({ once }, given, {}, createRedactor()).once;
+  return resolveOptions({ once }, given, {}, createRedactor(), readSecretFile).once;
 }
 
 describe('the key', () => {

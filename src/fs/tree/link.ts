@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import type { Libc } from '../../process/libc.ts';
-import { openPinned } from '../../fs/tree/open-directory.ts';
+import { openPinned } from './open-directory.ts';
 
 /** PATH_MAX: no target of a link is longer, in bytes. */
 const longest = 4096;
