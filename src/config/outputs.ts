@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
+import { catchUp } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { FormatError } from './formats/entries.ts';
@@ -120,6 +121,7 @@ export async function publishOutput(
   context: PublishContext,
 ): Promise<Published> {
   const { rendered, warnings } = renderAll(outputs, contents, settings.lasting);
+  await catchUp(context.signal);
   const intents = outputs.map((output) => ({
     ...output,
     secret: contents.get(output)?.secret ?? output.secret,

@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 /** Time as a command sees it. Tests hand in one that they move by hand. */
 export interface Clock {
   /** Milliseconds on a clock that never jumps. */
@@ -44,6 +46,16 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
     signal.addEventListener('abort', onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/**
+ * Takes in what came while a long piece of work held everything up: signals, and timers that are due.
+ * @throws the signal's reason where it is aborted by then
+ */
+export async function catchUp(signal: AbortSignal): Promise<void> {
+  // The first round may end the one that began before that work, and looks at nothing new.
+  for (let round = 0; round < 2; round++) await setImmediate();
+  if (signal.aborted) throw reasonOf(signal);
 }
 
 /** An aborted signal's reason as an Error. */
