@@ -18,7 +18,7 @@ export function jsonShapeFault(
   const open: (Set<string> | undefined)[] = [];
   let keyComes = false;
   for (let at = 0; at < text.length; at++) {
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '{':
       case '[':
         if (open.length === mostNested)

@@ -42,6 +42,8 @@ export interface OutputContent {
   readonly content: Content;
   /** Known for certain now. */
   readonly secret: boolean;
+  /** Where it came from, for words. */
+  readonly source?: string;
 }
 
 export interface OutputSettings {
@@ -200,7 +202,7 @@ function renderAll(
   for (const output of outputs) {
     const given = contents.get(output);
     if (!given) throw new Error(`nothing was fetched for ${output.folder}/${output.name ?? ''}`);
-    for (const [name, bytes] of render(output, given.content, warnings)) {
+    for (const [name, bytes] of render(output, given, warnings)) {
       const path = output.below === undefined ? name : `${output.below}/${name}`;
       const whole = `${output.folder}/${path}`;
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
@@ -212,7 +214,11 @@ function renderAll(
   return { rendered: [...rendered.values()], warnings };
 }
 
-function render(output: Output, content: Content, warnings: string[]): ReadonlyMap<string, Uint8Array> {
+function render(
+  output: Output,
+  { content, source }: OutputContent,
+  warnings: string[],
+): ReadonlyMap<string, Uint8Array> {
   try {
     if (output.format === 'files' || output.name === undefined) {
       const made = formatFileSet(content);
@@ -223,7 +229,8 @@ function render(output: Output, content: Content, warnings: string[]): ReadonlyM
     warnings.push(...made.warnings);
     return new Map([[output.name, made.output]]);
   } catch (error) {
-    if (error instanceof FormatError) throw refusedContent(output, error.message);
+    if (error instanceof FormatError)
+      throw refusedContent(output, `${error.message}${source === undefined ? '' : ` (from ${source})`}`);
     throw error;
   }
 }

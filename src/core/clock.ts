@@ -1,5 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
-
 /** Time as a command sees it. Tests hand in one that they move by hand. */
 export interface Clock {
   /** Milliseconds on a clock that never jumps. */
@@ -54,7 +52,7 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
  */
 export async function catchUp(signal: AbortSignal): Promise<void> {
   // The first round may end the one that began before that work, and looks at nothing new.
-  for (let round = 0; round < 2; round++) await setImmediate();
+  for (let round = 0; round < 2; round++) await new Promise<void>((resolve) => void setImmediate(resolve));
   if (signal.aborted) throw reasonOf(signal);
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { secretAsPath } from '../../core/secret-as-path.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
@@ -54,7 +55,7 @@ export function readPem(path: string, origin: string): string {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new UsageError(
-      `${origin}: the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      `${origin}: ${secretAsPath(path) ?? `the file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`}`,
     );
   }
   if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM format`);

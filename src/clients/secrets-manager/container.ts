@@ -53,7 +53,7 @@ export async function askWhy(
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   let token = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '';
   try {
-    if (file) token = readFileSync(file, 'utf8');
+    if (file) token = readFileSync(file, 'utf8').trim();
   } catch (error) {
     return never(
       exitStatus.usage,

@@ -7,6 +7,9 @@ export const mostTokens = 500_000;
 /** Levels of lists and maps within each other; the parser goes down into each by recursion. */
 const mostLevels = 500;
 
+/** Tokens that stand for nothing in the text: https://eemeli.org/yaml/#lexer */
+const lexersOwn: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f']);
+
 /** What a text has more of than is parsed. The lexer alone is fast, and the count ends where it is too much. */
 export function boundsProblem(
   text: string,
@@ -16,8 +19,7 @@ export function boundsProblem(
   let inBrackets = 0;
   let onLine = 0;
   for (const token of new Lexer().lex(text)) {
-    // Marks of the lexer's own, which stand for nothing in the text: https://eemeli.org/yaml/#lexer
-    if (/^[\u0002\u0018\u001f]$/.test(token)) continue;
+    if (lexersOwn.has(token)) continue;
     tokens++;
     if (token === '[' || token === '{') inBrackets++;
     else if (token === ']' || token === '}') inBrackets--;

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
-import { hidePasswords, type Redactor } from '../redaction/redactor.ts';
+import type { Redactor } from '../redaction/redactor.ts';
+import { hideSecretAsPath, secretAsPath } from '../secret-as-path.ts';
 import { refuseUnexpanded } from '../template-variables.ts';
+import { hidePasswords } from '../userinfo.ts';
 import { meaningOf } from './meaning.ts';
-import { twinName, type Option, type Options, type Values } from './option.ts';
+import { flagName, twinName, type Option, type Options, type Values } from './option.ts';
 
 /** One value as it was given, and where: `--timeout`, `INITBOX_TIMEOUT`, `plan.yaml:3:5 timeout`. */
 export interface Given {
@@ -29,7 +31,10 @@ export function resolveOptions<O extends Options>(
   for (const [name, option] of Object.entries(options)) {
     const sources = given.get(name) ?? fromTwin(name, option, environment);
     // A URL given where a file's path or a name is wanted comes back in the error.
-    for (const { text } of sources) hidePasswords(text, redactor);
+    for (const { text } of sources) {
+      hidePasswords(text, redactor);
+      if (flagName(name, option).endsWith('-file')) hideSecretAsPath(text, redactor);
+    }
     values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor);
   }
   return values as Values<O>;
@@ -97,6 +102,8 @@ export function readSecretFile(given: Given): string {
 }
 
 function fileProblem(path: string, error: NodeJS.ErrnoException): string {
+  const secret = secretAsPath(path);
+  if (secret !== undefined) return secret;
   if (error.code === 'ENOENT') return `there is no file ${path}`;
   if (error.code === 'EISDIR') return `${path} is a directory, not a file`;
   if (error.code === 'EACCES') return `the file ${path} may not be read by this user`;

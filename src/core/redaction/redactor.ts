@@ -98,11 +98,3 @@ function hideKnown(text: string, known: KnownTexts): string {
   }
   return hidden + line.toString('utf8', shown);
 }
-
-/** `://USER:PASSWORD@` in any text. */
-const userinfo = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
-
-/** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
-export function hidePasswords(text: string, redactor: Redactor): void {
-  for (const [, password = ''] of text.matchAll(userinfo)) redactor.secret(password);
-}
