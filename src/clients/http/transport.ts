@@ -230,6 +230,7 @@ function exchange(
         return !over;
       };
       if (!keep(() => sink?.start())) return undefined;
+      let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
       response.on('data', (chunk: Buffer) => {
         if (over) return;
@@ -240,7 +241,12 @@ function exchange(
         }
         if (sink === undefined) kept.add(chunk);
         else if (!keep(() => sink.write(chunk))) return;
-        enter(`receiving the body (${formatBytes(received)}${total})`, settings.patience.body);
+        phase = `receiving the body (${formatBytes(received)}${total})`;
+        const now = settings.clock.now();
+        // A body may come byte by byte: a timer for each would take longer than the bytes.
+        if (now - entered < settings.patience.body / fine) return;
+        entered = now;
+        enter(phase, settings.patience.body);
       });
       response.once('error', fail);
       response.once('end', () => {
@@ -283,6 +289,9 @@ function exchange(
     outgoing.end(request.body);
   });
 }
+
+/** Parts of its limit to which the patience with a body is exact. */
+const fine = 300;
 
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
