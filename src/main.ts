@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { interpret, type Interpretation } from './cli/interpret.ts';
-import { reasonOf } from './core/clock.ts';
+import { catchUp, reasonOf } from './core/clock.ts';
 import { systemClock } from './process/system-clock.ts';
 import { podPaths, type Context } from './core/context.ts';
 import { startDeadline } from './core/deadline.ts';
@@ -123,7 +123,10 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
   };
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
-    return await run.command.run(run.input, context);
+    const outcome = await run.command.run(run.input, context).catch((error) => outcomeOfError(error, log));
+    // A signal that the command has not heard of counts, whatever came of the work that held it up.
+    if (!ended.signal.aborted) await catchUp(ended.signal);
+    return outcome;
   } catch (error) {
     return outcomeOfError(error, log);
   }

@@ -1,3 +1,4 @@
+import { passwordIn } from '../core/userinfo.ts';
 import { Ajv, type ErrorObject, type SchemaObject, type ValidateFunction } from 'ajv';
 
 /** What is wrong with a value, in words, and where. */
@@ -67,6 +68,11 @@ function unknownKey(
   return { path: [...path, key], message: `unknown key ${JSON.stringify(key)}; ${advice}` };
 }
 
+/** A value is shown, unless it is an address with a password. */
+function shownValue(data: unknown): string {
+  return typeof data === 'string' && passwordIn(data) !== undefined ? 'this value' : JSON.stringify(data);
+}
+
 function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject): string {
   const given = params as Record<string, unknown>;
   const meant = (parentSchema as { description?: string } | undefined)?.description;
@@ -81,7 +87,7 @@ function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject):
     case 'maxItems':
       return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are taken`;
     case 'pattern':
-      return `${JSON.stringify(data)} is not what is accepted here${accepted}`;
+      return `${shownValue(data)} is not what is accepted here${accepted}`;
     case 'minItems':
     case 'minProperties':
     case 'minLength':

@@ -1,3 +1,4 @@
+import { jsonShapeFault, type JsonShape } from './json-shape.ts';
 import { JsonNumber, type FieldValue } from './source.ts';
 
 /** What JSON.parse hands to a reviver beside key and value (https://github.com/tc39/proposal-json-parse-with-source). */
@@ -5,13 +6,16 @@ type Reviver = (key: string, value: unknown, context: { readonly source?: string
 
 /**
  * Reads JSON and keeps the text of numbers that JavaScript would change.
+ * @param shape what is taken: a server that is only waited for may repeat a key
  * @throws Error that says where it is wrong, without any of the text: it may be a secret
  */
-export function parseJson(text: string): FieldValue {
+export function parseJson(text: string, shape: JsonShape = {}): FieldValue {
   const keep: Reviver = (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined && String(value) !== source
       ? new JsonNumber(source)
       : value;
+  const fault = jsonShapeFault(text, shape);
+  if (fault !== undefined) throw new Error(`${fault.words} (character ${fault.at + 1})`);
   try {
     return JSON.parse(text, keep as (key: string, value: unknown) => unknown) as FieldValue;
   } catch (error) {

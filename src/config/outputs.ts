@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
+import { catchUp } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { FormatError } from './formats/entries.ts';
@@ -41,6 +42,8 @@ export interface OutputContent {
   readonly content: Content;
   /** Known for certain now. */
   readonly secret: boolean;
+  /** Where it came from, for words. */
+  readonly source?: string;
 }
 
 export interface OutputSettings {
@@ -120,6 +123,7 @@ export async function publishOutput(
   context: PublishContext,
 ): Promise<Published> {
   const { rendered, warnings } = renderAll(outputs, contents, settings.lasting);
+  await catchUp(context.signal);
   const intents = outputs.map((output) => ({
     ...output,
     secret: contents.get(output)?.secret ?? output.secret,
@@ -198,7 +202,7 @@ function renderAll(
   for (const output of outputs) {
     const given = contents.get(output);
     if (!given) throw new Error(`nothing was fetched for ${output.folder}/${output.name ?? ''}`);
-    for (const [name, bytes] of render(output, given.content, warnings)) {
+    for (const [name, bytes] of render(output, given, warnings)) {
       const path = output.below === undefined ? name : `${output.below}/${name}`;
       const whole = `${output.folder}/${path}`;
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
@@ -210,7 +214,11 @@ function renderAll(
   return { rendered: [...rendered.values()], warnings };
 }
 
-function render(output: Output, content: Content, warnings: string[]): ReadonlyMap<string, Uint8Array> {
+function render(
+  output: Output,
+  { content, source }: OutputContent,
+  warnings: string[],
+): ReadonlyMap<string, Uint8Array> {
   try {
     if (output.format === 'files' || output.name === undefined) {
       const made = formatFileSet(content);
@@ -221,7 +229,8 @@ function render(output: Output, content: Content, warnings: string[]): ReadonlyM
     warnings.push(...made.warnings);
     return new Map([[output.name, made.output]]);
   } catch (error) {
-    if (error instanceof FormatError) throw refusedContent(output, error.message);
+    if (error instanceof FormatError)
+      throw refusedContent(output, `${error.message}${source === undefined ? '' : ` (from ${source})`}`);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import type { Never, NotYet, Probe } from '../wait/attempt.ts';
 import { refuseUnexpanded } from '../core/template-variables.ts';
+import { takeUserinfo } from '../core/userinfo.ts';
 
 /** A JSON number whose digits JavaScript would change: `1.10`, `12345678901234567890`. Formats write `text` as it is. */
 export class JsonNumber {
@@ -113,8 +114,8 @@ export function parseSource(text: string, secret: (value: string) => void): Sour
   refuseUnexpanded('name', text.slice(0, colon < 0 ? text.length : colon), 'the source');
   if (!Object.hasOwn(rules, scheme)) throw new Error(unknownScheme(text, colon));
   const known = rules[scheme];
-  const { rest, userinfo } = withoutUserinfo(scheme, text.slice(colon + 1), secret);
   const where = `the ${scheme} source`;
+  const { rest, userinfo } = withoutUserinfo(scheme, text.slice(colon + 1), where, secret);
   if (scheme === 'http' || scheme === 'https') refuseUnexpanded('url', text, where);
   else if (scheme !== 'file') refuseUnexpanded('name', rest, where);
   if (hasControl(rest)) throw new Error(`${where} has a control character or a line end in it`);
@@ -231,38 +232,16 @@ function checkVariable(path: string): void {
   }
 }
 
-/** The last `@` before the path ends the userinfo; what stands there is never printed. */
+/** What stands in a URL before the host is never printed. */
 function withoutUserinfo(
   scheme: SourceScheme,
   text: string,
+  where: string,
   secret: (value: string) => void,
 ): { readonly rest: string; readonly userinfo?: string } {
-  if (scheme !== 'http' && scheme !== 'https') return { rest: text };
-  const authority = /^\/\/([^/?#]*)/.exec(text)?.[1] ?? '';
-  const at = authority.lastIndexOf('@');
-  if (at < 0) {
-    // A raw `/`, `?` or `#` in the password: what would look like a host is its beginning.
-    const stray = /^\/\/[^@/?#]*:[^@]*[/?#][^@]*@(?=[\w.-]+(:\d+)?([/?#]|$))/.exec(text)?.[0];
-    if (stray !== undefined) {
-      secret(stray.slice(stray.indexOf(':') + 1, -1));
-      throw new Error(
-        `the ${scheme} source has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23`,
-      );
-    }
-    return { rest: text };
-  }
-  const userinfo = authority.slice(0, at);
-  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
-  if (password !== '') secret(password);
-  try {
-    if (password !== '') secret(decodeURIComponent(password));
-    decodeURIComponent(userinfo);
-  } catch {
-    throw new Error(
-      `the ${scheme} source has a user or password with a % that starts no escape; encode it as %25`,
-    );
-  }
-  return { rest: `//${text.slice(2 + at + 1)}`, userinfo };
+  if ((scheme !== 'http' && scheme !== 'https') || !text.startsWith('//')) return { rest: text };
+  const { bare, ...taken } = takeUserinfo(text.slice(2), where, secret);
+  return { rest: `//${bare}`, ...taken };
 }
 
 /** Names of parameters that sign or authorise a URL, as S3, Azure's SAS and others name them. */

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type 
 import { exitStatus } from '../core/exit-status.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
+import { secretAsPath } from '../core/secret-as-path.ts';
 import { formatBytes } from '../core/size.ts';
 import { pinInput } from './safe-open.ts';
 import { itself } from './tree/file-name.ts';
@@ -184,6 +185,8 @@ export function readNamedFile({ text, origin }: Given, largest = usualLimit): Bu
   try {
     return readInput(text, largest);
   } catch (error) {
+    const instead = secretAsPath(text);
+    if (instead !== undefined) throw new UsageError(`${origin}: ${instead}`, { cause: error });
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
       throw new UsageError(`${origin}: there is no file ${text}`, { cause: error });
     throw new UsageError(`${origin}: the file ${text} ${whyUnread(error)}`, { cause: error });

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { sleep, type Clock } from '../core/clock.ts';
+import { GrowingBytes } from '../core/growing-bytes.ts';
 
 /** Milliseconds between looks at a pipe that has nothing yet. */
 const pause = 10;
@@ -21,15 +22,14 @@ export async function readToEnd(
     ? openSync(`/proc/self/fd/${descriptor}`, constants.O_RDONLY | constants.O_NONBLOCK)
     : descriptor;
   try {
-    const parts: Buffer[] = [];
-    for (let size = 0; ;) {
+    const read = new GrowingBytes();
+    for (;;) {
       const part = readSome(own);
       if (part === undefined) await sleep(clock, pause, signal);
-      else if (part.length === 0) return Buffer.concat(parts);
+      else if (part.length === 0) return read.taken();
       else {
-        parts.push(part);
-        size += part.length;
-        if (size > limit) throw new Error(`it is longer than ${limit} bytes`);
+        read.add(part);
+        if (read.length > limit) throw new Error(`it is longer than ${limit} bytes`);
       }
     }
   } finally {

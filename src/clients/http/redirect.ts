@@ -58,7 +58,8 @@ export async function sendFollowing(
     const why = refusal(current, next, hop, request.url.origin, policy);
     if (why !== undefined) {
       // A path may hold what the request carried.
-      const where = leaves && carriesCredentials(current, policy) ? to.origin : `${to.origin}${to.pathname}`;
+      const where =
+        leaves && carriesCredentials(current, policy) ? namedOrigin(to) : `${namedOrigin(to)}${to.pathname}`;
       return refused(`${answer.status} to ${where}: not followed, ${why}`, policy.hint);
     }
     current = next;
@@ -81,6 +82,11 @@ function refusal(
   if (!crossOrigin) return 'it is another origin';
   if (identified) return 'a client certificate is shown to one origin only';
   return body === undefined ? undefined : 'a body is sent to one origin only';
+}
+
+/** Schemes that are not the web's have no origin by name (https://url.spec.whatwg.org/#origin). */
+export function namedOrigin(url: URL): string {
+  return url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
 }
 
 function carriesCredentials(

@@ -11,6 +11,7 @@ import type { Clock } from '../../core/clock.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { formatBytes } from '../../core/size.ts';
@@ -162,7 +163,6 @@ function exchange(
     let cancel = (): void => {};
     let certificate: PeerCertificate | undefined;
     let phase = '';
-    const parts: Buffer[] = [];
     let received = 0;
 
     const finish = (answer: HttpAnswer): void => {
@@ -218,6 +218,7 @@ function exchange(
         return undefined;
       }
       const sink = response.statusCode === 200 ? request.sink : undefined;
+      const kept = new GrowingBytes(sink === undefined ? length || 0 : 0);
       let over = false;
       const keep = (work: () => void): boolean => {
         try {
@@ -229,6 +230,7 @@ function exchange(
         return !over;
       };
       if (!keep(() => sink?.start())) return undefined;
+      let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
       response.on('data', (chunk: Buffer) => {
         if (over) return;
@@ -237,14 +239,19 @@ function exchange(
           over = true;
           return finish(tooLong(`more than ${formatBytes(maxBody)}`));
         }
-        if (sink === undefined) parts.push(chunk);
+        if (sink === undefined) kept.add(chunk);
         else if (!keep(() => sink.write(chunk))) return;
-        enter(`receiving the body (${formatBytes(received)}${total})`, settings.patience.body);
+        phase = `receiving the body (${formatBytes(received)}${total})`;
+        const now = settings.clock.now();
+        // A body may come byte by byte: a timer for each would take longer than the bytes.
+        if (now - entered < settings.patience.body / fine) return;
+        entered = now;
+        enter(phase, settings.patience.body);
       });
       response.once('error', fail);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(response, received));
-        finish({ ...headOf(response, settings.clock), body: Buffer.concat(parts), peer: peerOf(socket) });
+        finish({ ...headOf(response, settings.clock), body: kept.taken(), peer: peerOf(socket) });
       });
       return undefined;
     };
@@ -282,6 +289,9 @@ function exchange(
     outgoing.end(request.body);
   });
 }
+
+/** Parts of its limit to which the patience with a body is exact. */
+const fine = 300;
 
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';

@@ -1,3 +1,4 @@
+import { shownAddress } from '../../core/userinfo.ts';
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Environment } from '../../core/context.ts';
@@ -168,13 +169,13 @@ function readHosts(all: Parameters, origin: string): Omit<PostgresHost, 'passwor
     const host = names[index] || address;
     if (!host) throw noHost(origin);
     if (address && !isIP(address))
-      throw new UsageError(`hostaddr ${JSON.stringify(address)} is not an IP address`);
+      throw new UsageError(`hostaddr ${shownAddress(address)} is not an IP address`);
     if (address && host.startsWith('/'))
       throw new UsageError(
         `${hostOrigin} is the folder of a Unix socket, and hostaddr is an address; give one of them`,
       );
     if (!host.startsWith('/') && /[\s/@?#%\\]/.test(host))
-      throw new UsageError(`the host ${JSON.stringify(host)} in ${hostOrigin} is not a name`);
+      throw new UsageError(`the host ${shownAddress(host)} in ${hostOrigin} is not a name`);
     return { host, address, port: readPort(ports[ports.length > 1 ? index : 0] ?? '', portOrigin) };
   });
 }

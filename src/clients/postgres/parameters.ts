@@ -1,3 +1,4 @@
+import { shownAddress } from '../../core/userinfo.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 
@@ -278,7 +279,7 @@ function parseHosts(text: string, origin: string): { readonly host: string; read
     const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(part);
     if (!match) {
       throw new UsageError(
-        `the host ${JSON.stringify(part)} in ${origin} is not HOST:PORT; an IPv6 address stands in brackets`,
+        `the host ${shownAddress(part)} in ${origin} is not HOST:PORT; an IPv6 address stands in brackets`,
       );
     }
     return { host: match[1] ?? decode(match[2] ?? '', 'the host', origin), port: match[3] ?? '' };

@@ -8,6 +8,7 @@ import {
 import type { Clock } from '../../core/clock.ts';
 import type { Environment } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
 import { withVariables } from '../../process/variables.ts';
 import {
@@ -24,7 +25,7 @@ import type { Redactor } from '../../core/redaction/redactor.ts';
 import type { FetchAnswer, ReadSource, SourceAddress } from '../../config/source.ts';
 import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
 import { agentOf, askWhy, type AgentReply, type AskAgent } from './container.ts';
-import { credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
+import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
 import { regionOf } from './region.ts';
 
 export interface SecretsManagerSettings {
@@ -72,6 +73,19 @@ const providers: readonly (readonly [mark: string, words: string])[] = [
   ['CREDENTIALS_PROFILE', 'a profile'],
 ];
 
+/** A secret has at most 64 KiB, which JSON may write with six characters for each byte. */
+const largestAnswer = 2 ** 20;
+
+/** The SDK's own collector keeps a list of pieces, without a bound. */
+async function collectAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const kept = new GrowingBytes();
+  for await (const piece of stream) {
+    kept.add(piece);
+    if (kept.length > largestAnswer) throw new AnswerTooLarge();
+  }
+  return kept.taken();
+}
+
 type Identity = Keys & { readonly $source?: Readonly<Record<string, string>> };
 
 /** Secrets Manager through the AWS SDK, one attempt each: the loop above repeats, under one deadline. */
@@ -100,6 +114,7 @@ export function createSecretsManager(
       // The loop above repeats; the SDK's own three tries are over in 354 ms.
       maxAttempts: 1,
       requestHandler: { ...timeouts, ...parts.agents },
+      streamCollector: collectAnswer,
       // Without one it writes to the console, past the redactor.
       logger: { trace() {}, debug() {}, info() {}, warn: (words: string) => tell(words), error() {} },
     });

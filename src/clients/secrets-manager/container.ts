@@ -56,7 +56,7 @@ export async function askWhy(
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   let token = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '';
   try {
-    if (file) token = readInput(file, longestToken).toString();
+    if (file) token = readInput(file, longestToken).toString().trim();
   } catch (error) {
     return never(
       exitStatus.usage,

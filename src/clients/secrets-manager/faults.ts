@@ -125,6 +125,11 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
 const trustHint =
   'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
 
+/** The body of an answer is longer than any that Secrets Manager gives. */
+export class AnswerTooLarge extends Error {
+  override readonly name = 'AnswerTooLarge';
+}
+
 /** The SDK could not read an answer, and says so with the parser's words, which quote it. */
 function isUnreadable(error: SdkError): boolean {
   return (
@@ -165,10 +170,10 @@ function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
   if (/region is missing/i.test(error.message)) {
     return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
   }
-  if (isUnreadable(error))
+  if (isUnreadable(error) || error instanceof AnswerTooLarge)
     return never(
       exitStatus.refused,
-      'the answer is not from Secrets Manager: it cannot be read',
+      `the answer is not from Secrets Manager: it ${error instanceof AnswerTooLarge ? 'has more than 1 MiB' : 'cannot be read'}`,
       'look at AWS_ENDPOINT_URL and at the proxy variables',
     );
   return never(exitStatus.refused, `${error.name}: ${error.message}`);

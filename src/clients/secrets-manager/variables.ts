@@ -1,12 +1,17 @@
+import { existsSync } from 'node:fs';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { SourceAddress } from '../../config/source.ts';
+import { secretAsPath } from '../../core/secret-as-path.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
+import { refuseUnsendable } from '../../core/sendable.ts';
 import { regionOf } from './region.ts';
 
 /** Of a file that is read here, in bytes. */
 const largest = 1 << 20;
+
+const tokenFiles = ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'];
 
 /**
  * Looks at the variables that the SDK reads by itself, while a mistake in one can still be told as one.
@@ -38,10 +43,20 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
     },
     environment,
   );
+  for (const name of [...tokenFiles, 'AWS_SHARED_CREDENTIALS_FILE']) {
+    const path = environment[name] ?? '';
+    const instead = existsSync(path) ? undefined : secretAsPath(path);
+    if (instead !== undefined) throw new UsageError(`${name}: ${instead}`);
+  }
   for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_CA_BUNDLE'])
     contentOf(name, environment);
-  for (const name of ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'])
-    refuseUnexpanded('token', contentOf(name, environment), `the token in the file that ${name} names`);
+  for (const name of tokenFiles) {
+    const token = contentOf(name, environment).trim();
+    refuseUnexpanded('token', token, `the token in the file that ${name} names`);
+    refuseUnsendable(token, `the token in the file that ${name} names`);
+  }
+  for (const name of ['AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_SESSION_TOKEN'])
+    refuseUnsendable(environment[name] ?? '', name);
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
     const region = environment[name];
     if (region && !/^[a-z0-9-]+$/.test(region))
@@ -56,6 +71,11 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
   const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
   if (endpoint && !URL.canParse(endpoint))
     throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
+  const own = endpoint ? new URL(endpoint) : undefined;
+  if (own && (own.username !== '' || own.password !== ''))
+    throw new UsageError(
+      'AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL has a user or password in it, which AWS does not take; write https://HOST:PORT',
+    );
 }
 
 /**

@@ -21,7 +21,7 @@ const vaultOptions = {
   }),
   'vault-auth': value<VaultMethod>({
     description:
-      'how to log in; unset, by what is given: a token, a role ID, a user, else --vault-role by kubernetes',
+      'how to log in; unset, by the one that is given: a token, --vault-role-id, --vault-user, or --vault-role (kubernetes)',
     placeholder: vaultMethods.join('|'),
     choices: vaultMethods,
     parse: choiceParser(vaultMethods),

@@ -2,6 +2,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { secretAsPath } from '../../core/secret-as-path.ts';
 import { unexpanded } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
@@ -139,7 +140,7 @@ function readJwt(path: string, redactor: Redactor): string | Never {
   } catch (error) {
     return never(
       exitStatus.usage,
-      `there is no token to log in with: ${path} ${whyUnread(error)}`,
+      `there is no token to log in with: ${secretAsPath(path) ?? `${path} ${whyUnread(error)}`}`,
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }
@@ -148,7 +149,7 @@ function readJwt(path: string, redactor: Redactor): string | Never {
   redactor.secret(jwt);
   // The third part alone is what makes it valid.
   redactor.secret(jwt.split('.')[2] ?? '');
-  if (jwt.split('.').length !== 3) return never(exitStatus.usage, `${path} does not hold a JWT`);
+  if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(jwt)) return never(exitStatus.usage, `${path} does not hold a JWT`);
   return jwt;
 }
 

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Environment, Paths } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { refuseUnsendable } from '../../core/sendable.ts';
+import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
@@ -85,14 +87,23 @@ export function readVaultSettings(sources: Sources): VaultSettings {
   };
   refuseUnexpandedVariables(variables, read);
   return {
-    address: readAddress(flags.address, environment),
-    namespace: (flags.namespace ?? environment['VAULT_NAMESPACE'])?.replace(/^\/+|\/+$/g, '') || undefined,
+    address: readAddress(flags.address, sources),
+    namespace: readNamespace(flags.namespace, environment),
     login: readLogin(sources),
     tls: readTls(environment),
   };
 }
 
-function readAddress(flag: string | undefined, environment: Environment): URL {
+function readNamespace(flag: string | undefined, environment: Environment): string | undefined {
+  const text = (flag ?? environment['VAULT_NAMESPACE'])?.replace(/^\/+|\/+$/g, '') || undefined;
+  if (text !== undefined && /[^\x20-\x7e]/.test(text))
+    throw new UsageError(
+      `${flag === undefined ? 'VAULT_NAMESPACE' : '--vault-namespace'} has a character that no header can hold; write a path such as team/app`,
+    );
+  return text;
+}
+
+function readAddress(flag: string | undefined, { environment, redactor }: Sources): URL {
   const text = flag ?? environment['VAULT_ADDR'];
   const origin = flag === undefined ? 'VAULT_ADDR' : '--vault-addr';
   if (text === undefined || text === '') {
@@ -105,10 +116,11 @@ function readAddress(flag: string | undefined, environment: Environment): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new UsageError(
-      `${origin} is ${JSON.stringify(text)}, not an http or https URL such as https://vault.vault.svc:8200`,
+      `${origin} is ${shownAddress(text, redactor)}, not an http or https URL such as https://vault.vault.svc:8200`,
     );
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    hidePasswords(text, redactor);
     throw new UsageError(`${origin} has more in it than scheme, host, port and path`);
   }
   return url;
@@ -218,11 +230,23 @@ function readLogin(sources: Sources): VaultLogin {
 }
 
 function impliedMethod(sources: Sources): VaultMethod {
-  const { flags } = sources;
-  if (flags.token !== undefined) return 'token';
-  if (flags.roleId !== undefined) return 'approle';
-  if (flags.user !== undefined) return 'userpass';
-  if (flags.role !== undefined) return 'kubernetes';
+  const { flags, environment } = sources;
+  const given = [
+    ['token', '--vault-token-file', flags.token],
+    ['token', 'VAULT_TOKEN', environment['VAULT_TOKEN']?.trim() || undefined],
+    ['approle', '--vault-role-id', flags.roleId],
+    ['userpass', '--vault-user', flags.user],
+    ['kubernetes', '--vault-role', flags.role],
+  ] as const;
+  const [first, ...others] = given.filter(([, , value]) => value !== undefined);
+  // A token of the pod's own variables may have another's rights than the role: none is passed over in silence.
+  const other = others.find(([method]) => method !== first?.[0]);
+  if (first !== undefined && other !== undefined) {
+    throw new UsageError(
+      `${first[1]} and ${other[1]} are both given; each is a way to log in to Vault: leave one out, or say which with --vault-auth ${first[0]} or --vault-auth ${other[0]}`,
+    );
+  }
+  if (first !== undefined) return first[0];
   if (givenToken(sources) !== undefined) return 'token';
   throw new UsageError(
     'nothing says how to log in to Vault: give --vault-role for the pod’s service account, or VAULT_TOKEN, or --vault-auth and what it needs',
@@ -232,12 +256,10 @@ function impliedMethod(sources: Sources): VaultMethod {
 /** As Vault's client: the variable, then the file that `vault login` leaves. */
 function givenToken({ flags, environment, redactor }: Sources): Secret | undefined {
   if (flags.token !== undefined) {
-    refuseUnexpanded('token', flags.token.reveal(), 'the token in the file of --vault-token-file');
-    return flags.token;
+    return checkedToken(flags.token.reveal(), 'the token in the file of --vault-token-file', redactor);
   }
   const variable = environment['VAULT_TOKEN']?.trim();
-  refuseUnexpanded('token', variable ?? '', 'VAULT_TOKEN');
-  if (variable) return redactor.secret(variable);
+  if (variable) return checkedToken(variable, 'VAULT_TOKEN', redactor);
   const home = environment['HOME'];
   if (!home) return undefined;
   let left: string;
@@ -246,6 +268,12 @@ function givenToken({ flags, environment, redactor }: Sources): Secret | undefin
   } catch {
     return undefined; // no one has logged in here, which is the usual case
   }
-  refuseUnexpanded('token', left, '~/.vault-token');
-  return redactor.secret(left);
+  return checkedToken(left, '~/.vault-token', redactor);
+}
+
+function checkedToken(text: string, where: string, redactor: Redactor): Secret {
+  const token = redactor.secret(text.trim());
+  refuseUnexpanded('token', token.reveal(), where);
+  refuseUnsendable(token.reveal(), where);
+  return token;
 }

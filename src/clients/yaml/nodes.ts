@@ -1,5 +1,17 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { strayAlias, tooDeep, tooManyAliases, unfilledTemplate, yamlWords } from './yaml-errors.ts';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Alias,
+  type Document,
+  type Node,
+} from 'yaml';
+import { boundsProblem } from './bounds.ts';
+import { examine } from './examine.ts';
+import { tooDeep, unfilledTemplate, yamlWords } from './yaml-errors.ts';
 
 /** A place in a text, both counted from 1. */
 export interface Position {
@@ -47,9 +59,6 @@ export class YamlError extends Error {
   }
 }
 
-/** Values that a text may stand for once its aliases are put in; the bombs that go around make millions of it. */
-const mostValues = 100_000;
-
 /**
  * Reads one document of YAML 1.2, of which JSON is a part. An alias stands for its anchor's node and is not copied.
  * @throws YamlError with the first mistake
@@ -66,14 +75,23 @@ export function parseYamlNodes(text: string): YamlNode {
 
 function parse(text: string): YamlNode {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const place = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
+  const bounds = boundsProblem(text);
+  if (bounds !== undefined) throw new YamlError(bounds, bounds.words);
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+    uniqueKeys: false,
+  });
   const [mistake] = [...document.errors, ...document.warnings];
   if (mistake !== undefined) throw new YamlError(place(mistake.pos[0]), yamlWords(mistake.code));
-  return convert(document, place);
+  const examined = examine(document);
+  if ('words' in examined) throw new YamlError(place(examined.offset), examined.words);
+  return convert(document, examined.targets, place);
 }
 
 /** A document can be nested so deeply that no stack holds it. */
@@ -86,61 +104,47 @@ function withinStack<T>(action: () => T): T {
   }
 }
 
-function convert(document: Document.Parsed, place: (offset: number) => Position): YamlNode {
-  const made = new Map<Node, { readonly node: YamlNode; readonly size: number }>();
-  const open = new Set<Node>();
+function convert(
+  document: Document.Parsed,
+  targets: ReadonlyMap<Alias, Node>,
+  place: (offset: number) => Position,
+): YamlNode {
+  const made = new Map<Node, YamlNode>();
 
-  const read = (
-    node: Node | null,
-    otherwise: Position,
-  ): { readonly node: YamlNode; readonly size: number } => {
-    if (node === null) return { node: { kind: 'scalar', at: otherwise, value: null, text: '' }, size: 1 };
+  const read = (given: Node | null, otherwise: Position): YamlNode => {
+    const node = isAlias(given) ? targets.get(given) : given;
+    if (!node) return { kind: 'scalar', at: otherwise, value: null, text: '' };
     const known = made.get(node);
     if (known !== undefined) return known;
-    const at = node.range ? place(node.range[0]) : otherwise;
-    if (open.has(node)) throw new YamlError(at, 'an alias stands inside of what it names');
-    open.add(node);
-    const result = readNew(node, at);
-    open.delete(node);
-    if (result.size > mostValues) {
-      throw new YamlError(at, tooManyAliases);
-    }
+    const result = readNew(node, node.range ? place(node.range[0]) : otherwise);
     made.set(node, result);
     return result;
   };
 
-  const readNew = (node: Node, at: Position): { readonly node: YamlNode; readonly size: number } => {
-    if (isAlias(node)) {
-      const target = node.resolve(document);
-      if (target === undefined) throw new YamlError(at, strayAlias);
-      return read(target, at);
-    }
+  const readNew = (node: Node, at: Position): YamlNode => {
     if (isScalar(node)) {
       const value = scalarValue(node.value);
       if (value === undefined) throw new YamlError(at, 'this value is of a type that is not taken here');
       const written = node.type === 'PLAIN' ? node.source : undefined;
-      return { node: { kind: 'scalar', at, value, text: written ?? String(value ?? '') }, size: 1 };
+      return { kind: 'scalar', at, value, text: written ?? String(value ?? '') };
     }
-    if (isSeq(node)) {
-      const items = node.items.map((item) => read(item as Node | null, at));
-      return { node: { kind: 'list', at, items: items.map((item) => item.node) }, size: sizeOf(items) };
-    }
+    if (isSeq(node))
+      return { kind: 'list', at, items: node.items.map((item) => read(item as Node | null, at)) };
     if (!isMap(node)) throw new YamlError(at, 'this is neither a value, a list nor a map');
+    const keys = new Set<string>();
     const entries = node.items.map(({ key, value }) => {
-      const name = read(key as Node | null, at).node;
+      const name = read(key as Node | null, at);
       if (name.kind !== 'scalar' || name.value === null)
         throw new YamlError(name.at, 'a key must be a plain word');
-      const { node: inner, size } = read(value as Node | null, name.at);
-      return { entry: { key: name.text, at: name.at, value: inner }, size };
+      // `1` and `"1"` differ in YAML, and are one key here.
+      if (keys.has(name.text)) throw new YamlError(name.at, yamlWords('DUPLICATE_KEY'));
+      keys.add(name.text);
+      return { key: name.text, at: name.at, value: read(value as Node | null, name.at) };
     });
-    return { node: { kind: 'map', at, entries: entries.map(({ entry }) => entry) }, size: sizeOf(entries) };
+    return { kind: 'map', at, entries };
   };
 
-  return read(document.contents, { line: 1, column: 1 }).node;
-}
-
-function sizeOf(parts: readonly { readonly size: number }[]): number {
-  return parts.reduce((sum, { size }) => sum + size, 1);
+  return read(document.contents, { line: 1, column: 1 });
 }
 
 function scalarValue(value: unknown): YamlScalar['value'] | undefined {

@@ -40,7 +40,10 @@ export function yamlWords(code: ErrorCode): string {
 export const strayAlias =
   'an alias (*name) stands here without an anchor (&name) above it; quote a value that begins with *';
 export const tooManyAliases = 'its aliases (*name) multiply beyond all bounds';
+export const selfAlias = 'an alias stands inside of what it names';
 export const tooDeep = sentences.RESOURCE_EXHAUSTION;
+export const tooManyTokens =
+  'it has more than 500,000 words, marks and line ends; split it into smaller files';
 /** Where `{{` or `<no value>` stands in the line of a mistake. */
 export const unfilledTemplate =
   'a template was not filled in here; give Kubernetes what the template makes (helm template, helm install), or quote a value that has {{ in it';

@@ -151,7 +151,8 @@ export function contentOf(
     const fields = pickKeys(content.fields, keys, others ?? false, address.text, register);
     return { source: address.text, name: undefined, content: { kind: 'fields' as const, fields } };
   });
-  return { content: mergeParts(parts, inputs.merge, format), secret };
+  const source = parts.map((part) => part.source).join(', ');
+  return { content: mergeParts(parts, inputs.merge, format), secret, source };
 }
 
 /** A text that holds a JSON object, as its fields; other formats than raw are about fields. */

@@ -10,13 +10,15 @@ import type { AnyCommand, CommandList } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { limitOf } from '../../core/options/shared-options.ts';
-import type { Option, Options, Values } from '../../core/options/option.ts';
+import { flagName, type Option, type Options, type Values } from '../../core/options/option.ts';
 import { checkExpanded, resolveOptions, type Given } from '../../core/options/resolve-options.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
+import { secretAsPath } from '../../core/secret-as-path.ts';
 import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import { refuseSharedPaths } from '../../fs/written-paths.ts';
+import { passwordIn } from '../../core/userinfo.ts';
 import { expandReferences } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
 import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
@@ -392,10 +394,20 @@ function refuseSecrets({ values }: StepShape, tell: (at: Position, text: string)
       return secret === undefined ? [] : [{ name, what: secret.what, at: texts[secret.index]?.at }];
     }
     return texts.flatMap(({ text, at }) => {
-      const what = inlineSecret(text);
+      const isFile = key.kind === 'option' && flagName(key.name, key.option).endsWith('-file');
+      const what =
+        inlineSecret(text) ??
+        (isMistypedPassword(text) ? 'an address with a password' : undefined) ??
+        (isFile && secretAsPath(text) ? 'a secret in place of the name of its file' : undefined);
       return what === undefined ? [] : [{ name, what, at }];
     });
   });
   for (const { name, what, at } of found) if (at !== undefined) tell(at, `${name}: ${secretWords(what)}`);
   return found.length === 0;
+}
+
+/** `http//user:pw@host`, `user:pw@host`; a reference such as $(DB_PASSWORD) is none. */
+function isMistypedPassword(text: string): boolean {
+  const password = passwordIn(text);
+  return password !== undefined && !password.startsWith('$');
 }

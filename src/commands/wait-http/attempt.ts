@@ -1,3 +1,4 @@
+import { namedOrigin } from '../../clients/http/redirect.ts';
 import { sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -68,7 +69,7 @@ function location({ status, headers }: HttpResponse, { url }: HttpRequest): stri
   if (status < 300 || status > 399 || headers.location === undefined) return '';
   if (!URL.canParse(headers.location, url)) return '';
   const to = new URL(headers.location, url);
-  return ` to ${to.origin === url.origin ? '' : to.origin}${to.pathname}`;
+  return ` to ${to.origin === url.origin ? '' : namedOrigin(to)}${to.pathname}`;
 }
 
 const statusHints: Readonly<Record<number, string>> = {

@@ -90,7 +90,7 @@ function jsonFaults(
   if (expected.length === 0) return [];
   let document: FieldValue;
   try {
-    document = parseJson(text);
+    document = parseJson(text, { repeatedKeys: true });
   } catch (error) {
     return [
       text.trim() === ''

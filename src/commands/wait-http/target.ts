@@ -1,5 +1,6 @@
 import { signingValues } from '../../config/source.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { takeUserinfo } from '../../core/userinfo.ts';
 
 /** Where a request goes. */
 export interface HttpTarget {
@@ -27,7 +28,7 @@ export function parseTarget(text: string, secret: (value: string) => void): Http
   if (text.startsWith('unix:')) return parseUnix(text);
   const [, scheme = '', rest = ''] = /^(https?):\/\/(.*)$/i.exec(text) ?? [];
   if (scheme === '') throw new Error(wrongScheme(text));
-  const { userinfo, bare } = withoutUserinfo(rest, secret);
+  const { userinfo, bare } = takeUserinfo(rest, 'the URL', secret);
   if (bare.includes('#'))
     throw new Error('the URL has a # in it, and what follows one is never sent; write %23');
   const whole = `${scheme}://${bare}`;
@@ -62,35 +63,6 @@ function parseUnix(text: string): HttpTarget {
     throw new Error('the path has a # in it, and what follows one is never sent; write %23');
   const url = new URL(`http://localhost${rest}`);
   return { name: `unix:${path}:${url.pathname}${url.search}`, url, socketPath: path };
-}
-
-function withoutUserinfo(
-  rest: string,
-  secret: (value: string) => void,
-): { readonly userinfo?: string; readonly bare: string } {
-  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
-  const at = authority.lastIndexOf('@');
-  if (at < 0) {
-    // A raw `/`, `?` or `#` in the password: what would look like a host is its beginning.
-    const stray = /^[^@/?#]*:[^@]*[/?#][^@]*@(?=[\w.-]+(:\d+)?([/?#]|$))/.exec(rest)?.[0];
-    if (stray === undefined) return { bare: rest };
-    secret(stray.slice(stray.indexOf(':') + 1, -1));
-    throw new Error(
-      'the URL has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23',
-    );
-  }
-  const userinfo = authority.slice(0, at);
-  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
-  if (password !== '') {
-    secret(password);
-    try {
-      secret(decodeURIComponent(password));
-      decodeURIComponent(userinfo);
-    } catch {
-      throw new Error('the URL has a user or password with a % that starts no escape; encode it as %25');
-    }
-  }
-  return { userinfo, bare: rest.slice(at + 1) };
 }
 
 function basic(userinfo: string): string {

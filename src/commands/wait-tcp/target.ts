@@ -1,3 +1,4 @@
+import { shownAddress } from '../../core/userinfo.ts';
 import { isIPv4 } from 'node:net';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
@@ -139,8 +140,7 @@ function inLibpqsQuery(rest: string, authority: string, where: string): string |
     throw new Error(`${where} gives several ports for one host; give one`);
   if (address !== '') {
     refuseUnexpanded('word', address, where);
-    if (!isIP(address))
-      throw new Error(`hostaddr ${JSON.stringify(address)} in ${where} is not an IP address`);
+    if (!isIP(address)) throw new Error(`hostaddr ${shownAddress(address)} in ${where} is not an IP address`);
     if (name.startsWith('/'))
       throw new Error(
         `the host in ${where} is the folder of a Unix socket, and hostaddr is an address; give one of them`,

@@ -1,9 +1,11 @@
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
-import { hidePasswords, type Redactor } from '../redaction/redactor.ts';
+import type { Redactor } from '../redaction/redactor.ts';
+import { hideSecretAsPath } from '../secret-as-path.ts';
 import { refuseUnexpanded } from '../template-variables.ts';
+import { hidePasswords } from '../userinfo.ts';
 import { meaningOf } from './meaning.ts';
-import { twinName, type Option, type Options, type Values } from './option.ts';
+import { flagName, twinName, type Option, type Options, type Values } from './option.ts';
 
 /** One value as it was given, and where: `--timeout`, `INITBOX_TIMEOUT`, `plan.yaml:3:5 timeout`. */
 export interface Given {
@@ -33,7 +35,10 @@ export function resolveOptions<O extends Options>(
   for (const [name, option] of Object.entries(options)) {
     const sources = givenFor(name, option, given, environment);
     // A URL given where a file's path or a name is wanted comes back in the error.
-    for (const { text } of sources) hidePasswords(text, redactor);
+    for (const { text } of sources) {
+      hidePasswords(text, redactor);
+      if (flagName(name, option).endsWith('-file')) hideSecretAsPath(text, redactor);
+    }
     if (sources[0] !== undefined) origins.set(name, sources[0].origin);
     values[name] = sources.length === 0 ? option.fallback : valueOf(option, sources, redactor, readSecret);
   }

@@ -1,4 +1,4 @@
-import { absent, nibbles } from './alphabets.ts';
+import { absent, nibbles, sextets } from './alphabets.ts';
 
 /** How many bytes an escape takes, and which bytes it stands for. */
 type Escape = readonly [taken: number, bytes: readonly number[]];
@@ -9,6 +9,8 @@ export interface Escaping {
   readonly marks: readonly number[];
   /** The escape that begins at a place, where there is one. */
   readonly read: (text: Uint8Array, at: number) => Escape | undefined;
+  /** True where escapes stand for nothing, and are no part of what is before them. */
+  readonly drops?: true;
 }
 
 const byteOf = (character: string): number => character.charCodeAt(0);
@@ -16,6 +18,8 @@ const ampersand = byteOf('&');
 const apostrophe = byteOf("'");
 const backslash = byteOf('\\');
 const blank = byteOf(' ');
+const letterN = byteOf('n');
+const letterR = byteOf('r');
 const percent = byteOf('%');
 const plus = byteOf('+');
 const quote = byteOf('"');
@@ -50,6 +54,15 @@ export const doubleQuotes: Escaping = {
   read: (text, at) => (text[at + 1] === quote ? [2, [quote]] : undefined),
 };
 
+/** Characters of base64 or hex in a row behind which a line is taken for wrapped; words have fewer. */
+const wrapped = 16;
+
+/**
+ * Line ends within base64 or hex: MIME wraps at 76 characters (RFC 2045, 6.8), PEM at 64 (RFC 7468, 2), and what carries
+ * the text on may write a line end as `\\n` or as a blank.
+ */
+export const lineWraps: Escaping = { marks: [...Buffer.from('\n\r\t \\')], read: readWrap, drops: true };
+
 /** A text without its escapes, and where each byte of it began; nothing where the text has none. */
 export interface Unescaped {
   readonly bytes: Uint8Array;
@@ -58,11 +71,12 @@ export interface Unescaped {
 }
 
 export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped | undefined {
-  const [mark, other = mark] = marks;
+  const isMark = new Uint8Array(256);
+  for (const mark of marks) isMark[mark] = 1;
   let at = 0;
   let escape: Escape | undefined;
   for (; at < text.length; at++) {
-    if (text[at] !== mark && text[at] !== other) continue;
+    if (isMark[text[at]!] === 0) continue;
     escape = read(text, at);
     if (escape !== undefined) break;
   }
@@ -74,7 +88,7 @@ export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped
   for (let index = 0; index < at; index++) starts[index] = index;
   let length = at;
   while (at < text.length) {
-    escape = text[at] === mark || text[at] === other ? read(text, at) : undefined;
+    escape = isMark[text[at]!] === 1 ? read(text, at) : undefined;
     if (escape === undefined) {
       starts[length] = at;
       bytes[length++] = text[at++]!;
@@ -93,6 +107,24 @@ export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped
 function readPercent(text: Uint8Array, at: number): Escape | undefined {
   const value = digitsAt(text, at + 1, 2, 16);
   return value === undefined ? undefined : [3, [value]];
+}
+
+function readWrap(text: Uint8Array, at: number): Escape | undefined {
+  if (at < wrapped) return undefined;
+  for (let back = at - wrapped; back < at; back++) if (sextets[text[back]!] === absent) return undefined;
+  let end = at;
+  while (end < text.length) {
+    let next = end;
+    while (text[next] === backslash) next++;
+    const isEscaped = next > end && (text[next] === letterN || text[next] === letterR);
+    if (!isEscaped && !isBlankByte(text[end]!)) break;
+    end = isEscaped ? next + 1 : end + 1;
+  }
+  return end > at && end < text.length && sextets[text[end]!] !== absent ? [end - at, []] : undefined;
+}
+
+function isBlankByte(byte: number): boolean {
+  return byte === blank || (byte >= 0x09 && byte <= 0x0d);
 }
 
 /** Letters of JSON and C, with what they stand for. */

@@ -48,7 +48,7 @@ export interface Redactor {
 
 /**
  * Takes out of a text: values and the lines of a value (of eight bytes or more), as they are, in a URL or a form, behind
- * backslashes, in quotes, in HTML, in base64 (also as a part of something encoded) and in hex, and in up to three of these
+ * backslashes, in quotes, in HTML, in base64 (also as a part of something encoded, and with line ends in it) and in hex, and in up to three of these
  * within each other. Its work is linear in the values, once, and in each text.
  */
 export function createRedactor(): Redactor {
@@ -97,12 +97,4 @@ function hideKnown(text: string, known: KnownTexts): string {
     [from, to] = place;
   }
   return hidden + line.toString('utf8', shown);
-}
-
-/** `://USER:PASSWORD@` in any text. */
-const userinfo = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
-
-/** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
-export function hidePasswords(text: string, redactor: Redactor): void {
-  for (const [, password = ''] of text.matchAll(userinfo)) redactor.secret(password);
 }

@@ -4,6 +4,7 @@ import {
   doubleQuotes,
   entities,
   formEncoding,
+  lineWraps,
   percentEncoding,
   singleQuotes,
   unescape,
@@ -43,6 +44,7 @@ const escapings: readonly Escaping[] = [
   formEncoding,
   singleQuotes,
   doubleQuotes,
+  lineWraps,
 ];
 
 /** A view that others may be made from. */
@@ -114,6 +116,7 @@ function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Wor
   const key = `${layer.place(0, text.length).join(' ')} ${Buffer.from(bytes.buffer, 0, length).toString('latin1')}`;
   if (work.seen.has(key)) return undefined;
   work.seen.add(key);
+  const endOf = (end: number): number => (escaping.drops ? starts[end - 1]! + 1 : starts[end]!);
   return {
     bytes,
     length,
@@ -121,13 +124,13 @@ function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Wor
       let end = to;
       // The rest of what the last escape stands for.
       while (end < length && starts[end] === starts[to - 1]) end++;
-      return layer.place(starts[from]!, starts[end]!);
+      return layer.place(starts[from]!, endOf(end));
     },
     depth: layer.depth + 1,
     known(from, to) {
       let end = to;
       while (end < length && bytes[end] === equals) end++;
-      return end - from === starts[end]! - starts[from]!;
+      return end - from === endOf(end) - starts[from]!;
     },
   };
 }

@@ -38,6 +38,39 @@ describe('parseJson', () => {
   });
 });
 
+describe('what nobody means', () => {
+  const nested = (levels: number): string => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+  test('1,000 levels are read, more are refused without going down into them', () => {
+    expect(parseJson(nested(1000))).toBeTypeOf('object');
+    expect(() => parseJson(nested(1001))).toThrow('it is nested deeper than 1,000 levels (character 1005)');
+    const before = process.cpuUsage();
+    for (const open of ['[', '{"a":', '[{"a":'])
+      expect(() => parseJson(open.repeat(2_000_000))).toThrow('nested deeper');
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
+  });
+  test.each([
+    ['{"hunter2":1,"hunter2":2}', 'this key is there twice (character 14)'],
+    ['[{"a":{"b":1,"c":{},"b":[]}}]', 'this key is there twice'],
+    ['{"a":1,"\\u0061":2}', 'this key is there twice'],
+    ['{"\\"":1,"\\"":2}', 'this key is there twice'],
+  ])('%s: a key that is there twice', (text, words) => {
+    expect(() => parseJson(text)).toThrow(words);
+    expect(() => parseJson(text)).not.toThrow(/hunter2/);
+    expect(parseJson(text, { repeatedKeys: true })).toBeTypeOf('object');
+  });
+  test.each([
+    '{"a":"a","b":["a","a",{"a":1},{"a":1}],"c":{"a":"b"}}',
+    '{"\\\\":1,"\\"":2,"a\\\\":"b\\\\","}":"{"}',
+  ])('%s has no key twice', (text) => expect(parseJson(text)).toBeTypeOf('object'));
+  test('the work is linear', () => {
+    const before = process.cpuUsage();
+    parseJson(JSON.stringify(Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`k${at}`, at]))));
+    parseJson(`["${'\\\\'.repeat(300_000)}"]`);
+    parseJson(`["${'\\"'.repeat(300_000)}"]`);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(5000);
+  });
+});
+
 test('asText gives a number as it was written', () => {
   expect([asText('a'), asText(3), asText(new JsonNumber('1.0')), asText(true), asText({})]).toEqual([
     'a',

@@ -1,7 +1,10 @@
+import { jsonShapeFault } from '../../../config/json-shape.ts';
 import { lineAndColumn } from '../line-and-column.ts';
 
-/** Why a text is no JSON, with line and column and nothing of it; undefined where it is. */
+/** Why a text is not JSON that is accepted, with line and column and nothing of it; undefined where it is. */
 export function jsonProblem(text: string): string | undefined {
+  const fault = jsonShapeFault(text);
+  if (fault !== undefined) return `${lineAndColumn(text, fault.at)}: ${fault.words}`;
   try {
     JSON.parse(text);
     return undefined;

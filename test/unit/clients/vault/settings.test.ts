@@ -33,7 +33,18 @@ describe('how to log in', () => {
       {},
       { method: 'kubernetes', mount: 'kubernetes', role: 'app', jwtFile: '/run/sa/token' },
     ],
-    ['a role comes before a variable', { role: 'app' }, { VAULT_TOKEN: 't' }, { method: 'kubernetes' }],
+    [
+      'a role and a variable, said which',
+      { role: 'app', method: 'kubernetes' },
+      { VAULT_TOKEN: 't' },
+      { method: 'kubernetes' },
+    ],
+    [
+      'the variable and a role, said which',
+      { role: 'app', method: 'token' },
+      { VAULT_TOKEN: 't' },
+      { method: 'token' },
+    ],
     ['another mount', { role: 'app', mount: 'auth/eks-prod/' }, {}, { mount: 'eks-prod' }],
     ['the variable', {}, { VAULT_TOKEN: ' t\n' }, { method: 'token', wrapped: false }],
     [

@@ -152,6 +152,35 @@ describe('one encoding in another', () => {
     expect(redactorOf(password).redact(`${form} ${form}, ${form}`)).toBe('[redacted] [redacted], [redacted]');
   });
 
+  const within = `${'x'.repeat(40)}${password}${'y'.repeat(60)}`;
+  const wrappings: readonly (readonly [string, string])[] = [
+    ['line ends', '\n'],
+    ['CRLF', '\r\n'],
+    ['blanks in their place', ' '],
+    ['a line end and an indentation', '\n    '],
+    ['line ends in JSON', '\\n'],
+    ['CRLF in JSON', '\\r\\n'],
+    ['line ends in JSON within JSON', '\\\\n'],
+  ];
+  for (const [name, end] of wrappings)
+    test.each([
+      ['base64', base64(within)],
+      ['base64 of a JSON text in a URL', base64(JSON.stringify({ x: encodeURIComponent(within) }))],
+      ['hex', Buffer.from(within).toString('hex')],
+      ['base64url', Buffer.from(within).toString('base64url')],
+    ])(`${name} between wrapped lines of %s`, (_form, text) => {
+      for (const columns of [20, 64, 76])
+        for (let lead = 0; lead < 4; lead++) {
+          const lines = `${'Q'.repeat(lead)}${text}`.match(new RegExp(`.{1,${columns}}`, 'g')) ?? [];
+          expect(redactorOf(password).redact(`said: ${lines.join(end)}`)).toContain('[redacted]');
+        }
+    });
+
+  test('words behind a long one keep their blanks', () =>
+    expect(redactorOf('configuration-key-of-it').redact('a configuration-key-of-it is missing')).toBe(
+      'a [redacted] is missing',
+    ));
+
   test('lines of tokens that hold no value stay whole', () => {
     let seed = 5;
     const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
@@ -274,6 +303,12 @@ describe('the work is linear, whatever the values and lines are', () => {
       ['p%p\\p"p', 'x'.repeat(1e5)],
       `%252541 \\\\\\\\n&amp;amp;amp;#65;''''''''""+%2B ${base64(base64(base64('%2541+')))}`.repeat(4000),
     ],
+    [
+      'wrapped lines and runs of blanks',
+      ['p%p\\p"p'],
+      `${'A'.repeat(20)}${' \\\\\\'.repeat(20)}`.repeat(10_000),
+    ],
+    ['base64 in short lines', ['p%p\\p"p'], 'JTQxJTQxJTQxJTQx\n'.repeat(60_000)],
     ['base64 of base64 of base64', ['p%p\\p"p'], base64(base64(base64('%41+'.repeat(20_000))))],
     ['a million runs that may be base64', ['p%p\\p"p'], 'JTQxJTQx '.repeat(100_000)],
   ])('%s', (_name, values, text) =>

@@ -1,0 +1,80 @@
+import type { Redactor } from './redaction/redactor.ts';
+
+/** Words whose `a:b@c` has a meaning of its own, without a password in it. */
+const harmlessWord = /^(?:vault|aws-sm|file|env|unix|mailto|npm):(?!\/\/)|^[./]|@sha\d+:/i;
+
+/** What an address ends with behind its userinfo: a host, a port, a path. */
+const hostAndRest = String.raw`@(?:\[[^\]\s]*\]|[\w.-]+)(?::\d*)?(?:[/?#]\S*)?$`;
+const behindSlashes = new RegExp(String.raw`^[^\s@:/?#]*:(?!\d+[/?#])(\S*)${hostAndRest}`);
+const bare = new RegExp(String.raw`^[^\s@:]*:(?!\d+[/?#])(\S*)${hostAndRest}`);
+
+/**
+ * The password in a text that is one address, also where its scheme is mistyped or missing (`http//user:pw@host`,
+ * `user:pw@host`): what stands between the first colon and the last `@` before a host.
+ */
+export function passwordIn(text: string): string | undefined {
+  if (harmlessWord.test(text)) return undefined;
+  const [scheme] = /^(?:[a-z][a-z0-9+.:-]*:)?\/\//i.exec(text) ?? [];
+  const found = scheme === undefined ? bare.exec(text) : behindSlashes.exec(text.slice(scheme.length));
+  return found?.[1] || undefined;
+}
+
+/** `://USER:PASSWORD@` anywhere in a text. */
+const inUrls = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
+
+/** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
+export function hidePasswords(text: string, redactor: Pick<Redactor, 'secret'>): void {
+  for (const [, password = ''] of text.matchAll(inUrls)) redactor.secret(password);
+  const password = passwordIn(text);
+  if (password === undefined) return;
+  redactor.secret(password);
+  // `http:user:pw@host`, `http:/user:pw@host`
+  const behind = password.slice(password.indexOf(':') + 1);
+  if (behind !== '' && behind !== password) redactor.secret(behind);
+}
+
+/**
+ * An address as a message may quote it: without what stands before an `@`, which is registered where a
+ * redactor is given, and without its query.
+ */
+export function shownAddress(text: string, redactor?: Pick<Redactor, 'secret'>): string {
+  const at = text.lastIndexOf('@');
+  if (redactor !== undefined) {
+    hidePasswords(text, redactor);
+    if (at > 0) redactor.secret(text.slice(0, at));
+  }
+  const shown = at < 0 ? text : `…${text.slice(at)}`;
+  return JSON.stringify(shown.replace(/\?.*$/s, '?…'));
+}
+
+/**
+ * Takes the user and password off what follows the `//` of a URL: they end at the last `@` before the path.
+ * @throws Error where they have a raw `/`, `?` or `#`, or a `%` that begins no escape
+ */
+export function takeUserinfo(
+  rest: string,
+  where: string,
+  secret: (value: string) => void,
+): { readonly bare: string; readonly userinfo?: string } {
+  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
+  const at = authority.lastIndexOf('@');
+  if (at < 0) {
+    // What looks like a host is the beginning of a password; `host:80/users/@me` is a host, its port and a path.
+    const stray = behindSlashes.exec(rest)?.[1];
+    if (stray === undefined) return { bare: rest };
+    secret(stray);
+    throw new Error(
+      `${where} has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23`,
+    );
+  }
+  const userinfo = authority.slice(0, at);
+  const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
+  if (password !== '') secret(password);
+  try {
+    if (password !== '') secret(decodeURIComponent(password));
+    decodeURIComponent(userinfo);
+  } catch {
+    throw new Error(`${where} has a user or password with a % that starts no escape; encode it as %25`);
+  }
+  return { userinfo, bare: rest.slice(at + 1) };
+}
