@@ -359,10 +359,27 @@ describe.skipIf(requireOrSkip('PID 1', canRunAsPid1()))('as PID 1', () => {
     expect(performance.now() - began).toBeLessThan(promptly);
   });
 
+  test('SIGTERM while the program is being loaded is kept until it listens', async () => {
+    const [node = '', script = ''] = programCommand();
+    // With this flag, the listener for SIGUSR1 of the program's first lines is the first handler that /proc shows.
+    const loading = await startAsPid1(['wait-tcp', closed, '--timeout', '3s'], {
+      program: [node, '--disable-sigusr1', script],
+    });
+    while ((caughtSignals(loading.pid) & (1n << (10n - 1n))) === 0n);
+    loading.kill('SIGTERM');
+    expect((await loading.exit).status).toBe(143);
+  });
+
   test('the command that takes over is PID 1', async () => {
     expect((await runAsPid1(['wait-tcp', open, '--', '/bin/sh', '-c', 'echo $$'])).stdout).toBe('1\n');
   });
 });
+
+/** The signals that a process handles; the lowest bit is signal 1 (proc(5)). */
+function caughtSignals(pid: number): bigint {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+  return BigInt(`0x${mask ?? '0'}`);
+}
 
 test('any UID, without an entry in /etc/passwd, without a capability', async () => {
   expect(
