@@ -31,6 +31,7 @@ import { parsePattern } from './pattern.ts';
 import { parseJsonExpectation } from './pointer.ts';
 import { neverHasBody, parseStatuses, statusWords, success } from './status.ts';
 import { parseTarget, type HttpTarget } from './target.ts';
+import { mostValues } from './values.ts';
 
 /** What a request may carry, in bytes. */
 const mostRequestBody = 16 * 2 ** 20;
@@ -85,10 +86,11 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
       parse: parseJsonExpectation,
     }),
     'max-size': valueOr({
-      description: 'the most that is read of a body; without an expectation for it, none of it is',
+      description:
+        'the most that is read of a body, whose JSON may have a value for every 8 bytes of it; without an expectation for the body, none of it is read',
       placeholder: 'SIZE',
       parse: parseSize,
-      fallback: '1Mi',
+      fallback: '256Ki',
     }),
     method: value({
       description: 'the request’s method; unset, GET, or POST with a body',
@@ -118,6 +120,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
       texts: options.body,
       patterns: options['body-matches'],
       json: options.json,
+      mostValues: mostValues(options['max-size']),
     };
     const body = readRequestBody(options['request-body-file']);
     const method = options.method ?? (body === undefined ? 'GET' : 'POST');
@@ -142,6 +145,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
     const inquiry = ({ url, socketPath, authorization }: HttpTarget) => ({
       client,
       clock: context.clock,
+      host: context.host,
       redact: context.redactor.redact,
       expectations,
       redirects: { most: options.redirects, crossOrigin: options['cross-origin'], identified },
