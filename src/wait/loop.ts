@@ -2,7 +2,7 @@ import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import { DeadlinePassed } from '../core/outcome.ts';
-import type { Answer, Target } from './attempt.ts';
+import { notYet, type Answer, type Target } from './attempt.ts';
 import { createProgress } from './progress.ts';
 import { reportOf, saidIn, type TargetReport } from './wait-outcome.ts';
 import type { Schedule } from './schedule.ts';
@@ -51,6 +51,9 @@ const settleTime = 20;
 /** An attempt that the end cuts before this age, in milliseconds, says less than an earlier one's answer. */
 const telling = 1000;
 
+/** An attempt that the end cuts before this age, in milliseconds, has asked nothing. */
+const shortestTry = 10;
+
 /** A line for each target that is ready, up to so many targets. */
 const readyLines = 20;
 
@@ -80,6 +83,7 @@ export async function waitFor(
   const overlap = plan.overlap ?? defaultOverlap;
   let wakePump = (): void => {};
   let ended = false;
+  let endedAt = Number.POSITIVE_INFINITY;
   let end!: (ending: Ending) => void;
   let fail!: (error: unknown) => void;
   const ending = new Promise<Ending>((resolve, reject) => {
@@ -189,7 +193,13 @@ export async function waitFor(
       return;
     }
     const wasStreak = watch.streak;
-    const changed = watch.record(flight, answer, clock.now(), plan.policy);
+    // Cut so soon, it says "no answer" of what it hardly asked.
+    const early = watch.answer === undefined && endedAt - flight.startedAt < shortestTry;
+    const heard =
+      early && answer.state === 'not-yet'
+        ? notYet('the time was over before anything could be tried')
+        : answer;
+    const changed = watch.record(flight, heard, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
     if (ended) return;
     rest(watch, flight, answer);
@@ -239,6 +249,7 @@ export async function waitFor(
     pump();
     const outcome = await ending;
     ended = true;
+    endedAt = clock.now();
     for (const watch of watches) stopFlights(watch.flights);
     await settled(running, clock);
     if ('aborted' in outcome && !(outcome.aborted instanceof DeadlinePassed)) throw outcome.aborted;

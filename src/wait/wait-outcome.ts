@@ -43,6 +43,7 @@ function hintOf({ answer, state, quietAsked, quietUntil }: Watch, now: number): 
 
 function wordsOf(watch: Watch): string {
   const { answer } = watch;
+  if (watch.attempts === 0) return 'not tried yet';
   if (answer === undefined) {
     const phase = watch.oldest()?.phase;
     return phase ? `${phase}: no answer yet` : 'no answer yet';

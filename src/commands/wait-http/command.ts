@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
-import { readTlsSettings, requestOptions } from '../../clients/http/options.ts';
+import { readTlsSettings, requestOptions, warnOfUnused } from '../../clients/http/options.ts';
 import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
 import { defineCommand, each } from '../../core/command.ts';
-import type { Context } from '../../core/context.ts';
+import type { Context, Environment } from '../../core/context.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
@@ -130,6 +130,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
     checkOneOrigin(targets, headers);
     if (options.insecure)
       context.log.warn('--insecure is on: whoever answers is taken for the server, and gets what is sent');
+    warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
     const tls = readTlsSettings(options, context.environment, !options.insecure);
     using client = createHttpClient({
       resolve: remembered(createResolver(context.paths), context.clock),
@@ -193,6 +194,14 @@ function checkPossible(method: string, expectations: Expectations): void {
       `an answer ${statusWords(expectations.statuses)} has no body, so that --body, --body-matches and --json can never hold`,
     );
   }
+}
+
+/** A proxy may be reached by https too. */
+function usesHttps(
+  targets: readonly HttpTarget[],
+  { HTTP_PROXY = '', http_proxy: proxy = '' }: Environment,
+): boolean {
+  return targets.some(({ url }) => url.protocol === 'https:') || /^https:/i.test(proxy || HTTP_PROXY);
 }
 
 /** Credentials are for one place: with URLs of several hosts they would go to all of them. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { quotingAdvice } from '../advice.ts';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
 import { hidePasswords, type Redactor } from '../redaction/redactor.ts';
@@ -69,7 +70,7 @@ function parseOne(option: Option, given: Given): unknown {
   try {
     return option.parse(given.text);
   } catch (error) {
-    throw new UsageError(`${given.origin}: ${(error as Error).message}`);
+    throw new UsageError(`${given.origin}: ${(error as Error).message}${quotingAdvice(given.text)}`);
   }
 }
 

@@ -19,13 +19,7 @@ describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup
   'within 96 MiB',
   () => {
     test.each([
-      [
-        '1 MB of small JSON values',
-        many,
-        1,
-        ['--json', '/status=UP'],
-        /the body has .*limit of 256 KiB/,
-      ],
+      ['1 MB of small JSON values', many, 1, ['--json', '/status=UP'], /the body has .*limit of 256 KiB/],
       [
         'the same with a higher --max-size',
         many,
