@@ -51,7 +51,7 @@ const settleTime = 20;
 /** An attempt that the end cuts before this age, in milliseconds, says less than an earlier one's answer. */
 const telling = 1000;
 
-/** An attempt that the end cuts before this age, in milliseconds, has asked nothing. */
+/** An attempt with less time than this before the deadline, in milliseconds, has asked nothing when it is cut. */
 const shortestTry = 10;
 
 /** A line for each target that is ready, up to so many targets. */
@@ -83,7 +83,6 @@ export async function waitFor(
   const overlap = plan.overlap ?? defaultOverlap;
   let wakePump = (): void => {};
   let ended = false;
-  let endedAt = Number.POSITIVE_INFINITY;
   let end!: (ending: Ending) => void;
   let fail!: (error: unknown) => void;
   const ending = new Promise<Ending>((resolve, reject) => {
@@ -193,8 +192,9 @@ export async function waitFor(
       return;
     }
     const wasStreak = watch.streak;
-    // Cut so soon, it says "no answer" of what it hardly asked.
-    const early = watch.answer === undefined && endedAt - flight.startedAt < shortestTry;
+    // With so little time it says "no answer" of what it hardly asked.
+    const early =
+      ended && watch.answer === undefined && (context.deadline ?? Infinity) - flight.startedAt < shortestTry;
     const heard =
       early && answer.state === 'not-yet'
         ? notYet('the time was over before anything could be tried')
@@ -249,7 +249,6 @@ export async function waitFor(
     pump();
     const outcome = await ending;
     ended = true;
-    endedAt = clock.now();
     for (const watch of watches) stopFlights(watch.flights);
     await settled(running, clock);
     if ('aborted' in outcome && !(outcome.aborted instanceof DeadlinePassed)) throw outcome.aborted;

@@ -390,10 +390,10 @@ describe.skipIf(requireOrSkip('PID 1', canRunAsPid1()))('as PID 1', () => {
   });
 
   test('SIGTERM while the program is being loaded is kept until it listens', async () => {
-    const [node = '', script = ''] = programCommand();
+    const [node = '', program = ''] = programCommand();
     // With this flag, the listener for SIGUSR1 of the program's first lines is the first handler that /proc shows.
     const loading = await startAsPid1(['wait-tcp', closed, '--timeout', '3s'], {
-      program: [node, '--disable-sigusr1', script],
+      program: [node, '--disable-sigusr1', program],
     });
     while ((caughtSignals(loading.pid) & (1n << (10n - 1n))) === 0n);
     loading.kill('SIGTERM');
@@ -449,4 +449,44 @@ describe('standard output that cannot be written', () => {
 test('a duration in microseconds, in both spellings of the sign, is read by the bundle too', async () => {
   for (const limit of ['5µs', '5μs'])
     expect((await runInitbox(['wait-tcp', closed, '--timeout', limit])).status).toBe(124);
+});
+
+test.each([
+  ['wait-tcp', 'localhost:1'],
+  ['wait-dns', 'a.'],
+])('%s: a limit that ends before anything was asked says so', async (...words) => {
+  const { status, stderr } = await runInitbox([...words, '--timeout', '1us']);
+  expect(stderr).toContain(`${words[1]} the time was over before anything could be tried`);
+  expect(status).toBe(124);
+});
+
+describe('options without an effect are warned about', () => {
+  const unused = (stderr: string): string[] =>
+    [...stderr.matchAll(/ warn .*?: (--\S+) has no effect/g)].map(([, name = '']) => name);
+
+  test('wait-http', async () => {
+    const tls = ['--tls-server-name', 'a', '--insecure', '--cross-origin'];
+    const ask = async (url: string, ...more: string[]) =>
+      unused((await runInitbox(['wait-http', url, ...tls, ...more, '--timeout', '300ms'])).stderr);
+    expect(await ask(`http://${closed}`)).toEqual(['--cross-origin', '--tls-server-name', '--insecure']);
+    expect(await ask(`https://${closed}`)).toEqual(['--cross-origin']);
+    expect(await ask(`http://${closed}`, '--redirects', '1')).toEqual([]);
+  });
+
+  test('fetch-config: what guards one kind of source does not guard another', async () => {
+    const from = join(folder, 'from');
+    writeFileSync(from, 'x');
+    const fetched = async (...flags: string[]) => {
+      const words = ['fetch-config', `file:${from}`, '--to', join(folder, 'to'), '--allow-disk', ...flags];
+      const { status, stderr } = await runInitbox(words);
+      expect(status).toBe(0);
+      return unused(stderr);
+    };
+    expect(await fetched()).toEqual([]);
+    expect(await fetched('--expect-role', 'app', '--vault-role', 'app', '--cross-origin')).toEqual([
+      '--vault-role',
+      '--expect-role',
+      '--cross-origin',
+    ]);
+  });
 });
