@@ -54,5 +54,10 @@ await warm(entry);
 
 async function publish({ path, text }: OutputFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
+  await writeFile(path, inAscii(text));
+}
+
+/** The entry reads files as Latin-1. esbuild escapes other letters in strings, but leaves regular expressions as they are. */
+function inAscii(text: string): string {
+  return text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -10,10 +10,10 @@ import { letThreadsEnd, systemHost } from './process/host.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
 import { cutToLimit, failureLines, lastWords } from './core/termination-message.ts';
 import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
-import { failed, SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
+import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
-import { lossyOutput, writeAll } from './process/output.ts';
+import { lossyOutput, writeToStandardOutput } from './process/output.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
@@ -26,7 +26,7 @@ const redactor = createRedactor();
 const ended = new AbortController();
 
 replaceStandardStreams((descriptor, text) =>
-  descriptor === 1 ? writeAll(1, text) : stderr.write(redactor.redact(text)),
+  descriptor === 1 ? writeToStandardOutput(text) : stderr.write(redactor.redact(text)),
 );
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
@@ -74,11 +74,10 @@ async function main(argv: readonly string[]): Promise<number> {
 
 function print(text: string): number {
   try {
-    writeAll(1, text);
+    writeToStandardOutput(text);
     return exitStatus.done;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    return report('', failed(exitStatus.failed, `standard output cannot be written (${code})`));
+    return report('', outcomeOfError(error, told.log));
   }
 }
 
@@ -97,7 +96,8 @@ async function execute(run: Run): Promise<number> {
   if (rehearsed && run.input.command)
     log.info('nothing was done, and so the command after -- is not started');
   if (successor === undefined) {
-    overwriteExisting(
+    writeLastWords(
+      log,
       settings['termination-log'],
       cutToLimit(oneLine(redactor.redact(`initbox ${command.name}: ${outcome.summary}`))),
     );
@@ -117,7 +117,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
     redactor,
     environment: process.env,
     paths: podPaths,
-    stdout: (text) => writeAll(1, text),
+    stdout: writeToStandardOutput,
     host: systemHost,
     commands: run.commands,
   };
@@ -138,7 +138,7 @@ function handOver(run: Run, successor: readonly string[], outcome: Done, log: Lo
     if (ended.signal.aborted) throw reasonOf(ended.signal);
     for (const name of unreadableVariables())
       log.warn(`the variable ${name} is not UTF-8; the command gets it with U+FFFD in place of such bytes`);
-    overwriteExisting(run.process['termination-log'], '');
+    writeLastWords(log, run.process['termination-log'], '');
     log.debug(`handing over to ${successor[0]}`);
     stderr.flush();
     const environment = Object.fromEntries(
@@ -172,8 +172,14 @@ function report(command: string, failure: Failed): number {
   } else {
     for (const line of failureLines(command, failure, redactor.redact)) log.error(line);
   }
-  overwriteExisting(terminationLog, lastWords(command, failure, redactor.redact));
+  writeLastWords(log, terminationLog, lastWords(command, failure, redactor.redact));
   return failure.status;
+}
+
+/** Without them, `kubectl describe` shows the end of the log, or nothing. */
+function writeLastWords(log: Log, path: string, text: string): void {
+  const why = overwriteExisting(path, text);
+  if (why !== undefined) log.warn(`the termination message cannot be written to ${path}: ${why}`);
 }
 
 function openLog(format: LogFormat, level: Parameters<typeof createLog>[0]['level']): Log {

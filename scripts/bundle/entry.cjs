@@ -9,8 +9,10 @@ if (parseInt(process.versions.node) < 26) {
   return;
 }
 // SIGUSR1 is ignored. Without a listener Node answers it by opening its inspector, to all containers of the pod; the
-// image's first line turns that off even before this line runs.
-process.on('SIGUSR1', () => {});
+// image's first line turns that off even before this line runs. The other signals are those of src/main.ts: the kernel
+// drops one for PID 1 that has no handler yet (pid_namespaces(7)). One that comes while the program is being loaded waits
+// for the event loop, and by then main.ts listens.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1']) process.on(signal, () => {});
 const { closeSync, constants, fstatSync, openSync, readFileSync, readSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 const { Script } = require('node:vm');

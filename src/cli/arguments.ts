@@ -64,7 +64,10 @@ export async function readArguments(
         own,
         [...byFlag.keys()],
         usage ?? '',
-        usage === undefined && end < 0 && positionals.length > 0,
+        end < 0 &&
+          (usage === undefined
+            ? positionals.length > 0
+            : positionals.slice(1).some(({ text }) => looksLikeCommand(text))),
       );
     const origin = token.rawName;
     const values = given.get(known.name) ?? [];
@@ -107,9 +110,12 @@ async function unknownFlag(
       `${word} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
     );
   }
-  if (dashesForgotten)
-    return new UsageError(
-      `unknown flag ${raw}; if it is one of a command to be run, write -- before that command`,
-    );
-  return new UsageError(`unknown flag ${raw}${await didYouMean(name, flags, '--')}`);
+  const near = await didYouMean(name, flags, '--');
+  const advice = dashesForgotten ? '; if it is one of a command to be run, write -- before that command' : '';
+  return new UsageError(`unknown flag ${raw}${near}${advice}`);
+}
+
+/** `./server`, `/bin/sh`, `echo`: neither a URL nor a host with a port. */
+export function looksLikeCommand(word: string): boolean {
+  return /^(\.{0,2}\/)?[\w.-]+(\/[\w.-]+)*$/.test(word);
 }

@@ -16,8 +16,8 @@ export async function commandNamed(name: string, commands: CommandList): Promise
 }
 
 /** `; did you mean --timeout?`, or nothing where no known name is near. */
-export async function didYouMean(name: string, known: readonly string[], dashes = ''): Promise<string> {
+export async function didYouMean(name: string, known: readonly string[], before = ''): Promise<string> {
   const { nearest } = await import('../clients/nearest.ts');
   const near = nearest(name, known);
-  return near === undefined ? '' : `; did you mean ${dashes}${near}?`;
+  return near === undefined ? '' : `; did you mean ${before}${near}?`;
 }

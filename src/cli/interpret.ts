@@ -11,7 +11,7 @@ import { hidePasswords } from '../core/userinfo.ts';
 import { readSecretFile } from '../fs/input-file.ts';
 import { refuseSharedPaths } from '../fs/written-paths.ts';
 import { commandNamed } from './command-names.ts';
-import { readArguments } from './arguments.ts';
+import { looksLikeCommand, readArguments, type Arguments } from './arguments.ts';
 import { unknownVariables } from './variables.ts';
 
 /** What a command line asks for. */
@@ -43,7 +43,7 @@ export async function interpret(
   const [first, ...rest] = argv;
   // Not help and success: a container whose args were forgotten would pass for one that had waited.
   if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
-  if (['--help', '-h', 'help', '--version', '-V', 'version'].includes(first)) {
+  if (['--help', '-h', 'help', '--version', '-V', '-v', 'version'].includes(first)) {
     const { print } = await import('./print.ts');
     return { kind: 'print', text: await print(first, rest) };
   }
@@ -56,12 +56,20 @@ export async function interpret(
   }
   const warnings = await unknownVariables(environment, options, commands);
   const values = resolveOptions(options, read.given, environment, redactor, readSecretFile);
-  const positionals = command.positionals?.parse(read.positionals, (secret: string, origin: string) => {
-    redactor.secret(secret);
+  checkSplit(command, rest);
+  const secret = (found: string, origin: string): void => {
+    redactor.secret(found);
     warnings.push(
       `${origin} holds a password: others on this machine can read a command line; use a variable or a file where the command takes one`,
     );
-  });
+  };
+  let positionals: unknown;
+  try {
+    positionals = command.positionals?.parse(read.positionals, secret);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${error.message}${dashesAdvice(command, read, error.message)}`);
+  }
   if (command.positionals === undefined && read.positionals[0] !== undefined) {
     throw new UsageError(
       `${command.name} takes no words of its own; what is ${JSON.stringify(read.positionals[0].text)}?${forgottenDashes(command, rest)}`,
@@ -85,6 +93,27 @@ export async function interpret(
     warnings: [...new Set(warnings)],
     commands,
   };
+}
+
+/** What to write where a word that was refused looks like a command, and there is no `--`; else nothing. */
+function dashesAdvice(command: AnyCommand, { positionals, afterDashes }: Arguments, refusal: string): string {
+  const [, place] = /^argument (\d+): /.exec(refusal) ?? [];
+  // Without a place there were too many words.
+  const index = place === undefined ? 1 : Number(place) - 1;
+  const word = positionals[index]?.text ?? '';
+  if (command.afterDashes === 'nothing' || afterDashes !== undefined || index < 1 || !looksLikeCommand(word))
+    return '';
+  return `; if ${JSON.stringify(word)} is a command to be run, write -- before it: initbox ${command.name} ${command.positionals?.usage} -- ${word}`;
+}
+
+/** @throws UsageError where one argument holds a flag's value, `--` and the command */
+function checkSplit(command: AnyCommand, words: readonly string[]): void {
+  if (command.afterDashes !== 'child' || words.includes('--')) return;
+  const whole = words.find((word) => /\S\s+--\s+\S/.test(word));
+  if (whole === undefined) return;
+  throw new UsageError(
+    `${JSON.stringify(whole)} is one argument; give each word of it, -- too, as an argument of its own`,
+  );
 }
 
 /** What to write where the command that is to be run stands without its `--`. */

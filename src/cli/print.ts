@@ -10,7 +10,7 @@ import { version } from './version.ts';
  * @throws UsageError for an unknown topic
  */
 export async function print(word: string, rest: readonly string[]): Promise<string> {
-  if (/version|-V/.test(word)) return `initbox ${version}\n`;
+  if (/version|^-v$/i.test(word)) return `initbox ${version}\n`;
   const topic = rest[0];
   if (rest.length > 1) throw new UsageError('help takes one topic: a command, or exit-codes');
   if (topic === 'exit-codes') return exitCodes();

@@ -9,7 +9,7 @@ import { openParentChannel } from '../process/parent.ts';
 import { replaceProcess } from '../process/replace-process.ts';
 import { createLog } from '../core/log.ts';
 import { Failure, failed, SignalReceived, type Outcome } from '../core/outcome.ts';
-import { writeAll } from '../process/output.ts';
+import { writeToStandardOutput } from '../process/output.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { performStep, type StepRequest } from '../core/step.ts';
 import { outcomeOfError } from '../core/unexpected-error.ts';
@@ -44,7 +44,7 @@ export async function carryOutStep(
     redactor,
     environment,
     paths: podPaths,
-    stdout: (text: string) => writeAll(1, text),
+    stdout: writeToStandardOutput,
     commands,
   };
   let outcome: Outcome;

@@ -12,6 +12,13 @@ import { didYouMean } from './command-names.ts';
 const serviceLink =
   /^INITBOX_(.*_)?(PORT|SERVICE_HOST|SERVICE_PORT)$|_SERVICE_PORT_|_PORT_\d+_(TCP|UDP|SCTP)/;
 
+const prefix = 'INITBOX_';
+
+/** Without what all of them have, which would make any two look alike. */
+function bare(name: string): string {
+  return name.slice(prefix.length);
+}
+
 /** Set by initbox itself for the commands that it runs, or read by one command as its input. */
 const ours: ReadonlySet<string> = new Set(['INITBOX_LOCK_TOKEN', 'INITBOX_PLAN']);
 
@@ -23,7 +30,7 @@ export async function unknownVariables(
 ): Promise<string[]> {
   const own = new Set(twinNames(options));
   const strangers = Object.keys(environment).filter(
-    (name) => name.startsWith('INITBOX_') && !own.has(name) && !ours.has(name) && !serviceLink.test(name),
+    (name) => name.startsWith(prefix) && !own.has(name) && !ours.has(name) && !serviceLink.test(name),
   );
   if (strangers.length === 0) return [];
   // Only now are the other commands loaded: a variable may be meant for another container of the same template.
@@ -37,7 +44,7 @@ export async function unknownVariables(
       .filter((name) => !known.has(name))
       .map(
         async (name) =>
-          `the variable ${name} is unknown and has no effect${await didYouMean(name, [...known])}`,
+          `the variable ${name} is unknown and has no effect${await didYouMean(bare(name), [...known].map(bare), prefix)}`,
       ),
   );
 }

@@ -2,11 +2,14 @@ import { closest, distance } from 'fastest-levenshtein';
 
 /** The known name that a mistyped one most likely meant; undefined where none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  if (known.length === 0) return undefined;
-  const longer = known.find(
-    (other) => name.length >= 3 && (other.startsWith(name) || name.startsWith(other)),
-  );
+  // Its first word alone, as `stable` of `stable-for`: nearer than `table`.
+  const begun = known.find((other) => /^[-_]/.test(other.slice(name.length)) && other.startsWith(name));
+  if (begun !== undefined || known.length === 0) return begun;
   const near = closest(name, known);
-  if (distance(name, near) <= Math.max(1, Math.ceil(name.length / 3))) return near;
-  return longer;
+  // Beyond a third of its letters it is another word: `help` is not `sql`.
+  if (distance(name, near) <= Math.max(1, Math.round(name.length / 3))) return near;
+  if (name.length < 3) return undefined;
+  // Another ending, as `retry` of `retries`.
+  const stem = name.length < 5 ? name : name.slice(0, -1);
+  return known.find((other) => other.startsWith(stem) || name.startsWith(other));
 }

@@ -1,3 +1,4 @@
+import { quotingAdvice } from './advice.ts';
 import type { Context } from './context.ts';
 import { UsageError, type Outcome } from './outcome.ts';
 import type { Options, Values } from './options/option.ts';
@@ -89,7 +90,7 @@ export function each<T>(
       try {
         return parse(text, (value) => sink(value, origin));
       } catch (error) {
-        throw new UsageError(`${origin}: ${(error as Error).message}`);
+        throw new UsageError(`${origin}: ${(error as Error).message}${quotingAdvice(text)}`);
       }
     });
   };

@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { findExecutable } from './replace-process.ts';
 import type { Host } from '../core/host.ts';
 import { Failure, failed } from '../core/outcome.ts';
+import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
@@ -101,6 +102,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
 const never = new AbortController().signal;
 
 function spawnGroup(name: string, rest: readonly string[], options: ChildOptions): ChildProcess {
+  closeInheritedOnExec();
   try {
     return spawn(name, rest, {
       env: { ...options.environment },

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import type { Host } from '../core/host.ts';
+import { closeInheritedOnExec } from './inherited-descriptors.ts';
 
 let collect: Collect | undefined;
 
@@ -42,6 +43,7 @@ export const systemHost: Host = {
   startHelper(command) {
     const file = ownScript.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
     const helper = join(dirname(ownScript), 'commands', file);
+    closeInheritedOnExec();
     const child = process.getBuiltinModule('node:child_process').fork(helper, [], {
       // Little memory, no pools: it makes system calls and nothing else.
       execArgv: [...process.execArgv, ...nodeFlags, '--max-semi-space-size=1', '--v8-pool-size=0'],

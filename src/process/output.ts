@@ -1,4 +1,6 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { exitStatus } from '../core/exit-status.ts';
+import { Failure, failed } from '../core/outcome.ts';
 
 /**
  * Writes to a descriptor without ever going through a Node stream, which would leave it non-blocking for the
@@ -65,10 +67,20 @@ function ownDescriptor(descriptor: number): number {
 }
 
 /**
- * Standard output: what was asked for, whole, or an error.
- * @throws the system's error (EPIPE, ENOSPC, …)
+ * Standard output: what was asked for, whole.
+ * @throws Failure where it cannot be written, as on a full disk or to a pipe whose reader has ended
  */
-export function writeAll(descriptor: number, text: string): void {
+export function writeToStandardOutput(text: string): void {
+  try {
+    writeAll(1, text);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new Failure(failed(exitStatus.failed, `standard output cannot be written (${code})`));
+  }
+}
+
+/** @throws the system's error (EPIPE, ENOSPC, …) */
+function writeAll(descriptor: number, text: string): void {
   let rest: Buffer = Buffer.from(text);
   while (rest.length > 0) {
     try {

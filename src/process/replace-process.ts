@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
+import { closeInheritedOnExec } from './inherited-descriptors.ts';
 
 /** What execvp(3) searches when PATH is unset. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -60,6 +61,7 @@ export function replaceProcess(
   process.on('SIGXFSZ', () => {});
   process.removeAllListeners('warning');
   unblockUserSignal();
+  closeInheritedOnExec();
   if (!process.execve)
     throw new Failure(failed(exitStatus.failed, 'this Node cannot replace its process (needs 26)'));
   try {

@@ -2,7 +2,7 @@ import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import { DeadlinePassed } from '../core/outcome.ts';
-import { inverted, type Answer, type Target } from './attempt.ts';
+import { inverted, notYet, type Answer, type Target } from './attempt.ts';
 import { createProgress } from './progress.ts';
 import { reportOf, saidIn, type WaitReport } from './outcome.ts';
 import type { Schedule } from './schedule.ts';
@@ -43,6 +43,9 @@ const settleTime = 20;
 
 /** An attempt that the end cuts before this age, in milliseconds, says less than an earlier one's answer. */
 const telling = 1000;
+
+/** An attempt with less time than this before the deadline, in milliseconds, has asked nothing when it is cut. */
+const shortestTry = 10;
 
 /** A line for each target that is ready, up to so many targets. */
 const readyLines = 20;
@@ -184,7 +187,14 @@ export async function waitFor(
       return;
     }
     const wasStreak = watch.streak;
-    const changed = watch.record(flight, answer, clock.now(), plan.policy);
+    // With so little time it says "no answer" of what it hardly asked.
+    const early =
+      ended && watch.answer === undefined && (context.deadline ?? Infinity) - flight.startedAt < shortestTry;
+    const heard =
+      early && answer.state === 'not-yet'
+        ? notYet('the time was over before anything could be tried')
+        : answer;
+    const changed = watch.record(flight, heard, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
     if (ended) return;
     rest(watch, flight, answer);

@@ -55,6 +55,7 @@ function hintOf({ answer, state, quietAsked, quietUntil }: TargetState, now: num
 
 function wordsOf(watch: TargetState): string {
   const { answer } = watch;
+  if (watch.attempts === 0) return 'not tried yet';
   if (answer === undefined) {
     const phase = watch.oldest()?.phase;
     return phase ? `${phase}: no answer yet` : 'no answer yet';

@@ -1,3 +1,4 @@
+import { connectWords } from '../../core/socket-errors.ts';
 import type { Resolver } from 'node:dns';
 
 export const recordTypes = ['A', 'AAAA', 'SRV', 'CNAME', 'TXT'] as const;
@@ -88,7 +89,7 @@ const words: Readonly<Record<string, string>> = {
   EFORMERR: 'FORMERR',
   EBADRESP: 'a malformed answer',
   EBADNAME: 'no valid name',
-  ECONNREFUSED: 'connection refused',
+  ECONNREFUSED: connectWords('ECONNREFUSED'),
 };
 
 function recordsReply(records: readonly unknown[]): Reply {

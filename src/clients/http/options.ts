@@ -1,4 +1,5 @@
 import type { Environment } from '../../core/context.ts';
+import type { Log } from '../../core/log.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { list, parseText, text, type Values } from '../../core/options/option.ts';
 import { parseHeaderVariable } from './headers.ts';
@@ -51,4 +52,24 @@ export function readTlsSettings(options: TlsValues, environment: Environment, ve
     ...(key === undefined ? {} : { key: readPem(key, '--key-file') }),
     ...(serverName === undefined ? {} : { serverName }),
   };
+}
+
+/** The options that say something about https alone. */
+const onlyTls = ['ca-file', 'cert-file', 'key-file', 'tls-server-name', 'insecure'] as const;
+
+/** Warns of options that have no effect, as their user believes that something is verified or shown. */
+export function warnOfUnused(
+  options: Readonly<Partial<Record<(typeof onlyTls)[number] | 'cross-origin', unknown>>> & {
+    readonly redirects: number;
+  },
+  uses: { readonly https: boolean },
+  log: Pick<Log, 'warn'>,
+): void {
+  if (options['cross-origin'] === true && options.redirects === 0)
+    log.warn('--cross-origin has no effect without --redirects 1 or more');
+  // A redirect may lead to https.
+  if (uses.https || options.redirects > 0) return;
+  for (const name of onlyTls)
+    if (options[name] !== undefined && options[name] !== false)
+      log.warn(`--${name} has no effect: nothing here is reached by https`);
 }

@@ -10,7 +10,8 @@ import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { Target } from '../../wait/attempt.ts';
 import type { ReadSource, SourceAddress, SourceScheme } from '../../config/source.ts';
-import type { SourceOptions } from './options.ts';
+import { flagName, type Options } from '../../core/options/option.ts';
+import { sourceOptions, type SourceOptions } from './options.ts';
 
 /** Requests to one kind of server that are under way at once. */
 const parallel = 8;
@@ -42,6 +43,7 @@ export async function openSources(
   context: Context,
 ): Promise<Sources> {
   const schemes = new Set(addresses.map(({ scheme }) => scheme));
+  warnOfOthers(settings.options, schemes, context.log);
   using stack = new DisposableStack();
   const web =
     schemes.has('http') || schemes.has('https')
@@ -86,6 +88,26 @@ export async function openSources(
     vault,
     [Symbol.dispose]: () => held.dispose(),
   };
+}
+
+/** Options of sources, and the schemes of which one must be there for them to have an effect. */
+const concerned: readonly (readonly [options: RegExp, schemes: readonly SourceScheme[]])[] = [
+  [/^vault-/, ['vault']],
+  [/^(expect-role|aws-imds)$/, ['aws-sm']],
+  [/^(header-.*|ca-file|cert-file|key-file|tls-server-name|cross-origin)$/, ['http', 'https']],
+];
+
+/** Their user believes that something is checked or shown: `--expect-role` guards nothing beside Vault. */
+function warnOfOthers(options: SourceOptions, schemes: ReadonlySet<SourceScheme>, log: Context['log']): void {
+  for (const [name, value] of Object.entries(options)) {
+    const option = (sourceOptions as Options)[name];
+    if (option === undefined || value === option.fallback) continue;
+    for (const [pattern, those] of concerned)
+      if (pattern.test(name) && !those.some((scheme) => schemes.has(scheme)))
+        log.warn(
+          `--${flagName(name, option)} has no effect: no source here is ${those.map((scheme) => `${scheme}:`).join(' or ')}`,
+        );
+  }
 }
 
 async function answerOf(sent: Promise<HttpAnswer>): Promise<AgentReply> {

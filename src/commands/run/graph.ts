@@ -34,9 +34,8 @@ export async function linkMistakes(steps: readonly Linked[]): Promise<Mistake[]>
         mistakes.push({ at: need.at, text: await unknownNeed(need.name, step.name, [...byName.keys()]) });
     }
   }
-  if (mistakes.length > 0) return mistakes;
   const cycle = findCycle(steps, byName);
-  return cycle === undefined ? [] : [cycle];
+  return cycle === undefined ? mistakes : [...mistakes, cycle];
 }
 
 async function unknownNeed(name: string, by: string, known: readonly string[]): Promise<string> {
@@ -60,7 +59,8 @@ function findCycle(steps: readonly Linked[], byName: ReadonlyMap<string, Linked>
     }
     path.push(step);
     for (const need of step.needs) {
-      const found = visit(byName.get(need.name) as Linked, need.at);
+      const needed = need.name === step.name ? undefined : byName.get(need.name);
+      const found = needed === undefined ? undefined : visit(needed, need.at);
       if (found !== undefined) return found;
     }
     path.pop();

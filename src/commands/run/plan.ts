@@ -74,16 +74,13 @@ export async function readPlan(
   }
   if (root.kind === 'scalar' && root.value === null)
     throw new UsageError(`${where(origin, root.at)}: the plan is empty; write steps: and a list of them`);
-  let shape: Shape;
-  try {
-    shape = await readShape(root, context.commands);
-  } catch (error) {
-    if (!(error instanceof Misshapen)) throw error;
-    throw refusal(origin, await explain(root, error, context.commands, origin));
-  }
+  const shape = await readShape(root, context.commands);
   const mistakes: string[] = [];
   const steps = shape.steps.map((step) => readStep(step, origin, { ...context, successor }, mistakes));
-  mistakes.push(...(await linkMistakes(steps)).map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
+  if (shape.misshapen !== undefined)
+    mistakes.push(...(await explain(root, shape.misshapen, context.commands, origin)));
+  const links = await linkMistakes(shape.misshapen === undefined ? steps : linksIn(root));
+  mistakes.push(...links.map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
   if (mistakes.length > 0) throw refusal(origin, mistakes);
   return { steps, keepGoing: shape.keepGoing };
 }
@@ -91,13 +88,15 @@ export async function readPlan(
 function refusal(origin: string, mistakes: readonly string[]): UsageError {
   if (mistakes.length === 1) return new UsageError(mistakes[0] ?? '');
   const rest = mistakes.length > mostTold ? [`and ${mistakes.length - mostTold} more`] : [];
-  const sorted = mistakes.toSorted((a, b) => lineOf(a, origin) - lineOf(b, origin));
+  const sorted = mistakes.toSorted((a, b) => placeOf(a, origin) - placeOf(b, origin));
   return new UsageError([`${origin} has ${mistakes.length} mistakes`, ...sorted.slice(0, mostTold), ...rest]);
 }
 
-/** The line that a mistake begins with, as in `plan.yaml:3:5: …`. */
-function lineOf(mistake: string, origin: string): number {
-  return Number.parseInt(mistake.slice(origin.length + 1), 10);
+/** The line and column that a mistake begins with, as in `plan.yaml:3:5: …`, as a number to sort by. */
+function placeOf(mistake: string, origin: string): number {
+  const [line, column] = mistake.slice(origin.length + 1).split(':', 2);
+  // A plan has at most 1 MiB, and so has a line of it.
+  return Number(line) * 2 ** 21 + Number(column);
 }
 
 function where(origin: string, { line, column }: Position): string {
@@ -108,6 +107,8 @@ function where(origin: string, { line, column }: Position): string {
 interface Shape {
   readonly steps: readonly StepShape[];
   readonly keepGoing: boolean | undefined;
+  /** The first place that is not so; then only steps that are right are there. */
+  readonly misshapen?: Misshapen;
 }
 
 interface StepShape {
@@ -136,6 +137,33 @@ class Misshapen extends Error {
 }
 
 async function readShape(root: YamlNode, commands: CommandList): Promise<Shape> {
+  const wrong: Misshapen[] = [];
+  const told = (error: unknown): undefined => {
+    if (!(error instanceof Misshapen)) throw error;
+    wrong.push(error);
+  };
+  let items: readonly YamlNode[] = [];
+  let keepGoing: boolean | undefined;
+  try {
+    ({ items, keepGoing } = readTop(root));
+  } catch (error) {
+    told(error);
+    items = stepsIn(root);
+  }
+  const read = async (item: YamlNode) => readStepShape(asMap(item, 'a step'), commands);
+  const steps = await Promise.all(items.map((item) => read(item).catch(told)));
+  const [misshapen] = wrong;
+  return {
+    steps: steps.filter((step) => step !== undefined),
+    keepGoing,
+    ...(misshapen === undefined ? {} : { misshapen }),
+  };
+}
+
+function readTop(root: YamlNode): {
+  readonly items: readonly YamlNode[];
+  readonly keepGoing: boolean | undefined;
+} {
   const plan = asMap(root, 'the plan');
   const known = new Set(['steps', 'keep-going']);
   for (const { key, at } of plan.entries) if (!known.has(key)) throw new Misshapen(at, `unknown key ${key}`);
@@ -147,10 +175,32 @@ async function readShape(root: YamlNode, commands: CommandList): Promise<Shape> 
   const going = valueOf(plan, 'keep-going');
   if (going !== undefined && !(going.kind === 'scalar' && typeof going.value === 'boolean'))
     throw new Misshapen(going.at, 'keep-going must be true or false');
-  return {
-    steps: await Promise.all(steps.items.map((item) => readStepShape(asMap(item, 'a step'), commands))),
-    keepGoing: going?.value as boolean | undefined,
-  };
+  return { items: steps.items, keepGoing: going?.value as boolean | undefined };
+}
+
+/** The steps of a plan that may be misshapen; none where they are too many to be looked at. */
+function stepsIn(root: YamlNode): readonly YamlNode[] {
+  const steps = root.kind === 'map' ? valueOf(root, 'steps') : undefined;
+  return steps?.kind === 'list' && steps.items.length <= mostSteps ? steps.items : [];
+}
+
+/** Names and needs of steps, of which other keys may be wrong. */
+function linksIn(root: YamlNode): readonly Linked[] {
+  return stepsIn(root).flatMap((step) => {
+    const name = step.kind === 'map' ? valueOf(step, 'name') : undefined;
+    if (step.kind !== 'map' || name?.kind !== 'scalar' || name.text === '') return [];
+    const needs = valueOf(step, 'needs');
+    const given = needs?.kind === 'list' ? needs.items : needs === undefined ? [] : [needs];
+    return [
+      {
+        name: name.text,
+        at: name.at,
+        needs: given.flatMap((need) =>
+          need.kind === 'scalar' && need.text !== '' ? [{ name: need.text, at: need.at }] : [],
+        ),
+      },
+    ];
+  });
 }
 
 async function readStepShape(step: YamlMap, commands: CommandList): Promise<StepShape> {
@@ -239,14 +289,15 @@ function readStep(
     void mistakes.push(`${where(origin, place)}: ${text}`);
   if (!new RegExp(namePattern).test(name.text))
     tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is no name; ${nameWords}`);
+  const keys = keysOf(command);
   const guarded = <T>(action: () => T): T | undefined => {
     try {
       return action();
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       // What is wrong with one value knows its line; what is missing is the step's.
-      if (error.message.startsWith(`${origin}:`)) mistakes.push(error.message);
-      else tell(at, `step ${JSON.stringify(name.text)}: ${error.message}`);
+      if (error.message.startsWith(`${origin}:`)) mistakes.push(inKeys(error.message, keys));
+      else tell(at, `step ${JSON.stringify(name.text)}: ${inKeys(error.message, keys)}`);
       return undefined;
     }
   };
@@ -338,6 +389,18 @@ function readStep(
           }
         : { kind: 'own', command, input: { options: [...own], positionals, words, limited } },
   };
+}
+
+/** A command's words for its flags, in those of a plan: `--to PATH` is `to: PATH`. */
+function inKeys(message: string, keys: ReadonlyMap<string, StepKey>): string {
+  // An example of a command line stays one.
+  return message
+    .replace(
+      /initbox .*|--([a-z][a-z0-9-]*)( [A-Z]{2,}\b)?/gs,
+      (whole, name: string | undefined, value: string | undefined) =>
+        name !== undefined && keys.has(name) ? `${name}${value === undefined ? '' : `:${value}`}` : whole,
+    )
+    .replaceAll('a command after --', keys.has('command') ? 'a command' : 'a command after -- of run');
 }
 
 function wordsOf({ values }: StepShape): readonly string[] | undefined {

@@ -26,11 +26,12 @@ export async function attemptLookup(
 ): Promise<Answer> {
   const known = isIP(name) ? [name] : hosts === undefined ? [] : addressesFromHosts(hosts, name);
   const wanted = byFamily(known.filter((address) => expectation.types.includes(familyOf(address))));
-  if (wanted.size > 0) return judge(name, wanted, expectation);
+  if (wanted.size > 0) return judge('', wanted, expectation);
   probe.phase(`asking ${config.servers.join(', ')}`);
   const { found, asked } = await lookUp(name, config, { types: expectation.types, signal: probe.signal });
   if (found === undefined) return explainDnsError(asked);
-  return judge(found.name, found.records, expectation);
+  // The name itself stands before what is said; another one is of the search list.
+  return judge(same(found.name, name) ? '' : `as ${found.name} `, found.records, expectation);
 }
 
 function familyOf(address: string): 'A' | 'AAAA' {
@@ -42,19 +43,19 @@ function byFamily(addresses: readonly string[]): ReadonlyMap<RecordType, readonl
 }
 
 function judge(
-  name: string,
+  as: string,
   found: ReadonlyMap<RecordType, readonly string[]>,
   expectation: Expectation,
 ): Answer {
   const records = [...found.values()].flat();
   const said = `${records.slice(0, shown).join(', ')}${records.length > shown ? ` and ${records.length - shown} more` : ''}`;
   const missing = expectation.expected.filter((record) => !records.some((other) => same(other, record)));
-  if (missing.length > 0) return notYet(`${name} is ${said}, without ${missing.join(', ')}`);
+  if (missing.length > 0) return notYet(`${as}is ${said}, without ${missing.join(', ')}`);
   // By type: in a cluster of two address families every pod has one address of each.
   const count = Math.max(...[...found.values()].map((list) => list.length));
   if (count < expectation.minAddresses) {
     const what = found.size > 1 ? 'addresses of one family' : 'addresses';
-    return notYet(`${name} has ${count} of ${expectation.minAddresses} ${what}: ${said}`, {
+    return notYet(`${as}has ${count} of ${expectation.minAddresses} ${what}: ${said}`, {
       hint: 'a headless Service lists the pods that are ready: are there as many replicas, and are they Ready?',
     });
   }

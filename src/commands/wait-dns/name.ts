@@ -10,6 +10,7 @@ import { refuseUnexpanded } from '../../core/template-variables.ts';
 export function parseName(text: string): string {
   if (text === '') throw new Error('the name is empty');
   if (isIP(text)) return text;
+  if (/^[\d.]+$/.test(text)) throw new Error(`"${text}" is not an IPv4 address`);
   if (text.includes('://')) throw new Error('that is a URL; give its host alone, or use wait-tcp');
   if (text.includes('@')) throw new Error('that has a user in it; give the name alone');
   refuseUnexpanded('word', text, `"${text}"`);

@@ -2,6 +2,7 @@ import { namedOrigin } from '../../clients/http/redirect.ts';
 import { sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { Host } from '../../core/host.ts';
 import { notYet, satisfied, type Answer, type Busy, type Probe } from '../../wait/attempt.ts';
 import { faultsOf, type Expectations } from './expect.ts';
 import { includes } from './status.ts';
@@ -23,11 +24,15 @@ export interface Inquiry {
   /** Credentials are sent, so that values of the answer may be secret. */
   readonly discreet: boolean;
   readonly clock: Clock;
+  readonly host: Pick<Host, 'collectGarbage'>;
   readonly redact: (text: string) => string;
 }
 
 /** Faults told of one answer. */
 const told = 3;
+
+/** Bytes of a body after which memory is collected: several attempts a second would leave 60 MB of them (core/host.ts). */
+const large = 64 * 1024;
 
 /** One request, with the redirects it may follow, and a look at the answer. */
 export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<Answer> {
@@ -45,6 +50,7 @@ export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<An
   });
   if (answer.state !== 'response') return answer;
   const faults = await faultsOf(answer, expectations, inquiry);
+  if (answer.body.length >= large) inquiry.host.collectGarbage();
   const from = answer.peer === '' ? '' : ` (${answer.peer})`;
   if (faults.length === 0) return satisfied(`answered ${answer.status}${from}`);
   const more = faults.length > told ? ` and ${faults.length - told} more` : '';

@@ -1,11 +1,11 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
-import { readTlsSettings, requestOptions } from '../../clients/http/options.ts';
+import { readTlsSettings, requestOptions, warnOfUnused } from '../../clients/http/options.ts';
 import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
 import { defineCommand, each } from '../../core/command.ts';
-import type { Context } from '../../core/context.ts';
+import type { Context, Environment } from '../../core/context.ts';
 import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
@@ -31,6 +31,7 @@ import { parsePattern } from './pattern.ts';
 import { parseJsonExpectation } from './pointer.ts';
 import { neverHasBody, parseStatuses, statusWords, success } from './status.ts';
 import { parseTarget, type HttpTarget } from './target.ts';
+import { mostValues } from './values.ts';
 
 /** What a request may carry, in bytes. */
 const mostRequestBody = 16 * 2 ** 20;
@@ -85,10 +86,11 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
       parse: parseJsonExpectation,
     }),
     'max-size': valueOr({
-      description: 'the most that is read of a body; without an expectation for it, none of it is',
+      description:
+        'the most that is read of a body, whose JSON may have a value for every 8 bytes of it; without an expectation for the body, none of it is read',
       placeholder: 'SIZE',
       parse: parseSize,
-      fallback: '1Mi',
+      fallback: '256Ki',
     }),
     method: value({
       description: 'the request’s method; unset, GET, or POST with a body',
@@ -118,6 +120,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
       texts: options.body,
       patterns: options['body-matches'],
       json: options.json,
+      mostValues: mostValues(options['max-size']),
     };
     const body = readRequestBody(options['request-body-file']);
     const method = options.method ?? (body === undefined ? 'GET' : 'POST');
@@ -127,6 +130,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
     checkOneOrigin(targets, headers);
     if (options.insecure)
       context.log.warn('--insecure is on: whoever answers is taken for the server, and gets what is sent');
+    warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
     const tls = readTlsSettings(options, context.environment, !options.insecure);
     using client = createHttpClient({
       resolve: remembered(createResolver(context.paths), context.clock),
@@ -142,6 +146,7 @@ Everything that a server may say is waited for, a 404 and a bad certificate too:
     const inquiry = ({ url, socketPath, authorization }: HttpTarget) => ({
       client,
       clock: context.clock,
+      host: context.host,
       redact: context.redactor.redact,
       expectations,
       redirects: { most: options.redirects, crossOrigin: options['cross-origin'], identified },
@@ -187,6 +192,14 @@ function checkPossible(method: string, expectations: Expectations): void {
       `an answer ${statusWords(expectations.statuses)} has no body, so that --body, --body-matches and --json can never hold`,
     );
   }
+}
+
+/** A proxy may be reached by https too. */
+function usesHttps(
+  targets: readonly HttpTarget[],
+  { HTTP_PROXY = '', http_proxy: proxy = '' }: Environment,
+): boolean {
+  return targets.some(({ url }) => url.protocol === 'https:') || /^https:/i.test(proxy || HTTP_PROXY);
 }
 
 /** Credentials are for one place: with URLs of several hosts they would go to all of them. */

@@ -7,6 +7,7 @@ import { headerHolds, type HeaderExpectation } from './header.ts';
 import { matchesWithin, patternTime } from './pattern.ts';
 import { equals, resolvePointer, type JsonExpectation } from './pointer.ts';
 import { includes, statusWords, type StatusRange } from './status.ts';
+import { hasMoreValues } from './values.ts';
 
 /** What must all hold of one and the same response. */
 export interface Expectations {
@@ -15,6 +16,8 @@ export interface Expectations {
   readonly texts: readonly string[];
   readonly patterns: readonly RegExp[];
   readonly json: readonly JsonExpectation[];
+  /** Values that the JSON may have. */
+  readonly mostValues: number;
 }
 
 /** Characters of a text that are shown in a reason. */
@@ -58,7 +61,7 @@ export async function faultsOf(
   for (const part of expectations.texts)
     if (!text.includes(part)) faults.push(`a body without ${JSON.stringify(cut(part))}`);
   faults.push(...(await patternFaults(text, expectations.patterns, clock, cut)));
-  faults.push(...jsonFaults(text, expectations.json, discreet, cut));
+  faults.push(...jsonFaults(text, expectations, discreet, cut));
   return faults;
 }
 
@@ -83,11 +86,13 @@ async function patternFaults(
 
 function jsonFaults(
   text: string,
-  expected: readonly JsonExpectation[],
+  { json: expected, mostValues }: Expectations,
   discreet: boolean,
   cut: Cut,
 ): string[] {
   if (expected.length === 0) return [];
+  if (hasMoreValues(text, mostValues))
+    return [`JSON of more than ${mostValues} values in its body, one for every 8 bytes of --max-size`];
   let document: FieldValue;
   try {
     document = parseJson(text, { repeatedKeys: true });

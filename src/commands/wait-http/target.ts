@@ -48,7 +48,9 @@ function wrongScheme(text: string): string {
   if (scheme !== undefined) return `${scheme}:// is not spoken here; ${accepted}`;
   // Not shown where it may hold a password.
   if (text.includes('@') || text.startsWith('-')) return `that is not a URL; ${accepted}`;
-  return `"${text}" has no scheme; write http://${text.replace(/^\/+/, '')}`;
+  const [, written, rest = ''] = /^(?:(https?):)?\/*(.*)$/is.exec(text) ?? [];
+  if (written !== undefined) return `"${text}" has no // after ${written}:; write ${written}://${rest}`;
+  return `"${text}" has no scheme; write http://${rest}`;
 }
 
 function parseUnix(text: string): HttpTarget {

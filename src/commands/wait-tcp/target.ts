@@ -62,12 +62,21 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   const link = serviceLinkIn(text.slice(text.indexOf(':') + 1));
   if (link !== undefined) throw new Error(`the port in the target is not a number: ${link}`);
   const at = text.lastIndexOf('@');
-  if (at >= 0) registerUserinfo(text.slice(0, at), secret);
+  if (at >= 0) {
+    registerUserinfo(text.slice(0, at), secret);
+    // As ssh has it. With a password it is a connection string, of which host and port count.
+    if (!text.slice(0, at).includes(':') && isHostPortAlone(text.slice(at + 1)))
+      throw new Error(`the target has a user before the @; write ${text.slice(at + 1)}`);
+  }
   // Connection strings that are no URLs have passwords too: shown is only what looks like host:port.
   const where = /[\s=@/?&;()]/.test(text) ? 'the target' : `"${text}"`;
   const written = text.slice(at + 1);
   refuseUnexpanded('word', written, where);
   return parseHostPort(written, undefined, where);
+}
+
+function isHostPortAlone(text: string): boolean {
+  return /^(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?$/i.test(text);
 }
 
 function parseUnix(text: string): Endpoint {

@@ -1,3 +1,4 @@
+import { quotingAdvice } from '../advice.ts';
 import type { Environment } from '../context.ts';
 import { UsageError } from '../outcome.ts';
 import type { Redactor } from '../redaction/redactor.ts';
@@ -105,7 +106,7 @@ function parseOne(option: Option, given: Given): unknown {
   try {
     return option.parse(given.text);
   } catch (error) {
-    throw new UsageError(`${given.origin}: ${(error as Error).message}`);
+    throw new UsageError(`${given.origin}: ${(error as Error).message}${quotingAdvice(given.text)}`);
   }
 }
 

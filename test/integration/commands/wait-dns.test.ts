@@ -118,7 +118,7 @@ describe('wait-dns', () => {
       '20s',
       ...direct,
     ]);
-    await waiting.waitForStderr(/kafka\.example has 2 of 3 addresses/);
+    await waiting.waitForStderr(/kafka\.example\. has 2 of 3 addresses/);
     dns.answer('kafka.example', 'A', ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
     expect((await waiting.exit).status).toBe(0);
   });
@@ -129,7 +129,33 @@ describe('wait-dns', () => {
     const args = ['wait-dns', 'dual.example.', '--timeout', '500ms', ...direct, '--min-addresses'];
     expect(await runInitbox([...args, '2'])).toMatchObject({ status: 0 });
     const { status, stderr } = await runInitbox([...args, '3']);
-    expect(stderr).toContain('dual.example has 2 of 3 addresses of one family: 10.0.0.1, 10.0.0.2, fd00::1');
+    expect(stderr).toContain('dual.example. has 2 of 3 addresses of one family: 10.0.0.1, 10.0.0.2, fd00::1');
+    expect(status).toBe(124);
+  });
+
+  test('a name of the hosts file is not said twice; one of the search list is said in full', async () => {
+    const own = await runInitbox(['wait-dns', 'localhost', '--min-addresses', '9', '--timeout', '300ms']);
+    expect(own.stderr).toMatch(/ready; localhost has \d of 9 addresses/);
+    dns.answer('two.shop.svc.cluster.local', 'A', ['10.96.1.2']);
+    const expanded = await runInitbox(['wait-dns', 'two', '--expect', '10.0.0.1', '--timeout', '300ms'], {
+      files: pod,
+    });
+    expect(expanded.stderr).toContain(
+      'ready; two as two.shop.svc.cluster.local is 10.96.1.2, without 10.0.0.1',
+    );
+  });
+
+  test('a name server where nothing listens: that is what the hint tells', async () => {
+    const { status, stderr } = await runInitbox([
+      'wait-dns',
+      'a.',
+      '--server',
+      '127.0.0.1:1',
+      '--timeout',
+      '300ms',
+    ]);
+    expect(stderr).toContain('a. connection refused from 127.0.0.1:1 for a');
+    expect(stderr).toContain('hint: nothing listens at port 53 of a name server');
     expect(status).toBe(124);
   });
 

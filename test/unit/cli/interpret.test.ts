@@ -47,6 +47,60 @@ describe('usage errors', () => {
     [['install', '/a', '/b'], /2 words were given/],
     [['help', 'nonsense'], /unknown command "nonsense"/],
     [['help', 'wait-tcp', 'wait-dns'], /one topic/],
+    [
+      ['wait-tcp', 'db:5432', './server'],
+      /^argument 2: .*; if "\.\/server" is a command to be run, write -- before it: initbox wait-tcp TARGET… -- \.\/server$/,
+    ],
+    [
+      ['wait-tcp', 'db:5432', 'echo', 'hi'],
+      /^argument 2: .*; if "echo" is a command to be run, write -- before it/,
+    ],
+    [
+      ['wait-http', 'http://a', '/bin/sh', '-c', 'x'],
+      /unknown flag -c; if it is one of a command to be run, write -- before that command/,
+    ],
+    [['wait-dns', 'db', './server', '--port', '80'], /unknown flag --port; if it is one of a command/],
+    [
+      ['run', 'plan.yaml', './server'],
+      /2 words were given .*; if "\.\/server" is a command to be run, write -- before it: initbox run \[PLAN\] -- \.\/server$/,
+    ],
+    [['wait-tcp', 'db', './server'], /^argument 1: "db" has no port; write db:5432, say$/],
+    [
+      ['wait-tcp', 'db:5432', 'cache'],
+      /^argument 2: "cache" has no port; write cache:5432, say; if "cache" is a command/,
+    ],
+    [
+      ['wait-tcp', 'db:5432', 'cache', '--', './server'],
+      /^argument 2: "cache" has no port; write cache:5432, say$/,
+    ],
+    [['migrate-with-lock', './migrate'], /A command to be run stands after --/],
+    [
+      ['migrate-with-lock', '--once', 'x -- ./migrate.sh'],
+      /^"x -- \.\/migrate\.sh" is one argument; give each word of it, -- too, as an argument of its own$/,
+    ],
+    [
+      ['wait-tcp', '"db:5432"'],
+      /^argument 1: .*; the quotes are part of the value: write it without the inner ones$/,
+    ],
+    [['wait-dns', "'db'"], /the quotes are part of the value/],
+    [['wait-http', '"http://a/"'], /the quotes are part of the value/],
+    [['wait-tcp', 'db:5432', '--timeout', '"5m"'], /^--timeout: .*the quotes are part of the value/],
+    [
+      ['wait-tcp', 'db:5432 --timeout 2m'],
+      /^argument 1: .*; it contains spaces: give each word as an argument of its own$/,
+    ],
+    [['wait-tcp', 'db:5432 cache:6379'], /it contains spaces/],
+    [['wait-tcp', 'git@host:22'], /^argument 1: the target has a user before the @; write host:22$/],
+    [['wait-tcp', 'host:22@'], /^argument 1: /],
+    [
+      ['wait-http', 'http:127.0.0.1:80'],
+      /^argument 1: "http:127\.0\.0\.1:80" has no \/\/ after http:; write http:\/\/127\.0\.0\.1:80$/,
+    ],
+    [['wait-http', 'HTTPS:/a/b'], /write HTTPS:\/\/a\/b$/],
+    [['wait-http', '//a/b'], /"\/\/a\/b" has no scheme; write http:\/\/a\/b$/],
+    [['wait-dns', '10.0.0.256'], /^argument 1: "10\.0\.0\.256" is not an IPv4 address$/],
+    [['wait-dns', '10.0.0'], /is not an IPv4 address/],
+    [['wait-dns', 'a', '--server', '10.0.0.256'], /^--server: "10\.0\.0\.256" is not an IPv4 address$/],
   ])('%j', async (argv, message) => {
     if (message === undefined) expect(await read(argv)).toMatchObject({ kind: 'run' });
     else await expect(read(argv)).rejects.toThrow(message);
@@ -76,6 +130,33 @@ describe('variables', () => {
       warnings: ['the variable INITBOX_TIMEOT is unknown and has no effect; did you mean INITBOX_TIMEOUT?'],
     });
     expect(await read(['wait-tcp', 'db:1'], { INITBOX_SERVICE: 'db' })).toMatchObject({ warnings: [] });
+  });
+
+  test.each(['HELP', 'TARGETS', 'USER', 'VERSION', 'URL', 'X'])(
+    'INITBOX_%s: no name is near',
+    async (name) => {
+      expect(await read(['wait-tcp', 'db:1'], { [`INITBOX_${name}`]: '1' })).toMatchObject({
+        warnings: [`the variable INITBOX_${name} is unknown and has no effect`],
+      });
+    },
+  );
+
+  test.each([
+    ['STABLE', 'STABLE_FOR'],
+    ['INTERVALL', 'INTERVAL'],
+    ['SUCCESS', 'SUCCESSES'],
+    ['STATUSES', 'STATUS'],
+  ])('INITBOX_%s: INITBOX_%s is meant', async (name, meant) => {
+    expect(await read(['wait-tcp', 'db:1'], { [`INITBOX_${name}`]: '1' })).toMatchObject({
+      warnings: [`the variable INITBOX_${name} is unknown and has no effect; did you mean INITBOX_${meant}?`],
+    });
+  });
+
+  test.each(['-v', '-V', '--version', 'version'])('%s prints the version', async (word) => {
+    expect(await read([word])).toMatchObject({
+      kind: 'print',
+      text: expect.stringMatching(/^initbox \S+\n$/) as string,
+    });
   });
 
   test('the limit and where it came from', async () => {

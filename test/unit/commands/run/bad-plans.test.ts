@@ -151,6 +151,30 @@ steps: [*e]
     `steps:\n${Array.from({ length: 5000 }, (_, index) => `  - { name: s${index}, command: [x] }\n`).join('')}`,
     'plan.yaml:2:3: steps: has 5000 entries; at most 200 are taken',
   ],
+  'mistakes of shape, of values and between steps, all at once': [
+    [
+      'steps:',
+      '  - { name: a, uses: wait-tcp, targets: [db:99999] }',
+      '  - { name: a, command: [x], retry: 3 }',
+      '  - { name: b, command: [x], needs: [databse, c] }',
+      '  - { name: c, command: [x], needs: b, timeout: soon }',
+      '  - { name: database, uses: wait-tpc, needs: database }',
+      'keep: true',
+      '',
+    ].join('\n'),
+    'plan.yaml has 9 mistakes',
+    'plan.yaml:2:42: targets: the port "99999" in "db:99999" is not a whole number from 1 to 65535',
+    'plan.yaml:3:13: two steps are named "a"; the first is in line 2',
+    'plan.yaml:3:30: step "a": unknown key "retry"; did you mean retries?',
+    'plan.yaml:4:38: step "b" needs "databse", and no step has that name; did you mean database?',
+    'plan.yaml:5:37: the steps need each other in a circle: b → c → b',
+    'plan.yaml:5:49: timeout: "soon" is not a duration; write a duration such as 500ms, 30s, 5m or 1h30m; a bare number is seconds',
+    expect.stringMatching(
+      /^plan\.yaml:6:29: step "database": uses: must be one of .*; did you mean wait-tcp\?$/,
+    ) as string,
+    'plan.yaml:6:46: step "database" needs itself',
+    'plan.yaml:7:1: the plan: unknown key "keep"; did you mean keep-going?',
+  ],
   'a name with odd characters': [
     'steps:\n  - { name: "a b", command: [x] }\n  - { name: "../x", command: [x] }\n  - { name: "a\\e[31m", command: [x] }\n  - { name: "", command: [x] }\n',
     'plan.yaml has 4 mistakes',
@@ -174,20 +198,17 @@ const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>>
   'nothing under the lock': ['uses: migrate-with-lock', 'nothing to do was given; '],
   'two things under the lock': [
     'uses: migrate-with-lock\n    sql: /m\n    command: [./migrate]',
-    'a command after -- and --sql were given; one of them is taken',
+    'a command and sql were given; one of them is taken',
   ],
   'nowhere to write': [
     'uses: fetch-config\n    sources: vault:secret/a',
-    'nothing says where to write: give --to PATH, or --env with a command after --, or --spec FILE',
+    'nothing says where to write: give to: PATH, or env with a command after -- of run, or spec: FILE',
   ],
   'an environment of nothing': [
     'uses: fetch-config\n    sources: vault:secret/a\n    env: true',
-    '--env needs the command whose environment is meant',
+    'env needs the command whose environment is meant',
   ],
-  'a template for nowhere': [
-    'uses: render\n    templates: /t',
-    'nothing says where to write: give --to PATH',
-  ],
+  'a template for nowhere': ['uses: render\n    templates: /t', 'nothing says where to write: give to: PATH'],
   'an owner of nothing': ['uses: chown\n    owner: 1000', 'no path was given; '],
   'no name': ['uses: wait-dns', 'no name was given; '],
 };

@@ -1,0 +1,67 @@
+// What a server sends must not end the container at the memory limit that the pages name.
+import { describe, expect, test } from 'vitest';
+import { limitMemory, type MemoryLimit } from '../../../support/memory-limit.ts';
+import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { promptly } from '../../../support/promptly.ts';
+import { requireOrSkip } from '../../../support/tools.ts';
+import { serve } from './servers.ts';
+
+const documented = 96 << 20;
+const probe = limitMemory(documented);
+probe?.[Symbol.dispose]();
+
+const small = `{"status":[${'{},'.repeat(80_000)}1]}`;
+const many = `{"status":[${'{},'.repeat(349_000)}1]}`;
+const within = `{"status":[${'{},'.repeat(32_000)}1]}`;
+const text = 'é€x'.repeat(174_000);
+
+describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup can be made' : undefined))(
+  'within 96 MiB',
+  () => {
+    test.each([
+      ['1 MB of small JSON values', many, 1, ['--json', '/status=UP'], /the body has .*limit of 256 KiB/],
+      [
+        'the same with a higher --max-size',
+        many,
+        1,
+        ['--json', '/status=UP', '--max-size', '1Mi'],
+        /more than 131072 values/,
+      ],
+      [
+        'small JSON values within --max-size, at five URLs',
+        small,
+        5,
+        ['--json', '/status=UP'],
+        /more than 32768 values/,
+      ],
+      [
+        'as many JSON values as are taken, at five URLs',
+        within,
+        5,
+        ['--json', '/status=UP'],
+        /a list of 32001, not "UP"/,
+      ],
+      ['1 MB of text at twenty URLs', text, 20, ['--body', 'UP'], /limit of 256 KiB/],
+      ['250 kB of text at twenty URLs', text.slice(0, 125_000), 20, ['--body', 'UP'], /a body without "UP"/],
+    ])('%s', async (_what, body, urls, flags, words) => {
+      await using server = await serve((_request, response) => response.end(body));
+      using limit = limitMemory(documented) as MemoryLimit;
+      const targets = Array.from({ length: urls }, (_, index) => `${server.url}/${index}`);
+      const { status, stderr } = await runInitbox(['wait-http', ...targets, ...flags, '--timeout', '4s'], {
+        prefix: limit.prefix,
+      });
+      expect(stderr).toMatch(words);
+      expect(status).toBe(124);
+    });
+  },
+);
+
+test('SIGTERM is obeyed in time while a server sends many small JSON values', async () => {
+  await using server = await serve((_request, response) => response.end(many));
+  const waiting = await startInitbox(['wait-http', server.url, '--json', '/status=UP', '--max-size', '1Mi']);
+  await waiting.waitForStderr(/more than 131072 values/);
+  const began = performance.now();
+  waiting.kill();
+  expect((await waiting.exit).status).toBe(143);
+  expect(performance.now() - began).toBeLessThan(promptly);
+});
