@@ -61,7 +61,7 @@ export function explained(
     case 'EACCES':
       return say('permission denied', unwritable);
     case 'EPERM':
-      return /chown$/.test(syscall ?? '')
+      return syscall?.endsWith('chown') === true
         ? say(
             'the owner cannot be changed',
             '--owner needs the capability CHOWN, but for a group that this user is in',

@@ -81,7 +81,7 @@ function keysOf(path: string): string[] {
   ];
 }
 
-function idOf(path: string, folder = false): string | 'no file' | undefined {
+function idOf(path: string, folder = false): string | undefined {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return undefined;

@@ -215,7 +215,7 @@ describe('bad input: one clear error, status 2, nothing written', () => {
       name: 'over itself',
       files: { a: '' },
       args: ['a', '--to', 'a'],
-      says: /a would be written over itself/,
+      says: /a is the same file as .*, which is written/,
     },
     { name: 'no folder', files: { a: '' }, args: ['a', '--to', 'nowhere/a'], says: /nowhere/ },
     {

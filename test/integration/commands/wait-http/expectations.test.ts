@@ -378,7 +378,7 @@ describe('bad input: exit 2, one error, nothing asked', () => {
     [['http://a/', '--request-body-file', '/nonexistent'], 'there is no file /nonexistent'],
     [['http://a/', '--header-file', '/nonexistent'], 'there is no file /nonexistent'],
     [['http://a/', '--header-env', 'X=NOT_SET'], 'the variable NOT_SET is not set'],
-    [['http://a/', '--ca-file', '/nonexistent'], 'the file /nonexistent cannot be read'],
+    [['http://a/', '--ca-file', '/nonexistent'], 'there is no file /nonexistent'],
     [['http://a/', '--ca-file', '/etc/hostname'], 'is not in PEM format'],
     [['http://a/', '--cert-file', '/x'], '--cert-file needs --key-file beside it'],
     [['http://a/', '--redirects', '99'], 'is not a whole number from 0 to 20'],
