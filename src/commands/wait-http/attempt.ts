@@ -1,5 +1,4 @@
-import { namedOrigin } from '../../clients/http/redirect.ts';
-import { sendFollowing } from '../../clients/http/redirect.ts';
+import { namedOrigin, sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Host } from '../../core/host.ts';
