@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { nodePath, projectDirectory } from '../../support/tools.ts';
@@ -24,4 +24,10 @@ test('npm pack holds the whole program, and its bin runs from there', () => {
     execFileSync(nodePath(), [join(folder, 'package/dist/initbox.js'), ...args], { encoding: 'utf8' });
   expect(run('--version')).toMatch(/^initbox \d+\.\d+\.\d+\n$/);
   expect(run('help', 'install')).toContain('initbox install /shared');
+});
+
+test('the files that the entry reads as Latin-1 are ASCII, also in regular expressions', () => {
+  const dist = join(projectDirectory, 'dist');
+  for (const file of globSync(['program.js', 'commands/*.js'], { cwd: dist }))
+    expect(readFileSync(join(dist, file), 'latin1').match(/[^\0-\x7f]+/g), file).toBeNull();
 });
