@@ -15,8 +15,8 @@ export function importedNames(file: string, source: string, name: string): strin
     .flatMap(({ entries }) => entries)
     .filter(({ isType }) => !isType)
     .map(({ importName }) => {
-      if (importName.kind === 'NamespaceObject')
-        throw new Error(`${file}: import names from ${name}, not all of it`);
-      return importName.kind === 'Default' ? 'default' : String(importName.name);
+      const kind: string = importName.kind;
+      if (kind === 'NamespaceObject') throw new Error(`${file}: import names from ${name}, not all of it`);
+      return kind === 'Default' ? 'default' : String(importName.name);
     });
 }
