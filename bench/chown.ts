@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+
 import { programCommand } from '../test/support/program.ts';
 import { findInPath, nodePath } from '../test/support/tools.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { baoBinary, startBao } from '../test/support/openbao.ts';
 import { programCommand } from '../test/support/program.ts';
 import { numberFlag } from './support/benchmark.ts';

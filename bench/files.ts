@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmdirSync, statfsSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+
 import { programCommand } from '../test/support/program.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';
 import { numberFlag } from './support/benchmark.ts';

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { promisify } from 'node:util';
+
 import { baoBinary } from '../test/support/openbao.ts';
 import { numberFlag } from './support/benchmark.ts';
 import { startInitPhase } from './support/init-phase.ts';

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { noCluster, startCluster } from '../test/kubernetes/support/cluster.ts';
 import { imageFor } from '../test/kubernetes/support/images.ts';
 import type { Thing } from '../test/kubernetes/support/kubectl.ts';

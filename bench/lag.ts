@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
 import { canUseIptables, dropTo } from '../test/support/netns.ts';
 import { freePort } from '../test/support/ports.ts';
 import { programCommand } from '../test/support/program.ts';

@@ -4,9 +4,10 @@
  * `npm run bench -- lock --parts=handover,once,serial,loss,done`; all of it unless named.
  */
 import { spawn } from 'node:child_process';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
+
 import { setup as buildOnce } from '../test/support/build-once.ts';
 import { liveGroup, waitUntil } from '../test/support/faults.ts';
 import { startPostgres, type Postgres } from '../test/support/postgres.ts';

@@ -5,6 +5,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
+
 import type { Benchmark } from './support/benchmark.ts';
 import { writeResult } from './support/page.ts';
 import { openReport } from './support/report.ts';

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { programCommand } from '../test/support/program.ts';
 import { findInPath } from '../test/support/tools.ts';
 import { quote, undoAtDeath } from '../test/support/undo.ts';

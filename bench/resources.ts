@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync, mkdirSync, chmodSync } from 'node:f
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { promisify } from 'node:util';
+
 import { startInitPhase } from './support/init-phase.ts';
 import type { Report } from './support/report.ts';
 

@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { env } from 'node:process';
-import { startInitPhase } from './support/init-phase.ts';
+
 import { programCommand } from '../test/support/program.ts';
 import { temporaryDirectory } from '../test/support/undo.ts';
 import { numberFlag } from './support/benchmark.ts';
+import { startInitPhase } from './support/init-phase.ts';
 import type { Report } from './support/report.ts';
 import { median } from './support/statistics.ts';
 import { inPairs } from './support/usage.ts';

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
 import { programCommand } from '../test/support/program.ts';
 import { nodePath } from '../test/support/tools.ts';
 import { numberFlag } from './support/benchmark.ts';

@@ -5,7 +5,9 @@
  */
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+
 import type { BuildOptions, OutputFile } from 'esbuild';
+
 import { bundledPackages } from './bundle/bundled-packages.ts';
 import { assertAllowed } from './bundle/forbidden.ts';
 import { bundlePackages } from './bundle/packages.ts';

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env, getgid, getuid } from 'node:process';
+
 import { startDnsServer } from '../test/support/dns-server.ts';
 import { startBao } from '../test/support/openbao.ts';
 import { freePort } from '../test/support/ports.ts';

@@ -1,8 +1,8 @@
-import { allOptions } from '../src/core/options/all.ts';
 import { commands } from '../src/commands/index.ts';
 import { exitTable } from '../src/core/exit-status.ts';
-import { processOptions } from '../src/core/options/shared-options.ts';
+import { allOptions } from '../src/core/options/all.ts';
 import { flagName, twinName, type Options } from '../src/core/options/option.ts';
+import { processOptions } from '../src/core/options/shared-options.ts';
 
 const block = /(<!-- generated: ([^\n]*) -->\n)[\s\S]*?(<!-- end -->)/g;
 

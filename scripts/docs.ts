@@ -6,6 +6,7 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
+
 import { fillPage } from './docs-pages.ts';
 
 const root = join(import.meta.dirname, '..');

@@ -5,7 +5,9 @@
  */
 import { readFile, readdir, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+
 import type { Metafile } from 'esbuild';
+
 import { bundledPackages, type BundledPackage } from './bundle/bundled-packages.ts';
 
 const root = join(import.meta.dirname, '..');

@@ -6,6 +6,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
+
 import { textsOf } from './texts/texts-of.ts';
 
 const root = join(import.meta.dirname, '..');

@@ -1,22 +1,23 @@
 import process from 'node:process';
+
 import { interpret, type Interpretation } from './cli/interpret.ts';
 import { catchUp, reasonOf } from './core/clock.ts';
-import { systemClock } from './process/system-clock.ts';
 import { podPaths, type Context } from './core/context.ts';
 import { startDeadline } from './core/deadline.ts';
 import { exitStatus } from './core/exit-status.ts';
-import { findExecutable, replaceProcess } from './process/replace-process.ts';
-import { letThreadsEnd, systemHost } from './process/host.ts';
-import { replaceStandardStreams } from './process/standard-streams.ts';
-import { cutToLimit, failureLines, lastWords } from './core/termination-message.ts';
 import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
 import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
-import { overwriteExisting } from './fs/existing-file.ts';
-import { SharedPath } from './fs/written-paths.ts';
-import { lossyOutput, writeToStandardOutput } from './process/output.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
+import { cutToLimit, failureLines, lastWords } from './core/termination-message.ts';
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
+import { overwriteExisting } from './fs/existing-file.ts';
+import { SharedPath } from './fs/written-paths.ts';
+import { letThreadsEnd, systemHost } from './process/host.ts';
+import { lossyOutput, writeToStandardOutput } from './process/output.ts';
+import { findExecutable, replaceProcess } from './process/replace-process.ts';
+import { replaceStandardStreams } from './process/standard-streams.ts';
+import { systemClock } from './process/system-clock.ts';
 import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
 
 type Run = Extract<Interpretation, { kind: 'run' }>;

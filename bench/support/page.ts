@@ -1,6 +1,7 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+
 import type { Benchmark } from './benchmark.ts';
 import { plotFiles } from './plot.ts';
 import { figureText, partText, reached, subject, withUnit, type Figure, type Part } from './report.ts';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { versions } from 'node:process';
+
 import type { DebianPackage } from './debian.ts';
 
 /** What is compiled into Node and has advisories of its own, by its name in process.versions. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execPath, version } from 'node:process';
+
 import { copyrightFile, type DebianPackage } from './debian.ts';
 
 /** The bundle's licence texts with those of Node, its libraries and the CA certificates added. */

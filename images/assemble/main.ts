@@ -5,13 +5,14 @@
 import { chmod, copyFile, cp, glob, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { argv } from 'node:process';
+
+import { warm } from '../../scripts/warm/warm.ts';
 import { bill } from './bill.ts';
 import { packagesOf } from './debian.ts';
 import { firstLine } from './first-line.ts';
 import { licences } from './licences.ts';
 import { manifest } from './manifest.ts';
 import { copyNode } from './node.ts';
-import { warm } from '../../scripts/warm/warm.ts';
 
 const [dist, out] = argv.slice(2);
 if (!dist || !out) throw new Error('usage: node main.ts DIST OUT');

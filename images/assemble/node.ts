@@ -1,6 +1,7 @@
 import { copyFile, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { execPath } from 'node:process';
+
 import { run } from './run.ts';
 
 /** Where the runtime is when it runs: an interpreter and an rpath are absolute. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
 import type { Metafile } from 'esbuild';
 
 /** An npm package of which at least one byte is in the bundle. */

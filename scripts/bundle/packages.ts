@@ -1,4 +1,5 @@
 import { build, type BuildOptions, type Plugin } from 'esbuild';
+
 import { fileOf } from './imported-names.ts';
 import { replacedParts } from './replaced-parts.ts';
 

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+
 import type { Plugin } from 'esbuild';
+
 import { fileOf, importedNames } from './imported-names.ts';
 
 /**

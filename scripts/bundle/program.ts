@@ -6,6 +6,7 @@
  */
 import { glob } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
+
 import {
   build,
   type BuildOptions,
@@ -14,6 +15,7 @@ import {
   type OutputFile,
   type Plugin,
 } from 'esbuild';
+
 import { builtinsByName, packagesOutside } from './plugins.ts';
 
 /** Commands that are in `program.js` itself: one file less to open for what most pods run. */

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
+
 import type { Plugin } from 'esbuild';
 
 /**

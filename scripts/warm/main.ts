@@ -1,5 +1,6 @@
 /** `node main.ts ENTRY`: see warm.ts. */
 import { argv } from 'node:process';
+
 import { warm } from './warm.ts';
 
 const [entry] = argv.slice(2);

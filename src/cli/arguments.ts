@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from '../core/outcome.ts';
+
 import { flagName, type Options } from '../core/options/option.ts';
 import type { Given } from '../core/options/resolve-options.ts';
+import { UsageError } from '../core/outcome.ts';
 import { didYouMean } from './command-names.ts';
 
 export interface Arguments {

@@ -1,4 +1,5 @@
 import yargs, { type Argv, type Options as YargsOptions } from 'yargs';
+
 import type { AnyCommand } from '../core/command.ts';
 import { flagName, twinName, type Option, type Options } from '../core/options/option.ts';
 

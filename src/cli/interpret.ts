@@ -1,17 +1,17 @@
 import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../core/command.ts';
 import type { Environment } from '../core/context.ts';
-import { UsageError } from '../core/outcome.ts';
 import { allOptions } from '../core/options/all.ts';
-import { limitOf, type processOptions } from '../core/options/shared-options.ts';
 import { twinName, type Option, type Options, type Values } from '../core/options/option.ts';
 import { givenFor, resolveOptions } from '../core/options/resolve-options.ts';
+import { limitOf, type processOptions } from '../core/options/shared-options.ts';
+import { UsageError } from '../core/outcome.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { hidePasswords } from '../core/userinfo.ts';
 import { readSecretFile } from '../fs/input-file.ts';
 import { refuseSharedPaths } from '../fs/written-paths.ts';
-import { commandNamed } from './command-names.ts';
 import { looksLikeCommand, readArguments, type Arguments } from './arguments.ts';
+import { commandNamed } from './command-names.ts';
 import { unknownVariables } from './variables.ts';
 
 /** What a command line asks for. */

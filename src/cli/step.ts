@@ -1,18 +1,18 @@
 import { commands } from '../commands/index.ts';
-import { systemClock } from '../process/system-clock.ts';
 import { podPaths, type Environment } from '../core/context.ts';
 import { startDeadline } from '../core/deadline.ts';
 import { exitStatus } from '../core/exit-status.ts';
-import { readSecretFile } from '../fs/input-file.ts';
-import { becomeUser, systemHost } from '../process/host.ts';
-import { openParentChannel } from '../process/parent.ts';
-import { replaceProcess } from '../process/replace-process.ts';
 import { createLog } from '../core/log.ts';
 import { Failure, failed, SignalReceived, type Outcome } from '../core/outcome.ts';
-import { writeToStandardOutput } from '../process/output.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { performStep, type StepRequest } from '../core/step.ts';
 import { outcomeOfError } from '../core/unexpected-error.ts';
+import { readSecretFile } from '../fs/input-file.ts';
+import { becomeUser, systemHost } from '../process/host.ts';
+import { writeToStandardOutput } from '../process/output.ts';
+import { openParentChannel } from '../process/parent.ts';
+import { replaceProcess } from '../process/replace-process.ts';
+import { systemClock } from '../process/system-clock.ts';
 import { commandNamed } from './command-names.ts';
 
 interface Process {

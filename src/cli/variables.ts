@@ -1,8 +1,8 @@
 import type { CommandList } from '../core/command.ts';
 import type { Environment } from '../core/context.ts';
-import { timeoutOption } from '../core/options/shared-options.ts';
 import type { Options } from '../core/options/option.ts';
 import { twinNames } from '../core/options/resolve-options.ts';
+import { timeoutOption } from '../core/options/shared-options.ts';
 import { didYouMean } from './command-names.ts';
 
 /**

@@ -1,9 +1,9 @@
+import { pickField, registerContent } from '../config/fields.ts';
+import type { FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 import type { Environment } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
-import { pickField, registerContent } from '../config/fields.ts';
-import { never } from '../wait/attempt.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
-import type { FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
+import { never } from '../wait/attempt.ts';
 
 /** Reads `env:NAME`, one field of that name, or `env:APP_*`, all variables that start so. */
 export function environmentReader(

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { exitStatus } from '../core/exit-status.ts';
+
 import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
-import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
-import { namesInInput, openInput, requireFile, unread } from '../fs/input-file.ts';
+import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
+import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { formatBytes } from '../core/size.ts';
-import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
+import { namesInInput, openInput, requireFile, unread } from '../fs/input-file.ts';
+import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
 
 const contentOf = promisify(readFile);
 

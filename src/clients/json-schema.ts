@@ -1,5 +1,6 @@
-import { passwordIn } from '../core/userinfo.ts';
 import { Ajv, type ErrorObject, type SchemaObject, type ValidateFunction } from 'ajv';
+
+import { passwordIn } from '../core/userinfo.ts';
 
 /** What is wrong with a value, in words, and where. */
 export interface SchemaProblem {

@@ -1,4 +1,5 @@
 import { Context, Liquid, LiquidError, type Template } from 'liquidjs';
+
 import { reasonOf } from '../core/clock.ts';
 
 /** Liquid by liquidjs: it interprets an expression language of its own and makes no code of a template. */

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+
 import type { Clock } from '../core/clock.ts';
 import { connectHint, connectWords } from '../core/socket-errors.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../wait/attempt.ts';

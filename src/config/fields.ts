@@ -1,7 +1,7 @@
 import { exitStatus } from '../core/exit-status.ts';
-import { asObject, parseJson } from './json.ts';
-import { never, type Never } from '../wait/attempt.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
+import { never, type Never } from '../wait/attempt.ts';
+import { asObject, parseJson } from './json.ts';
 import { JsonNumber, type Fetched, type FieldValue } from './source.ts';
 
 type Content = Fetched['content'];

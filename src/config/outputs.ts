@@ -1,14 +1,15 @@
 import { basename, dirname, resolve } from 'node:path';
+
 import { catchUp } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
-import { FormatError } from './formats/entries.ts';
-import { type Content, type FileFormat, formatFile, formatFileSet } from './formats/format.ts';
 import { Failure, failed, UsageError } from '../core/outcome.ts';
-import { contentMode, type FileOwner, secretMode } from '../fs/publish/attributes.ts';
-import type { Intent } from '../fs/publish/open-target.ts';
-import { checkRelativePath } from '../fs/publish/file-names.ts';
 import { stageFile } from '../fs/publish/atomic-file.ts';
+import { contentMode, type FileOwner, secretMode } from '../fs/publish/attributes.ts';
+import { checkRelativePath } from '../fs/publish/file-names.ts';
+import { stageSet } from '../fs/publish/file-set.ts';
+import type { Intent } from '../fs/publish/open-target.ts';
+import { commitAll, type Published, type Staged } from '../fs/publish/published.ts';
 import {
   checkFilePlace,
   checkSetPlace,
@@ -16,9 +17,9 @@ import {
   isManaged,
   sharingWarning,
 } from '../fs/publish/target-checks.ts';
-import { commitAll, type Published, type Staged } from '../fs/publish/published.ts';
-import { stageSet } from '../fs/publish/file-set.ts';
 import type { FileContent } from '../fs/publish/write.ts';
+import { FormatError } from './formats/entries.ts';
+import { type Content, type FileFormat, formatFile, formatFileSet } from './formats/format.ts';
 
 /** One file, or with format `files` one folder of files, that a command line or a spec asks for. */
 export interface Output {

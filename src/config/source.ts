@@ -1,6 +1,6 @@
-import type { Never, NotYet, Probe } from '../wait/attempt.ts';
 import { refuseUnexpanded } from '../core/template-variables.ts';
 import { takeUserinfo } from '../core/userinfo.ts';
+import type { Never, NotYet, Probe } from '../wait/attempt.ts';
 
 /** A JSON number whose digits JavaScript would change: `1.10`, `12345678901234567890`. Formats write `text` as it is. */
 export class JsonNumber {

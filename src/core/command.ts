@@ -1,8 +1,8 @@
 import { quotingAdvice } from './advice.ts';
 import type { Context } from './context.ts';
-import { UsageError, type Outcome } from './outcome.ts';
 import type { Options, Values } from './options/option.ts';
 import type { Given } from './options/resolve-options.ts';
+import { UsageError, type Outcome } from './outcome.ts';
 
 /** The words of a command line that belong to no option. */
 export interface Positionals<P> {

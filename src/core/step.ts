@@ -1,8 +1,8 @@
 import type { AnyCommand } from './command.ts';
 import type { Context } from './context.ts';
 import type { Fields, LogFormat, LogLevel } from './log.ts';
-import type { Outcome } from './outcome.ts';
 import { resolveOptions, type Given, type ReadSecret } from './options/resolve-options.ts';
+import type { Outcome } from './outcome.ts';
 import { outcomeOfError } from './unexpected-error.ts';
 
 /** What a step of a plan hands to one of the program's own commands; each value knows its line. */

@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs';
+
 import type { Environment } from './context.ts';
 import { UsageError } from './outcome.ts';
 

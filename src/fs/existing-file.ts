@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+
 import { openFileThere } from './safe-open.ts';
 
 /**

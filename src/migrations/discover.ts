@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+
 import { UsageError } from '../core/outcome.ts';
 import { inputKind, namesInInput, whyUnread } from '../fs/input-file.ts';
 import { compareVersions, parseVersion, type Version } from './version.ts';

@@ -2,6 +2,7 @@ import type { Session } from '../clients/postgres/session.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
+import { piecesOf } from './batches.ts';
 import { isAllOrNothing, kindOf } from './classify.ts';
 import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
 import {
@@ -16,10 +17,9 @@ import {
   type Row,
 } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
-import { piecesOf } from './batches.ts';
+import { columnText } from './rows.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
 import type { Statement } from './split.ts';
-import { columnText } from './rows.ts';
 
 /** All that running one file takes. */
 export interface FileRun {

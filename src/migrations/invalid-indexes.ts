@@ -1,7 +1,7 @@
 import { builtIndex } from './classify.ts';
 import type { Querying } from './history.ts';
-import type { Statement } from './split.ts';
 import { columnText } from './rows.ts';
+import type { Statement } from './split.ts';
 
 /**
  * Names the INVALID indexes that a script's CREATE INDEX CONCURRENTLY left behind: they cost every write and serve no

@@ -12,11 +12,10 @@ import {
   type Outcome,
 } from '../core/outcome.ts';
 import type { Acceptance } from './accept.ts';
-import { isServerRefusal } from './failure.ts';
 import type { MigrationDirectory } from './directory.ts';
 import { readDirectory } from './directory.ts';
 import { execute } from './execute.ts';
-import { foreignRecord } from './other-tools.ts';
+import { isServerRefusal } from './failure.ts';
 import {
   applyChanges,
   createHistory,
@@ -26,6 +25,7 @@ import {
   type Proof,
 } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
+import { foreignRecord } from './other-tools.ts';
 import { migrationPlanOf, type MigrationPlan, type PlanProblem } from './plan.ts';
 import { startMigrationProgress } from './progress.ts';
 import { prepare, readScript, statementsOf, type Preparation, type Script } from './script.ts';

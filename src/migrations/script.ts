@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { UsageError } from '../core/outcome.ts';

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
-import { constants } from 'node:os';
-import { findExecutable } from './replace-process.ts';
 import type { Host } from '../core/host.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
+import { findExecutable } from './replace-process.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {

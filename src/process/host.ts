@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+
 import type { Host } from '../core/host.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 

@@ -1,5 +1,6 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
+
 import { muteExperimentalWarnings } from './standard-streams.ts';
 
 /** O_CLOEXEC, as /proc/self/fdinfo shows it. */

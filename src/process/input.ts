@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+
 import { sleep, type Clock } from '../core/clock.ts';
 import { GrowingBytes } from '../core/growing-bytes.ts';
 

@@ -1,4 +1,5 @@
 import process from 'node:process';
+
 import { muteExperimentalWarnings } from './standard-streams.ts';
 
 /** Calls of the C library that Node has not. Sizes and results are as the library has them; -1 is an error. */

@@ -1,4 +1,5 @@
 import process from 'node:process';
+
 import type { Parent } from '../core/host.ts';
 
 /** In a helper: the channel to the process that started it. */

@@ -1,4 +1,5 @@
 import process from 'node:process';
+
 import type { Clock } from '../core/clock.ts';
 
 /** Not performance.now(), which loads perf_hooks: 1 ms of every pod's start. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
-import { connectHint } from '../core/socket-errors.ts';
 import { startDeadline } from '../core/deadline.ts';
 import { formatDuration } from '../core/duration.ts';
 import { durationOr } from '../core/options/option.ts';
+import { connectHint } from '../core/socket-errors.ts';
 import { notYet, type NotYet, type Target } from './attempt.ts';
 import type { WaitPlan } from './loop.ts';
 

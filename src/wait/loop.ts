@@ -3,8 +3,8 @@ import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import { DeadlinePassed } from '../core/outcome.ts';
 import { inverted, notYet, type Answer, type Target } from './attempt.ts';
-import { createProgress } from './progress.ts';
 import { reportOf, saidIn, type WaitReport } from './outcome.ts';
+import { createProgress } from './progress.ts';
 import type { Schedule } from './schedule.ts';
 import { type StartedAttempt, type Policy, TargetState } from './target-state.ts';
 

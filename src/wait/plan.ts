@@ -1,5 +1,5 @@
-import type { waitOptions } from '../core/options/shared-options.ts';
 import type { Values } from '../core/options/option.ts';
+import type { waitOptions } from '../core/options/shared-options.ts';
 import type { WaitPlan } from './loop.ts';
 import { fixed, proportional } from './schedule.ts';
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { NetnsPair } from '../support/netns.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { allProcesses, liveProcess } from '../support/process-table.ts';

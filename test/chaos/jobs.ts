@@ -1,6 +1,7 @@
 // Replicas that start, are hurt, and start again as under a kubelet, until their work is done.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+
 import { programCommand } from '../support/program.ts';
 import { undoAtDeath } from '../support/undo.ts';
 import type { Random } from './random.ts';

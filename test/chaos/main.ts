@@ -6,6 +6,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+
 import { setup as buildOnce } from '../support/build-once.ts';
 import { canUseNetns, createNetnsPair } from '../support/netns.ts';
 import { startPostgres } from '../support/postgres.ts';

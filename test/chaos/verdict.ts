@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import type { Postgres } from '../support/postgres.ts';
 import type { Ended } from './jobs.ts';
 

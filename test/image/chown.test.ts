@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chown, lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
 import { docker, muslImage, runImage } from './docker.ts';
 
 /** What a pod's securityContext would say of an init container that changes owners. */

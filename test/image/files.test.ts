@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { docker, muslImage, runImage } from './docker.ts';
 
 /** What a hardened pod's securityContext says, and the memory that everything must get by with. */

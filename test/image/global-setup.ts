@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+
 import { image } from './docker.ts';
 
 /** Says what is missing before a hundred tests fail for it. */

@@ -1,7 +1,9 @@
 import { chmod, mkdtemp, open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { docker, dockerOk, muslImage, nodeImage, runImage, startListener, type Container } from './docker.ts';
 
 /** An image made from a Dockerfile without a context, by its name. */

@@ -1,7 +1,9 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { startInitPhase, type InitPhase } from '../../bench/support/init-phase.ts';
 import { docker, runImage } from './docker.ts';
 

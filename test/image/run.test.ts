@@ -1,7 +1,9 @@
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { docker, runImage, startContainer, startListener, waitUntil, type Container } from './docker.ts';
 
 /** What the strictest pod security standard asks, and more. */

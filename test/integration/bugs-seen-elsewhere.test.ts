@@ -3,7 +3,9 @@
 // for every attempt, expectations that can never match, certificates that are not verified (wait-http/); flags that are
 // documented and do not exist (unit/docs.test.ts: the README is generated from the program).
 import { createServer } from 'node:net';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { startDnsServer } from '../support/dns-server.ts';
 import { freePort } from '../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../support/program.ts';

@@ -1,5 +1,6 @@
 // What the API server says of each example; test/unit/examples.test.ts has what needs no cluster.
 import { describe, expect, test } from 'vitest';
+
 import { noCluster } from './support/example.ts';
 import { exampleNames, localised, podSpecOf, readExample } from './support/manifests.ts';
 import { Namespace } from './support/namespace.ts';

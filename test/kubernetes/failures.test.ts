@@ -1,5 +1,6 @@
 // What `kubectl get`, `describe` and `logs` show of an init phase that fails, and what the kubelet's restarts do.
 import { describe, expect, test } from 'vitest';
+
 import { noCluster } from './support/example.ts';
 import { ended, initStatus, Namespace } from './support/namespace.ts';
 import { initbox, podWith } from './support/probe.ts';

@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node';
+
 import { requireOrSkip } from '../support/tools.ts';
 import { noCluster, startCluster } from './support/cluster.ts';
 import { deployServices } from './support/services.ts';

@@ -1,5 +1,6 @@
 // A pod that goes in the middle of its migration: by force, as with its node; by kill -9; by eviction, as in a drain.
 import { describe, expect, test } from 'vitest';
+
 import { waitUntil } from '../support/wait-until.ts';
 import { noCluster } from './support/example.ts';
 import { imageFor } from './support/images.ts';

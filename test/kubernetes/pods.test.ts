@@ -1,12 +1,13 @@
 // A pod's life around its init phase: any user, deletion while it waits.
 import { describe, expect, test } from 'vitest';
+
 import { median } from '../../bench/support/statistics.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { noCluster } from './support/example.ts';
+import { imageFor } from './support/images.ts';
 import type { Thing } from './support/kubectl.ts';
 import { initStatus, Namespace } from './support/namespace.ts';
 import { initbox, podWith } from './support/probe.ts';
-import { imageFor } from './support/images.ts';
 import { restrictedContainer } from './support/services.ts';
 
 describe.skipIf(noCluster)('pods', () => {

@@ -2,7 +2,9 @@
 // on the tests' machine; examples/config-from-vault is the same inside the cluster.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canUseBao, startBao, type Bao } from '../support/openbao.ts';
 import { runInitbox } from '../support/program.ts';
 import { requireOrSkip } from '../support/tools.ts';

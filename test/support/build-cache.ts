@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+
 import { needTool, projectDirectory } from './tools.ts';
 
 /** Runs a command to its end and returns its standard output; throws with its standard error. */

@@ -1,6 +1,7 @@
 // vitest's global set-up of the integration tests: builds the program when a source is newer than the bundle.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { run } from './build-cache.ts';
 import { needTool, nodePath, projectDirectory } from './tools.ts';
 

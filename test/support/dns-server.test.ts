@@ -1,5 +1,7 @@
 import { Resolver } from 'node:dns/promises';
+
 import { expect, test } from 'vitest';
+
 import { startDnsServer } from './dns-server.ts';
 
 async function withServer(

@@ -1,6 +1,7 @@
 // An authoritative DNS server for tests, over UDP and TCP, whose answers and faults can be changed while it runs.
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
+
 import {
   decodeQuestion,
   encodeReply,

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import {
   canMount,
   freeze,

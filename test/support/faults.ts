@@ -1,6 +1,7 @@
 // Faults of processes and disks, made by the kernel.
 import { execFileSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
+
 import { liveGroup, liveProcess, type ProcessEntry } from './process-table.ts';
 import { needTool } from './tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from './undo.ts';

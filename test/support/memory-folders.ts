@@ -1,7 +1,9 @@
 // Folders in memory, as the volumes of Secrets are, for one test file.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll } from 'vitest';
+
 import { mountTmpfs, type Mounted } from './faults.ts';
 
 /** Mounts a tmpfs for the file's tests; the function returned makes an empty folder on it at each call. */

@@ -1,5 +1,6 @@
 // AWS Secrets Manager (and the rest that moto imitates) over HTTP, from the PyPI package moto.
 import { join } from 'node:path';
+
 import { freePort } from './ports.ts';
 import { canInstallPython, pythonPackage } from './python-packages.ts';
 import { startServerProcess } from './server-process.ts';

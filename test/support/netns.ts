@@ -3,6 +3,7 @@
 // process that uses this module.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+
 import { findInPath, needTool, whyMissing } from './tools.ts';
 import { quote, undoAtDeath, type Undo } from './undo.ts';
 

@@ -4,13 +4,14 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+
 import { freePort } from './ports.ts';
 import { canInstallPython, pythonPackage } from './python-packages.ts';
 import { startServerProcess, type ServerProcess } from './server-process.ts';
+import type { Certificate } from './tls.ts';
 import { findInPath, MissingTool } from './tools.ts';
 import { temporaryDirectory } from './undo.ts';
 import { waitUntil } from './wait-until.ts';
-import type { Certificate } from './tls.ts';
 
 const openBaoVersion = '2.7.2';
 

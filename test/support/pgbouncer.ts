@@ -1,6 +1,7 @@
 // PgBouncer, as Debian has it, in front of one of the tests' Postgres servers.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { freePort } from './ports.ts';
 import { appRole, superuser, type Postgres } from './postgres.ts';
 import { startServerProcess } from './server-process.ts';

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+
 import { makeOnce, run, sharedCacheDirectory } from './build-cache.ts';
 import { MissingTool } from './tools.ts';
 import { quote } from './undo.ts';

@@ -1,15 +1,17 @@
 // A real PostgreSQL server in a temporary folder, as a primary or as a streaming standby.
 import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { Client } from 'pg';
+
 import { run } from './build-cache.ts';
 import { freePort } from './ports.ts';
 import { appRole, newCluster, packagedPostgres, superuser } from './postgres-binaries.ts';
+import { processesIn } from './process-table.ts';
 import { startServerProcess, type ServerProcess } from './server-process.ts';
 import { quote, temporaryDirectory } from './undo.ts';
 import { dropTo, serverAccount } from './unprivileged.ts';
 import { waitUntil } from './wait-until.ts';
-import { processesIn } from './process-table.ts';
 
 export { appRole, debianPostgres, superuser } from './postgres-binaries.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { groupGone } from './faults.ts';
 import { canRunAsPid1, runAsPid1, runInitbox, startAsPid1, startInitbox, terminationLog } from './program.ts';
 import { everythingIsRequired, nodePath, requireOrSkip } from './tools.ts';

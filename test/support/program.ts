@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { killGroup } from './faults.ts';
 import { needTool, nodePath, projectDirectory } from './tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from './undo.ts';

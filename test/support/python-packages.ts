@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { makeOnce, projectCacheDirectory } from './build-cache.ts';
 import { MissingTool, whyMissing } from './tools.ts';
 import { quote } from './undo.ts';

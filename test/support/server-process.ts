@@ -2,6 +2,7 @@
 // it is in a session of its own, and it dies with the test.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+
 import { undoAtDeath } from './undo.ts';
 import { waitUntil } from './wait-until.ts';
 

@@ -1,7 +1,9 @@
 import { createServer, get as httpsGet } from 'node:https';
 import type { AddressInfo } from 'node:net';
+
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
+
 import { canUseMoto, startMoto } from './moto.ts';
 import { canUseBao, startBao, startBaoStandby, startBaoWithConfig } from './openbao.ts';
 import { canUsePgBouncer, startPgBouncer } from './pgbouncer.ts';

@@ -2,6 +2,7 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+
 import { run } from './build-cache.ts';
 import { needTool } from './tools.ts';
 import { temporaryDirectory } from './undo.ts';

@@ -1,7 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { canMount, processesIn, waitUntil } from './faults.ts';
 import { canUseIptables, canUseNetns } from './netns.ts';
 import { nodePath, requireOrSkip } from './tools.ts';

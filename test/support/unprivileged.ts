@@ -1,5 +1,6 @@
 // Servers that refuse to run as root run as `nobody`.
 import { execFileSync } from 'node:child_process';
+
 import { needTool } from './tools.ts';
 
 export interface Account {

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize } from 'node:path';
+
 import { parseSync, type ExportNamedDeclaration } from 'oxc-parser';
 import { describe, expect, test } from 'vitest';
 

@@ -1,7 +1,9 @@
 // What holds for all examples without a cluster; test/kubernetes runs them.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { interpret } from '../../src/cli/interpret.ts';
 import { createRedactor } from '../../src/core/redaction/redactor.ts';
 import { exampleNames, initboxContainers, readExample } from '../kubernetes/support/manifests.ts';

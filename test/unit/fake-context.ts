@@ -1,6 +1,6 @@
+import { startDeadline } from '../../src/core/deadline.ts';
 import { createLog, type LogLevel } from '../../src/core/log.ts';
 import { createRedactor } from '../../src/core/redaction/redactor.ts';
-import { startDeadline } from '../../src/core/deadline.ts';
 import { FakeClock } from './fake-clock.ts';
 
 /** What the loop needs of a context, on a clock of the test's own, with the lines that were logged. */

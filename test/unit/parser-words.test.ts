@@ -1,6 +1,7 @@
 // A parser's message quotes what it could not read, cut and changed so that the redactor does not know it.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../../src');

@@ -2,7 +2,9 @@ import { read } from 'node:fs';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+
 import { extract, type Header } from 'tar-stream';
+
 import { reasonOf } from '../../core/clock.ts';
 import { formatBytes } from '../../core/size.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';

@@ -1,5 +1,7 @@
 import { crc32 } from 'node:zlib';
+
 import { fromFd, type Entry, type ZipFile } from 'yauzl';
+
 import { reasonOf } from '../../core/clock.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+
 import { isIP } from './ip-address.ts';
 
 /** RFC 6761, 6.3: localhost is the loopback, whatever a server says. */

@@ -1,5 +1,5 @@
-import { expandName, type ResolverConfig } from './resolv-conf.ts';
 import { ask, type RecordType, type Reply } from './query.ts';
+import { expandName, type ResolverConfig } from './resolv-conf.ts';
 
 /** What was said of one expanded name. */
 export interface Asked {

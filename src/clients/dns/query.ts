@@ -1,5 +1,6 @@
-import { connectWords } from '../../core/socket-errors.ts';
 import type { Resolver } from 'node:dns';
+
+import { connectWords } from '../../core/socket-errors.ts';
 
 export const recordTypes = ['A', 'AAAA', 'SRV', 'CNAME', 'TXT'] as const;
 export type RecordType = (typeof recordTypes)[number];

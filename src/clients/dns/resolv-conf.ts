@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+
 import { isIP } from './ip-address.ts';
 
 /** resolv.conf(5) as far as a resolver needs it. */

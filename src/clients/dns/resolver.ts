@@ -1,10 +1,10 @@
-import { isIP } from './ip-address.ts';
 import type { Paths } from '../../core/context.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
+import { explainDnsError } from './dns-errors.ts';
 import { addressesFromHosts } from './hosts.ts';
+import { isIP } from './ip-address.ts';
 import { lookUp } from './lookup.ts';
 import { readResolvConf, type ResolverConfig } from './resolv-conf.ts';
-import { explainDnsError } from './dns-errors.ts';
 
 /** Resolves a host as a pod does: a literal is itself, then the hosts file, then the search list. */
 export function createResolver(paths: Pick<Paths, 'hosts' | 'resolvConf'>): ResolveAddresses {

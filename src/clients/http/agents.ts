@@ -1,9 +1,10 @@
-import type { NotYet, Probe } from '../../wait/attempt.ts';
-import type { ResolveAddresses } from '../../wait/name-lookup.ts';
-import type { AnswerHead } from './retry-after.ts';
 import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
+
+import type { NotYet, Probe } from '../../wait/attempt.ts';
+import type { ResolveAddresses } from '../../wait/name-lookup.ts';
+import type { AnswerHead } from './retry-after.ts';
 
 /** A name that was not found, carried through Node's callbacks with what was said of it. */
 export class NameNotFound extends Error {

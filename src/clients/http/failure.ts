@@ -1,7 +1,8 @@
-import type { PeerCertificate } from 'node:tls';
 import type { Socket } from 'node:net';
-import { connectHint, connectWords } from '../../core/socket-errors.ts';
+import type { PeerCertificate } from 'node:tls';
+
 import { exitStatus } from '../../core/exit-status.ts';
+import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { NameNotFound, ProxyFailure, ProxyRefused } from './agents.ts';
 import { busyOf, type AnswerHead } from './retry-after.ts';

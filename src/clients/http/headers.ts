@@ -1,7 +1,7 @@
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { readSecretFile } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readSecretFile } from '../../fs/input-file.ts';
 
 /** RFC 9110's token, and what may stand in a header's value. */
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;

@@ -1,7 +1,7 @@
 import type { Environment } from '../../core/context.ts';
 import type { Log } from '../../core/log.ts';
-import { UsageError } from '../../core/outcome.ts';
 import { list, parseText, text, type Values } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { parseHeaderVariable } from './headers.ts';
 import { readAuthorities, readPem, type TlsSettings } from './tls.ts';
 

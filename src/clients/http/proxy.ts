@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+
 import type { Environment } from '../../core/context.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { proxyAuthorization } from './agents.ts';

@@ -14,7 +14,7 @@ import {
   type PeerCertificate,
   type TLSSocket,
 } from 'node:tls';
-import type { FindProxy } from './proxy.ts';
+
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import {
   agentOptions,
@@ -25,6 +25,7 @@ import {
   ProxyFailure,
   ProxyRefused,
 } from './agents.ts';
+import type { FindProxy } from './proxy.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
 
 /** Sends https requests, directly or through a proxy. */

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { exitStatus } from '../../core/exit-status.ts';
+
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
-import type { Redactor } from '../../core/redaction/redactor.ts';
 import {
   signingValues,
   type FetchAnswer,
@@ -10,6 +8,9 @@ import {
   type ReadSource,
   type SourceAddress,
 } from '../../config/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 

@@ -1,7 +1,7 @@
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { readNamedFile } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
 export interface TlsSettings {

@@ -7,14 +7,15 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
+
 import type { Clock } from '../../core/clock.ts';
-import { connectHint } from '../../core/socket-errors.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
+import { formatBytes } from '../../core/size.ts';
+import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
-import { formatBytes } from '../../core/size.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';

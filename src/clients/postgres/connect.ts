@@ -1,15 +1,17 @@
 import type { Duplex } from 'node:stream';
+
 import Client from 'pg/lib/client.js';
+
 import { reasonOf, type Clock } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
-import { openSession, type Session } from './session.ts';
 import { NotPostgres } from './other-protocol.ts';
+import { isServerError, judgeLogin, judgeSocket, silent } from './server-errors.ts';
+import { openSession, type Session } from './session.ts';
 import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
 import { Wire } from './wire.ts';
-import { isServerError, judgeLogin, judgeSocket, silent } from './server-errors.ts';
 
 export interface Connected {
   readonly state: 'connected';

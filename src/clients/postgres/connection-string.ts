@@ -1,12 +1,13 @@
-import { shownAddress } from '../../core/userinfo.ts';
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
+
 import type { Environment } from '../../core/context.ts';
-import { UsageError } from '../../core/outcome.ts';
 import { integer } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { shownAddress } from '../../core/userinfo.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import {
   missing,

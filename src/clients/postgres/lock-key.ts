@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+
 import { value, valueOr, type Values } from '../../core/options/option.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 

@@ -1,5 +1,5 @@
-import type { Session } from './session.ts';
 import { sqlState, sqlStateOf } from './server-errors.ts';
+import type { Session } from './session.ts';
 
 /**
  * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.

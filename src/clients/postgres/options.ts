@@ -1,6 +1,6 @@
 import type { Context } from '../../core/context.ts';
-import { UsageError } from '../../core/outcome.ts';
 import { secret } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
 import { namesServer, readConnection, type ConnectionSettings } from './connection-string.ts';
 

@@ -1,6 +1,6 @@
-import { shownAddress } from '../../core/userinfo.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { shownAddress } from '../../core/userinfo.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {

@@ -1,6 +1,6 @@
 import { UsageError } from '../../core/outcome.ts';
-import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readInput, whyUnread } from '../../fs/input-file.ts';
 
 /** What a line of the file is looked up by. */
 export interface PasswordQuestion {

@@ -1,6 +1,6 @@
 import { exitStatus } from '../../core/exit-status.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { silentHint } from '../../wait/attempt-timeout.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 
 /** An error that the server sent. */
 export interface ServerError extends Error {

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+
 import type { Client, QueryConfig, QueryResult as PgResult } from 'pg';
+
 import { reasonOf, type Clock } from '../../core/clock.ts';
 import { BrokenConnection } from './wire.ts';
 

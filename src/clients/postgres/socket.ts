@@ -1,5 +1,6 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+
 import { reasonOf } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, type Never } from '../../wait/attempt.ts';

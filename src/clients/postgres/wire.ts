@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+
 import { Conversation, ProtocolViolation } from './messages.ts';
 import { errorOfVersion2, NotPostgres } from './other-protocol.ts';
 import { FinalRefusal } from './socket.ts';

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+
 import type { Environment } from '../../core/context.ts';
 
 /** Keys that sign requests. */

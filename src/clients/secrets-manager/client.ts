@@ -1,15 +1,19 @@
 import type { Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
+
 import {
   GetSecretValueCommand,
   SecretsManagerClient,
   type GetSecretValueCommandOutput,
 } from '@aws-sdk/client-secrets-manager';
+
+import { pickFromBytes, registerContent } from '../../config/fields.ts';
+import type { FetchAnswer, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Environment } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
-import { pickFromBytes, registerContent } from '../../config/fields.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import { withVariables } from '../../process/variables.ts';
 import {
   never,
@@ -21,8 +25,6 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import type { Redactor } from '../../core/redaction/redactor.ts';
-import type { FetchAnswer, ReadSource, SourceAddress } from '../../config/source.ts';
 import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
 import { agentOf, askWhy, type AgentReply, type AskAgent } from './container.ts';
 import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';

@@ -1,10 +1,10 @@
-import type { Environment } from '../../core/context.ts';
-import { exitStatus } from '../../core/exit-status.ts';
-import { excerpt } from '../../core/excerpt.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
-import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import type { Environment } from '../../core/context.ts';
+import { excerpt } from '../../core/excerpt.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { credentialsHint } from './faults.ts';
 
 /** ECS's agent, at which the relative variable points (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). */

@@ -1,5 +1,5 @@
-import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet } from '../../wait/attempt.ts';
 
 /** What the SDK throws, as far as it is looked at. */

@@ -1,5 +1,5 @@
-import type { Environment } from '../../core/context.ts';
 import type { SourceAddress } from '../../config/source.ts';
+import type { Environment } from '../../core/context.ts';
 
 /** The region of an ARN, else the one that the environment names; undefined leaves it to the SDK (a profile's). */
 export function regionOf(address: SourceAddress, environment: Environment): string | undefined {

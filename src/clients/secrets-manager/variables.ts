@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
+
+import type { SourceAddress } from '../../config/source.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import type { SourceAddress } from '../../config/source.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
+import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
-import { refuseUnsendable } from '../../core/sendable.ts';
 import { regionOf } from './region.ts';
 
 /** Of a file that is read here, in bytes. */

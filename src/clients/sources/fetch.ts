@@ -1,11 +1,11 @@
+import type { Fetched, Provenance, SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
+import type { Failed } from '../../core/outcome.ts';
 import { satisfied, type Target } from '../../wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { fixed, proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
-import type { Failed } from '../../core/outcome.ts';
-import type { Fetched, Provenance, SourceAddress } from '../../config/source.ts';
 import type { Sources } from './open.ts';
 
 /** What was read, by the address as it is printed; or why not all of it was. */

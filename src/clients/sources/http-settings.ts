@@ -1,8 +1,8 @@
-import { connectionHeaders, readHeaders } from '../http/headers.ts';
-import type { HttpSourceSettings } from '../http/source.ts';
+import { signingValues, type SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { signingValues, type SourceAddress } from '../../config/source.ts';
+import { connectionHeaders, readHeaders } from '../http/headers.ts';
+import type { HttpSourceSettings } from '../http/source.ts';
 import type { SourceOptions } from './options.ts';
 
 /** Headers that are ours to set, or the connection's. */

@@ -1,3 +1,8 @@
+import type { ReadSource, SourceAddress, SourceScheme } from '../../config/source.ts';
+import type { Context } from '../../core/context.ts';
+import { flagName, type Options } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
+import type { Target } from '../../wait/attempt.ts';
 import { createResolver } from '../dns/resolver.ts';
 import { proxyFromEnvironment, type FindProxy } from '../http/proxy.ts';
 import type { Earlier, HttpSourceSettings } from '../http/source.ts';
@@ -6,11 +11,6 @@ import type { BodySink, HttpAnswer, HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
 import type { AgentReply } from '../secrets-manager/container.ts';
 import type { Vault } from '../vault/client.ts';
-import type { Context } from '../../core/context.ts';
-import { UsageError } from '../../core/outcome.ts';
-import type { Target } from '../../wait/attempt.ts';
-import type { ReadSource, SourceAddress, SourceScheme } from '../../config/source.ts';
-import { flagName, type Options } from '../../core/options/option.ts';
 import { sourceOptions, type SourceOptions } from './options.ts';
 
 /** Requests to one kind of server that are under way at once. */

@@ -1,6 +1,6 @@
 import { pickField, pickFromBytes } from '../../config/fields.ts';
-import { Failure, failed } from '../../core/outcome.ts';
 import type { Fetched, SourceAddress } from '../../config/source.ts';
+import { Failure, failed } from '../../core/outcome.ts';
 
 /** What has to be asked for, once each, and which of it each address is about. */
 export interface Reads {

@@ -1,9 +1,10 @@
 import nodeVault from 'node-vault';
-import { exitStatus } from '../../core/exit-status.ts';
+
 import { asObject, asString, parseJson } from '../../config/json.ts';
-import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
-import type { Secret } from '../../core/redaction/redactor.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
+import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { sendFollowing, type RedirectPolicy } from '../http/redirect.ts';
 import type { HttpClient, HttpResponse } from '../http/transport.ts';
 

@@ -1,8 +1,10 @@
+import { pickField, registerContent } from '../../config/fields.ts';
+import { asObject, asString, asText } from '../../config/json.ts';
+import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { Clock } from '../../core/clock.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { pickField, registerContent } from '../../config/fields.ts';
-import { asObject, asString, asText } from '../../config/json.ts';
+import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import {
   never,
   notYet,
@@ -12,8 +14,6 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
-import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { HttpClient } from '../http/transport.ts';
 import { createVaultApi, type VaultReply } from './api.ts';
 import { readFault, said } from './faults.ts';

@@ -1,8 +1,8 @@
-import { exitStatus } from '../../core/exit-status.ts';
-import { excerpt } from '../../core/excerpt.ts';
 import { asObject, asString, asText } from '../../config/json.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { excerpt } from '../../core/excerpt.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { messagesOf, type VaultReply } from './api.ts';
 
 /** Characters of Vault's own words that are shown. */

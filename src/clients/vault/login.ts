@@ -1,10 +1,10 @@
-import { exitStatus } from '../../core/exit-status.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
-import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
 import { unexpanded } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
+import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';

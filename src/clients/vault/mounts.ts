@@ -1,6 +1,6 @@
 import { asObject, asString } from '../../config/json.ts';
-import type { Never, NotYet, Probe } from '../../wait/attempt.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
+import type { Never, NotYet, Probe } from '../../wait/attempt.ts';
 import type { VaultApi } from './api.ts';
 import { stateFault } from './faults.ts';
 import { encodePath } from './path.ts';

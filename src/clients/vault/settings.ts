@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+
 import type { Environment, Paths } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { refuseUnsendable } from '../../core/sendable.ts';
-import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
-import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
+import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
+import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
+import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
 export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;

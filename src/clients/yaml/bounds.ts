@@ -1,4 +1,5 @@
 import { Lexer } from 'yaml';
+
 import { tooDeep, tooManyTokens } from './yaml-errors.ts';
 
 /** Tokens of a text: words, marks, blanks and line ends. The parser takes some 10 µs and 1 kB for each, and cannot be cut. */

@@ -1,4 +1,5 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
+
 import { boundsProblem } from './bounds.ts';
 import { examine } from './examine.ts';
 import { tooDeep, yamlWords } from './yaml-errors.ts';

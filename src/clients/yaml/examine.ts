@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, type Alias, type Document, type Node } from 'yaml';
+
 import { selfAlias, strayAlias, tooManyAliases, yamlWords } from './yaml-errors.ts';
 
 /** Values that the aliases of a text may add to it; the bombs that go around make millions of them. */

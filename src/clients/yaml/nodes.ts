@@ -9,6 +9,7 @@ import {
   type Document,
   type Node,
 } from 'yaml';
+
 import { boundsProblem } from './bounds.ts';
 import { examine } from './examine.ts';
 import { tooDeep, unfilledTemplate, yamlWords } from './yaml-errors.ts';

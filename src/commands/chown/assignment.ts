@@ -1,16 +1,17 @@
 import { closeSync, fstatSync } from 'node:fs';
+
 import type { Host, Parent } from '../../core/host.ts';
-import type { Libc } from '../../process/libc.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { serveWalk } from '../../fs/tree/worker-pool.ts';
-import { libcForGuard } from '../../fs/tree/refused-paths.ts';
-import { openPlace, openPlaceDirectory } from '../../fs/tree/open-directory.ts';
-import { Walk } from '../../fs/tree/walk.ts';
-import { OwnerVisitor } from './change.ts';
 import { modesOf, type ModeTexts } from '../../fs/tree/mode.ts';
+import { openPlace, openPlaceDirectory } from '../../fs/tree/open-directory.ts';
+import { libcForGuard } from '../../fs/tree/refused-paths.ts';
+import { Walk } from '../../fs/tree/walk.ts';
+import { serveWalk } from '../../fs/tree/worker-pool.ts';
+import type { Libc } from '../../process/libc.ts';
+import { OwnerVisitor } from './change.ts';
 import type { NewOwner } from './owner.ts';
-import { mark, TopRefused } from './top.ts';
 import { type ChownTally } from './tally.ts';
+import { mark, TopRefused } from './top.ts';
 
 /** All that a process needs to work on one tree; it travels to helpers as JSON. */
 export interface ChownAssignment {

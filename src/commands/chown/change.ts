@@ -8,12 +8,13 @@ import {
   openSync,
   type Stats,
 } from 'node:fs';
+
 import { itself } from '../../fs/tree/file-name.ts';
-import { O_PATH, openPinned } from '../../fs/tree/open-directory.ts';
-import type { Visitor } from '../../fs/tree/walk.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
-import { belongsTo, type NewOwner } from './owner.ts';
+import { O_PATH, openPinned } from '../../fs/tree/open-directory.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
+import type { Visitor } from '../../fs/tree/walk.ts';
+import { belongsTo, type NewOwner } from './owner.ts';
 import { type ChownTally, emptyChownTally } from './tally.ts';
 
 /** Permission bits of a mode. */

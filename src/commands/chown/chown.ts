@@ -1,22 +1,23 @@
 import { closeSync, fstatSync, type Stats } from 'node:fs';
-import { effectiveCapabilities } from '../../process/capabilities.ts';
+
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
-import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { libcForGuard } from '../../fs/tree/refused-paths.ts';
-import { type ModeTexts, modesOf } from '../../fs/tree/mode.ts';
 import { shownName } from '../../fs/tree/file-name.ts';
+import { type ModeTexts, modesOf } from '../../fs/tree/mode.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/tree/open-directory.ts';
+import { libcForGuard } from '../../fs/tree/refused-paths.ts';
+import { addTally, grouped, walkProgressText } from '../../fs/tree/tally.ts';
+import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
+import { effectiveCapabilities } from '../../process/capabilities.ts';
 import { type ChownAssignment, excludeOf, chownWalk } from './assignment.ts';
 import { OwnerVisitor } from './change.ts';
 import { endedEarly, jsonOf, chownOutcome, outcomeOfClosed, type Result, type Told } from './outcome.ts';
 import { belongsTo, type NewOwner, type OwnerText, resolveOwner } from './owner.ts';
+import { type ChownTally, emptyChownTally } from './tally.ts';
 import { closeTarget, makeTarget, openTarget, type ChownTarget } from './target.ts';
 import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
-import { addTally, grouped, walkProgressText } from '../../fs/tree/tally.ts';
-import { type ChownTally, emptyChownTally } from './tally.ts';
 
 export interface ChownRequest {
   readonly owner: OwnerText | undefined;

@@ -1,10 +1,10 @@
 import { defineCommand } from '../../core/command.ts';
-import type { Given } from '../../core/options/resolve-options.ts';
 import { flag, list, oneOf, parseText, value, type Values } from '../../core/options/option.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { chownTrees } from './chown.ts';
-import { parseModeChange } from '../../fs/tree/mode.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { parseModeChange } from '../../fs/tree/mode.ts';
+import { chownTrees } from './chown.ts';
 import { type OwnerText, parseNewOwner } from './owner.ts';
 
 const example = 'initbox chown 1000:1000 /data';

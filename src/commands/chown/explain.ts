@@ -1,5 +1,5 @@
-import type { Capability } from '../../process/capabilities.ts';
 import type { Mount } from '../../fs/tree/mounts.ts';
+import type { Capability } from '../../process/capabilities.ts';
 
 /** File systems that keep no owner per file; mount options say who owns everything. */
 const ownerless = /^(vfat|msdos|exfat|ntfs|ntfs3|fuseblk|hfs|hfsplus|iso9660|udf|cifs|smb3|9p)$/;

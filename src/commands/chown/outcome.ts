@@ -1,4 +1,3 @@
-import type { Capability } from '../../process/capabilities.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import {
   DeadlinePassed,
@@ -9,17 +8,18 @@ import {
   SignalReceived,
   UsageError,
 } from '../../core/outcome.ts';
-import { HelperLost } from '../../fs/tree/worker-pool.ts';
-import { mountOf, readMounts } from '../../fs/tree/mounts.ts';
 import { rawOf } from '../../fs/tree/file-name.ts';
+import { mountOf, readMounts } from '../../fs/tree/mounts.ts';
 import type { ClosedPath } from '../../fs/tree/open-directory.ts';
+import { problemLines } from '../../fs/tree/tally.ts';
+import { HelperLost } from '../../fs/tree/worker-pool.ts';
+import type { Capability } from '../../process/capabilities.ts';
 import { explainChownError } from './explain.ts';
 import { type NewOwner, ownerText } from './owner.ts';
-import { NotMade, type ChownTarget } from './target.ts';
-import { notKept, TopRefused } from './top.ts';
-import { problemLines } from '../../fs/tree/tally.ts';
 import { chownSummary, problemHints } from './summary.ts';
 import { type ChownTally } from './tally.ts';
+import { NotMade, type ChownTarget } from './target.ts';
+import { notKept, TopRefused } from './top.ts';
 
 /** What became of one path. */
 export interface Result {

@@ -1,7 +1,8 @@
 import { statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
-import { isWithin } from '../../fs/tree/mounts.ts';
+
 import { itself } from '../../fs/tree/file-name.ts';
+import { isWithin } from '../../fs/tree/mounts.ts';
 import { absolutePath } from '../../fs/tree/open-directory.ts';
 
 /** Folders of the kernel, and what may be a volume in them all the same. */

@@ -1,7 +1,7 @@
-import type { Capability } from '../../process/capabilities.ts';
 import type { Mount } from '../../fs/tree/mounts.ts';
-import { explainChownError } from './explain.ts';
 import { counted, grouped, type WalkProblem } from '../../fs/tree/tally.ts';
+import type { Capability } from '../../process/capabilities.ts';
+import { explainChownError } from './explain.ts';
 import type { ChownTally } from './tally.ts';
 
 /** What was found and done, for the summary line. */

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs';
+
 import { UsageError } from '../../core/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import {
   absolutePath,
   ClosedPath,
@@ -14,7 +16,6 @@ import {
   type PinnedPath,
 } from '../../fs/tree/open-directory.ts';
 import { changeDirectory } from './change.ts';
-import type { Modes } from '../../fs/tree/mode.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';
 

@@ -1,6 +1,7 @@
 import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
-import { changeDirectory, directoryMode } from './change.ts';
+
 import type { Modes } from '../../fs/tree/mode.ts';
+import { changeDirectory, directoryMode } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 
 /**

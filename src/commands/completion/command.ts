@@ -1,10 +1,10 @@
 import { defineCommand, each } from '../../core/command.ts';
-import { printed } from '../../core/outcome.ts';
 import { choiceParser } from '../../core/options/option.ts';
+import { printed } from '../../core/outcome.ts';
 import { bashScript } from './bash.ts';
+import { completionWords } from './completion-words.ts';
 import { fishScript } from './fish.ts';
 import { shells } from './shells.ts';
-import { completionWords } from './completion-words.ts';
 import { zshScript } from './zsh.ts';
 
 const parse = each('shell', choiceParser(shells), { min: 1, max: 1, example: 'initbox completion bash' });

@@ -1,17 +1,18 @@
 import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
+
 import type { Host, Parent } from '../../core/host.ts';
-import { type Libc, openLibc } from '../../process/libc.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { serveWalk } from '../../fs/tree/worker-pool.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { type Modes, modesOf } from '../../fs/tree/mode.ts';
 import { itself, pathOf, type RawName } from '../../fs/tree/file-name.ts';
+import { type Modes, modesOf } from '../../fs/tree/mode.ts';
 import { Walk } from '../../fs/tree/walk.ts';
+import { serveWalk } from '../../fs/tree/worker-pool.ts';
 import { ExtrasReader } from '../../fs/tree/xattrs.ts';
+import { type Libc, openLibc } from '../../process/libc.ts';
 import { type MountBelow, Places } from './copy-directories.ts';
 import { replacerOf } from './replace.ts';
-import { Visit, withoutInternals } from './visit.ts';
 import { type CopyTally } from './tally.ts';
+import { Visit, withoutInternals } from './visit.ts';
 
 /** A directory that a helper opens by its path, and knows again by its identity. */
 export interface KnownDirectory {

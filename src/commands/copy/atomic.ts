@@ -1,15 +1,16 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, readdirSync } from 'node:fs';
+
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
+import { type Built, type Building, stageTree } from '../../fs/publish/atomic-directory.ts';
 import type { Directory } from '../../fs/publish/directory.ts';
 import { checkRelativePath, manifestName } from '../../fs/publish/file-names.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { removeTree } from '../../fs/publish/remove.ts';
-import { type Built, type Building, stageTree } from '../../fs/publish/atomic-directory.ts';
-import type { Side } from './fill.ts';
 import { makeOrOpenDirectory } from './copy-directories.ts';
+import type { Side } from './fill.ts';
 import { type CopyTally } from './tally.ts';
 
 const linksName = '..initbox-links';

@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
+
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import type { Modes } from '../../fs/tree/mode.ts';
 import { itself } from '../../fs/tree/file-name.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import type { CopyDirectory } from './copy-directories.ts';
 
 const permissions = 0o7777;

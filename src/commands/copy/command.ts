@@ -2,9 +2,9 @@ import { defineCommand } from '../../core/command.ts';
 import { flag, list, parseText, value } from '../../core/options/option.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { parseFileOwner } from '../../fs/publish/attributes.ts';
 import { parseModeChange } from '../../fs/tree/mode.ts';
-import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { copyTrees } from './copy.ts';
 
 const example = 'initbox copy /app/plugins /plugins';

@@ -9,9 +9,10 @@ import {
   rmdirSync,
   unlinkSync,
 } from 'node:fs';
+
 import { Directory } from '../../fs/publish/directory.ts';
-import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
+import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';

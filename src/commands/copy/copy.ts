@@ -1,7 +1,6 @@
-import { formatBytes } from '../../core/size.ts';
 import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } from 'node:fs';
+
 import type { Context } from '../../core/context.ts';
-import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import {
@@ -14,27 +13,29 @@ import {
   SignalReceived,
   UsageError,
 } from '../../core/outcome.ts';
+import { formatBytes } from '../../core/size.ts';
+import { explained } from '../../fs/error-message.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { Directory } from '../../fs/publish/directory.ts';
 import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
-import { explained } from '../../fs/error-message.ts';
-import { removeGeneration } from '../../fs/publish/remove.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
-import { HelperLost } from '../../fs/tree/worker-pool.ts';
-import { isWithin, readMounts } from '../../fs/tree/mounts.ts';
+import { removeGeneration } from '../../fs/publish/remove.ts';
 import { itself, rawOf, shownName } from '../../fs/tree/file-name.ts';
+import { isWithin, readMounts } from '../../fs/tree/mounts.ts';
+import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
+import { HelperLost } from '../../fs/tree/worker-pool.ts';
+import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
+import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
-import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
 import { Prune } from './prune.ts';
 import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
 import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
-import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
 import { copySummary, leftOutText } from './summary.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 

@@ -1,7 +1,8 @@
 import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } from 'node:fs';
+
 import { UsageError } from '../../core/outcome.ts';
-import { isWithin } from '../../fs/tree/mounts.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
+import { isWithin } from '../../fs/tree/mounts.ts';
 import {
   absolutePath,
   LinkInPath,

@@ -1,18 +1,19 @@
 import { closeSync, readlinkSync } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
-import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
-import { isWithin } from '../../fs/tree/mounts.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import { isWithin } from '../../fs/tree/mounts.ts';
+import { addTally, listedProblems } from '../../fs/tree/tally.ts';
+import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
 import { type CopyAssignment, knownOf, settingsOf, type Tools, copyWalk } from './assignment.ts';
+import { Places } from './copy-directories.ts';
 import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';
 import { openBelow } from './merge.ts';
-import { Places } from './copy-directories.ts';
 import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
 import type { SourceRoot } from './sources.ts';
-import { addTally, listedProblems } from '../../fs/tree/tally.ts';
 import { type CopyTally, type VolumeBelow, emptyCopyTally } from './tally.ts';
 
 /** What all walks of one copy have in common. */

@@ -9,11 +9,12 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
 import { below, itself, type RawName } from '../../fs/tree/file-name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
-import { writing } from './failures.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
+import { writing } from './failures.ts';
 import { type Following, openSource } from './projected.ts';
 import { pump } from './pump.ts';
 import { create, isShared, type Put, type PutSettings } from './put.ts';

@@ -1,4 +1,5 @@
 import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { openDirectory } from '../../fs/tree/open-directory.ts';

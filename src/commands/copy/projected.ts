@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats, constants } from 'node:fs';
+
+import { isOwn, ownTarget } from '../../fs/safe-open.ts';
 import { below, itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
 import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open-directory.ts';
-import { isOwn, ownTarget } from '../../fs/safe-open.ts';
 import { openBelow } from './merge.ts';
 
 /**

@@ -1,11 +1,12 @@
 import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
-import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
+
 import { below, type RawName } from '../../fs/tree/file-name.ts';
-import type { Visitor, Where } from '../../fs/tree/walk.ts';
+import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/tree/open-directory.ts';
+import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
+import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { openBelow } from './merge.ts';
 import { openFollowed } from './projected.ts';
-import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {

@@ -1,4 +1,5 @@
 import { fstatSync, ftruncateSync, readSync, type Stats, writeSync } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
 import { type Libc, seekData, seekHole } from '../../process/libc.ts';
 import { writing } from './failures.ts';

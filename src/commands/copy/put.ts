@@ -13,8 +13,12 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { below, type RawName, shownName } from '../../fs/tree/file-name.ts';
+
 import type { FileOwner } from '../../fs/publish/attributes.ts';
+import { below, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import { readLink, targetOf } from '../../fs/tree/link.ts';
+import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
+import type { Libc } from '../../process/libc.ts';
 import {
   type AttributeSettings,
   attributesOf,
@@ -24,13 +28,10 @@ import {
   tryOwner,
   withoutOwner,
 } from './attributes.ts';
-import type { Libc } from '../../process/libc.ts';
-import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
-import { InTheWay, writing } from './failures.ts';
-import { readLink, targetOf } from '../../fs/tree/link.ts';
-import { type Following, openSource } from './projected.ts';
 import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
+import { InTheWay, writing } from './failures.ts';
+import { type Following, openSource } from './projected.ts';
 import type { MayReplace } from './replace.ts';
 import { type CopyTally } from './tally.ts';
 

@@ -1,4 +1,5 @@
 import { closeSync, readdirSync } from 'node:fs';
+
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { openDirectory } from '../../fs/tree/open-directory.ts';

@@ -8,9 +8,10 @@ import {
   readlinkSync,
   writeSync,
 } from 'node:fs';
+
 import { codeAmong, Directory } from '../../fs/publish/directory.ts';
-import { hasNote } from '../../fs/publish/manifest.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
+import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
 import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../fs/publish/remove.ts';
 import { itself } from '../../fs/tree/file-name.ts';

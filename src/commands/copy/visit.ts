@@ -1,15 +1,16 @@
 import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
-import { isOwn } from '../../fs/safe-open.ts';
+
 import { isCopyPlace } from '../../fs/publish/file-names.ts';
+import { isOwn } from '../../fs/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import type { RawName } from '../../fs/tree/file-name.ts';
+import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
-import { isFinal, writing } from './failures.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
+import { isFinal, writing } from './failures.ts';
 import { type Following, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
-import { listedProblems } from '../../fs/tree/tally.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {

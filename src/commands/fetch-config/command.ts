@@ -1,16 +1,10 @@
 import { join } from 'node:path';
+
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { defineCommand, each } from '../../core/command.ts';
-import type { Context } from '../../core/context.ts';
-import type { Given } from '../../core/options/resolve-options.ts';
-import { done, type Outcome } from '../../core/outcome.ts';
-import { parseSource } from '../../config/source.ts';
-import { refuseOverwriting } from '../../fs/written-paths.ts';
-import { variablesOf } from './environment.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
+import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
-import { checkWords, contentOf, planJob, type FetchJob } from './job.ts';
-import { fetchOptions, type FetchOptions } from './options.ts';
+import { openSources, type Sources } from '../../clients/sources/open.ts';
 import {
   dryReport,
   prepareOutput,
@@ -20,8 +14,15 @@ import {
   type OutputContent,
   type OutputSettings,
 } from '../../config/outputs.ts';
-import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
-import { openSources, type Sources } from '../../clients/sources/open.ts';
+import { parseSource } from '../../config/source.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
+import { done, type Outcome } from '../../core/outcome.ts';
+import { refuseOverwriting } from '../../fs/written-paths.ts';
+import { variablesOf } from './environment.ts';
+import { checkWords, contentOf, planJob, type FetchJob } from './job.ts';
+import { fetchOptions, type FetchOptions } from './options.ts';
 
 const positionals = {
   usage: 'SOURCE…',

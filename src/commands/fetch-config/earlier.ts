@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, readFileSync, type Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+
 import type { Earlier } from '../../clients/http/source.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
+import type { Fetched, SourceAddress } from '../../config/source.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, UsageError } from '../../core/outcome.ts';
+import { explained } from '../../fs/error-message.ts';
+import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
 import { contentMode } from '../../fs/publish/attributes.ts';
 import { Directory } from '../../fs/publish/directory.ts';
-import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
-import { openPublished } from '../../fs/publish/target-checks.ts';
-import { explained } from '../../fs/error-message.ts';
 import { commitAll } from '../../fs/publish/published.ts';
+import { openPublished } from '../../fs/publish/target-checks.ts';
 import { isOwn, openFileThere } from '../../fs/safe-open.ts';
-import type { Fetched, SourceAddress } from '../../config/source.ts';
 import { LinkInPath } from '../../fs/tree/open-directory.ts';
 import type { FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';

@@ -1,6 +1,6 @@
-import { exitStatus } from '../../core/exit-status.ts';
 import { checkVariableName, FormatError, plainText, quotedKey } from '../../config/formats/entries.ts';
 import type { Content } from '../../config/formats/format.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
 
 /** The most bytes of one variable with its name, `=` and final NUL: MAX_ARG_STRLEN of execve(2), 32 pages. */

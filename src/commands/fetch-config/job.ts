@@ -1,17 +1,17 @@
 import type { HttpSourceSettings } from '../../clients/http/source.ts';
-import type { Context } from '../../core/context.ts';
-import { exitStatus } from '../../core/exit-status.ts';
+import { isSecretSource } from '../../clients/sources/http-settings.ts';
+import { fetchedFor, sharedReads, type Reads } from '../../clients/sources/reads.ts';
 import { fieldsOfValue, registerValue } from '../../config/fields.ts';
 import type { Content } from '../../config/formats/format.ts';
+import { outputTo, type Output, type OutputContent } from '../../config/outputs.ts';
+import type { Fetched, FieldValue, SourceAddress } from '../../config/source.ts';
+import type { Context } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed, UsageError } from '../../core/outcome.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
-import type { Fetched, FieldValue, SourceAddress } from '../../config/source.ts';
-import { isSecretSource } from '../../clients/sources/http-settings.ts';
 import { mergeParts, type MergeRule } from './merge.ts';
 import type { FetchOptions } from './options.ts';
-import { outputTo, type Output, type OutputContent } from '../../config/outputs.ts';
 import { pickKeys, type KeyRule } from './pick.ts';
-import { fetchedFor, sharedReads, type Reads } from '../../clients/sources/reads.ts';
 
 /** What one run fetches and where it goes. */
 export interface FetchJob {

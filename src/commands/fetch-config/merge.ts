@@ -1,8 +1,8 @@
-import { exitStatus } from '../../core/exit-status.ts';
 import { quotedKey } from '../../config/formats/entries.ts';
 import type { Content, Format } from '../../config/formats/format.ts';
-import { Failure, failed } from '../../core/outcome.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { Failure, failed } from '../../core/outcome.ts';
 
 /** What to do where two sources have one key. */
 export const mergeRules = ['error', 'last'] as const;

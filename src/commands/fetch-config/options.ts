@@ -1,7 +1,7 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { formats } from '../../config/formats/format.ts';
-import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
 import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
+import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
 import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 

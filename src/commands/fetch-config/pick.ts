@@ -1,8 +1,8 @@
-import { exitStatus } from '../../core/exit-status.ts';
 import { quotedKey } from '../../config/formats/entries.ts';
 import { parseJson } from '../../config/json.ts';
-import { Failure, failed } from '../../core/outcome.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { Failure, failed } from '../../core/outcome.ts';
 
 /** How one key of a source becomes one of a file. */
 export interface KeyRule {

@@ -1,14 +1,15 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
+
 import type { HttpSourceSettings } from '../../clients/http/source.ts';
+import { isSecretSource } from '../../clients/sources/http-settings.ts';
+import { sharedReads } from '../../clients/sources/reads.ts';
+import { outputTo, type Output } from '../../config/outputs.ts';
+import type { SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { isSecretSource } from '../../clients/sources/http-settings.ts';
 import type { Inputs, FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
-import { outputTo, type Output } from '../../config/outputs.ts';
-import { sharedReads } from '../../clients/sources/reads.ts';
 import { readSpec, type SpecFile } from './spec.ts';
-import type { SourceAddress } from '../../config/source.ts';
 
 /**
  * Puts together what a specification asks for.

@@ -1,10 +1,11 @@
 import { isAbsolute } from 'node:path';
-import { UsageError } from '../../core/outcome.ts';
-import { parseFileMode, parseFileOwner, type FileOwner } from '../../fs/publish/attributes.ts';
+
 import type { Format } from '../../config/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
-import { readNamedFile } from '../../fs/input-file.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
+import { parseFileMode, parseFileOwner, type FileOwner } from '../../fs/publish/attributes.ts';
 import type { MergeRule } from './merge.ts';
 import type { KeyRule } from './pick.ts';
 import schema from './spec.schema.json' with { type: 'json' };

@@ -1,10 +1,11 @@
 import { dirname, resolve } from 'node:path';
+
 import { reasonOf } from '../../core/clock.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { flag } from '../../core/options/option.ts';
+import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { copyRuntime } from './copy.ts';
 import { type Manifest, problemOf, readManifest } from './manifest.ts';

@@ -1,10 +1,11 @@
-import { formatBytes } from '../../core/size.ts';
 import { access, constants, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
+import { formatBytes } from '../../core/size.ts';
 import { installManifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */

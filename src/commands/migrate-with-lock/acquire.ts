@@ -1,14 +1,14 @@
-import { within } from '../../core/clock.ts';
-import type { Context } from '../../core/context.ts';
-import { satisfied } from '../../wait/attempt.ts';
-import { waitFor } from '../../wait/loop.ts';
-import { growing } from '../../wait/schedule.ts';
-import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
-import { failed, type Failed } from '../../core/outcome.ts';
+import type { Unneeded } from '../../clients/lock.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock/backend.ts';
-import type { Unneeded } from '../../clients/lock.ts';
+import { within } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { failed, type Failed } from '../../core/outcome.ts';
+import { satisfied } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { growing } from '../../wait/schedule.ts';
+import { once } from '../../wait/target-state.ts';
 
 /** Milliseconds between two tries: each costs the server a little, and a release is told. */
 const first = 250;

@@ -1,6 +1,8 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { connectionFrom, connectionOptions } from '../../clients/postgres/options.ts';
 import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { lockKeyFrom, lockKeyOptions } from '../../clients/postgres/lock-key.ts';
+import { parseOnceKey } from '../../clients/postgres/once-record.ts';
+import { connectionFrom, connectionOptions } from '../../clients/postgres/options.ts';
 import { defineCommand } from '../../core/command.ts';
 import type { Context, Environment } from '../../core/context.ts';
 import { parseDuration } from '../../core/duration.ts';
@@ -14,11 +16,9 @@ import {
   value,
   valueOr,
 } from '../../core/options/option.ts';
-import type { Secret } from '../../core/redaction/redactor.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { lockKeyFrom, lockKeyOptions } from '../../clients/postgres/lock-key.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
 import { parseAcceptance } from '../../migrations/accept.ts';
-import { parseOnceKey } from '../../clients/postgres/once-record.ts';
 import { readRequest } from './request.ts';
 
 const directNames = { flag: '--direct-database-url-file', variable: 'DIRECT_DATABASE_URL' } as const;

@@ -1,5 +1,5 @@
-import type { Context } from '../../core/context.ts';
 import type { LockTiming } from '../../clients/lock.ts';
+import type { Context } from '../../core/context.ts';
 
 /** Milliseconds for writing down what was done and giving the lock back, whatever the deadline or a signal say. */
 const leastTime = 2000;

@@ -1,13 +1,13 @@
+import type { Loss } from '../../clients/lock.ts';
 import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import type { Session } from '../../clients/postgres/session.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
-import type { Loss } from '../../clients/lock.ts';
-import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { lostOutcome, type Performed } from './perform.ts';
 import type { LockedWork } from './request.ts';
 

@@ -1,10 +1,10 @@
+import type { Held, Loss } from '../../clients/lock.ts';
 import { reasonOf } from '../../core/clock.ts';
-import { describeEnd, startChild, statusOf, type Child } from '../../process/child.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import { done, failed, SignalReceived, DeadlinePassed, type Outcome } from '../../core/outcome.ts';
-import type { Held, Loss } from '../../clients/lock.ts';
+import { describeEnd, startChild, statusOf, type Child } from '../../process/child.ts';
 
 /** How the work ended, before anything is said of the lock. */
 export interface Performed {

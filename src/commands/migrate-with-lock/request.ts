@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+
+import type { OnceWork } from '../../clients/postgres/lock/once.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { Acceptance } from '../../migrations/accept.ts';
-import type { OnceWork } from '../../clients/postgres/lock/once.ts';
 
 /** What is done under the lock. */
 export type LockedWork =

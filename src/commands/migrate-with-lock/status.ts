@@ -1,15 +1,15 @@
 import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
+import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
+import { readFacts } from '../../clients/postgres/lock/identity.ts';
+import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
+import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
+import { readHolderRow } from '../../clients/postgres/lock/records.ts';
+import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
-import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
-import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
-import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
-import { readFacts } from '../../clients/postgres/lock/identity.ts';
-import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
-import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import { withSession, type Limit } from './with-session.ts';
 
 /** Milliseconds that a look at the lock waits for the server: somebody sits before it. */

@@ -1,20 +1,20 @@
 import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { isForbidden } from '../../clients/postgres/once-record.ts';
+import { errorWords } from '../../clients/postgres/server-errors.ts';
 import type { Session } from '../../clients/postgres/session.ts';
 import { BrokenConnection } from '../../clients/postgres/wire.ts';
-import { errorWords } from '../../clients/postgres/server-errors.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { satisfied } from '../../wait/attempt.ts';
+import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../core/outcome.ts';
 import { bounded } from '../../wait/attempt-timeout.ts';
+import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
 import { proportional } from '../../wait/schedule.ts';
 import { once } from '../../wait/target-state.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
-import { Failure, failed, firstFailure, UsageError, type Outcome } from '../../core/outcome.ts';
 
 /** What bounds a look at the database, and how that is called. */
 export interface Limit {

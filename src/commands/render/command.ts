@@ -1,14 +1,10 @@
 import { join } from 'node:path';
+
 import { readTlsSettings } from '../../clients/http/options.ts';
 import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
-import { defineCommand, each } from '../../core/command.ts';
-import type { Context } from '../../core/context.ts';
-import { done, UsageError, type Outcome } from '../../core/outcome.ts';
-import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { unreadableVariables } from '../../process/utf8.ts';
 import {
   dryReport,
   prepareOutput,
@@ -18,7 +14,12 @@ import {
   type OutputContent,
 } from '../../config/outputs.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { defineCommand, each } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { done, UsageError, type Outcome } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { refuseOverwriting } from '../../fs/written-paths.ts';
+import { unreadableVariables } from '../../process/utf8.ts';
 import { checkerOf } from './check/check.ts';
 import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
 import { parseDataRequest, type DataRequest } from './data/request.ts';

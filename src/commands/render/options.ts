@@ -1,4 +1,5 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
+import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
 import {
   flag,
   list,
@@ -9,7 +10,6 @@ import {
   choiceParser,
   type Values,
 } from '../../core/options/option.ts';
-import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';

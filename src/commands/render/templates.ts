@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+
 import { UsageError } from '../../core/outcome.ts';
 import { inputKind, namesInInput, whyUnread } from '../../fs/input-file.ts';
 import { decodeUtf8 } from './data/parse.ts';

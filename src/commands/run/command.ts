@@ -1,14 +1,14 @@
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import { done, type Outcome } from '../../core/outcome.ts';
 import { flag } from '../../core/options/option.ts';
+import { done, type Outcome } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { outcomeOfPlan } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform.ts';
 import { readPlan, type Plan } from './plan.ts';
-import { logTimeline } from './timeline.ts';
 import { runSteps } from './schedule.ts';
 import { readPlanText } from './source.ts';
+import { logTimeline } from './timeline.ts';
 
 const positionals = {
   usage: '[PLAN]',

@@ -1,5 +1,4 @@
 import type { AnyCommand } from '../../core/command.ts';
-import { timeoutOption } from '../../core/options/shared-options.ts';
 import {
   durationOr,
   flagName,
@@ -9,6 +8,7 @@ import {
   valueOr,
   type Option,
 } from '../../core/options/option.ts';
+import { timeoutOption } from '../../core/options/shared-options.ts';
 import type { StepUser } from '../../core/step.ts';
 
 /** What a key of a step says. */

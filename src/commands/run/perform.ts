@@ -1,11 +1,8 @@
 import { reasonOf, sleep } from '../../core/clock.ts';
-import type { ChildEnd, ChildOptions } from '../../process/child.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { nodeFlags } from '../../process/host.ts';
-import { readSecretFile } from '../../fs/input-file.ts';
 import type { Log } from '../../core/log.ts';
 import {
   DeadlinePassed,
@@ -17,6 +14,9 @@ import {
 } from '../../core/outcome.ts';
 import { performStep, stepWord, type StepRequest, type StepUser } from '../../core/step.ts';
 import { outcomeOfError } from '../../core/unexpected-error.ts';
+import { readSecretFile } from '../../fs/input-file.ts';
+import type { ChildEnd, ChildOptions } from '../../process/child.ts';
+import { nodeFlags } from '../../process/host.ts';
 import type { Step } from './plan.ts';
 import type { StepEnd } from './schedule.ts';
 

@@ -1,8 +1,8 @@
 import type { Context } from '../../core/context.ts';
-import { openInput, whyUnread } from '../../fs/input-file.ts';
-import { readToEnd } from '../../process/input.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { openInput, whyUnread } from '../../fs/input-file.ts';
+import { readToEnd } from '../../process/input.ts';
 
 /** A plan as it was written, and where it came from, as messages name it. */
 export interface PlanText {

@@ -1,5 +1,5 @@
-import type { Log } from '../../core/log.ts';
 import { formatDuration } from '../../core/duration.ts';
+import type { Log } from '../../core/log.ts';
 import type { Ran } from './schedule.ts';
 
 /** Columns of the picture of when each step ran. */

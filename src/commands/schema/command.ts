@@ -1,6 +1,6 @@
 import { defineCommand } from '../../core/command.ts';
-import { printed, UsageError } from '../../core/outcome.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
+import { printed, UsageError } from '../../core/outcome.ts';
 
 export const schemaCommand = defineCommand({
   name: 'schema',

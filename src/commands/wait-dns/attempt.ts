@@ -1,9 +1,9 @@
-import { isIP } from '../../clients/dns/ip-address.ts';
+import { explainDnsError } from '../../clients/dns/dns-errors.ts';
 import { addressesFromHosts } from '../../clients/dns/hosts.ts';
+import { isIP } from '../../clients/dns/ip-address.ts';
 import { lookUp } from '../../clients/dns/lookup.ts';
 import type { RecordType } from '../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
-import { explainDnsError } from '../../clients/dns/dns-errors.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 
 /** What must be true of a name. */

@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url';
+
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
 import { UsageError } from '../../core/outcome.ts';
 

@@ -6,11 +6,6 @@ import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.t
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import type { Context, Environment } from '../../core/context.ts';
-import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
-import { waitFor } from '../../wait/loop.ts';
-import { waitPlanOf } from '../../wait/plan.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
-import { waitOptions } from '../../core/options/shared-options.ts';
 import {
   choiceParser,
   flag,
@@ -21,9 +16,14 @@ import {
   value,
   valueOr,
 } from '../../core/options/option.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { readNamedFile } from '../../fs/input-file.ts';
 import { parseSize } from '../../core/size.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
+import { attemptOptions, bounded, paced } from '../../wait/attempt-timeout.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
 import { attemptRequest } from './attempt.ts';
 import { looksAtBody, type Expectations } from './expect.ts';
 import { parseHeaderExpectation } from './header.ts';

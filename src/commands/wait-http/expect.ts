@@ -1,8 +1,8 @@
 import type { HttpResponse } from '../../clients/http/transport.ts';
-import { excerpt } from '../../core/excerpt.ts';
 import { asObject, parseJson } from '../../config/json.ts';
-import type { Clock } from '../../core/clock.ts';
 import { JsonNumber, type FieldValue } from '../../config/source.ts';
+import type { Clock } from '../../core/clock.ts';
+import { excerpt } from '../../core/excerpt.ts';
 import { headerHolds, type HeaderExpectation } from './header.ts';
 import { matchesWithin, patternTime } from './pattern.ts';
 import { equals, resolvePointer, type JsonExpectation } from './pointer.ts';

@@ -1,8 +1,8 @@
-import { readOnce, isForbidden, recordsSchema } from '../../clients/postgres/once-record.ts';
-import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
-import type { QueryResult, Session } from '../../clients/postgres/session.ts';
+import type { LockKey } from '../../clients/postgres/lock-key.ts';
+import { readOnce, isForbidden, recordsSchema } from '../../clients/postgres/once-record.ts';
 import { isServerError, sqlState } from '../../clients/postgres/server-errors.ts';
+import type { QueryResult, Session } from '../../clients/postgres/session.ts';
 import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 

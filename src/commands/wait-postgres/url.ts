@@ -1,5 +1,5 @@
-import { parseUrl } from '../../clients/postgres/parameters.ts';
 import type { UrlSource } from '../../clients/postgres/connection-string.ts';
+import { parseUrl } from '../../clients/postgres/parameters.ts';
 import { Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 

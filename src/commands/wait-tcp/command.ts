@@ -2,12 +2,11 @@ import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { attemptConnect } from '../../clients/tcp.ts';
 import { defineCommand, each } from '../../core/command.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
 import type { Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
-import { waitPlanOf } from '../../wait/plan.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
-import { waitOptions } from '../../core/options/shared-options.ts';
-
+import { waitPlanOf } from '../../wait/plan.ts';
 import { endpointName, parseEndpoint } from './target.ts';
 
 const positionals = {

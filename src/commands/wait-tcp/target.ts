@@ -1,9 +1,10 @@
-import { shownAddress } from '../../core/userinfo.ts';
 import { isIPv4 } from 'node:net';
+
 import { isIP } from '../../clients/dns/ip-address.ts';
+import type { Endpoint } from '../../clients/tcp.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
 import { refuseUnexpanded, refuseUnexpandedHosts } from '../../core/template-variables.ts';
-import type { Endpoint } from '../../clients/tcp.ts';
+import { shownAddress } from '../../core/userinfo.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
 const knownPorts: Readonly<Record<string, number>> = {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+
 import { JsonNumber, type FieldValue } from '../source.ts';
 
 /** What a format writes: named values in the order in which they were given. */

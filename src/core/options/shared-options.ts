@@ -1,7 +1,7 @@
 import type { AnyCommand } from '../command.ts';
 import { parseDuration } from '../duration.ts';
-import { flag, integer, oneOf, type Options, parseText, value, valueOr, type Values } from './option.ts';
 import { logFormats, logLevels } from '../log.ts';
+import { flag, integer, oneOf, type Options, parseText, value, valueOr, type Values } from './option.ts';
 
 /** What every command takes beside its own options; main acts on these. */
 export const processOptions = {

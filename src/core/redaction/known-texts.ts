@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+
 import { createPrefixTable, LineHashes, shortestText, type PrefixTable } from './prefix-table.ts';
 
 /** Lines of a value that are looked for by themselves have at least so many bytes. */

@@ -1,7 +1,7 @@
+import { isReference } from '../template-variables.ts';
 import { KnownTexts } from './known-texts.ts';
 import { ShortValues } from './short-values.ts';
 import { viewsOf } from './views.ts';
-import { isReference } from '../template-variables.ts';
 
 /** A value that nobody may read by accident: printing, logging or serialising it gives a placeholder. */
 export class Secret {

@@ -1,8 +1,16 @@
 import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
+import { exchanged, explained, refused } from '../error-message.ts';
+import { isOwn } from '../safe-open.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
+import type { PublishContext } from './atomic-file.ts';
 import { codeAmong, type Directory, linkTarget } from './directory.ts';
+import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
+import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
+import { takeTurn } from './publish-lock.ts';
+import type { Published, Staged } from './published.ts';
 import {
   currentGeneration,
   makeLinks,
@@ -11,11 +19,6 @@ import {
   replaceByLink,
   throughData,
 } from './reader-links.ts';
-import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
-import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
-import type { PublishContext } from './atomic-file.ts';
-import { exchanged, explained, refused } from '../error-message.ts';
-import type { Published, Staged } from './published.ts';
 import {
   clearAway,
   isNameOf,
@@ -26,8 +29,6 @@ import {
   removeShown,
 } from './remove.ts';
 import { markShown } from './shown-generation.ts';
-import { isOwn } from '../safe-open.ts';
-import { takeTurn } from './publish-lock.ts';
 import { makeDirectory, writeFile } from './write.ts';
 
 /** What a builder put into a generation. */

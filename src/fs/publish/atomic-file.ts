@@ -1,16 +1,17 @@
 import { lstatSync, renameSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { type Directory, linkTarget } from './directory.ts';
-import { type Intent, openForWriting } from './open-target.ts';
-import { createNamer, dataLink, isOurs } from './file-names.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
+import { isOwn } from '../safe-open.ts';
+import { type Directory, linkTarget } from './directory.ts';
+import { createNamer, dataLink, isOurs } from './file-names.ts';
+import { type Intent, openForWriting } from './open-target.ts';
+import { takeTurn } from './publish-lock.ts';
 import type { Staged } from './published.ts';
 import { clearAway, removeLeftovers } from './remove.ts';
-import { takeTurn } from './publish-lock.ts';
-import { isOwn } from '../safe-open.ts';
 import { findUnchanged, fileIdentity, writeFile, type FileContent, type FileIdentity } from './write.ts';
 
 export type PublishContext = Pick<Context, 'signal' | 'clock' | 'random'>;

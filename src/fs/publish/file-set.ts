@@ -1,11 +1,12 @@
 import { linkSync, lstatSync, unlinkSync } from 'node:fs';
+
 import { reasonOf } from '../../core/clock.ts';
-import { codeAmong, type Directory } from './directory.ts';
-import type { Intent } from './open-target.ts';
-import { checkRelativePath } from './file-names.ts';
-import type { PublishContext } from './atomic-file.ts';
-import type { Staged } from './published.ts';
 import { stageTree, type Built, type Building } from './atomic-directory.ts';
+import type { PublishContext } from './atomic-file.ts';
+import { codeAmong, type Directory } from './directory.ts';
+import { checkRelativePath } from './file-names.ts';
+import type { Intent } from './open-target.ts';
+import type { Staged } from './published.ts';
 import { findUnchanged, makeDirectory, writeFile, type FileContent } from './write.ts';
 
 /** Files by their path below the directory: `tls.key`, `conf.d/a.yaml`. */

@@ -8,6 +8,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+
 import type { Directory } from './directory.ts';
 import { checkRelativePath, manifestName } from './file-names.ts';
 import { isOwnIn } from './own-files.ts';

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs';
-import type { Directory } from './directory.ts';
+
 import { isOwn } from '../safe-open.ts';
+import type { Directory } from './directory.ts';
 
 const othersWrite = 0o002;
 

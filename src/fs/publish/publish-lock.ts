@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 

@@ -1,7 +1,8 @@
 import { lstatSync, renameSync, symlinkSync } from 'node:fs';
+
+import { refused } from '../error-message.ts';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
 import { dataLink, isGeneration, type Namer } from './file-names.ts';
-import { refused } from '../error-message.ts';
 import { removeFile } from './remove.ts';
 
 /** What a reader's name points to: through `..data`, so that one swap moves all of them. */

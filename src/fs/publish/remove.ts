@@ -1,8 +1,9 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+
 import { mountId } from '../tree/mounts.ts';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
-import { hasNote } from './manifest.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
+import { hasNote } from './manifest.ts';
 import { wasShown } from './shown-generation.ts';
 
 /** Removals between two chances for a signal to be handled. */

@@ -1,4 +1,5 @@
 import { fchmodSync, fstatSync, lstatSync } from 'node:fs';
+
 import type { Directory } from './directory.ts';
 
 /** The sticky bit, which means nothing on a directory that one user writes to, and takes no room. */

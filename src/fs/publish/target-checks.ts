@@ -1,13 +1,14 @@
 import { constants, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+
 import { exitStatus } from '../../core/exit-status.ts';
+import { explained, refused, subPathHint } from '../error-message.ts';
+import { checkPlace } from './atomic-file.ts';
 import { modeText, type FileOwner } from './attributes.ts';
 import { Directory, linkTarget } from './directory.ts';
+import { topNames } from './manifest.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { currentGeneration, nameStateOf, presentAmong, throughData } from './reader-links.ts';
-import { topNames } from './manifest.ts';
-import { checkPlace } from './atomic-file.ts';
-import { explained, refused, subPathHint } from '../error-message.ts';
 
 /**
  * Checks all that can be checked of a file's place before its content is fetched.

@@ -13,12 +13,13 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { promisify } from 'node:util';
+
 import { reasonOf } from '../../core/clock.ts';
+import { refused } from '../error-message.ts';
+import { isOwn } from '../safe-open.ts';
 import { itself } from '../tree/file-name.ts';
 import type { FileOwner } from './attributes.ts';
 import type { Directory } from './directory.ts';
-import { refused } from '../error-message.ts';
-import { isOwn } from '../safe-open.ts';
 
 /** What a file holds and who may read it. */
 export interface FileContent {

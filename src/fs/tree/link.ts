@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
+
 import type { Libc } from '../../process/libc.ts';
 import { openPinned } from './open-directory.ts';
 

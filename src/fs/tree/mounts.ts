@@ -1,4 +1,5 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
+
 import { itself } from './file-name.ts';
 
 /** One line of /proc/self/mountinfo (proc_pid_mountinfo(5)), as far as it matters here. */

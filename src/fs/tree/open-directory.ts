@@ -9,6 +9,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { normalize, resolve } from 'node:path';
+
 import { below, itself, pathOf, rawOf, type RawName, shownName } from './file-name.ts';
 
 /**

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
+
 import { type Libc, openLibc } from '../../process/libc.ts';
-import { mountId, mountWithOthersBelow } from './mounts.ts';
 import { pathOf, type RawName } from './file-name.ts';
+import { mountId, mountWithOthersBelow } from './mounts.ts';
 import { asDirectory, asPinned, openDirectory, openPinned } from './open-directory.ts';
 
 /**

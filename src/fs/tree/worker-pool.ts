@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import type { Helper, Host, Parent } from '../../core/host.ts';

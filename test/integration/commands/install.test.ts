@@ -11,7 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount, mountReadOnly, mountTmpfs } from '../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly } from '../../support/promptly.ts';

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { startDnsServer, type DnsServer } from '../../support/dns-server.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { promptly } from '../../support/promptly.ts';

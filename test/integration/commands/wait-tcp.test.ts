@@ -1,10 +1,12 @@
-import { createServer, type Server } from 'node:net';
 import { existsSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+
 import { afterEach, describe, expect, test } from 'vitest';
+
+import { startDnsServer } from '../../support/dns-server.ts';
 import { canUseIptables, canUseNetns, createNetns, dropTo } from '../../support/netns.ts';
 import { freePort } from '../../support/ports.ts';
-import { startDnsServer } from '../../support/dns-server.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { promptly } from '../../support/promptly.ts';

@@ -2,7 +2,9 @@
 // deadline, sent to a server as a password, or made a folder of.
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox, type ProgramOptions } from '../../support/program.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 

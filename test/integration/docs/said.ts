@@ -1,6 +1,7 @@
-import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
+
 import { startDnsServer } from '../../support/dns-server.ts';
 import { createNetns, dropTo } from '../../support/netns.ts';
 import type { Postgres } from '../../support/postgres.ts';

@@ -1,6 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { projectDirectory } from '../../support/tools.ts';
 

@@ -10,7 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { whileExchanged } from '../../support/exchange.ts';
 import { canMount, mountTmpfs, type Mounted } from '../../support/faults.ts';
 import { runInitbox, type ProgramOptions } from '../../support/program.ts';

@@ -2,7 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { canMount } from '../../support/faults.ts';
 import { runInitbox } from '../../support/program.ts';
 import { requireOrSkip } from '../../support/tools.ts';

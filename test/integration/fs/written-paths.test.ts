@@ -1,7 +1,9 @@
 // A file that is written under two names, or written and read: nothing is done.
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeEach, expect, test } from 'vitest';
+
 import { runInitbox } from '../../support/program.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 

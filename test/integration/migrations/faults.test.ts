@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/process/system-clock.ts';
+
+import type { Session } from '../../../src/clients/postgres/session.ts';
 import { exitStatus } from '../../../src/core/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../../../src/core/outcome.ts';
-import type { Session } from '../../../src/clients/postgres/session.ts';
+import { systemClock } from '../../../src/process/system-clock.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { nodePath } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';

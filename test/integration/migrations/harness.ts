@@ -1,19 +1,20 @@
 // Runs the SQL runner in this process, under a real lock on a real server: what migrate-with-lock does around it.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+
+import { createResolver } from '../../../src/clients/dns/resolver.ts';
 import { connectPostgres } from '../../../src/clients/postgres/connect.ts';
 import { readConnection } from '../../../src/clients/postgres/connection-string.ts';
 import type { Session } from '../../../src/clients/postgres/session.ts';
-import { createResolver } from '../../../src/clients/dns/resolver.ts';
-import type { Acceptance } from '../../../src/migrations/accept.ts';
-import { runSql } from '../../../src/migrations/run.ts';
-import { systemClock } from '../../../src/process/system-clock.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import { podPaths, type Context } from '../../../src/core/context.ts';
-import { systemHost } from '../../../src/process/host.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { Failure, type Outcome } from '../../../src/core/outcome.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';
+import type { Acceptance } from '../../../src/migrations/accept.ts';
+import { runSql } from '../../../src/migrations/run.ts';
+import { systemHost } from '../../../src/process/host.ts';
+import { systemClock } from '../../../src/process/system-clock.ts';
 import type { Postgres } from '../../support/postgres.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 

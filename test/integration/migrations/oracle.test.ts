@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { split } from '../../../src/migrations/split.ts';
 import { debianPostgres, startPostgres, superuser, type Postgres } from '../../support/postgres.ts';
 import { temporaryDirectory } from '../../support/undo.ts';

@@ -1,6 +1,8 @@
 // The whole program: `initbox migrate-with-lock --sql`.
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
 import { waitUntil } from '../../support/wait-until.ts';

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
 

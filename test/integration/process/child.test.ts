@@ -1,11 +1,13 @@
 // A child in a process group of its own: how it starts, how it ends, and that nothing of it stays.
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
-import { startChild, statusOf } from '../../../src/process/child.ts';
-import { systemClock } from '../../../src/process/system-clock.ts';
-import { systemHost } from '../../../src/process/host.ts';
+
 import { Failure } from '../../../src/core/outcome.ts';
+import { startChild, statusOf } from '../../../src/process/child.ts';
+import { systemHost } from '../../../src/process/host.ts';
+import { systemClock } from '../../../src/process/system-clock.ts';
 import { liveGroup, waitUntil } from '../../support/faults.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 

@@ -1,7 +1,9 @@
 // Descriptors that it was started with: none reaches a command of somebody else's.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../support/program.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';

@@ -1,9 +1,11 @@
+import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 // Node opens its inspector on 127.0.0.1:9229 when SIGUSR1 comes, and all containers of a pod share that address: whoever
 // connects there reads every secret of the process.
 import { createServer, type AddressInfo } from 'node:net';
-import { chmodSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { firstLine } from '../../../images/assemble/first-line.ts';
 import { liveDescendants } from '../../support/faults.ts';
 import { canUseNetns, createNetns } from '../../support/netns.ts';

@@ -11,7 +11,9 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { liveProcess } from '../../support/faults.ts';
 import { freePort } from '../../support/ports.ts';
 import {

@@ -11,7 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../support/program.ts';
 import { nodePath, projectDirectory } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';

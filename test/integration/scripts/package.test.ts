@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { nodePath, projectDirectory } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { Example, noCluster } from '../support/example.ts';
 import { podSpecOf } from '../support/manifests.ts';
 import { putInSecretsManager, servicesNamespace } from '../support/services.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { createCertificateAuthority } from '../../support/tls.ts';
 import { Example, noCluster } from '../support/example.ts';
 import type { Thing } from '../support/kubectl.ts';

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { Example, noCluster } from '../support/example.ts';
 import { ended } from '../support/namespace.ts';
 import { webServer } from '../support/web-server.ts';

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { Example, noCluster } from '../support/example.ts';
 
 describe.skipIf(noCluster)('files-from-image', () => {

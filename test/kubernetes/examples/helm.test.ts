@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { run } from '../../support/build-cache.ts';
 import { helmBinary } from '../../support/helm.ts';
 import { projectDirectory } from '../../support/tools.ts';

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { projectDirectory } from '../../support/tools.ts';
 import { Example, noCluster } from '../support/example.ts';
 import { kubectl } from '../support/kubectl.ts';

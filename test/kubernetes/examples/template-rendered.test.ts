@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+
 import { Example, noCluster } from '../support/example.ts';
 
 /** What a shell, sed or YAML would trip over. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { Example, noCluster } from '../support/example.ts';
 import { initStatus } from '../support/namespace.ts';
 import { volumeFor } from '../support/volume.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { Example, noCluster } from '../support/example.ts';
 import { ended } from '../support/namespace.ts';
 import { service } from '../support/services.ts';

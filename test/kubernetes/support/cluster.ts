@@ -2,6 +2,7 @@
 // starts. README.md beside this folder has the variables.
 import { delimiter } from 'node:path';
 import { env } from 'node:process';
+
 import { run } from '../../support/build-cache.ts';
 import { buildShop, load } from './images.ts';
 import { kubectl } from './kubectl.ts';

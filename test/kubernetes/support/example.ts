@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
+
 import { expect, inject } from 'vitest';
+
 import type { PodWatch, Thing } from './kubectl.ts';
 import { localised, podSpecOf, readExample } from './manifests.ts';
 import { Namespace, type Level, type Pod } from './namespace.ts';

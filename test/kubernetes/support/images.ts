@@ -1,6 +1,7 @@
 // Which image stands for which of those that the examples name.
 import { spawn } from 'node:child_process';
 import { env } from 'node:process';
+
 import { run } from '../../support/build-cache.ts';
 
 /** What a manifest says, the variable that replaces it, and what it is where the variable is not set. */

@@ -1,5 +1,6 @@
 // kubectl as a user runs it: KUBECONFIG names the cluster.
 import { spawn } from 'node:child_process';
+
 import { run } from '../../support/build-cache.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 

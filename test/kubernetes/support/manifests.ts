@@ -1,7 +1,9 @@
 // The examples' manifests, with what the tests must change in them to run them anywhere.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { parseAllDocuments } from 'yaml';
+
 import { projectDirectory } from '../../support/tools.ts';
 import { imageFor } from './images.ts';
 import type { Thing } from './kubectl.ts';

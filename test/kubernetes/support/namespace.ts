@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+
 import { waitUntil } from '../../support/wait-until.ts';
 import { apply, get, kubectl, PodWatch, type Thing } from './kubectl.ts';
 

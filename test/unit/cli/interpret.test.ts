@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+
 import { interpret } from '../../../src/cli/interpret.ts';
-import { allOptions } from '../../../src/core/options/all.ts';
 import { commands } from '../../../src/commands/index.ts';
+import { allOptions } from '../../../src/core/options/all.ts';
 import { flagName, twinName } from '../../../src/core/options/option.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 

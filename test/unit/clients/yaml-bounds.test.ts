@@ -1,5 +1,6 @@
 // What a text of others may cost before it is refused: the parser cannot be cut, neither by a deadline nor by a signal.
 import { describe, expect, test } from 'vitest';
+
 import { yamlProblem } from '../../../src/clients/yaml/check.ts';
 import { parseYaml } from '../../../src/clients/yaml/text.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { asText, parseJson } from '../../../src/config/json.ts';
 import { JsonNumber } from '../../../src/config/source.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { parseSource, signingValues } from '../../../src/config/source.ts';
 
 function parse(text: string) {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { startPatience } from '../../../src/core/deadline.ts';
 import { DeadlinePassed, SignalReceived } from '../../../src/core/outcome.ts';
 import { FakeClock } from '../fake-clock.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { formatDuration, parseDuration } from '../../../src/core/duration.ts';
 
 describe('parseDuration', () => {

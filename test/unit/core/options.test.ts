@@ -1,7 +1,9 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { readArguments } from '../../../src/cli/arguments.ts';
 import {
   duration,
@@ -16,8 +18,8 @@ import {
   valueOr,
 } from '../../../src/core/options/option.ts';
 import { resolveOptions } from '../../../src/core/options/resolve-options.ts';
-import { readSecretFile } from '../../../src/fs/input-file.ts';
 import { createRedactor, type Secret } from '../../../src/core/redaction/redactor.ts';
+import { readSecretFile } from '../../../src/fs/input-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'initbox-options-'));
 function file(name: string, content: string): string {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { formatBytes, parseSize } from '../../../src/core/size.ts';
 
 test.each([

@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { sourceOptions } from '../../../src/clients/sources/options.ts';
 import { parseYamlNodes } from '../../../src/clients/yaml/nodes.ts';
 import { commands } from '../../../src/commands/index.ts';
@@ -9,9 +11,9 @@ import { allOptions } from '../../../src/core/options/all.ts';
 import { meaningOf } from '../../../src/core/options/meaning.ts';
 import { list, parseText, secret, text } from '../../../src/core/options/option.ts';
 import { resolveOptions } from '../../../src/core/options/resolve-options.ts';
-import { readSecretFile } from '../../../src/fs/input-file.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 import { refuseUnexpanded, unexpanded, type Meaning } from '../../../src/core/template-variables.ts';
+import { readSecretFile } from '../../../src/fs/input-file.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 describe('a reference that nobody replaced', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { createLog, type Log } from '../../../src/core/log.ts';
 import { Failure, failed, SignalReceived, UsageError } from '../../../src/core/outcome.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';

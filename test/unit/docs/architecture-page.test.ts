@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { pages, root } from './pages.ts';
 
 const page = pages.find(({ path }) => path === 'docs/architecture.md');

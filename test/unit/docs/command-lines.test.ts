@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { warningsAbout } from './interpreted.ts';
 import { codeIn, pages } from './pages.ts';
 import { initboxArguments } from './shell-words.ts';

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { parseSpec } from '../../../src/commands/fetch-config/spec.ts';
 import { read } from '../commands/run/read.ts';
 import { blocksIn, root } from './pages.ts';

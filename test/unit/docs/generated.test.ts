@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { fillPage } from '../../../scripts/docs-pages.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { pageAt, pages, tablesOf } from './pages.ts';

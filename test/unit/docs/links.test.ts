@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { pages, root, type Page } from './pages.ts';
 
 const links = pages.flatMap((page) =>

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
+
 import { describe, expect, test } from 'vitest';
+
 import packageJson from '../../../package.json' with { type: 'json' };
 import { warningsAbout } from './interpreted.ts';
 import { withVariables } from './shell-words.ts';

@@ -1,7 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { transformSync } from 'esbuild';
 import { expect, test } from 'vitest';
+
 import { codeIn, pages, root, tablesOf } from './pages.ts';
 
 /** Each source file's texts, without comments; what a template puts in is `…`, as in a page. */

@@ -1,4 +1,5 @@
 import { parseAllDocuments } from 'yaml';
+
 import { blocksIn, type Block } from './pages.ts';
 
 export const yamlBlocks = blocksIn('yaml');

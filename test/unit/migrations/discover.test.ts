@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
 import { readDirectory } from '../../../src/migrations/directory.ts';
 import { discover } from '../../../src/migrations/discover.ts';
 import { compareVersions, parseVersion } from '../../../src/migrations/version.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { partsOf } from '../../../src/migrations/markers.ts';
 
 function up(text: string): [marking: string, up: string, transaction: false | undefined] {

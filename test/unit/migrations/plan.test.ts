@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { parseAcceptance } from '../../../src/migrations/accept.ts';
 import type { Row, State } from '../../../src/migrations/history.ts';
 import { migrationPlanOf, type KnownFile } from '../../../src/migrations/plan.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { lineAt, split } from '../../../src/migrations/split.ts';
 
 function pieces(text: string, standardStrings = true): string[] {

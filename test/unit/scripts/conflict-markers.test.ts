@@ -1,7 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { conflictMarkers } from '../../../scripts/conflict-markers.ts';
 import { nodePath, projectDirectory } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';

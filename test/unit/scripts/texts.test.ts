@@ -1,6 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { textsOf } from '../../../scripts/texts/texts-of.ts';
 
 const root = join(import.meta.dirname, '../../..');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { notYet, satisfied, type Answer, type Probe } from '../../../src/wait/attempt.ts';
+
 import { bounded, paced } from '../../../src/wait/attempt-timeout.ts';
+import { notYet, satisfied, type Answer, type Probe } from '../../../src/wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
 import { fixed, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';

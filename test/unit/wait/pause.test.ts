@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+
+import { SignalReceived } from '../../../src/core/outcome.ts';
 import { notYet, satisfied, type Answer, type Probe, type Target } from '../../../src/wait/attempt.ts';
 import { waitFor, type WaitPlan } from '../../../src/wait/loop.ts';
+import { waitOutcome } from '../../../src/wait/outcome.ts';
 import { fixed, proportional } from '../../../src/wait/schedule.ts';
 import { once } from '../../../src/wait/target-state.ts';
-import { waitOutcome } from '../../../src/wait/outcome.ts';
-import { SignalReceived } from '../../../src/core/outcome.ts';
 import { fakeContext } from '../fake-context.ts';
 
 const plan: WaitPlan = { schedule: proportional(), policy: once };

@@ -1,7 +1,7 @@
-import type { Session } from '../session.ts';
 import type { LockKey } from '../lock-key.ts';
-import { patience } from './prepare.ts';
 import { epochOf } from '../once-record.ts';
+import type { Session } from '../session.ts';
+import { patience } from './prepare.ts';
 import { readTag } from './tag.ts';
 
 /** How pg_locks shows an advisory lock of one int8 (https://www.postgresql.org/docs/current/view-pg-locks.html). */

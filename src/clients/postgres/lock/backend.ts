@@ -1,21 +1,21 @@
-import { connectPostgres, type ConnectContext } from '../connect.ts';
-import type { ConnectionSettings } from '../connection-string.ts';
-import type { Session } from '../session.ts';
-import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import { reasonOf, within } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
-import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
 import { unanswered } from '../../../wait/attempt-timeout.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
 import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../../lock.ts';
+import { connectPostgres, type ConnectContext } from '../connect.ts';
+import type { ConnectionSettings } from '../connection-string.ts';
 import type { LockKey } from '../lock-key.ts';
+import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
+import { errorWords, isServerError, sqlState } from '../server-errors.ts';
+import type { Session } from '../session.ts';
 import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
 import { unrecordedHolder } from './evidence.ts';
 import { namesWithTag } from './fence.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
 import { readOnceFirst, type OnceWork } from './once.ts';
-import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
 import {
   backendPid,
   patience,

@@ -1,9 +1,9 @@
-import type { Session } from '../session.ts';
 import { sleep, type Clock } from '../../../core/clock.ts';
 import type { Log } from '../../../core/log.ts';
 import type { LockKey } from '../lock-key.ts';
-import { patience } from './prepare.ts';
 import { epochOf, isForbidden } from '../once-record.ts';
+import type { Session } from '../session.ts';
+import { patience } from './prepare.ts';
 import { readTag, tagPrefix, type Tag } from './tag.ts';
 
 /** Milliseconds between two looks at backends that were told to end. */

@@ -1,10 +1,10 @@
-import type { Session } from '../session.ts';
-import { errorWords, sqlStateOf } from '../server-errors.ts';
 import { sleep, unlessAborted, within, type Clock } from '../../../core/clock.ts';
 import { formatDuration } from '../../../core/duration.ts';
 import type { Log } from '../../../core/log.ts';
 import { settleTime, type Held, type LockTiming, type Loss } from '../../lock.ts';
 import type { LockKey } from '../lock-key.ts';
+import { errorWords, sqlStateOf } from '../server-errors.ts';
+import type { Session } from '../session.ts';
 import { checkLock, ownership, owns, unlock } from './advisory.ts';
 import type { Unrecorded } from './evidence.ts';
 import { asking, awaitUntagged, endTagged } from './fence.ts';

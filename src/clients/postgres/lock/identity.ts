@@ -1,5 +1,5 @@
-import type { Session } from '../session.ts';
 import { sqlStateOf } from '../server-errors.ts';
+import type { Session } from '../session.ts';
 
 /** What tells one running server from another that took over its name or address. */
 export interface ServerIdentity {

@@ -1,6 +1,4 @@
-import type { Session } from '../session.ts';
 import type { LockKey } from '../lock-key.ts';
-import { patience } from './prepare.ts';
 import {
   isForbidden,
   isMissing,
@@ -9,6 +7,8 @@ import {
   recordsSchema,
   type OnceRecord,
 } from '../once-record.ts';
+import type { Session } from '../session.ts';
+import { patience } from './prepare.ts';
 
 /** Work that is to be done once, and what the work is: one key must not stand for two commands. */
 export interface OnceWork {

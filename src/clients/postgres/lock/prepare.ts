@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { pinSearchPath } from '../search-path.ts';
-import type { Session } from '../session.ts';
-import { sqlStateOf } from '../server-errors.ts';
+
 import { exitStatus } from '../../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../../wait/attempt.ts';
 import { settleTime, type LockTiming } from '../../lock.ts';
+import { pinSearchPath } from '../search-path.ts';
+import { sqlStateOf } from '../server-errors.ts';
+import type { Session } from '../session.ts';
 import { readFacts, type ServerFacts } from './identity.ts';
 
 export interface Prepared {

@@ -1,7 +1,7 @@
-import type { Session } from '../session.ts';
-import { sqlState, sqlStateOf } from '../server-errors.ts';
 import type { LockKey } from '../lock-key.ts';
 import { dateOf, epochOf, recordsSchema } from '../once-record.ts';
+import { sqlState, sqlStateOf } from '../server-errors.ts';
+import type { Session } from '../session.ts';
 import { patience } from './prepare.ts';
 
 const statements = [

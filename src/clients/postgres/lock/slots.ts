@@ -1,5 +1,5 @@
-import type { QueryResult, Session } from '../session.ts';
 import { sleep } from '../../../core/clock.ts';
+import type { QueryResult, Session } from '../session.ts';
 import type { FenceContext } from './fence.ts';
 import { patience } from './prepare.ts';
 

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from 'node:fs';
+
 import type { BodySink } from '../../../clients/http/transport.ts';
 import { reasonOf } from '../../../core/clock.ts';
 import type { Directory } from '../../../fs/publish/directory.ts';

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+
 import type { Directory } from '../../../fs/publish/directory.ts';
 
 /** In each tree that was unpacked: from what. */

@@ -14,9 +14,10 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
+
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
-import type { FileOwner } from '../../../fs/publish/attributes.ts';
 import { formatBytes } from '../../../core/size.ts';
+import type { FileOwner } from '../../../fs/publish/attributes.ts';
 import { below, type RawName } from '../../../fs/tree/file-name.ts';
 import { isNoDirectory, openDirectory } from '../../../fs/tree/open-directory.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';

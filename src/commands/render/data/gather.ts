@@ -1,13 +1,13 @@
 import { fetchAll, versionWords } from '../../../clients/sources/fetch.ts';
 import type { Sources } from '../../../clients/sources/open.ts';
 import { fetchedFor, type Reads } from '../../../clients/sources/reads.ts';
-import type { Context } from '../../../core/context.ts';
-import { exitStatus } from '../../../core/exit-status.ts';
 import { registerValue } from '../../../config/fields.ts';
 import { asObject, parseJson } from '../../../config/json.ts';
+import type { FieldValue, SourceAddress } from '../../../config/source.ts';
+import type { Context } from '../../../core/context.ts';
+import { exitStatus } from '../../../core/exit-status.ts';
 import { Failure, failed, UsageError } from '../../../core/outcome.ts';
 import { isInMemory } from '../../../fs/publish/open-target.ts';
-import type { FieldValue, SourceAddress } from '../../../config/source.ts';
 import { endingOf, parseData, decodeUtf8 } from './parse.ts';
 import { readWhole } from './read-file.ts';
 import type { DataRequest } from './request.ts';

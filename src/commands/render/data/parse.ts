@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+
 import { parseJson } from '../../../config/json.ts';
 import type { FieldValue } from '../../../config/source.ts';
 import { jsonProblem } from '../check/json.ts';

@@ -1,5 +1,5 @@
-import { UsageError } from '../../../core/outcome.ts';
 import { parseSource, sourceSchemes, type SourceAddress } from '../../../config/source.ts';
+import { UsageError } from '../../../core/outcome.ts';
 import { refuseUnexpanded } from '../../../core/template-variables.ts';
 import { dataEndings, endingOf, type DataEnding } from './parse.ts';
 

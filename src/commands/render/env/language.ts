@@ -1,8 +1,8 @@
 import { FormatError, plainText } from '../../../config/formats/entries.ts';
 import { envDelimiters } from '../delimiters.ts';
 import type { Data, Made, Problems } from '../language.ts';
-import type { RenderOptions } from '../options.ts';
 import { lineAndColumn } from '../line-and-column.ts';
+import type { RenderOptions } from '../options.ts';
 import { expandTemplate, type VariableLookup, type Missing } from './expand.ts';
 import { parseTemplate } from './parse.ts';
 import { SyntaxProblem, type Node, type Syntax } from './syntax.ts';

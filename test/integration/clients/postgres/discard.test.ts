@@ -1,10 +1,11 @@
 // Rows that nobody reads are thrown away as they come, and only those.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { connectPostgres } from '../../../../src/clients/postgres/connect.ts';
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
 import type { Session } from '../../../../src/clients/postgres/session.ts';
-import { systemClock } from '../../../../src/process/system-clock.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 
 let postgres: Postgres;

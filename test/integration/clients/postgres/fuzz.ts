@@ -3,8 +3,8 @@
 // Says how far it got on each line, so that who started it sees a freeze; ends with 1 at the first wrong end of a case.
 import { connectPostgres } from '../../../../src/clients/postgres/connect.ts';
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
-import { systemClock } from '../../../../src/process/system-clock.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 import { seeded, type Random } from '../../../chaos/random.ts';
 import {
   authentication,

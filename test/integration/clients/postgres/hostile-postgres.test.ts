@@ -5,7 +5,9 @@ import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
+
 import { describe, expect, test } from 'vitest';
+
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';

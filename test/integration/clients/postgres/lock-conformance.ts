@@ -1,5 +1,6 @@
 // What every lock back end must do, whatever it is made of: reused by each implementation's own test file.
 import { describe, expect, test } from 'vitest';
+
 import type { Acquired, Held, LockBackend } from '../../../../src/clients/lock.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 

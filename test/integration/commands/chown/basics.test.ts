@@ -12,7 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { terminationLog } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import {

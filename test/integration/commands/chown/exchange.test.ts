@@ -15,7 +15,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, onTestFinished, test } from 'vitest';
+
 import { whileExchanged } from '../../../support/exchange.ts';
 import { everythingIsRequired } from '../../../support/tools.ts';
 import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf } from './support.ts';

@@ -12,7 +12,9 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { everythingIsRequired } from '../../../support/tools.ts';
 import { chown, folder, memoryFolder, modeOf, notRoot, ownerOf, owners, wideTree } from './support.ts';
 

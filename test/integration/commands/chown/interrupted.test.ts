@@ -1,9 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
+
 import { describe, expect, test } from 'vitest';
+
 import { groupGone, liveDescendants, waitUntil } from '../../../support/faults.ts';
 import { type RunningProgram, startInitbox, terminationLog } from '../../../support/program.ts';
-import { chown, memoryFolder, noStrace, notRoot, ownerOf, owners, wideTree } from './support.ts';
 import { promptly } from '../../../support/promptly.ts';
+import { chown, memoryFolder, noStrace, notRoot, ownerOf, owners, wideTree } from './support.ts';
 
 const [folders, files] = [300, 300];
 const all = folders * (files + 1) + 1;

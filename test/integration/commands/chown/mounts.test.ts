@@ -1,7 +1,9 @@
 // What root has mounted below the path, while somebody exchanges the names that lead to it.
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { whileExchanged } from '../../../support/exchange.ts';
 import { canMount, mounting } from '../../../support/faults.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

@@ -1,6 +1,8 @@
 import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { programCommand } from '../../../support/program.ts';
 import { nodePath } from '../../../support/tools.ts';
 import { chown, folder, notRoot, ownerOf, owners, smallTree } from './support.ts';

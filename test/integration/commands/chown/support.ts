@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { type ProgramOptions, type ProgramResult, runInitbox } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../../support/undo.ts';

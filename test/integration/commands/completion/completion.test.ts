@@ -3,7 +3,9 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 

@@ -15,7 +15,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { projectDirectory, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, stamps } from './support.ts';

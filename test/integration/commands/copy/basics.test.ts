@@ -16,7 +16,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { terminationLog } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, smallTree, stamps } from './support.ts';

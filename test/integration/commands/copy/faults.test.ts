@@ -13,7 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { canMount, mountReadOnly, mountTmpfs } from '../../../support/faults.ts';
 import { startInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip } from '../../../support/tools.ts';

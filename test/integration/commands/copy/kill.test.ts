@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { groupGone, killGroup } from '../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';

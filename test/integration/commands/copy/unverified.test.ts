@@ -20,9 +20,11 @@ import {
   lchownSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+
 import { whileExchanged } from '../../../support/exchange.ts';
+import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { copy, folder, leftovers, memoryFolder } from './support.ts';
 
 const notRoot = process.getuid?.() !== 0;

@@ -3,11 +3,13 @@ import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount } from '../../../support/faults.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { canUseMoto, startMoto, type Moto } from '../../../support/moto.ts';
 import { freePort } from '../../../support/ports.ts';
-import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

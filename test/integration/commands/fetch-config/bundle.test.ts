@@ -1,6 +1,8 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../../support/program.ts';
 import { nodePath, projectDirectory } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';

@@ -1,9 +1,11 @@
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 // Secrets with distinct values go through every source, format and failure; whatever the program says is searched for
 // them, and so is what other processes can see of it while it runs.
 import { createServer } from 'node:http';
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { startInitbox, terminationLog } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

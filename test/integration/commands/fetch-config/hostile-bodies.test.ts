@@ -2,7 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { limitMemory } from '../../../support/memory-limit.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

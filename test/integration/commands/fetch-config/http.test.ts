@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';

@@ -1,7 +1,9 @@
 // Secrets in the wrong place: no message shows them, and nothing is tried.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { runInitbox, terminationLog } from '../../../support/program.ts';
 import { respond, startFaultServer } from './fault-server.ts';
 

@@ -9,7 +9,9 @@ import {
   type Socket,
 } from 'node:net';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../../support/program.ts';
 import {
   createCertificateAuthority,

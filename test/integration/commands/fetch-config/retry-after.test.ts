@@ -1,10 +1,12 @@
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { canMount } from '../../../support/faults.ts';
-import { canUseBao, startBao } from '../../../support/openbao.ts';
 import { memoryFolders } from '../../../support/memory-folders.ts';
+import { canUseBao, startBao } from '../../../support/openbao.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount } from '../../../support/faults.ts';
+import { memoryFolders } from '../../../support/memory-folders.ts';
 import { baoBinary, canUseBao, startBao, type Bao } from '../../../support/openbao.ts';
 import { freePort } from '../../../support/ports.ts';
-import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { startServerProcess } from '../../../support/server-process.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

@@ -1,8 +1,9 @@
 import { createSign, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../../support/ports.ts';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import {
   canUseBao,
@@ -11,6 +12,7 @@ import {
   startBaoWithConfig,
   type Bao,
 } from '../../../support/openbao.ts';
+import { freePort } from '../../../support/ports.ts';
 import { startPostgres } from '../../../support/postgres.ts';
 import { runInitbox, startInitbox, terminationLog, type ProgramOptions } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';

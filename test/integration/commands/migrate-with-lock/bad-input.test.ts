@@ -1,7 +1,9 @@
 // Wrong input: one clear error, nothing run, nothing left; and SIGTERM in every phase.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { freeze, killGroup, thaw } from '../../../support/faults.ts';
 import { canUseIptables, dropTo } from '../../../support/netns.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';

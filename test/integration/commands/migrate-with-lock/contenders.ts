@@ -1,6 +1,7 @@
 // Replicas of migrate-with-lock, and the journal in which their children write down when they ran.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import type { Postgres } from '../../../support/postgres.ts';
 import { startInitbox, type ProgramOptions, type RunningProgram } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';

@@ -1,6 +1,8 @@
 // What bounds the statements of the lock's own session: a table that somebody locks, a server that falls silent.
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { waitUntil } from '../../../support/wait-until.ts';

@@ -1,7 +1,10 @@
 // What must happen when the lock goes away under a running command, or a holder dies: each fault is made for real.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { keyOfName } from '../../../../src/clients/postgres/lock-key.ts';
 import {
   freeze,
   groupGone,
@@ -12,7 +15,6 @@ import {
   waitUntil,
 } from '../../../support/faults.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
-import { keyOfName } from '../../../../src/clients/postgres/lock-key.ts';
 import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
 
 let postgres: Postgres;

@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { groupGone, killGroup, liveGroup, waitUntil } from '../../../support/faults.ts';
 import { canUseNetns, createNetnsPair, type NetnsPair } from '../../../support/netns.ts';
 import { canUsePgBouncer, startPgBouncer } from '../../../support/pgbouncer.ts';

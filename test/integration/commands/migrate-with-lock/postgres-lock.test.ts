@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
+
 import { afterAll, beforeAll, describe } from 'vitest';
+
 import { createResolver } from '../../../../src/clients/dns/resolver.ts';
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
 import { keyOfName } from '../../../../src/clients/postgres/lock-key.ts';
 import { createPostgresLock } from '../../../../src/clients/postgres/lock/backend.ts';
-import { systemClock } from '../../../../src/process/system-clock.ts';
 import { podPaths } from '../../../../src/core/context.ts';
 import { createLog } from '../../../../src/core/log.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 import { debianPostgres, startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { describeLock, type LockUnderTest } from '../../clients/postgres/lock-conformance.ts';

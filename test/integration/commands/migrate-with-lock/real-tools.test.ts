@@ -1,7 +1,9 @@
 // Migration tools as they are, without a lock of their own, 20 replicas at once: right with initbox, wrong without.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { startInitbox } from '../../../support/program.ts';
 import { canInstallPython, pythonPackage } from '../../../support/python-packages.ts';

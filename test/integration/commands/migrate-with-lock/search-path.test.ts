@@ -2,8 +2,10 @@
 // runs the program. Every object here calls itself known when it is used.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { canUsePgBouncer, startPgBouncer } from '../../../support/pgbouncer.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { runInitbox, type ProgramResult } from '../../../support/program.ts';

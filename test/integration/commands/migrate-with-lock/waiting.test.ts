@@ -1,7 +1,9 @@
 // Many contenders at once, and what a waiter must not do to others.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { killGroup } from '../../../support/faults.ts';
 import { freePort } from '../../../support/ports.ts';
 import { preparePostgres, startPostgres, startStandby, type Postgres } from '../../../support/postgres.ts';

@@ -1,7 +1,9 @@
 // Killed at any time, 300 times, while an app reads what is rendered.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { leftovers } from '../../fs/publish/drive.ts';

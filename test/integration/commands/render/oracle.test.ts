@@ -2,7 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { envCompiler } from '../../../../src/commands/render/env/language.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { needTool, requireOrSkip, whyMissing } from '../../../support/tools.ts';

@@ -2,7 +2,9 @@
 // knows them: a secret shaped as each piece of syntax goes through every parser, and through all that the program says.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { runInitbox, terminationLog } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 

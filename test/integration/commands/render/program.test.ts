@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -7,12 +8,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
-import { runInitbox, terminationLog } from '../../../support/program.ts';
 import { limitMemory } from '../../../support/memory-limit.ts';
+import { runInitbox, terminationLog } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { respond, startFaultServer } from '../fetch-config/fault-server.ts';

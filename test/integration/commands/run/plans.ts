@@ -2,6 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
 import { runInitbox, startInitbox, type ProgramOptions } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 

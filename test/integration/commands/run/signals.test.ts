@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { liveDescendants, liveProcess, waitUntil } from '../../../support/faults.ts';
 import { freePort } from '../../../support/ports.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';

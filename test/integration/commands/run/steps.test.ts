@@ -9,7 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { startDnsServer, type DnsServer } from '../../../support/dns-server.ts';
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';

@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+
 import { describe, expect, test } from 'vitest';
+
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { canUseIptables, dropTo } from '../../../support/netns.ts';
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';

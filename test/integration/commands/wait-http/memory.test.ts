@@ -1,5 +1,6 @@
 // What a server sends must not end the container at the memory limit that the pages name.
 import { describe, expect, test } from 'vitest';
+
 import { limitMemory, type MemoryLimit } from '../../../support/memory-limit.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';

@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { serve } from './servers.ts';

@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
+
 import { describe, expect, test } from 'vitest';
+
 import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { serve, serveSockets, type Listening } from './servers.ts';

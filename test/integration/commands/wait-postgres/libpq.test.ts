@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import {
   readConnection,
   type ConnectionSettings,
@@ -10,8 +12,8 @@ import {
 import { UsageError } from '../../../../src/core/outcome.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
 import { seeded, type Random } from '../../../chaos/random.ts';
-import { startPostgres } from '../../../support/postgres.ts';
 import { packagedPostgres } from '../../../support/postgres-binaries.ts';
+import { startPostgres } from '../../../support/postgres.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { needTool } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';

@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { freeze, thaw, waitUntil } from '../../../support/faults.ts';
 import { canUsePgBouncer, startPgBouncer } from '../../../support/pgbouncer.ts';
 import { freePort } from '../../../support/ports.ts';

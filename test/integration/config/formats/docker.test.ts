@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, it } from 'vitest';
+
 import { formatFile } from '../../../../src/config/formats/format.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../../support/undo.ts';

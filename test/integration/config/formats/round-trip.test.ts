@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, it } from 'vitest';
+
 import { parseYaml } from '../../../../src/clients/yaml/text.ts';
 import { type FileFormat, formatFile, formatFileSet } from '../../../../src/config/formats/format.ts';
 import { canInstallPython, pythonPackage } from '../../../support/python-packages.ts';

@@ -2,8 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodePath } from '../../../support/tools.ts';
+
 import type { Published } from '../../../../src/fs/publish/published.ts';
+import { nodePath } from '../../../support/tools.ts';
 import type { Job } from './driver.ts';
 
 export interface Driven {

@@ -1,12 +1,13 @@
 // Publishes as a command would, in a process of its own that can be killed. Takes one JSON argument; prints one JSON line.
 import { writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { systemClock } from '../../../../src/process/system-clock.ts';
+
 import { Failure, SignalReceived } from '../../../../src/core/outcome.ts';
 import { stageFile } from '../../../../src/fs/publish/atomic-file.ts';
-import { checkFilePlace, checkSetPlace } from '../../../../src/fs/publish/target-checks.ts';
-import { commitAll } from '../../../../src/fs/publish/published.ts';
 import { stageSet } from '../../../../src/fs/publish/file-set.ts';
+import { commitAll } from '../../../../src/fs/publish/published.ts';
+import { checkFilePlace, checkSetPlace } from '../../../../src/fs/publish/target-checks.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 
 export interface Job {
   /** One file, or a folder. */

@@ -1,6 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { findInPath, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';

@@ -18,7 +18,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { runInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip } from '../../../support/tools.ts';

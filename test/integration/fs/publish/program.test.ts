@@ -1,6 +1,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';

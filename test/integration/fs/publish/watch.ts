@@ -1,6 +1,7 @@
 // An app that looks at a target all the time, and texts by which it can tell versions and halves.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+
 import { nodePath } from '../../../support/tools.ts';
 
 const versionLine = 24;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { proxyFromEnvironment } from '../../../../src/clients/http/proxy.ts';
 
 const proxies = { HTTP_PROXY: 'http://plain:1', HTTPS_PROXY: 'secure:2' };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { busyOf } from '../../../../src/clients/http/retry-after.ts';
 
 const now = new Date('2026-11-26T12:00:00Z');

@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { readConnection } from '../../../../src/clients/postgres/connection-string.ts';
 import { passwordFromFile } from '../../../../src/clients/postgres/password-file.ts';
 import { UsageError } from '../../../../src/core/outcome.ts';

@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+
 import { describe, expect, test } from 'vitest';
+
 import { Wire } from '../../../../src/clients/postgres/wire.ts';
 import { dataRow, message, notice, one, welcome } from '../../../integration/clients/postgres/messages.ts';
 

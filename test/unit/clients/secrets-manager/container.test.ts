@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { callerArn, callerRequest, isRole } from '../../../../src/clients/secrets-manager/caller.ts';
 import { faultOf, type SdkError } from '../../../../src/clients/secrets-manager/faults.ts';
 import { regionOf } from '../../../../src/clients/secrets-manager/region.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { readVaultSettings, type VaultFlags } from '../../../../src/clients/vault/settings.ts';
 import { createRedactor, type Secret } from '../../../../src/core/redaction/redactor.ts';
 

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { modesOf, parseModeChange } from '../../../../src/fs/tree/mode.ts';
 
 const octal = (mode: number) => mode.toString(8).padStart(4, '0');

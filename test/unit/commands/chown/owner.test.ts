@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { belongsTo, ownerText, parseNewOwner, resolveOwner } from '../../../../src/commands/chown/owner.ts';
 
 describe('OWNER[:GROUP]', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+
 import { compileExclude } from '../../../../src/fs/tree/exclude.ts';
-import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/tree/mounts.ts';
 import { pathOf, rawOf, shownName } from '../../../../src/fs/tree/file-name.ts';
+import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/tree/mounts.ts';
 import { absolutePath } from '../../../../src/fs/tree/open-directory.ts';
 
 describe('names', () => {

@@ -12,7 +12,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
 import { type Share, type Visitor, Walk, type WalkSettings } from '../../../../src/fs/tree/walk.ts';
 
 const host = { chdir: (path: string) => process.chdir(path), memoryLimit: () => undefined };

@@ -11,10 +11,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, describe, expect, test } from 'vitest';
+
 import { pump } from '../../../../src/commands/copy/pump.ts';
-import { type Libc, openLibc } from '../../../../src/process/libc.ts';
 import { SignalReceived } from '../../../../src/core/outcome.ts';
+import { type Libc, openLibc } from '../../../../src/process/libc.ts';
 
 const top = mkdtempSync('/dev/shm/initbox-test-pump-');
 afterAll(() => rmSync(top, { recursive: true }));

@@ -1,11 +1,13 @@
 import { Stats } from 'node:fs';
+
 import { describe, expect, test } from 'vitest';
+
 import { attributesOf, type AttributeSettings } from '../../../../src/commands/copy/attributes.ts';
 import { likeness } from '../../../../src/commands/copy/content.ts';
-import { modesOf } from '../../../../src/fs/tree/mode.ts';
-import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
 import { copySummary, leftOutText } from '../../../../src/commands/copy/summary.ts';
 import { emptyCopyTally } from '../../../../src/commands/copy/tally.ts';
+import { modesOf } from '../../../../src/fs/tree/mode.ts';
+import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
 
 function stat(values: { size?: number; mtimeMs?: number; mode?: number; uid?: number; gid?: number }): Stats {
   return Object.assign(Object.create(Stats.prototype) as Stats, {

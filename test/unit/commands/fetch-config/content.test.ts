@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+
+import { fetchedFor, sharedReads } from '../../../../src/clients/sources/reads.ts';
 import { mergeParts, type Part } from '../../../../src/commands/fetch-config/merge.ts';
 import { pickKeys, type KeyRule } from '../../../../src/commands/fetch-config/pick.ts';
-import { fetchedFor, sharedReads } from '../../../../src/clients/sources/reads.ts';
 import { parseSource, type Fetched, type FieldValue } from '../../../../src/config/source.ts';
 
 const rule = (name: string, more: Partial<KeyRule> = {}): KeyRule => ({

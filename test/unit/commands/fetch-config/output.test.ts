@@ -1,7 +1,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
 import {
   outputTo,
   prepareOutput,
@@ -10,9 +12,9 @@ import {
   type Output,
   type OutputContent,
 } from '../../../../src/config/outputs.ts';
-import { systemClock } from '../../../../src/process/system-clock.ts';
-import { systemHost } from '../../../../src/process/host.ts';
 import type { FieldValue } from '../../../../src/config/source.ts';
+import { systemHost } from '../../../../src/process/host.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 
 const settings = { allowDisk: true, set: 'test' };
 let folder: string;

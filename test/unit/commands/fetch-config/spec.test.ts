@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
+
 import schema from '../../../../src/commands/fetch-config/spec.schema.json' with { type: 'json' };
 import { parseSpec } from '../../../../src/commands/fetch-config/spec.ts';
 

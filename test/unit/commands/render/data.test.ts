@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { checkerOf, type Check } from '../../../../src/commands/render/check/check.ts';
 import { checkNames, underNames } from '../../../../src/commands/render/data/gather.ts';
 import { parseData, type DataEnding } from '../../../../src/commands/render/data/parse.ts';

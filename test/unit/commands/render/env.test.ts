@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { parseDelimiters } from '../../../../src/commands/render/delimiters.ts';
 import { envCompiler } from '../../../../src/commands/render/env/language.ts';
 import type { FieldValue } from '../../../../src/config/source.ts';

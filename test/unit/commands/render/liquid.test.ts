@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+
 import { parseDelimiters } from '../../../../src/commands/render/delimiters.ts';
 import { liquidCompiler } from '../../../../src/commands/render/liquid.ts';
-import { SignalReceived } from '../../../../src/core/outcome.ts';
 import { parseJson } from '../../../../src/config/json.ts';
 import type { FieldValue } from '../../../../src/config/source.ts';
+import { SignalReceived } from '../../../../src/core/outcome.ts';
 
 const hostile = `it's "quoted" \\ $(id) \`id\` <a href='x'>&amp; #: {{ }} %\ttab\nline\r é 😀`;
 const values: Readonly<Record<string, FieldValue>> = {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { mistakesOf, read } from './read.ts';
 
 /** Each with everything that is said against it. */

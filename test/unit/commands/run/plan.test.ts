@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { expandReferences } from '../../../../src/commands/run/expand.ts';
 import { depths } from '../../../../src/commands/run/graph.ts';
 import { read } from './read.ts';

@@ -1,8 +1,8 @@
 import { commands } from '../../../../src/commands/index.ts';
 import { readPlan, type Plan } from '../../../../src/commands/run/plan.ts';
 import { UsageError } from '../../../../src/core/outcome.ts';
-import { systemHost } from '../../../../src/process/host.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemHost } from '../../../../src/process/host.ts';
 
 interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>;

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+
+import type { Step } from '../../../../src/commands/run/plan.ts';
+import { runSteps, type Perform } from '../../../../src/commands/run/schedule.ts';
+import { longestChain } from '../../../../src/commands/run/timeline.ts';
 import { sleep } from '../../../../src/core/clock.ts';
 import { done, failed, SignalReceived } from '../../../../src/core/outcome.ts';
-import type { Step } from '../../../../src/commands/run/plan.ts';
-import { longestChain } from '../../../../src/commands/run/timeline.ts';
-import { runSteps, type Perform } from '../../../../src/commands/run/schedule.ts';
 import { FakeClock } from '../../fake-clock.ts';
 
 interface Part {

@@ -1,11 +1,12 @@
 import { Ajv } from 'ajv';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+
 import { commands } from '../../../../src/commands/index.ts';
 import { aboutStep, keysOf } from '../../../../src/commands/run/keys.ts';
 import { planSchema } from '../../../../src/commands/run/schema.ts';
-import { flagName } from '../../../../src/core/options/option.ts';
 import type { AnyCommand } from '../../../../src/core/command.ts';
+import { flagName } from '../../../../src/core/options/option.ts';
 import { read } from './read.ts';
 
 let schema: object;

@@ -1,7 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { addressesFromHosts } from '../../../../src/clients/dns/hosts.ts';
 import { expandName, parseResolvConf, readResolvConf } from '../../../../src/clients/dns/resolv-conf.ts';
 import { parseName } from '../../../../src/commands/wait-dns/name.ts';

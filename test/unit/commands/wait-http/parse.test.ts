@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { headerHolds, parseHeaderExpectation } from '../../../../src/commands/wait-http/header.ts';
 import { matchesWithin, parsePattern, patternTime } from '../../../../src/commands/wait-http/pattern.ts';
 import { equals, resolvePointer, parseJsonExpectation } from '../../../../src/commands/wait-http/pointer.ts';

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { hasMoreValues } from '../../../../src/commands/wait-http/values.ts';
 
 test.each([

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { parseTable } from '../../../../src/commands/wait-postgres/table.ts';
 import { parseUrlArgument } from '../../../../src/commands/wait-postgres/url.ts';
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { endpointName, parseEndpoint } from '../../../../src/commands/wait-tcp/target.ts';
 
 function parse(text: string): { name: string; secrets: string[] } {

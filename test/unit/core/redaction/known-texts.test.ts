@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+
 import { excerpt } from '../../../../src/core/excerpt.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
 

@@ -1,9 +1,11 @@
 import { inspect } from 'node:util';
+
 import { describe, expect, test } from 'vitest';
+
 import { createLog, oneLine } from '../../../../src/core/log.ts';
-import { cutToLimit, failureLines, lastWords } from '../../../../src/core/termination-message.ts';
 import { failed, UsageError } from '../../../../src/core/outcome.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { cutToLimit, failureLines, lastWords } from '../../../../src/core/termination-message.ts';
 import { outcomeOfError } from '../../../../src/core/unexpected-error.ts';
 import { FakeClock } from '../../fake-clock.ts';
 

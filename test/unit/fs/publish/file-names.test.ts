@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
+
+import { explained } from '../../../../src/fs/error-message.ts';
 import { modeText, parseFileMode, parseFileOwner } from '../../../../src/fs/publish/attributes.ts';
-import { topNames } from '../../../../src/fs/publish/manifest.ts';
 import {
   checkRelativePath,
   createNamer,
   isGeneration,
   isOurs,
 } from '../../../../src/fs/publish/file-names.ts';
-import { explained } from '../../../../src/fs/error-message.ts';
+import { topNames } from '../../../../src/fs/publish/manifest.ts';
 
 describe('a mode', () => {
   it.each([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../../../../src/process/system-clock.ts';
+
 import { takeTurn } from '../../../../src/fs/publish/publish-lock.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 import { FakeClock } from '../../fake-clock.ts';
 
 const name = `test-${process.pid}`;

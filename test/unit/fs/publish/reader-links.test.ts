@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterEach, beforeEach, expect, test } from 'vitest';
+
 import { Directory } from '../../../../src/fs/publish/directory.ts';
 import { nameStateOf } from '../../../../src/fs/publish/reader-links.ts';
 

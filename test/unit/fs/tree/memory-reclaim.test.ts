@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { Headroom } from '../../../../src/fs/tree/memory-reclaim.ts';
 
 /** Pages that the kernel gave this process in so many looks at the clock. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+
 import { helpersFor } from '../../../../src/fs/tree/worker-pool.ts';
 
 const mebibytes = (count: number) => count * 2 ** 20;

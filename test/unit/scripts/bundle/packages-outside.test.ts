@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
+
 import { packagesOutside } from '../../../../scripts/bundle/plugins.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 

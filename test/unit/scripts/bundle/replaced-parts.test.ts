@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
+
 import { replacedParts } from '../../../../scripts/bundle/replaced-parts.ts';
 
 const root = join(import.meta.dirname, '../../../..');

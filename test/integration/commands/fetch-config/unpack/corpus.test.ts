@@ -10,7 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
 import { canMount, mountReadOnly, mountTmpfs, waitUntil } from '../../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../../support/program.ts';
 import { findInPath, requireOrSkip } from '../../../../support/tools.ts';

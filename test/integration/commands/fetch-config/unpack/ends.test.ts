@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 // A thread of V8's that compiles what runs often could wait for a collection that never came: the work was done, and
 // the process did not end. Of runs like these, one in ten did not.
 import { randomBytes } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
+
 import { runInitbox } from '../../../../support/program.ts';
 import { temporaryDirectory } from '../../../../support/undo.ts';
 

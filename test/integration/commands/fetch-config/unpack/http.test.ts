@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
+
 import { runInitbox, startInitbox } from '../../../../support/program.ts';
 import { temporaryDirectory } from '../../../../support/undo.ts';
 

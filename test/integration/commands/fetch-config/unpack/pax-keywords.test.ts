@@ -2,7 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
 import { beforeEach, describe, expect, test } from 'vitest';
+
 import { runInitbox } from '../../../../support/program.ts';
 import { temporaryDirectory } from '../../../../support/undo.ts';
 

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
+
+import { settleTime } from '../../../../../src/clients/lock.ts';
 import {
   keyOfId,
   keyOfName,
   parseLockId,
   parseLockName,
 } from '../../../../../src/clients/postgres/lock-key.ts';
-import { settleTime } from '../../../../../src/clients/lock.ts';
 import type { HolderSeen } from '../../../../../src/clients/postgres/lock/advisory.ts';
 import { unrecordedHolder } from '../../../../../src/clients/postgres/lock/evidence.ts';
-import type { HolderRow } from '../../../../../src/clients/postgres/lock/records.ts';
 import { difference } from '../../../../../src/clients/postgres/lock/identity.ts';
+import type { HolderRow } from '../../../../../src/clients/postgres/lock/records.ts';
 import { scarce } from '../../../../../src/clients/postgres/lock/slots.ts';
 import {
   holderTag,
@@ -20,10 +21,10 @@ import {
 } from '../../../../../src/clients/postgres/lock/tag.ts';
 import { migrateWithLock } from '../../../../../src/commands/migrate-with-lock/command.ts';
 import { readRequest } from '../../../../../src/commands/migrate-with-lock/request.ts';
-import { statusOf } from '../../../../../src/process/child.ts';
 import { resolveOptions } from '../../../../../src/core/options/resolve-options.ts';
-import { readSecretFile } from '../../../../../src/fs/input-file.ts';
 import { createRedactor } from '../../../../../src/core/redaction/redactor.ts';
+import { readSecretFile } from '../../../../../src/fs/input-file.ts';
+import { statusOf } from '../../../../../src/process/child.ts';
 
 /** As the command line reads it. */
 function onceKey(text: string): string | undefined {
