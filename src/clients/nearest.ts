@@ -6,8 +6,10 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   const begun = known.find((other) => /^[-_]/.test(other.slice(name.length)) && other.startsWith(name));
   if (begun !== undefined || known.length === 0) return begun;
   const near = closest(name, known);
-  // Beyond a third of its letters it is another word: `help` is not `sql`.
-  if (distance(name, near) <= Math.max(1, Math.round(name.length / 3))) return near;
+  // Beyond a third of its letters it is another word: `help` is not `sql`. One that begins otherwise as well is one
+  // already by its second letter: `target` is not `forget`.
+  const most = near[0] === name[0] ? Math.max(1, Math.round(name.length / 3)) : 1;
+  if (distance(name, near) <= most) return near;
   if (name.length < 3) return undefined;
   // Another ending, as `retry` of `retries`.
   const stem = name.length < 5 ? name : name.slice(0, -1);

@@ -625,7 +625,7 @@ describe('usage', () => {
     [['http://h/a', '--env'], /needs the command/],
     [['http://h/a', '--env', '--to', '/x', '--', 'true'], /exclude each other/],
     [['http://h/a', '--to', '/x', '--cert-file', '/nope'], /--cert-file needs --key-file/],
-    [['http://h/a', '--to', '/x', '--ca-file', '/nope'], /cannot be read \(ENOENT\)/],
+    [['http://h/a', '--to', '/x', '--ca-file', '/nope'], /--ca-file: there is no file \/nope/],
     [['http://h/a', '--to', '/x', '--header-env', 'A=NOT_SET_HERE'], /is not set/],
     [['http://h/a', '--to', '/x', '--max-size', 'many'], /is not a size/],
   ];
