@@ -243,6 +243,7 @@ function exchange(
         if (sink === undefined) kept.add(chunk);
         else if (!keep(() => sink.write(chunk))) return;
         phase = `receiving the body (${formatBytes(received)}${total})`;
+        probe.phase(phase);
         const now = settings.clock.now();
         // A body may come byte by byte: a timer for each would take longer than the bytes.
         if (now - entered < settings.patience.body / fine) return;
