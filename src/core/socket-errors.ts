@@ -27,7 +27,12 @@ const hints: Readonly<Record<string, string>> = {
   EACCES: "the socket's permissions refuse this user: look at runAsUser and fsGroup",
 };
 
-/** A system error's code in words, as `connection refused`. */
+/** A system error's code in words, as `connection refused`; undefined where it is none of a socket's. */
+export function socketWords(code: string): string | undefined {
+  return words[code];
+}
+
+/** The same, with the code itself where there are no words for it. */
 export function connectWords(code: string): string {
   return words[code] ?? code;
 }

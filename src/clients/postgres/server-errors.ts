@@ -1,4 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
+import { connectHint, socketWords } from '../../core/socket-errors.ts';
 import { silentHint } from '../../wait/attempt-timeout.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 
@@ -71,41 +72,22 @@ export function judgeLogin(error: ServerError, peer: string): NotYet | Never {
 /** The code of a server that accepts the connection and says nothing. */
 export const silent = 'silent';
 
-/** What the network said, in words; other codes are shown as they are. */
-const socketWords: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  EPIPE: 'connection closed',
-  ETIMEDOUT: 'no answer',
-  [silent]: 'no answer',
-  ENETUNREACH: 'network unreachable',
-  EHOSTUNREACH: 'no route to host',
-  ENOENT: 'no such socket',
-  EACCES: 'permission denied here',
-  EPERM: 'not permitted by a rule on this node',
-  EMFILE: 'too many open files here',
-};
-
-const socketHints: Readonly<Record<string, string>> = {
-  ECONNREFUSED:
-    'nothing listens there yet: is the server still starting, does the Service have ready endpoints (kubectl get endpointslices)?',
-  ETIMEDOUT: 'packets are dropped on the way: look at NetworkPolicies, firewalls and security groups',
-  [silent]: silentHint,
-  ENOENT: 'the socket file does not exist yet: is its volume mounted here at that path?',
-};
-
 /** Why no connection came about, as an answer; all of it may change. */
 export function judgeSocket(error: unknown, peer: string): NotYet {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  return notYet(`${socketWords[code] ?? (error as Error).message} (${peer})`, {
-    hint: socketHints[code],
+  return notYet(`${wordsFor(code) ?? (error as Error).message} (${peer})`, {
+    hint: code === silent ? silentHint : connectHint(code),
     absent: code === 'ECONNREFUSED' || code === 'ENOENT',
   });
+}
+
+function wordsFor(code: string): string | undefined {
+  return code === silent ? 'no answer' : socketWords(code);
 }
 
 /** Any error of a connection or a statement in one line, for a reason or a log. */
 export function errorWords(error: unknown): string {
   if (isServerError(error)) return `${error.message} (${error.code})`;
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
-  return socketWords[code] ?? (error instanceof Error ? error.message : String(error));
+  return wordsFor(code) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -1,8 +1,9 @@
-import { constants, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import { explained, refused, subPathHint } from '../error-message.ts';
+import { readMounts } from '../tree/mounts.ts';
 import { checkPlace } from './atomic-file.ts';
 import { modeText, type FileOwner } from './attributes.ts';
 import { Directory, linkTarget } from './directory.ts';
@@ -77,20 +78,8 @@ function checkNoMount(mounts: ReadonlySet<string>, directory: Directory, name: s
   );
 }
 
-/** The fifth field of each line (proc_pid_mountinfo(5)), with spaces and the like as octal escapes. */
 function mountPoints(): ReadonlySet<string> {
-  try {
-    const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-    return new Set(
-      lines.map((line) =>
-        (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal: string) =>
-          String.fromCharCode(Number.parseInt(octal, 8)),
-        ),
-      ),
-    );
-  } catch {
-    return new Set();
-  }
+  return new Set(readMounts().map(({ point }) => Buffer.from(point, 'latin1').toString()));
 }
 
 /**
