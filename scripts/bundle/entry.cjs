@@ -53,10 +53,10 @@ function codeOf(file, source) {
       return undefined;
     const code = Buffer.allocUnsafeSlow(length);
     for (let at = lineSize, done = 0; done < length; done += blockSize) {
-      const size = Math.min(blockSize, length - done);
-      if (bytes.compare(bytes, at, at + size, at + size, at + 2 * size) !== 0) return undefined;
-      bytes.copy(code, done, at, at + size);
-      at += 2 * size;
+      const block = Math.min(blockSize, length - done);
+      if (bytes.compare(bytes, at, at + block, at + block, at + 2 * block) !== 0) return undefined;
+      bytes.copy(code, done, at, at + block);
+      at += 2 * block;
     }
     return code;
   } catch {
