@@ -23,6 +23,8 @@ describe('JSON that is nested by the million', () => {
   test('is refused in words, at once, wherever it comes from', async () => {
     await using server = await startFaultServer({
       '/deep': respond(200, deep, json),
+      // Fewer values than wait-http takes of a body.
+      '/nested': respond(200, '['.repeat(20_000), json),
       '/deep.json': respond(200, deep, json),
       '/v1/sys/internal/ui/mounts/secret/x': respond(200, deep, json),
       '/v1/secret/data/x': respond(200, deep, json),
@@ -34,7 +36,7 @@ describe('JSON that is nested by the million', () => {
       [['fetch-config', `${server.url}/deep#a`, '--to', target], 69],
       [['fetch-config', 'vault:secret/x?kv=2', '--to', target, '--format', 'json'], 69],
       [[...render, `d=${server.url}/deep.json`], 69],
-      [['wait-http', `${server.url}/deep`, '--json', '/a=1', '--timeout', '1s'], 124],
+      [['wait-http', `${server.url}/nested`, '--json', '/a=1', '--timeout', '1s'], 124],
     ] as const) {
       const result = await runInitbox(args, { env: vault });
       expect(result.stderr).toContain(words);
@@ -60,7 +62,7 @@ test.skipIf(missing)('a body in 300,000 chunks of one byte takes no more memory 
   await using server = await startFaultServer({ '/': tinyChunks(300_000) });
   for (const args of [
     ['fetch-config', `${server.url}/`, '--to', target, '--timeout', '50s'],
-    ['wait-http', `${server.url}/`, '--body', 'aaa', '--timeout', '50s'],
+    ['wait-http', `${server.url}/`, '--body', 'aaa', '--max-size', '1Mi', '--timeout', '50s'],
   ]) {
     using limit = limitMemory(128 << 20)!;
     expect(await runInitbox(args, { prefix: limit.prefix })).toMatchObject({ status: 0, signal: null });
