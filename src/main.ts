@@ -4,7 +4,7 @@ import { interpret, type Interpretation } from './cli/interpret.ts';
 import { catchUp, reasonOf } from './core/clock.ts';
 import { podPaths, type Context } from './core/context.ts';
 import { startDeadline } from './core/deadline.ts';
-import { exitStatus } from './core/exit-status.ts';
+import { endingSignals, exitStatus, type EndingSignal } from './core/exit-status.ts';
 import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
 import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
@@ -30,7 +30,7 @@ replaceStandardStreams((descriptor, text) =>
   descriptor === 1 ? writeToStandardOutput(text) : stderr.write(redactor.redact(text)),
 );
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
+for (const signal of Object.keys(endingSignals) as EndingSignal[]) {
   process.on(signal, () => ended.abort(new SignalReceived(signal)));
 }
 /** Where a failure is told: what the command line says once it has been read. */

@@ -51,8 +51,8 @@ export function jsonShapeFault(
   return undefined;
 }
 
-/** Behind the closing quote; at the end of the text where there is none. */
-function endOfString(text: string, start: number): number {
+/** Where the string that begins at `start` is over: behind its closing quote, or at the end of a text that has none. */
+export function endOfString(text: string, start: number): number {
   for (let quote = text.indexOf('"', start + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
     let before = quote;
     while (text[before - 1] === '\\') before--;

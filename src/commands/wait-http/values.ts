@@ -1,3 +1,5 @@
+import { endOfString } from '../../config/json-shape.ts';
+
 /**
  * Bytes of --max-size for each value of a JSON body. A parsed value takes up to 700 bytes of memory, so a body of `{},`
  * would take two hundred times its length.
@@ -20,16 +22,7 @@ export function hasMoreValues(text: string, most: number): boolean {
     if ((opened && character !== ']' && character !== '}') || character === ',') count++;
     if (count > most) return true;
     opened = character === '[' || character === '{';
-    if (character === '"') at = endOfString(text, at);
+    if (character === '"') at = endOfString(text, at) - 1;
   }
   return false;
-}
-
-function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let before = end - 1;
-    while (text[before] === '\\') before--;
-    if ((end - before) % 2 === 1) return end;
-  }
-  return text.length;
 }
