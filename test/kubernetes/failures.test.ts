@@ -87,7 +87,7 @@ describe.skipIf(noCluster)('a failed init container', () => {
     await watch.until(/^Init:(Error|CrashLoopBackOff)$/);
     const description = await namespace.kubectl('describe', 'pod', 'app');
     expect(description).toMatch(/2_items\.sql:1: relation "items" already exists/);
-    expect(await namespace.kubectl('logs', 'app', '-c', 'migrate')).toContain('2_items.sql');
+    expect(await namespace.logs('app', 'migrate')).toContain('2_items.sql');
     expect(await database.sql("select count(*) from pg_class where relname in ('users', 'orders')")).toBe(
       '1',
     );

@@ -92,7 +92,7 @@ export class Example implements AsyncDisposable {
     return this.namespace.exec(this.workloadName, container, ...command);
   }
 
-  /** The log of an init container of some pod. */
+  /** The log of the present run of an init container of some pod. */
   logs(container: string): Promise<string> {
     return this.namespace.kubectl('logs', this.workloadName, '-c', container);
   }

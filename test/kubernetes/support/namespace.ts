@@ -95,6 +95,16 @@ export class Namespace implements AsyncDisposable {
     }
   }
 
+  /**
+   * What a container has said, its present run and the one before it: the kubelet may start it again, and with that a
+   * new log, between any two looks.
+   */
+  async logs(pod: string, container: string): Promise<string> {
+    // The present run first: what became the run before it between the two requests is then read twice, not never.
+    const present = await this.kubectl('logs', pod, '-c', container);
+    return (await this.kubectl('logs', pod, '-c', container, '--previous').catch(() => '')) + present;
+  }
+
   /** Pods as kubectl shows them, and all logs: for a failure's message. */
   async story(): Promise<string> {
     const pods = await this.kubectl('describe', 'pods').catch(String);
