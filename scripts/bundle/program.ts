@@ -1,9 +1,10 @@
 /**
- * The program as files of CommonJS: `program.js`, what every start needs and the quickest commands, and a file for each
- * other command in `commands/`. CommonJS, because the loader of ES modules took 14 ms more CPU over a dozen files; apart,
- * because even parsing what is not used is paid by every start. A command's helper is a process of its own, and its file
- * stands alone.
+ * The program as files of CommonJS: `program.js`, which is what src/main.ts imports, and a file for each module that it
+ * loads by `import()`: the commands in `commands/`, the rest in `parts/`. CommonJS, because the loader of ES modules took
+ * 14 ms more CPU over a dozen files; apart, because even reading what is not used is paid by every start. esbuild's own
+ * splitting makes ES modules alone. A command's helper is a process of its own, and its file stands alone.
  */
+import { readFile } from 'node:fs/promises';
 import { glob } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 
@@ -16,12 +17,10 @@ import {
   type Plugin,
 } from 'esbuild';
 
+import { importedNames } from './imported-names.ts';
 import { builtinsByName, packagesOutside } from './plugins.ts';
 
-/** Commands that are in `program.js` itself: one file less to open for what most pods run. */
-const inside = ['wait-tcp', 'wait-dns'];
-
-/** Where the modules of `program.js` stand for the other files: one copy of each, so that `instanceof` holds. */
+/** Where what `program.js` holds stands for the other files: one copy of each module, so that `instanceof` holds. */
 const registry = 'globalThis[Symbol.for("initbox.modules")]';
 
 export interface Bundle {
@@ -33,7 +32,6 @@ export interface Bundle {
 
 export async function bundleProgram(root: string, common: BuildOptions, version: string): Promise<Bundle> {
   const used = new Map<string, Set<string>>();
-  const apart = new Set<string>();
   const settings: BuildOptions = {
     ...common,
     // Names stay: a stack trace at debug level can be read.
@@ -42,70 +40,122 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     supported: { 'dynamic-import': false },
     define: { INITBOX_VERSION: JSON.stringify(version) },
   };
-  const corePlugins = (): Plugin[] => [builtinsByName, commandsApart(apart), packagesOutside('./', used)];
 
-  // Once to learn which modules belong to it, once more with those modules made known to the other files.
+  // Once to learn which modules belong to it and what it loads later; at the end with what the other files take of it.
+  const apart = new Set<string>();
+  const corePlugins = (): Plugin[] => [
+    builtinsByName,
+    loadedLater(root, '.', (path) => apart.add(path)),
+    packagesOutside('./', used),
+  ];
   const first = await build({ ...settings, entryPoints: ['src/main.ts'], plugins: corePlugins() });
-  const modules = Object.keys(first.metafile?.inputs ?? {}).filter(
-    (path) => path.startsWith('src/') && path !== 'src/main.ts',
-  );
-  const core = await build({
-    ...settings,
-    stdin: { contents: coreEntry(modules), resolveDir: root, sourcefile: 'program.js', loader: 'js' },
-    entryNames: 'program',
-    plugins: corePlugins(),
-  });
-  const commands = await Promise.all(
-    [...apart].toSorted().map((name) =>
+  const modules = new Set(Object.keys(first.metafile?.inputs ?? {}).filter((path) => path.startsWith('src/')));
+  const taken = new Map<string, Set<string>>();
+  const others = await Promise.all(
+    [...apart].toSorted().map((path) =>
       build({
         ...settings,
-        entryPoints: { [`commands/${name}`]: `src/commands/${name}/command.ts` },
-        plugins: [builtinsByName, modulesFromCore(root, modules), packagesOutside('../', used)],
+        entryPoints: { [outputOf(path)]: path },
+        plugins: [
+          builtinsByName,
+          loadedLater(root, '..', (path) => apart.has(path)),
+          takenFromCore(root, modules, taken),
+          packagesOutside('../', used),
+        ],
       }),
     ),
   );
+  const core = await build({
+    ...settings,
+    entryPoints: { program: 'entry' },
+    plugins: [coreEntry(root, taken), ...corePlugins()],
+  });
   const helpers: BuildResult[] = [];
   for await (const path of glob('src/commands/*/helper.ts', { cwd: root })) {
     const name = `commands/${basename(dirname(path))}-helper`;
     const plugins = [builtinsByName, packagesOutside('../', used)];
     helpers.push(await build({ ...settings, entryPoints: { [name]: path }, plugins }));
   }
-  return { ...merged([core, ...commands, ...helpers]), used };
+  return { ...merged([core, ...others, ...helpers]), used };
 }
 
-function coreEntry(modules: readonly string[]): string {
-  const getters = modules.map(
-    (path) => `get ${JSON.stringify(path)}() { return require(${JSON.stringify(`./${path}`)}); },`,
-  );
-  return `${registry} = {\n${getters.join('\n')}\n};\nrequire('./src/main.ts');\n`;
+/** The file, below dist/ and without its ending, of a module that is loaded by `import()`. */
+function outputOf(path: string): string {
+  const [, command] = /^src\/commands\/([^/]+)\/command\.ts$/.exec(path) ?? [];
+  return command === undefined ? `parts/${basename(path, '.ts')}` : `commands/${command}`;
 }
 
-/** `import('./chown/command.ts')` of the list of commands becomes a file of its own, whose name is noted. */
-function commandsApart(apart: Set<string>): Plugin {
+/**
+ * Leaves `import()` of a source file for later, where `isApart` says that it is a file of its own.
+ * @param to the folder of dist/, as seen from the file that is made
+ */
+function loadedLater(root: string, to: string, isApart: (path: string) => unknown): Plugin {
   return {
-    name: 'commands-apart',
+    name: 'loaded-later',
     setup({ onResolve }) {
-      onResolve({ filter: /^\.\/[^/]+\/command\.ts$/ }, ({ path, kind }) => {
-        const name = path.split('/')[1] ?? '';
-        if (kind !== 'dynamic-import' || inside.includes(name)) return undefined;
-        apart.add(name);
-        return { path: `./commands/${name}.js`, external: true };
+      onResolve({ filter: /^\.{1,2}\/.*\.ts$/ }, ({ path, kind, resolveDir }) => {
+        const source = relative(root, join(resolveDir, path));
+        if (kind !== 'dynamic-import' || !isApart(source)) return undefined;
+        return { path: `${to}/${outputOf(source)}.js`, external: true };
       });
     },
   };
 }
 
-/** A module that `program.js` holds is taken from there. */
-function modulesFromCore(root: string, modules: readonly string[]): Plugin {
+/** What stands in `program.js` is taken from there. */
+function takenFromCore(
+  root: string,
+  modules: ReadonlySet<string>,
+  taken: Map<string, Set<string>>,
+): Plugin {
   return {
-    name: 'modules-from-core',
+    name: 'taken-from-core',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir }) => {
-        const module = relative(root, join(resolveDir, path));
-        return modules.includes(module) ? { path: module, namespace: 'core' } : undefined;
+      onResolve({ filter: /^\.{1,2}\// }, async ({ path, importer, kind, resolveDir }) => {
+        const source = relative(root, join(resolveDir, path));
+        if (kind === 'entry-point' || !modules.has(source)) return undefined;
+        const names = importedNames(importer, await readFile(importer, 'utf8'), path).toSorted();
+        taken.set(source, (taken.get(source) ?? new Set()).union(new Set(names)));
+        return {
+          path: `${source} ${names.join(' ')}`,
+          namespace: 'core',
+          pluginData: { source, names },
+          sideEffects: false,
+        };
       });
-      onLoad({ filter: /.*/, namespace: 'core' }, ({ path }) => ({
-        contents: `module.exports = ${registry}[${JSON.stringify(path)}];`,
+      onLoad({ filter: /.*/, namespace: 'core' }, ({ pluginData: { source, names } }) => ({
+        contents: [
+          `const module = ${registry}[${JSON.stringify(source)}]();`,
+          ...(names as string[]).map((name) => `export const ${name} = module.${name};`),
+        ].join('\n'),
+      }));
+    },
+  };
+}
+
+/** The program, with what the other files take of its modules made known before it begins. */
+function coreEntry(root: string, taken: ReadonlyMap<string, ReadonlySet<string>>): Plugin {
+  const modules = [...taken].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const imports = modules.map(
+    ([path, names], index) =>
+      `import { ${[...names].map((name) => `${name} as ${name}$${index}`).join(', ')} } from './${path}';`,
+  );
+  const makers = modules.map(
+    ([path, names], index) =>
+      `${JSON.stringify(path)}: () => ({ ${[...names].map((name) => `${name}: ${name}$${index}`).join(', ')} }),`,
+  );
+  const files = new Map([
+    ['entry', "import 'shared';\nimport './src/main.ts';\n"],
+    ['shared', `${imports.join('\n')}\n${registry} = {\n${makers.join('\n')}\n};\n`],
+  ]);
+  return {
+    name: 'core-entry',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^(entry|shared)$/ }, ({ path }) => ({ path, namespace: 'generated' }));
+      onLoad({ filter: /.*/, namespace: 'generated' }, ({ path }) => ({
+        contents: files.get(path) ?? '',
+        resolveDir: root,
+        loader: 'js',
       }));
     },
   };

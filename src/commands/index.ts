@@ -1,9 +1,14 @@
 import type { CommandList } from '../core/command.ts';
+import { waitDns } from './wait-dns/command.ts';
+import { waitTcp } from './wait-tcp/command.ts';
 
-/** Every command, loaded when it is named. Adding one is a folder beside this file and a line here. */
+/**
+ * Every command. Adding one is a folder beside this file and a line here, which loads it when it is named; the two that
+ * most pods run come with the program, so that no other file need be opened.
+ */
 export const commands: CommandList = {
-  'wait-tcp': async () => (await import('./wait-tcp/command.ts')).waitTcp,
-  'wait-dns': async () => (await import('./wait-dns/command.ts')).waitDns,
+  'wait-tcp': async () => waitTcp,
+  'wait-dns': async () => waitDns,
   'wait-http': async () => (await import('./wait-http/command.ts')).waitHttp,
   'wait-postgres': async () => (await import('./wait-postgres/command.ts')).waitPostgres,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
