@@ -46,17 +46,27 @@ function codeOf(file, source) {
     const { size } = fstatSync(descriptor);
     const length = (size - lineSize - source.length) / 2;
     if (!Number.isInteger(length) || length <= 0 || length > mostCode * source.length) return undefined;
-    const bytes = Buffer.allocUnsafeSlow(size);
-    if (readSync(descriptor, bytes, 0, size, 0) !== size) return undefined;
-    const end = lineSize + 2 * length;
-    if (bytes.latin1Slice(0, lineSize) !== lineFor(source, length) || !source.equals(bytes.subarray(end)))
+    // Piece by piece: fresh memory for all of it would take longer than to read it.
+    const piece = Buffer.allocUnsafeSlow(pieceSize);
+    const read = (most) => readSync(descriptor, piece, 0, Math.min(pieceSize, most));
+    if (read(lineSize) !== lineSize || piece.latin1Slice(0, lineSize) !== lineFor(source, length))
       return undefined;
     const code = Buffer.allocUnsafeSlow(length);
-    for (let at = lineSize, done = 0; done < length; done += blockSize) {
-      const block = Math.min(blockSize, length - done);
-      if (bytes.compare(bytes, at, at + block, at + block, at + 2 * block) !== 0) return undefined;
-      bytes.copy(code, done, at, at + block);
-      at += 2 * block;
+    for (let done = 0; done < length;) {
+      const got = read(2 * (length - done));
+      for (let at = 0; at < got;) {
+        const block = Math.min(blockSize, length - done);
+        if (at + 2 * block > got || piece.compare(piece, at, at + block, at + block, at + 2 * block) !== 0)
+          return undefined;
+        done += piece.copy(code, done, at, at + block);
+        at += 2 * block;
+      }
+      if (got === 0) return undefined;
+    }
+    for (let done = 0; done < source.length;) {
+      const got = read(source.length - done);
+      if (got === 0 || source.compare(piece, 0, got, done, done + got) !== 0) return undefined;
+      done += got;
     }
     return code;
   } catch {
@@ -91,6 +101,8 @@ function lineFor(source, length) {
 const lineSize = 128;
 // Two of them are less than what gzip looks back over (32 KiB).
 const blockSize = 8192;
+// Whole pairs of blocks.
+const pieceSize = 16 * blockSize;
 // V8's code of a file has one to three times the file's length, and more for a very small one.
 const mostCode = 64;
 

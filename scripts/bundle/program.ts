@@ -4,8 +4,7 @@
  * 14 ms more CPU over a dozen files; apart, because even reading what is not used is paid by every start. esbuild's own
  * splitting makes ES modules alone. A command's helper is a process of its own, and its file stands alone.
  */
-import { readFile } from 'node:fs/promises';
-import { glob } from 'node:fs/promises';
+import { glob, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 
 import {
@@ -49,7 +48,9 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     packagesOutside('./', used),
   ];
   const first = await build({ ...settings, entryPoints: ['src/main.ts'], plugins: corePlugins() });
-  const modules = new Set(Object.keys(first.metafile?.inputs ?? {}).filter((path) => path.startsWith('src/')));
+  const modules = new Set(
+    Object.keys(first.metafile?.inputs ?? {}).filter((path) => path.startsWith('src/')),
+  );
   const taken = new Map<string, Set<string>>();
   const others = await Promise.all(
     [...apart].toSorted().map((path) =>
@@ -103,11 +104,7 @@ function loadedLater(root: string, to: string, isApart: (path: string) => unknow
 }
 
 /** What stands in `program.js` is taken from there. */
-function takenFromCore(
-  root: string,
-  modules: ReadonlySet<string>,
-  taken: Map<string, Set<string>>,
-): Plugin {
+function takenFromCore(root: string, modules: ReadonlySet<string>, taken: Map<string, Set<string>>): Plugin {
   return {
     name: 'taken-from-core',
     setup({ onResolve, onLoad }) {

@@ -56,6 +56,8 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
  * @param bare false where a name after a mere `$` may be meant so
  */
 export function unexpanded(text: string, bare = true): string | undefined {
+  // Most texts: no pattern need be compiled for them, at every start.
+  if (!text.includes('$') && !text.includes('{{') && !text.includes('<')) return undefined;
   const [whole, inParentheses, inBraces, alone] =
     /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$+(?=\w)/g, '')) ?? [];
   if (whole !== undefined) {

@@ -13,7 +13,7 @@ const bare = new RegExp(String.raw`^[^\s@:]*:(?!\d+[/?#])(\S*)${hostAndRest}`);
  * `user:pw@host`): what stands between the first colon and the last `@` before a host.
  */
 export function passwordIn(text: string): string | undefined {
-  if (harmlessWord.test(text)) return undefined;
+  if (!text.includes('@') || harmlessWord.test(text)) return undefined;
   const [scheme] = /^(?:[a-z][a-z0-9+.:-]*:)?\/\//i.exec(text) ?? [];
   const found = scheme === undefined ? bare.exec(text) : behindSlashes.exec(text.slice(scheme.length));
   return found?.[1] || undefined;
@@ -24,6 +24,8 @@ const inUrls = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
 
 /** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
 export function hidePasswords(text: string, redactor: Pick<Redactor, 'secret'>): void {
+  // Most words of a command line: no pattern need be compiled for them, at every start.
+  if (!text.includes('@')) return;
   for (const [, password = ''] of text.matchAll(inUrls)) redactor.secret(password);
   const password = passwordIn(text);
   if (password === undefined) return;

@@ -1,5 +1,4 @@
-import { domainToASCII } from 'node:url';
-
+import { asciiName } from '../../clients/dns/ascii-name.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
@@ -17,8 +16,7 @@ export function parseName(text: string): string {
   refuseUnexpanded('word', text, `"${text}"`);
   if (/:\d+$/.test(text) && !/:.*:/.test(text))
     throw new Error(`"${text}" has a port; give the name alone, or use wait-tcp`);
-  // oxlint-disable-next-line no-control-regex -- the range is ASCII
-  const ascii = /^[\u0000-\u007f]*$/.test(text) ? text : domainToASCII(text);
+  const ascii = asciiName(text);
   const labels = ascii.replace(/\.$/, '').split('.');
   if (ascii.length > 254 || labels.some((label) => !/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) {
     throw new Error(

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 
+import { asciiName } from '../../clients/dns/ascii-name.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
@@ -57,7 +58,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
     refuseUnexpanded('path', text.replace(/^unix:(\/\/(?=\/))?/, ''), `"${text}"`);
     return parseUnix(text);
   }
-  const url = /^(jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
+  const url = text.includes('://') ? /^(jdbc:)?([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) : null;
   if (url) return parseUrl(url[2] ?? '', url[3] ?? '', url[1] === undefined, secret);
   if (text.startsWith('-')) throw new Error(`"${text}" is not a target; ${accepted}`);
   const link = serviceLinkIn(text.slice(text.indexOf(':') + 1));
@@ -223,7 +224,7 @@ function parseHostPort(text: string, knownPort: number | undefined, where: strin
     );
   }
   const port = portText === undefined ? (knownPort ?? 0) : parsePort(portText, where);
-  return { kind: 'tcp', host: literal ?? inAscii(host), port };
+  return { kind: 'tcp', host: literal ?? asciiName(host), port };
 }
 
 function bracketed(text: string, address: string): string {
@@ -241,23 +242,9 @@ function parsePort(text: string, where: string): number {
   return port;
 }
 
-/** The name as DNS has it: beyond ASCII, in punycode (RFC 5891); empty where that cannot be. */
-function inAscii(host: string): string {
-  if (isAscii(host)) return host;
-  // Not domainToASCII: node:url would be loaded at every start.
-  return URL.parse(`http://${host}`)?.hostname ?? '';
-}
-
-/** By code, not by a pattern of Unicode classes, which costs milliseconds to compile at every start. */
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
-  return true;
-}
-
 function checkHost(host: string, where: string): void {
   if (host === '') throw new Error(`${where} has no host; ${accepted}`);
-  // What ends a host in a URL is looked for first: a URL is what turns other letters into ASCII.
-  const ascii = /[/?#@\\]/.test(host) ? '' : inAscii(host);
+  const ascii = asciiName(host);
   if (!/^[\w.-]+$/.test(ascii)) throw new Error(`${where} is not host:port; ${accepted}`);
   if (/^[\d.]+$/.test(host) && !isIPv4(host)) throw new Error(`${host} in ${where} is not an IPv4 address`);
   if (
