@@ -46,8 +46,9 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
 
   // Once to learn which modules belong to it, once more with those modules made known to the other files.
   const first = await build({ ...settings, entryPoints: ['src/main.ts'], plugins: corePlugins() });
-  const modules = Object.keys(first.metafile?.inputs ?? {}).filter(
-    (path) => path.startsWith('src/') && path !== 'src/main.ts',
+  // Those alone that another command's file may import: arrows point down, and commands do not import each other.
+  const modules = Object.keys(first.metafile?.inputs ?? {}).filter((path) =>
+    /^src\/(?!main\.ts$|cli\/|commands\/)/.test(path),
   );
   const core = await build({
     ...settings,
