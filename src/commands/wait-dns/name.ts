@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url';
 
 import { isIP } from '../../clients/dns/ip-address.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /**
@@ -26,4 +27,8 @@ export function parseName(text: string): string {
     );
   }
   return ascii;
+}
+
+export function noName(): UsageError {
+  return new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
 }
