@@ -53,10 +53,10 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
   );
   const taken = new Map<string, Set<string>>();
   const others = await Promise.all(
-    [...apart].toSorted().map((path) =>
+    [...apart].toSorted().map((source) =>
       build({
         ...settings,
-        entryPoints: { [outputOf(path)]: path },
+        entryPoints: { [outputOf(source)]: source },
         plugins: [
           builtinsByName,
           loadedLater(root, '..', (path) => apart.has(path)),

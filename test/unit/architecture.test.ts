@@ -176,6 +176,71 @@ describe('the process', () => {
   });
 });
 
+describe('the folder of a command', () => {
+  const folders = globSync('commands/*/', { cwd: root }).map((path) => path.replace(/\/$/, ''));
+
+  test('each has command.ts, which the list loads', () => {
+    expect(folders.length).toBeGreaterThan(10);
+    expect(folders.filter((folder) => !files.includes(`${folder}/command.ts`))).toEqual([]);
+    const listed = imports.filter(({ from }) => from === 'commands/index.ts').map(({ to }) => to);
+    expect(listed.filter((to) => to.startsWith('commands/')).toSorted()).toEqual(
+      folders.map((folder) => `${folder}/command.ts`).toSorted(),
+    );
+  });
+
+  test('the value is defined in command.ts, its options in options.ts, what happens in run.ts', () => {
+    const elsewhere = files.filter(
+      (file) => called(file).has('defineCommand') && !/^commands\/[^/]+\/command\.ts$/.test(file),
+    );
+    expect(elsewhere).toEqual([]);
+    for (const folder of folders) {
+      const short = Object.hasOwn(oneFile, folder);
+      const { options, run } = definitionIn(`${folder}/command.ts`);
+      expect({ folder, options, run }).toEqual({
+        folder,
+        options: short ? '{}' : 'of ./options.ts',
+        run: short ? expect.stringContaining('(') : 'of ./run.ts',
+      });
+      if (short)
+        expect(
+          readFileSync(join(root, folder, 'command.ts'), 'utf8').split('\n').length - 1,
+          `lines of ${folder}/command.ts`,
+        ).toBeLessThanOrEqual(40);
+    }
+    expect(Object.keys(oneFile).filter((folder) => !folders.includes(folder))).toEqual([]);
+  });
+});
+
+/** Commands whose folder has command.ts alone, and why. */
+const oneFile: Readonly<Record<string, string>> = {
+  'commands/completion': 'no options, and five lines that print a script',
+  'commands/schema': 'no options, and a few lines that print a schema',
+};
+
+/** What `options` and `run` are in the call of defineCommand: imported from a file, or as they are written there. */
+function definitionIn(file: string): Readonly<Record<string, string>> {
+  const source = readFileSync(join(root, file), 'utf8');
+  const origins = new Map<string, string>();
+  const found: Record<string, string> = {};
+  for (const statement of parseSync(file, source).program.body) {
+    if (statement.type === 'ImportDeclaration')
+      for (const { local } of statement.specifiers) origins.set(local.name, statement.source.value);
+    const declaration = statement.type === 'ExportNamedDeclaration' ? statement.declaration : null;
+    if (declaration?.type !== 'VariableDeclaration') continue;
+    for (const { init } of declaration.declarations) {
+      const [value] = init?.type === 'CallExpression' ? init.arguments : [];
+      if (value?.type !== 'ObjectExpression') continue;
+      for (const property of value.properties) {
+        if (property.type !== 'Property' || property.key.type !== 'Identifier') continue;
+        const text = source.slice(property.value.start, property.value.end);
+        const origin = origins.get(text);
+        found[property.key.name] = origin === undefined ? text : `of ${origin}`;
+      }
+    }
+  }
+  return found;
+}
+
 interface Names {
   /** What is called: `sleep`, `performance.now`. */
   readonly called: ReadonlySet<string>;
@@ -233,7 +298,7 @@ const sleeping: Readonly<Record<string, string>> = {
   'commands/migrate-with-lock/perform-sql.ts':
     'connects once more under a lock that is held, for a few seconds',
   'commands/migrate-with-lock/with-session.ts': 'begins a whole command anew after a broken connection',
-  'commands/run/perform.ts': 'runs a step again: its pause is the plan’s, and a step is no target',
+  'commands/run/perform-step.ts': 'runs a step again: its pause is the plan’s, and a step is no target',
   'process/child.ts': 'looks for what a child left in its group; nothing tells when that ends',
   'process/input.ts': 'a pipe that was opened without blocking tells nobody when it can be read',
 };

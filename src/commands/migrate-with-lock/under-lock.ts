@@ -14,7 +14,7 @@ import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../core/
 import { findExecutable } from '../../process/replace-process.ts';
 import { acquire } from './acquire.ts';
 import { startConclusion } from './conclusion.ts';
-import { lostOutcome, performCommand, type Performed } from './perform.ts';
+import { lostOutcome, performCommand, type Performed } from './perform-command.ts';
 import type { LockedWork } from './request.ts';
 
 export interface UnderLockSettings {

@@ -1,5 +1,6 @@
 import { asciiName } from '../../clients/dns/ascii-name.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /**
@@ -24,4 +25,8 @@ export function parseName(text: string): string {
     );
   }
   return ascii;
+}
+
+export function noName(): UsageError {
+  return new UsageError('no name was given; for example: initbox wait-dns --service postgres-service');
 }

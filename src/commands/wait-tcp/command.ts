@@ -1,13 +1,7 @@
-import { remembered } from '../../clients/dns/remembered.ts';
-import { createResolver } from '../../clients/dns/resolver.ts';
-import { attemptConnect } from '../../clients/tcp.ts';
 import { defineCommand, each } from '../../core/command.ts';
-import { waitOptions } from '../../core/options/shared-options.ts';
-import type { Target } from '../../wait/attempt.ts';
-import { waitFor } from '../../wait/loop.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
-import { waitPlanOf } from '../../wait/plan.ts';
-import { endpointName, parseEndpoint } from './target.ts';
+import { waitTcpOptions } from './options.ts';
+import { runWaitTcp } from './run.ts';
+import { parseEndpoint } from './target.ts';
 
 const positionals = {
   usage: 'TARGET…',
@@ -31,16 +25,8 @@ An open port is not yet a ready database: see wait-postgres and wait-http.`,
     'initbox wait-tcp old-leader:5432 --invert',
   ],
   positionals,
-  options: waitOptions,
+  options: waitTcpOptions,
   afterDashes: 'successor',
   timeout: '5m',
-  async run({ options, positionals: given }, context) {
-    const resolve = createResolver(context.paths);
-    const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
-    const targets = [...endpoints].map(([name, endpoint]): Target => {
-      const addresses = remembered(resolve, context.clock);
-      return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
-    });
-    return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
-  },
+  run: runWaitTcp,
 });

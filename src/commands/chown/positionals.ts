@@ -1,0 +1,57 @@
+import type { Values } from '../../core/options/option.ts';
+import type { Given } from '../../core/options/resolve-options.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
+import type { chownOptions } from './options.ts';
+import { type OwnerText, parseNewOwner } from './owner.ts';
+
+export const chownExample = 'initbox chown 1000:1000 /data';
+
+export interface OwnerAndPaths {
+  /** Undefined where the first word can only be a path. */
+  readonly owner: OwnerText | undefined;
+  /** All words, the owner's too: with --reference it is a path. */
+  readonly words: readonly string[];
+}
+
+/** @throws UsageError where the words and flags do not fit together */
+export function pathsOf(
+  { owner, words }: OwnerAndPaths,
+  given: Values<typeof chownOptions>,
+): readonly string[] {
+  if (given.reference === undefined && owner === undefined)
+    throw new UsageError(
+      `no owner was given before ${JSON.stringify(words[0])}; for example: ${chownExample}`,
+    );
+  if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
+    throw new UsageError(
+      `both the owner ${words[0]} and --reference were given, and one is enough; a path of that name is written ./${words[0]}`,
+    );
+  const paths = given.reference === undefined ? words.slice(1) : words;
+  if (paths.length === 0) throw new UsageError(`no path was given; for example: ${chownExample}`);
+  if (!given.recursive && given.exclude.length > 0)
+    throw new UsageError('--exclude is about what lies below; it does nothing with --no-recursive');
+  return paths;
+}
+
+/** Numbers with a colon, or alone: hardly a path. */
+function looksLikeOwner(word: string): boolean {
+  return /^\d*(:\d*)?$/.test(word);
+}
+
+/** The first word is the owner, unless it can only be a path (which --reference allows). */
+export function parseOwnerAndPaths(given: readonly Given[]): OwnerAndPaths {
+  const [first, ...rest] = given;
+  if (first === undefined)
+    throw new UsageError(`no owner and no path were given; for example: ${chownExample}`);
+  for (const { text, origin } of rest) if (text === '') throw new UsageError(`${origin}: the path is empty`);
+  for (const { text, origin } of rest) refuseUnexpanded('path', text, origin);
+  refuseUnexpanded(/^[./]/.test(first.text) ? 'path' : 'name', first.text, first.origin);
+  const words = given.map(({ text }) => text);
+  if (/^[./]/.test(first.text)) return { owner: undefined, words };
+  try {
+    return { owner: parseNewOwner(first.text), words };
+  } catch (error) {
+    throw new UsageError(`${first.origin}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,36 @@
+import type { Input } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import type { Outcome } from '../../core/outcome.ts';
+import { chownTrees } from './chown.ts';
+import type { chownOptions } from './options.ts';
+import { pathsOf, type OwnerAndPaths } from './positionals.ts';
+
+/** Gives every path its owner and modes. */
+export async function runChown(
+  { options: given, positionals }: Input<typeof chownOptions, OwnerAndPaths>,
+  context: Context,
+): Promise<Outcome> {
+  const paths = pathsOf(positionals, given);
+  const { owner } = positionals;
+  return chownTrees(
+    {
+      owner: given.reference === undefined ? owner : undefined,
+      reference: given.reference,
+      from: given.from,
+      paths,
+      recursive: given.recursive,
+      trustTop: given.policy === 'root-mismatch',
+      modes: {
+        mode: given.mode,
+        file: given['file-mode'],
+        directory: given['dir-mode'],
+        setgid: given.setgid,
+      },
+      create: given.create,
+      crossMounts: !given['one-file-system'],
+      exclude: given.exclude,
+      dryRun: given['dry-run'],
+    },
+    context,
+  );
+}

@@ -1,0 +1,87 @@
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
+import { connectionFrom } from '../../clients/postgres/options.ts';
+import type { Input } from '../../core/command.ts';
+import type { Context, Environment } from '../../core/context.ts';
+import { UsageError, type Outcome } from '../../core/outcome.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
+import type { migrateWithLockOptions } from './options.ts';
+import { readRequest } from './request.ts';
+
+const directNames = { flag: '--direct-database-url-file', variable: 'DIRECT_DATABASE_URL' } as const;
+
+/** Shows or changes records, tries the files, or does the work under the lock. */
+export async function runMigrateWithLock(
+  { options, command }: Input<typeof migrateWithLockOptions, unknown>,
+  context: Context,
+): Promise<Outcome> {
+  const request = readRequest(options, command);
+  const key = lockKeyFrom(options);
+  const { connection, sameRoute } = readConnections(options, context);
+  const client = { resolve: createResolver(context.paths), clock: context.clock };
+  if (request.kind !== 'work') {
+    const { forget, showStatus } = await import('./status.ts');
+    return request.kind === 'status'
+      ? showStatus(connection, key, context, client)
+      : forget(connection, key, request.key, context, client);
+  }
+  if (request.work.kind === 'sql' && request.work.dryRun) {
+    const { dryRun } = await import('./dry-run.ts');
+    return dryRun(request.work, connection, key, options['lock-timeout'], context, client);
+  }
+  const { runUnderLock } = await import('./under-lock.ts');
+  return runUnderLock(
+    request.work,
+    request.once,
+    {
+      connection,
+      key,
+      timing: { heartbeat: options.heartbeat, grace: options.grace },
+      lockTimeout: options['lock-timeout'],
+      commandTimeout: options['command-timeout'],
+      sessionPooling: options['allow-session-pooling'],
+      sameRoute,
+    },
+    context,
+    client,
+  );
+}
+
+/** The lock's own connection, the direct URL where there is one; and whether the command will come by the same way. */
+function readConnections(
+  options: {
+    readonly 'database-url': Secret | undefined;
+    readonly 'direct-database-url': Secret | undefined;
+  },
+  context: Context,
+): { readonly connection: ConnectionSettings; readonly sameRoute: boolean } {
+  const { environment } = context;
+  const file = options['direct-database-url'];
+  const direct = file !== undefined || Boolean(environment[directNames.variable]);
+  const connection = direct
+    ? connectionFrom(file, context, directNames)
+    : connectionFrom(options['database-url'], context);
+  if (connection.attributes === 'standby' || connection.attributes === 'read-only') {
+    throw new UsageError(
+      `target_session_attrs=${connection.attributes} in ${connection.origin} asks for a standby, and a lock is the primary’s`,
+    );
+  }
+  // Of several servers one is the primary: a standby is passed over. A single one is waited for, and said to be one.
+  return {
+    connection:
+      connection.hosts.length > 1 ? { ...connection, attributes: primaryOf(connection) } : connection,
+    sameRoute: !direct && isCommandsRoute(options['database-url'], environment),
+  };
+}
+
+/** False where the environment names another server to the command than the file does to the lock: a pooler, say. */
+function isCommandsRoute(file: Secret | undefined, environment: Environment): boolean {
+  if (file === undefined) return true;
+  const variable = environment['DATABASE_URL'];
+  return variable ? variable === file.reveal() : !namesServer(environment);
+}
+
+function primaryOf({ attributes }: ConnectionSettings): ConnectionSettings['attributes'] {
+  return attributes === 'read-write' ? 'read-write' : 'primary';
+}

@@ -1,0 +1,142 @@
+import { remembered } from '../../clients/dns/remembered.ts';
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
+import { readTlsSettings, warnOfUnused } from '../../clients/http/options.ts';
+import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
+import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
+import type { Input } from '../../core/command.ts';
+import type { Context, Environment } from '../../core/context.ts';
+import { UsageError, type Outcome } from '../../core/outcome.ts';
+import { readNamedFile } from '../../fs/input-file.ts';
+import { bounded, paced } from '../../wait/attempt-timeout.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { attemptRequest } from './attempt.ts';
+import { looksAtBody, type Expectations } from './expect.ts';
+import type { waitHttpOptions } from './options.ts';
+import { neverHasBody, statusWords, success } from './status.ts';
+import type { HttpTarget } from './target.ts';
+import { mostValues } from './values.ts';
+
+/** What a request may carry, in bytes. */
+const mostRequestBody = 16 * 2 ** 20;
+
+/** Requests under way at once over all targets; the loop bounds those of each. */
+const parallel = 500;
+
+/** Asks every URL until all answer as expected. */
+export async function runWaitHttp(
+  { options, positionals: given }: Input<typeof waitHttpOptions, readonly HttpTarget[]>,
+  context: Context,
+): Promise<Outcome> {
+  const expectations: Expectations = {
+    statuses: options.status.length > 0 ? options.status.flat() : success,
+    headers: options['expect-header'],
+    texts: options.body,
+    patterns: options['body-matches'],
+    json: options.json,
+    mostValues: mostValues(options['max-size']),
+  };
+  const body = readRequestBody(options['request-body-file']);
+  const method = options.method ?? (body === undefined ? 'GET' : 'POST');
+  checkPossible(method, expectations);
+  const headers = readHeaders(options, new Set(connectionHeaders), context);
+  const targets = [...new Map(given.map((target) => [target.url.href + target.name, target])).values()];
+  checkOneOrigin(targets, headers);
+  if (options.insecure)
+    context.log.warn('--insecure is on: whoever answers is taken for the server, and gets what is sent');
+  warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
+  const tls = readTlsSettings(options, context.environment, !options.insecure);
+  using client = createHttpClient({
+    resolve: remembered(createResolver(context.paths), context.clock),
+    clock: context.clock,
+    proxy: readProxies(context),
+    tls,
+    patience: usualHttpLimits,
+    parallel,
+    fresh: true,
+    forgiving: true,
+  });
+  const identified = tls.certificate !== undefined;
+  const inquiry = ({ url, socketPath, authorization }: HttpTarget) => ({
+    client,
+    clock: context.clock,
+    host: context.host,
+    redact: context.redactor.redact,
+    expectations,
+    redirects: { most: options.redirects, crossOrigin: options['cross-origin'], identified },
+    discreet:
+      identified || authorization !== undefined || Object.keys(headers).some((name) => !isHarmless(name)),
+    request: {
+      method,
+      url,
+      headers: {
+        Accept: '*/*',
+        ...(authorization === undefined ? {} : { Authorization: authorization }),
+        ...headers,
+      },
+      ...(socketPath === undefined ? {} : { socketPath }),
+      ...(body === undefined ? {} : { body }),
+      ignoreBody: !looksAtBody(expectations),
+      maxBody: options['max-size'],
+      maxBodyOrigin: '--max-size',
+    } satisfies HttpRequest,
+  });
+  const limit = options['attempt-timeout'];
+  const watched = targets.map((target) => {
+    const asked = inquiry(target);
+    return bounded(
+      { name: target.name, attempt: (probe) => attemptRequest(asked, probe) },
+      limit,
+      context.clock,
+    );
+  });
+  return waitOutcome(await waitFor(watched, paced(waitPlanOf(options, watched.length), limit), context));
+}
+
+/** @throws UsageError for what no answer could ever meet */
+function checkPossible(method: string, expectations: Expectations): void {
+  if (!looksAtBody(expectations)) return;
+  if (method === 'HEAD')
+    throw new UsageError(
+      'an answer to HEAD has no body, so that --body, --body-matches and --json can never hold',
+    );
+  if (neverHasBody(expectations.statuses)) {
+    throw new UsageError(
+      `an answer ${statusWords(expectations.statuses)} has no body, so that --body, --body-matches and --json can never hold`,
+    );
+  }
+}
+
+/** A proxy may be reached by https too. */
+function usesHttps(
+  targets: readonly HttpTarget[],
+  { HTTP_PROXY = '', http_proxy: proxy = '' }: Environment,
+): boolean {
+  return targets.some(({ url }) => url.protocol === 'https:') || /^https:/i.test(proxy || HTTP_PROXY);
+}
+
+/** Credentials are for one place: with URLs of several hosts they would go to all of them. */
+function checkOneOrigin(targets: readonly HttpTarget[], headers: Readonly<Record<string, string>>): void {
+  const secrets = Object.keys(headers).filter((name) => !isHarmless(name));
+  const origins = new Set(targets.map(({ url, socketPath }) => socketPath ?? url.origin));
+  if (secrets.length === 0 || origins.size < 2) return;
+  throw new UsageError(
+    `the header ${secrets[0]} is given for URLs at ${origins.size} places (${[...origins].slice(0, 4).join(', ')}); it would go to all of them: wait for these in steps of their own`,
+  );
+}
+
+function readRequestBody(path: string | undefined): Buffer | undefined {
+  return path === undefined
+    ? undefined
+    : readNamedFile({ text: path, origin: '--request-body-file' }, mostRequestBody);
+}
+
+function readProxies({ environment, redactor }: Context): FindProxy {
+  try {
+    return proxyFromEnvironment(environment, (password) => void redactor.secret(password));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

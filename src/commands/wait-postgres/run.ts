@@ -1,0 +1,85 @@
+import { remembered } from '../../clients/dns/remembered.ts';
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import {
+  readConnection,
+  type UrlSource,
+  type ConnectionSettings,
+} from '../../clients/postgres/connection-string.ts';
+import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
+import { connectionFrom } from '../../clients/postgres/options.ts';
+import type { Input } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { UsageError, type Outcome } from '../../core/outcome.ts';
+import { bounded, paced } from '../../wait/attempt-timeout.ts';
+import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { requirementOf, type Demands } from './check.ts';
+import type { waitPostgresOptions } from './options.ts';
+
+/** Logs in to every database until all meet the demands. */
+export async function runWaitPostgres(
+  { options, positionals: urls }: Input<typeof waitPostgresOptions, readonly UrlSource[]>,
+  context: Context,
+): Promise<Outcome> {
+  const limit = options['attempt-timeout'];
+  if (urls.length > 0 && options['database-url'] !== undefined)
+    throw new UsageError('URLs and --database-url-file were given; one of them is taken');
+  const demands: Demands = {
+    primary: options.primary,
+    tables: options.table,
+    query: options.query,
+    migrated:
+      options.migrated === undefined ? undefined : { lock: lockKeyFrom(options), key: options.migrated },
+    statementTimeout: limit,
+  };
+  const databases =
+    urls.length > 0
+      ? urls.map((source) => readConnection(source, context.environment, context.redactor))
+      : [connectionFrom(options['database-url'], context)];
+  if (urls.length > 0) warnOf(databases, context);
+  const client = {
+    resolve: remembered(createResolver(context.paths), context.clock),
+    clock: context.clock,
+  };
+  const targets = databases.map((settings) =>
+    bounded(
+      {
+        name: nameOf(settings),
+        attempt: (probe) => attemptLogin(settings, demands, client, probe),
+      },
+      limit,
+      context.clock,
+    ),
+  );
+  return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+}
+
+function warnOf(databases: readonly ConnectionSettings[], { log }: Pick<Context, 'log'>): void {
+  for (const warning of new Set(databases.flatMap(({ warnings }) => warnings))) log.warn(warning);
+}
+
+/** `db:5432/app`, or `a:5432,b:5432/app` */
+function nameOf({ hosts, database }: ConnectionSettings): string {
+  const shown = hosts.map(({ host, port }) =>
+    host.startsWith('/') ? `${host}:${port}` : `${host.includes(':') ? `[${host}]` : host}:${port}`,
+  );
+  return `${shown.join(',')}/${database}`;
+}
+
+/** One login, the questions, and a goodbye. */
+async function attemptLogin(
+  settings: ConnectionSettings,
+  demands: Demands,
+  client: ConnectContext,
+  probe: Probe,
+): Promise<Answer> {
+  const answer = await connectPostgres(settings, client, probe, requirementOf(demands, probe));
+  if (answer.state !== 'connected') return answer;
+  const { peer } = answer.session;
+  // Not waited for: the answer is known, and the server may take its time.
+  void answer.session.end();
+  return satisfied(`answers queries (${peer})`);
+}

@@ -1,0 +1,3 @@
+import { waitOptions } from '../../core/options/shared-options.ts';
+
+export const waitTcpOptions = waitOptions;

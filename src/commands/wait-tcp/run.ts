@@ -1,0 +1,26 @@
+import { remembered } from '../../clients/dns/remembered.ts';
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { attemptConnect, type Endpoint } from '../../clients/tcp.ts';
+import type { Input } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import type { Outcome } from '../../core/outcome.ts';
+import type { Target } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import type { waitTcpOptions } from './options.ts';
+import { endpointName } from './target.ts';
+
+/** Connects to every target until all accept. */
+export async function runWaitTcp(
+  { options, positionals: given }: Input<typeof waitTcpOptions, readonly Endpoint[]>,
+  context: Context,
+): Promise<Outcome> {
+  const resolve = createResolver(context.paths);
+  const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
+  const targets = [...endpoints].map(([name, endpoint]): Target => {
+    const addresses = remembered(resolve, context.clock);
+    return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
+  });
+  return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
+}
