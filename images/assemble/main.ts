@@ -30,7 +30,7 @@ const packages = packagesOf([...libraries.map(({ source }) => source), '/usr/sbi
 
 const entry = await readFile(join(dist, 'initbox.js'), 'utf8');
 await writeFile(join(home, 'initbox'), firstLine + entry.slice(entry.indexOf('\n')));
-for (const part of ['program.js', 'commands', 'packages'])
+for (const part of ['program.js', 'commands', 'parts', 'packages'])
   await cp(join(dist, part), join(home, part), {
     recursive: true,
     filter: (path) => !path.endsWith('.code'),

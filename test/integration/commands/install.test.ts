@@ -36,7 +36,9 @@ beforeAll(() => {
     'initbox',
     'bin/node',
     'program.js',
-    ...readdirSync(join(runtime, 'commands')).map((name) => `commands/${name}`),
+    ...['commands', 'parts'].flatMap((folder) =>
+      readdirSync(join(runtime, folder)).map((name) => `${folder}/${name}`),
+    ),
   ].map((path) => {
     const content = readFileSync(join(runtime, path));
     const mode = (statSync(join(runtime, path)).mode & 0o777).toString(8).padStart(4, '0');
