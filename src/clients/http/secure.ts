@@ -15,6 +15,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 
+import { shownHostPort } from '../../core/host-port.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import {
   agentOptions,
@@ -93,7 +94,7 @@ class TunnelAgent extends HttpsAgent {
     created?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
     const callback = created as Created | undefined;
-    const target = `${options.host?.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
+    const target = shownHostPort(options.host ?? undefined, options.port);
     const proxy = this.#proxyFor(new URL(`https://${target}`));
     if (proxy === undefined) return super.createConnection(options, created);
     const connecting: RequestOptions = {

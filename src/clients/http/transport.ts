@@ -12,6 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
+import { shownHostPort } from '../../core/host-port.ts';
 import { formatBytes } from '../../core/size.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
@@ -329,9 +330,7 @@ function cutBody(response: IncomingMessage, received: number): NotYet {
 
 function peerOf(socket: Socket | undefined): string {
   if (socket?.remoteAddress === undefined) return '';
-  return socket.remoteFamily === 'IPv6'
-    ? `[${socket.remoteAddress}]:${socket.remotePort}`
-    : `${socket.remoteAddress}:${socket.remotePort}`;
+  return shownHostPort(socket.remoteAddress, socket.remotePort);
 }
 
 interface Turn extends Disposable {

@@ -4,6 +4,7 @@ import Client from 'pg/lib/client.js';
 
 import { reasonOf, type Clock } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { shownHostPort } from '../../core/host-port.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
@@ -100,8 +101,8 @@ async function addressesOf(
 /** `db:5432 (10.0.0.4)` */
 function peerName(host: PostgresHost, address: string): string {
   if (host.host.startsWith('/')) return `${host.host}/.s.PGSQL.${host.port}`;
-  const name = host.host.includes(':') ? `[${host.host}]` : host.host;
-  return address === host.host ? `${name}:${host.port}` : `${name}:${host.port}, ${address}`;
+  const name = shownHostPort(host.host, host.port);
+  return address === host.host ? name : `${name}, ${address}`;
 }
 
 /** libpq's rules for a try with and one without TLS. */

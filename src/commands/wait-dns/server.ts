@@ -1,4 +1,5 @@
 import { isIP } from '../../clients/dns/ip-address.ts';
+import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
 import { parseName } from './name.ts';
 
 /** A name server: an address, or a name that is resolved as the pod does before it is asked. */
@@ -15,18 +16,21 @@ const dnsPort = 53;
  */
 export function parseServer(text: string): Server {
   if (isIP(text)) return { host: text, port: dnsPort };
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text);
-  const [, literal, name, portText] = match ?? [];
-  const port = portText === undefined ? dnsPort : Number(portText);
-  if (match === null || (literal !== undefined && isIP(literal) !== 6))
+  const parts = splitHostPort(text);
+  if (
+    parts === undefined ||
+    parts.host === '' ||
+    /\D/.test(parts.port ?? '0') ||
+    (parts.literal !== undefined && isIP(parts.literal) !== 6)
+  )
     throw new Error(`"${text}" is not a name server; write HOST, HOST:PORT or [IPv6]:PORT`);
-  if (port < 1 || port > 65_535)
-    throw new Error(`the port in "${text}" is not a whole number from 1 to 65535`);
-  return { host: literal ?? parseName(name ?? ''), port };
+  const port = parts.port === undefined ? dnsPort : portIn(parts.port);
+  if (port === undefined) throw new Error(`the port in "${text}" is not a whole number from 1 to 65535`);
+  return { host: parts.literal ?? parseName(parts.host), port };
 }
 
 /** As c-ares takes it, and people read it: the usual port is left out. */
 export function serverAt(address: string, port: number): string {
   if (port === dnsPort) return address;
-  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  return shownHostPort(address, port);
 }

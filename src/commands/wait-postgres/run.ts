@@ -10,6 +10,7 @@ import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
 import { connectionFrom } from '../../clients/postgres/options.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
+import { shownHostPort } from '../../core/host-port.ts';
 import { UsageError, type Outcome } from '../../core/outcome.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
@@ -64,7 +65,7 @@ function warnOf(databases: readonly ConnectionSettings[], { log }: Pick<Context,
 /** `db:5432/app`, or `a:5432,b:5432/app` */
 function nameOf({ hosts, database }: ConnectionSettings): string {
   const shown = hosts.map(({ host, port }) =>
-    host.startsWith('/') ? `${host}:${port}` : `${host.includes(':') ? `[${host}]` : host}:${port}`,
+    host.startsWith('/') ? `${host}:${port}` : shownHostPort(host, port),
   );
   return `${shown.join(',')}/${database}`;
 }

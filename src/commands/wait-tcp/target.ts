@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net';
 import { asciiName } from '../../clients/dns/ascii-name.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
+import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
 import { refuseUnexpanded, refuseUnexpandedHosts } from '../../core/template-variables.ts';
 import { shownAddress } from '../../core/userinfo.ts';
@@ -140,9 +141,13 @@ function inLibpqsQuery(rest: string, authority: string, where: string): string |
   const isFolder = /^%2f/i.test(authority);
   if (given.size === 0 && !isFolder && !/:\+\d+$/.test(authority)) return undefined;
   const several = authority.includes(',');
-  const [, literal, before = '', port = ''] = several
-    ? ['', undefined, authority]
-    : (/^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(authority) ?? []);
+  const {
+    literal,
+    host: before,
+    port = '',
+  } = several
+    ? { literal: undefined, host: authority }
+    : (splitHostPort(authority) ?? { literal: undefined, host: '' });
   const name = given.get('host') ?? literal ?? decoded(before, where);
   const address = given.get('hostaddr') ?? '';
   if (name.includes(',') || address.includes(',')) throw severalHosts(where);
@@ -163,7 +168,7 @@ function inLibpqsQuery(rest: string, authority: string, where: string): string |
     refuseUnexpanded('word', to, where);
     return `${host}/.s.PGSQL.${parsePort(to, where)}`;
   }
-  return `${host.includes(':') ? `[${host}]` : host}:${to}`;
+  return shownHostPort(host, to);
 }
 
 function severalHosts(where: string): Error {
@@ -211,10 +216,9 @@ function parseHostPort(text: string, knownPort: number | undefined, where: strin
   if (isIP(text) === 6 || isIP(address) === 6) {
     throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);
   }
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/s.exec(text);
-  if (!match) throw new Error(`${where} is not host:port; ${accepted}`);
-  const [, literal, name, portText] = match;
-  const host = literal ?? name ?? '';
+  const parts = splitHostPort(text);
+  if (!parts) throw new Error(`${where} is not host:port; ${accepted}`);
+  const { literal, host, port: portText } = parts;
   if (literal !== undefined && isIP(literal) !== 6)
     throw new Error(`[${literal}] in ${where} is not an IPv6 address; ${accepted}`);
   if (literal === undefined) checkHost(host, where);
@@ -234,8 +238,8 @@ function bracketed(text: string, address: string): string {
 }
 
 function parsePort(text: string, where: string): number {
-  const port = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port >= 1 && port <= 65_535)) {
+  const port = portIn(text);
+  if (port === undefined) {
     const shown = where.startsWith('"') || /^-?\d+$/.test(text) || text === '' ? ` "${text}"` : '';
     throw new Error(`the port${shown} in ${where} is not a whole number from 1 to 65535`);
   }
@@ -263,7 +267,5 @@ function checkHost(host: string, where: string): void {
 /** A target as people write it. */
 export function endpointName(endpoint: Endpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`;
-  return endpoint.host.includes(':')
-    ? `[${endpoint.host}]:${endpoint.port}`
-    : `${endpoint.host}:${endpoint.port}`;
+  return shownHostPort(endpoint.host, endpoint.port);
 }
