@@ -1,7 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
-// Tests tell how long things take, so no more of them run at once than two cores bear.
-const maxWorkers = 2;
+/**
+ * Test files that hold a processor for long: they kill, exchange or copy in a loop, and tell no times. The others wait
+ * most of the time, and some tell times: those two kinds are not run beside each other.
+ */
+const busy = [
+  'test/integration/commands/chown/exchange.test.ts',
+  'test/integration/commands/chown/hostile.test.ts',
+  'test/integration/commands/copy/kill.test.ts',
+  'test/integration/commands/copy/unverified.test.ts',
+  'test/integration/commands/fetch-config/unpack/ends.test.ts',
+  'test/integration/commands/fetch-config/unpack/toggled.test.ts',
+  'test/integration/commands/migrate-with-lock/real-tools.test.ts',
+  'test/integration/commands/render/kill.test.ts',
+  'test/integration/fs/publish/kill.test.ts',
+  'test/integration/fs/publish/planted.test.ts',
+];
+
+const integration = {
+  globalSetup: ['test/support/build-once.ts'],
+  // Processes rather than threads: what a test starts ends with its process, and signals are a process's.
+  pool: 'forks' as const,
+  testTimeout: 60_000,
+  // Set-up may install a server, once.
+  hookTimeout: 300_000,
+  retry: 0,
+};
 
 export default defineConfig({
   test: {
@@ -12,7 +36,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          maxWorkers,
+          maxWorkers: 2,
           // A guard against hanging, not a measure: walks of real trees are among them.
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
@@ -21,18 +45,23 @@ export default defineConfig({
       },
       {
         test: {
+          ...integration,
+          name: 'integration busy',
+          include: busy,
+          // As many as two cores bear.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...integration,
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/support/**/*.test.ts'],
-          globalSetup: ['test/support/build-once.ts'],
-          // Processes rather than threads: what a test starts ends with its process, and signals are
-          // a process's.
-          pool: 'forks',
-          maxWorkers,
-          testTimeout: 60_000,
-          // Set-up may install a server, once.
-          hookTimeout: 300_000,
-          sequence: { groupOrder: 1 },
-          retry: 0,
+          exclude: busy,
+          // They wait for half of their time: three leave two cores something over.
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { pid } from 'node:process';
 
 const file = join(import.meta.dirname, '../../docker-compose.test.yml');
 
@@ -24,7 +24,7 @@ export interface Service {
 /** The project, under a name of its own so that it meets no other. */
 export class Project {
   readonly #command = composeCommand();
-  readonly #name = `initbox-test-${pid}`;
+  readonly #name = `initbox-test-${randomBytes(4).toString('hex')}`;
 
   /**
    * Starts the named services, or everything; each waits for those that it depends on. Rejects when one of those fails.

@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     name: 'compose',
     include: ['*.test.ts'],
+    // Each file has a project of its own, and waits for Docker most of the time.
+    maxWorkers: 4,
     testTimeout: 60_000,
     // Pulls images where they are not at hand.
     hookTimeout: 600_000,

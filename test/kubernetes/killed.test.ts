@@ -9,15 +9,18 @@ import { localised, podSpecOf, readExample } from './support/manifests.ts';
 import { initStatus, Namespace, type Pod } from './support/namespace.ts';
 import { Database } from './support/services.ts';
 
-/** The example's Deployment with two replicas and a migration that takes a while. */
-async function rollOut(namespace: Namespace, seconds: number): Promise<Database> {
+/** How long the tool's migration takes: the first run longer than any test waits, the next one a moment. */
+const seconds = '(SELECT CASE max(run) WHEN 1 THEN 600 ELSE 1 END FROM runs)';
+
+/** The example's Deployment with two replicas and a migration that only a kill ends. */
+async function rollOut(namespace: Namespace): Promise<Database> {
   const database = await Database.create(namespace);
   await namespace.apply([database.secret(), ...(await database.service())]);
   const things = localised(readExample('migrations-deployment', 'after.yaml'));
   for (const thing of things) {
     (thing['spec'] as { replicas: number }).replicas = 2;
     const migrate = podSpecOf(thing)?.initContainers?.find(({ name }) => name === 'migrate');
-    migrate?.env?.push({ name: 'MIGRATION_SECONDS', value: String(seconds) });
+    migrate?.env?.push({ name: 'MIGRATION_SECONDS', value: seconds });
     migrate?.command?.push('--grace=1s');
   }
   await namespace.apply(things);
@@ -49,7 +52,7 @@ async function runs(namespace: Namespace, database: Database): Promise<string> {
 describe.skipIf(noCluster)('in the middle of a migration', () => {
   test('the pod is deleted by force, as with a node that is gone: the other replica ends what it left, and migrates', async () => {
     await using namespace = await Namespace.create('killed-force');
-    const database = await rollOut(namespace, 8);
+    const database = await rollOut(namespace);
     const { metadata } = await holder(namespace, database);
     await namespace.kubectl('delete', 'pod', metadata.name, '--grace-period=0', '--force');
     expect(await runs(namespace, database)).toBe(once);
@@ -57,7 +60,7 @@ describe.skipIf(noCluster)('in the middle of a migration', () => {
 
   test('the pod is evicted, as by a drain: the tool is stopped and the next one starts', async () => {
     await using namespace = await Namespace.create('killed-evicted');
-    const database = await rollOut(namespace, 8);
+    const database = await rollOut(namespace);
     const { metadata } = await holder(namespace, database);
     const eviction = {
       apiVersion: 'policy/v1',
@@ -72,7 +75,7 @@ describe.skipIf(noCluster)('in the middle of a migration', () => {
   test('every process of the container is killed with -9: the kubelet starts it again, in the same pod', async () => {
     await using namespace = await Namespace.create('killed-9');
     await using tools = await Namespace.create('killed-9-tools', 'privileged');
-    const database = await rollOut(namespace, 8);
+    const database = await rollOut(namespace);
     const { metadata } = await holder(namespace, database);
     // The processes of that pod alone, by its cgroup; pause keeps the pod's namespaces.
     const script = `for process in /proc/[0-9]*; do

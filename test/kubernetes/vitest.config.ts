@@ -1,18 +1,44 @@
 import { defineConfig } from 'vitest/config';
 
+/** Those that compare times, and those that use the one role of the one Vault: one test file at a time. */
+const alone = ['pods.test.ts', 'examples/all-in-one.test.ts', 'examples/config-from-vault.test.ts'];
+
+const shared = {
+  root: import.meta.dirname,
+  setupFiles: ['setup.ts'],
+  pool: 'forks' as const,
+  testTimeout: 180_000,
+  hookTimeout: 300_000,
+  retry: 0,
+};
+
 // Needs a cluster and the built image: README.md says how to name them.
 export default defineConfig({
   root: import.meta.dirname,
   test: {
-    name: 'kubernetes',
-    include: ['**/*.test.ts'],
     globalSetup: ['global-setup.ts'],
-    setupFiles: ['setup.ts'],
-    pool: 'forks',
-    // One cluster of usually one node: times are told here, so one test file at a time.
-    fileParallelism: false,
-    testTimeout: 180_000,
-    hookTimeout: 300_000,
     retry: 0,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'kubernetes',
+          include: ['**/*.test.ts'],
+          exclude: alone,
+          // Each has namespaces and databases of its own, and waits for the kubelet most of the time.
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'kubernetes alone',
+          include: alone,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

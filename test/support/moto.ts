@@ -37,7 +37,8 @@ export function canUseMoto(): string | undefined {
 
 /** Starts a server; the first call in a checkout installs it (under a minute). */
 export async function startMoto(options: MotoOptions = {}): Promise<Moto> {
-  const { python, folder } = await pythonPackage(requirement);
+  // The server compiles what it imports, a small part of it, when it is started first.
+  const { python, folder } = await pythonPackage(requirement, ['--no-compile']);
   const listen = options.listen ?? '127.0.0.1';
   const port = options.port ?? (await freePort());
   const files = temporaryDirectory('moto');

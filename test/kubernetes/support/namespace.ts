@@ -46,12 +46,16 @@ export class Namespace implements AsyncDisposable {
 
   /** The name is a new one each time: the last one's may take a while to go. */
   static async create(label: string, level: Level = 'restricted'): Promise<Namespace> {
-    return Namespace.named(`initbox-test-${label}-${randomBytes(3).toString('hex')}`, level);
+    return Namespace.#make(`initbox-test-${label}-${randomBytes(3).toString('hex')}`, level);
   }
 
   static async named(name: string, level: Level): Promise<Namespace> {
     // What an interrupted run left would be taken for this one's.
     await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=60s');
+    return Namespace.#make(name, level);
+  }
+
+  static async #make(name: string, level: Level): Promise<Namespace> {
     const labels = { 'pod-security.kubernetes.io/enforce': level };
     await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }]);
     // Pods are refused until there is one.
