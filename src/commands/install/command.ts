@@ -1,14 +1,13 @@
 import { dirname, resolve } from 'node:path';
 
-import { reasonOf } from '../../core/clock.ts';
 import { defineCommand, each } from '../../core/command.ts';
-import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { flag } from '../../core/options/option.ts';
-import { done, failed, type Outcome } from '../../core/outcome.ts';
+import { failed } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { checkRuntime } from './check.ts';
 import { copyRuntime } from './copy.ts';
-import { type Manifest, problemOf, readManifest } from './manifest.ts';
+import { readManifest } from './manifest.ts';
 
 /** Where the copy must be mounted: the path that is written into the loader, the libraries and the first line. */
 const mountPoint = '/initbox';
@@ -44,7 +43,7 @@ export const install = defineCommand({
         },
       );
     }
-    if (options.check) return check(target, manifest, context);
+    if (options.check) return checkRuntime(source, target, manifest, context);
     return copyRuntime(source, target, manifest, context);
   },
 });
@@ -53,25 +52,4 @@ function parseFolder(text: string): string {
   if (text === '') throw new Error('the folder is empty; write an absolute path such as /shared');
   refuseUnexpanded('path', text, 'the folder');
   return text;
-}
-
-async function check(target: string, manifest: Manifest, context: Context): Promise<Outcome> {
-  const problems: string[] = [];
-  for (const file of manifest.files) {
-    if (context.signal.aborted) throw reasonOf(context.signal);
-    const problem = await problemOf(target, file, true, context.signal).catch((error: unknown) => {
-      throw context.signal.aborted ? reasonOf(context.signal) : error;
-    });
-    if (problem !== undefined) problems.push(problem);
-  }
-  if (readManifest(target)?.build !== manifest.build)
-    problems.push('the manifest is missing or of another build');
-  if (problems.length === 0)
-    return done(
-      `${target} holds initbox ${manifest.version}, ${manifest.files.length} files, each byte as it should be`,
-    );
-  return failed(exitStatus.failed, `${target} does not hold this runtime`, {
-    details: problems.slice(0, 10),
-    hint: `initbox install ${target} repairs it`,
-  });
 }
