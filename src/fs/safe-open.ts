@@ -38,6 +38,22 @@ export function openFolder(path: string): number {
 }
 
 /**
+ * As openFolder, and makes what is missing on the way.
+ * @param make makes a folder in an open one
+ */
+export function makeFolder(path: string, make: MakeFolder): number {
+  return reach(
+    path,
+    imageLink,
+    entered,
+    (way) => openSync(below(last(way).descriptor, '.'), constants.O_RDONLY | constants.O_DIRECTORY),
+    make,
+  );
+}
+
+type MakeFolder = (parent: number, shown: string, name: RawName) => void;
+
+/**
  * Opens a file in a folder that is reached so; a link at the file's own place is not followed (ELOOP).
  * @throws LinkInPath, or the system's error
  */
@@ -65,13 +81,22 @@ export function isOwn({ uid }: { readonly uid: number }): boolean {
   return uid === 0 || uid === systemHost.uid;
 }
 
-/** @param end how the last component is opened */
-function reach(path: string, follow: Follow, end: number, use: (way: Step[]) => number): number {
+/**
+ * @param end how the last component is opened
+ * @param make makes a component that is missing; where it is not given, that is an error
+ */
+function reach(
+  path: string,
+  follow: Follow,
+  end: number,
+  use: (way: Step[]) => number,
+  make?: MakeFolder,
+): number {
   const left = partsOf(rawOf(absolutePath(path)));
   const way: Step[] = [{ descriptor: openSync('/', entered), path: '' }];
   try {
     for (let links = 0, name = left.shift(); name !== undefined; name = left.shift()) {
-      const target = step(way, name, follow, left.length === 0 ? end : entered);
+      const target = step(way, name, follow, left.length === 0 ? end : entered, make);
       if (target === undefined) continue;
       if (++links > mostLinks) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
       if (target.startsWith('/')) for (const { descriptor } of way.splice(1)) closeSync(descriptor);
@@ -84,7 +109,13 @@ function reach(path: string, follow: Follow, end: number, use: (way: Step[]) => 
 }
 
 /** Goes one component on; returns where it leads instead where that is a link to be followed. */
-function step(way: Step[], name: RawName, follow: Follow, flags: number): RawName | undefined {
+function step(
+  way: Step[],
+  name: RawName,
+  follow: Follow,
+  flags: number,
+  make?: MakeFolder,
+): RawName | undefined {
   if (name === '..') {
     if (way.length > 1) closeSync((way.pop() as Step).descriptor);
     return undefined;
@@ -99,7 +130,12 @@ function step(way: Step[], name: RawName, follow: Follow, flags: number): RawNam
     }
     closeSync(opened);
   } catch (error) {
-    if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && make !== undefined) {
+      make(descriptor, shownName(path), name);
+      return step(way, name, follow, flags);
+    }
+    if (!isNoDirectory(code)) throw error;
     if (!linkAt(way, name)) throw error;
   }
   const target = follow(way, name);

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 
 import { fromFd, type Entry, type ZipFile } from 'yauzl';
 
-import { reasonOf } from '../../core/clock.ts';
+import { reasonOf, unlessAborted } from '../../core/clock.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
 
 /** Types of a Unix mode in the upper half of the external attributes (APPNOTE.TXT 4.4.15, Info-ZIP). */
@@ -24,28 +24,25 @@ export async function readZip(
   limits: ArchiveLimits,
   signal: AbortSignal,
 ): Promise<void> {
-  const zip = await new Promise<ZipFile>((resolve, reject) => {
+  const opening = new Promise<ZipFile>((resolve, reject) => {
     fromFd(
       descriptor,
       { lazyEntries: true, decodeStrings: false, validateEntrySizes: true, autoClose: false },
       (error, opened) => (error ? reject(broken(error)) : resolve(opened)),
     );
   });
+  const zip = await unlessAborted(opening, signal);
   if (zip.entryCount > limits.entries)
     throw new BrokenArchive(`has ${zip.entryCount} entries, more than ${limits.entries} (--max-entries)`);
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => reject(reasonOf(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
+  const reading = new Promise<void>((resolve, reject) => {
     zip.on('error', (error: Error) => reject(broken(error)));
-    zip.on('end', () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
+    zip.on('end', resolve);
     zip.on('entry', (entry: Entry) => {
       one(zip, entry, target, signal).then(() => zip.readEntry(), reject);
     });
     zip.readEntry();
   });
+  await unlessAborted(reading, signal);
 }
 
 async function one(zip: ZipFile, entry: Entry, target: ArchiveTarget, signal: AbortSignal): Promise<void> {
@@ -87,12 +84,18 @@ function content(
         }
       });
       stream.on('error', (failure: Error) => reject(broken(failure)));
+      // After its end or an error this says nothing new.
+      stream.on('close', () => reject(new BrokenArchive(endedEarly(entry))));
       stream.on('end', () => {
         if (sum === entry.crc32) resolve();
         else reject(new BrokenArchive(`is damaged: the CRC of ${JSON.stringify(nameOf(entry))} is wrong`));
       });
     });
   });
+}
+
+function endedEarly(entry: Entry): string {
+  return `is damaged: the content of ${JSON.stringify(nameOf(entry))} ends early`;
 }
 
 function nameOf(entry: Entry): string {

@@ -5,6 +5,7 @@ import {
   constants,
   fstatSync,
   lchownSync,
+  lstatSync,
   openSync,
   type Stats,
 } from 'node:fs';
@@ -13,7 +14,7 @@ import { itself } from '../../fs/tree/file-name.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { O_PATH, openPinned } from '../../fs/tree/open-directory.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
-import type { Visitor } from '../../fs/tree/walk.ts';
+import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 import { type ChownTally, emptyChownTally } from './tally.ts';
 
@@ -22,6 +23,8 @@ const permissions = 0o7777;
 const setIds = 0o6000;
 const setgid = 0o2000;
 const groupExecute = 0o010;
+
+const quiet = { throwIfNoEntry: false } as const;
 
 /** No owner: tells chown(2) to leave it. */
 const unchanged = -1;
@@ -55,7 +58,7 @@ export class OwnerVisitor implements Visitor {
     return tally;
   }
 
-  entry(name: string | Buffer, stat: Stats): void {
+  entry(name: string | Buffer, stat: Stats, where: Where): void {
     this.#tally.entries++;
     if (this.#spares(stat) || this.#isRight(stat)) return;
     if (!this.#begins()) return;
@@ -64,7 +67,23 @@ export class OwnerVisitor implements Visitor {
     if (from === undefined && (stat.isSymbolicLink() || (modes.file === undefined && !hasSetIds(stat)))) {
       lchownSync(name, owner.uid ?? unchanged, owner.gid ?? unchanged);
       this.#tally.changed++;
+      // Of root's file in root's directory, nobody else sets the mode, or puts another in its place.
+      if (stat.uid !== 0 || !where.ofRootAlone) this.#lookAgain(name);
     } else this.#pinned(name, (descriptor) => this.#changeOpened(descriptor));
+  }
+
+  /**
+   * The owner before may have set a set-ID bit between the look and the change, which chown(2) leaves in one case
+   * (survivesChown). To open each file first, so as to change what was judged, would cost more than this.
+   */
+  #lookAgain(name: string | Buffer): void {
+    const now = lstatSync(name, quiet);
+    if (now === undefined || !survivesChown(now)) return;
+    this.#pinned(name, (descriptor) => {
+      const stat = fstatSync(descriptor);
+      if (stat.isDirectory() || !belongsTo(stat, this.#plan.owner) || !hasSetIds(stat)) return;
+      chmodSync(itself(descriptor), stat.mode & permissions & ~setIds);
+    });
   }
 
   /** An entry that is not a directory and is held open (O_PATH). */

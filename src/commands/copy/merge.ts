@@ -24,7 +24,7 @@ export async function merge(
   { noClobber, replaces, shown }: Manner,
   signal: AbortSignal,
 ): Promise<number> {
-  const counter = { left: atOnce, replaced: 0 };
+  const counter = { left: atOnce, replaced: 0, aside: 0 };
   await mergeInto(stage, live, '', { noClobber, replaces, shown, signal, counter });
   return counter.replaced;
 }
@@ -37,7 +37,7 @@ interface Manner {
 
 interface Way extends Manner {
   readonly signal: AbortSignal;
-  readonly counter: { left: number; replaced: number };
+  readonly counter: { left: number; replaced: number; aside: number };
 }
 
 async function mergeInto(stage: number, live: number, path: RawName, way: Way): Promise<void> {
@@ -52,7 +52,7 @@ async function mergeInto(stage: number, live: number, path: RawName, way: Way): 
     const looks = entry.isDirectory() || way.noClobber || way.replaces;
     const there = looks ? statOf(live, raw) : undefined;
     if (way.replaces && there !== undefined && there.isDirectory() !== entry.isDirectory()) {
-      way.counter.replaced += makeWay(stage, live, raw, there.isDirectory());
+      way.counter.replaced += makeWay(stage, live, raw, there.isDirectory(), way.counter);
       way.shown();
       move(stage, live, raw, path);
     } else if (entry.isDirectory() && there !== undefined) {
@@ -93,16 +93,30 @@ async function mergeDirectory(
 const replacedName = '..initbox-replaced';
 
 /** Takes away what stands where something of another kind is to be. Returns the entries that are gone with it. */
-function makeWay(stage: number, live: number, raw: RawName, directory: boolean): number {
+function makeWay(
+  stage: number,
+  live: number,
+  raw: RawName,
+  directory: boolean,
+  counter: Way['counter'],
+): number {
   return writing(() => {
     if (!directory) {
       unlinkSync(below(live, raw));
       return 0;
     }
     const count = entriesOf(live, raw);
-    renameSync(below(live, raw), below(stage, `${replacedName}-${raw.slice(0, 200)}`));
+    renameSync(below(live, raw), below(stage, freeName(stage, counter)));
     return count;
   });
+}
+
+/** A name that nothing has in the stage, where only this process writes: an entry that is copied may have any name. */
+function freeName(stage: number, counter: Way['counter']): RawName {
+  for (;;) {
+    const name = `${replacedName}-${++counter.aside}`;
+    if (statOf(stage, name) === undefined) return name;
+  }
 }
 
 function statOf(live: number, raw: RawName) {

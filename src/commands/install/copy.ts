@@ -1,12 +1,19 @@
-import { access, constants, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { constants, fstatSync, lstatSync, promises, renameSync, statfsSync, type BigIntStats } from 'node:fs';
+import { basename, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { installManifestName, type Manifest, problemOf, readManifest, type RuntimeFile } from './manifest.ts';
+import { exchanged, refused } from '../../fs/error-message.ts';
+import type { Directory } from '../../fs/publish/directory.ts';
+import { clearAway } from '../../fs/publish/remove.ts';
+import { fileIdentity } from '../../fs/publish/write.ts';
+import { isOwn } from '../../fs/safe-open.ts';
+import { RuntimeFolders } from './folders.ts';
+import { filesOf, folderOf, type Manifest, problemOf, type RuntimeFile } from './manifest.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
 const piece = 4 << 20;
@@ -14,12 +21,12 @@ const piece = 4 << 20;
 /** Milliseconds after the last write to a half-written file until nobody can be at it any more. */
 const abandoned = 10_000;
 
-/** The program's own file goes last: whoever finds it finds a whole runtime. */
+/** The program's own file goes last, but for the list: whoever finds it finds a whole runtime. */
 const entry = 'initbox';
 
 /**
- * Copies what is missing or differs. Each file is written beside its place and renamed, so that a reader, or a second
- * install at the same time, sees a whole file or none.
+ * Copies what is missing, differs, or could be changed by somebody else. Each file is written beside its place and
+ * renamed, so that a reader, or a second install at the same time, sees a whole file or none.
  */
 export async function copyRuntime(
   source: string,
@@ -27,89 +34,120 @@ export async function copyRuntime(
   manifest: Manifest,
   context: Context,
 ): Promise<Outcome> {
-  const same = readManifest(target)?.build === manifest.build;
-  const stale: RuntimeFile[] = [];
-  for (const file of manifest.files) {
-    // The manifest goes in last of all: where it is the same, sizes and modes tell whether anybody touched a file.
-    if (!same || (await problemOf(target, file, false, context.signal)) !== undefined) stale.push(file);
-  }
-  await removeAbandoned(target, manifest, context);
-  if (same && stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
+  let folders: RuntimeFolders | undefined;
   try {
-    await mkdir(target, { recursive: true });
-    for (const file of stale.toSorted((a, b) => Number(a.path === entry) - Number(b.path === entry))) {
-      await place(join(source, file.path), join(target, file.path), Number.parseInt(file.mode, 8), context);
-    }
-    await place(join(source, installManifestName), join(target, installManifestName), 0o644, context);
+    const files = filesOf(source, manifest);
+    folders = RuntimeFolders.make(target);
+    // All of them before anything is written.
+    for (const folder of new Set(files.map(folderOf))) folders.find(folder);
+    const stale: RuntimeFile[] = [];
+    for (const file of files)
+      if ((await problemOf(folders, file, context.signal)) !== undefined) stale.push(file);
+    removeAbandoned(folders, files, context);
+    if (stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
+    const rank = (file: RuntimeFile): number => (file === files.at(-1) ? 2 : Number(file.path === entry));
+    for (const file of stale.toSorted((a, b) => rank(a) - rank(b)))
+      await place(source, folders.make(folderOf(file)), file, context);
+    const bytes = stale.reduce((sum, { size }) => sum + size, 0);
+    return done(
+      `${target} holds initbox ${manifest.version}: ${stale.length} files, ${formatBytes(bytes)} copied`,
+    );
   } catch (error) {
     throw error instanceof Failure || context.signal.aborted
       ? error
-      : await explained(target, manifest, error as NodeJS.ErrnoException);
+      : explained(target, folders?.top, manifest, error as NodeJS.ErrnoException);
+  } finally {
+    folders?.[Symbol.dispose]();
   }
-  const bytes = stale.reduce((sum, { size }) => sum + size, 0);
-  return done(
-    `${target} holds initbox ${manifest.version}: ${stale.length} files, ${formatBytes(bytes)} copied`,
-  );
 }
 
-async function place(from: string, to: string, mode: number, context: Context): Promise<void> {
-  await mkdir(dirname(to), { recursive: true, mode: 0o755 });
-  const temporary = `${to}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
+async function place(source: string, folder: Directory, file: RuntimeFile, context: Context): Promise<void> {
+  const name = basename(file.path);
+  const temporary = `${name}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
   try {
-    await copyInPieces(from, temporary, mode, context);
-    await rename(temporary, to);
+    const written = await copyInPieces(source, file, folder.at(temporary), context);
+    renameSync(folder.at(temporary), folder.at(name));
+    requireWritten(folder, name, written);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    clearAway(folder, temporary);
+    if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
+    throw refused(
+      `cannot write ${folder.shown}/${name}: it is a folder`,
+      'remove it, or name a folder for the runtime alone',
+    );
   }
 }
 
-/** Not by copyFile or one sync at the end: neither can be cut short, and the process's end waits for them. */
-async function copyInPieces(from: string, to: string, mode: number, { signal }: Context): Promise<void> {
-  await using source = await open(from, 'r');
-  await using copy = await open(to, 'wx');
+/** @throws Failure where another user's file has the name of what was written; one of this user is another install's */
+function requireWritten(folder: Directory, name: string, written: BigIntStats): void {
+  const stat = lstatSync(folder.at(name), { bigint: true, throwIfNoEntry: false });
+  if (stat !== undefined && fileIdentity(stat) === fileIdentity(written)) return;
+  if (stat === undefined || !isOwn({ uid: Number(stat.uid) })) throw exchanged(`${folder.shown}/${name}`);
+}
+
+/**
+ * Not by copyFile or one sync at the end: neither can be cut short, and the process's end waits for them.
+ * @returns which file was made
+ * @throws Failure where the source is not what its list says: copied, it would be found wrong by every later run
+ */
+async function copyInPieces(
+  from: string,
+  { path, mode, sha256 }: RuntimeFile,
+  to: string,
+  { signal }: Context,
+): Promise<BigIntStats> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  await using source = await promises.open(join(from, path), 'r');
+  await using copy = await promises.open(to, flags, 0o600);
+  const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(piece);
   for (let size = 0; ;) {
     if (signal.aborted) throw reasonOf(signal);
     const { bytesRead } = await source.read(buffer, 0, piece, size);
     if (bytesRead === 0) break;
+    hash.update(buffer.subarray(0, bytesRead));
     for (let written = 0; written < bytesRead;)
       written += (await copy.write(buffer, written, bytesRead - written, size + written)).bytesWritten;
     size += bytesRead;
     await copy.datasync();
   }
-  await copy.chmod(mode);
+  if (hash.digest('hex') !== sha256)
+    throw refused(
+      `cannot copy ${join(from, path)}: it is damaged, since its content is not what the list of the build says`,
+      'pull the image again, or fill the volume that this program runs from again',
+    );
+  await copy.chmod(Number.parseInt(mode, 8));
   await copy.sync();
+  return fstatSync(copy.fd, { bigint: true });
 }
 
 /** Removes what installs that were killed have left half-written: each may be as large as Node itself. */
-async function removeAbandoned(target: string, manifest: Manifest, context: Context): Promise<void> {
-  const paths = [...manifest.files.map(({ path }) => path), installManifestName];
-  for (const folder of new Set(paths.map((path) => dirname(join(target, path))))) {
-    for (const name of await readdir(folder).catch(() => [])) {
-      const whole = join(folder, name.replace(/\.\d+-[0-9a-z]+\.tmp$/, ''));
-      if (whole === join(folder, name) || !paths.some((path) => join(target, path) === whole)) continue;
-      const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Infinity }));
-      if (context.clock.date().getTime() - mtimeMs >= abandoned)
-        await rm(join(folder, name), { force: true }).catch(() => {});
+function removeAbandoned(folders: RuntimeFolders, files: readonly RuntimeFile[], context: Context): void {
+  const paths = new Set(files.map(({ path }) => path));
+  for (const path of new Set(files.map(folderOf))) {
+    const folder = folders.find(path);
+    for (const entryName of folder?.names() ?? []) {
+      const name = entryName.toString();
+      const whole = name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
+      if (folder === undefined || whole === name || !paths.has(join(path, whole))) continue;
+      const stat = lstatSync(folder.at(name), { throwIfNoEntry: false });
+      if (stat !== undefined && context.clock.date().getTime() - stat.mtimeMs >= abandoned)
+        clearAway(folder, name);
     }
   }
 }
 
-async function explained(
+/** @param top the folder, where it could be opened */
+function explained(
   target: string,
+  top: Directory | undefined,
   manifest: Manifest,
-  thrown: NodeJS.ErrnoException,
-): Promise<Failure> {
+  error: NodeJS.ErrnoException,
+): Failure {
   const where = `cannot fill ${target}`;
-  // Node's recursive mkdir says ENOENT where the kernel said EROFS.
-  const error = thrown.code === 'ENOENT' ? await problemAbove(target, thrown) : thrown;
   if (error.code === 'ENOSPC') {
     const needed = manifest.files.reduce((sum, { size }) => sum + size, 0);
-    const free = await statfs(target).then(
-      ({ bavail, bsize }) => bavail * bsize,
-      () => undefined,
-    );
+    const free = top && freeIn(top);
     return new Failure(
       failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)`, {
         hint: `the runtime takes ${formatBytes(needed)}${free === undefined ? '' : `, ${formatBytes(free)} are free`}: raise the emptyDir's sizeLimit`,
@@ -132,16 +170,7 @@ async function explained(
   return new Failure(failed(exitStatus.failed, `${where}: ${error.message}`));
 }
 
-/** Why nothing can be made below the nearest folder that exists; `otherwise` where it can. */
-async function problemAbove(path: string, otherwise: NodeJS.ErrnoException): Promise<NodeJS.ErrnoException> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    try {
-      await access(folder, constants.W_OK);
-      return otherwise;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || folder === dirname(folder)) {
-        return error as NodeJS.ErrnoException;
-      }
-    }
-  }
+function freeIn(directory: Directory): number {
+  const { bavail, bsize } = statfsSync(directory.itself);
+  return bavail * bsize;
 }

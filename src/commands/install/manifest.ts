@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { constants, promises, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+import { reasonOf } from '../../core/clock.ts';
+import { type RuntimeFolders, whyNotOwn } from './folders.ts';
 
 /** The list of the runtime's files, made with the image; paths are relative to the runtime's folder. */
 export interface Manifest {
@@ -21,7 +23,7 @@ export interface RuntimeFile {
 
 export const installManifestName = 'manifest.json';
 
-/** The manifest in a folder; undefined where there is none that can be read. */
+/** The manifest in the folder that this program runs from; undefined where there is none that can be read. */
 export function readManifest(folder: string): Manifest | undefined {
   try {
     return JSON.parse(readFileSync(join(folder, installManifestName), 'utf8')) as Manifest;
@@ -30,30 +32,62 @@ export function readManifest(folder: string): Manifest | undefined {
   }
 }
 
-/** What is wrong with a copy of a file; undefined where it is right. Reads the content only where `thorough`. */
+/** All that a copy consists of: the files, and the list itself as the last one. */
+export function filesOf(source: string, { files }: Manifest): readonly RuntimeFile[] {
+  const bytes = readFileSync(join(source, installManifestName));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return [...files, { path: installManifestName, size: bytes.length, mode: '0644', sha256 }];
+}
+
+/** The folder that a file is in, as RuntimeFolders knows it. */
+export function folderOf({ path }: RuntimeFile): string {
+  return dirname(path);
+}
+
+/** Set-ID bits, and who may read and execute. Who may write is judged by itself: fsGroup gives that to a group. */
+const compared = 0o7555;
+
+/**
+ * What is wrong with a copy of a file; undefined where it is right. Its content is always compared: size and times are
+ * what somebody else would have made right. All of it is asked of one open file, which no link leads to.
+ * @throws the signal's reason, Failure where its folder is not one to write to, or the system's error of that folder
+ */
 export async function problemOf(
-  folder: string,
+  folders: RuntimeFolders,
   file: RuntimeFile,
-  thorough: boolean,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const path = join(folder, file.path);
+  const { path } = file;
+  const folder = folders.find(folderOf(file));
+  if (folder === undefined) return `${path} is missing or unreadable (ENOENT)`;
   try {
-    const stat = statSync(path);
-    if (!stat.isFile()) return `${file.path} is not a file`;
-    if (stat.size !== file.size) return `${file.path} has ${stat.size} bytes instead of ${file.size}`;
-    if ((stat.mode & 0o111) !== (Number.parseInt(file.mode, 8) & 0o111))
-      return `${file.path} has the wrong mode`;
-    if (thorough && (await sha256Of(path, signal)) !== file.sha256) return `${file.path} has other content`;
-    return undefined;
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    await using handle = await promises.open(folder.at(basename(path)), flags);
+    const stat = await handle.stat();
+    if (!stat.isFile()) return `${path} is not a file`;
+    const why = whyNotOwn(folder, stat);
+    if (why !== undefined) return `${path} ${why}`;
+    if (stat.size !== file.size) return `${path} has ${stat.size} bytes instead of ${file.size}`;
+    if (((stat.mode ^ Number.parseInt(file.mode, 8)) & compared) !== 0) return `${path} has the wrong mode`;
+    return (await sha256Of(handle, signal)) === file.sha256 ? undefined : `${path} has other content`;
   } catch (error) {
-    if (signal.aborted) throw error;
-    return `${file.path} is missing or unreadable (${(error as NodeJS.ErrnoException).code})`;
+    if (signal.aborted) throw reasonOf(signal);
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ELOOP' ? `${path} is a symbolic link` : `${path} is missing or unreadable (${code})`;
   }
 }
 
-async function sha256Of(path: string, signal: AbortSignal): Promise<string> {
+/** Bytes that are read between two looks at the signal. */
+const piece = 1 << 20;
+
+async function sha256Of(handle: promises.FileHandle, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal });
-  return hash.digest('hex');
+  const buffer = Buffer.allocUnsafe(piece);
+  for (let at = 0; ;) {
+    if (signal.aborted) throw reasonOf(signal);
+    const { bytesRead } = await handle.read(buffer, 0, piece, at);
+    if (bytesRead === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
 }

@@ -2,13 +2,13 @@ import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
-import { isOwn } from '../safe-open.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
 import { codeAmong, type Directory, linkTarget } from './directory.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
+import { isOwnIn } from './own-files.ts';
 import { takeTurn } from './publish-lock.ts';
 import type { Published, Staged } from './published.ts';
 import {
@@ -130,6 +130,8 @@ class Tree implements Disposable {
   readonly #name: string;
   #staged: Directory | undefined;
   #current: string | undefined;
+  /** What readers saw, and somebody else made. */
+  #foreign: string | undefined;
   #sets: Sets = new Map();
   #built: Built | undefined;
   #newLinks: string[] = [];
@@ -150,18 +152,28 @@ class Tree implements Disposable {
   }
 
   async build(): Promise<Built | 'unchanged'> {
-    this.#current = currentGeneration(this.#target);
+    this.#takeOver(currentGeneration(this.#target));
     using current = this.#openCurrent();
-    this.#sets = current ? readSets(current) : new Map();
+    this.#sets = current ? readSets(this.#target, current) : new Map();
     const previous = this.#sets.get(this.#plan.set) ?? [];
     const names = topNames(previous);
     const intact = [...names].every((name) => nameStateOf(this.#target, name) !== 'plain file');
-    // Another user's could change after it was compared.
-    const own = current !== undefined && isOwn(fstatSync(current.fd)) ? current : undefined;
-    const built = await this.#plan.build({ stage: () => this.#stage(), current: own, previous, intact });
+    const built = await this.#plan.build({ stage: () => this.#stage(), current, previous, intact });
     // A link that somebody removed is made again.
     if (built === 'unchanged') makeLinks(this.#target, names);
     return built;
+  }
+
+  /**
+   * Takes over what readers see, where it belongs to root or to this user. Another user could have made up what is in it
+   * and whose it is, and could change it later.
+   */
+  #takeOver(name: string | undefined): void {
+    this.#current = name;
+    using current = this.#openCurrent();
+    if (current === undefined || isOwnIn(this.#target, fstatSync(current.fd))) return;
+    this.#foreign = name;
+    this.#current = undefined;
   }
 
   /** Everything but the swap. */
@@ -210,6 +222,10 @@ class Tree implements Disposable {
     if (this.#staged) markShown(this.#staged);
     if (this.#plan.lasting !== false) target.sync();
     const warnings = [...(this.#built?.warnings ?? [])];
+    if (this.#foreign !== undefined)
+      warnings.push(
+        `${target.shown}/${this.#foreign}, which readers saw until now, is not root's or this user's alone: its files are not taken over and no longer shown. It stays; look at what is in it, then remove it`,
+      );
     try {
       await this.#afterSwap();
     } catch (error) {
@@ -262,7 +278,7 @@ class Tree implements Disposable {
       last = name;
       try {
         using shown = this.#target.child(name);
-        makeLinks(this.#target, topNames([...readSets(shown).values()].flat()));
+        makeLinks(this.#target, topNames([...readSets(this.#target, shown).values()].flat()));
       } catch (error) {
         codeAmong(error, ['ENOENT']); // superseded in its turn
       }

@@ -1,6 +1,8 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 
-import { openFolder } from '../safe-open.ts';
+import { makeFolder, openFolder } from '../safe-open.ts';
+import type { RawName } from '../tree/file-name.ts';
+import { makeDirectory } from './write.ts';
 
 /**
  * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped
@@ -27,6 +29,18 @@ export class Directory implements Disposable {
   /** Opens what a user named, through no link that others may have made. @throws LinkInPath, or the system's error */
   static reach(path: string): Directory {
     return new Directory(openFolder(path), path);
+  }
+
+  /** As reach, and makes what is missing, with folders that others may enter. @throws as reach, Failure */
+  static make(path: string): Directory {
+    const make = (parent: number, shown: string, name: RawName): void => {
+      try {
+        makeDirectory(new Directory(parent, shown), Buffer.from(name, 'latin1'));
+      } catch (error) {
+        codeAmong(error, ['EEXIST']); // another run was faster
+      }
+    };
+    return new Directory(makeFolder(path, make), path);
   }
 
   /**

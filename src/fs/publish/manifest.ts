@@ -23,8 +23,9 @@ export type Sets = ReadonlyMap<string, readonly string[]>;
 /** A manifest larger than this is not ours, in bytes. */
 const largest = 64 << 20;
 
-/** The sets of a generation; none where it cannot be read. */
-export function readSets(generation: Directory): Sets {
+/** The sets of a generation; none where they cannot be read, or where somebody else could have made them up. */
+export function readSets(target: Directory, generation: Directory): Sets {
+  if (!hasNote(target, generation)) return new Map();
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = openSync(generation.at(manifestName), flags);

@@ -45,6 +45,8 @@ export interface Visitor {
 export interface Where {
   /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. */
   relative(raw?: RawName): RawName;
+  /** Whether root alone could give its names to other entries when it was opened. */
+  readonly ofRootAlone: boolean;
 }
 
 export interface WalkSettings {
@@ -90,6 +92,9 @@ const worthGiving = 1024;
 /** Subdirectories given away at once; fewer towards the end, so that all end together. */
 const mostGiven = 16;
 
+/** By the group's bits, which also bound what an ACL gives to named users (acl(5)), or by those of all others. */
+const othersWrite = 0o022;
+
 class Frame implements Where {
   readonly parent: Frame | undefined;
   readonly raw: RawName;
@@ -97,6 +102,7 @@ class Frame implements Where {
   readonly ino: number;
   /** Set where it is walked as a whole, and so is left through the visitor. */
   readonly entered: Stats | undefined;
+  readonly ofRootAlone: boolean;
   descriptor: number;
   names: readonly RawName[] = [];
   next = 0;
@@ -109,6 +115,7 @@ class Frame implements Where {
     this.dev = stat.dev;
     this.ino = stat.ino;
     this.entered = whole ? stat : undefined;
+    this.ofRootAlone = stat.uid === 0 && (stat.mode & othersWrite) === 0;
     this.descriptor = descriptor;
   }
 

@@ -2,7 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from 'node:fs';
 
 import type { BodySink } from '../../../clients/http/transport.ts';
-import { reasonOf } from '../../../core/clock.ts';
+import { reasonOf, unlessAborted } from '../../../core/clock.ts';
+import type { Patience } from '../../../core/deadline.ts';
 import type { Directory } from '../../../fs/publish/directory.ts';
 
 const chunk = 1 << 20;
@@ -69,11 +70,12 @@ export async function readAll(
   for (let at = 0; ;) {
     if (signal.aborted) throw reasonOf(signal);
     const position = at;
-    const length = await new Promise<number>((resolve, reject) => {
+    const reading = new Promise<number>((resolve, reject) => {
       read(descriptor, buffer, 0, chunk, position, (error, count) =>
         error ? reject(error) : resolve(count),
       );
     });
+    const length = await unlessAborted(reading, signal);
     if (length === 0) return;
     take(buffer.subarray(0, length));
     at += length;
@@ -81,8 +83,12 @@ export async function readAll(
 }
 
 /** The SHA-256 of an open file. */
-export async function sumOf(descriptor: number, signal: AbortSignal): Promise<string> {
+export async function sumOf(descriptor: number, { signal, renew }: Patience): Promise<string> {
   const hash = createHash('sha256');
-  await readAll(descriptor, (bytes) => hash.update(bytes), signal);
+  const take = (bytes: Uint8Array): void => {
+    hash.update(bytes);
+    renew();
+  };
+  await readAll(descriptor, take, signal);
   return hash.digest('hex');
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 
-import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
+import { type ArchiveLimits, type ArchiveTarget, BrokenArchive } from '../../../clients/archive/entry.ts';
 import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
 import type { HttpSourceSettings } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
@@ -152,7 +152,8 @@ class Unpacking {
       if (this.#address.scheme === 'file') {
         const descriptor = await this.#openFile();
         try {
-          return await this.#fromFile(descriptor, tree, before);
+          using patience = this.#patience();
+          return await this.#fromFile(descriptor, tree, before, patience);
         } finally {
           closeSync(descriptor);
         }
@@ -162,7 +163,8 @@ class Unpacking {
       await this.#download(download, patience);
       const { descriptor } = download;
       if (isSame(this.#noteOf(download.sum()), before)) return 'unchanged';
-      return await this.#unpack({ descriptor, type: knownType(descriptor), sum: download.sum() }, tree);
+      const archive = { descriptor, type: knownType(descriptor), sum: download.sum() };
+      return await this.#unpack(archive, tree, patience);
     } catch (error) {
       this.outcome = this.#words(error);
       throw error;
@@ -170,26 +172,31 @@ class Unpacking {
   }
 
   /** Whoever owns the file may write to it meanwhile: what is unpacked are the very bytes whose sum was made. */
-  async #fromFile(file: number, stage: Directory, before: Note | undefined): Promise<Built | 'unchanged'> {
-    const { signal } = this.#context;
+  async #fromFile(
+    file: number,
+    stage: Directory,
+    before: Note | undefined,
+    patience: Patience,
+  ): Promise<Built | 'unchanged'> {
     const { sha256 } = this.#settings.options;
     if (sha256 !== undefined || before !== undefined) {
-      const sum = await sumOf(file, signal);
+      const sum = await sumOf(file, patience);
       this.#checkSum(sum);
       if (isSame(this.#noteOf(sum), before)) return 'unchanged';
     }
     const type = knownType(file);
     // Of these, the sum is made of what is read to be unpacked, once from its beginning to its end.
-    if (type !== 'zip') return this.#unpack({ descriptor: file, type, sum: undefined }, stage);
+    if (type !== 'zip') return this.#unpack({ descriptor: file, type, sum: undefined }, stage, patience);
     // A zip file is read here and there: it is copied to where nobody else can write.
-    using copy = this.#newDownload(stage, () => {});
-    await this.#copyOf(file, copy);
+    using copy = this.#newDownload(stage, () => patience.renew());
+    await this.#copyOf(file, copy, patience);
     this.#checkSum(copy.sum());
     const { descriptor } = copy;
-    return await this.#unpack({ descriptor, type: knownType(descriptor), sum: copy.sum() }, stage);
+    const archive = { descriptor, type: knownType(descriptor), sum: copy.sum() };
+    return await this.#unpack(archive, stage, patience);
   }
 
-  async #copyOf(file: number, copy: Download): Promise<void> {
+  async #copyOf(file: number, copy: Download, { signal }: Patience): Promise<void> {
     const most = this.#limits.bytes;
     let bytes = 0;
     await readAll(
@@ -199,7 +206,7 @@ class Unpacking {
         if (bytes > most) throw new Refused(`is larger than ${formatBytes(most)} (--max-unpacked)`);
         copy.write(more);
       },
-      this.#context.signal,
+      signal,
     );
   }
 
@@ -210,7 +217,7 @@ class Unpacking {
     return download;
   }
 
-  async #unpack(archive: Archive, stage: Directory): Promise<Built> {
+  async #unpack(archive: Archive, stage: Directory, patience: Patience): Promise<Built> {
     const { options } = this.#settings;
     using tree = new UnpackedTree(stage.fd, {
       strip: options['strip-components'],
@@ -220,7 +227,7 @@ class Unpacking {
       collect: () => this.#context.host.collectGarbage(),
     });
     this.#context.host.saveMemory();
-    const sum = await this.#read(archive, tree);
+    const sum = await this.#read(archive, tree, patience);
     this.#checkSum(sum);
     tree.finish();
     if (tree.files === 0 && stage.names().length === 0)
@@ -247,9 +254,17 @@ class Unpacking {
     };
   }
 
-  /** Returns the sum of what was read. */
-  async #read({ descriptor, type, sum }: Archive, tree: UnpackedTree): Promise<string> {
-    const { signal } = this.#context;
+  /**
+   * Returns the sum of what was read. Whatever makes the entries of it may give nothing for as long as a server may, and
+   * no longer.
+   */
+  async #read(
+    { descriptor, type, sum }: Archive,
+    unpacked: UnpackedTree,
+    patience: Patience,
+  ): Promise<string> {
+    const { signal } = patience;
+    const tree = renewing(unpacked, patience);
     if (type === 'zip') {
       const { readZip } = await import('../../../clients/archive/zip.ts');
       await readZip(descriptor, tree, this.#limits, signal);
@@ -348,6 +363,24 @@ function bounded(context: Context, patience: Patience): Context {
   return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
     get: () => patience.at,
   });
+}
+
+/** Whatever comes out of an archive is a sign of life, as what comes in from a server is. */
+function renewing(target: ArchiveTarget, patience: Patience): ArchiveTarget {
+  return {
+    begin(entry) {
+      patience.renew();
+      target.begin(entry);
+    },
+    data(chunk) {
+      patience.renew();
+      target.data(chunk);
+    },
+    end() {
+      patience.renew();
+      target.end();
+    },
+  };
 }
 
 /** @throws Refused where it is none */

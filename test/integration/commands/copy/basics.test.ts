@@ -345,6 +345,20 @@ describe('options', () => {
     expect(leftovers(to)).toEqual([]);
   });
 
+  test('--delete: folders that make way may share all that a file name can hold but for its end', async () => {
+    const [from, to] = [folder(), folder()];
+    const long = 'n'.repeat(240);
+    for (const name of [`${long}1`, `${long}2`, 'short', '..initbox-replaced-1']) {
+      writeFileSync(join(from, name), name);
+      mkdirSync(join(to, name, 'sub'), { recursive: true });
+      writeFileSync(join(to, name, 'sub/f'), 'old');
+    }
+    const { status, stderr } = await copy([from, to, '--delete']);
+    expect(status, stderr).toBe(0);
+    expect(contentOf(to)).toEqual(contentOf(from));
+    expect(leftovers(to)).toEqual([join(to, '..initbox-replaced-1')]);
+  });
+
   test('times are the same to the microsecond, also from before 1970', async () => {
     const [from, to] = [folder(), folder()];
     const times = Array.from(

@@ -44,6 +44,7 @@ describe.skipIf(skip)('on a volume that others write to', () => {
   let disk: ReturnType<typeof temporaryDirectory>;
   let template: string;
   let archive: string;
+  let values: string;
   let volume: string;
   let elsewhere: string;
 
@@ -55,6 +56,8 @@ describe.skipIf(skip)('on a volume that others write to', () => {
     mkdirSync(join(disk.path, 'archived'));
     writeFileSync(join(disk.path, 'archived', 'app'), 'the program');
     archive = join(disk.path, 'site.tar');
+    values = join(disk.path, 'values.json');
+    writeFileSync(values, '{"app":"the value"}');
     execFileSync('tar', ['-cf', archive, '-C', join(disk.path, 'archived'), 'app']);
   });
   afterAll(() => {
@@ -490,6 +493,66 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       expect(contents(volume)).toEqual({ app: 'the program' });
       // What is not root's own may have root's folders in it: it is left to its owner.
       expect(leftovers(volume)).toEqual([generation]);
+    });
+  });
+
+  describe('what another publication has there', () => {
+    /** A generation with a file of another publication, and what readers see of it. */
+    function plantGeneration(name: string): void {
+      mkdirSync(join(volume, name));
+      plantFile(`${name}/planted`, 'evil', 0o644);
+      plantFile(`${name}/..initbox.json`, JSON.stringify({ sets: { 'another run': ['planted'] } }));
+      plantLink(name, '..data');
+      plantLink('..data/planted', 'planted');
+    }
+
+    const generation = '..initbox_20260101T000000Z_x_y';
+    const runs: readonly [string, () => string[]][] = [
+      ['--unpack', () => ['fetch-config', `file:${archive}`, '--unpack', '--to', volume]],
+      [
+        '--format files',
+        () => ['fetch-config', `file:${values}`, '--to', volume, '--format', 'files', '--allow-disk'],
+      ],
+      ['copy --atomic', () => ['copy', join(disk.path, 'archived'), volume, '--atomic']],
+    ];
+
+    test.each(runs)('is not taken over from a generation of another user: %s', async (_, args) => {
+      plantGeneration(generation);
+      chownSync(join(volume, generation), other, other);
+      const { status, stderr } = await runInitbox(args());
+      expect(status, stderr).toBe(0);
+      expect(Object.keys(contents(volume))).toEqual(['app']);
+      expect(stderr).toContain(`${volume}/${generation}`);
+      expect(stderr).toMatch(/not taken over.*no longer shown/);
+      expect(readdirSync(join(volume, generation))).toContain('planted');
+    });
+
+    test("is not taken over where everybody may write to the generation, or where the note is another user's", async () => {
+      for (const open of [true, false]) {
+        const name = `${generation}${open ? 'open' : 'note'}`;
+        plantGeneration(name);
+        if (open) {
+          chownSync(join(volume, name, '..initbox.json'), 0, 0);
+          chmodSync(join(volume, name), 0o777);
+        }
+        const { status, stderr } = await runInitbox([
+          'copy',
+          join(disk.path, 'archived'),
+          volume,
+          '--atomic',
+        ]);
+        expect(status, stderr).toBe(0);
+        expect(Object.keys(contents(volume))).toEqual(['app']);
+        rmSync(join(volume, '..data'));
+      }
+    });
+
+    test("is kept where root's run made it", async () => {
+      for (const [, args] of runs.slice(0, 2)) {
+        const { status, stderr } = await runInitbox(args());
+        expect(status, stderr).toBe(0);
+        expect(stderr).not.toContain('not taken over');
+      }
     });
   });
 

@@ -1,0 +1,39 @@
+import type { Context } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { done, failed, type Outcome } from '../../core/outcome.ts';
+import { RuntimeFolders } from './folders.ts';
+import { filesOf, folderOf, type Manifest, problemOf } from './manifest.ts';
+
+/** Compares a copy with the runtime that this program belongs to, and changes nothing. */
+export async function checkRuntime(
+  source: string,
+  target: string,
+  manifest: Manifest,
+  { signal }: Context,
+): Promise<Outcome> {
+  const files = filesOf(source, manifest);
+  using folders = RuntimeFolders.find(target);
+  const problems: string[] = [];
+  /** What is wrong with a folder, told once and not of each file in it. */
+  const closed = new Map<string, string>();
+  for (const file of files) {
+    const folder = folderOf(file);
+    if (closed.has(folder)) continue;
+    const problem = folders?.problemOf(folder);
+    if (problem !== undefined) closed.set(folder, problem);
+    else if (folders === undefined) problems.push(`${file.path} is missing or unreadable (ENOENT)`);
+    else problems.push((await problemOf(folders, file, signal)) ?? '');
+  }
+  const found = [...closed.values(), ...problems].filter((problem) => problem !== '');
+  if (found.length === 0)
+    return done(
+      `${target} holds initbox ${manifest.version}, ${manifest.files.length} files, each byte as it should be`,
+    );
+  return failed(exitStatus.failed, `${target} does not hold this runtime`, {
+    details: found.slice(0, 10),
+    hint:
+      closed.size === 0
+        ? `initbox install ${target} repairs it`
+        : `remove ${[...closed.keys()].join(', ')}, into which install does not write; then initbox install ${target} repairs it`,
+  });
+}

@@ -1,0 +1,227 @@
+// What somebody else who may write to the volume has put where the runtime is to be.
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { runInitbox } from '../../support/program.ts';
+import { nodePath, projectDirectory, requireOrSkip } from '../../support/tools.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+const skip = requireOrSkip(
+  'what others plant where the runtime is to be',
+  process.getuid?.() === 0 ? undefined : 'files of another user need root',
+);
+
+/** Who else may write to the volume. */
+const other = 4321;
+
+describe.skipIf(skip)('install onto a volume that others write to', () => {
+  const runtime = join(temporaryDirectory('runtime').path, 'initbox');
+  const program = [nodePath(), join(runtime, 'initbox')];
+  let paths: string[];
+  let volume: string;
+  let elsewhere: string;
+
+  beforeAll(() => {
+    cpSync(join(projectDirectory, 'dist'), runtime, { recursive: true });
+    cpSync(join(projectDirectory, 'dist/initbox.js'), join(runtime, 'initbox'));
+    mkdirSync(join(runtime, 'bin'));
+    writeFileSync(join(runtime, 'bin/node'), Buffer.alloc(300_000, 'n'), { mode: 0o755 });
+    paths = [
+      'initbox',
+      'bin/node',
+      'program.js',
+      ...readdirSync(join(runtime, 'commands')).map((name) => `commands/${name}`),
+    ];
+    const files = paths.map((path) => {
+      const content = readFileSync(join(runtime, path));
+      const mode = (statSync(join(runtime, path)).mode & 0o777).toString(8).padStart(4, '0');
+      return { path, size: content.length, mode, sha256: createHash('sha256').update(content).digest('hex') };
+    });
+    const build = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+    writeFileSync(join(runtime, 'manifest.json'), JSON.stringify({ version: '1.2.3', build, files }));
+  });
+  beforeEach(() => {
+    volume = temporaryDirectory('volume').path;
+    chmodSync(volume, 0o777);
+    elsewhere = temporaryDirectory('elsewhere').path;
+    chmodSync(elsewhere, 0o755);
+  });
+
+  const install = (...args: string[]) => runInitbox(['install', ...args], { program });
+
+  function plantLink(target: string, path: string): void {
+    symlinkSync(target, path);
+    lchownSync(path, other, other);
+  }
+
+  /** Everything, to tell whether anything was written. */
+  const state = (top: string): string[] =>
+    readdirSync(top, { recursive: true })
+      .map((name) => {
+        const { ino, ctimeMs, uid, mode } = lstatSync(join(top, String(name)));
+        return `${String(name)} ${ino} ${ctimeMs} ${uid} ${mode}`;
+      })
+      .toSorted();
+
+  describe('a link in the place of a folder', () => {
+    test.each([
+      ['DIR itself', 'shared', 'shared'],
+      ['a folder above DIR', 'shared', 'shared/deep/runtime'],
+    ])('%s: refused as by the other commands, and nothing is written there', async (_, link, target) => {
+      plantLink(elsewhere, join(volume, link));
+      for (const flags of [[], ['--check']]) {
+        const { status, stderr } = await install(join(volume, target), ...flags);
+        expect(stderr).toContain(
+          `${join(volume, link)} is a symbolic link to "${elsewhere}", which others may have made`,
+        );
+        expect(status).toBe(2);
+      }
+      expect(readdirSync(elsewhere)).toEqual([]);
+    });
+
+    test('a folder of the runtime: refused before anything is written, and nothing there is removed', async () => {
+      const abandoned = join(elsewhere, 'node.1-0.tmp');
+      writeFileSync(abandoned, 'of somebody');
+      utimesSync(abandoned, new Date(), new Date(Date.now() - 60_000));
+      writeFileSync(join(elsewhere, 'node'), 'of somebody');
+      plantLink(elsewhere, join(volume, 'bin'));
+      const before = state(elsewhere);
+      const { status, stderr } = await install(volume);
+      expect(stderr).toContain(
+        `${volume}/bin is a symbolic link to "${elsewhere}", which others may have made`,
+      );
+      expect(status).toBe(2);
+      expect(state(elsewhere)).toEqual(before);
+      expect(readdirSync(volume)).toEqual(['bin']);
+    });
+
+    test("a folder of the runtime that is another user's, or that everybody may write to, is refused", async () => {
+      for (const [uid, mode] of [
+        [other, 0o755],
+        [0, 0o777],
+      ] as const) {
+        const target = join(volume, `of-${uid}`);
+        mkdirSync(join(target, 'bin'), { recursive: true });
+        chmodSync(join(target, 'bin'), mode);
+        chownSync(join(target, 'bin'), uid, uid);
+        const { status, stderr } = await install(target);
+        expect(stderr).toContain(`${target}/bin`);
+        expect(stderr).toMatch(/belongs to user 4321|may be written to by everybody/);
+        expect(status).toBe(2);
+        expect(readdirSync(target)).toEqual(['bin']);
+        const checked = await install(target, '--check');
+        expect(checked.status).toBe(1);
+        expect(checked.stderr).toMatch(/bin belongs to user 4321|bin may be written to by everybody/);
+      }
+    });
+  });
+
+  describe('what is right but for', () => {
+    const faults: readonly [string, (path: string) => void, RegExp][] = [
+      ['its owner', (path) => chownSync(path, other, other), /belongs to user 4321/],
+      [
+        'its mode, by which everybody may write to it',
+        (path) => chmodSync(path, 0o757),
+        /may be written to by everybody/,
+      ],
+      [
+        'its content, of the same size',
+        (path) => {
+          const bytes = readFileSync(path);
+          bytes[0] = (bytes[0] ?? 0) ^ 1;
+          writeFileSync(path, bytes);
+        },
+        /has other content/,
+      ],
+      [
+        'being a link to the same',
+        (path) => {
+          const copy = join(elsewhere, 'copy');
+          cpSync(path, copy);
+          rmSync(path);
+          symlinkSync(copy, path);
+        },
+        /is a symbolic link/,
+      ],
+    ];
+    test.each(faults)('%s is found by --check and made anew', async (_, damage, said) => {
+      expect(await install(volume)).toMatchObject({ status: 0 });
+      for (const path of ['bin/node', 'initbox', 'manifest.json', 'program.js']) {
+        const file = join(volume, path);
+        damage(file);
+        const { ino } = lstatSync(file);
+        const found = await install(volume, '--check');
+        expect(found.stderr).toMatch(new RegExp(`${path}.* ${said.source}|${said.source} ${path}`));
+        expect(found.status).toBe(1);
+        const { status, stderr } = await install(volume);
+        expect(stderr).not.toContain('already');
+        expect(status, stderr).toBe(0);
+        const now = lstatSync(file);
+        expect(now).toMatchObject({ uid: 0 });
+        expect(now.isFile()).toBe(true);
+        expect(now.ino).not.toBe(ino);
+        expect(readFileSync(file).equals(readFileSync(join(runtime, path)))).toBe(true);
+        expect(await install(volume, '--check')).toMatchObject({ status: 0 });
+      }
+    });
+  });
+
+  test("a whole runtime of another user is replaced, file by file, where the folders are root's", async () => {
+    expect(await install(volume)).toMatchObject({ status: 0 });
+    for (const path of [...paths, 'manifest.json']) {
+      const file = join(volume, path);
+      if (path !== 'manifest.json') writeFileSync(file, Buffer.alloc(statSync(file).size, 'e'));
+      chownSync(file, other, other);
+    }
+    expect(await install(volume)).toMatchObject({ status: 0 });
+    for (const path of paths) {
+      expect(lstatSync(join(volume, path)).uid).toBe(0);
+      expect(readFileSync(join(volume, path)).equals(readFileSync(join(runtime, path)))).toBe(true);
+    }
+  });
+
+  test('a FIFO in the place of the list does not hold up the run, and is replaced', async () => {
+    const { execFileSync } = await import('node:child_process');
+    execFileSync('mkfifo', [join(volume, 'manifest.json')]);
+    expect(await install(volume, '--timeout', '30s')).toMatchObject({ status: 0 });
+    expect(lstatSync(join(volume, 'manifest.json')).isFile()).toBe(true);
+  });
+
+  test('a runtime that is damaged itself is not copied', async () => {
+    const damaged = join(temporaryDirectory('damaged').path, 'initbox');
+    cpSync(runtime, damaged, { recursive: true });
+    writeFileSync(join(damaged, 'bin/node'), Buffer.alloc(300_000, 'x'));
+    const { status, stderr } = await runInitbox(['install', volume], {
+      program: [nodePath(), join(damaged, 'initbox')],
+    });
+    expect(status).toBe(1);
+    expect(stderr).toContain('bin/node');
+    expect(stderr).toContain('damaged');
+    expect(existsSync(join(volume, 'bin/node'))).toBe(false);
+    expect(existsSync(join(volume, 'initbox'))).toBe(false);
+  });
+
+  test('--check makes nothing', async () => {
+    const { status } = await install(join(volume, 'deep/shared'), '--check');
+    expect(status).toBe(1);
+    expect(readdirSync(volume)).toEqual([]);
+  });
+});
