@@ -9,7 +9,7 @@ import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
 import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
-import { cutToLimit, failureLines, lastWords } from './core/termination-message.ts';
+import { cutLines, cutToLimit, failureLines } from './core/termination-message.ts';
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
@@ -162,6 +162,7 @@ function warnIfMissing(successor: readonly string[], log: Log): void {
 /** Says why it failed on standard error and in the termination log; returns the exit status. */
 function report(command: string, failure: Failed): number {
   const { log, terminationLog } = told;
+  const lines = failureLines(command, failure, redactor.redact);
   if (log.format === 'json') {
     // One event is one line: what people read below each other are fields here.
     const { status, what, details, hint } = failure;
@@ -171,9 +172,9 @@ function report(command: string, failure: Failed): number {
       hint: typeof hint === 'object' ? hint.join('\n') : hint,
     });
   } else {
-    for (const line of failureLines(command, failure, redactor.redact)) log.error(line);
+    for (const line of lines) log.error(line);
   }
-  writeLastWords(log, terminationLog, lastWords(command, failure, redactor.redact));
+  writeLastWords(log, terminationLog, cutLines(lines, failure));
   return failure.status;
 }
 

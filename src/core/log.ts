@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { withheld } from './excerpt.ts';
 import type { Redactor } from './redaction/redactor.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -40,7 +41,7 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
     const line =
       settings.format === 'json'
         ? jsonLine(settings.redactor, { time, level, ...common, msg: message, ...fields })
-        : `${time} ${level.padEnd(5)} ${oneLine(`${prefix(common)}${settings.redactor.redact(message)}`)}`;
+        : `${time} ${level.padEnd(5)} ${oneLine(`${prefix(common)}${redacted(message, settings.redactor.redact)}`)}`;
     settings.write(`${line}\n`);
   };
   return {
@@ -55,9 +56,22 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
   };
 }
 
+/**
+ * Characters of a line. What embeds a server's text cuts it shorter; this is the last bound for the time in which no signal is
+ * heard.
+ */
+const longestLine = 1 << 15;
+
+/** A text of the log, or of the termination message, without secrets; one that is too long is not shown at all. */
+export function redacted(text: string, redact: (text: string) => string): string {
+  return withheld(text.length, longestLine) ?? redact(text);
+}
+
 /** Redacted value by value, before JSON's escapes can hide a secret's characters. */
 function jsonLine(redactor: Redactor, record: Fields): string {
-  return escaped(record, (_key, value) => (typeof value === 'string' ? redactor.redact(value) : value));
+  return escaped(record, (_key, value) =>
+    typeof value === 'string' ? redacted(value, redactor.redact) : value,
+  );
 }
 
 function prefix(common: Fields): string {

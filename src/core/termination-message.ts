@@ -1,4 +1,4 @@
-import { oneLine } from './log.ts';
+import { oneLine, redacted } from './log.ts';
 import type { Failed } from './outcome.ts';
 
 /** What the kubelet keeps of a termination message (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/). */
@@ -18,7 +18,7 @@ export function failureLines(
     `initbox ${command}: ${failure.what}`.replace(' : ', ': '),
     ...(failure.details ?? []).map((detail) => `  ${detail}`),
     ...[failure.hint ?? []].flat().map((hint) => `hint: ${hint}`),
-  ].map((line) => oneLine(redact(line)));
+  ].map((line) => oneLine(redacted(line, redact)));
 }
 
 /**
@@ -31,7 +31,11 @@ export function lastWords(
   redact: (text: string) => string,
   limit = lastWordsLimit,
 ): string {
-  const lines = failureLines(command, failure, redact);
+  return cutLines(failureLines(command, failure, redact), failure, limit);
+}
+
+/** The same, of lines that are made already. */
+export function cutLines(lines: readonly string[], failure: Failed, limit = lastWordsLimit): string {
   const whole = lines.join('\n');
   const hints = [failure.hint ?? []].flat().length;
   if (Buffer.byteLength(whole) <= limit || hints === 0) return cutToLimit(whole, limit);

@@ -74,7 +74,7 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
     if (context.signal.aborted || !(isServerRefusal(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
     if (error instanceof Failure) throw error;
-    throw failureOf(error, file, current, 'the file was rolled back whole: nothing of it is left');
+    throw failureOf(context, error, file, current, 'the file was rolled back whole: nothing of it is left');
   }
   await commit(job, context);
 }
@@ -87,6 +87,7 @@ async function commit(job: FileRun, context: Context): Promise<void> {
   } catch (error) {
     if (isServerRefusal(error)) {
       throw failureOf(
+        context,
         error,
         `${file} at its COMMIT`,
         undefined,
@@ -148,9 +149,9 @@ async function outside(job: FileRun, context: Context): Promise<void> {
       if (open) await work.query('ROLLBACK').catch(() => undefined);
       if (known === 0 && (open || isAllOrNothing(statement))) {
         await unclaim(lock, entry);
-        throw failureOf(error, file, piece, 'it was the first statement, and nothing of it is left');
+        throw failureOf(context, error, file, piece, 'it was the first statement, and nothing of it is left');
       }
-      throw failureOf(error, file, piece, ...(await leftovers(job, known)));
+      throw failureOf(context, error, file, piece, ...(await leftovers(job, known)));
     }
     ended++;
     if (kind === 'begin') open = true;
@@ -245,8 +246,14 @@ function entryOf(job: FileRun): Parameters<typeof claim>[1] {
   };
 }
 
-function failureOf(error: unknown, file: string, piece: Piece | undefined, ...more: string[]): Failure {
-  const { what, details, hint, status } = explainStatementError(error, file, piece);
+function failureOf(
+  { redactor }: Pick<Context, 'redactor'>,
+  error: unknown,
+  file: string,
+  piece: Piece | undefined,
+  ...more: string[]
+): Failure {
+  const { what, details, hint, status } = explainStatementError(error, file, piece, redactor.redact);
   return new Failure(failed(status, what, { details: [...details, ...more], hint }));
 }
 

@@ -1,3 +1,4 @@
+import { excerpt } from '../core/excerpt.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { codeOf } from './history.ts';
 import { lineAt } from './split.ts';
@@ -40,7 +41,12 @@ export function isServerRefusal(error: unknown): boolean {
 }
 
 /** An error of a script's statement, with the file's line where the server tells where it is. */
-export function explainStatementError(error: unknown, file: string, piece: Piece | undefined): Explained {
+export function explainStatementError(
+  error: unknown,
+  file: string,
+  piece: Piece | undefined,
+  redact: (text: string) => string,
+): Explained {
   const said = error as ServerError;
   const code = codeOf(error);
   const details: string[] = [];
@@ -52,7 +58,7 @@ export function explainStatementError(error: unknown, file: string, piece: Piece
     );
   }
   if (said.detail) details.push(`detail: ${said.detail}`);
-  if (said.where) details.push(`where: ${said.where.split('\n')[0]}`);
+  if (said.where) details.push(`where: ${innermost(said.where, redact)}`);
   const own = hintOf(code, said.message);
   if (own !== undefined && said.hint) details.push(`hint of the server: ${said.hint}`);
   return {
@@ -61,6 +67,11 @@ export function explainStatementError(error: unknown, file: string, piece: Piece
     hint: own ?? said.hint,
     status: statusOf(code),
   };
+}
+
+/** The first line of where it happened, of a text that is redacted before it is cut. */
+function innermost(where: string, redact: (text: string) => string): string {
+  return excerpt(where, Number.POSITIVE_INFINITY, redact).split('\n', 1)[0]!;
 }
 
 /**

@@ -176,6 +176,24 @@ describe('the process', () => {
   });
 });
 
+/** Where a text from outside is rewritten, and nothing of it is shown. */
+const rewriting: Readonly<Record<string, string>> = {
+  'clients/http/failure.ts': "looks up OpenSSL's reason",
+  'clients/liquid.ts': "looks up a sentence of our own by the parser's",
+  'clients/toml.ts': "looks up a sentence of our own by the parser's",
+  'commands/run/plan.ts': 'names a flag by its key, in a sentence of our own',
+  'migrations/failure.ts': 'gets the text redacted, in the same expression',
+};
+
+describe('texts from outside', () => {
+  test('are not rewritten before they are redacted: where one is, it is listed here, with the reason', () => {
+    const rewritten =
+      /\b(?:message|detail|hint|where|errors|response\.body)\b(?:\.toString\(\))?[)\]]*[?!]?\s*\.(?:replace|replaceAll|split|slice|substring|trim|toLowerCase|toUpperCase|normalize)\(|\bexcerpt\([^;]*\)\s*\.split\(/;
+    const found = files.filter((file) => rewritten.test(readFileSync(join(root, file), 'utf8')));
+    expect(found.toSorted()).toEqual(Object.keys(rewriting).toSorted());
+  });
+});
+
 describe('the folder of a command', () => {
   const folders = globSync('commands/*/', { cwd: root }).map((path) => path.replace(/\/$/, ''));
 

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net';
 
 import type { Environment } from '../../core/context.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { isBareAuthority } from '../../core/web-url.ts';
 import { proxyAuthorization } from './agents.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */
@@ -35,19 +36,28 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
   };
 }
 
+const accepted = 'write for example http://proxy.internal:3128';
+
 function parseProxy(text: string, origin: string, secret: (value: string) => void): URL {
-  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
+  // None of these is shown: it may hold a password.
+  if (scheme === undefined ? !isBareAuthority(text) : /^[/\\]/.test(text.slice(scheme.length)))
+    throw new Error(`${origin} has a mistake in its scheme; ${accepted}`);
+  const whole = scheme === undefined ? `http://${text}` : text;
   refuseUnexpanded('url', whole, origin);
   let url: URL;
   try {
     url = new URL(whole);
   } catch {
-    // Not shown: it may hold a password.
-    throw new Error(`${origin} is not a URL; write for example http://proxy.internal:3128`);
+    throw new Error(`${origin} is not a URL; ${accepted}`);
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new Error(`${origin} names a proxy by ${url.protocol}//; http:// and https:// are accepted`);
   }
+  if (`${url.pathname}${url.search}${url.hash}`.includes('@'))
+    throw new Error(
+      `${origin} has an @ behind its host; encode a /, ? or # in its user or password as %2F, %3F, %23`,
+    );
   if (url.password !== '') secret(url.password);
   try {
     if (url.password !== '') secret(decodeURIComponent(url.password));

@@ -8,6 +8,7 @@ import {
   type ReadSource,
   type SourceAddress,
 } from '../../config/source.ts';
+import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
@@ -101,8 +102,8 @@ export function httpReader(
     const fault = unchanged
       ? undefined
       : (statusFault(answer, secret) ??
-        (sink === undefined ? encodingFault(answer, settings, url) : undefined) ??
-        typeFault(answer, settings, url));
+        (sink === undefined ? encodingFault(answer, settings, url, redactor) : undefined) ??
+        typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
     const wrong = sumFault(sink ?? body, settings.sha256);
     if (wrong !== undefined) return wrong;
@@ -153,30 +154,45 @@ function statusFault({ status, busy }: HttpResponse, secret: boolean): NotYet | 
   return never(exitStatus.refused, `answered ${status}`, hints[status]);
 }
 
+/** Characters of a header that are shown. */
+const shownOfHeader = 100;
+
 /** Names of files that are compressed themselves, which many servers announce as an encoding. */
 const compressed = /\.(gz|tgz|bz2|xz|zst|br|Z)$/i;
 
 /** We asked for the file as it is; one that was compressed on its way would be written as no reader expects it. */
-function encodingFault(response: HttpResponse, settings: HttpSourceSettings, url: URL): Never | undefined {
-  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase();
+function encodingFault(
+  response: HttpResponse,
+  settings: HttpSourceSettings,
+  url: URL,
+  { redact }: Redactor,
+): Never | undefined {
+  const said = response.headers['content-encoding'] ?? '';
+  const encoding = said.trim().toLowerCase();
   if (encoding === '' || encoding === 'identity') return undefined;
   // A sum says which bytes are meant.
   if (settings.sha256 !== undefined || compressed.test(url.pathname)) return undefined;
   return never(
     exitStatus.refused,
-    `answered with the Content-Encoding ${encoding}, though it was asked for none`,
+    `answered with the Content-Encoding ${excerpt(said, shownOfHeader, redact)}, though it was asked for none`,
     'the server compresses whatever it is asked: turn that off for this file, or name the sum of the bytes that are meant with --sha256',
   );
 }
 
 /** A login page in place of the file comes with status 200. */
-function typeFault(response: HttpResponse, settings: HttpSourceSettings, url: URL): Never | undefined {
-  const type = (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+function typeFault(
+  response: HttpResponse,
+  settings: HttpSourceSettings,
+  url: URL,
+  { redact }: Redactor,
+): Never | undefined {
+  const said = response.headers['content-type'] ?? '';
+  const type = said.split(';')[0]?.trim().toLowerCase() ?? '';
   if (settings.contentType !== undefined) {
     if (type === settings.contentType.toLowerCase()) return undefined;
     return never(
       exitStatus.refused,
-      `answered 200 with ${type || 'no Content-Type'}, not ${settings.contentType}`,
+      `answered 200 with ${type === '' ? 'no Content-Type' : excerpt(said, shownOfHeader, redact)}, not ${settings.contentType}`,
       'look at what the address serves, or at --content-type',
     );
   }

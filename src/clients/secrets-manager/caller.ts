@@ -1,6 +1,8 @@
 import { createHash, createHmac } from 'node:crypto';
 
 import type { Environment } from '../../core/context.ts';
+import { SaidText } from '../../core/said-text.ts';
+import { longestWords } from './faults.ts';
 
 /** Keys that sign requests. */
 export interface Keys {
@@ -73,11 +75,16 @@ export function callerArn(body: string): string | undefined {
 }
 
 /** Why STS did not say it: its code and words; undefined where it will answer later. */
-export function callerRefusal(status: number, body: string): string | undefined {
+export function callerRefusal(
+  status: number,
+  body: string,
+  redact: (text: string) => string,
+): string | undefined {
   const code = /<Code>([^<]+)<\/Code>/.exec(body)?.[1] ?? '';
   if (status >= 500 || status === 429 || /Throttl|RequestLimit|SlowDown/i.test(code)) return undefined;
-  const words = /<Message>([^<]+)<\/Message>/.exec(body)?.[1];
-  return [`STS answered ${status}`, code, words].filter(Boolean).join(': ');
+  const words = /<Message>([^<]+)<\/Message>/.exec(body)?.[1] ?? '';
+  const said = [code, words].map((text) => SaidText.shown([new SaidText(text)], longestWords, redact));
+  return [`STS answered ${status}`, ...said].filter(Boolean).join(': ');
 }
 
 /**

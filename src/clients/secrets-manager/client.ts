@@ -14,6 +14,7 @@ import type { Environment } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
+import { SaidText } from '../../core/said-text.ts';
 import { withVariables } from '../../process/variables.ts';
 import {
   never,
@@ -75,6 +76,9 @@ const providers: readonly (readonly [mark: string, words: string])[] = [
   ['CREDENTIALS_PROFILE', 'a profile'],
 ];
 
+/** Characters of a warning of the SDK that are shown. */
+const longestWarning = 1000;
+
 /** A secret has at most 64 KiB, which JSON may write with six characters for each byte. */
 const largestAnswer = 2 ** 20;
 
@@ -102,9 +106,8 @@ export function createSecretsManager(
   const told = new Set<string>();
   /** What the SDK has to say, once: it says it again with each attempt. */
   const tell = (words: string): void => {
-    const line = words.replace(/\s+/g, ' ').trim();
-    if (!told.has(line)) parts.warn(line);
-    told.add(line);
+    if (!told.has(words)) parts.warn(SaidText.shown([new SaidText(words)], longestWarning, redactor.redact));
+    told.add(words);
   };
 
   const clientFor = (address: SourceAddress): SecretsManagerClient => {
@@ -137,8 +140,8 @@ export function createSecretsManager(
     const webRole =
       provider?.[0] === 'CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN' ? environment['AWS_ROLE_ARN'] : undefined;
     caller = [provider?.[1] ?? 'an unnamed provider', ...(webRole ? [webRole] : [])].join(', ');
-    const words = `credentials from ${caller}`;
-    if (settings.expectRole === undefined) return satisfied(words);
+    const from = `credentials from ${caller}`;
+    if (settings.expectRole === undefined) return satisfied(from);
     let arn = webRole;
     if (arn === undefined) {
       const region = await client.config.region();
@@ -146,7 +149,7 @@ export function createSecretsManager(
       const unsaid = 'STS did not say whose the credentials are';
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
       if (reply.status !== 200) {
-        const why = callerRefusal(reply.status, reply.body);
+        const why = callerRefusal(reply.status, reply.body, redactor.redact);
         if (why === undefined) {
           // What it does not refuse below 500 is throttling.
           const busy = reply.busy ?? (reply.status < 500 ? {} : undefined);
@@ -158,10 +161,10 @@ export function createSecretsManager(
       caller = `${caller}, ${arn ?? 'unknown'}`;
     }
     if (arn !== undefined && isRole(arn, settings.expectRole))
-      return satisfied(`${words}, which is the expected role (${arn})`);
+      return satisfied(`${from}, which is the expected role (${arn})`);
     return never(
       exitStatus.refused,
-      `the credentials from ${words.replace('credentials from ', '')} are those of ${arn ?? 'an unknown caller'}, not of the role ${settings.expectRole}`,
+      `the ${from} are those of ${arn ?? 'an unknown caller'}, not of the role ${settings.expectRole}`,
       credentialsHint,
     );
   };
@@ -218,6 +221,7 @@ export function createSecretsManager(
       version: address.options.get('version'),
       stage: address.options.get('stage'),
       now,
+      redact: redactor.redact,
       busy: response && parts.busyOf({ status: response.statusCode, headers: response.headers }, now),
     });
   }

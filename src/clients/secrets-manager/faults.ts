@@ -1,4 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
+import { SaidText } from '../../core/said-text.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet } from '../../wait/attempt.ts';
 
@@ -31,9 +32,13 @@ export interface SecretScene {
   readonly version: string | undefined;
   readonly stage: string | undefined;
   readonly now: Date;
+  readonly redact: (text: string) => string;
   /** What the answer says about the next request. */
   readonly busy?: Busy | undefined;
 }
+
+/** Characters of AWS's own words that are shown: its longest sentences name a caller, an action and a resource. */
+export const longestWords = 1000;
 
 /** Names of the errors that throttling has (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html). */
 const throttling: ReadonlySet<string> = new Set([
@@ -55,6 +60,7 @@ const throttling: ReadonlySet<string> = new Set([
 /** Why a secret was not given, and whether waiting may help. */
 export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const { id, region, caller } = scene;
+  const said = SaidText.shown([new SaidText(error.message)], longestWords, scene.redact);
   const as = caller === '' ? '' : ` (as ${caller})`;
   const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
   if (throttling.has(error.name) || error.$retryable?.throttling)
@@ -73,24 +79,23 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     }
     case 'InvalidRequestException':
       return refused(
-        `cannot be read: ${error.message}`,
+        `cannot be read: ${said}`,
         `if it is scheduled for deletion: aws secretsmanager restore-secret --secret-id ${id}`,
       );
     case 'InvalidParameterException':
     case 'ValidationException':
-      return refused(`was asked for in a way that AWS does not take: ${error.message}`);
+      return refused(`was asked for in a way that AWS does not take: ${said}`);
     case 'DecryptionFailure':
     case 'KMSAccessDeniedException':
       return refused(
-        `could not be decrypted${as}: ${error.message}`,
+        `could not be decrypted${as}: ${said}`,
         'allow kms:Decrypt on its key to the role, in the policy of the role and in that of the key',
       );
     case 'AccessDeniedException':
     case 'AccessDenied':
-      if (scene.doing === 'credentials')
-        return refused(`the role was not given: ${error.message}`, trustHint);
+      if (scene.doing === 'credentials') return refused(`the role was not given: ${said}`, trustHint);
       return refused(
-        `access is denied${as}: ${error.message}`,
+        `access is denied${as}: ${said}`,
         `allow it in the role's policy: {"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"${resourceOf(id, region)}"}, and look at the secret's own policy`,
       );
     case 'ExpiredTokenException':
@@ -99,14 +104,14 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'InvalidClientTokenId':
     case 'InvalidAccessKeyId':
       return refused(
-        `AWS does not take the credentials${as}: ${error.message}`,
+        `AWS does not take the credentials${as}: ${said}`,
         'are the keys deactivated, expired, or of another partition?',
       );
     case 'InvalidIdentityToken':
     case 'InvalidIdentityTokenException':
     case 'IDPRejectedClaimException':
       return refused(
-        `AWS does not take the service account's token: ${error.message}`,
+        `AWS does not take the service account's token: ${said}`,
         'is the cluster’s OIDC provider registered in IAM, and does the role trust this namespace and service account (sub) and the audience sts.amazonaws.com?',
       );
     case 'SignatureDoesNotMatch':
@@ -114,11 +119,11 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'RequestExpired':
     case 'RequestTimeTooSkewed':
       return refused(
-        `AWS does not take the signature: ${error.message}`,
+        `AWS does not take the signature: ${said}`,
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:
-      return otherFault(error, scene.busy);
+      return otherFault(error, said, scene.busy);
   }
 }
 
@@ -138,7 +143,7 @@ function isUnreadable(error: SdkError): boolean {
   );
 }
 
-function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
+function otherFault(error: SdkError, said: string, busy: Busy | undefined): NotYet | Never {
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
@@ -149,11 +154,11 @@ function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
   const network = networkFault(error);
   if (network !== undefined) return network;
   if (/^(Request)?(Abort|Timeout)(Error|Exception)?$/.test(error.name))
-    return notYet(`does not answer (${error.message})`);
+    return notYet(`does not answer (${said})`);
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
     return notYet(
-      `answered ${status || error.name}${isUnreadable(error) ? ', not in the words of AWS' : `: ${error.message}`}`,
+      `answered ${status || error.name}${isUnreadable(error) ? ', not in the words of AWS' : `: ${said}`}`,
       { busy },
     );
   if (status >= 300 && status < 400) {
@@ -165,7 +170,7 @@ function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
   }
   if (status === 429) return notYet(`answered ${status}`, { busy });
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
-    return never(exitStatus.refused, `there are no credentials for AWS: ${error.message}`, credentialsHint);
+    return never(exitStatus.refused, `there are no credentials for AWS: ${said}`, credentialsHint);
   }
   if (/region is missing/i.test(error.message)) {
     return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
@@ -176,7 +181,7 @@ function otherFault(error: SdkError, busy: Busy | undefined): NotYet | Never {
       `the answer is not from Secrets Manager: it ${error instanceof AnswerTooLarge ? 'has more than 1 MiB' : 'cannot be read'}`,
       'look at AWS_ENDPOINT_URL and at the proxy variables',
     );
-  return never(exitStatus.refused, `${error.name}: ${error.message}`);
+  return never(exitStatus.refused, `${error.name}: ${said}`);
 }
 
 export const credentialsHint =

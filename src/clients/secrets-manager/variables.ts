@@ -6,11 +6,14 @@ import { UsageError } from '../../core/outcome.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
+import { isWebUrl } from '../../core/web-url.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { regionOf } from './region.ts';
 
 /** Of a file that is read here, in bytes. */
 const largest = 1 << 20;
+
+const endpoints = ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_STS'];
 
 const tokenFiles = ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'];
 
@@ -69,14 +72,18 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
     addresses.some((address) => regionOf(address, environment) === undefined)
   )
     throw new UsageError('AWS_REGION is empty; set it to a region such as eu-central-1, or leave it out');
-  const endpoint = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
-  if (endpoint && !URL.canParse(endpoint))
-    throw new UsageError('AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL is not a URL');
-  const own = endpoint ? new URL(endpoint) : undefined;
-  if (own && (own.username !== '' || own.password !== ''))
-    throw new UsageError(
-      'AWS_ENDPOINT_URL_SECRETS_MANAGER or AWS_ENDPOINT_URL has a user or password in it, which AWS does not take; write https://HOST:PORT',
-    );
+  for (const name of endpoints) {
+    const endpoint = environment[name];
+    if (!endpoint) continue;
+    // Not shown: it may hold a password.
+    if (!isWebUrl(endpoint))
+      throw new UsageError(`${name} is not an http or https URL; write https://HOST:PORT`);
+    const { username, password } = new URL(endpoint);
+    if (username !== '' || password !== '')
+      throw new UsageError(
+        `${name} has a user or password in it, which AWS does not take; write https://HOST:PORT`,
+      );
+  }
 }
 
 /**

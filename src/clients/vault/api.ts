@@ -2,8 +2,11 @@ import nodeVault from 'node-vault';
 
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
+import { SaidText } from '../../core/said-text.ts';
+import { formatBytes } from '../../core/size.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { sendFollowing, type RedirectPolicy } from '../http/redirect.ts';
 import type { HttpClient, HttpResponse } from '../http/transport.ts';
@@ -31,6 +34,9 @@ export interface VaultApi {
 /** Secrets are small; Vault's own limit for a request is 32 MiB. */
 const maxBody = 32 * 2 ** 20;
 
+/** Bytes of an answer other than 200 that are read. */
+const longestError = 2 ** 16;
+
 /** What node-vault hands to its transport. */
 interface Options {
   readonly uri: string;
@@ -39,7 +45,7 @@ interface Options {
   readonly json?: unknown;
   readonly probe: Probe;
   /** For what the head of the answer says, which node-vault does not hand on. */
-  readonly heard: { busy?: Busy | undefined };
+  readonly heard: { busy?: Busy | undefined; status?: number };
 }
 
 /** An attempt without a reply, thrown through node-vault. */
@@ -104,7 +110,8 @@ export function createVaultApi(
     if (answer.state !== 'response') throw new NoReply(answer);
     astray = false;
     options.heard.busy = answer.busy;
-    return { statusCode: answer.status, body: readBody(answer), request: { path: url.pathname } };
+    options.heard.status = answer.status;
+    return { statusCode: answer.status, body: readBody(answer, redact), request: { path: url.pathname } };
   };
   const client = nodeVault({
     'request-promise': { defaults: () => send },
@@ -123,7 +130,8 @@ export function createVaultApi(
   const call = async (ask: (heard: Options['heard']) => Promise<unknown>): Promise<VaultAnswer> => {
     const heard: Options['heard'] = {};
     try {
-      return { state: 'reply', status: 200, body: asObject((await ask(heard)) as FieldValue) ?? {}, redact };
+      const body = asObject((await ask(heard)) as FieldValue) ?? {};
+      return { state: 'reply', status: heard.status ?? 200, body, redact };
     } catch (error) {
       if (error instanceof NoReply) return error.answer;
       const response = (error as { response?: { statusCode: number; body: FieldValue } }).response;
@@ -180,17 +188,23 @@ function redirectAnswer(from: URL, to: URL, status: number): NotYet | Never | un
   });
 }
 
-function readBody(response: HttpResponse): FieldValue {
+/** Characters of a media type that are shown. */
+const shownOfType = 100;
+
+function readBody(response: HttpResponse, redact: (text: string) => string): FieldValue {
   const ok = response.status === 200;
+  // It is shown by its size alone, and no decision looks at so much.
+  if (!ok && response.body.length > longestError)
+    return { errors: [`(${formatBytes(response.body.length)} of text)`] };
   const type = response.headers['content-type'] ?? 'no Content-Type';
   if (response.body.length === 0) return {};
   if (!/^application\/json\b/i.test(type)) {
     // A proxy's page in place of an error: the status tells enough.
-    if (!ok) return response.body.length < 1000 ? { errors: [firstLine(response.body.toString())] } : {};
+    if (!ok) return response.body.length < 1000 ? { errors: [pageOrText(response.body.toString())] } : {};
     throw new NoReply(
       never(
         exitStatus.refused,
-        `answered 200 with ${type.split(';')[0]} in place of JSON`,
+        `answered 200 with ${excerpt(type, shownOfType, redact)} in place of JSON`,
         /^application\/(x-)?(pem|pkix)/i.test(type)
           ? 'this path gives bare bytes; the certificate of pki/ca/pem, say, is in JSON at vault:pki/cert/ca#certificate'
           : 'that is not Vault: a login page or a proxy in between? look at VAULT_ADDR and at the proxy variables',
@@ -210,14 +224,22 @@ function readBody(response: HttpResponse): FieldValue {
   }
 }
 
-function firstLine(text: string): string {
-  return /<html|<!doctype/i.test(text) ? 'an HTML page' : text.trim().split('\n', 1)[0]!;
+function pageOrText(text: string): string {
+  return /<html|<!doctype/i.test(text) ? 'an HTML page' : text;
+}
+
+/** Where 204 says that there is nothing to say (https://developer.hashicorp.com/vault/api-docs#http-status-codes). */
+export function succeeded({ status }: VaultReply): boolean {
+  return status === 200 || status === 204;
 }
 
 /** The messages in a reply's `errors` and `warnings`. */
-export function messagesOf(reply: VaultReply, key: 'errors' | 'warnings' = 'errors'): string[] {
+export function messagesOf(reply: VaultReply, key: 'errors' | 'warnings' = 'errors'): SaidText[] {
   const list = reply.body[key];
   return Array.isArray(list)
-    ? list.map((item: FieldValue) => asString(item) ?? '').filter((text) => text !== '')
+    ? list
+        .map((item: FieldValue) => asString(item) ?? '')
+        .filter((text) => text !== '')
+        .map((text) => new SaidText(text))
     : [];
 }

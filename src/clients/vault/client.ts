@@ -15,7 +15,7 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import type { HttpClient } from '../http/transport.ts';
-import { createVaultApi, type VaultReply } from './api.ts';
+import { createVaultApi, succeeded, type VaultReply } from './api.ts';
 import { readFault, said } from './faults.ts';
 import { logIn, type Login } from './login.ts';
 import { createMounts, type SecretsMount } from './mounts.ts';
@@ -119,7 +119,7 @@ export function createVault(
       const foreign = await notOurs(login, probe);
       if (foreign !== undefined) return { revoked: false, words: foreign };
       const reply = await api.write('auth/token/revoke-self', undefined, login.token, probe);
-      if (reply.state === 'reply' && reply.status === 200)
+      if (reply.state === 'reply' && succeeded(reply))
         return {
           revoked: true,
           words: `the token of this run is revoked${leases.length > 0 ? ', and its leases with it' : ''}`,
@@ -139,7 +139,7 @@ export function createVault(
       return `${kept}: its login named no accessor to know it by (batch tokens cannot be revoked)`;
     const reply = await api.read('auth/token/lookup-self', token, probe);
     if (reply.state !== 'reply') return `${kept}: ${reply.reason}`;
-    if (reply.status !== 200) return `${kept}: lookup-self answered ${reply.status}${said(reply)}`;
+    if (!succeeded(reply)) return `${kept}: lookup-self answered ${reply.status}${said(reply)}`;
     const found = asString(asObject(reply.body['data'])?.['accessor']) ?? '';
     redactor.secret(found);
     redactor.secret(asString(asObject(reply.body['data'])?.['id']) ?? '');
@@ -160,7 +160,7 @@ export function createVault(
   /** The seconds that a token has left; 0 where it does not expire, or where Vault will not say. */
   async function lookUp(token: Secret, probe: Probe): Promise<number> {
     const reply = await api.read('auth/token/lookup-self', token, probe);
-    if (reply.state !== 'reply' || reply.status !== 200) return 0;
+    if (reply.state !== 'reply' || !succeeded(reply)) return 0;
     return Number(asObject(reply.body['data'])?.['ttl'] ?? 0);
   }
 
@@ -221,7 +221,7 @@ export function createVault(
       probe,
     );
     if (reply.state !== 'reply') return { answer: reply, confirm: false };
-    if (reply.status !== 200) {
+    if (!succeeded(reply)) {
       return readFault(reply, {
         apiPath,
         mount: mount.path,
@@ -241,7 +241,11 @@ export function createVault(
     const inner = mount.kv === 2 ? asObject(data?.['data']) : data;
     if (inner === undefined) {
       return {
-        answer: never(exitStatus.refused, 'answered 200 without data', 'is that path one that can be read?'),
+        answer: never(
+          exitStatus.refused,
+          `answered ${reply.status} without data`,
+          'is that path one that can be read?',
+        ),
         confirm: false,
       };
     }

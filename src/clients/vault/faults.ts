@@ -1,19 +1,28 @@
 import { asObject, asString, asText } from '../../config/json.ts';
 import type { FieldValue } from '../../config/source.ts';
-import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { SaidText } from '../../core/said-text.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { messagesOf, type VaultReply } from './api.ts';
 
 /** Characters of Vault's own words that are shown. */
 const shown = 300;
 
+function wordsOf(reply: VaultReply): string {
+  return SaidText.shown(messagesOf(reply), shown, reply.redact);
+}
+
 /** Vault's own words, for the end of a sentence. */
 export function said(reply: VaultReply): string {
-  const text = messagesOf(reply)
-    .map((message) => message.replace(/\s*\n\s*[\t*]*\s*/g, ' ').trim())
-    .join('; ');
-  return text === '' ? '' : `: ${excerpt(text, shown, reply.redact)}`;
+  const text = wordsOf(reply);
+  return text === '' ? '' : `: ${text}`;
+}
+
+/** Messages that decisions look at. */
+const lookedAt = 16;
+
+function saysOf(messages: readonly SaidText[], pattern: RegExp): boolean {
+  return messages.slice(0, lookedAt).some((message) => message.says(pattern));
 }
 
 /** Statuses of Vault as a whole, whatever was asked: https://developer.hashicorp.com/vault/api-docs#http-status-codes. */
@@ -24,34 +33,34 @@ export function stateFault(reply: VaultReply): NotYet | Never | undefined {
 
 function stateWords(reply: VaultReply): NotYet | Never | undefined {
   const { status } = reply;
-  const words = messagesOf(reply).join(' ');
+  const says = (pattern: RegExp): boolean => saysOf(messagesOf(reply), pattern);
   if (status === 429)
     return notYet(`answered 429, too many requests${said(reply)}`, {
       hint: 'a quota or a limit of the listener: vault read sys/quotas/config',
     });
   if (status === 412) {
-    if (/X-Vault-Request/i.test(words)) return never(exitStatus.refused, `answered 412${said(reply)}`);
+    if (says(/X-Vault-Request/i)) return never(exitStatus.refused, `answered 412${said(reply)}`);
     return notYet('answered 412: this standby has not caught up yet');
   }
   if (status === 472 || status === 473)
     return notYet(`answered ${status}: a standby of a replica that serves no reads`);
-  if (status === 501 || /not initialized/i.test(words)) {
+  if (status === 501 || says(/not initialized/i)) {
     return notYet('is not initialised', { hint: 'run vault operator init, then unseal it' });
   }
-  if (status === 503 && /sealed/i.test(words)) {
+  if (status === 503 && says(/sealed/i)) {
     return notYet('is sealed', {
       hint: 'unseal it (vault operator unseal), or look at what its auto-unseal uses',
     });
   }
-  if (/active cluster node not found|no active/i.test(words)) return notYet('has no leader at the moment');
-  if (status === 400 && /HTTP request to an HTTPS server/i.test(words)) {
+  if (says(/active cluster node not found|no active/i)) return notYet('has no leader at the moment');
+  if (status === 400 && says(/HTTP request to an HTTPS server/i)) {
     return never(
       exitStatus.refused,
       'speaks https there, and was asked by http',
       'write https:// in VAULT_ADDR',
     );
   }
-  if (status === 500 && /could not load backend configuration/i.test(words)) return undefined;
+  if (status === 500 && says(/could not load backend configuration/i)) return undefined;
   if (status >= 500) return notYet(`answered ${status}${said(reply)}`);
   return undefined;
 }
@@ -83,7 +92,7 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
   const state = stateFault(reply);
   if (state !== undefined) return state;
   const { method, mount, role, subject } = scene;
-  const words = messagesOf(reply).join(' ');
+  const says = (pattern: RegExp): boolean => saysOf(messagesOf(reply), pattern);
   const refused = (what: string, hint: string): Never =>
     never(
       exitStatus.refused,
@@ -92,52 +101,52 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
     );
   const account = subject?.account?.name ?? 'NAME';
   const namespace = subject?.account?.namespace ?? 'NAMESPACE';
-  if (reply.status === 404 || /no handler for route|unsupported path/i.test(words)) {
+  if (reply.status === 404 || says(/no handler for route|unsupported path/i)) {
     return refused(
       `there is no auth method at auth/${mount}${inNamespace(scene.namespace)}`,
       `enable it (vault auth enable -path=${mount} ${method}), or name its path with --vault-mount, and its namespace with VAULT_NAMESPACE`,
     );
   }
-  if (/could not load backend configuration/i.test(words)) {
+  if (says(/could not load backend configuration/i)) {
     return refused(
       `auth/${mount} is not configured`,
       `vault write auth/${mount}/config kubernetes_host=https://kubernetes.default.svc`,
     );
   }
-  if (/service account name not authorized/i.test(words)) {
+  if (says(/service account name not authorized/i)) {
     return refused(
       `its bound_service_account_names lack ${JSON.stringify(account)}`,
       `vault write auth/${mount}/role/${role} bound_service_account_names=${account} …, or set serviceAccountName in the pod's spec`,
     );
   }
-  if (/namespace not authorized/i.test(words)) {
+  if (says(/namespace not authorized/i)) {
     return refused(
       `its bound_service_account_namespaces lack ${JSON.stringify(namespace)}`,
       `vault write auth/${mount}/role/${role} bound_service_account_namespaces=${namespace} …`,
     );
   }
-  if (/invalid role name|role .* could not be found|invalid role ID|missing role/i.test(words)) {
+  if (says(/invalid role name|role .* could not be found|invalid role ID|missing role/i)) {
     return refused(
       `there is no such role${said(reply)}`,
       `vault list auth/${mount}/role shows the roles; --vault-role names one`,
     );
   }
-  if (/expired|not valid yet|in the future|\b(exp|nbf|iat)\b/i.test(words) && subject !== undefined) {
+  if (says(/expired|not valid yet|in the future|\b(exp|nbf|iat)\b/i) && subject !== undefined) {
     const ends = subject.ends === undefined ? '' : `; it ends at ${subject.ends.toISOString()}`;
     return refused(
       `the token is not valid at this time${ends}, and the clock here says ${scene.now.toISOString()}${said(reply)}`,
       'the kubelet renews a projected token in its file, and one that was copied ends; or the clock of this node, or of Vault’s, is off',
     );
   }
-  if (/audience/i.test(words)) {
+  if (says(/audience/i)) {
     return refused(
       `the token is for another audience (${subject?.audience.join(', ') ?? 'unknown'})${said(reply)}`,
       "set the role's audience (bound_audiences), or project a token with `serviceAccountToken.audience` and give it with --vault-jwt-file",
     );
   }
-  if (scene.mayBeSpent && /invalid secret.?id|invalid role or secret|wrapping token/i.test(words)) {
+  if (scene.mayBeSpent && says(/invalid secret.?id|invalid role or secret|wrapping token/i)) {
     return refused(
-      excerpt(words, shown, reply.redact),
+      wordsOf(reply),
       'a SecretID may be wrong, expired, or used up: the kubelet may have run this container before; give it more uses (secret_id_num_uses) or a new one for each run',
     );
   }
@@ -198,15 +207,15 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
   const { secretPath, mount, version } = scene;
   const metadata = asObject(asObject(reply.body['data'])?.['metadata']);
   if (metadata !== undefined) return deleted(metadata, scene);
-  const words = [...messagesOf(reply), ...messagesOf(reply, 'warnings')].join(' ');
-  if (/no handler for route|unsupported path/i.test(words)) {
+  const messages = [...messagesOf(reply), ...messagesOf(reply, 'warnings')];
+  if (saysOf(messages, /no handler for route|unsupported path/i)) {
     return never(
       exitStatus.refused,
       `there is no secrets engine at ${secretPath.split('/')[0]}/${inNamespace(scene.namespace)}`,
       'vault secrets list shows the mounts; VAULT_NAMESPACE names another namespace',
     );
   }
-  if (/versioned K\/V/i.test(words)) {
+  if (saysOf(messages, /versioned K\/V/i)) {
     return never(
       exitStatus.refused,
       `${secretPath} is not the path of a secret in a KV version 2 engine`,

@@ -5,7 +5,7 @@ import { secretAsPath } from '../../core/secret-as-path.ts';
 import { unexpanded } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
-import { messagesOf, type VaultApi, type VaultReply } from './api.ts';
+import { messagesOf, succeeded, type VaultApi, type VaultReply } from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';
 import type { VaultLogin } from './settings.ts';
@@ -48,7 +48,7 @@ export async function logIn(
   const user = login.method === 'userpass' ? `/${encodeURIComponent(login.user)}` : '';
   const reply = await api.write(`auth/${encodePath(login.mount)}/login${user}`, fields, undefined, probe);
   if (reply.state !== 'reply') return reply;
-  if (reply.status === 200) return loginOf(reply, true, redactor);
+  if (succeeded(reply)) return loginOf(reply, true, redactor);
   const scene: LoginScene = {
     method: login.method,
     mount: login.mount,
@@ -172,14 +172,16 @@ function subjectOf(jwt: string): LoginScene['subject'] {
 
 async function unwrap(api: VaultApi, token: Secret, probe: Probe): Promise<VaultReply | NotYet | Never> {
   const reply = await api.write('sys/wrapping/unwrap', undefined, token, probe);
-  if (reply.state !== 'reply' || reply.status === 200) return reply;
+  if (reply.state !== 'reply' || succeeded(reply)) return reply;
   const state = stateFault(reply);
   if (state !== undefined) return state;
-  const words = messagesOf(reply).join(' ');
+  const gone = messagesOf(reply).some((message) =>
+    message.says(/not valid|does not exist|permission denied/i),
+  );
   return never(
     exitStatus.refused,
     `the wrapping token could not be unwrapped${said(reply)}`,
-    /not valid|does not exist|permission denied/i.test(words)
+    gone
       ? 'it has expired or was unwrapped before: by an earlier run of this container, which the kubelet may repeat, or by somebody else, which would be a leak'
       : undefined,
   );

@@ -1,7 +1,7 @@
 import { asObject, asString } from '../../config/json.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
 import type { Never, NotYet, Probe } from '../../wait/attempt.ts';
-import type { VaultApi } from './api.ts';
+import { succeeded, type VaultApi } from './api.ts';
 import { stateFault } from './faults.ts';
 import { encodePath } from './path.ts';
 
@@ -41,7 +41,7 @@ export function createMounts(api: VaultApi): Mounts {
   ): Promise<SecretsMount | UnknownMount | NotYet | Never> => {
     const reply = await api.read(`sys/internal/ui/mounts/${encodePath(path)}`, token, probe);
     if (reply.state !== 'reply') return reply;
-    if (reply.status !== 200) return stateFault(reply) ?? { state: 'unknown' };
+    if (!succeeded(reply)) return stateFault(reply) ?? { state: 'unknown' };
     const data = asObject(reply.body['data']);
     const mountPath = asString(data?.['path']);
     if (mountPath === undefined) return { state: 'unknown' };

@@ -6,6 +6,7 @@ import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
+import { isWebUrl } from '../../core/web-url.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
 
@@ -114,8 +115,8 @@ function readAddress(flag: string | undefined, { environment, redactor }: Source
         : 'VAULT_ADDR is empty, and a vault: source needs it; for example https://vault.vault.svc:8200',
     );
   }
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+  const url = isWebUrl(text) ? new URL(text) : undefined;
+  if (url === undefined) {
     throw new UsageError(
       `${origin} is ${shownAddress(text, redactor)}, not an http or https URL such as https://vault.vault.svc:8200`,
     );

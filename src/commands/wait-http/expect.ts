@@ -116,7 +116,8 @@ function jsonFaults(
 
 function kindOf(value: FieldValue, cut: Cut): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  return asObject(value) === undefined
-    ? cut(JSON.stringify(value instanceof JsonNumber ? Number(value.text) : value))
-    : 'an object';
+  if (asObject(value) !== undefined) return 'an object';
+  // A text is redacted as it is, and not with JSON's escapes in it.
+  if (typeof value === 'string') return JSON.stringify(cut(value));
+  return cut(JSON.stringify(value instanceof JsonNumber ? Number(value.text) : value));
 }

@@ -7,6 +7,8 @@ type Escape = readonly [taken: number, bytes: readonly number[]];
 export interface Escaping {
   /** Bytes that an escape begins with. */
   readonly marks: readonly number[];
+  /** Bytes of which a text with escapes has one, where that says more than the marks do. */
+  readonly signs?: readonly number[];
   /** The escape that begins at a place, where there is one. */
   readonly read: (text: Uint8Array, at: number) => Escape | undefined;
   /** True where escapes stand for nothing, and are no part of what is before them. */
@@ -18,6 +20,8 @@ const ampersand = byteOf('&');
 const apostrophe = byteOf("'");
 const backslash = byteOf('\\');
 const blank = byteOf(' ');
+const colon = byteOf(':');
+const hyphen = byteOf('-');
 const letterN = byteOf('n');
 const letterR = byteOf('r');
 const percent = byteOf('%');
@@ -63,6 +67,16 @@ const wrapped = 16;
  */
 export const lineWraps: Escaping = { marks: [...Buffer.from('\n\r\t \\')], read: readWrap, drops: true };
 
+/** Bytes in a row that are taken for hex with something between them; times and addresses have fewer. */
+const leastPairs = 4;
+
+/** `73:33:63` as OpenSSL writes bytes, `73 33 63` as od and hexdump do, also over several lines, and `73-33-63`. */
+export const hexPairs: Escaping = {
+  marks: [...Buffer.from('0123456789abcdefABCDEF')],
+  signs: [...Buffer.from(':- \t\n\r')],
+  read: readHexPair,
+};
+
 /** A text without its escapes, and where each byte of it began; nothing where the text has none. */
 export interface Unescaped {
   readonly bytes: Uint8Array;
@@ -70,9 +84,21 @@ export interface Unescaped {
   readonly starts: Uint32Array;
 }
 
-export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped | undefined {
-  const isMark = new Uint8Array(256);
-  for (const mark of marks) isMark[mark] = 1;
+/** For each kind of escapes, the bytes that one begins with: a line is gone through many times. */
+const markTables = new WeakMap<Escaping, Uint8Array>();
+
+function markTable(escaping: Escaping): Uint8Array {
+  let table = markTables.get(escaping);
+  if (table !== undefined) return table;
+  table = new Uint8Array(256);
+  for (const mark of escaping.marks) table[mark] = 1;
+  markTables.set(escaping, table);
+  return table;
+}
+
+export function unescape(text: Uint8Array, escaping: Escaping): Unescaped | undefined {
+  const { read } = escaping;
+  const isMark = markTable(escaping);
   let at = 0;
   let escape: Escape | undefined;
   for (; at < text.length; at++) {
@@ -84,8 +110,10 @@ export function unescape(text: Uint8Array, { marks, read }: Escaping): Unescaped
   // No escape stands for more bytes than it takes.
   const bytes = new Uint8Array(text.length);
   const starts = new Uint32Array(text.length + 1);
-  bytes.set(text.subarray(0, at));
-  for (let index = 0; index < at; index++) starts[index] = index;
+  for (let index = 0; index < at; index++) {
+    bytes[index] = text[index]!;
+    starts[index] = index;
+  }
   let length = at;
   while (at < text.length) {
     escape = isMark[text[at]!] === 1 ? read(text, at) : undefined;
@@ -123,6 +151,50 @@ function readWrap(text: Uint8Array, at: number): Escape | undefined {
   return end > at && end < text.length && sextets[text[end]!] !== absent ? [end - at, []] : undefined;
 }
 
+/** Blanks between two bytes at most: OpenSSL indents its lines by up to 20. */
+const longestGap = 24;
+
+function readHexPair(text: Uint8Array, at: number): Escape | undefined {
+  const value = digitsAt(text, at, 2, 16);
+  if (value === undefined || (at > 0 && nibbles[text[at - 1]!] !== absent)) return undefined;
+  const next = pairBehind(text, at + 2);
+  let pairs = 1;
+  for (let ahead = next; ahead !== undefined && pairs < leastPairs; ahead = pairBehind(text, ahead + 2))
+    pairs++;
+  for (
+    let back = pairBefore(text, at);
+    back !== undefined && pairs < leastPairs;
+    back = pairBefore(text, back)
+  )
+    pairs++;
+  return pairs < leastPairs ? undefined : [(next ?? at + 2) - at, [value]];
+}
+
+/** Where the pair of digits begins that follows behind a colon, a hyphen or blanks. */
+function pairBehind(text: Uint8Array, from: number): number | undefined {
+  let at = from;
+  if (text[at] === colon || text[at] === hyphen) at++;
+  while (at < text.length && at - from < longestGap && isBlankByte(text[at]!)) at++;
+  return at > from && isPair(text, at) ? at : undefined;
+}
+
+function pairBefore(text: Uint8Array, from: number): number | undefined {
+  let at = from;
+  while (at > 0 && from - at < longestGap && isBlankByte(text[at - 1]!)) at--;
+  if (at > 0 && (text[at - 1] === colon || text[at - 1] === hyphen)) at--;
+  return at < from && at >= 2 && isPair(text, at - 2) ? at - 2 : undefined;
+}
+
+function isPair(text: Uint8Array, at: number): boolean {
+  return (
+    at + 2 <= text.length &&
+    nibbles[text[at]!] !== absent &&
+    nibbles[text[at + 1]!] !== absent &&
+    (at + 2 === text.length || nibbles[text[at + 2]!] === absent) &&
+    (at === 0 || nibbles[text[at - 1]!] === absent)
+  );
+}
+
 function isBlankByte(byte: number): boolean {
   return byte === blank || (byte >= 0x09 && byte <= 0x0d);
 }
@@ -152,7 +224,7 @@ function readBackslash(text: Uint8Array, at: number): Escape | undefined {
       return codePoint(10, digitsAt(text, at + 2, 8, 16));
     case 'x': {
       const byte = digitsAt(text, at + 2, 2, 16);
-      return byte === undefined ? undefined : [4, [byte]];
+      return byte === undefined ? readBraces(text, at) : [4, [byte]];
     }
     default: {
       const octal = digitsAt(text, at + 1, 3, 8);
@@ -164,7 +236,7 @@ function readBackslash(text: Uint8Array, at: number): Escape | undefined {
 
 function readUnicode(text: Uint8Array, at: number): Escape | undefined {
   const first = digitsAt(text, at + 2, 4, 16);
-  if (first === undefined) return undefined;
+  if (first === undefined) return readBraces(text, at);
   const second =
     first >= 0xd800 && first <= 0xdbff && startsWith(text, at + 6, '\\u')
       ? digitsAt(text, at + 8, 4, 16)
@@ -172,6 +244,16 @@ function readUnicode(text: Uint8Array, at: number): Escape | undefined {
   if (second !== undefined && second >= 0xdc00 && second <= 0xdfff)
     return [12, [...Buffer.from(String.fromCharCode(first, second))]];
   return codePoint(6, first);
+}
+
+/** `\u{73}` of JavaScript, Rust and Swift, and `\x{73}` of Perl and PCRE: one to six digits. */
+function readBraces(text: Uint8Array, at: number): Escape | undefined {
+  if (text[at + 2] !== byteOf('{')) return undefined;
+  let end = at + 3;
+  while (end < at + 9 && end < text.length && nibbles[text[end]!] !== absent) end++;
+  return end > at + 3 && text[end] === byteOf('}')
+    ? codePoint(end + 1 - at, digitsAt(text, at + 3, end - at - 3, 16))
+    : undefined;
 }
 
 /** https://html.spec.whatwg.org/multipage/named-characters.html: those that programs write for what HTML cannot hold. */

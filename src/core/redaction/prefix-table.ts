@@ -182,14 +182,16 @@ function powerOf(base: number, exponent: number): number {
   return result;
 }
 
-/** A hash table in typed arrays: the objects of a Map would take five times the memory. */
+/**
+ * A hash table in one typed array: the objects of a Map would take five times the memory, and an array for each field four
+ * looks into memory that no cache holds.
+ */
 class HashEntries {
-  #a: Int32Array;
-  #b: Int32Array;
-  /** Which of the lengths the beginning has, and 0 in a free place. */
-  #levels: Int32Array;
-  /** The longest text in it, as the place of its length. */
-  #bests: Int32Array;
+  /**
+   * Of each place: both hashes; which of the lengths the beginning has, and 0 in a free place; the longest text in it, as
+   * the place of its length.
+   */
+  #cells: Int32Array;
   #mask: number;
   #used = 0;
 
@@ -197,52 +199,55 @@ class HashEntries {
     let places = 64;
     while (places < expected) places *= 2;
     this.#mask = places - 1;
-    this.#a = new Int32Array(places);
-    this.#b = new Int32Array(places);
-    this.#levels = new Int32Array(places);
-    this.#bests = new Int32Array(places);
+    this.#cells = new Int32Array(places * fieldsOfCell);
   }
 
   get(a: number, b: number, level: number): number | undefined {
-    const place = this.#placeOf(a, b, level);
-    return this.#levels[place] === 0 ? undefined : this.#bests[place];
+    const cell = this.#cellOf(a, b, level);
+    return this.#cells[cell + 2] === 0 ? undefined : this.#cells[cell + 3];
   }
 
   /** Adds a beginning unless it is there. */
   add(a: number, b: number, level: number, best: number): void {
-    if (this.#levels[this.#placeOf(a, b, level)] === 0) this.put(a, b, level, best);
+    const cell = this.#cellOf(a, b, level);
+    if (this.#cells[cell + 2] === 0) this.#write(cell, a, b, level, best);
   }
 
   put(a: number, b: number, level: number, best: number): void {
-    const place = this.#placeOf(a, b, level);
-    const free = this.#levels[place] === 0;
-    this.#a[place] = a;
-    this.#b[place] = b;
-    this.#levels[place] = level + 1;
-    this.#bests[place] = best;
+    this.#write(this.#cellOf(a, b, level), a, b, level, best);
+  }
+
+  #write(cell: number, a: number, b: number, level: number, best: number): void {
+    const cells = this.#cells;
+    const free = cells[cell + 2] === 0;
+    cells[cell] = a;
+    cells[cell + 1] = b;
+    cells[cell + 2] = level + 1;
+    cells[cell + 3] = best;
     if (free && ++this.#used * 2 > this.#mask) this.#grow();
   }
 
-  #placeOf(a: number, b: number, level: number): number {
-    let place = (Math.imul(a ^ Math.imul(b, 0x85ebca6b), 0x9e3779b1) >>> 7) & this.#mask;
-    while (
-      this.#levels[place] !== 0 &&
-      (this.#levels[place] !== level + 1 || this.#a[place] !== a || this.#b[place] !== b)
-    )
-      place = (place + 1) & this.#mask;
-    return place;
+  #cellOf(a: number, b: number, level: number): number {
+    const cells = this.#cells;
+    const mask = this.#mask;
+    let place = (Math.imul(a ^ Math.imul(b, 0x85ebca6b), 0x9e3779b1) >>> 7) & mask;
+    for (;;) {
+      const cell = place * fieldsOfCell;
+      if (cells[cell + 2] === 0) return cell;
+      if (cells[cell] === a && cells[cell + 1] === b && cells[cell + 2] === level + 1) return cell;
+      place = (place + 1) & mask;
+    }
   }
 
   #grow(): void {
-    const [a, b, levels, bests] = [this.#a, this.#b, this.#levels, this.#bests];
-    const places = a.length * 2;
+    const old = this.#cells;
+    const places = (this.#mask + 1) * 2;
     this.#mask = places - 1;
     this.#used = 0;
-    this.#a = new Int32Array(places);
-    this.#b = new Int32Array(places);
-    this.#levels = new Int32Array(places);
-    this.#bests = new Int32Array(places);
-    for (let place = 0; place < levels.length; place++)
-      if (levels[place] !== 0) this.put(a[place]!, b[place]!, levels[place]! - 1, bests[place]!);
+    this.#cells = new Int32Array(places * fieldsOfCell);
+    for (let cell = 0; cell < old.length; cell += fieldsOfCell)
+      if (old[cell + 2] !== 0) this.put(old[cell]!, old[cell + 1]!, old[cell + 2]! - 1, old[cell + 3]!);
   }
 }
+
+const fieldsOfCell = 4;

@@ -1,4 +1,5 @@
 import { isReference } from '../template-variables.ts';
+import { FoldedTexts } from './folded-texts.ts';
 import { KnownTexts } from './known-texts.ts';
 import { ShortValues } from './short-values.ts';
 import { viewsOf } from './views.ts';
@@ -48,39 +49,46 @@ export interface Redactor {
 
 /**
  * Takes out of a text: values and the lines of a value (of eight bytes or more), as they are, in a URL or a form, behind
- * backslashes, in quotes, in HTML, in base64 (also as a part of something encoded, and with line ends in it) and in hex, and in up to three of these
- * within each other. Its work is linear in the values, once, and in each text.
+ * backslashes, in quotes, in HTML, in base64 (also as a part of something encoded, and with line ends in it) and in hex
+ * (also with colons or blanks between the bytes), and in up to three of these within each other; and whole values with other
+ * blanks or line ends in them than they have. Its work is linear in the values, once, and in each text.
  */
 export function createRedactor(): Redactor {
   const registered = new Set<string | Uint8Array>();
   const known = new KnownTexts();
+  const folded = new FoldedTexts();
   const short = new ShortValues();
   return {
     secret(value) {
       if (!registered.has(value) && !isReference(value)) {
         registered.add(value);
         const inner = value.trim();
-        if (inner.length >= shortestFreely) known.add(value);
-        else if (inner !== '') short.add(inner);
+        if (inner.length >= shortestFreely) {
+          known.add(value);
+          folded.add(value);
+        } else if (inner !== '') short.add(inner);
       }
       return new Secret(value);
     },
     bytes(value) {
       if (registered.has(value)) return;
       registered.add(value);
-      if (value.length >= shortestFreely) known.add(value);
+      if (value.length < shortestFreely) return;
+      known.add(value);
+      folded.add(value);
     },
     redact(text) {
-      return short.hide(known.empty ? text : hideKnown(text, known), mask);
+      return short.hide(known.empty ? text : hideKnown(text, [known, folded]), mask);
     },
   };
 }
 
-function hideKnown(text: string, known: KnownTexts): string {
+function hideKnown(text: string, known: readonly Pick<KnownTexts, 'find'>[]): string {
   const line = Buffer.from(text);
   const places: (readonly [from: number, to: number])[] = [];
   for (const view of viewsOf(line))
-    known.find(view.bytes, view.length, (from, to) => void places.push(view.place(from, to)));
+    for (const texts of known)
+      texts.find(view.bytes, view.length, (from, to) => void places.push(view.place(from, to)));
   if (places.length === 0) return text;
   let hidden = '';
   let [from, to] = [0, 0];

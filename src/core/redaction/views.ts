@@ -4,6 +4,7 @@ import {
   doubleQuotes,
   entities,
   formEncoding,
+  hexPairs,
   lineWraps,
   percentEncoding,
   singleQuotes,
@@ -45,6 +46,7 @@ const escapings: readonly Escaping[] = [
   singleQuotes,
   doubleQuotes,
   lineWraps,
+  hexPairs,
 ];
 
 /** A view that others may be made from. */
@@ -182,10 +184,11 @@ function notKnown(): boolean {
 }
 
 /** For each byte, the encodings whose escapes begin with it, a bit each, and a bit where base64 has it. */
-const signs = new Uint8Array(256);
-const inBase64 = 1 << 7;
+const signs = new Uint16Array(256);
+const inBase64 = 1 << 15;
 for (const [byte, value] of sextets.entries()) if (value !== absent) signs[byte]! |= inBase64;
-for (const [index, { marks }] of escapings.entries()) for (const mark of marks) signs[mark]! |= 1 << index;
+for (const [index, escaping] of escapings.entries())
+  for (const sign of escaping.signs ?? escaping.marks) signs[sign]! |= 1 << index;
 
 /**
  * What may be in a text, a bit each; nothing where no few characters of it are ASCII. Most texts are a word read as if it

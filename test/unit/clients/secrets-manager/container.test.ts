@@ -59,6 +59,7 @@ describe('failures', () => {
     version: undefined,
     stage: undefined,
     now: new Date(0),
+    redact: (text: string) => text,
   };
   const error = (name: string, more: Partial<SdkError> = {}): SdkError =>
     Object.assign(new Error('words'), { name }, more);

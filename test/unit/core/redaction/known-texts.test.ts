@@ -11,6 +11,18 @@ function redactorOf(...values: string[]) {
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
+const hexOf = (character: string): string => character.codePointAt(0)!.toString(16);
+
+/** The bytes in hex, by themselves or in groups with the same between them. */
+function pairs(text: string, group = 1): string[] {
+  const each = Buffer.from(text).toString('hex').match(/../g) ?? [];
+  if (group === 1) return each;
+  const mark = group === 15 ? ':' : ' ';
+  return Array.from({ length: Math.ceil(each.length / group) }, (_, at) =>
+    each.slice(at * group, (at + 1) * group).join(mark),
+  );
+}
+
 describe('every usual form', () => {
   const value = 'Xk9vQ/2+m"Pz\\L7ü\nthe second line\n';
   const forms: Readonly<Record<string, string>> = {
@@ -31,6 +43,15 @@ describe('every usual form', () => {
     'in hex': Buffer.from(value).toString('hex'),
     'in hex, in capitals': Buffer.from(value).toString('hex').toUpperCase(),
     'a line in base64': base64('the second line'),
+    'in hex with colons, as OpenSSL writes it': pairs(value).join(':'),
+    'in hex with colons, in lines': pairs(value, 15).join(':\n            '),
+    'in hex with blanks, as od writes it': pairs(value).join(' '),
+    'in hex with blanks, in lines': pairs(value, 16).join('\n '),
+    'in hex with hyphens': pairs(value).join('-'),
+    'in braces, as JavaScript and Rust write it': Array.from(value.trim(), (c) => `\\u{${hexOf(c)}}`).join(
+      '',
+    ),
+    'in braces, as Perl writes it': Array.from(value.trim(), (c) => `\\x{${hexOf(c)}}`).join(''),
   };
   test.each(Object.entries(forms))('%s', (_name, form) => {
     const shown = redactorOf(value).redact(`before (${form}) after`);
@@ -186,12 +207,54 @@ describe('one encoding in another', () => {
     let seed = 5;
     const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
     const redactor = redactorOf(...Array.from({ length: 1000 }, (_, at) => `v${at}-${random(1e6)}`));
-    for (let round = 0; round < 2000; round++) {
+    // A line of 400 characters is looked at in some 20 kB of views, with each kind of encoding taken off.
+    for (let round = 0; round < 400; round++) {
       const bytes = Buffer.from(Array.from({ length: 96 }, () => random(256)));
       const line = `%41 &amp; '' "" \\n a+b ${bytes.toString('base64')} ${bytes.toString('hex')}`;
       expect(redactor.redact(line)).toBe(line);
     }
   });
+});
+
+describe('other blanks than the value has', () => {
+  const lines = ['482913', '759204', '110358', '664027'];
+  const value = lines.join('\n');
+  test.each([
+    ['a blank', ' '],
+    ['nothing', ''],
+    ['CRLF and an indentation', '\r\n    '],
+    ['a bar of blanks', ' \t \t '],
+    ['a no-break space', '\u00a0'],
+    ['a line separator', '\u2028'],
+  ])('%s', (_name, blank) => {
+    const text = lines.join(blank);
+    const { redact } = redactorOf(`${value}\n`);
+    expect(redact(`before ${text} after`)).toBe('before [redacted] after');
+    expect(redact(JSON.stringify({ a: JSON.stringify({ b: text }) }))).toBe(
+      JSON.stringify({ a: JSON.stringify({ b: '[redacted]' }) }),
+    );
+    expect(redact(`x=${encodeURIComponent(text)}&y`)).toBe('x=[redacted]&y');
+    expect(redact(`(${base64(text)})`)).toMatch(/^\(.{0,2}\[redacted\].{0,3}\)$/);
+  });
+  test('of bytes and of a line with blanks', () => {
+    const redactor = createRedactor();
+    redactor.bytes(Buffer.from('kit  ten\tpup  4x9'));
+    expect(redactor.redact('a kit ten pup 4x9 b')).toBe('a [redacted] b');
+  });
+  test('words that only look like it stay', () => {
+    const { redact } = redactorOf('ab cd ef', 'one-word');
+    expect(redact('the abc de f, one -word')).toBe('the abc de f, one -word');
+  });
+});
+
+describe('hex with something in between', () => {
+  test.each([
+    'at 12:30:45',
+    '10.0.0.4 ab:cd:ef',
+    'be ad de',
+    '00:16:3e:5e:6c:00 is a network card',
+    '2001:db8:12:34:56:78:9a:bc',
+  ])('that is no value stays: %s', (line) => expect(redactorOf('s3cr3t-12345').redact(line)).toBe(line));
 });
 
 describe('which of several', () => {
@@ -241,6 +304,10 @@ describe('an excerpt', () => {
   });
   test('is not made of megabytes', () =>
     expect(excerpt('y'.repeat(32 << 20), 30, redact)).toBe('(32 MiB of text)'));
+  test('is not made of more than a signal may wait for', () => {
+    expect(excerpt('y'.repeat(1 << 14), 3, redact)).toBe('yyy…');
+    expect(excerpt('y'.repeat((1 << 14) + 1024), 3, redact)).toBe('(17 KiB of text)');
+  });
 });
 
 describe('what stays readable', () => {
@@ -309,6 +376,14 @@ describe('the work is linear, whatever the values and lines are', () => {
       ['p%p\\p"p'],
       `${'A'.repeat(20)}${' \\\\\\'.repeat(20)}`.repeat(10_000),
     ],
+    ['hex with colons and blanks', ['p%p\\p"p', 'two words\nand more'], '73:33 63  -\n'.repeat(40_000)],
+    ['a line of blanks', ['two words\nand more'], `two ${' '.repeat(500_000)}words`],
+    [
+      '20,000 values of several lines',
+      Array.from({ length: 20_000 }, (_, at) => `first ${at}\nsecond ${at}\nthird`),
+      'first 1 second 1 third '.repeat(5000),
+    ],
+    ['escapes in braces', ['p%p\\p"p'], '\\u{73}\\x{7'.repeat(50_000)],
     ['base64 in short lines', ['p%p\\p"p'], 'JTQxJTQxJTQxJTQx\n'.repeat(60_000)],
     ['base64 of base64 of base64', ['p%p\\p"p'], base64(base64(base64('%41+'.repeat(20_000))))],
     ['a million runs that may be base64', ['p%p\\p"p'], 'JTQxJTQx '.repeat(100_000)],

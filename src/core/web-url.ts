@@ -1,0 +1,13 @@
+/**
+ * True where a text begins as an http or https URL does. `new URL` also takes `https:host`, `https:/host` and `https:\\host`,
+ * which are mistakes: what was meant is not known, and a user and password may stand in it.
+ */
+export function isWebUrl(text: string): boolean {
+  return /^https?:\/\/[^/\\]/i.test(text.trim()) && URL.canParse(text);
+}
+
+/** `HOST:PORT` in place of a URL, also with a user and password in front, and nothing that is left of a scheme. */
+export function isBareAuthority(text: string): boolean {
+  const [authority = '', rest = ''] = /^([^/\\?#]*)(.*)$/s.exec(text.trim())?.slice(1) ?? [];
+  return authority !== '' && !/^https?:|^:/i.test(authority) && !/^[/\\]{2}|^\\|@/.test(rest);
+}
