@@ -89,9 +89,7 @@ function removedBy(text: string, begin: number, to: number): string | undefined 
   for (let at = begin; at >= 0;) {
     const statement = /^[^;]*/.exec(text.slice(at, Math.min(to, at + 2000)))?.[0] ?? '';
     if (!/^(?:begin|start|set)\b/i.test(statement)) {
-      return /^(?:drop|delete|truncate|revoke|alter\b[^]*\bdrop)\b/i.test(statement)
-        ? statement
-        : undefined;
+      return /^(?:drop|delete|truncate|revoke|alter\b[^]*\bdrop)\b/i.test(statement) ? statement : undefined;
     }
     const next = at + statement.length + 1;
     at = next < to ? codeFrom(text, next, to) : -1;

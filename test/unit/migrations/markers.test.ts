@@ -320,7 +320,11 @@ describe('a short comment with a word for undoing above SQL that takes away is r
   test.each(['-- Down users', '-- migrate down users', '-- revert users', '-- Undo users and orders'])(
     'with the name of what is taken away: %s',
     (mark) => {
-      for (const statement of ['DROP TABLE users;', 'drop table if exists app.users;', 'DELETE FROM "users";'])
+      for (const statement of [
+        'DROP TABLE users;',
+        'drop table if exists app.users;',
+        'DELETE FROM "users";',
+      ])
         expect(() => up(`CREATE TABLE a ();\n${mark}\n${statement}`)).toThrow(/^x\.sql:2: this line/);
       const text = `CREATE TABLE a ();\n${mark}\nDROP TABLE b;`;
       expect(up(text)).toEqual(['none', text, undefined]);
@@ -426,7 +430,11 @@ describe('refused with the line', () => {
     ['a plain word with ornaments', 'A\n--- [ rollback ] ---\nB', /^x\.sql:2: this line/],
     ['a word behind a form feed', 'A\n\f-- DOWN\nB', /^x\.sql:2: this line/],
     ['a word behind a vertical tab', 'A\n\v--\vdown\nB', /^x\.sql:2: this line/],
-    ['goose behind a form feed', '\f-- +goose Up\nA\n\v-- +goose Down\n-- +goose Down\nB', /^x\.sql:4: a second/],
+    [
+      'goose behind a form feed',
+      '\f-- +goose Up\nA\n\v-- +goose Down\n-- +goose Down\nB',
+      /^x\.sql:4: a second/,
+    ],
     ['dbmate behind a form feed', '-- migrate:up\nA\n\f-- migrate:down\nB', /^x\.sql:3: this line/],
     ['sqitch', '-- Revert shop:a from pg\nBEGIN;', /^x\.sql:1: this line/],
     ['Play', '# --- !Ups\nA\n\n# --- !Downs\nB', /^x\.sql:4: this line/],
