@@ -58,7 +58,9 @@ export async function discover(directory: string): Promise<Listing> {
     );
   }
   const naming = namingOf(directory, scripts);
+  const undoes = naming === 'numbered' ? undoFiles(directory, scripts) : new Set<string>();
   const files = scripts
+    .filter((file) => !undoes.has(file))
     .map((file) => toFound(directory, file, naming, names))
     .filter((found) => found !== undefined)
     .toSorted(inOrder);
@@ -136,6 +138,57 @@ function namingOf(directory: string, scripts: readonly string[]): Naming {
     );
   }
   return naming;
+}
+
+const undoWord = /^(?:down|undo|rollback|revert|downgrade|uninstall|undeploy)$/i;
+const upWord = /^(?:up|do|apply|forward|upgrade|install|deploy|migrate)$/i;
+/** Of "count_down" and the like, "down" is a part. */
+const verb =
+  /^(?:break|close|cool|count|cut|drill|drop|fall|lock|mark|push|roll|scale|shut|slow|step|tear|top|trickle|wind|write)$/i;
+
+interface Words {
+  readonly file: string;
+  /** The words of a name behind its number, but for the one of a direction at its beginning or end. */
+  readonly rest: string;
+  readonly direction: 'up' | 'undo' | undefined;
+  /** True where the word stands so that it can hardly be a part of a sentence. */
+  readonly plain: boolean;
+}
+
+function wordsOf(file: string): Words[] {
+  const text = file.slice(numbered.exec(file)?.[1]?.length ?? 0).replace(/\.sql$/i, '');
+  const words = text.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
+  const [first = '', last = ''] = [words[0], words.at(-1)];
+  const found: Words[] = [{ file, rest: words.join(' ').toLowerCase(), direction: undefined, plain: false }];
+  const add = (word: string, others: readonly string[], plain: boolean): void => {
+    const direction = undoWord.test(word) ? 'undo' : upWord.test(word) ? 'up' : undefined;
+    if (direction !== undefined) found.push({ file, rest: others.join(' ').toLowerCase(), direction, plain });
+  };
+  add(last, words.slice(0, -1), !verb.test(words.at(-2) ?? ''));
+  // "002.undo.a.sql"; in "002_undo_log.sql" it is a name.
+  if (words.length > 1) add(first, words.slice(1), new RegExp(`^[._-]${first}\\.`, 'u').test(text));
+  return found;
+}
+
+/**
+ * The files that undo, by a word in their names: those beside a file of the same words for the way up.
+ * @throws UsageError for one without such a file: whether it undoes cannot be known, and to run it would be the worst
+ */
+function undoFiles(directory: string, scripts: readonly string[]): ReadonlySet<string> {
+  const all = scripts.flatMap(wordsOf);
+  const ups = new Set(
+    all.filter(({ direction }) => direction !== 'undo').map(({ file, rest }) => `${rest}/${file}`),
+  );
+  const undoing = all.filter(({ direction }) => direction === 'undo');
+  const hasUp = ({ file, rest }: Words): boolean =>
+    [...ups].some((up) => up.startsWith(`${rest}/`) && up !== `${rest}/${file}`);
+  const left = new Set(undoing.filter(hasUp).map(({ file }) => file));
+  const unclear = undoing.filter(({ file, plain }) => plain && !left.has(file)).map(({ file }) => file);
+  if (unclear.length > 0)
+    throw new UsageError(
+      `${directory}: ${some([...new Set(unclear)])} may undo a migration, by the name, and would run as one; take it out of the directory, or give it another name`,
+    );
+  return left;
 }
 
 const namingText: Readonly<Record<Naming, string>> = {

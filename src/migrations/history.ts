@@ -1,4 +1,5 @@
 import type { QueryResult, Session } from '../clients/postgres/session.ts';
+import { findRecords, requireRecords, UntrustedRecords } from '../clients/postgres/trusted-owner.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { columnText } from './rows.ts';
@@ -59,8 +60,9 @@ const made = new Set(['23505', '42P06', '42P07', '42710']);
  */
 export async function readHistory(session: Session, lockName: string): Promise<readonly Row[] | undefined> {
   try {
+    await requireRecords(session, 'sql_migrations');
     const { rows } = await session.query(
-      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
+      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ONLY ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
       [lockName],
     );
     return rows.map(toRow);
@@ -76,8 +78,9 @@ export async function sameUnderOtherName(
   lockName: string,
   files: readonly { readonly key: string; readonly sha256: string }[],
 ): Promise<string | undefined> {
+  await requireRecords(session, 'sql_migrations');
   const { rows } = await session.query(
-    `SELECT h.lock_name FROM ${table} AS h
+    `SELECT h.lock_name FROM ONLY ${table} AS h
       JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[])) AS f(version, sha256)
         ON h.version OPERATOR(pg_catalog.=) f.version AND h.sha256 OPERATOR(pg_catalog.=) f.sha256
       WHERE h.lock_name OPERATOR(pg_catalog.<>) $1 GROUP BY h.lock_name ORDER BY pg_catalog.count(*) DESC LIMIT 1`,
@@ -95,11 +98,16 @@ export async function createHistory(session: Session): Promise<void> {
   // CREATE SCHEMA IF NOT EXISTS asks for CREATE on the database even where there is nothing to create.
   for (const statement of createStatements.slice(rows[0]?.['made'] === true ? 1 : 0)) {
     try {
+      // Another role may have made the schema in the meantime.
+      await findRecords(session, 'sql_migrations');
       await session.query(statement);
     } catch (error) {
       if (!made.has(codeOf(error))) throw await explained(session, error);
     }
   }
+  await requireRecords(session, 'sql_migrations').catch(async (error: unknown) => {
+    throw await explained(session, error);
+  });
 }
 
 interface Entry {
@@ -118,6 +126,7 @@ interface Entry {
  * @returns false where the row is not as it was read: somebody else was here
  */
 export async function claim(session: Querying, entry: Entry, before: Row | undefined): Promise<boolean> {
+  await requireRecords(session, 'sql_migrations');
   const values = [
     entry.lockName,
     entry.key,
@@ -140,7 +149,7 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
     }
   }
   const { rowCount } = await session.query(
-    `UPDATE ${table} SET file = $3, sha256 = $4, state = 'running', statements = $5, finished = 0, token = $6,
+    `UPDATE ONLY ${table} SET file = $3, sha256 = $4, state = 'running', statements = $5, finished = 0, token = $6,
         started_at = pg_catalog.clock_timestamp(), applied_at = NULL, duration_ms = NULL
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND sha256 OPERATOR(pg_catalog.=) $7 AND state OPERATOR(pg_catalog.=) $8`,
     [...values, before.sha256, before.state],
@@ -150,8 +159,9 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
 
 /** Notes how far a migration outside a transaction has come. */
 export async function noteFinished(session: Querying, entry: Entry, finished: number): Promise<void> {
+  await requireRecords(session, 'sql_migrations');
   await session.query(
-    `UPDATE ${table} SET finished = $3
+    `UPDATE ONLY ${table} SET finished = $3
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'`,
     [entry.lockName, entry.key, finished, entry.token.toString()],
   );
@@ -195,8 +205,9 @@ export async function markDone(
   milliseconds: number,
   transaction?: string,
 ): Promise<boolean> {
+  await requireRecords(session, 'sql_migrations');
   const { rowCount } = await session.query(
-    `UPDATE ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
+    `UPDATE ONLY ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'
         AND ($5::pg_catalog.text IS NULL OR pg_catalog.txid_current()::pg_catalog.text OPERATOR(pg_catalog.=) $5)
         AND ${isHeld(6)}`,
@@ -214,8 +225,9 @@ export async function markDone(
 
 /** True where the lock is held, and yet the row is not as it was claimed: the script did that itself. */
 export async function lostRowAlone(session: Querying, entry: Entry, proof: Proof): Promise<boolean> {
+  await requireRecords(session, 'sql_migrations');
   const { rows } = await session.query(
-    `SELECT ${isHeld(4)} AND NOT EXISTS (SELECT 1 FROM ${table}
+    `SELECT ${isHeld(4)} AND NOT EXISTS (SELECT 1 FROM ONLY ${table}
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running') AS lost`,
     [entry.lockName, entry.key, entry.token.toString(), ...proofValues(proof)],
   );
@@ -236,8 +248,9 @@ function proofValues(proof: Proof): readonly unknown[] {
 
 /** Takes the claim back: nothing of the migration is left. */
 export async function unclaim(session: Querying, entry: Entry): Promise<void> {
+  await requireRecords(session, 'sql_migrations');
   await session.query(
-    `DELETE FROM ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running'`,
+    `DELETE FROM ONLY ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running'`,
     [entry.lockName, entry.key, entry.token.toString()],
   );
 }
@@ -257,6 +270,7 @@ export async function applyChanges(
   token: bigint,
   changes: readonly RecordChange[],
 ): Promise<void> {
+  await requireRecords(session, 'sql_migrations');
   await session.query(
     `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
       SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp()
@@ -294,6 +308,12 @@ export function codeOf(error: unknown): string {
 /** A refusal in words, with the GRANT to run. */
 async function explained(session: Session, error: unknown): Promise<unknown> {
   if (codeOf(error) !== '42501') return error;
+  if (error instanceof UntrustedRecords)
+    return new Failure(
+      failed(exitStatus.refused, `the record of migrations cannot be kept: ${error.message}`, {
+        hint: error.advice,
+      }),
+    );
   const { rows } = await session.query(
     "SELECT pg_catalog.quote_ident(current_user) AS role, pg_catalog.quote_ident(pg_catalog.current_database()) AS database, pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made",
   );

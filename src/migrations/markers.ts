@@ -35,26 +35,26 @@ const grammars: readonly Grammar[] = [
   {
     // https://github.com/amacneil/dbmate#creating-migrations
     marking: 'dbmate',
-    line: /^--[ \t]*migrate:(.*)/,
+    line: /^--[ \t\f\v]*migrate:(.*)/,
     read: readDbmate,
   },
   {
     // https://pressly.github.io/goose/documentation/annotations/
     marking: 'goose',
-    line: /^[ \t]*--[ \t]*\+goose[ \t]+(.*)/i,
+    line: /^[ \t\f\v]*--[ \t\f\v]*\+goose[ \t\f\v]+(.*)/i,
     read: (marks, text, where) => readGoose(marks, text, where, 'goose'),
   },
   {
     // https://github.com/rubenv/sql-migrate#writing-migrations
     marking: 'sql-migrate',
-    line: /^[ \t]*--[ \t]*\+migrate[ \t]+(.*)/i,
+    line: /^[ \t\f\v]*--[ \t\f\v]*\+migrate[ \t\f\v]+(.*)/i,
     read: (marks, text, where) => readGoose(marks, text, where, 'sql-migrate'),
   },
   {
     // https://salsita.github.io/node-pg-migrate/migrations/ It takes any line that begins so, prose as well: alone on
     // its line it is surely meant.
     marking: 'node-pg-migrate',
-    line: /^[ \t]*--[ \t-]*((?:up|down)[ \t]+migration)[^\p{L}\p{N}]*$/iu,
+    line: /^[ \t\f\v]*--[ \t\f\v-]*((?:up|down)[ \t\f\v]+migration)[^\p{L}\p{N}]*$/iu,
     read: readNodePgMigrate,
   },
   {
@@ -65,7 +65,7 @@ const grammars: readonly Grammar[] = [
   },
 ];
 
-const directive = /^[ \t]*--[ \t]*initbox:(.*)/;
+const directive = /^[ \t\f\v]*--[ \t\f\v]*initbox:(.*)/;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -129,7 +129,7 @@ function* markedLines(text: string): Generator<Line> {
     while (at > 0 && text.charAt(at - 1) !== '\n' && text.charAt(at - 1) !== '\r') at--;
     lineBreak.lastIndex = dashes;
     const end = lineBreak.exec(text)?.index ?? text.length;
-    if (/^[ \t#]*$/.test(text.slice(at, Math.min(dashes, at + 200)))) {
+    if (/^[ \t\f\v#]*$/.test(text.slice(at, Math.min(dashes, at + 200)))) {
       const line = text.slice(at, end);
       if (telling.test(line)) yield { at, text: line };
     }
@@ -142,7 +142,7 @@ function marksOf(pattern: RegExp, lines: readonly Line[]): Mark[] {
   for (const { at, text } of lines) {
     const match = pattern.exec(text);
     if (match === null) continue;
-    marks.push({ at, end: at + text.length, words: (match[1] ?? '').trim().replace(/[ \t]+/g, ' ') });
+    marks.push({ at, end: at + text.length, words: (match[1] ?? '').trim().replace(/[ \t\f\v]+/g, ' ') });
   }
   return marks;
 }
@@ -264,7 +264,7 @@ function readNodePgMigrate(marks: readonly Mark[], text: string, where: string):
 
 /** With a mark for the second part, a line that only begins as the first mark may be meant as it: not if it changes nothing. */
 function refuseSentence(text: string, where: string, down: Mark): void {
-  const line = /^[ \t]*--[ \t-]*up[ \t]+migration/im.exec(text.slice(0, down.at));
+  const line = /^[ \t\f\v]*--[ \t\f\v-]*up[ \t\f\v]+migration/im.exec(text.slice(0, down.at));
   if (line === null || codeFrom(text, 0, line.index) < 0) return;
   throw new UsageError(
     `${where}:${lineAt(text, line.index)}: node-pg-migrate would leave out what stands above this line, which is not quite its mark; ` +

@@ -1,4 +1,5 @@
 import type { Session } from '../clients/postgres/session.ts';
+import { isTrusted } from '../clients/postgres/trusted-owner.ts';
 import type { Naming } from './discover.ts';
 import type { Marking } from './markers.ts';
 import { columnText } from './rows.ts';
@@ -10,6 +11,8 @@ export interface ForeignRecord {
   readonly table: string;
   /** Up to where it says it has migrated; undefined where that cannot be read. */
   readonly version: string | undefined;
+  /** Whose table or schema it is, where it was not read for that reason. */
+  readonly untrustedOwner: string | undefined;
   /** True where the tool says that it failed on its way. */
   readonly dirty: boolean;
 }
@@ -83,8 +86,13 @@ const keepers: readonly Keeper[] = [
   },
 ];
 
+/** More tables of one name than any database has for a good reason. */
+const mostTables = 20;
+
 /**
  * Looks for the record that the directory's own tool keeps: with one there and none here, everything would run again.
+ * Only a table of a trusted owner is read (trusted-owner.ts): another one's runs its owner's code when a query on it is
+ * planned.
  */
 export async function foreignRecord(
   session: Session,
@@ -93,36 +101,56 @@ export async function foreignRecord(
   const mine = keepers.filter((keeper) => keeper.conventions.includes(convention));
   for (const keeper of mine) {
     const { rows } = await session.query(
-      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
-          NOT c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+          pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner,
+          ${isTrusted('c.relowner')} AS trusted, ${isTrusted('n.nspowner')} AS schema_trusted,
+          NOT c.relrowsecurity AND NOT c.relhassubclass AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
             WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.atttypid OPERATOR(pg_catalog.>=) ${firstUserOid}) AS plain
         FROM pg_catalog.pg_class AS c
         JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
         WHERE c.relname OPERATOR(pg_catalog.=) $1 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
           AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
             WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) $2 AND NOT a.attisdropped) OPERATOR(pg_catalog.=) $3
-        ORDER BY c.oid LIMIT 1`,
+        ORDER BY trusted DESC, c.oid LIMIT ${mostTables}`,
       [keeper.table, keeper.column.replace('!', ''), !keeper.column.startsWith('!')],
     );
-    if (rows.length === 0) continue;
-    const table = columnText(rows[0], 'name');
-    // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts. A policy
-    // or a type that its owner made would run that owner's functions with this role's rights.
-    const found =
-      rows[0]?.['plain'] === true
-        ? await session.query(keeper.newest.replace('%s', () => table)).then(
-            (result) => result.rows,
-            () => undefined,
-          )
-        : undefined;
-    // An empty one has migrated nothing: nothing can run twice.
-    if (found !== undefined && (found[0]?.['version'] ?? null) === null) continue;
-    return {
-      tool: keeper.tool,
-      table,
-      version: found === undefined ? undefined : columnText(found[0], 'version'),
-      dirty: columnText(found?.[0], 'dirty') === 'true',
-    };
+    for (const row of rows) {
+      const record = await recordIn(session, keeper, row);
+      if (record !== undefined) return record;
+    }
   }
   return undefined;
+}
+
+/** @returns undefined for an empty table: it has migrated nothing, so that nothing can run twice */
+async function recordIn(
+  session: Session,
+  keeper: Keeper,
+  row: Readonly<Record<string, unknown>>,
+): Promise<ForeignRecord | undefined> {
+  const table = columnText(row, 'name');
+  const common = { tool: keeper.tool, table };
+  // In a schema of another role's the name can mean another table at the next look.
+  const strange =
+    row['trusted'] !== true
+      ? columnText(row, 'owner')
+      : row['schema_trusted'] !== true
+        ? columnText(row, 'schema_owner')
+        : undefined;
+  if (strange !== undefined) return { ...common, untrustedOwner: strange, version: undefined, dirty: false };
+  // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts.
+  const found =
+    row['plain'] === true
+      ? await session.query(keeper.newest.replace('%s', () => `ONLY ${table}`)).then(
+          (result) => result.rows,
+          () => undefined,
+        )
+      : undefined;
+  if (found !== undefined && (found[0]?.['version'] ?? null) === null) return undefined;
+  return {
+    ...common,
+    untrustedOwner: undefined,
+    version: found === undefined ? undefined : columnText(found[0], 'version'),
+    dirty: columnText(found?.[0], 'dirty') === 'true',
+  };
 }

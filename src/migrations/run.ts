@@ -235,6 +235,18 @@ async function strangeStart(
   const foreign = await foreignRecord(session, directory.convention);
   if (foreign === undefined) return undefined;
   const version = foreign.version ?? 'VERSION';
+  if (foreign.untrustedOwner !== undefined) {
+    return failed(
+      exitStatus.refused,
+      `there is a table ${foreign.table}, in which ${foreign.tool} keeps its record, and nothing is recorded here yet`,
+      {
+        details: [
+          `it was not read: it belongs to the role ${foreign.untrustedOwner}, or is in that role’s schema, and a query on it could run that role’s code with the rights of the role that migrates`,
+        ],
+        hint: `read it as ${foreign.untrustedOwner}, and give the newest version as --baseline ${version}; --baseline 0 runs every file`,
+      },
+    );
+  }
   return failed(
     exitStatus.refused,
     `${foreign.tool} has migrated this database${foreign.version === undefined ? '' : ` up to version ${foreign.version}`} (${foreign.table}), and nothing is recorded here yet`,

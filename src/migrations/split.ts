@@ -30,7 +30,8 @@ const continuation = /[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*
 
 /**
  * Cuts a script into its statements as psql does: quotes, dollar quotes, nested comments, escape strings, parentheses
- * (CREATE RULE … DO (…; …)) and BEGIN ATOMIC bodies are seen through
+ * (CREATE RULE … DO (…; …)) and BEGIN ATOMIC bodies are seen through; in those, END may be a name, which psql takes for
+ * the body's end
  * (https://github.com/postgres/postgres/blob/master/src/fe_utils/psqlscan.l).
  * @param text the script as Latin-1, so that each index is a byte's offset
  * @param where names the file in errors
@@ -49,7 +50,11 @@ export function* split(
   let start = -1;
   let last = 0;
   let depth = 0;
-  let bodies = 0;
+  /** In BEGIN ATOMIC … END, with so many CASE open. */
+  let body = false;
+  let cases = 0;
+  /** The token before. */
+  let previous = '';
   let words: string[] = [];
   let creates = '';
   let counting = true;
@@ -61,6 +66,7 @@ export function* split(
   const token = (from: number, to: number, word: string): void => {
     if (start < 0) start = from;
     last = to;
+    previous = word;
     if (depth === 0 && words.length < keptWords) words.push(word);
   };
   const close = (): Statement | undefined => {
@@ -73,7 +79,9 @@ export function* split(
         : { start, end: last, words };
     start = -1;
     words = [];
-    depth = bodies = 0;
+    depth = 0;
+    body = false;
+    previous = '';
     creates = '';
     counting = true;
     routine = false;
@@ -139,7 +147,8 @@ export function* split(
         );
       case 0x3b: // ;
         at++;
-        if (depth === 0 && bodies === 0) {
+        if (depth === 0) cases = 0;
+        if (depth === 0 && !body) {
           const statement = close();
           if (statement) yield statement;
         } else token(begin, at, ';');
@@ -171,6 +180,7 @@ export function* split(
     }
     const name = text.slice(begin, at);
     const word = plainWord.test(name) ? name.toUpperCase() : name;
+    const before = previous;
     token(begin, at, word);
     // psql's own rule: only what begins with CREATE [OR REPLACE] FUNCTION or PROCEDURE can have a body of statements.
     if (counting) {
@@ -179,12 +189,16 @@ export function* split(
       routine = /^c(?:or)?[fp]/.test(creates);
     }
     if (routine && depth === 0) {
-      if (word === 'BEGIN') bodies++;
-      else if (word === 'CASE' && bodies > 0) bodies++;
-      else if (word === 'END' && bodies > 0) bodies--;
+      if (!body) body = word === 'ATOMIC' && before === 'BEGIN';
+      // What a column, or a function, is called: "AS end", "t.end".
+      else if (before === 'AS' || before === '.') continue;
+      else if (word === 'CASE') cases++;
+      else if (word === 'END' && cases > 0) cases--;
+      // The body's own END stands where a statement could begin; any other is a column's name, too ("SELECT 2 end").
+      else if (word === 'END') body = before !== ';' && before !== 'ATOMIC';
     }
   }
-  if (start >= 0 && (depth > 0 || bodies > 0)) {
+  if (start >= 0 && (depth > 0 || body)) {
     throw problem(
       start,
       `the statement that begins here ends inside ${depth > 0 ? 'parentheses' : 'its body'}`,

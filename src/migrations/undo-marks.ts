@@ -43,12 +43,17 @@ function plain(comment: string): string {
 export function isUndoMark(comment: string): boolean {
   if (comment.length > longest) return false;
   const text = plain(comment);
-  if (sentence.test(text)) return true;
+  if (sentence.test(text) || sqitch.test(text.trim())) return true;
   const bare = text.replace(/^[^\p{L}+@!%$:&]+/u, '').trimEnd();
   return mark.test(bare) || separator.test(bare);
 }
 
+/** sqitch's own head of a script that undoes (https://sqitch.org/docs/manual/sqitch-add/). */
+const sqitch = /^revert \S+:\S+ from \S+$/iu;
+
 const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
+/** Of a pair: alone, "back" is nothing. */
+const undoWordOfPair = new RegExp(`(?<!\\p{L})(?:${undo}|back)(?!\\p{L})`, 'giu');
 const upWord = new RegExp(`(?<!\\p{L})${up}(?!\\p{L})`, 'giu');
 
 /** Verbs of which "down" is a part, and words of sentences: what ends so is no mark. */
@@ -73,6 +78,10 @@ function wordsIn(text: string): number {
 
 /** A short comment cut at each of its words of one direction; none where it is SQL that is commented out. */
 function cutsAt(word: RegExp, comment: string, most: number): Cut[] {
+  return allCutsAt(word, comment, most).filter(({ head }) => !phrasal.test(head));
+}
+
+function allCutsAt(word: RegExp, comment: string, most: number): Cut[] {
   if (comment.length > longest) return [];
   const text = plain(comment)
     .replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
@@ -80,9 +89,10 @@ function cutsAt(word: RegExp, comment: string, most: number): Cut[] {
     .replace(/^[^\p{L}\p{N}+@!%$:&[]+/u, '')
     .trimEnd();
   if (text.endsWith(';') || wordsIn(text) > most) return [];
-  return [...text.matchAll(word)]
-    .map((match) => ({ head: text.slice(0, match.index), tail: text.slice(match.index + match[0].length) }))
-    .filter(({ head }) => !phrasal.test(head));
+  return [...text.matchAll(word)].map((match) => ({
+    head: text.slice(0, match.index),
+    tail: text.slice(match.index + match[0].length),
+  }));
 }
 
 const nothingMore = new RegExp(`^(?:[^\\p{L}]+(?:${beside}|changes|only))*[^\\p{L}]*$`, 'iu');
@@ -105,17 +115,63 @@ function isPrefix(head: string): boolean {
   );
 }
 
+/** "of 001", "from 2 to 1", "script for 001": what is undone, by its number. */
+const byNumber = new RegExp(
+  `^(?:[^\\p{L}\\p{N}]+${beside})*(?:[^\\p{L}\\p{N}]+(?:(?:of|to|from|for)[^\\p{L}\\p{N}]+)?(?:(?:v|versions?|migrations?|revisions?)[^\\p{L}\\p{N}]*)?\\p{N}[\\p{N}._-]*)+[^\\p{L}\\p{N}]*$`,
+  'iu',
+);
+/** "everything above", "below this line": the file's other part, or this one. */
+const byPlace = /(?<!\p{L})(?:above|below)(?!\p{L})/u;
+/** What makes a sentence of it, or SQL that is commented out. */
+const noHeading =
+  /(?<!\p{L})(?:no|not|never|none|cannot|without|if|when|drop|alter|delete|truncate|revoke|create|insert|update|select)(?!\p{L})/u;
+const article = /(?<!\p{L})(?:the|a|an|our|this|that|these|those|its|all)(?!\p{L})/u;
+const inCapitals = /^\P{L}*(?:DOWN|UNDO|ROLLBACK|REVERT|DOWNGRADE|BACKWARDS?) (?=.*\p{Ll})/u;
+/** Words of a statement that are no name. */
+const keyword =
+  /^(?:alter|cascade|column|concurrently|constraint|default|delete|drop|exists|extension|from|function|if|index|materialized|not|null|on|only|policy|procedure|restrict|revoke|role|schema|sequence|table|trigger|truncate|type|view|where)$/u;
+
+/**
+ * True for a comment that begins with a word for undoing and tells what is undone: by its number, by its place in the
+ * file, under a heading in capitals, or by the name of what the statement below takes away.
+ * @param statement which takes something away
+ */
+export function isUndoHeading(comment: string, statement: string): boolean {
+  return cutsAt(undoWord, comment, 6).some(({ head, tail }) => {
+    if (!/^(?:\P{L}|migrat\p{L}*)*$/u.test(head) || noHeading.test(tail)) return false;
+    if (byNumber.test(tail) || byPlace.test(tail)) return true;
+    if (!/^ \p{L}/u.test(tail) || article.test(tail)) return false;
+    if (inCapitals.test(plain(comment)) && wordsIn(tail) <= 3) return true;
+    const names = new Set(
+      plain(statement)
+        .toLowerCase()
+        .match(/[\p{L}\p{N}_]+/gu)
+        ?.filter((word) => !keyword.test(word)),
+    );
+    return (tail.match(/[\p{L}\p{N}_]+/gu) ?? []).some((word) => names.has(word));
+  });
+}
+
 /**
  * The shapes of a short comment with a word for one direction: what is the same in it and in its counterpart for the
  * other one.
  */
 export function shapesOf(direction: 'up' | 'undo', comment: string): string[] {
-  return cutsAt(direction === 'up' ? upWord : undoWord, comment, 6).flatMap(({ head, tail }) => {
+  return allCutsAt(direction === 'up' ? upWord : undoWordOfPair, comment, 6).flatMap(({ head, tail }) => {
+    // "step down 42": of a verb with "down", only what has the same number is a pair.
+    if (phrasal.test(head)) {
+      const number = /^ #?(\p{N}[\p{N}._-]*)\P{L}*$/u.exec(tail)?.[1];
+      return number === undefined ? [] : [`${shaped(head)}@#${number}`];
+    }
     const first = !/\p{L}/u.test(head);
     const last = !/\p{L}/u.test(tail);
     const prefixed = sign.test(head);
     const start = shaped(head);
-    const shapes = first || last || prefixed ? [`${start}@${shaped(tail)}`] : [];
+    // In the middle, all else has to be the same: "migrate up users" and "migrate down users".
+    const shapes = [`${start}@${shaped(tail)}`];
+    // sqitch: "Deploy shop:a to pg" and "Revert shop:a from pg".
+    if (first && / (?:to|from) \S+$/.test(tail))
+      shapes.push(`${start}@${shaped(tail.replace(/ (?:to|from) (?=\S+$)/, ' … '))}`);
     if (prefixed || (last && !first)) shapes.push(`${start}@…`);
     const heading = headed.exec(tail)?.[0];
     if ((first || prefixed) && heading !== undefined) shapes.push(`${start}@${shaped(heading)}…`);

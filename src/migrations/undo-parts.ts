@@ -1,7 +1,7 @@
 import { UsageError } from '../core/outcome.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
-import { isLikelyUndoMark, isUndoMark, shapesOf } from './undo-marks.ts';
+import { isLikelyUndoMark, isUndoHeading, isUndoMark, shapesOf } from './undo-marks.ts';
 
 /** A comment without its signs. */
 interface Comment {
@@ -32,7 +32,7 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
     const { at, end, text: said, alone } = comment;
     const found = alone
       ? isUndoMark(said) || endsPair(comment) || isLikelyAbove(comment)
-      : (isUndoMark(said) || isLikelyUndoMark(said)) && removes(text, codeAfter(end), to);
+      : takesAway(comment, isUndoMark(said));
     if (found || (alone && shapesOf('up', said).length > 0)) {
       inLiteral ??= literalsOf(text);
       if (inLiteral(at)) continue;
@@ -51,12 +51,18 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
       const first = ups.get(shape);
       const next = codeAfter(end);
       if (first === undefined || next < 0) return false;
-      return codeFrom(text, first, at) >= 0 || removes(text, next, to);
+      return codeFrom(text, first, at) >= 0 || removedBy(text, next, to) !== undefined;
     });
   }
 
   function isLikelyAbove({ at, end, text: said }: Comment): boolean {
-    return isLikelyUndoMark(said) && removes(text, codeAfter(end), to) && codeFrom(text, from, at) >= 0;
+    return takesAway({ end, text: said }, false) && codeFrom(text, from, at) >= 0;
+  }
+
+  function takesAway({ end, text: said }: Pick<Comment, 'end' | 'text'>, sure: boolean): boolean {
+    if (!begins.test(said)) return false;
+    const removed = removedBy(text, codeAfter(end), to);
+    return removed !== undefined && (sure || isLikelyUndoMark(said) || isUndoHeading(said, removed));
   }
 
   /** One search for all comments above the same statement. */
@@ -78,18 +84,21 @@ export function codeFrom(text: string, from: number, to: number): number {
   }
 }
 
-/** True where the statement that begins at `begin`, or the one past BEGIN and SET, takes something away. */
-function removes(text: string, begin: number, to: number): boolean {
+/** The statement that begins at `begin`, or the one past BEGIN and SET, where it takes something away. */
+function removedBy(text: string, begin: number, to: number): string | undefined {
   for (let at = begin; at >= 0;) {
     const statement = /^[^;]*/.exec(text.slice(at, Math.min(to, at + 2000)))?.[0] ?? '';
     if (!/^(?:begin|start|set)\b/i.test(statement)) {
-      return /^(?:drop|delete|truncate|revoke|alter\b[^]*\bdrop)\b/i.test(statement);
+      return /^(?:drop|delete|truncate|revoke|alter\b[^]*\bdrop)\b/i.test(statement) ? statement : undefined;
     }
     const next = at + statement.length + 1;
     at = next < to ? codeFrom(text, next, to) : -1;
   }
-  return false;
+  return undefined;
 }
+
+/** What a comment must hold to be a mark of a part that undoes. */
+const begins = /down|un-?do|roll|rever|back|un-?(?:apply|install|deploy|migrate)|de-?install|below/i;
 
 const lineBreak = /[\r\n]|$/g;
 
@@ -97,7 +106,7 @@ function* lineComments(text: string): Generator<Comment> {
   for (let dashes = text.indexOf('--'); dashes >= 0;) {
     lineBreak.lastIndex = dashes;
     const end = lineBreak.exec(text)?.index ?? text.length;
-    const before = /(?:^|[\r\n;])[ \t#]*$/.exec(text.slice(Math.max(0, dashes - 200), dashes))?.[0];
+    const before = /(?:^|[\r\n;])[ \t\f\v#]*$/.exec(text.slice(Math.max(0, dashes - 200), dashes))?.[0];
     if (before !== undefined) {
       yield { at: dashes, end, text: text.slice(dashes + 2, end), alone: !before.startsWith(';') };
     }
@@ -111,8 +120,8 @@ function* blockComments(text: string): Generator<Comment> {
     const length = text.slice(at + 2, at + 400).indexOf('*/');
     if (length < 0) continue;
     const end = at + 4 + length;
-    const before = /(?:^|[\r\n;])[ \t]*$/.exec(text.slice(Math.max(0, at - 100), at))?.[0];
-    if (before !== undefined && /^[ \t]*(?:[\r\n]|$)/.test(text.slice(end, end + 500))) {
+    const before = /(?:^|[\r\n;])[ \t\f\v]*$/.exec(text.slice(Math.max(0, at - 100), at))?.[0];
+    if (before !== undefined && /^[ \t\f\v]*(?:[\r\n]|$)/.test(text.slice(end, end + 500))) {
       yield { at, end, text: text.slice(at + 2, end - 2), alone: !before.startsWith(';') };
     }
   }

@@ -5,6 +5,7 @@ import Client from 'pg/lib/client.js';
 import { reasonOf, type Clock } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { shownHostPort } from '../../core/host-port.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
@@ -23,6 +24,8 @@ export interface Connected {
 export interface ConnectContext {
   readonly resolve: ResolveAddresses;
   readonly clock: Clock;
+  /** What a server says is redacted before it is cut. */
+  readonly redactor: Pick<Redactor, 'redact'>;
 }
 
 /** What a caller wants of the server itself; a server that is not it counts as not yet. */
@@ -193,7 +196,7 @@ async function logIn(
   context: ConnectContext,
   signal: AbortSignal,
 ): Promise<Session> {
-  const wire = new Wire(stream);
+  const wire = new Wire(stream, (text) => context.redactor.redact(text));
   const client = new Client({
     host: host.host,
     port: host.port,
@@ -267,8 +270,11 @@ async function wrongAttributes(
       ['transaction_read_only'],
       { signal: probe.signal },
     );
-    const standby = rows[0]?.['standby'] === true;
-    const readOnly = rows[0]?.['read_only'] === 'on';
+    const [row] = rows;
+    if (typeof row?.['standby'] !== 'boolean' || typeof row['read_only'] !== 'string')
+      return notYet(`no answer to whether it is a primary (${session.peer})`);
+    const standby = row['standby'];
+    const readOnly = row['read_only'] === 'on';
     const fits = {
       'read-write': !readOnly,
       'read-only': readOnly,

@@ -119,6 +119,11 @@ export class Conversation {
     return length + 1;
   }
 
+  /** Whether a message of this type is a text for people. */
+  reports(code: number): boolean {
+    return code === type.error || code === type.notice;
+  }
+
   /** Whether a message of this type is passed over without a look: the driver does nothing with the data of a COPY. */
   skips(code: number): boolean {
     return code === type.copyData || (this.discardsRows && code === type.dataRow);
@@ -329,11 +334,17 @@ class Fields {
   }
 }
 
+/** Fields of an error or a notice: 18 are defined. */
+const mostFields = 64;
+
 /** An error or a notice: fields of a letter and a text, then a zero. Its SQLSTATE and message are always there. */
 function report(fields: Fields): void {
+  let count = 0;
   let hasCode = false;
   let hasMessage = false;
   for (let field = fields.byte(); field !== 0; field = fields.byte()) {
+    if (++count > mostFields)
+      throw new ProtocolViolation(`it sent an error or notice of more than ${mostFields} fields`);
     if (field === 0x43) hasCode = /^[0-9A-Z]{5}$/.test(fields.decoded());
     else {
       fields.text();

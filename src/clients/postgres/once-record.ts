@@ -1,10 +1,6 @@
 import { sqlState, sqlStateOf } from './server-errors.ts';
 import type { Session } from './session.ts';
-
-/**
- * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.
- */
-export const recordsSchema = 'initbox';
+import { recordsSchema, requireRecords } from './trusted-owner.ts';
 
 export function isMissing(error: unknown): boolean {
   const state = sqlStateOf(error);
@@ -64,8 +60,9 @@ export async function readOnce(
   options: { readonly timeout?: number; readonly signal?: AbortSignal },
 ): Promise<OnceRecord | undefined> {
   try {
+    await requireRecords(session, 'once', options);
     const { rows } = await session.query(
-      `SELECT ${onceColumns} FROM ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+      `SELECT ${onceColumns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       options,
     );

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { Conversation, ProtocolViolation } from './messages.ts';
 import { errorOfVersion2, NotPostgres } from './other-protocol.ts';
+import { shortReport, type Redact } from './server-text.ts';
 import { FinalRefusal } from './socket.ts';
 
 /** The length of a message's type and length field. */
@@ -11,12 +12,16 @@ const header = 5;
 /** How many messages are handed over before timers and signals get their turn. */
 const messagesInTurn = 1024;
 
+/** So many bytes of a text for people, which is redacted and logged, count as one message more. */
+const bytesAsMessage = 16;
+
 /**
  * A stream as the driver wants one, over an open connection. It hands on whole messages only, each of which has been
  * checked, and no error of the driver leaves it but as the connection's.
  */
 export class Wire extends EventEmitter {
   readonly #stream: Socket;
+  readonly #redact: Redact;
   readonly #conversation = new Conversation();
   /** The beginning of a message whose rest has not come yet. */
   #part: Buffer = Buffer.alloc(0);
@@ -32,8 +37,10 @@ export class Wire extends EventEmitter {
   #greeting: Buffer | undefined;
   #over = false;
 
-  constructor(stream: Socket) {
+  /** @param redact takes secrets out of what the server says, which is cut afterwards */
+  constructor(stream: Socket, redact: Redact) {
     super();
+    this.#redact = redact;
     this.#stream = stream;
     stream.on('error', (error) => this.#inOrder(() => this.emit('error', error)));
     stream.on('end', () => this.#inOrder(() => this.emit('end')));
@@ -157,8 +164,8 @@ export class Wire extends EventEmitter {
     this.#part = Buffer.alloc(0);
     this.#partLength = 0;
     this.#conversation.receive(message, 0, size);
-    this.#turn--;
-    this.emit('data', message);
+    this.#turn -= this.#cost(code, size);
+    this.emit('data', this.#shortened(message, 0, size) ?? message);
     return this.#over ? undefined : bytes.subarray(taken + more);
   }
 
@@ -190,7 +197,8 @@ export class Wire extends EventEmitter {
         const code = bytes[at] as number;
         conversation.expect(code);
         if (bytes.length - at < header) break;
-        const end = at + conversation.size(code, bytes.readUInt32BE(at + 1));
+        const size = conversation.size(code, bytes.readUInt32BE(at + 1));
+        const end = at + size;
         if (conversation.skips(code)) {
           if (from < at) handOn();
           this.#toSkip = Math.max(0, end - bytes.length);
@@ -198,9 +206,15 @@ export class Wire extends EventEmitter {
         } else {
           if (end > bytes.length) break;
           conversation.receive(bytes, at, end);
+          const short = this.#shortened(bytes, at, end);
+          if (short !== undefined) {
+            handOn();
+            from = end;
+            this.emit('data', short);
+          }
           at = end;
         }
-        this.#turn--;
+        this.#turn -= this.#cost(code, size);
       }
     } catch (error) {
       // What came before was right, and may say why the rest is not.
@@ -212,6 +226,16 @@ export class Wire extends EventEmitter {
     const rest = bytes.subarray(at);
     if (this.#turn <= 0) this.#giveTurn(rest);
     else if (rest.length > 0) this.#append(rest, rest.length);
+  }
+
+  #shortened(bytes: Buffer, start: number, end: number): Buffer | undefined {
+    return this.#conversation.reports(bytes[start] as number)
+      ? shortReport(bytes, start, end, this.#redact)
+      : undefined;
+  }
+
+  #cost(code: number, size: number): number {
+    return this.#conversation.reports(code) ? 1 + size / bytesAsMessage : 1;
   }
 
   /** Lets timers and signals run before the rest. */

@@ -19,7 +19,11 @@ export async function runMigrateWithLock(
   const request = readRequest(options, command);
   const key = lockKeyFrom(options);
   const { connection, sameRoute } = readConnections(options, context);
-  const client = { resolve: createResolver(context.paths), clock: context.clock };
+  const client = {
+    resolve: createResolver(context.paths),
+    clock: context.clock,
+    redactor: context.redactor,
+  };
   if (request.kind !== 'work') {
     const { forget, showStatus } = await import('./status.ts');
     return request.kind === 'status'

@@ -7,6 +7,7 @@ import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
 import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
 import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
+import { UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
@@ -36,6 +37,7 @@ export async function showStatus(
       );
     const seen = await seeHolder(session, key);
     const row = await readHolderRow(session, key).catch((error: unknown) => {
+      if (error instanceof UntrustedRecords) context.log.warn(`${error.message}; ${error.advice}`);
       if (isMissing(error) || isForbidden(error)) return undefined;
       throw error;
     });

@@ -3,6 +3,7 @@ import type { ConnectionSettings } from '../../clients/postgres/connection-strin
 import { isForbidden } from '../../clients/postgres/once-record.ts';
 import { errorWords } from '../../clients/postgres/server-errors.ts';
 import type { Session } from '../../clients/postgres/session.ts';
+import { UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
 import { BrokenConnection } from '../../clients/postgres/wire.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -98,6 +99,8 @@ async function connectAndUse(
     const error = firstFailure(thrown);
     if (error instanceof UsageError || error instanceof Failure || error instanceof BrokenConnection)
       throw error;
+    if (error instanceof UntrustedRecords)
+      return failed(exitStatus.refused, error.message, { hint: error.advice });
     return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
   } finally {
     signal.removeEventListener('abort', onAbort);

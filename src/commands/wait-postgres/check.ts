@@ -1,8 +1,9 @@
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
-import { readOnce, isForbidden, recordsSchema } from '../../clients/postgres/once-record.ts';
+import { readOnce, isForbidden } from '../../clients/postgres/once-record.ts';
 import { isServerError, sqlState } from '../../clients/postgres/server-errors.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
+import { recordsSchema, UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
 import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 
@@ -51,9 +52,16 @@ function ask({ session, signal }: Inquiry, text: string, values?: readonly unkno
 }
 
 /** A pooler lets us in while its server is down, and a server says hello while it cannot run anything yet. */
-async function alive(inquiry: Inquiry): Promise<undefined> {
-  inquiry.probe.phase(`asking ${inquiry.session.peer} for select 1`);
-  await ask(inquiry, 'SELECT 1');
+async function alive(inquiry: Inquiry): Promise<NotYet | undefined> {
+  const { peer } = inquiry.session;
+  inquiry.probe.phase(`asking ${peer} for select 1`);
+  const { rows } = await ask(inquiry, 'SELECT 1');
+  const values = Object.values(rows[0] ?? {});
+  // Where an integer is an int8 by default, it comes as a string.
+  if (rows.length === 1 && values.length === 1 && (values[0] === 1 || values[0] === '1')) return undefined;
+  return notYet(`the answer to SELECT 1 was not one row with 1 (${peer})`, {
+    hint: 'something else may answer in place of PostgreSQL: is it the right port?',
+  });
 }
 
 async function isPrimary(inquiry: Inquiry): Promise<NotYet | undefined> {
@@ -69,7 +77,9 @@ async function isPrimary(inquiry: Inquiry): Promise<NotYet | undefined> {
       hint: 'is the failover still under way? does the Service or URL lead to the primary (several hosts may stand in the URL)?',
     });
   }
-  if (rows[0]?.['read_only'] !== 'on') return undefined;
+  if (rows[0]?.['standby'] !== false || typeof rows[0]['read_only'] !== 'string')
+    return notYet(`no answer to whether it is a primary (${peer})`);
+  if (rows[0]['read_only'] !== 'on') return undefined;
   return notYet(`a primary that takes no writes (${peer})`, {
     absent: true,
     hint: 'default_transaction_read_only is on, for the server, the database or the role: is its disk full?',
@@ -129,6 +139,8 @@ async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise
     record = await readOnce(session, lock.id, key, { signal });
   } catch (error) {
     if (!isForbidden(error)) throw error;
+    if (error instanceof UntrustedRecords)
+      return notYet(`${error.message} (${session.peer})`, { hint: error.advice });
     return notYet(`no right to read the records of migrate-with-lock (${session.peer})`, {
       hint: `run as their owner: GRANT USAGE ON SCHEMA ${recordsSchema} TO the role; GRANT SELECT ON ${recordsSchema}.once TO the role`,
     });

@@ -44,6 +44,7 @@ export async function runWaitPostgres(
   const client = {
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
+    redactor: context.redactor,
   };
   const targets = databases.map((settings) =>
     bounded(

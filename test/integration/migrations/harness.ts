@@ -143,7 +143,7 @@ export async function open(url: string): Promise<Session> {
   const settings = readConnection({ url: redactor.secret(url), origin: 'the test' }, {}, redactor);
   const answer = await connectPostgres(
     settings,
-    { resolve: createResolver(podPaths), clock: systemClock },
+    { resolve: createResolver(podPaths), clock: systemClock, redactor },
     { signal: AbortSignal.timeout(30_000), phase: () => undefined },
   );
   if (answer.state !== 'connected') throw new Error(answer.reason);

@@ -30,6 +30,19 @@ test('a name that is not UTF-8 is named as Latin-1, not looked for under another
   );
 });
 
+test.each([
+  '002_b_down.sql',
+  '002.undo.b.sql',
+  '0002.b.rollback.sql',
+  '1700000000658-b-down.sql',
+  '2_down.sql',
+])('a plain file that may undo, without one for the way up, is refused: %s', async (name) => {
+  write('001_a.sql', name);
+  await expect(discover(folder)).rejects.toThrow(
+    `${name} may undo a migration, by the name, and would run as one`,
+  );
+});
+
 describe('names', () => {
   test.each<[string, string[], string, string[]]>([
     [
@@ -43,6 +56,39 @@ describe('names', () => {
       ['9_a.sql', '10_b.sql', '20240101120000_c.sql', '100.sql'],
       'numbered',
       ['9 9_a.sql', '10 10_b.sql', '100 100.sql', '20240101120000 20240101120000_c.sql'],
+    ],
+    [
+      'plain files that undo are left out, whatever their number',
+      [
+        '001_a_up.sql',
+        '002_a_down.sql',
+        '3-b.sql',
+        '4-b-rollback.sql',
+        '5.c.sql',
+        '6.undo.c.sql',
+        '0007.d.sql',
+        '0007.d.rollback.sql',
+      ],
+      'numbered',
+      ['1 001_a_up.sql', '3 3-b.sql', '5 5.c.sql', '7 0007.d.sql'],
+    ],
+    [
+      'words that only look like it run',
+      [
+        '001_undo_log.sql',
+        '002_count_down.sql',
+        '003_markdown.sql',
+        '004_down_payment.sql',
+        '005_rollback_of_fees.sql',
+      ],
+      'numbered',
+      [
+        '1 001_undo_log.sql',
+        '2 002_count_down.sql',
+        '3 003_markdown.sql',
+        '4 004_down_payment.sql',
+        '5 005_rollback_of_fees.sql',
+      ],
     ],
     [
       'longer than any number',

@@ -221,6 +221,13 @@ describe('a pair of comments of one shape, one for each direction, is refused wi
     ['-- [acme] Deploy', '-- [acme] Revert'],
     ['-- acme.migrate', '-- acme.rollback'],
     ['/* acme up */', '/* acme down */'],
+    ['-- migrate up users', '-- migrate down users'],
+    ['-- Migration up orders', '-- Migration down orders'],
+    ['-- step up 42', '-- step down 42'],
+    ['-- forward', '-- back'],
+    ['-- Deploy shop:a to pg', '-- Revert shop:a from pg'],
+    ['-- Deploy orders to pg', '-- Revert orders from pg'],
+    ['-- schema upgrade users', '-- schema downgrade users'],
   ])('%s … %s', (first, second) => {
     const text = `${first}\nCREATE TABLE a ();\n${second}\nALTER TABLE b RENAME TO a;`;
     expect(() => partsOf(text, 'x.sql')).toThrow(
@@ -238,6 +245,9 @@ describe('a pair of comments of one shape, one for each direction, is refused wi
     ['-- up-front fee', '-- down payment'],
     ['-- migrate the orders', '-- undo log of orders'],
     ['-- do this', '-- drop-down menu'],
+    ['-- step up 42', '-- step down 43'],
+    ['-- forward the mail', '-- back to the old names'],
+    ['-- migrate up users', '-- migrate down orders of today'],
   ])('prose is none: %s … %s', (first, second) => {
     for (const statement of ['ALTER TABLE b RENAME TO a;', 'DROP INDEX b;']) {
       const text = `${first}\nCREATE TABLE a ();\n${second}\n${statement}`;
@@ -279,6 +289,18 @@ describe('a short comment with a word for undoing above SQL that takes away is r
     '-- sqlx migrate revert',
     '-- Undo changes',
     '/* sqlx down */',
+    '-- undo everything above',
+    '-- Undo the above',
+    '-- Rollback of 001',
+    '-- downgrade to 0',
+    '-- Downgrade from 2 to 1',
+    '-- Down script for 001',
+    '-- DOWN below this line',
+    '-- DOWN users table',
+    '-- revert version 2 to version 1',
+    '\f-- sqlx down',
+    '\v--\vsqlx\fdown',
+    '\f/* sqlx down */',
   ];
   test.each(marks)('%s', (mark) => {
     for (const statement of [
@@ -294,6 +316,20 @@ describe('a short comment with a word for undoing above SQL that takes away is r
       );
     }
   });
+
+  test.each(['-- Down users', '-- migrate down users', '-- revert users', '-- Undo users and orders'])(
+    'with the name of what is taken away: %s',
+    (mark) => {
+      for (const statement of [
+        'DROP TABLE users;',
+        'drop table if exists app.users;',
+        'DELETE FROM "users";',
+      ])
+        expect(() => up(`CREATE TABLE a ();\n${mark}\n${statement}`)).toThrow(/^x\.sql:2: this line/);
+      const text = `CREATE TABLE a ();\n${mark}\nDROP TABLE b;`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    },
+  );
 
   test.each(['-- down', '--down', '-- sqlx down', '/* undo */'])('behind a statement: %s', (mark) => {
     expect(() => up(`select 1; ${mark}\ndrop table a;`)).toThrow(/^x\.sql:1: this line/);
@@ -319,6 +355,11 @@ describe('a short comment with a word for undoing above SQL that takes away is r
     'rollback not required',
     'backward compatible',
     'what goes up must come down',
+    'undo the damage of last night',
+    'UNDO LOG',
+    'rollback of the orders is not possible',
+    'revert to the old names from 2019 on',
+    'down time of the orders',
   ])('prose is none: -- %s', (comment) => {
     for (const statement of ['DROP INDEX b;', 'ALTER TABLE a DROP COLUMN b;', 'ALTER TABLE b RENAME TO a;']) {
       const text = `CREATE TABLE a ();\n-- ${comment}\n${statement}`;
@@ -387,6 +428,15 @@ describe('refused with the line', () => {
     ['MyBatis', 'A\n-- //@UNDO\nB', /^x\.sql:2: this line looks like the start of a part that undoes/],
     ['a plain word', 'A\n-- DOWN\nB', /^x\.sql:2: this line/],
     ['a plain word with ornaments', 'A\n--- [ rollback ] ---\nB', /^x\.sql:2: this line/],
+    ['a word behind a form feed', 'A\n\f-- DOWN\nB', /^x\.sql:2: this line/],
+    ['a word behind a vertical tab', 'A\n\v--\vdown\nB', /^x\.sql:2: this line/],
+    [
+      'goose behind a form feed',
+      '\f-- +goose Up\nA\n\v-- +goose Down\n-- +goose Down\nB',
+      /^x\.sql:4: a second/,
+    ],
+    ['dbmate behind a form feed', '-- migrate:up\nA\n\f-- migrate:down\nB', /^x\.sql:3: this line/],
+    ['sqitch', '-- Revert shop:a from pg\nBEGIN;', /^x\.sql:1: this line/],
     ['Play', '# --- !Ups\nA\n\n# --- !Downs\nB', /^x\.sql:4: this line/],
   ])('%s', (_name, text, expected) => {
     expect(() => partsOf(text, 'x.sql')).toThrow(expected);

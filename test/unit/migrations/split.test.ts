@@ -56,6 +56,40 @@ describe('split', () => {
       ['CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)', 'SELECT 3'],
     ],
     [
+      'END as a name in a standard body',
+      'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 2 AS end; SELECT 3 end; SELECT t.end FROM t; END; SELECT 3',
+      [
+        'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 2 AS end; SELECT 3 end; SELECT t.end FROM t; END',
+        'SELECT 3',
+      ],
+    ],
+    [
+      'CASE and END as names in a standard body',
+      'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END end, CASE b WHEN 1 THEN CASE WHEN c THEN 2 END END AS case, 1 case; SELECT 2; END; SELECT 3',
+      [
+        'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END end, CASE b WHEN 1 THEN CASE WHEN c THEN 2 END END AS case, 1 case; SELECT 2; END',
+        'SELECT 3',
+      ],
+    ],
+    [
+      'a function named begin with a standard body',
+      'CREATE FUNCTION begin() RETURNS int LANGUAGE sql BEGIN /* … */ ATOMIC SELECT 1 AS begin; END; SELECT 3',
+      [
+        'CREATE FUNCTION begin() RETURNS int LANGUAGE sql BEGIN /* … */ ATOMIC SELECT 1 AS begin; END',
+        'SELECT 3',
+      ],
+    ],
+    [
+      'a function named begin',
+      "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT 3",
+      ["CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'", 'SELECT 3'],
+    ],
+    [
+      'an empty standard body',
+      'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC END; SELECT 3',
+      ['CREATE FUNCTION f() RETURNS int BEGIN ATOMIC END', 'SELECT 3'],
+    ],
+    [
       'a standard body',
       'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3',
       ['CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END', 'SELECT 3'],

@@ -10,6 +10,7 @@ import type { LockKey } from '../lock-key.ts';
 import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
 import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
+import { UntrustedRecords } from '../trusted-owner.ts';
 import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
 import { unrecordedHolder } from './evidence.ts';
 import { namesWithTag } from './fence.ts';
@@ -52,7 +53,7 @@ export interface PostgresLock extends LockBackend {
   tryAcquire(probe: Probe): Promise<AcquiredPostgres | Unneeded | NotYet | Never>;
 }
 
-type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectContext, 'resolve'>;
+type LockContext = Pick<Context, 'clock' | 'log' | 'random'> & Pick<ConnectContext, 'resolve' | 'redactor'>;
 
 /** After a release all waiters wake up; within so many milliseconds each tries at its own moment. */
 const spread = 100;
@@ -197,17 +198,20 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     } catch (error) {
       if (!isForbidden(error)) throw error;
       const { actingRole } = prepared.facts;
-      const grants = grantsFor(actingRole, connection.database);
+      const untrusted = error instanceof UntrustedRecords ? error : undefined;
+      const grants = untrusted?.advice ?? grantsFor(actingRole, connection.database);
       if (settings.recordFor !== undefined) {
         return never(
           exitStatus.refused,
-          `${settings.recordFor} keeps a record in the database, and ${actingRole} may not create its table: ${errorWords(error)}`,
+          untrusted
+            ? `${settings.recordFor} keeps a record in the database, and ${untrusted.message}`
+            : `${settings.recordFor} keeps a record in the database, and ${actingRole} may not create its table: ${errorWords(error)}`,
           grants,
         );
       }
       keepsRecords = false;
       log.warn(
-        `${actingRole} may not keep the lock’s record (${errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
+        `${actingRole} may not keep the lock’s record (${untrusted?.message ?? errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
       );
     }
     if (once) {

@@ -4,10 +4,10 @@ import {
   isMissing,
   onceColumns as columns,
   onceRecordOf as recordOf,
-  recordsSchema,
   type OnceRecord,
 } from '../once-record.ts';
 import type { Session } from '../session.ts';
+import { findRecords, recordsSchema, requireRecords } from '../trusted-owner.ts';
 import { patience } from './prepare.ts';
 
 /** Work that is to be done once, and what the work is: one key must not stand for two commands. */
@@ -18,24 +18,28 @@ export interface OnceWork {
 }
 
 /**
- * The backend's process id and the record in one round trip, for a first statement.
- * @returns pid undefined where there is no table yet, or it may not be read
+ * The backend's process id, which the first statement asks for, and the record, which is not asked for behind a pooler.
+ * @returns undefined where another role's table stands there
  */
 export async function readOnceFirst(
   session: Session,
   key: LockKey,
   work: OnceWork,
 ): Promise<{ readonly pid: number; readonly record: OnceRecord | undefined } | undefined> {
+  let pid: number | undefined;
   try {
+    const records = await findRecords(session, 'once', { timeout: patience });
+    pid = records.pid;
+    if (!records.found || pid !== session.announcedPid) return { pid, record: undefined };
     const { rows } = await session.query(
-      `SELECT pg_catalog.pg_backend_pid() AS pid, ${columns} FROM (SELECT 1) AS one
-       LEFT JOIN ${recordsSchema}.once AS r ON r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+      `SELECT ${columns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
       [work.key],
       { timeout: patience },
     );
-    return { pid: Number(rows[0]?.['pid']), record: recordOf(rows[0]) };
+    return { pid, record: recordOf(rows[0]) };
   } catch (error) {
-    if (isMissing(error) || isForbidden(error)) return undefined;
+    if (isMissing(error) || isForbidden(error))
+      return pid === undefined ? undefined : { pid, record: undefined };
     throw error;
   }
 }
@@ -47,6 +51,7 @@ export async function beginOnce(
   token: bigint,
   host: string,
 ): Promise<void> {
+  await requireRecords(session, 'once', { timeout: patience });
   await session.query(
     `INSERT INTO ${recordsSchema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started)
      VALUES (${key.id}, $1, $2, 'running', $3, $4, $5, pg_catalog.clock_timestamp())
@@ -70,8 +75,9 @@ export async function finishOnce(
   exitStatus: number,
   ownership: string,
 ): Promise<boolean> {
+  await requireRecords(session, 'once', { timeout: patience });
   const { rowCount } = await session.query(
-    `UPDATE ${recordsSchema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
+    `UPDATE ONLY ${recordsSchema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
      WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) ${token}
        AND state OPERATOR(pg_catalog.=) 'running' AND ${ownership}`,
     [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus],
@@ -82,8 +88,9 @@ export async function finishOnce(
 
 export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
   try {
+    await requireRecords(session, 'once', { timeout: patience });
     const { rowCount } = await session.query(
-      `DELETE FROM ${recordsSchema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
+      `DELETE FROM ONLY ${recordsSchema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
       [onceKey],
       { timeout: patience },
     );
@@ -100,8 +107,9 @@ export async function listOnce(
   key: LockKey,
 ): Promise<readonly (OnceRecord & { readonly key: string })[]> {
   try {
+    await requireRecords(session, 'once', { timeout: patience });
     const { rows } = await session.query(
-      `SELECT r.once_key, ${columns} FROM ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
+      `SELECT r.once_key, ${columns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.started DESC`,
       undefined,
       { timeout: patience },
     );

@@ -1,7 +1,8 @@
 import type { LockKey } from '../lock-key.ts';
-import { dateOf, epochOf, recordsSchema } from '../once-record.ts';
+import { dateOf, epochOf } from '../once-record.ts';
 import { sqlState, sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
+import { findRecords, recordsSchema, requireRecords } from '../trusted-owner.ts';
 import { patience } from './prepare.ts';
 
 const statements = [
@@ -38,6 +39,8 @@ export async function createTables(session: Session): Promise<void> {
   for (const statement of (await hasSchema(session)) ? statements.slice(1) : statements) {
     for (let left = 5; ; left -= 1) {
       try {
+        // Another role may have made the schema in the meantime.
+        await findRecords(session, 'locks', { timeout: patience });
         await session.query(statement, undefined, { timeout: patience });
         break;
       } catch (error) {
@@ -50,11 +53,12 @@ export async function createTables(session: Session): Promise<void> {
 /** What the role lacks, as statements to run by whoever owns the database. */
 export function grantsFor(role: string, database: string): string {
   const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, where the schema ${recordsSchema} exists: GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${recordsSchema} TO ${quoted(role)}`;
+  return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, to let several roles share the records: CREATE SCHEMA IF NOT EXISTS ${recordsSchema}; GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${recordsSchema} TO ${quoted(role)}`;
 }
 
-/** @throws the server's 42501 where this role may read the tables but not write them */
+/** @throws the server's 42501 where this role may read the tables but not write them; UntrustedRecords */
 export async function requireWritable(session: Session): Promise<void> {
+  await requireRecords(session, 'once', { timeout: patience });
   const { rows } = await session.query(
     `SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(t, p)) AS writable
      FROM pg_catalog.unnest(ARRAY['${recordsSchema}.locks', '${recordsSchema}.once']) AS t,
@@ -82,10 +86,11 @@ export interface HolderRow {
 }
 
 export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
+  await requireRecords(session, 'locks', { timeout: patience });
   const { rows } = await session.query(
     `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
        settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
-     FROM ${recordsSchema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
+     FROM ONLY ${recordsSchema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
     undefined,
     { timeout: patience },
   );
@@ -109,6 +114,7 @@ export async function writeHolderRow(
   key: LockKey,
   row: Omit<HolderRow, 'released' | 'started'>,
 ): Promise<void> {
+  await requireRecords(session, 'locks', { timeout: patience });
   await session.query(
     `INSERT INTO ${recordsSchema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
      VALUES (${key.id}, $1, $2, $3, $4, $5::pg_catalog.inet, pg_catalog.clock_timestamp(), $6, NULL)
@@ -122,8 +128,9 @@ export async function writeHolderRow(
 
 /** @returns false where the row is another holder's by now */
 export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
+  await requireRecords(session, 'locks', { timeout: patience });
   const { rowCount } = await session.query(
-    `UPDATE ${recordsSchema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
+    `UPDATE ONLY ${recordsSchema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
     undefined,
     { timeout: patience },
   );

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const redactor = createRedactor();
   const answer = await connectPostgres(
     readConnection({ url: redactor.secret(postgres.url()), origin: 'DATABASE_URL' }, {}, redactor),
-    { resolve: async () => ({ state: 'found', addresses: ['127.0.0.1'] }), clock: systemClock },
+    { resolve: async () => ({ state: 'found', addresses: ['127.0.0.1'] }), clock: systemClock, redactor },
     { signal: new AbortController().signal, phase() {} },
   );
   if (answer.state !== 'connected') throw new Error(answer.reason);

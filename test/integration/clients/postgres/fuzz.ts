@@ -248,7 +248,7 @@ async function run(number: number): Promise<void> {
   try {
     const answer = await connectPostgres(
       settings,
-      { resolve: async () => ({ state: 'found', addresses: ['127.0.0.1'] }), clock: systemClock },
+      { resolve: async () => ({ state: 'found', addresses: ['127.0.0.1'] }), clock: systemClock, redactor },
       { signal: end.signal, phase() {} },
       async (session, signal) => {
         session.onNotice(() => {});

@@ -272,6 +272,53 @@ describe('floods', () => {
   });
 });
 
+describe('what a server says at length is cut, and what is too long to be looked through is withheld', () => {
+  const unit = 'A\u001b\n';
+  const long = (text: string, more = ''): Buffer => report('E', `SERROR\0VERROR\0CXX000\0M${text}\0${more}`);
+  test.each<[string, Buffer, RegExp]>([
+    ['99 kB', long(unit.repeat(33_000)), /a text of .* not shown.*XX000/],
+    ['8 MB', long('A bcdef '.repeat(1_000_000)), /a text of .* not shown.*XX000/],
+    ['15 kB', long(unit.repeat(5_000)), /A\\u001b.*… \(XX000/],
+    ['a short one with a detail of 9 MB', long('no', `D${unit.repeat(3_000_000)}\0`), / no \(XX000/],
+  ])('an error of %s', async (_what, answer, words) => {
+    await using server = await startHostile(inOrder(welcome, [answer, ready]));
+    const env = { DATABASE_URL: server.url };
+    const result = await runInitbox(['wait-postgres', '--timeout', '1200ms'], { env });
+    expect(result.status).toBe(124);
+    expect(result.stderr).toMatch(words);
+    expect(Math.max(...result.stderr.split('\n').map((line) => line.length))).toBeLessThan(20_000);
+    const running = await startInitbox(['wait-postgres', '--log-level', 'debug'], { env });
+    await running.waitForStderr(/XX000/);
+    const at = performance.now();
+    running.kill('SIGTERM');
+    expect((await running.exit).status).toBe(143);
+    expect(performance.now() - at).toBeLessThan(promptly);
+  });
+});
+
+describe('what is not the answer to the question is none', () => {
+  test.each<[string, readonly Buffer[]]>([
+    ['nothing', [ready]],
+    ['an empty query', [message('I'), ready]],
+    ['the end of another command', [message('C', 'DROP TABLE\0'), ready]],
+    ['no row', [rowDescription(['?column?']), message('C', 'SELECT 0\0'), ready]],
+    ['another value', [rowDescription(['?column?']), dataRow(['2']), complete, ready]],
+    ['two rows', [rowDescription(['?column?']), dataRow(['1']), dataRow(['1']), complete, ready]],
+    ['two columns', [rowDescription(['a', 'b']), dataRow(['1', '1']), complete, ready]],
+  ])('%s', async (_what, answer) => {
+    await using server = await startHostile(inOrder(welcome, answer));
+    const result = await runInitbox(['wait-postgres', '--timeout', '900ms'], {
+      env: { DATABASE_URL: server.url },
+    });
+    expect(result.status, result.stderr).toBe(124);
+    expect(result.stderr).toContain('the answer to SELECT 1 was not one row with 1');
+    const primary = await runInitbox(['wait-postgres', '--timeout', '900ms'], {
+      env: { DATABASE_URL: `${server.url}?target_session_attrs=read-write` },
+    });
+    expect(primary.status, primary.stderr).toBe(124);
+  });
+});
+
 describe('under TLS it is the same', () => {
   test.each<[string, Buffer, number, string]>([
     [

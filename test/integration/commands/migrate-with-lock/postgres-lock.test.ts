@@ -36,7 +36,7 @@ function lockOn(postgres: Postgres): LockUnderTest {
           recordFor: undefined,
           once: undefined,
         },
-        { clock: systemClock, log, random: Math.random, resolve: createResolver(podPaths) },
+        { clock: systemClock, log, random: Math.random, resolve: createResolver(podPaths), redactor },
       ),
     async takeAway(name) {
       const { id } = keyOfName(name);

@@ -297,7 +297,7 @@ describe('what another tool’s table holds is not run', () => {
     await client.end();
     const result = await look(postgres.superuserUrl(database));
     expect(result.status).toBe(69);
-    expect(result.stderr).toContain('golang-migrate has migrated this database');
+    expect(result.stderr).toContain('in which golang-migrate keeps its record');
     expect(await seized()).toEqual([]);
   });
 

@@ -83,7 +83,7 @@ describe('no statement of the program asks the search path what a word means', (
       'pg_try_advisory_lock',
       'pg_terminate_backend',
       'INSERT INTO ?.locks',
-      'UPDATE ?.once',
+      'UPDATE ONLY ?.once',
       'to_regclass',
       'txid_current',
       'max_connections',

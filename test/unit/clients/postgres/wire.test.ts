@@ -30,7 +30,7 @@ class FakeSocket extends EventEmitter {
 
 async function opened(): Promise<{ wire: Wire; socket: FakeSocket; got: Buffer[]; events: string[] }> {
   const socket = new FakeSocket();
-  const wire = new Wire(socket as unknown as Socket);
+  const wire = new Wire(socket as unknown as Socket, (text) => text.replaceAll('s3cret', '***'));
   const got: Buffer[] = [];
   const events: string[] = [];
   wire.on('data', (bytes: Buffer) => got.push(bytes));
@@ -142,5 +142,76 @@ describe('many messages at once', () => {
     wire.destroy();
     for (let index = 0; index < 4; index++) await turn();
     expect(Buffer.concat(got).length).toBe(before);
+  });
+});
+
+describe('a text of the server', () => {
+  const bytesOf = (...fields: readonly (readonly [string, string])[]): Buffer => {
+    const body = Buffer.concat([
+      ...fields.map(([code, text]) => Buffer.from(`${code}${text}\0`)),
+      Buffer.from('\0'),
+    ]);
+    const head = Buffer.from('E\0\0\0\0', 'latin1');
+    head.writeUInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+  const fieldsIn = (message: Buffer): Map<string, string> => {
+    expect(message.readUInt32BE(1)).toBe(message.length - 1);
+    return new Map(
+      message
+        .subarray(5)
+        .toString()
+        .split('\0')
+        .filter((field) => field !== '')
+        .map((field) => [field.charAt(0), field.slice(1)]),
+    );
+  };
+  const start = [
+    ['S', 'ERROR'],
+    ['C', 'P0001'],
+  ] as const;
+
+  test('stays as it is where it is short', async () => {
+    const { socket, got } = await opened();
+    const message = bytesOf(...start, ['M', 'no s3cret'], ['D', 'x'.repeat(2000)]);
+    socket.emit('data', message);
+    expect(Buffer.concat(got)).toEqual(message);
+  });
+
+  test('is redacted, then cut', async () => {
+    const { socket, got } = await opened();
+    socket.emit('data', bytesOf(...start, ['M', `${'é'.repeat(1998)}s3cret!`], ['H', 'why']));
+    const fields = fieldsIn(Buffer.concat(got));
+    expect(fields.get('M')).toBe(`${'é'.repeat(1998)}**…`);
+    expect(fields.get('H')).toBe('why');
+  });
+
+  test.each([
+    ['whole', 1 << 24],
+    ['in pieces', 1000],
+  ])('is withheld where the sum is more than what is looked through: %s', async (_how, size) => {
+    const { socket, got } = await opened();
+    const message = bytesOf(
+      ...start,
+      ['M', `s3cret${'m'.repeat(9000)}`],
+      ['D', `${'d'.repeat(9000)}s3cret`],
+      ['H', 'a hint'],
+      ['q', 'q'.repeat(9000)],
+    );
+    const after = bytesOf(...start, ['M', 'the next one']);
+    const all = Buffer.concat([message, after]);
+    for (let at = 0; at < all.length; at += size) {
+      socket.emit('data', all.subarray(at, at + size));
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    const said = Buffer.concat(got);
+    const first = said.subarray(0, said.readUInt32BE(1) + 1);
+    const fields = fieldsIn(first);
+    expect(fields.get('C')).toBe('P0001');
+    expect(fields.get('M')).toBe(`***${'m'.repeat(1997)}…`);
+    expect(fields.get('D')).toMatch(/^\(a text of .* which is not shown/);
+    expect(fields.get('H')).toBe('a hint');
+    expect(fields.has('q')).toBe(false);
+    expect(said.subarray(first.length)).toEqual(after);
   });
 });

@@ -1,0 +1,119 @@
+import { sqlState } from './server-errors.ts';
+import type { QueryOptions, QueryResult } from './session.ts';
+
+/**
+ * The schema is fixed and always written out: left to the search path, two roles made two tables, and both ran.
+ */
+export const recordsSchema = 'initbox';
+
+/** What can run a statement. */
+export interface Asking {
+  query(text: string, values?: readonly unknown[], options?: QueryOptions): Promise<QueryResult>;
+}
+
+/** OID of pg_database_owner, whose one member is the database's owner (catalog/pg_authid.dat). */
+const databaseOwner = 6171;
+
+/**
+ * SQL that is true of a role whose relations this session may read and write.
+ *
+ * Whoever owns a relation decides what is run by those who use it: triggers, rules, policies, defaults, and functions
+ * in index expressions, index predicates and extended statistics, which are evaluated as early as a query is planned,
+ * with the rights of the role that asks (https://www.postgresql.org/docs/current/sql-createtrigger.html,
+ * https://wiki.postgresql.org/wiki/A_Guide_to_CVE-2018-1058). Trusted are therefore this role, those that have its rights
+ * anyway (superusers and its members), and the owner of the database. That this role is a member of the owner is no
+ * evidence: before PostgreSQL 16 any role could make another one its member.
+ * @param owner the owner's OID
+ */
+export function isTrusted(owner: string): string {
+  return `(pg_catalog.pg_has_role(${owner}, current_user, 'USAGE') OR pg_catalog.pg_has_role(${owner}, session_user, 'USAGE')
+    OR ${owner} OPERATOR(pg_catalog.=) ${databaseOwner}::pg_catalog.oid
+    OR pg_catalog.pg_has_role(${owner}, (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), 'USAGE'))`;
+}
+
+/** The schema or a table of the records belongs to a role that is not trusted: to touch it could run that role's code. */
+export class UntrustedRecords extends Error {
+  override readonly name = 'UntrustedRecords';
+  /** For all who ask, a role that may not use the records. */
+  readonly code = sqlState.insufficientPrivilege;
+  readonly severity = 'ERROR';
+  readonly advice: string;
+
+  constructor(what: string, owner: string, role: string, schemaOwner: string, databaseOwned: string) {
+    super(
+      `${what} belongs to the role ${owner}, which ${role} does not trust: statements on it could run that role’s code with the rights of ${role}`,
+    );
+    this.advice = `if you know who made it, run as a superuser: ALTER SCHEMA ${recordsSchema} OWNER TO ${databaseOwned}; GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${[...new Set([schemaOwner, role])].join(', ')}; otherwise look at what is in the schema ${recordsSchema}, and drop it`;
+  }
+}
+
+/** The tables that this program keeps in its schema. */
+export type RecordsTable = 'locks' | 'once' | 'sql_migrations';
+
+export interface Records {
+  /** The table is there. */
+  readonly found: boolean;
+  /** The backend that answered. */
+  readonly pid: number;
+}
+
+/**
+ * Looks who owns the schema and the table before a statement names them. Of both, only roles that are trusted can
+ * change or exchange what was found: a schema's owner, and a table's. In a schema of a trusted owner a table may also be
+ * of a role to which CREATE was granted there by name, since the owner decided on that.
+ * @throws UntrustedRecords
+ */
+export async function findRecords(
+  session: Asking,
+  table: RecordsTable,
+  options: QueryOptions = {},
+): Promise<Records> {
+  const { rows } = await session.query(
+    `SELECT pg_catalog.pg_backend_pid() AS pid, found.*, current_user AS role, pg_catalog.quote_ident(current_user) AS quoted_role,
+       (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.datdba)) FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS database_owner
+     FROM (SELECT 1) AS one LEFT JOIN (
+       SELECT pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner, ${isTrusted('n.nspowner')} AS schema_trusted,
+         pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(n.nspowner)) AS quoted_schema_owner,
+         pg_catalog.pg_get_userbyid(c.relowner) AS table_owner,
+         ${isTrusted('c.relowner')} OR EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) AS a
+           WHERE a.grantee OPERATOR(pg_catalog.=) c.relowner AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE') AS table_trusted
+       FROM pg_catalog.pg_namespace AS n
+       LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) '${table}'
+       WHERE n.nspname OPERATOR(pg_catalog.=) '${recordsSchema}') AS found ON true`,
+    undefined,
+    options,
+  );
+  const row = rows[0] ?? {};
+  const text = (column: string): string => String(row[column]);
+  const refuse = (what: string, owner: string): UntrustedRecords =>
+    new UntrustedRecords(
+      what,
+      owner,
+      text('quoted_role'),
+      text('quoted_schema_owner'),
+      text('database_owner'),
+    );
+  const schemaThere = (row['schema_owner'] ?? null) !== null;
+  if (schemaThere && row['schema_trusted'] !== true)
+    throw refuse(`the schema ${recordsSchema}`, text('schema_owner'));
+  const found = (row['table_owner'] ?? null) !== null;
+  if (found && row['table_trusted'] !== true)
+    throw refuse(`the table ${recordsSchema}.${table}`, text('table_owner'));
+  return { found, pid: Number(row['pid']) };
+}
+
+/**
+ * As findRecords, for those who go on only where the table is there.
+ * @throws UntrustedRecords; the server's 42P01 where there is none
+ */
+export async function requireRecords(
+  session: Asking,
+  table: RecordsTable,
+  options: QueryOptions = {},
+): Promise<void> {
+  if ((await findRecords(session, table, options)).found) return;
+  throw Object.assign(new Error(`relation "${recordsSchema}.${table}" does not exist`), {
+    code: sqlState.undefinedTable,
+    severity: 'ERROR',
+  });
+}
