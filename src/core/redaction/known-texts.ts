@@ -128,11 +128,16 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
     lengths[count++] = to - from;
   };
   let start = 0;
+  // Kept from value to value: each would look through all that are behind it, which is the square of them.
+  let next = -1;
   for (const end of ends) {
     take(start, end, shortestText);
     for (let line = start; ;) {
-      const found = bytes.indexOf(lineEnd, line);
-      const stop = found < 0 || found >= end ? end : found;
+      if (next < line) {
+        const found = bytes.indexOf(lineEnd, line);
+        next = found < 0 ? size : found;
+      }
+      const stop = Math.min(next, end);
       if (line > start || stop < end) take(line, stop, shortestLine);
       if (stop === end) break;
       line = stop + 1;

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
 import { excerpt } from '../../../../src/core/excerpt.ts';
+import { createLog } from '../../../../src/core/log.ts';
+import { failed } from '../../../../src/core/outcome.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { SaidText } from '../../../../src/core/said-text.ts';
+import { failureLines } from '../../../../src/core/termination-message.ts';
+import { systemClock } from '../../../../src/process/system-clock.ts';
 
 function redactorOf(...values: string[]) {
   const redactor = createRedactor();
@@ -310,6 +315,51 @@ describe('an excerpt', () => {
   });
 });
 
+describe('what a server said', () => {
+  const { redact } = redactorOf('482913\n759204');
+  const shown = (most: number, ...texts: string[]): string =>
+    SaidText.shown(
+      texts.map((text) => new SaidText(text)),
+      most,
+      redact,
+    );
+  test('is redacted before it is put on one line and cut', () => {
+    expect(shown(99, 'two errors:\n\t* 482913\n759204\n\t* b\n', 'c')).toBe('two errors: [redacted] b; c');
+    expect(shown(20, 'bad 482913\n759204 value')).toBe('bad [redacted] value');
+    expect(shown(3, 'bad 482913\n759204 value')).toBe('bad…');
+    expect(shown(9)).toBe('');
+  });
+  test('is told by its length where there is too much of it, in one text or in many', () => {
+    expect(shown(9, 'y'.repeat(1 << 20))).toBe('(1 MiB of text)');
+    expect(shown(9, ...Array.from({ length: 10_000 }, () => 'y'))).toMatch(/^\(\d+ KiB of text\)$/);
+  });
+  test('is shown in no other way', () => {
+    const said = new SaidText('482913');
+    expect([said.toString(), JSON.stringify(said), said.says(/^48/), said.says(/49/)]).toEqual([
+      '[not shown]',
+      '"[not shown]"',
+      true,
+      false,
+    ]);
+  });
+  test('no line of the log is looked through beyond a bound', () => {
+    const write: string[] = [];
+    const log = createLog({
+      write: (line) => void write.push(line),
+      redactor: createRedactor(),
+      clock: systemClock,
+      format: 'text',
+      level: 'info',
+    });
+    log.info('y'.repeat(1 << 20));
+    expect(write.join('')).toMatch(/ info {2}\(1 MiB of text\)\n$/);
+    expect(failureLines('x', failed(1, 'a', { details: ['y'.repeat(1 << 20)] }), redact)).toEqual([
+      'initbox x: a',
+      '(1 MiB of text)',
+    ]);
+  });
+});
+
 describe('what stays readable', () => {
   test.each([
     ['/etc/mysql/extra.cnf', '/etc/mysql/extra.cnf'],
@@ -390,6 +440,12 @@ describe('the work is linear, whatever the values and lines are', () => {
   ])('%s', (_name, values, text) =>
     expect(cpu(() => void redactorOf(...values).redact(text))).toBeLessThan(bounded),
   );
+
+  test('100,000 values of one line', () => {
+    const redactor = createRedactor();
+    for (let at = 0; at < 100_000; at++) redactor.secret(`${'v'.repeat(100)}${at}`);
+    expect(cpu(() => void redactor.redact('a line of the log'))).toBeLessThan(bounded);
+  });
 
   test('1,000 values of 4 kB, each registered between two lines', () => {
     const redactor = createRedactor();
