@@ -298,3 +298,17 @@ describe('a file that cannot be run as it is: nothing runs, not even the files b
     ).toEqual([{ first: null, schema: null }]);
   });
 });
+
+test('long texts of the server are cut, or withheld with their length; the SQLSTATE stays', async () => {
+  place.write({
+    '1_a.sql': `DO $$ BEGIN RAISE WARNING '%', repeat(E'A\\x1b\\n', 3000000); RAISE WARNING '%', repeat('w', 9000); END $$;
+      DO $$ BEGIN RAISE EXCEPTION '%', repeat('m', 9000) USING DETAIL = repeat(E'd\\n', 33000), HINT = repeat('h', 3000); END $$;`,
+  });
+  const { outcome, log } = await migrate(place);
+  expect(log).toMatch(/Postgres warns: \(a text of 8\.6 ?MiB by the server, which is not shown/);
+  expect(log).toContain(`Postgres warns: ${'w'.repeat(2000)}…`);
+  expect(words(outcome)).toContain(`${'m'.repeat(2000)}… (SQLSTATE P0001)`);
+  expect(words(outcome)).toContain('detail: (a text of');
+  expect(words(outcome)).toContain(`${'h'.repeat(2000)}…`);
+  expect(Math.max(...log.split('\n').map((line) => line.length))).toBeLessThan(5000);
+});

@@ -151,10 +151,9 @@ const pieces = [
   'E',
   'select',
   'SELECT 1 ',
-  'begin',
-  'BEGIN ATOMIC',
-  'END',
-  'CASE',
+  'start transaction',
+  // Whole, since psql takes every BEGIN, CASE and END of a routine for one of its body, and the server does not.
+  'BEGIN ATOMIC SELECT CASE 1 WHEN 1 THEN 2 END; SELECT 3; END ',
   'create function',
   'CREATE OR REPLACE PROCEDURE p()',
   'CREATE',
@@ -227,4 +226,16 @@ test('an escape string that goes on in the next line, by the server itself', asy
   const values = [];
   for (const statement of ours(text)) values.push(...(await server.sql(statement)));
   expect(values).toEqual([{ v: "ab';c" }, { v: 2 }]);
+});
+
+// psql takes the first END for the body's; the server does not.
+test('names like END in a standard body, by the server itself', async () => {
+  const text = `CREATE FUNCTION begin(x int) RETURNS int LANGUAGE sql BEGIN ATOMIC
+      SELECT 2 AS end; SELECT 4 end; SELECT t.end FROM (SELECT 1 AS end) AS t;
+      SELECT CASE WHEN x = 1 THEN CASE x WHEN 1 THEN 3 END END AS case; SELECT 1 case; SELECT CASE WHEN x = 1 THEN 7 END end;
+    END;
+    SELECT begin(1) AS v;`;
+  const values = [];
+  for (const statement of ours(text)) values.push(...(await server.sql(statement, [], 'postgres')));
+  expect(values).toEqual([{ v: 7 }]);
 });

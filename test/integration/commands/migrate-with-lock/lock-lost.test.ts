@@ -376,6 +376,22 @@ describe('a row of the records that is not of the last holder says nothing about
     journal.assertNoOverlap();
   });
 
+  test('a stopped holder whose sessions are all ended: with its row unreleased, the next one waits in full', async () => {
+    using journal = createJournal();
+    const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)]);
+    await first.waitForStdout(/ready/);
+    await freeze(first.pid);
+    await postgres.sql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'initbox:%'",
+    );
+    await expect.poll(() => holders(postgres)).toEqual([]);
+    const second = await startReplica(postgres, [...long, '--', 'true']);
+    await second.waitForStderr(/did not release the lock; waiting 5s for its work to end/);
+    thaw(first.pid);
+    expect((await first.exit).status).toBe(75);
+    expect((await second.exit).status).toBe(0);
+  });
+
   test('its own times count, where they are longer than those of who waits', async () => {
     using journal = createJournal();
     const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {

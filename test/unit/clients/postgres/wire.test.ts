@@ -155,10 +155,10 @@ describe('a text of the server', () => {
     head.writeUInt32BE(body.length + 4, 1);
     return Buffer.concat([head, body]);
   };
-  const fieldsIn = (message: Buffer): Map<string, string> => {
-    expect(message.readUInt32BE(1)).toBe(message.length - 1);
+  const fieldsIn = (bytes: Buffer): Map<string, string> => {
+    expect(bytes.readUInt32BE(1)).toBe(bytes.length - 1);
     return new Map(
-      message
+      bytes
         .subarray(5)
         .toString()
         .split('\0')
@@ -173,9 +173,9 @@ describe('a text of the server', () => {
 
   test('stays as it is where it is short', async () => {
     const { socket, got } = await opened();
-    const message = bytesOf(...start, ['M', 'no s3cret'], ['D', 'x'.repeat(2000)]);
-    socket.emit('data', message);
-    expect(Buffer.concat(got)).toEqual(message);
+    const long = bytesOf(...start, ['M', 'no s3cret'], ['D', 'x'.repeat(2000)]);
+    socket.emit('data', long);
+    expect(Buffer.concat(got)).toEqual(long);
   });
 
   test('is redacted, then cut', async () => {
@@ -191,7 +191,7 @@ describe('a text of the server', () => {
     ['in pieces', 1000],
   ])('is withheld where the sum is more than what is looked through: %s', async (_how, size) => {
     const { socket, got } = await opened();
-    const message = bytesOf(
+    const long = bytesOf(
       ...start,
       ['M', `s3cret${'m'.repeat(9000)}`],
       ['D', `${'d'.repeat(9000)}s3cret`],
@@ -199,7 +199,7 @@ describe('a text of the server', () => {
       ['q', 'q'.repeat(9000)],
     );
     const after = bytesOf(...start, ['M', 'the next one']);
-    const all = Buffer.concat([message, after]);
+    const all = Buffer.concat([long, after]);
     for (let at = 0; at < all.length; at += size) {
       socket.emit('data', all.subarray(at, at + size));
       await new Promise((resolve) => void setImmediate(resolve));
