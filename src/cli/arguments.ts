@@ -98,9 +98,10 @@ function refuseDash(word: string, flags: ReadonlyMap<string, unknown>): void {
   if (dashes === undefined) return;
   const rest = word.slice(dashes.length);
   const name = rest.replace(/=.*$/s, '');
-  const meant = rest === '' || flags.has(name) || name === 'help' ? `; write --${rest}` : '';
+  // A file may have such a name.
+  if (rest !== '' && !flags.has(name) && name !== 'help') return;
   throw new UsageError(
-    `${JSON.stringify(word)} begins with a dash that is not a hyphen (-), as copied text often does${meant}`,
+    `${JSON.stringify(word)} begins with a dash that is not a hyphen (-), as copied text often does; write --${rest}`,
   );
 }
 

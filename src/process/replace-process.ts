@@ -41,7 +41,7 @@ export function findExecutable(name: string, path: string | undefined): string {
 function separately(words: string): string {
   return /["'\\$`|&;<>*?()]/.test(words)
     ? `sh -c ${JSON.stringify(words)}`
-    : `${words.trim().split(/\s+/).join(' ')} after --, or [${words.trim().split(/\s+/).join(', ')}] in a manifest or plan`;
+    : `-- ${words.trim().split(/\s+/).join(' ')}, or in a plan: command: [${words.trim().split(/\s+/).join(', ')}]`;
 }
 
 function whyNotExecutable(path: string): string | undefined {

@@ -352,6 +352,32 @@ describe('standard error', () => {
   });
 });
 
+test('a command of several words in one argument: says what to write', async () => {
+  const { status, stderr } = await runInitbox(['wait-tcp', open, '--', 'echo hi']);
+  expect(status).toBe(127);
+  expect(stderr).toContain('an argument of its own: -- echo hi, or in a plan: command: [echo, hi]');
+});
+
+test.each(['\u2013timeout', '\u2014timeout=3s', '\u2014'])('%s: a dash that is no hyphen', async (word) => {
+  const { status, stderr } = await runInitbox(['wait-tcp', open, word]);
+  expect(status).toBe(2);
+  expect(stderr).toContain(`is not a hyphen (-), as copied text often does; write --${word.slice(1)}`);
+});
+
+test('a path that is -: refused, with what to write', async () => {
+  const { status, stderr } = await runInitbox(['render', '/etc/hosts', '--to', '-']);
+  expect(status).toBe(2);
+  expect(stderr).toContain('--to: - does not stand for standard input or output here; write ./- for a file');
+});
+
+test('a relative path where the working directory was removed', async () => {
+  const { status, stderr } = await runInitbox(['render', '/etc/hosts', '--to', 'y'], {
+    prefix: ['/bin/sh', '-c', 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && exec "$@"', folder],
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain('the working directory cannot be found (ENOENT)');
+});
+
 describe('standard output: a full pipe that nobody reads', () => {
   const program = (args: string): readonly string[] => [
     '/bin/bash',
