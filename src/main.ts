@@ -14,7 +14,7 @@ import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
 import { letThreadsEnd, systemHost } from './process/host.ts';
-import { lossyOutput, writeToStandardOutput } from './process/output.ts';
+import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
 import { findExecutable, replaceProcess } from './process/replace-process.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
 import { systemClock } from './process/system-clock.ts';
@@ -73,9 +73,10 @@ async function main(argv: readonly string[]): Promise<number> {
   return run.kind === 'print' ? print(run.text) : execute(run);
 }
 
-function print(text: string): number {
+async function print(text: string): Promise<number> {
   try {
     writeToStandardOutput(text);
+    await standardOutputTaken({ clock: systemClock, signal: ended.signal });
     return exitStatus.done;
   } catch (error) {
     return report('', outcomeOfError(error, told.log));
@@ -124,7 +125,10 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
   };
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
-    const outcome = await run.command.run(run.input, context).catch((error) => outcomeOfError(error, log));
+    const outcome = await run.command
+      .run(run.input, context)
+      .catch((error) => outcomeOfError(error, log))
+      .then((own) => withOutput(own, context));
     // A signal that the command has not heard of counts, whatever came of the work that held it up.
     if (!ended.signal.aborted) await catchUp(ended.signal);
     return outcome;
@@ -133,8 +137,20 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
   }
 }
 
+/** The outcome, once standard output has taken what the command printed; what was not taken is a failure. */
+async function withOutput(outcome: Outcome, context: Context): Promise<Outcome> {
+  try {
+    await standardOutputTaken(context);
+    return outcome;
+  } catch (error) {
+    const unread = outcomeOfError(error, context.log);
+    if (outcome.kind === 'done') return unread;
+    return { ...outcome, details: [...(outcome.details ?? []), unread.what] };
+  }
+}
+
 /** Becomes the command after `--`. The termination log is emptied first, or it would be the successor's crash message. */
-function handOver(run: Run, successor: readonly string[], outcome: Done, log: Log): number {
+async function handOver(run: Run, successor: readonly string[], outcome: Done, log: Log): Promise<number> {
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
     for (const name of unreadableVariables())
@@ -145,7 +161,7 @@ function handOver(run: Run, successor: readonly string[], outcome: Done, log: Lo
     const environment = Object.fromEntries(
       Object.entries(process.env).filter((entry) => entry[1] !== undefined),
     ) as Record<string, string>;
-    return replaceProcess(successor, { ...environment, ...outcome.environment });
+    return await replaceProcess(successor, { ...environment, ...outcome.environment }, ended.signal);
   } catch (error) {
     return report(run.command.name, outcomeOfError(error, log));
   }

@@ -50,6 +50,7 @@ export async function readArguments(
   const positionals: Given[] = [];
   let help = false;
   for (const token of tokens) {
+    if (token.kind === 'positional') refuseDash(token.value, byFlag);
     if (token.kind === 'positional')
       positionals.push({ text: token.value, origin: `argument ${positionals.length + 1}` });
     if (token.kind !== 'option') continue;
@@ -86,6 +87,22 @@ export async function readArguments(
     }
   }
   return { given, positionals, afterDashes: end < 0 ? undefined : argv.slice(end + 1), help };
+}
+
+/** Word processors and chats make one long dash of two hyphens: ‐ ‑ ‒ – — ― and the minus sign. */
+const notHyphens = /^[-\u2010-\u2015\u2212]*[\u2010-\u2015\u2212][-\u2010-\u2015\u2212]*/;
+
+/** @throws UsageError where a flag begins with another dash than the hyphen, as text that was pasted has it */
+function refuseDash(word: string, flags: ReadonlyMap<string, unknown>): void {
+  const [dashes] = notHyphens.exec(word) ?? [];
+  if (dashes === undefined) return;
+  const rest = word.slice(dashes.length);
+  const name = rest.replace(/=.*$/s, '');
+  // A file may have such a name.
+  if (rest !== '' && !flags.has(name) && name !== 'help') return;
+  throw new UsageError(
+    `${JSON.stringify(word)} begins with a dash that is not a hyphen (-), as copied text often does; write --${rest}`,
+  );
 }
 
 async function unknownFlag(

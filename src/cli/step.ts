@@ -9,7 +9,7 @@ import { performStep, type StepRequest } from '../core/step.ts';
 import { outcomeOfError } from '../core/unexpected-error.ts';
 import { readSecretFile } from '../fs/input-file.ts';
 import { becomeUser, systemHost } from '../process/host.ts';
-import { writeToStandardOutput } from '../process/output.ts';
+import { reachStandardOutput, standardOutputTaken, writeToStandardOutput } from '../process/output.ts';
 import { openParentChannel } from '../process/parent.ts';
 import { replaceProcess } from '../process/replace-process.ts';
 import { systemClock } from '../process/system-clock.ts';
@@ -49,12 +49,15 @@ export async function carryOutStep(
   };
   let outcome: Outcome;
   try {
+    reachStandardOutput();
     drop(request);
-    if (request.work.kind === 'any') return replaceProcess(request.work.command, definedIn(environment));
+    if (request.work.kind === 'any')
+      return await replaceProcess(request.work.command, definedIn(environment), ended.signal);
     const { user, work } = request;
     const host = { ...systemHost, uid: user.uid, gid: user.gid ?? systemHost.gid };
     const command = await commandNamed(work.command, commands);
     outcome = await performStep(command, work.input, { ...context, host }, readSecretFile);
+    await standardOutputTaken(context);
   } catch (error) {
     outcome = outcomeOfError(error, log);
   }

@@ -14,6 +14,13 @@ export function outcomeOfError(thrown: unknown, log: Log): Failed {
   if (error instanceof Failure) return error.outcome;
   if (error instanceof SignalReceived) return failed(signalStatus(error.signal), `ended by ${error.signal}`);
   if (error instanceof Error) log.debug(stackOf(error));
+  // What Node's path.resolve throws for a relative path, in whatever place.
+  if ((error as NodeJS.ErrnoException | undefined)?.syscall === 'uv_cwd')
+    return failed(
+      exitStatus.usage,
+      `the working directory cannot be found (${codeOf(error as Error)}), and so relative paths lead nowhere`,
+      { hint: 'was it removed or unmounted? write absolute paths, or start in another directory' },
+    );
   return unforeseen(error);
 }
 

@@ -28,5 +28,6 @@ export function overwriteExisting(path: string, text: string): string | undefine
 function whyNot(error: unknown): string | undefined {
   const { code = String(error) } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return undefined;
+  if (code === 'EAGAIN') return 'it is a pipe that is full, and nobody reads it';
   return code === 'ELOOP' ? 'a symlink stands in its path' : code;
 }

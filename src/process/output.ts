@@ -1,7 +1,8 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 
-import { exitStatus } from '../core/exit-status.ts';
-import { Failure, failed } from '../core/outcome.ts';
+import { sleep, type Clock } from '../core/clock.ts';
+import { exitStatus, signalStatus } from '../core/exit-status.ts';
+import { DeadlinePassed, Failure, failed, SignalReceived } from '../core/outcome.ts';
 
 /**
  * Writes to a descriptor without ever going through a Node stream, which would leave it non-blocking for the
@@ -55,41 +56,77 @@ export function lossyOutput(descriptor: number): OutputDescriptor {
 }
 
 /**
- * A pipe opened again is a description of its own, whose O_NONBLOCK the successor does not inherit.
- * Only a pipe: a file opened again has an offset of its own, and one would overwrite the other.
+ * A pipe or terminal opened again is a description of its own, whose O_NONBLOCK the successor does not inherit.
+ * Only these: a file opened again has an offset of its own, and one would overwrite the other.
  */
 function ownDescriptor(descriptor: number): number {
   try {
-    if (!fstatSync(descriptor).isFIFO()) return descriptor;
-    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    const stat = fstatSync(descriptor);
+    if (!stat.isFIFO() && !stat.isCharacterDevice()) return descriptor;
+    const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+    return openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
     return descriptor; // another UID's pipe, or no /proc: blocking is what is left
   }
 }
 
+/** Milliseconds between looks at a pipe that is full. */
+const pause = 5;
+
+let standardOutput: number | undefined;
+let unwritten: Buffer = Buffer.alloc(0);
+
+/** Reaches standard output while this process is still who it was started as: afterwards a pipe may not be opened again. */
+export function reachStandardOutput(): number {
+  return (standardOutput ??= ownDescriptor(1));
+}
+
 /**
- * Standard output: what was asked for, whole.
+ * Standard output: what was asked for. What a full pipe does not take is kept, and `standardOutputTaken` waits for it.
  * @throws Failure where it cannot be written, as on a full disk or to a pipe whose reader has ended
  */
 export function writeToStandardOutput(text: string): void {
+  unwritten = Buffer.concat([unwritten, Buffer.from(text)]);
+  writeWhatFits();
+}
+
+/**
+ * Waits until standard output has taken all that was written to it.
+ * @throws Failure where it cannot be written, or was full until the deadline or a signal
+ */
+export async function standardOutputTaken({
+  clock,
+  signal,
+}: {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
   try {
-    writeAll(1, text);
+    while (!writeWhatFits()) await sleep(clock, pause, signal);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new Failure(failed(exitStatus.failed, `standard output cannot be written (${code})`));
+    const left = unwritten.length;
+    unwritten = Buffer.alloc(0);
+    const what = `standard output is full and nobody reads it; ${left} bytes were not written`;
+    if (error instanceof SignalReceived)
+      throw new Failure(failed(signalStatus(error.signal), `ended by ${error.signal}: ${what}`));
+    if (error instanceof DeadlinePassed)
+      throw new Failure(failed(exitStatus.deadline, `${error.message}: ${what}`));
+    throw error;
   }
 }
 
-/** @throws the system's error (EPIPE, ENOSPC, …) */
-function writeAll(descriptor: number, text: string): void {
-  let rest: Buffer = Buffer.from(text);
-  while (rest.length > 0) {
+/** @returns whether nothing is left */
+function writeWhatFits(): boolean {
+  while (unwritten.length > 0) {
     try {
-      rest = rest.subarray(writeSync(descriptor, rest));
+      unwritten = unwritten.subarray(writeSync(reachStandardOutput(), unwritten));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      // Inherited non-blocking and full: wait a little rather than spin.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      const { code = String(error) } = error as NodeJS.ErrnoException;
+      if (code === 'EINTR') continue;
+      if (code === 'EAGAIN') return false;
+      unwritten = Buffer.alloc(0);
+      throw new Failure(failed(exitStatus.failed, `standard output cannot be written (${code})`));
     }
   }
+  return true;
 }

@@ -2,9 +2,11 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 
-import { exitStatus } from '../core/exit-status.ts';
-import { Failure, failed } from '../core/outcome.ts';
+import { catchUp } from '../core/clock.ts';
+import { endingSignals, exitStatus } from '../core/exit-status.ts';
+import { Failure, failed, SignalReceived } from '../core/outcome.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
+import { signalPipes, unreadSignal } from './signal-pipe.ts';
 
 /** What execvp(3) searches when PATH is unset. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -26,11 +28,20 @@ export function findExecutable(name: string, path: string | undefined): string {
   if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
   throw new Failure(
     failed(exitStatus.notFound, `${JSON.stringify(name)} was not found`, {
-      hint: name.includes('/')
-        ? 'the path is one inside this container: is the volume or the image that holds it mounted here?'
-        : `it is in none of the folders of PATH (${path ?? defaultPath})`,
+      hint: /\S\s+\S/.test(name)
+        ? `it is one argument of several words; give each word as an argument of its own: ${separately(name)}`
+        : name.includes('/')
+          ? 'the path is one inside this container: is the volume or the image that holds it mounted here?'
+          : `it is in none of the folders of PATH (${path ?? defaultPath})`,
     }),
   );
+}
+
+/** Where quotes or a shell's signs are among the words, only a shell can split them. */
+function separately(words: string): string {
+  return /["'\\$`|&;<>*?()]/.test(words)
+    ? `sh -c ${JSON.stringify(words)}`
+    : `-- ${words.trim().split(/\s+/).join(' ')}, or in a plan: command: [${words.trim().split(/\s+/).join(', ')}]`;
 }
 
 function whyNotExecutable(path: string): string | undefined {
@@ -49,12 +60,19 @@ function whyNotExecutable(path: string): string | undefined {
 
 /**
  * Becomes the given command: same PID, descriptors 0 to 2, working directory and umask.
- * @throws Failure with status 126 or 127; on success it does not return
+ *
+ * A signal is obeyed whenever it comes. Node's handler only writes it into a pipe that the event loop reads, and execve
+ * would drop what lies there. So all that takes time comes first, then a turn of the event loop. From the moment that
+ * the listeners are off, a signal ends the process by default, as it would end the command (for PID 1 the kernel drops
+ * it, until the command has a handler: pid_namespaces(7)). What came between the two is looked for in the pipe.
+ * @param signal aborted by the listeners for the signals that end the program
+ * @throws the signal's reason; Failure with status 126 or 127. On success it does not return
  */
-export function replaceProcess(
+export async function replaceProcess(
   command: readonly string[],
   environment: Readonly<Record<string, string>>,
-): never {
+  signal: AbortSignal,
+): Promise<never> {
   const [name = '', ...rest] = command;
   const file = findExecutable(name, environment['PATH']);
   // Node ignores these two, and what is ignored stays so across exec; a handler makes the kernel reset them.
@@ -65,8 +83,13 @@ export function replaceProcess(
   closeInheritedOnExec();
   if (!process.execve)
     throw new Failure(failed(exitStatus.failed, 'this Node cannot replace its process (needs 26)'));
+  const unread = signalPipes();
+  await catchUp(signal);
+  for (const ending of Object.keys(endingSignals)) process.removeAllListeners(ending);
+  const missed = unreadSignal(unread);
+  if (missed !== undefined) throw new SignalReceived(missed);
   try {
-    return process.execve(file, [name, ...rest], { ...environment });
+    return process.execve(file, [name, ...rest], environment);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOEXEC' && !isBinary(file)) return runAsShellScript(file, rest, environment);
@@ -112,7 +135,7 @@ function runAsShellScript(
       ),
     );
   }
-  return process.execve!(shell, [shell, file, ...rest], { ...environment });
+  return process.execve!(shell, [shell, file, ...rest], environment);
 }
 
 function execFailure(file: string, code: string | undefined): string {

@@ -318,6 +318,7 @@ const sleeping: Readonly<Record<string, string>> = {
   'commands/migrate-with-lock/with-session.ts': 'begins a whole command anew after a broken connection',
   'commands/run/perform-step.ts': 'runs a step again: its pause is the plan’s, and a step is no target',
   'process/child.ts': 'looks for what a child left in its group; nothing tells when that ends',
+  'process/output.ts': 'a pipe that is full tells nobody when it can be written to',
   'process/input.ts': 'a pipe that was opened without blocking tells nobody when it can be read',
 };
 

@@ -53,7 +53,7 @@ export interface Plan {
 }
 
 /** Mistakes that are told at once. */
-const mostTold = 10;
+const mostTold = 50;
 
 /**
  * Reads and checks a whole plan.
@@ -81,7 +81,7 @@ export async function readPlan(
     mistakes.push(...(await explain(root, shape.misshapen, context.commands, origin)));
   const links = await linkMistakes(shape.misshapen === undefined ? steps : linksIn(root));
   mistakes.push(...links.map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
-  if (mistakes.length > 0) throw refusal(origin, mistakes);
+  if (mistakes.length > 0) throw refusal(origin, [...new Set(mistakes)]);
   return { steps, keepGoing: shape.keepGoing };
 }
 
@@ -107,7 +107,7 @@ function where(origin: string, { line, column }: Position): string {
 interface Shape {
   readonly steps: readonly StepShape[];
   readonly keepGoing: boolean | undefined;
-  /** The first place that is not so; then only steps that are right are there. */
+  /** The first place that is not so; then of each step only what is right is there. */
   readonly misshapen?: Misshapen;
 }
 
@@ -119,6 +119,8 @@ interface StepShape {
     readonly name: string;
     readonly texts: readonly Text[];
   }[];
+  /** Keys that are missing or not of the right kind: what follows from their absence is no mistake of its own. */
+  readonly lost: readonly (StepKey['kind'] | 'unknown')[];
 }
 
 interface Text {
@@ -150,7 +152,7 @@ async function readShape(root: YamlNode, commands: CommandList): Promise<Shape> 
     told(error);
     items = stepsIn(root);
   }
-  const read = async (item: YamlNode) => readStepShape(asMap(item, 'a step'), commands);
+  const read = async (item: YamlNode) => readStepShape(asMap(item, 'a step'), commands, told);
   const steps = await Promise.all(items.map((item) => read(item).catch(told)));
   const [misshapen] = wrong;
   return {
@@ -203,18 +205,32 @@ function linksIn(root: YamlNode): readonly Linked[] {
   });
 }
 
-async function readStepShape(step: YamlMap, commands: CommandList): Promise<StepShape> {
+async function readStepShape(
+  step: YamlMap,
+  commands: CommandList,
+  told: (error: unknown) => undefined,
+): Promise<StepShape> {
   const uses = valueOf(step, 'uses');
   const command = uses === undefined ? undefined : await loadUsed(uses, commands);
   const keys = keysOf(command);
+  const lost: (StepKey['kind'] | 'unknown')[] = [];
   for (const required of command === undefined ? ['name', 'command'] : ['name'])
-    if (valueOf(step, required) === undefined) throw new Misshapen(step.at, `a step must have ${required}`);
-  const values = step.entries.map(({ key: name, at, value }) => {
+    if (valueOf(step, required) === undefined) {
+      told(new Misshapen(step.at, `a step must have ${required}`));
+      lost.push(required === 'name' ? 'name' : 'words');
+    }
+  const values = step.entries.flatMap(({ key: name, at, value }) => {
     const key = keys.get(name);
-    if (key === undefined) throw new Misshapen(at, `unknown key ${name}`);
-    return { key, name, texts: textsOf(value, key) };
+    try {
+      if (key === undefined) throw new Misshapen(at, `unknown key ${name}`);
+      return [{ key, name, texts: textsOf(value, key) }];
+    } catch (error) {
+      told(error);
+      lost.push(key?.kind ?? 'unknown');
+      return [];
+    }
   });
-  return { at: step.at, command, values };
+  return { at: step.at, command, values, lost };
 }
 
 async function loadUsed(uses: YamlNode, commands: CommandList): Promise<AnyCommand> {
@@ -287,7 +303,7 @@ function readStep(
   const name = shape.values.find(({ key }) => key.kind === 'name')?.texts[0] ?? { text: '', at };
   const tell = (place: Position, text: string): void =>
     void mistakes.push(`${where(origin, place)}: ${text}`);
-  if (!new RegExp(namePattern).test(name.text))
+  if (!shape.lost.includes('name') && !new RegExp(namePattern).test(name.text))
     tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is no name; ${nameWords}`);
   const keys = keysOf(command);
   const guarded = <T>(action: () => T): T | undefined => {
@@ -323,7 +339,21 @@ function readStep(
   const about = new Map([...of('about'), ...pick(own, 'timeout')]);
   own.delete('timeout');
   const aboutOptions = optionsAbout(command);
-  const said = guarded(() => resolveOptions(aboutOptions, about, {}, context.redactor, readSecretFile));
+  const resolve = (options: Options, given: ReadonlyMap<string, readonly Given[]>) =>
+    guarded(() => resolveOptions(options, given, {}, context.redactor, readSecretFile));
+  // Each value by itself first, so that one mistake does not hide another.
+  const resolveEach = (
+    options: Options,
+    given: ReadonlyMap<string, readonly Given[]>,
+  ): Values<Options> | undefined => {
+    const each = Object.entries(options).flatMap(([key, option]) =>
+      (option.kind === 'list' ? (given.get(key) ?? []).map((one) => [one]) : [given.get(key) ?? []]).map(
+        (values) => resolve({ [key]: option }, new Map(values.length === 0 ? [] : [[key, values]])),
+      ),
+    );
+    return each.includes(undefined) ? undefined : resolve(options, given);
+  };
+  const said = resolveEach(aboutOptions, about);
   const user = said?.['user'] as StepUser | undefined;
   if (user !== undefined && context.host.uid !== 0) {
     const place = shape.values.find(({ name: word }) => word === 'user')?.texts[0]?.at ?? at;
@@ -354,16 +384,17 @@ function readStep(
   const limited = limitGiven !== undefined;
   let values: Values<Options> | undefined;
   if (command !== undefined && secretFree) {
-    values = guarded(() =>
-      resolveOptions(withoutFiles(command.options as Options), own, {}, context.redactor, readSecretFile),
-    );
+    values = resolveEach(withoutFiles(command.options as Options), own);
     // Secrets' files are read when the step starts; their paths are there already.
     for (const [key, option] of Object.entries(command.options as Options))
       if (option.kind === 'secret') guarded(() => checkExpanded(option, own.get(key) ?? []));
     guarded(() => refuseSharedPaths(command.options as Options, (key) => own.get(key) ?? [], positionals));
-    const parsed = guarded(() => [parsePositionals(command, positionals, literal, context.redactor)]);
+    const whole = !shape.lost.includes('positional');
+    const parsed = whole
+      ? guarded(() => [parsePositionals(command, positionals, literal, context.redactor)])
+      : undefined;
     const after = command.afterDashes === 'successor' ? context.successor : words;
-    if (values !== undefined && parsed !== undefined) {
+    if (values !== undefined && parsed !== undefined && shape.lost.length === 0) {
       const options = values;
       guarded(() => command.check?.({ options, limited, positionals: parsed[0], command: after }));
     }

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -348,6 +349,110 @@ describe('standard error', () => {
     expect(performance.now() - began).toBeLessThan(promptly);
     stuck.child.stdout?.destroy();
     stuck.child.stderr?.destroy();
+  });
+});
+
+test('a command of several words in one argument: says what to write', async () => {
+  const { status, stderr } = await runInitbox(['wait-tcp', open, '--', 'echo hi']);
+  expect(status).toBe(127);
+  expect(stderr).toContain('an argument of its own: -- echo hi, or in a plan: command: [echo, hi]');
+});
+
+test.each(['\u2013timeout', '\u2014timeout=3s', '\u2014'])('%s: a dash that is no hyphen', async (word) => {
+  const { status, stderr } = await runInitbox(['wait-tcp', open, word]);
+  expect(status).toBe(2);
+  expect(stderr).toContain(`is not a hyphen (-), as copied text often does; write --${word.slice(1)}`);
+});
+
+test('a path that is -: refused, with what to write', async () => {
+  const { status, stderr } = await runInitbox(['render', '/etc/hosts', '--to', '-']);
+  expect(status).toBe(2);
+  expect(stderr).toContain('--to: - does not stand for standard input or output here; write ./- for a file');
+});
+
+test('a relative path where the working directory was removed', async () => {
+  const { status, stderr } = await runInitbox(['render', '/etc/hosts', '--to', 'y'], {
+    prefix: ['/bin/sh', '-c', 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && exec "$@"', folder],
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain('the working directory cannot be found (ENOENT)');
+});
+
+describe('standard output: a full pipe that nobody reads', () => {
+  const program = (args: string): readonly string[] => [
+    '/bin/bash',
+    '-c',
+    `exec 4> >(exec sleep 60); head -c 65536 /dev/zero >&4; exec "$0" "$1" ${args} >&4 4>&-`,
+    ...programCommand(),
+  ];
+
+  test.each(['schema plan', 'completion bash'])('%s ends at its deadline, and says why', async (args) => {
+    const stuck = await startInitbox([], { program: program(`${args} --timeout 500ms`) });
+    const [line] = await stuck.waitForStderr(/gave up after .*/);
+    expect(line).toMatch(
+      /^gave up after 500ms \(--timeout\): standard output is full and nobody reads it; \d+ bytes were not written$/,
+    );
+    if (stuck.child.exitCode === null)
+      await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
+    expect(stuck.child.exitCode).toBe(124);
+    stuck.child.stdout?.destroy();
+    stuck.child.stderr?.destroy();
+  });
+
+  test.each(['schema plan', '--help', '--version'])('%s obeys SIGTERM', async (args) => {
+    const stuck = await startInitbox([], { program: program(args) });
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    expect(liveProcess(stuck.pid)).toBeDefined();
+    const began = performance.now();
+    stuck.kill('SIGTERM');
+    await stuck.waitForStderr(/ended by SIGTERM: standard output is full and nobody reads it/);
+    if (stuck.child.exitCode === null)
+      await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
+    expect(stuck.child.exitCode).toBe(143);
+    expect(performance.now() - began).toBeLessThan(promptly);
+    stuck.child.stdout?.destroy();
+    stuck.child.stderr?.destroy();
+  });
+
+  test('a slow reader gets all of it', async () => {
+    const whole = await runInitbox(['schema', 'plan']);
+    const slow = await runInitbox([], {
+      program: [
+        '/bin/bash',
+        '-c',
+        '{ head -c 60000 /dev/zero; "$0" "$1" schema plan; } | { sleep 1; tail -c +60001; }',
+        ...programCommand(),
+      ],
+    });
+    expect(slow.stdout).toBe(whole.stdout);
+    expect(60_000 + slow.stdout.length).toBeGreaterThan(65_536);
+  });
+});
+
+/** Folders that are not there, so that looking for a command takes its time. */
+const longPath = `${'/x:'.repeat(40_000)}${process.env['PATH']}`;
+
+describe('a signal that comes while the command after -- takes over', () => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s is not lost', async (signal) => {
+    const started = await startInitbox(['wait-tcp', open, '--log-level', 'debug', '--', 'sleep', '5'], {
+      env: { PATH: longPath },
+    });
+    await started.waitForStderr(/handing over to sleep/);
+    started.kill(signal);
+    const { status, signal: by } = await started.exit;
+    expect(by ?? (status ?? 0) - 128).toBe(by === null ? constants.signals[signal] : signal);
+  });
+
+  test('at any moment of it', async () => {
+    for (let round = 0; round < 24; round += 1) {
+      const started = await startInitbox(['wait-tcp', open, '--', 'sleep', '5']);
+      await new Promise<void>((resolve) => started.child.stderr?.once('data', () => resolve()));
+      const until = performance.now() + round / 6;
+      while (performance.now() < until);
+      started.kill();
+      const { status, signal } = await started.exit;
+      expect([143, 'SIGTERM']).toContain(signal ?? status);
+    }
   });
 });
 
