@@ -53,7 +53,7 @@ function page(results: readonly Result[]): string {
   );
   return `# Benchmarks
 
-Each figure was measured beside what it is held against, in one run and in turn, so that a machine's mood hits both. \`npm run bench\` measures all of it again and rewrites this page; \`npm run bench -- lag\` prints one comparison, and \`--write\` puts it here too. A ratio is initbox to the other: below 1 initbox is quicker, or takes less.
+Each figure was measured beside what it is held against, in one run and in turn, so that noise affects both. \`npm run bench\` measures all of it again and rewrites this page; \`npm run bench -- lag\` prints one comparison, and \`--write\` puts it here too. A ratio is initbox to the other: below 1 initbox is quicker, or takes less.
 
 ## What was promised
 

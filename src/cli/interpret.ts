@@ -72,7 +72,7 @@ export async function interpret(
   }
   if (command.positionals === undefined && read.positionals[0] !== undefined) {
     throw new UsageError(
-      `${command.name} takes no words of its own; what is ${JSON.stringify(read.positionals[0].text)}?${forgottenDashes(command, rest)}`,
+      `${command.name} takes no arguments; unexpected argument ${JSON.stringify(read.positionals[0].text)}.${forgottenDashes(command, rest)}`,
     );
   }
   checkAfterDashes(command, read.afterDashes);

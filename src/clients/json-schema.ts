@@ -82,7 +82,7 @@ function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject):
     case 'required':
       return `${JSON.stringify(given['missingProperty'])} is missing`;
     case 'type':
-      return `must be ${kinds(given['type'])}, and is ${kindOf(data)}${accepted}`;
+      return `expected ${kinds(given['type'])}, got ${kindOf(data)}${accepted}`;
     case 'enum':
       return `must be one of ${(given['allowedValues'] as unknown[]).join(', ')}`;
     case 'maxItems':
@@ -101,11 +101,11 @@ function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject):
 const words: Readonly<Record<string, string>> = {
   array: 'a list',
   object: 'a mapping',
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
   integer: 'a whole number',
   boolean: 'true or false',
-  null: 'empty',
+  null: 'nothing',
 };
 
 function kinds(types: unknown): string {
@@ -115,7 +115,8 @@ function kinds(types: unknown): string {
 }
 
 function kindOf(data: unknown): string {
-  if (data === null) return 'empty';
+  if (data === null) return 'nothing';
+  if (typeof data === 'boolean') return 'a boolean';
   if (Array.isArray(data)) return 'a list';
   return words[typeof data] ?? typeof data;
 }

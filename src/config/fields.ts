@@ -57,7 +57,7 @@ export function fieldsOfValue(value: FieldValue): ReadonlyMap<string, FieldValue
         ? parseJson(textOf(value))
         : value;
   const object = asObject(parsed);
-  if (object === undefined) throw new Error('its JSON is no object');
+  if (object === undefined) throw new Error('its JSON is not an object');
   return new Map(Object.entries(object));
 }
 

@@ -33,7 +33,7 @@ export interface ExitRow {
 /** The promise to users, in the order in which help and README print it. */
 export const exitTable: readonly ExitRow[] = [
   { status: '0', meaning: 'done', restart: '' },
-  { status: '1', meaning: 'anything that no other row names', restart: '' },
+  { status: '1', meaning: 'any other error', restart: '' },
   { status: '2', meaning: 'usage or configuration: nothing was tried', restart: 'the same' },
   {
     status: '69',

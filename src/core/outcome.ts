@@ -21,7 +21,7 @@ export interface Failed {
   readonly hint?: string | readonly string[];
 }
 
-/** What a command hands back; main turns it into last words and the process's exit status. */
+/** What a command hands back; main turns it into the termination message and the process's exit status. */
 export type Outcome = Done | Failed;
 
 export function done(summary: string): Done {

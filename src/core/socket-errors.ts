@@ -1,7 +1,7 @@
 /** What connect(2) and a socket may say, in words; other codes are shown as they are. */
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
-  itself: 'nothing listens (the connect met itself)',
+  itself: 'nothing listens (connected to itself)',
   silent: 'no answer',
   ETIMEDOUT: 'no answer',
   ENETUNREACH: 'network unreachable',

@@ -27,7 +27,7 @@ export function outcomeOfError(thrown: unknown, log: Log): Failed {
 export function unforeseen(thrown: unknown): Failed {
   const error = firstFailure(thrown);
   return failed(exitStatus.failed, error instanceof Error ? wordsOf(error) : String(error), {
-    hint: 'this was not foreseen; --log-level debug shows where it came from',
+    hint: 'this is an unexpected error; --log-level debug shows where it came from',
   });
 }
 

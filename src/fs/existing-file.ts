@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:
 import { openFileThere } from './safe-open.ts';
 
 /**
- * Writes the last words where the kubelet looks for them. Never creates the file: docker has none, and a
+ * Writes the termination message where the kubelet looks for it. Never creates the file: docker has none, and a
  * mistyped path must not leave files about. Follows no link that others may have made. A full disk changes neither what
  * was done nor the exit status, and a named pipe that nobody reads does not hold up the end.
  * @returns why they could not be written; undefined where they are, or where there is no such file

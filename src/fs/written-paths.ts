@@ -57,7 +57,7 @@ export function refuseOverwriting(written: readonly Given[], read: readonly Give
 
 /** Two purposes for one file. */
 export class SharedPath extends UsageError {
-  /** Whether one of them is to hold the last words: they must not go there then. */
+  /** Whether one of them is to hold the termination message: it must not go there then. */
   readonly ofLastWords: boolean;
 
   constructor(one: Given, written: Given) {

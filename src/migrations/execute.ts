@@ -74,7 +74,7 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
     if (context.signal.aborted || !(isServerRefusal(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
     if (error instanceof Failure) throw error;
-    throw failureOf(context, error, file, current, 'the file was rolled back whole: nothing of it is left');
+    throw failureOf(context, error, file, current, 'the whole file was rolled back');
   }
   await commit(job, context);
 }
@@ -86,13 +86,7 @@ async function commit(job: FileRun, context: Context): Promise<void> {
     await job.work.query('COMMIT');
   } catch (error) {
     if (isServerRefusal(error)) {
-      throw failureOf(
-        context,
-        error,
-        `${file} at its COMMIT`,
-        undefined,
-        'the file was rolled back whole: nothing of it is left',
-      );
+      throw failureOf(context, error, `${file} at its COMMIT`, undefined, 'the whole file was rolled back');
     }
     if (context.signal.aborted) throw error;
     throw new Failure(
@@ -193,7 +187,7 @@ async function record(
   const left =
     transaction === undefined
       ? 'its statements stay, and the next start runs the file again'
-      : 'the file was rolled back whole: nothing of it is left';
+      : 'the whole file was rolled back';
   const spoilt = (how: string): Failure =>
     new Failure(
       failed(exitStatus.failed, `${what} ${how}`, {

@@ -4,7 +4,7 @@ import type { Host } from '../core/host.ts';
 
 /**
  * True while a member of the group lives. A zombie is dead: where nobody reaps, as under a PID 1 that does not,
- * kill(2) would find it for ever.
+ * kill(2) would find it forever.
  */
 export function groupLives(group: number, host: Pick<Host, 'kill'>): boolean {
   try {

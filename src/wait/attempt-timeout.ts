@@ -16,7 +16,7 @@ const silence = 1000;
 export const attemptOptions = {
   'attempt-timeout': durationOr({
     description:
-      'how long one attempt may take; while it lasts, newer ones start every fifth of it, at most five at once; 0 is no limit',
+      'how long one attempt may take; while it lasts, newer ones start every fifth of it, at most five at once; 0 disables it',
     fallback: '5s',
   }),
 };
@@ -29,7 +29,7 @@ export function paced(plan: WaitPlan, limit: number): WaitPlan {
   return limit === 0 ? { ...plan, overlap: 1, patient: true } : { ...plan, overlap, pace: limit / overlap };
 }
 
-/** The target with each attempt cut after so many milliseconds; a cut attempt says where it stood. 0 is no limit. */
+/** The target with each attempt cut after so many milliseconds; a cut attempt says where it stood. 0 disables it. */
 export function bounded(target: Target, limit: number, clock: Clock): Target {
   return {
     name: target.name,

@@ -86,7 +86,7 @@ export function describeProgress(watches: readonly TargetState[], now: number): 
   return [`${watches.length - open.length}/${watches.length} ready`, ...parts].join('; ');
 }
 
-/** Details kept for the last words; the log has all of them at debug level. */
+/** Details kept for the termination message; the log has all of them at debug level. */
 const detailed = 10;
 
 /** Turns a wait's report into what people are told and the exit status. */

@@ -240,6 +240,6 @@ function broken(error: NodeJS.ErrnoException): Error {
       `needs more memory than is taken for zstd; compress it without --ultra or --long`,
     );
   if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
-  if (code === undefined) return new BrokenArchive(`is no tar file that can be read: a header is not valid`);
+  if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);
   return error;
 }

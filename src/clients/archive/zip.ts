@@ -136,5 +136,5 @@ const faults: readonly (readonly [about: RegExp, words: string])[] = [
 function broken(error: Error): Error {
   if (error instanceof BrokenArchive) return error;
   const [, words = 'it is damaged'] = faults.find(([about]) => about.test(error.message)) ?? [];
-  return new BrokenArchive(`is no zip file that can be read (${words})`);
+  return new BrokenArchive(`is not a valid zip file (${words})`);
 }

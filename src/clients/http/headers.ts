@@ -80,7 +80,7 @@ export function readHeaders(
       );
     if (!headerLine.test(`${name}: ${value}`)) {
       throw new UsageError(
-        `--header-env: ${variable} holds what no header may hold, or ${name} is no header's name`,
+        `--header-env: ${variable} holds what no header may hold, or ${name} is not a valid header name`,
       );
     }
     take(name, value, `--header-env: ${variable}`);

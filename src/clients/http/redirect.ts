@@ -76,7 +76,7 @@ function refusal(
 ): string | undefined {
   if (hop > most) return tooMany;
   if (to.protocol !== 'https:' && from.url.protocol === 'https:') return 'it leaves https';
-  if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is no web address`;
+  if (to.protocol !== 'https:' && to.protocol !== 'http:') return `${to.protocol} is not a web address`;
   if (to.username !== '' || to.password !== '') return 'it has a user or password in it';
   if (to.origin === first) return undefined;
   if (!crossOrigin) return 'it is another origin';

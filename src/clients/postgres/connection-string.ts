@@ -77,7 +77,7 @@ export interface UrlSource {
   readonly origin: string;
 }
 
-/** Milliseconds; libpq waits for ever by default, but one server of several must not. */
+/** Milliseconds; libpq waits forever by default, but one server of several must not. */
 const defaultConnectTimeout = 10_000;
 
 /**

@@ -53,8 +53,7 @@ export const lockKeyOptions = {
     fallback: 'migrate',
   }),
   'lock-id': value({
-    description:
-      'the lock’s key itself, an int8, instead of a name; not one that the command takes for itself',
+    description: 'the lock’s key itself, an int8, instead of a name; must not be a key that your tool uses',
     placeholder: 'NUMBER',
     parse: parseLockId,
     insteadOf: ['lock-name'],

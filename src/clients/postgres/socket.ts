@@ -65,7 +65,7 @@ export function openSocket(
         socket.localPort === socket.remotePort &&
         socket.localAddress === socket.remoteAddress
       )
-        return fail(Object.assign(new Error('the connect met itself'), { code: 'ECONNREFUSED' }));
+        return fail(Object.assign(new Error('connected to itself'), { code: 'ECONNREFUSED' }));
       return settle(() => {
         socket.setNoDelay(true);
         resolve(socket);

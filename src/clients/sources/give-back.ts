@@ -31,7 +31,7 @@ export async function giveBack({ vault }: Sources, inUse: boolean, context: Cont
   }
 }
 
-/** Tells how long what was read will hold, where it does not hold for ever. */
+/** Tells how long what was read will hold, where it does not hold forever. */
 export async function tellLeases({ vault }: Sources, context: Context): Promise<void> {
   if (vault === undefined) return;
   for (const note of await vault.notes({ signal: context.signal, phase: () => {} })) context.log.warn(note);

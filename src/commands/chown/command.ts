@@ -5,7 +5,7 @@ import { runChown } from './run.ts';
 
 export const chown = defineCommand({
   name: 'chown',
-  summary: 'give a volume to the user that an application runs as',
+  summary: 'set a volume’s ownership',
   description: `Gives files and directories an owner, and a mode where one is asked for. Follows no symbolic link, at any depth, also none that is swapped in meanwhile; changes only what is not right yet; stays on the volume. The top directory is set last: an interrupted run is never taken for a whole one.
 
 Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and DAC_OVERRIDE for directories of others.`,
@@ -19,7 +19,7 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
     usage: 'OWNER[:GROUP] PATH…',
     name: 'owner-and-paths',
     keys: [{ key: 'owner' }, { key: 'paths', many: true }],
-    description: 'whom it is to belong to: numbers, or names of this image; then what',
+    description: 'the new owner, in numbers or names of this image, then the paths',
     parse: parseOwnerAndPaths,
   },
   options: chownOptions,

@@ -136,7 +136,7 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
   if (request.delete) {
     if (directories.length < sources.length)
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
-    if (request.noClobber) throw new UsageError('--delete and --no-clobber exclude each other');
+    if (request.noClobber) throw new UsageError('--delete and --no-clobber cannot be combined');
     for (const { descriptor, text, real } of directories) {
       if (readdirSync(itself(descriptor)).length === 0)
         throw new UsageError(

@@ -105,6 +105,6 @@ function problem(error: Error): string {
   if (code === 'ENOENT') return 'does not exist; is it a path of this image, or of a volume mounted here?';
   if (code === 'ENOTDIR') return 'does not exist: a part of its path is not a directory';
   if (code === 'EACCES') return 'may not be read by this user; look at runAsUser';
-  if (code === 'ELOOP') return 'is a link that leads in a circle';
+  if (code === 'ELOOP') return 'is a symlink that leads in a circle';
   return error instanceof InputRefused ? 'is neither a file nor a directory' : whyUnread(error);
 }

@@ -72,7 +72,7 @@ export function checkWords(
     );
   }
   if (options.env && options.to !== undefined)
-    throw new UsageError('--env and --to exclude each other: fields go into the environment, or into a file');
+    throw new UsageError('--env and --to cannot be combined: fields go into the environment, or into a file');
   if (options.env && !hasSuccessor && !options['dry-run']) {
     throw new UsageError(
       '--env needs the command whose environment is meant: initbox fetch-config SOURCE --env -- ./server',

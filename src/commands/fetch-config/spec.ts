@@ -185,7 +185,7 @@ class SpecReader {
       return { name, key: rule, optional, fallback: undefined, decode: undefined };
     const missing = rule.optional ?? optional;
     if (rule.default !== undefined && rule.optional === true)
-      this.#refuse(path, '"default" and "optional" exclude each other: with a default it is never left out');
+      this.#refuse(path, '"default" and "optional" cannot be combined: with a default it is never left out');
     if (rule.default === null) this.#refuse(path, 'the default is empty; write "" for an empty text');
     return {
       name,

@@ -26,11 +26,11 @@ export const migrateWithLockOptions = {
   }),
   ...lockKeyOptions,
   'lock-timeout': durationOr({
-    description: 'how long to wait for the database and the lock; 0 is no limit',
+    description: 'how long to wait for the database and the lock; 0 disables it',
     fallback: '1h',
   }),
   'command-timeout': durationOr({
-    description: 'how long the command, or --sql, may take; 0 is no limit',
+    description: 'how long the command, or --sql, may take; 0 disables it',
     fallback: '1h',
   }),
   grace: durationOr({
@@ -58,7 +58,7 @@ export const migrateWithLockOptions = {
   }),
   sql: text({ description: 'run this directory’s SQL files instead of a command', placeholder: 'DIR' }),
   baseline: text({
-    description: 'with --sql: take the files up to this version for done',
+    description: 'with --sql: mark the files up to this version as applied',
     placeholder: 'VERSION',
   }),
   accept: list({

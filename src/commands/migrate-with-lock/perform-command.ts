@@ -79,7 +79,7 @@ export async function performCommand(
     outcome: failed(status, `the command ended with ${describeEnd(end)}`, {
       hint:
         end.signal === 'SIGKILL'
-          ? 'nobody here sent that signal: was it the memory limit (OOMKilled)?'
+          ? 'initbox didn’t send that signal: was it the memory limit (OOMKilled)?'
           : undefined,
     }),
     clean: false,

@@ -41,7 +41,7 @@ export function readRequest(given: Given, command: readonly string[] | undefined
     given.status && '--status',
     given.forget !== undefined && '--forget',
   ].filter((what) => typeof what === 'string');
-  if (asked.length > 1) throw new UsageError(`${asked.join(' and ')} were given; one of them is taken`);
+  if (asked.length > 1) throw new UsageError(`${asked.join(' and ')} were given; use one of them`);
   if (given.sql === undefined) {
     if (given.baseline !== undefined) throw new UsageError('--baseline goes with --sql');
     if (given['dry-run']) throw new UsageError('--dry-run goes with --sql');
@@ -49,7 +49,7 @@ export function readRequest(given: Given, command: readonly string[] | undefined
   }
   if (asked.length === 0) {
     throw new UsageError(
-      'nothing to do was given; write for example: initbox migrate-with-lock -- ./migrate --target=latest',
+      'no command given; write for example: initbox migrate-with-lock -- ./migrate --target=latest',
     );
   }
   if ((given.status || given.forget !== undefined) && given.once !== undefined)

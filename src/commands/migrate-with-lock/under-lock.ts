@@ -21,7 +21,7 @@ export interface UnderLockSettings {
   readonly connection: ConnectionSettings;
   readonly key: LockKey;
   readonly timing: LockTiming;
-  /** Milliseconds for waiting for the lock; 0 is no limit. */
+  /** Milliseconds for waiting for the lock; 0 disables it. */
   readonly lockTimeout: number;
   /** Milliseconds for the work. */
   readonly commandTimeout: number;

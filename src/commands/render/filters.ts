@@ -44,11 +44,11 @@ function present(value: unknown, format: string): FieldValue {
   return value as FieldValue;
 }
 
-/** What stands for a value that no filter quotes. @throws FormatError where it is no text or number */
+/** What stands for a value that no filter quotes. @throws FormatError where it is not text or number */
 export function outputText(value: unknown): string {
   if (value === undefined || value === null)
     throw new FormatError('there is no value here; write | default: "…" for one');
   if (isStructure(value as FieldValue) || typeof value === 'function')
-    throw new FormatError('a list or an object is no text; pick a part of it, or write | json or | yaml');
+    throw new FormatError('a list or an object is not text; pick a part of it, or write | json or | yaml');
   return plainText('the value', value as FieldValue, 'a template');
 }

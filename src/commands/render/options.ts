@@ -59,6 +59,6 @@ export type RenderOptions = Values<typeof renderOptions>;
 
 function parseName(given: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(given))
-    throw new Error(`"${given}" is no variable name: letters, digits and _, no digit first`);
+    throw new Error(`"${given}" is not a variable name: letters, digits and _, no digit first`);
   return given;
 }

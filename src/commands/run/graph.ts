@@ -55,7 +55,7 @@ function findCycle(steps: readonly Linked[], byName: ReadonlyMap<string, Linked>
     const start = path.indexOf(step);
     if (start >= 0) {
       const names = [...path.slice(start), step].map(({ name }) => name);
-      return { at, text: `the steps need each other in a circle: ${names.join(' → ')}` };
+      return { at, text: `dependency cycle: ${names.join(' → ')}` };
     }
     path.push(step);
     for (const need of step.needs) {

@@ -192,7 +192,7 @@ function outcomeOfEnd({ end, status, words }: Ended, { signal }: Context): Outco
   if (status === 0) return done('the command is done');
   const hint =
     end.signal === 'SIGKILL' && reason === undefined
-      ? 'nobody here sent that signal: was it the memory limit (OOMKilled)?'
+      ? 'initbox didn’t send that signal: was it the memory limit (OOMKilled)?'
       : undefined;
   return failed(status, `the command ended with ${words}`, { hint });
 }

@@ -304,7 +304,7 @@ function readStep(
   const tell = (place: Position, text: string): void =>
     void mistakes.push(`${where(origin, place)}: ${text}`);
   if (!shape.lost.includes('name') && !new RegExp(namePattern).test(name.text))
-    tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is no name; ${nameWords}`);
+    tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is not a valid name; ${nameWords}`);
   const keys = keysOf(command);
   const guarded = <T>(action: () => T): T | undefined => {
     try {

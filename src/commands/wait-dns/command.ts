@@ -15,7 +15,7 @@ export const waitDns = defineCommand({
   summary: 'wait until names resolve',
   description: `Waits until every name resolves, as a pod resolves it: the hosts file, then the name servers of resolv.conf with its search list and ndots; a trailing dot means the name as it is. Every attempt asks anew. While it waits it says which of the expanded names got NXDOMAIN, which SERVFAIL, which no answer.
 
-A name is no endpoint: a Service with a cluster IP resolves before anything serves it. Wait for its port with wait-tcp, or for a headless Service's pods with --min-addresses.`,
+A name that resolves doesn’t mean that anything is serving: a Service with a cluster IP resolves before anything serves it. Wait for its port with wait-tcp, or for a headless Service's pods with --min-addresses.`,
   examples: [
     'initbox wait-dns postgres-service.default.svc.cluster.local',
     'initbox wait-dns --service postgres-service',

@@ -11,7 +11,7 @@ export function parseHeaderExpectation(text: string): HeaderExpectation {
   const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?::\s*(.*?)\s*)?$/s.exec(text) ?? [];
   if (name === undefined)
     throw new Error(
-      `${JSON.stringify(text)} is no header; write Name: value, or Name where any value will do`,
+      `${JSON.stringify(text)} is not a header; write Name: value, or Name where any value will do`,
     );
   return { name, value: value === '' ? undefined : value };
 }

@@ -16,7 +16,7 @@ export function parseStatuses(text: string): readonly StatusRange[] {
   return text.split(',').map((part) => {
     const [, first, last, family] = /^(?:(\d{3})(?:-(\d{3}))?|([1-9])xx)$/i.exec(part.trim()) ?? [];
     if (first === undefined && family === undefined)
-      throw new Error(`"${part.trim()}" is no status; ${accepted}`);
+      throw new Error(`"${part.trim()}" is not a status; ${accepted}`);
     const from = family === undefined ? Number(first) : Number(family) * 100;
     const to = family === undefined ? Number(last ?? first) : from + 99;
     if (from > to) throw new Error(`the range ${part.trim()} is empty: it ends before it begins`);

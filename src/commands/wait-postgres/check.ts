@@ -13,7 +13,7 @@ export interface Demands {
   readonly tables: readonly TableName[];
   readonly query: string | undefined;
   readonly migrated: { readonly lock: LockKey; readonly key: string } | undefined;
-  /** Milliseconds that the server may work on the query; 0 is no limit. */
+  /** Milliseconds that the server may work on the query; 0 disables it. */
   readonly statementTimeout: number;
 }
 
@@ -119,7 +119,7 @@ async function hasTables(inquiry: Inquiry): Promise<NotYet | undefined> {
       });
     }
     const kind = String(row['kind']);
-    if (!readable.has(kind)) return notYet(`${table.text} is no table (relkind ${kind}, ${session.peer})`);
+    if (!readable.has(kind)) return notYet(`${table.text} is not a table (relkind ${kind}, ${session.peer})`);
     if (row['usable'] !== true) {
       return notYet(`the table ${table.text} is there, and this role has no right on it (${session.peer})`, {
         hint: 'GRANT SELECT ON it TO the role; or is the grant part of a migration that has not run yet?',

@@ -15,7 +15,7 @@ export const waitPostgresOptions = {
     parse: parseTable,
   }),
   query: text({
-    description: 'SQL that must give one true; it runs in a transaction that may only read',
+    description: 'query that must return true; it runs in a read-only transaction',
     placeholder: 'SQL',
   }),
   migrated: value({

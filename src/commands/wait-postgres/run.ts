@@ -27,7 +27,7 @@ export async function runWaitPostgres(
 ): Promise<Outcome> {
   const limit = options['attempt-timeout'];
   if (urls.length > 0 && options['database-url'] !== undefined)
-    throw new UsageError('URLs and --database-url-file were given; one of them is taken');
+    throw new UsageError('URLs and --database-url-file were given; use one, not both');
   const demands: Demands = {
     primary: options.primary,
     tables: options.table,

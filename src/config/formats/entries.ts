@@ -64,7 +64,9 @@ export function textOfValue(key: string, bytes: Uint8Array, format: string): str
 /** @throws FormatError for half of a surrogate pair, which UTF-8 has no bytes for */
 export function wellFormed(key: string, text: string, format: string): string {
   if (text.isWellFormed()) return text;
-  throw new FormatError(`${quotedKey(key)} holds half of a surrogate pair, which is no text for ${format}`);
+  throw new FormatError(
+    `${quotedKey(key)} holds half of a surrogate pair, which is not valid text for ${format}`,
+  );
 }
 
 /** What POSIX takes for a variable's name (XBD 8.1), beyond which shells and dotenv readers differ. */
@@ -75,7 +77,7 @@ export function checkVariableName(key: string, format: string): void {
   if (variable.test(key)) return;
   const could = key.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_');
   throw new FormatError(
-    `${quotedKey(key)} is no variable name for ${format}: letters, digits and _, no digit first; a spec can rename it${
+    `${quotedKey(key)} is not a valid variable name for ${format}: letters, digits and _, no digit first; a spec can rename it${
       variable.test(could) ? `, to ${could} say` : ''
     }`,
   );

@@ -24,6 +24,6 @@ export function checkFileName(key: string): void {
   if (key === '.') refuse('it is the folder itself');
   // oxlint-disable-next-line no-control-regex -- they are what may not stand there
   if (/[\u0000-\u001f\u007f]/.test(key)) refuse('it has a control character in it');
-  if (!key.isWellFormed()) refuse('it is no text');
+  if (!key.isWellFormed()) refuse('it is not text');
   if (Buffer.byteLength(key) > longestName) refuse(`it is longer than ${longestName} bytes`);
 }

@@ -50,7 +50,7 @@ export function jsonScalar(key: string, value: Scalar): string {
     );
   }
   if (typeof text === 'number' && !Number.isFinite(text))
-    throw new FormatError(`${quotedKey(key)} is no number that JSON can write`);
+    throw new FormatError(`${quotedKey(key)} is not a number that JSON can write`);
   return JSON.stringify(text);
 }
 

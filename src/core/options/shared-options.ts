@@ -8,7 +8,7 @@ export const processOptions = {
   'log-format': oneOf({ description: 'how log lines look', choices: logFormats, fallback: 'text' }),
   'log-level': oneOf({ description: 'the least level that is logged', choices: logLevels, fallback: 'info' }),
   'termination-log': valueOr({
-    description: 'the file for the last words; written only where it exists',
+    description: 'the file for the termination message; written only where it exists',
     writes: true,
     placeholder: 'PATH',
     parse: parseText,
@@ -21,8 +21,8 @@ export function timeoutOption(fallback: string | undefined) {
   const spec = {
     description:
       fallback === undefined
-        ? 'the time for everything together; unset, each part has a bound of its own; 0 is none'
-        : 'the time for everything together; 0 is no limit',
+        ? 'the time for everything together; unset, each part has a bound of its own; 0 disables it'
+        : 'the time for everything together; 0 disables it',
     placeholder: 'DURATION',
     parse: parseDuration,
   };
@@ -30,7 +30,7 @@ export function timeoutOption(fallback: string | undefined) {
 }
 
 /**
- * How long a command may take, in milliseconds; 0 for ever.
+ * How long a command may take, in milliseconds; 0 forever.
  * @param said what `--timeout` says, or its default
  * @param limited whether somebody said it
  */

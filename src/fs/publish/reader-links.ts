@@ -20,7 +20,7 @@ export function currentGeneration(directory: Directory): string | undefined {
   const target = stat.isSymbolicLink() ? linkTarget(directory, dataLink) : undefined;
   if (target !== undefined && isGeneration(target)) return target;
   throw refused(
-    `cannot write to ${directory.shown}: its ${dataLink} ${target === undefined ? 'is no link' : `points to ${JSON.stringify(target)}`}, which initbox did not make`,
+    `cannot write to ${directory.shown}: its ${dataLink} ${target === undefined ? 'is not a link' : `points to ${JSON.stringify(target)}`}, which initbox did not make`,
     'a ConfigMap or Secret volume, or the work of another tool: use a folder or volume of its own',
   );
 }

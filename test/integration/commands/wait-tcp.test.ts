@@ -183,7 +183,7 @@ describe('wait-tcp', () => {
         ],
       },
     );
-    expect(stderr).toContain('attempt 1: nothing listens (the connect met itself)');
+    expect(stderr).toContain('attempt 1: nothing listens (connected to itself)');
     expect(status).toBe(124);
   });
 

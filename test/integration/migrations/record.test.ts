@@ -139,7 +139,7 @@ describe('a database that another tool has migrated', () => {
     const taken = await migrate(place, { baseline: '2' });
     expect(words(taken.outcome)).toMatch(/3_?_c[^ ]* ran/);
     expect((await place.records()).slice(-3)).toEqual(['1 baseline 0', '2 baseline 0', '3 done 1']);
-    // As a manifest has it: for ever.
+    // As a manifest has it: forever.
     expect(words((await migrate(place, { baseline: '2' })).outcome)).toMatch(/^nothing to migrate/);
     expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
   });

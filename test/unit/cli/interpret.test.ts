@@ -206,7 +206,7 @@ describe('how long a command may take', () => {
     ['what waits', ['fetch-config', 'file:/a', '--to', '/b'], {}, 5 * 60_000, false],
     ['an archive', unpack, {}, 60 * 60_000, false],
     ['an archive, said', [...unpack, '--timeout', '10s'], {}, 10_000, true],
-    ['an archive, for ever', [...unpack, '--timeout', '0'], {}, 0, true],
+    ['an archive, forever', [...unpack, '--timeout', '0'], {}, 0, true],
     ['an archive, by the variable', unpack, { INITBOX_TIMEOUT: '20s' }, 20_000, true],
     ['a copy', ['copy', '/a', '/b'], {}, 60 * 60_000, false],
   ])('%s', async (_what, argv, environment, limit, limited) => {

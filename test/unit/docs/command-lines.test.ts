@@ -7,8 +7,8 @@ import { initboxArguments } from './shell-words.ts';
 /** Blocks in which command lines stand: a shell's, and those that name no language. */
 const shells = new Set(['', 'sh', 'console']);
 
-/** `initbox run: …` and `initbox: …` are what it says, not what is typed. */
-const isOutput = (line: string): boolean => /^initbox( [a-z-]+)?: /.test(line);
+/** `initbox run: …`, `initbox: …` and `initbox didn’t …` are what it says, not what is typed. */
+const isOutput = (line: string): boolean => /^initbox(( [a-z-]+)?:| didn’t) /.test(line);
 
 function argumentsIn(line: string): string[] | undefined {
   if (isOutput(line)) return undefined;

@@ -27,5 +27,5 @@ test('the program has some in every room, and a known message is among them', ()
   const files = globSync('src/**/*.ts', { cwd: root });
   const texts = files.flatMap((file) => textsOf(file, readFileSync(join(root, file), 'utf8')));
   expect(texts.length).toBeGreaterThan(1000);
-  expect(texts.map(({ text }) => text)).toContain('the time for everything together; 0 is no limit');
+  expect(texts.map(({ text }) => text)).toContain('the time for everything together; 0 disables it');
 });

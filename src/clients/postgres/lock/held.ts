@@ -141,7 +141,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       if (blocked === undefined || warned) return;
       warned = true;
       log.warn(
-        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent for ever; give it another --lock-id, or a --lock-name`,
+        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent forever; give it another --lock-id, or a --lock-name`,
       );
     } catch (error) {
       lose(`the check of the lock failed: ${errorWords(error)}`, false);

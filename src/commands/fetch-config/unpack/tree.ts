@@ -177,7 +177,7 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     const raw = place.at(-1);
     const missing = (): never => {
       throw new Refused(
-        `has ${quotedEntry(entry.name)}, another name of ${quotedEntry(target)}, which is no file that came before it`,
+        `has ${quotedEntry(entry.name)}, another name of ${quotedEntry(target)}, which is not a file that came before it`,
       );
     };
     if (raw === undefined) return missing();

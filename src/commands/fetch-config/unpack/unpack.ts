@@ -99,7 +99,7 @@ export async function unpackArchive(
 
 function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
   const [address, second] = addresses;
-  if (options.spec !== undefined) throw new UsageError('--unpack and --spec exclude each other');
+  if (options.spec !== undefined) throw new UsageError('--unpack and --spec cannot be combined');
   if (address === undefined || second !== undefined)
     throw new UsageError(`--unpack takes one source, and ${addresses.length} are given`);
   if (address.scheme !== 'file' && address.scheme !== 'http' && address.scheme !== 'https')
@@ -107,15 +107,15 @@ function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions):
   if (address.field !== undefined)
     throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
   if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
-  if (options.env) throw new UsageError('--unpack and --env exclude each other');
+  if (options.env) throw new UsageError('--unpack and --env cannot be combined');
   if (options['etag-file'] !== undefined)
     throw new UsageError(
-      '--unpack and --etag-file exclude each other: the sum of the archive is kept beside the tree',
+      '--unpack and --etag-file cannot be combined: the sum of the archive is kept beside the tree',
     );
   if (options['dry-run'])
     throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
   if (options.format !== 'raw')
-    throw new UsageError('--unpack and --format exclude each other: an archive says what its files are');
+    throw new UsageError('--unpack and --format cannot be combined: an archive says what its files are');
   return address;
 }
 
@@ -387,7 +387,7 @@ function renewing(target: ArchiveTarget, patience: Patience): ArchiveTarget {
 function knownType(descriptor: number): ArchiveType {
   const type = archiveType(descriptor);
   if (typeof type === 'string') return type;
-  throw new Refused(`is no archive that is known (tar, tar.gz, tar.zst, zip): ${type.instead}`);
+  throw new Refused(`is not a known kind of archive (tar, tar.gz, tar.zst, zip): ${type.instead}`);
 }
 
 function openArchive(path: string): number | Answer {

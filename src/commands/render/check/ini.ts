@@ -18,7 +18,7 @@ export function iniProblem(text: string): string | undefined {
     if (sawKey && /^\s/.test(raw)) continue;
     if (/^[=:]/.test(line)) return `${place}: there is no key before ${line[0]}`;
     if (!/[=:]/.test(line) && /\s/.test(line.replace(/\s+[#;].*$/, '')))
-      return `${place}: it is no section, no key = value and no comment`;
+      return `${place}: it is not a section, a key = value or a comment`;
     sawKey = true;
   }
   return undefined;

@@ -40,7 +40,7 @@ function jsonOf(text: string): FieldValue {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @throws Error where it is no text */
+/** @throws Error where it is not text */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);

@@ -489,7 +489,7 @@ describe('bad input: one clear error, nothing written', () => {
       /2 sources cannot go into one file/,
     ],
     ['--delete with a file', (from, to) => [`${from}/f`, to, '--delete'], /a file was given as a source/],
-    ['--delete and --no-clobber', (from, to) => [from, to, '--delete', '-n'], /exclude each other/],
+    ['--delete and --no-clobber', (from, to) => [from, to, '--delete', '-n'], /cannot be combined/],
     ['--delete from nothing', (from, to) => [`${from}/empty`, to, '--delete'], /would remove all of/],
     [
       '--atomic to a file',

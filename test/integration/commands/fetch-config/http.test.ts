@@ -361,7 +361,7 @@ describe('what stays wrong ends it at once, with 69 and nothing written', () => 
       'a redirect to a file',
       respond(302, '', { Location: 'file:///etc/passwd' }),
       ['--cross-origin'],
-      /file: is no web address/,
+      /file: is not a web address/,
     ],
     [
       'more than was announced',
@@ -623,7 +623,7 @@ describe('usage', () => {
     [['http://h/a', '--to', '/x', '--sha256', 'abc'], /not a SHA-256 sum/],
     [['http://h/a', 'http://h/b', '--to', '/x', '--sha256', sum], /sum of one body/],
     [['http://h/a', '--env'], /needs the command/],
-    [['http://h/a', '--env', '--to', '/x', '--', 'true'], /exclude each other/],
+    [['http://h/a', '--env', '--to', '/x', '--', 'true'], /cannot be combined/],
     [['http://h/a', '--to', '/x', '--cert-file', '/nope'], /--cert-file needs --key-file/],
     [['http://h/a', '--to', '/x', '--ca-file', '/nope'], /--ca-file: there is no file \/nope/],
     [['http://h/a', '--to', '/x', '--header-env', 'A=NOT_SET_HERE'], /is not set/],

@@ -29,7 +29,7 @@ const secret = 'h0rse-battery';
 
 describe('usage errors: status 2, before anything is tried', () => {
   test.each([
-    ['nothing to do', [], {}, /nothing to do was given; write for example: initbox migrate-with-lock -- /],
+    ['nothing to do', [], {}, /no command given; write for example: initbox migrate-with-lock -- /],
     ['-- and no command', ['--'], {}, /there is no command after --/],
     ['--sql and a command', ['--sql', '/m', '--', 'true'], {}, /a command after -- and --sql were given/],
     ['--status and a command', ['--status', '--', 'true'], {}, /a command after -- and --status were given/],
@@ -45,12 +45,12 @@ describe('usage errors: status 2, before anything is tried', () => {
       { INITBOX_LOCK_NAME: 'a' },
       /INITBOX_LOCK_NAME and --lock-id cannot be combined/,
     ],
-    ['words before --', ['migrate', '--', 'true'], {}, /takes no words of its own; what is "migrate"/],
+    ['words before --', ['migrate', '--', 'true'], {}, /takes no arguments; unexpected argument "migrate"/],
     [
       'no --',
       ['./migrate'],
       { DATABASE_URL: 'postgres://u@h/d' },
-      /takes no words of its own; what is "\.\/migrate"\? A command to be run stands after --, as in: initbox/,
+      /takes no arguments; unexpected argument "\.\/migrate"\. A command to be run stands after --, as in: initbox/,
     ],
     [
       'no -- before a command and its flags',

@@ -161,7 +161,7 @@ test(
     const result = await holder.exit;
     expect(result.status).toBe(75);
     expect(result.stderr).toContain('was promoted since');
-    // The old primary lives on, and would have said "still yours" for ever.
+    // The old primary lives on, and would have said "still yours" forever.
     expect(primary.running()).toBe(true);
     service.cut();
   },

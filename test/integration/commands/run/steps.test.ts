@@ -344,7 +344,7 @@ describe('a step that fails', () => {
       'was killed',
       { command: sh('kill -9 $$') },
       137,
-      /the command ended with SIGKILL\n.*hint: nobody here sent that signal/,
+      /the command ended with SIGKILL\n.*hint: initbox didn’t send that signal/,
     ],
     [
       'had no time',

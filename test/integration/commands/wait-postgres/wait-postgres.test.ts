@@ -246,7 +246,7 @@ describe('--table', () => {
     expect(folded.stderr).toContain('the table public.User does not exist');
     expect(folded.stderr).toContain('capital letters outside double quotes');
     const index = await wait(['--table', 'public."User_pkey"', '--timeout', '2s']);
-    expect(index.stderr).toContain('is no table (relkind i');
+    expect(index.stderr).toContain('is not a table (relkind i');
   });
 
   test('several must all be there', async () => {

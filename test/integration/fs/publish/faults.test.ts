@@ -226,7 +226,7 @@ describe.skipIf(skip)('publishing', () => {
         (path) => symlinkSync('/etc', `${path}/..data`),
         /points to "\/etc"/,
       ],
-      ['a ..data that is a folder', (path) => mkdirSync(`${path}/..data`), /its \.\.data is no link/],
+      ['a ..data that is a folder', (path) => mkdirSync(`${path}/..data`), /its \.\.data is not a link/],
     ])('%s is refused, and nothing is changed', async (_, prepare, what) => {
       const path = fresh();
       prepare(path);

@@ -137,7 +137,7 @@ files:
       'A-B under dotenv',
       ['odd.json', '--format', 'dotenv', '--to', 'x'],
       69,
-      /"A-B" is no variable name for dotenv/,
+      /"A-B" is not a valid variable name for dotenv/,
     ],
     ['a field that is missing', ['db.json#pasword', '--to', 'x'], 69, /no field "pasword"/],
     ['a mode that is none', ['db.json', '--to', 'x', '--mode', '999'], 2, /--mode: "999" is not a file mode/],

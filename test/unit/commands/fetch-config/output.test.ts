@@ -84,7 +84,7 @@ describe('what is written', () => {
       [output('bad.env', { format: 'dotenv' }), fields({ 'A-B': 'x' })],
     ]);
     await expect(publish(contents)).rejects.toThrow(
-      `cannot write ${folder}/bad.env: "A-B" is no variable name`,
+      `cannot write ${folder}/bad.env: "A-B" is not a valid variable name`,
     );
     expect(readdirSync(folder)).toEqual([]);
   });

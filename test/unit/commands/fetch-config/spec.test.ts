@@ -89,7 +89,7 @@ describe('a specification', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['nothing in it', '', /^fetch\.yaml:1:1: must be a mapping, and is empty$/],
+    ['nothing in it', '', /^fetch\.yaml:1:1: expected a mapping, got nothing$/],
     ['no files', 'to: /x\n', /^fetch\.yaml:1:1: "files" is missing$/],
     ['an empty list', 'files: []\n', /^fetch\.yaml:1:1: files: must not be empty: the files to write$/],
     ['YAML that is none', 'files:\n  - path: [a\n', /^fetch\.yaml:3:1: /],
@@ -110,7 +110,7 @@ describe('a specification', () => {
     [
       'a mode without quotes',
       'files:\n  - path: /a\n    mode: 0440\n    from: env:A\n',
-      /^fetch\.yaml:3:5: files\[0\]\.mode: must be a text, and is a number: a file mode in octal and in quotes/,
+      /^fetch\.yaml:3:5: files\[0\]\.mode: expected a string, got a number: a file mode in octal and in quotes/,
     ],
     [
       'a mode that is none',
@@ -146,7 +146,7 @@ describe('a specification', () => {
     [
       'a default that is never used',
       'files:\n  - path: /a\n    from: [{source: "vault:a/b", keys: {X: {optional: true, default: 1}}}]\n',
-      /"default" and "optional" exclude each other/,
+      /"default" and "optional" cannot be combined/,
     ],
     [
       'an owner by name',

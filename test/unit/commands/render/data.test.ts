@@ -158,7 +158,7 @@ describe('--check', () => {
     ['ini', '; c\n[a b] # c\nx = 1\ny: 2\nskip-name\n more\n', undefined],
     ['ini', 'a = 1\n[b', /^2:1: a section/],
     ['ini', 'a = 1\n= 2', /^2:1: there is no key/],
-    ['ini', 'two words', /^1:1: it is no section/],
+    ['ini', 'two words', /^1:1: it is not a section/],
     ['xml', '<?xml version="1.0"?><a b="c">x &amp; y<d/></a>', undefined],
     ['xml', '<a>\n<b></a>', /^2:/],
     ['xml', '<a b=c/>', /^1:/],

@@ -104,7 +104,7 @@ describe('what is wrong is told with its place', () => {
     ['{% include "/etc/passwd" %}', /^1:1: the tag "include" is not there/],
     ['{% render "a" %}', /^1:1: the tag "render" is not there/],
     ['{% layout "a" %}', /^1:1: the tag "layout" is not there/],
-    ['{{ db }}', '1:1: a list or an object is no text; pick a part of it, or write | json or | yaml'],
+    ['{{ db }}', '1:1: a list or an object is not text; pick a part of it, or write | json or | yaml'],
     ['{{ list }}', /^1:1: a list or an object/],
     ['{{ nothing }}', '1:1: there is no value here; write | default: "…" for one'],
     ['{{ db | shell }}', /^1:1: "the value" is an object/],

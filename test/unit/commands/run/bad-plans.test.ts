@@ -12,11 +12,11 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
 `,
     'plan.yaml has 9 mistakes',
     'plan.yaml:2:42: targets: "db" has no port; write db:5432, say',
-    expect.stringMatching(/^plan\.yaml:2:64: step "a": timeout: must be a text or a number/) as string,
+    expect.stringMatching(/^plan\.yaml:2:64: step "a": timeout: expected a string or a number/) as string,
     expect.stringMatching(/^plan\.yaml:2:79: interval: "3x" is not a duration/) as string,
     expect.stringMatching(/^plan\.yaml:2:94: successes: "0" is not a whole number/) as string,
     expect.stringMatching(/^plan\.yaml:3:37: grace: "1x" is not a duration/) as string,
-    expect.stringMatching(/^plan\.yaml:3:50: step "b": retries: must be a text or a number/) as string,
+    expect.stringMatching(/^plan\.yaml:3:50: step "b": retries: expected a string or a number/) as string,
     expect.stringMatching(/^plan\.yaml:3:61: user: "bob" is not a user/) as string,
     'plan.yaml:4:5: step 3: "name" is missing',
     expect.stringMatching(/^plan\.yaml:4:28: grace: "2x" is not a duration/) as string,
@@ -29,7 +29,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     command: [x]
     needs: [b]
 `,
-    'plan.yaml:3:37: the steps need each other in a circle: a → c → b → a',
+    'plan.yaml:3:37: dependency cycle: a → c → b → a',
   ],
   'a step that needs itself': [
     'steps:\n  - { name: a, command: [x], needs: a }\n',
@@ -69,25 +69,25 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   ],
   'a list where one value is taken': [
     'steps:\n  - name: a\n    command: [x]\n    timeout: [5m]\n',
-    'plan.yaml:4:14: step "a": timeout: must be a text or a number, and is a list: the time for everything together; 0 is no limit',
+    'plan.yaml:4:14: step "a": timeout: expected a string or a number, got a list: the time for everything together; 0 disables it',
   ],
   'text where a switch is': [
     'steps:\n  - name: a\n    uses: wait-tcp\n    targets: db:1\n    any: "yes"\n',
-    'plan.yaml:5:10: step "a": any: must be true or false, and is a text: one of the targets is enough',
+    'plan.yaml:5:10: step "a": any: expected true or false, got a string: one of the targets is enough',
   ],
   'nothing where a value is': [
     'steps:\n  - name: a\n    command: [x]\n    when:\n',
     expect.stringMatching(
-      /^plan\.yaml:4:\d+: step "a": when: must be a text or a number, and is empty: /,
+      /^plan\.yaml:4:\d+: step "a": when: expected a string or a number, got nothing: /,
     ) as string,
   ],
   'a command in one piece': [
     'steps:\n  - name: a\n    command: ./migrate --all\n',
-    'plan.yaml:3:14: step "a": command: must be a list, and is a text: the command and its arguments',
+    'plan.yaml:3:14: step "a": command: expected a list, got a string: the command and its arguments',
   ],
   'nothing where a word of a command is': [
     'steps:\n  - name: a\n    command: [echo, ~]\n',
-    'plan.yaml:3:21: step "a": command: entry 2: must be a text or a number or true or false, and is empty',
+    'plan.yaml:3:21: step "a": command: entry 2: expected a string or a number or true or false, got nothing',
   ],
   'a NUL in a word of a command': [
     'steps:\n  - name: a\n    command: [echo, "a\\0b"]\n',
@@ -95,11 +95,11 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   ],
   'a text where a step is, said once': [
     'steps:\n  - wait-tcp\n',
-    'plan.yaml:2:5: step 1: must be a mapping, and is a text: a step: its name, what it does, and what it needs',
+    'plan.yaml:2:5: step 1: expected a mapping, got a string: a step: its name, what it does, and what it needs',
   ],
   'nothing where a step is': [
     'steps:\n  - { name: a, command: [x] }\n  -\n',
-    expect.stringMatching(/^plan\.yaml:\d+:\d+: step 2: must be a mapping, and is empty: a step: /) as string,
+    expect.stringMatching(/^plan\.yaml:\d+:\d+: step 2: expected a mapping, got nothing: a step: /) as string,
   ],
   'an empty command': [
     'steps:\n  - name: a\n    command: []\n',
@@ -163,7 +163,7 @@ steps: [*e]
     'steps: []\n',
     'plan.yaml:1:8: steps: must not be empty: what is to be done; steps start at once, or when all that they need is done',
   ],
-  'a list': ['- name: a\n', 'plan.yaml:1:1: the plan: must be a mapping, and is a list'],
+  'a list': ['- name: a\n', 'plan.yaml:1:1: the plan: expected a mapping, got a list'],
   'JSON cut short': ['{"steps": [{"name": "a"', expect.stringMatching(/^plan\.yaml:1:\d+: /) as string],
   '5,000 steps': [
     `steps:\n${Array.from({ length: 5000 }, (_, index) => `  - { name: s${index}, command: [x] }\n`).join('')}`,
@@ -185,7 +185,7 @@ steps: [*e]
     'plan.yaml:3:13: two steps are named "a"; the first is in line 2',
     'plan.yaml:3:30: step "a": unknown key "retry"; did you mean retries?',
     'plan.yaml:4:38: step "b" needs "databse", and no step has that name; did you mean database?',
-    'plan.yaml:5:37: the steps need each other in a circle: b → c → b',
+    'plan.yaml:5:37: dependency cycle: b → c → b',
     'plan.yaml:5:49: timeout: "soon" is not a duration; write a duration such as 500ms, 30s, 5m or 1h30m; a bare number is seconds',
     expect.stringMatching(
       /^plan\.yaml:6:29: step "database": uses: must be one of .*; did you mean wait-tcp\?$/,
@@ -196,10 +196,12 @@ steps: [*e]
   'a name with odd characters': [
     'steps:\n  - { name: "a b", command: [x] }\n  - { name: "../x", command: [x] }\n  - { name: "a\\e[31m", command: [x] }\n  - { name: "", command: [x] }\n',
     'plan.yaml has 4 mistakes',
-    expect.stringMatching(/^plan\.yaml:2:13: "a b" is no name; a step’s name has 1 to 63 letters/) as string,
-    expect.stringMatching(/^plan\.yaml:3:13: "..\/x" is no name/) as string,
-    expect.stringMatching(/^plan\.yaml:4:13: "a\\u001b\[31m" is no name/) as string,
-    expect.stringMatching(/^plan\.yaml:5:13: "" is no name/) as string,
+    expect.stringMatching(
+      /^plan\.yaml:2:13: "a b" is not a valid name; a step’s name has 1 to 63 letters/,
+    ) as string,
+    expect.stringMatching(/^plan\.yaml:3:13: "..\/x" is not a valid name/) as string,
+    expect.stringMatching(/^plan\.yaml:4:13: "a\\u001b\[31m" is not a valid name/) as string,
+    expect.stringMatching(/^plan\.yaml:5:13: "" is not a valid name/) as string,
   ],
   'a user that is none': [
     'steps:\n  - { name: a, command: [x], user: postgres }\n',
@@ -213,10 +215,10 @@ steps: [*e]
 
 /** What only several keys together tell. */
 const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>> = {
-  'nothing under the lock': ['uses: migrate-with-lock', 'nothing to do was given; '],
+  'nothing under the lock': ['uses: migrate-with-lock', 'no command given; '],
   'two things under the lock': [
     'uses: migrate-with-lock\n    sql: /m\n    command: [./migrate]',
-    'a command and sql were given; one of them is taken',
+    'a command and sql were given; use one of them',
   ],
   'nowhere to write': [
     'uses: fetch-config\n    sources: vault:secret/a',

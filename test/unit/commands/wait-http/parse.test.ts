@@ -24,21 +24,21 @@ describe('statuses', () => {
   ])('%s is %s', (text, words) => expect(statusWords(parseStatuses(text))).toBe(words));
 
   test.each([
-    ['', /is no status; write codes/],
-    ['ok', /"ok" is no status/],
-    ['20', /is no status/],
-    ['2000', /is no status/],
-    ['2x', /is no status/],
-    ['200,', /"" is no status/],
+    ['', /is not a status; write codes/],
+    ['ok', /"ok" is not a status/],
+    ['20', /is not a status/],
+    ['2000', /is not a status/],
+    ['2x', /is not a status/],
+    ['200,', /"" is not a status/],
     ['299-200', /ends before it begins/],
     ['100', /never one/],
     ['1xx', /never one/],
     ['101-200', /never one/],
     ['600', /from 200 to 599/],
     ['200-999', /from 200 to 599/],
-    ['0xx', /is no status/],
-    ['-200', /is no status/],
-    ['200..299', /is no status/],
+    ['0xx', /is not a status/],
+    ['-200', /is not a status/],
+    ['200..299', /is not a status/],
   ])('%j is refused', (text, message) => expect(() => parseStatuses(text)).toThrow(message));
 
   test('a status that is not 2xx can be met (a bug of initium)', () => {
@@ -232,6 +232,6 @@ describe('headers', () => {
   ])('%s: %s', (text, holds) => expect(headerHolds(headers, parseHeaderExpectation(text))).toBe(holds));
 
   test.each(['', ': x', 'a b: c', 'ü: x'])('%j is refused', (text) =>
-    expect(() => parseHeaderExpectation(text)).toThrow(/no header/),
+    expect(() => parseHeaderExpectation(text)).toThrow(/not a header/),
   );
 });

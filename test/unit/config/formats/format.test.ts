@@ -140,10 +140,10 @@ describe('what cannot be written', () => {
   );
 
   it.each(['dotenv', 'shell'] as const)('%s: names that are no variables, with a better one', (format) => {
-    expect(() => written(format, { 'A-B': 'x' })).toThrow(/"A-B" is no variable name.*to A_B say/);
+    expect(() => written(format, { 'A-B': 'x' })).toThrow(/"A-B" is not a valid variable name.*to A_B say/);
     expect(() => written(format, { '1st': 'x' })).toThrow(/to _1st say/);
-    expect(() => written(format, { '': 'x' })).toThrow('"" is no variable name');
-    expect(() => written(format, { 'A;id': 'x' })).toThrow('is no variable name');
+    expect(() => written(format, { '': 'x' })).toThrow('"" is not a valid variable name');
+    expect(() => written(format, { 'A;id': 'x' })).toThrow('is not a valid variable name');
   });
 
   it('shell: variables that bash does not let anybody set', () => {

@@ -18,7 +18,7 @@ beforeEach(() => {
   mkdirSync(to);
 });
 
-/** A bound that a whole run does not reach; without it, one that waits for ever would end with the test alone. */
+/** A bound that a whole run does not reach; without it, one that waits forever would end with the test alone. */
 const bound = ['--timeout', '20s'];
 
 /** Files `first` and `last`, and between them one entry whose header tells a size that nothing follows. */

@@ -118,9 +118,9 @@ describe('requests', () => {
     expect(readRequest({ ...none, sql: '/m', 'dry-run': true }, undefined)).toMatchObject({
       work: { kind: 'sql', directory: '/m', dryRun: true },
     });
-    expect(() => readRequest(none, undefined)).toThrow(/nothing to do/);
+    expect(() => readRequest(none, undefined)).toThrow(/no command given/);
     expect(() => readRequest({ ...none, sql: '/m', forget: 'k' }, ['a'])).toThrow(
-      'a command after -- and --sql and --forget were given; one of them is taken',
+      'a command after -- and --sql and --forget were given; use one of them',
     );
     expect(() => readRequest({ ...none, 'dry-run': true }, ['a'])).toThrow('--dry-run goes with --sql');
   });
