@@ -101,7 +101,7 @@ describe('an error of the server', () => {
     });
     const { outcome } = await migrate(place);
     expect(words(outcome)).toMatch(expected);
-    expect(words(outcome)).toMatch(/nothing of it is left/);
+    expect(words(outcome)).toMatch(/the whole file was rolled back/);
     expect(words(outcome)).toMatch(/1 of 2 migrations ran, the last of them 1_first\.sql/);
     expect(status(outcome)).toBe(exit);
     expect(await place.records()).toEqual(['1 done 2']);
@@ -131,7 +131,7 @@ test('an enum value that is used in its own file: the file fails, and is not run
   });
   const { outcome, log } = await migrate(place);
   expect(words(outcome)).toMatch(
-    /^2_b\.sql:4: unsafe use of new value[\s\S]*nothing of it is left[\s\S]*put its use in the next file, or add the line "-- initbox:no-transaction"/,
+    /^2_b\.sql:4: unsafe use of new value[\s\S]*the whole file was rolled back[\s\S]*put its use in the next file, or add the line "-- initbox:no-transaction"/,
   );
   expect(status(outcome)).toBe(1);
   expect(log).not.toMatch(/outside a transaction/);
