@@ -67,7 +67,10 @@ export function explained(
             'the owner cannot be changed',
             '--owner needs the capability CHOWN, but for a group that this user is in',
           )
-        : say('not permitted', `another user's file in a folder with the sticky bit? ${unwritable}`);
+        : say(
+            'not permitted',
+            `is it an immutable or append-only file (lsattr shows i or a), or another user's file in a folder with the sticky bit? ${unwritable}`,
+          );
     case 'ENOENT':
       return say(
         'its folder does not exist',

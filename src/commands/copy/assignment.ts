@@ -11,6 +11,7 @@ import { ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { type Libc, openLibc } from '../../process/libc.ts';
 import { type MountBelow, Places } from './copy-directories.ts';
 import { replacerOf } from './replace.ts';
+import type { Identity } from './same-place.ts';
 import { type CopyTally } from './tally.ts';
 import { Visit, withoutInternals } from './visit.ts';
 
@@ -31,6 +32,8 @@ export interface CopyAssignment {
   /** Where new entries are prepared; undefined with --dry-run. */
   readonly stage: KnownDirectory | undefined;
   readonly links: KnownDirectory | undefined;
+  /** DEST itself, which is not `live` with --atomic. */
+  readonly destination: Identity | undefined;
   readonly mounts: readonly MountBelow[];
   readonly prefix: RawName;
   readonly right: 'leave' | 'link';

@@ -34,7 +34,15 @@ import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
 import { Prune } from './prune.ts';
-import { closeSourceRoot, currentVersion, isOutdated, openSourceRoot, type SourceRoot } from './sources.ts';
+import { type Identity, isInside, placeOf } from './same-place.ts';
+import {
+  closeSourceRoot,
+  currentVersion,
+  isOutdated,
+  openSourceRoot,
+  rootsOf,
+  type SourceRoot,
+} from './sources.ts';
 import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
 import { copySummary, leftOutText } from './summary.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
@@ -137,12 +145,13 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
     if (directories.length < sources.length)
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
     if (request.noClobber) throw new UsageError('--delete and --no-clobber cannot be combined');
-    for (const { descriptor, text, real } of directories) {
+    const at = placeOf(destination.nearest, destination.missing);
+    for (const { descriptor, text } of directories) {
       if (readdirSync(itself(descriptor)).length === 0)
         throw new UsageError(
           `${text} is empty, and --delete would remove all of ${request.destination}; is its volume mounted?`,
         );
-      if (isWithin(real, destination.path))
+      if (isInside(placeOf(descriptor), at))
         throw new UsageError(`${text} is inside of ${request.destination}: --delete would remove it`);
     }
   }
@@ -275,7 +284,7 @@ class Job {
       const { signal } = context;
       const shown = (): void => void (this.#torn = true);
       const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete, shown };
-      let replaced = await merge(stage.tree, live, way, signal);
+      let replaced = await merge(stage.tree, live, '', way, signal);
       for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
       shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
@@ -312,6 +321,7 @@ class Job {
     const has = effectiveCapabilities() ?? (() => host.uid === 0);
     const { noClobber, checksum, dereference, mode, owner, exclude, crossMounts } = this.#request;
     const common: Common = {
+      destination: identityOf(destination.descriptor),
       mounts,
       right,
       noClobber,
@@ -340,6 +350,7 @@ class Job {
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
+      sources.flatMap(rootsOf),
       this.#request,
     );
     const { exclude, libc } = this.#tools;
@@ -444,11 +455,13 @@ class Job {
         hint: 'with --owner, folders need the capability DAC_OVERRIDE beside CHOWN: what belongs to another user is written to',
       });
     const cause = error instanceof WriteFailed ? error.cause : error;
-    if (descriptor === undefined) throw explained(cause, path);
+    const entry = error instanceof WriteFailed ? error.entry : undefined;
+    const shown = entry === undefined ? path : `${path}/${shownName(entry)}`;
+    if (descriptor === undefined) throw explained(cause, shown);
     using directory = Directory.open(itself(descriptor));
     throw explained(
       error instanceof HelperLost ? Object.assign(new Error(error.message), { code }) : cause,
-      path,
+      shown,
       {
         directory,
       },
@@ -470,6 +483,12 @@ function whichCopy(request: CopyRequest, destination: number): string {
   return JSON.stringify({ inode: String(fstatSync(destination, { bigint: true }).ino), ...rest });
 }
 
+function identityOf(descriptor: number | undefined): Identity | undefined {
+  if (descriptor === undefined) return undefined;
+  const { dev, ino } = fstatSync(descriptor);
+  return { dev, ino };
+}
+
 /** @throws the system's error where nothing can be made in a directory */
 function writable(directory: number): void {
   accessSync(itself(directory), constants.W_OK | constants.X_OK);
@@ -486,7 +505,7 @@ function mountsBelow(path: string, namer: Namer): MountBelow[] {
 async function mergeMount(
   mount: MountBelow,
   live: number,
-  way: Parameters<typeof merge>[2],
+  way: Parameters<typeof merge>[3],
   signal: AbortSignal,
 ): Promise<number> {
   let root: number;
@@ -510,7 +529,7 @@ async function mergeMount(
       throw error;
     }
     try {
-      return await merge(tree, root, way, signal);
+      return await merge(tree, root, mount.path, way, signal);
     } finally {
       closeSync(tree);
     }

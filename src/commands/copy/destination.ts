@@ -2,7 +2,6 @@ import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } fr
 
 import { UsageError } from '../../core/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
-import { isWithin } from '../../fs/tree/mounts.ts';
 import {
   absolutePath,
   LinkInPath,
@@ -11,7 +10,8 @@ import {
   openDirectory,
   openPlace,
 } from '../../fs/tree/open-directory.ts';
-import type { SourceRoot } from './sources.ts';
+import { isInside, isSameDirectory, placeOf } from './same-place.ts';
+import { rootsOf, type SourceRoot } from './sources.ts';
 
 /** Where a copy goes, held open. */
 export interface Destination {
@@ -179,9 +179,11 @@ function checkApart(text: string, destination: Destination, source: SourceRoot):
       throw new UsageError(`${source.text} and ${path}/${shownName(name)} are the same file`);
     return;
   }
+  const roots = rootsOf(source);
   const top = fstatSync(nearest);
-  if (missing.length === 0 && top.ino === source.stat.ino && top.dev === source.stat.dev)
+  if (missing.length === 0 && roots.some((root) => isSameDirectory(top, fstatSync(root))))
     throw new UsageError(`${source.text} and ${text} are the same directory`);
-  if (isWithin(path, source.real))
+  const at = placeOf(nearest, missing);
+  if (roots.some((root) => isInside(at, placeOf(root))))
     throw new UsageError(`${text} is inside of ${source.text}: the copy would copy itself`);
 }

@@ -1,12 +1,17 @@
+import type { RawName } from '../../fs/tree/file-name.ts';
+
 /** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
 export class WriteFailed extends Error {
   override readonly name = 'WriteFailed';
   readonly code: string;
+  /** Relative to DEST, where it is one entry that could not be written. */
+  readonly entry: RawName | undefined;
 
-  constructor(error: unknown) {
+  constructor(error: unknown, entry?: RawName) {
     const { code, message } = error as NodeJS.ErrnoException;
     super(message, { cause: error });
     this.code = code === 'ENOENT' ? stageLost : (code ?? message);
+    this.entry = entry;
   }
 }
 
@@ -20,12 +25,16 @@ export function isFinal(error: unknown): boolean {
   return error instanceof WriteFailed && final.has(error.code);
 }
 
-/** Does work on the side of DEST. @throws WriteFailed */
-export function writing<T>(work: () => T): T {
+/**
+ * Does work on the side of DEST.
+ * @param entry what it is done to, relative to DEST
+ * @throws WriteFailed
+ */
+export function writing<T>(work: () => T, entry?: RawName): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error);
+    throw error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error, entry);
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, readlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -13,8 +13,10 @@ import { copyLarge } from './large.ts';
 import { openBelow } from './merge.ts';
 import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
+import { checkNotDestination } from './same-place.ts';
 import type { SourceRoot } from './sources.ts';
 import { type CopyTally, type VolumeBelow, emptyCopyTally } from './tally.ts';
+import { Visit } from './visit.ts';
 
 /** What all walks of one copy have in common. */
 export type Common = Omit<
@@ -36,6 +38,8 @@ interface Top {
   readonly descriptor: number;
   readonly shown: string;
   readonly prefix: RawName;
+  /** Whether a link led here: then the directory itself is copied, and not only what is in it. */
+  readonly link: boolean;
   /** Where the links lie that led here, for links that lead in a circle. */
   readonly chain: readonly RawName[];
 }
@@ -58,7 +62,13 @@ export async function fill(
   for (const [index, source] of sources.entries()) {
     const filling = new Filling(side, common, index > 0, tools, tally, context);
     if (source.stat.isDirectory())
-      await filling.tree({ descriptor: source.descriptor, shown: source.real, prefix: '', chain: [] });
+      await filling.tree({
+        descriptor: source.descriptor,
+        shown: source.real,
+        prefix: '',
+        link: false,
+        chain: [],
+      });
     else await filling.file(source, name ?? source.name);
   }
 }
@@ -94,6 +104,18 @@ class Filling {
     const volumes = this.#tally.volumes.splice(0);
     for (const { from, to } of this.#tally.followed.splice(0)) await this.#follow(top, from, to);
     for (const volume of volumes) if (!isCurrent(top.descriptor, volume)) throw new Outdated();
+    if (top.link) this.#leave(top);
+  }
+
+  /** The directory behind a link, after all that is in it. */
+  #leave(top: Top): void {
+    using places = this.#places();
+    const visit = new Visit(places, settingsOf(this.#whole(top, top.prefix), this.#side.links, this.#tools));
+    try {
+      visit.leaveTop(top.descriptor);
+    } finally {
+      addTally(this.#tally, visit.take());
+    }
   }
 
   /** A file that was named itself. */
@@ -197,12 +219,13 @@ class Filling {
     try {
       parent = openBelow(top.descriptor, directory);
       descriptor = openFollowed(below(parent, name), this.#common.dereference ? 'all' : 'key');
+      checkNotDestination(fstatSync(descriptor), this.#common.destination);
       const target = readlinkSync(itself(descriptor), 'latin1');
       const chain = [...top.chain, readlinkSync(itself(parent), 'latin1')];
       if (chain.some((place) => isWithin(place, target)))
         throw new Error('the link leads to a directory above itself');
       const shown = `${top.shown}/${shownName(from)}`;
-      await this.tree({ descriptor, shown, prefix: to, chain });
+      await this.tree({ descriptor, shown, prefix: to, link: true, chain });
     } catch (error) {
       this.#failed(`${top.shown}/${shownName(from)}`, error);
     } finally {

@@ -3,7 +3,7 @@ import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:
 import { reasonOf } from '../../core/clock.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { openDirectory } from '../../fs/tree/open-directory.ts';
-import { InTheWay, writing } from './failures.ts';
+import { InTheWay, WriteFailed, writing } from './failures.ts';
 import { entriesOf } from './replace.ts';
 
 /** Renames between two looks at signals. */
@@ -12,6 +12,7 @@ const atOnce = 500;
 /**
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
  * rename over the old one. Directories that are there already are gone through.
+ * @param path the path of `live`, relative to DEST
  * @param noClobber leaves what came to stand there meanwhile
  * @param replaces whether what is of another kind makes way; for a moment nothing stands there then
  * @param shown is told once readers see the first change
@@ -21,11 +22,12 @@ const atOnce = 500;
 export async function merge(
   stage: number,
   live: number,
+  path: RawName,
   { noClobber, replaces, shown }: Manner,
   signal: AbortSignal,
 ): Promise<number> {
   const counter = { left: atOnce, replaced: 0, aside: 0 };
-  await mergeInto(stage, live, '', { noClobber, replaces, shown, signal, counter });
+  await mergeInto(stage, live, path, { noClobber, replaces, shown, signal, counter });
   return counter.replaced;
 }
 
@@ -44,6 +46,7 @@ async function mergeInto(stage: number, live: number, path: RawName, way: Way): 
   const entries = writing(() => readdirSync(itself(stage), { encoding: 'latin1', withFileTypes: true }));
   for (const entry of entries) {
     const raw = entry.name;
+    const whole = path === '' ? raw : `${path}/${raw}`;
     if (--way.counter.left <= 0) {
       way.counter.left = atOnce;
       await new Promise((resolve) => setImmediate(resolve));
@@ -52,13 +55,13 @@ async function mergeInto(stage: number, live: number, path: RawName, way: Way): 
     const looks = entry.isDirectory() || way.noClobber || way.replaces;
     const there = looks ? statOf(live, raw) : undefined;
     if (way.replaces && there !== undefined && there.isDirectory() !== entry.isDirectory()) {
-      way.counter.replaced += makeWay(stage, live, raw, there.isDirectory(), way.counter);
+      way.counter.replaced += makeWay(stage, live, raw, whole, there.isDirectory(), way.counter);
       way.shown();
-      move(stage, live, raw, path);
+      move(stage, live, raw, whole);
     } else if (entry.isDirectory() && there !== undefined) {
-      await mergeDirectory(stage, live, raw, path === '' ? raw : `${path}/${raw}`, way);
+      await mergeDirectory(stage, live, raw, whole, way);
     } else if (there === undefined || way.replaces) {
-      move(stage, live, raw, path);
+      move(stage, live, raw, whole);
       way.shown();
     }
   }
@@ -97,6 +100,7 @@ function makeWay(
   stage: number,
   live: number,
   raw: RawName,
+  path: RawName,
   directory: boolean,
   counter: Way['counter'],
 ): number {
@@ -108,7 +112,7 @@ function makeWay(
     const count = entriesOf(live, raw);
     renameSync(below(live, raw), below(stage, freeName(stage, counter)));
     return count;
-  });
+  }, path);
 }
 
 /** A name that nothing has in the stage, where only this process writes: an entry that is copied may have any name. */
@@ -129,10 +133,8 @@ function move(stage: number, live: number, raw: RawName, path: RawName): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ENOTEMPTY' || code === 'EEXIST')
-      throw inTheWay(path === '' ? raw : `${path}/${raw}`, error);
-    writing(() => {
-      throw error;
-    });
+      throw inTheWay(path, error);
+    throw new WriteFailed(error, path);
   }
 }
 

@@ -19,7 +19,7 @@ export const copyOptions = {
     description: 'permissions, in place of the source’s: u=rwX,g=rX,o= or octal',
     placeholder: 'MODE',
     parse: (text: string) => {
-      parseModeChange(text, /^[0-7]+$/.test(text) ? 'file' : 'both');
+      parseModeChange(text, /^[0-7]+$/.test(text) ? 'file' : 'both', false);
       return text;
     },
   }),

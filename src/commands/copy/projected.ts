@@ -1,7 +1,17 @@
-import { closeSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats, constants } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
 
+import { dataLink, isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
 import { isOwn, ownTarget } from '../../fs/safe-open.ts';
-import { below, itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
+import { below, itself, pathOf, type RawName, rawOf } from '../../fs/tree/file-name.ts';
 import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open-directory.ts';
 import { openBelow } from './merge.ts';
 
@@ -14,6 +24,52 @@ import { openBelow } from './merge.ts';
 
 /** A name beside `..data`, such as `..2026_11_22_10_00_00.123456789`. */
 const versionName = /^\.\.[^/]+$/;
+
+/** A version as the kubelet names it: the time in UTC, and a random number. */
+const kubeletVersion = /^\.\.\d{4}(_\d\d){5}\.\d+$/;
+
+/** What the kubelet renames to `..data`. */
+const newDataLink = '..data_tmp';
+
+/** What initbox notes in a version that it published: of which files it is made, from which archive. */
+const ownNote = /^\.\.initbox(-archive)?\.json$/;
+
+/**
+ * Whether a name is part of how a volume keeps its versions, or of how initbox works, and no content of anybody.
+ * @param directory the one that holds it, open; unless given, the current one
+ */
+export function isInternal(name: RawName, directory?: number): boolean {
+  if (!name.startsWith('..')) return false;
+  if (isCopyPlace(name) || ownNote.test(name)) return true;
+  const at = (entry: RawName): string | Buffer =>
+    directory === undefined ? pathOf(entry) : below(directory, entry);
+  try {
+    const data = readlinkSync(at(dataLink), 'latin1');
+    if (name === dataLink || isOurs(name)) return true;
+    if (name !== data && name !== newDataLink && !kubeletVersion.test(name)) return false;
+    const stat = lstatSync(at(name));
+    return name === newDataLink ? stat.isSymbolicLink() : stat.isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a volume holds nothing but versions and the links to the keys of the current one. */
+export function isOnlyKeys(volume: number): boolean {
+  return readdirSync(itself(volume), { encoding: 'latin1', withFileTypes: true }).every(
+    (entry) =>
+      isInternal(entry.name, volume) || (entry.isSymbolicLink() && isKeyOfItsName(volume, entry.name)),
+  );
+}
+
+function isKeyOfItsName(volume: number, name: RawName): boolean {
+  try {
+    return readlinkSync(below(volume, name), 'latin1') === `${dataLink}/${name}`;
+  } catch (error) {
+    // The kubelet removes the links of keys that are gone.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
 
 /** Whether a link has the form `..data/key` or `..data/folder/key`. */
 export function isKey(path: string | Buffer): boolean {

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 
 import { below, type RawName } from '../../fs/tree/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
@@ -6,12 +6,14 @@ import { openDirectory, isNoDirectory } from '../../fs/tree/open-directory.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { openBelow } from './merge.ts';
-import { openFollowed } from './projected.ts';
+import { isInternal, openFollowed } from './projected.ts';
+import { type Identity, isSameDirectory } from './same-place.ts';
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {
   readonly #live: number;
   readonly #sources: readonly number[];
+  readonly #roots: readonly Identity[];
   readonly #dereference: boolean;
   readonly #dryRun: boolean;
   /** Of DEST, where a name may lead into another one. */
@@ -26,14 +28,17 @@ export class Prune implements Visitor {
   /**
    * @param live DEST, open
    * @param sources their top directories, open
+   * @param roots directories that are never to be removed, nor anything in them, open
    */
   constructor(
     live: number,
     sources: readonly number[],
+    roots: readonly number[],
     { dereference, dryRun }: { readonly dereference: boolean; readonly dryRun: boolean },
   ) {
     this.#live = live;
     this.#sources = sources;
+    this.#roots = roots.map((root) => fstatSync(root));
     this.#dereference = dereference;
     this.#dryRun = dryRun;
     this.#mount = mountWithOthersBelow(live);
@@ -41,10 +46,14 @@ export class Prune implements Visitor {
 
   entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): void {
     this.#enter(where);
-    if (this.#open.some((source) => lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined))
-      return;
+    if (this.#open.some((source) => hasEntry(source, raw))) return;
     if (!this.#dryRun) unlinkSync(name);
     this.removed++;
+  }
+
+  enter(stat: Stats): void {
+    if (this.#roots.some((root) => isSameDirectory(root, stat)))
+      throw new Error('it is a source itself, and --delete would remove it');
   }
 
   leave(_stat: Stats, where: Where): void {
@@ -57,7 +66,11 @@ export class Prune implements Visitor {
   failed(path: string, action: string, { code, message }: NodeJS.ErrnoException): void {
     this.errors++;
     if (this.problems.length < listedProblems)
-      this.problems.push({ path, action: action === 'change' ? 'remove' : action, code: code ?? message });
+      this.problems.push({
+        path,
+        action: action === 'change' || action === 'enter' ? 'remove' : action,
+        code: code ?? message,
+      });
   }
 
   vanished(): void {}
@@ -134,4 +147,9 @@ export class Prune implements Visitor {
       return openFollowed(below(parent, component), this.#dereference ? 'all' : 'key');
     }
   }
+}
+
+/** Whether a source has an entry of that name which the copy takes. */
+function hasEntry(source: number, raw: RawName): boolean {
+  return lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined && !isInternal(raw, source);
 }

@@ -5,7 +5,7 @@ import { UsageError } from '../../core/outcome.ts';
 import { type InputFile, InputRefused, openInput, whyUnread } from '../../fs/input-file.ts';
 import { itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
 import { openDirectory } from '../../fs/tree/open-directory.ts';
-import { openVersion } from './projected.ts';
+import { isOnlyKeys, openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */
 export interface SourceRoot {
@@ -18,7 +18,7 @@ export interface SourceRoot {
   readonly stat: Stats;
   /** The name that a file gets in a directory. */
   readonly name: RawName;
-  /** Set where it is a ConfigMap, Secret or projected volume: the volume itself, of which `descriptor` is one version. */
+  /** Set where it is a ConfigMap, Secret or projected volume and nothing else is in it: the volume itself, of which `descriptor` is one version. */
   readonly volume: number | undefined;
 }
 
@@ -39,7 +39,8 @@ export function openSourceRoot(text: string): SourceRoot {
   }
   const root = { text, real, descriptor, stat, name, volume: undefined };
   try {
-    const version = openVersion(descriptor);
+    // With other entries in it, it is copied as a directory, and its keys as those of a volume below a source.
+    const version = isOnlyKeys(descriptor) ? openVersion(descriptor) : undefined;
     return version === undefined ? root : atVersion({ ...root, volume: descriptor }, version);
   } catch (error) {
     closeSync(descriptor);
@@ -93,6 +94,11 @@ function leadsElsewhere(text: string, real: string): boolean {
   } catch {
     return false; // it is gone, and we have what it was
   }
+}
+
+/** The directories that must not be DEST: a volume, and the version of it that is copied. */
+export function rootsOf({ descriptor, volume }: SourceRoot): readonly number[] {
+  return volume === undefined ? [descriptor] : [descriptor, volume];
 }
 
 export function closeSourceRoot({ descriptor, volume }: SourceRoot): void {

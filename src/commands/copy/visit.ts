@@ -1,20 +1,28 @@
 import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 
-import { isCopyPlace } from '../../fs/publish/file-names.ts';
 import { isOwn } from '../../fs/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import type { RawName } from '../../fs/tree/file-name.ts';
+import { rawOf, type RawName } from '../../fs/tree/file-name.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
-import { attributesOf, finishDirectory, hasAttributes, mendDirectory } from './attributes.ts';
+import {
+  type Attributes,
+  attributesOf,
+  finishDirectory,
+  hasAttributes,
+  mendDirectory,
+} from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
 import { isFinal, writing } from './failures.ts';
-import { type Following, isKey, statOfKey } from './projected.ts';
+import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
+import { checkNotDestination, type Identity } from './same-place.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
+  /** DEST, which must not be met in a source; undefined where it does not exist. */
+  readonly destination: Identity | undefined;
   /** Where the top of the walk goes, relative to DEST; empty for DEST itself. */
   readonly prefix: RawName;
   /** Whether this process writes to directories whatever their mode is. */
@@ -64,24 +72,52 @@ export class Visit implements Visitor {
     }
   }
 
+  enter(stat: Stats): void {
+    checkNotDestination(stat, this.#settings.destination);
+  }
+
   leave(stat: Stats, where: Where): void {
     this.#tally.entries++;
     this.#tally.directories++;
+    this.#finish(stat, this.#at(where), () => this.#settings.extras?.ofCurrentDirectory());
+  }
+
+  /** The directory behind a link, which is the top of a walk: it is finished as those below it are. */
+  leaveTop(descriptor: number): void {
+    const { prefix, extras } = this.#settings;
+    const extrasOf = () => extras?.ofFile(descriptor);
+    this.#finish(fstatSync(descriptor), this.#places.visit(prefix), extrasOf, true);
+  }
+
+  /** @param linked whether a link led to it */
+  #finish(
+    stat: Stats,
+    place: CopyDirectory,
+    extrasOf: () => Parameters<Put['note']>[0],
+    linked = false,
+  ): void {
     const { dryRun, right, overridesModes, explicit } = this.#settings;
-    const place = this.#at(where);
     const found = attributesOf(stat, this.#settings);
     const tight = !overridesModes && (found.mode & 0o700) !== 0o700;
     // A tree behind ..data is removed again by whoever made it: its directories stay writable for their owner.
     const wanted = tight && right === 'link' ? { ...found, mode: found.mode | 0o700 } : found;
     if (place.live !== undefined && right === 'leave') {
-      if (explicit || tight) this.#mendDirectory(place, place.live, wanted, tight, explicit);
+      const closed = linked && this.#wasLeftClosed(place.live);
+      if (explicit || tight || closed)
+        this.#mendDirectory(
+          place,
+          place.live,
+          closed ? withItsGroup(wanted, place.live) : wanted,
+          tight,
+          explicit || closed,
+        );
       else this.#tally.right++;
       return;
     }
     if (place.live === undefined) this.#tally.copied++;
     else this.#tally.right++;
     if (dryRun) return;
-    if (place.live === undefined) this.#put.note(this.#settings.extras?.ofCurrentDirectory());
+    if (place.live === undefined) this.#put.note(extrasOf());
     writing(() => {
       const stage = this.#places.stageOf(place);
       const late = tight && right === 'leave';
@@ -90,6 +126,12 @@ export class Visit implements Visitor {
       if (!finishDirectory(stage, fstatSync(stage), now, place.inherits, this.#settings))
         this.#tally.ownerless++;
     });
+  }
+
+  /** Earlier versions left a directory behind a link as it is while it is filled: for whoever copies alone. */
+  #wasLeftClosed(live: number): boolean {
+    const { mode, uid } = fstatSync(live);
+    return uid === this.#settings.ownUser && (mode & 0o5777) === 0o700;
   }
 
   #mendDirectory(
@@ -124,7 +166,7 @@ export class Visit implements Visitor {
     if (this.#tally.problems.length < listedProblems)
       this.#tally.problems.push({
         path,
-        action: action === 'change' ? 'copy' : action,
+        action: action === 'change' || action === 'enter' ? 'copy' : action,
         code: code === undefined || code === 'EINTHEWAY' ? message : code,
       });
   }
@@ -199,27 +241,24 @@ export class Visit implements Visitor {
   }
 }
 
+/** A directory that inherited its group goes on handing it on. */
+function withItsGroup(wanted: Attributes, live: number): Attributes {
+  return wanted.owner === undefined
+    ? { ...wanted, mode: wanted.mode | (fstatSync(live).mode & 0o2000) }
+    : wanted;
+}
+
 function tightOf({ path }: CopyDirectory, descriptor: number, mode: number): TightDirectory {
   const { dev, ino } = fstatSync(descriptor);
   return { to: path, dev, ino, mode };
 }
 
-/** What the kubelet keeps beside the keys (`..data`, `..2026_…`), and what a copy prepares: no content of anybody. */
+/** What the kubelet keeps beside the keys (`..data`, `..2026_…`), what a copy prepares, and initbox's own notes: no content of anybody. */
 export function withoutInternals(exclude: Exclude | undefined): Exclude {
   return (path) => {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    if (name.startsWith('..') && isInternal(name)) return true;
+    // The walk asks while the directory that holds the name is the current one.
+    if (name.startsWith('..') && isInternal(rawOf(name))) return true;
     return exclude !== undefined && exclude(path);
   };
-}
-
-function isInternal(name: string): boolean {
-  if (isCopyPlace(name)) return true;
-  try {
-    // The walk asks while the directory that holds the name is the current one.
-    const data = readlinkSync('..data');
-    return name === '..data' || name === data || /^\.\.(\d{4}_|initbox_|initbox-tmp_)/.test(name);
-  } catch {
-    return false;
-  }
 }

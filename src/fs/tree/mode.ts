@@ -6,22 +6,26 @@ const setuid = 0o4000;
 const setgid = 0o2000;
 const sticky = 0o1000;
 
+/** Where a command has no option for what was asked for. */
+const plainModes = 'write a mode of r, w, x and X alone, or three octal digits';
+
 const accepted = 'write symbols such as u=rwX,g=rX,o= or three or four octal digits such as 0750';
 
 /**
  * Reads a mode as chmod(1) does: octal, or symbols with X for "search where it is a directory, execute where somebody
  * may execute it already". Set-user-ID is never given: on a volume that others write to it would hand out its owner.
  * @param kind what it is for; one for both must leave directories searchable
+ * @param apart whether the command has options for directories alone
  * @throws Error whose message says what is accepted
  */
-export function parseModeChange(text: string, kind: 'both' | 'file' | 'directory'): ModeChange {
-  return /^[0-7]+$/.test(text) ? octal(text, kind) : symbolic(text, kind);
+export function parseModeChange(text: string, kind: 'both' | 'file' | 'directory', apart = true): ModeChange {
+  return /^[0-7]+$/.test(text) ? octal(text, kind, apart) : symbolic(text, kind, apart);
 }
 
-function octal(text: string, kind: string): ModeChange {
+function octal(text: string, kind: string, apart: boolean): ModeChange {
   if (!/^[0-7]{3,4}$/.test(text)) throw new Error(`"${text}" is not a mode; ${accepted}`);
   const bits = Number.parseInt(text, 8);
-  refuseSpecial(text, bits, kind);
+  refuseSpecial(text, bits, kind, apart);
   if (kind === 'both' && (bits & 0o100) === 0) {
     throw new Error(
       `"${text}" would make directories unsearchable; write --file-mode ${text} and --dir-mode apart, or symbols with X, such as u=rwX,g=rX`,
@@ -31,12 +35,12 @@ function octal(text: string, kind: string): ModeChange {
   return (mode, directory) => (directory ? bits | (mode & (setuid | setgid)) : bits);
 }
 
-function refuseSpecial(text: string, bits: number, kind: string): void {
+function refuseSpecial(text: string, bits: number, kind: string, apart: boolean): void {
   if (bits & setuid)
     throw new Error(`"${text}" sets the set-user-ID bit, which is never given to a whole tree`);
   if (kind !== 'directory' && bits & special)
     throw new Error(
-      `"${text}" sets a special bit on files; --setgid sets it on directories, --dir-mode any but set-user-ID`,
+      `"${text}" sets a special bit on files; ${apart ? '--setgid sets it on directories, --dir-mode any but set-user-ID' : plainModes}`,
     );
 }
 
@@ -46,7 +50,7 @@ interface Clause {
   readonly permissions: string;
 }
 
-function symbolic(text: string, kind: string): ModeChange {
+function symbolic(text: string, kind: string, apart: boolean): ModeChange {
   const clauses: Clause[] = [];
   for (const clause of text.split(',')) {
     const match = /^([ugoa]+)((?:[-+=][rwxXst]*)+)$/.exec(clause);
@@ -58,7 +62,9 @@ function symbolic(text: string, kind: string): ModeChange {
       if (operator !== '-' && permissions.includes('s') && /[ua]/.test(match[1] ?? ''))
         throw new Error(`"${clause}" sets the set-user-ID bit, which is never given to a whole tree`);
       if (operator !== '-' && kind !== 'directory' && /[st]/.test(permissions))
-        throw new Error(`"${clause}" sets a special bit on files; --setgid sets it on directories`);
+        throw new Error(
+          `"${clause}" sets a special bit on files; ${apart ? '--setgid sets it on directories' : plainModes}`,
+        );
       clauses.push({ who: match[1] ?? '', operator, permissions });
     }
   }

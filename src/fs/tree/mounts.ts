@@ -7,6 +7,10 @@ export interface Mount {
   readonly id: number;
   /** The mount that it is mounted on: a rename moves the mount point, and never to another mount. */
   readonly parent: number;
+  /** Of the file system, as `8:1`: the same for all mounts of it. */
+  readonly device: string;
+  /** The directory or file of the file system that is mounted, as raw bytes: a path on it. */
+  readonly root: string;
   /** As raw bytes. */
   readonly point: string;
   /** The mount's own options: `rw,noatime`, and `idmapped` since Linux 5.12. */
@@ -31,11 +35,13 @@ export function parseMounts(text: string): Mount[] {
     .split('\n')
     .map((line) => {
       const [own = '', rest = ''] = line.split(' - ');
-      const [id, parent, , , point, options] = own.split(' ');
+      const [id, parent, device, root, point, options] = own.split(' ');
       const [type, source] = rest.split(' ');
       return {
         id: Number(id),
         parent: Number(parent),
+        device: device ?? '',
+        root: unescaped(root ?? ''),
         point: unescaped(point ?? ''),
         options: options ?? '',
         type: type ?? '',

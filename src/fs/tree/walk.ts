@@ -31,6 +31,8 @@ export interface Visitor {
    * the one that was listed, and also a directory, which is to be left alone. Without this, `entry` is called.
    */
   opened?(descriptor: number): void;
+  /** A directory below the top, before anything in it; where this throws, it is not entered and `failed` is told. */
+  enter?(stat: Stats, raw: RawName): void;
   /** A directory below the top, after all that is in it; it is the current directory, `.`. */
   leave(stat: Stats, where: Where): void;
   failed(path: string, action: string, error: NodeJS.ErrnoException): void;
@@ -328,6 +330,13 @@ export class Walk {
     ) {
       if (descriptor !== undefined) closeSync(descriptor);
       this.#visitor.crossed(this.#shown(frame, raw));
+      return undefined;
+    }
+    try {
+      this.#visitor.enter?.(stat, raw);
+    } catch (error) {
+      closeSync(descriptor);
+      this.#report(frame, raw, 'enter', error);
       return undefined;
     }
     const child = new Frame(frame, raw, stat, descriptor, whole);

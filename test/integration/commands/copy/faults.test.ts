@@ -18,11 +18,13 @@ import { describe, expect, test } from 'vitest';
 
 import { canMount, mountReadOnly, mountTmpfs } from '../../../support/faults.ts';
 import { startInitbox } from '../../../support/program.ts';
-import { everythingIsRequired, requireOrSkip } from '../../../support/tools.ts';
+import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, smallTree } from './support.ts';
 
 const noMounts = requireOrSkip('faults of a volume', canMount());
 const notRoot = process.getuid?.() !== 0;
+const noChattr = notRoot || requireOrSkip('immutable files', whyMissing('chattr', 'e2fsprogs'));
 
 /** Seconds that links are swapped under a copy. */
 const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 30 : 5));
@@ -162,7 +164,9 @@ describe.skipIf(noMounts)('volumes', () => {
     try {
       const { status, stderr } = await copy([from, to]);
       expect(status).toBe(1);
-      expect(stderr).toContain('it is a mount of its own, which cannot be replaced (EBUSY)');
+      expect(stderr).toContain(
+        `${join(to, 'f')}: it is a mount of its own, which cannot be replaced (EBUSY)`,
+      );
     } finally {
       execFileSync('umount', [join(to, 'f')]);
     }
@@ -185,6 +189,24 @@ function projected(top: string, version: number, keys: readonly string[]): void 
       symlinkSync(`..data/${key}`, join(top, key));
   if (old !== undefined) rmSync(join(top, old), { recursive: true });
 }
+
+test.skipIf(noChattr)('an immutable file in DEST: it is named', async () => {
+  const [from, to] = [smallTree(), folder()];
+  mkdirSync(join(to, 'a/b'), { recursive: true });
+  const held = join(to, 'a/b/f');
+  writeFileSync(held, 'old');
+  execFileSync('chattr', ['+i', held]);
+  const undo = undoAtDeath(`chattr -i ${quote(held)}`);
+  try {
+    const { status, stderr } = await copy([from, to]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`cannot write ${held}: not permitted (EPERM)`);
+    expect(stderr).toContain('lsattr');
+  } finally {
+    execFileSync('chattr', ['-i', held]);
+    undo.forget();
+  }
+});
 
 describe('a ConfigMap', () => {
   const keys = Array.from({ length: 50 }, (_, index) => `key${index}`);

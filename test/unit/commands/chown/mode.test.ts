@@ -97,6 +97,16 @@ test.each([
   expect(() => parseModeChange(text, kind)).toThrow(message),
 );
 
+test.each([
+  ['g+s', 'both'],
+  ['o+t', 'both'],
+  ['2755', 'file'],
+] as const)('%j is refused without naming options that the command does not have', (text, kind) => {
+  const read = () => parseModeChange(text, kind, false);
+  expect(read).toThrow('sets a special bit on files; write a mode of r, w, x and X alone');
+  expect(read).not.toThrow(/--/);
+});
+
 test('one kind alone wins over both; --setgid adds to either', () => {
   const modes = modesOf({ mode: 'u=rwX,g=rX,o=', file: '0600', setgid: true });
   expect(octal(modes.file?.(0o777, false) ?? -1)).toBe('0600');

@@ -47,6 +47,8 @@ describe('paths that are refused', () => {
 describe('what stands behind an error', () => {
   const mount = (type: string, options = 'rw'): Mount => ({
     parent: 0,
+    device: '0:5',
+    root: '/',
     id: 1,
     point: '/data',
     options,

@@ -64,6 +64,8 @@ describe('mounts', () => {
     expect(mounts[1]).toEqual({
       id: 30,
       parent: 22,
+      device: '0:5',
+      root: '/',
       point: '/data',
       options: 'rw,idmapped',
       type: 'nfs4',

@@ -1,0 +1,117 @@
+// A directory behind a link that is followed: it gets what a directory of a source gets.
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { dropTo, serverAccount } from '../../../support/unprivileged.ts';
+import { copy, folder } from './support.ts';
+
+const root = process.getuid?.() === 0;
+const modeOf = (path: string): number => statSync(path).mode & 0o7777;
+
+/** `real` and `real/sub`, and links to both, and to an empty folder. */
+function linkedTree(): { readonly from: string; readonly to: string } {
+  const [from, to] = [folder(), folder()];
+  const outside = folder();
+  for (const name of ['real/sub', 'empty']) mkdirSync(join(outside, name), { recursive: true });
+  writeFileSync(join(outside, 'real/sub/f'), 'f');
+  symlinkSync('sub', join(outside, 'real/inner'));
+  chmodSync(join(outside, 'real'), 0o755);
+  chmodSync(join(outside, 'real/sub'), 0o2775);
+  chmodSync(join(outside, 'empty'), 0o1777);
+  if (root) chownSync(join(outside, 'real'), 1234, 2345);
+  symlinkSync(join(outside, 'real'), join(from, 'link'));
+  symlinkSync(join(outside, 'empty'), join(from, 'none'));
+  return { from, to };
+}
+
+describe('--dereference', () => {
+  test('a new directory has the mode and the owner of the one behind the link', async () => {
+    const { from, to } = linkedTree();
+    for (const flags of [[], ['--delete']]) {
+      const { status, stderr } = await copy([from, to, '-L', ...flags]);
+      expect(status, stderr).toBe(0);
+      expect(modeOf(join(to, 'link')).toString(8)).toBe('755');
+      expect(modeOf(join(to, 'link/inner')).toString(8)).toBe('2775');
+      expect(modeOf(join(to, 'none')).toString(8)).toBe('1777');
+      if (root) expect(statSync(join(to, 'link'))).toMatchObject({ uid: 1234, gid: 2345 });
+    }
+  });
+
+  test('--atomic: the same, and again nothing moves', async () => {
+    const { from, to } = linkedTree();
+    for (let run = 0; run < 2; run++) {
+      const { status, stderr } = await copy([from, to, '-L', '--atomic']);
+      expect(status, stderr).toBe(0);
+      expect(modeOf(join(to, 'link')).toString(8)).toBe('755');
+      expect(modeOf(join(to, 'link/inner')).toString(8)).toBe('2775');
+      if (run > 0) expect(stderr).toContain('0 copied');
+    }
+  });
+
+  test.skipIf(!root)('--mode and --owner hold for it, also where it is there already', async () => {
+    const { from, to } = linkedTree();
+    expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
+    for (const target of [to, folder()]) {
+      const { status, stderr } = await copy([
+        from,
+        target,
+        '-L',
+        '--mode',
+        'u=rwX,g=rX,o=',
+        '--owner',
+        '77:88',
+      ]);
+      expect(status, stderr).toBe(0);
+      for (const path of ['link', 'link/inner', 'none']) {
+        expect(modeOf(join(target, path)) & 0o777, path).toBe(0o750);
+        expect(statSync(join(target, path)), path).toMatchObject({ uid: 77, gid: 88 });
+      }
+    }
+  });
+
+  test('a directory that an earlier version left closed is opened by a rerun; one of any other mode stays', async () => {
+    const { from, to } = linkedTree();
+    expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
+    const own = process.getuid?.() ?? 0;
+    chmodSync(join(to, 'link'), 0o700);
+    chmodSync(join(to, 'none'), 0o711);
+    if (root) chownSync(join(to, 'link'), own, process.getgid?.() ?? 0);
+    const dry = await copy([from, to, '-L', '--dry-run']);
+    expect(JSON.parse(dry.stdout)).toMatchObject({ copied: 1 });
+    expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
+    expect(modeOf(join(to, 'link')).toString(8)).toBe('755');
+    expect(modeOf(join(to, 'none')).toString(8)).toBe('711');
+    if (root) expect(statSync(join(to, 'link'))).toMatchObject({ uid: 1234, gid: 2345 });
+  });
+
+  test.skipIf(!root)(
+    'without root: one that its owner may not write to is filled, and closed at the end',
+    async () => {
+      const { from, to } = linkedTree();
+      const outside = folder();
+      mkdirSync(join(outside, 'tight'));
+      writeFileSync(join(outside, 'tight/f'), 'f');
+      chmodSync(join(outside, 'tight'), 0o555);
+      symlinkSync(join(outside, 'tight'), join(from, 'tight'));
+      for (let run = 0; run < 2; run++) {
+        const { status, stderr } = await copy([from, to, '-L'], { prefix: dropTo(serverAccount()) });
+        expect(status, stderr).toBe(0);
+        expect(modeOf(join(to, 'tight')).toString(8)).toBe('555');
+        expect(modeOf(join(to, 'link')).toString(8)).toBe('755');
+      }
+    },
+  );
+});
+
+test('a directory that a key of a ConfigMap leads to has its mode', async () => {
+  const [above, to] = [folder(), folder()];
+  mkdirSync(join(above, 'etc/..v1/sub'), { recursive: true });
+  writeFileSync(join(above, 'etc/..v1/sub/f'), 'f');
+  chmodSync(join(above, 'etc/..v1/sub'), 0o775);
+  symlinkSync('..v1', join(above, 'etc/..data'));
+  symlinkSync('..data/sub', join(above, 'etc/sub'));
+  expect(await copy([above, to])).toMatchObject({ status: 0 });
+  expect(modeOf(join(to, 'etc/sub')).toString(8)).toBe('775');
+});
