@@ -11,7 +11,7 @@ import type { CopyDirectory, Places } from './copy-directories.ts';
 import { isFinal, writing } from './failures.ts';
 import { type Following, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
-import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
+import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
@@ -44,6 +44,11 @@ export class Visit implements Visitor {
     const tally = this.#tally;
     this.#tally = emptyCopyTally();
     return tally;
+  }
+
+  /** The stage of a mount is about to be written to. */
+  filled(stage: MountStage): void {
+    this.#tally.stages.push(stage);
   }
 
   entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
