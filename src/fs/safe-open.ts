@@ -82,6 +82,14 @@ export function isOwn({ uid }: { readonly uid: number }): boolean {
 }
 
 /**
+ * Whether mode and group let somebody write who is neither the owner nor root: everybody, or a group, which fsGroup gives
+ * to all containers of a pod. Root's own group is no such one.
+ */
+export function isOpenToOthers({ mode, gid }: { readonly mode: number; readonly gid: number }): boolean {
+  return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+}
+
+/**
  * @param end how the last component is opened
  * @param make makes a component that is missing; where it is not given, that is an error
  */

@@ -12,7 +12,7 @@ import { type Libc, openLibc } from '../../process/libc.ts';
 import { type MountBelow, Places } from './copy-directories.ts';
 import { replacerOf } from './replace.ts';
 import type { Identity } from './same-place.ts';
-import { type CopyTally } from './tally.ts';
+import { type CopyTally, type MountStage } from './tally.ts';
 import { Visit, withoutInternals } from './visit.ts';
 
 /** A directory that a helper opens by its path, and knows again by its identity. */
@@ -120,8 +120,10 @@ export function copyWalk(
   host: Pick<Host, 'chdir' | 'memoryLimit'>,
 ): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
   const { live, stage, links, source } = opened;
-  const places = new Places(live, stage, assignment.mounts, assignment.ownGroup, assignment.replaces);
-  const visit = new Visit(places, settingsOf(assignment, links, tools));
+  const { mounts, ownGroup, replaces } = assignment;
+  const filled = (one: MountStage): void => visit.filled(one);
+  const places = new Places(live, stage, mounts, ownGroup, replaces, filled);
+  const visit: Visit = new Visit(places, settingsOf(assignment, links, tools));
   const walk = new Walk(
     {
       top: source,

@@ -16,6 +16,7 @@ import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';
+import type { MountStage } from './tally.ts';
 
 /** One directory on the side of DEST. */
 export interface CopyDirectory {
@@ -48,11 +49,13 @@ export class Places implements Disposable {
   readonly #mounts: ReadonlyMap<RawName, RawName>;
   readonly #ownGroup: number;
   readonly #replaces: boolean;
+  readonly #filled: (stage: MountStage) => void;
 
   /**
    * @param live DEST, open; undefined where it does not exist
    * @param stage the stage of DEST, open; undefined where nothing may be written
    * @param replaces whether files and links make way for directories
+   * @param filled is told of each stage of a mount that is about to be written to
    */
   constructor(
     live: number | undefined,
@@ -60,7 +63,9 @@ export class Places implements Disposable {
     mounts: readonly MountBelow[],
     ownGroup: number,
     replaces: boolean,
+    filled: (stage: MountStage) => void,
   ) {
+    this.#filled = filled;
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
     this.#replaces = replaces;
@@ -90,6 +95,9 @@ export class Places implements Disposable {
       if (own !== undefined && place.live !== undefined) {
         const holder = stageOnMount(place.live, own);
         try {
+          const [stage, root] = [fstatSync(holder), fstatSync(place.live)];
+          const { dev, ino } = stage;
+          this.#filled({ path: place.path, dev, ino, rootDev: root.dev, rootIno: root.ino });
           return makeOrOpenDirectory(holder, treeName);
         } finally {
           closeSync(holder);

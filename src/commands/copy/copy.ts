@@ -14,9 +14,9 @@ import {
   UsageError,
 } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { explained } from '../../fs/error-message.ts';
+import { exchanged, explained } from '../../fs/error-message.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { Directory } from '../../fs/publish/directory.ts';
+import { codeAmong, Directory } from '../../fs/publish/directory.ts';
 import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { removeGeneration } from '../../fs/publish/remove.ts';
@@ -28,11 +28,12 @@ import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
-import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
+import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
+import { MountStages } from './mount-stages.ts';
 import { Prune } from './prune.ts';
 import { type Identity, isInside, placeOf } from './same-place.ts';
 import {
@@ -233,8 +234,8 @@ class Job {
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
     if (this.#request.delete && live !== undefined) await this.#prune(live);
     // Lists are for the work; what is left out of a file is known only once it is read.
-    const { problems, large, followed, tight, volumes, attributes, acls, ...counts } = this.#tally;
-    void [problems, large, followed, tight, volumes, attributes, acls];
+    const { problems, large, followed, tight, volumes, stages, attributes, acls, ...counts } = this.#tally;
+    void [problems, large, followed, tight, volumes, stages, attributes, acls];
     this.#context.stdout(
       `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
     );
@@ -272,7 +273,10 @@ class Job {
     const mounts = mountsBelow(destination.path, namer);
     const which = { namer, alone: turn.alone, now: context.clock.date().getTime() };
     await removeStages(directory, which);
+    using _ = await clearMounts(mounts, directory, which, context);
     using stage = new Stage(directory, namer.copy());
+    using prepared = new DisposableStack();
+    let onMounts: MountStages | undefined;
     try {
       await this.#fill({ live, stage: stage.tree, links: stage.links }, 'leave', mounts);
       if (this.#tally.errors > 0) return this.#outcome();
@@ -281,11 +285,12 @@ class Job {
         stage.startMerging(what);
         await removeStages(directory, which, { name: stage.name, what });
       }
+      onMounts = prepared.use(new MountStages(this.#tally.stages, mounts, live, destination.path));
       const { signal } = context;
       const shown = (): void => void (this.#torn = true);
       const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete, shown };
       let replaced = await merge(stage.tree, live, '', way, signal);
-      for (const mount of mounts) replaced += await mergeMount(mount, live, way, signal);
+      replaced += await onMounts.merge(way, signal);
       shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, replaced);
@@ -295,6 +300,7 @@ class Job {
       await this.#inTime(async () => {
         if (!this.#torn) stage.finishMerging();
         await stage.remove();
+        await onMounts?.remove();
         for (const mount of mounts) await removeMountStage(mount, live);
       });
     }
@@ -450,6 +456,7 @@ class Job {
       return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw thrown;
+    if (code === stageLost) throw exchanged(path);
     if (code === 'EACCES' && this.#request.owner !== undefined)
       return failed(exitStatus.failed, `cannot write ${path}: permission denied (EACCES); ${soFar}`, {
         hint: 'with --owner, folders need the capability DAC_OVERRIDE beside CHOWN: what belongs to another user is written to',
@@ -502,40 +509,40 @@ function mountsBelow(path: string, namer: Namer): MountBelow[] {
     .map(({ point }) => ({ path: point.slice(raw.length + 1), stage: namer.copy() }));
 }
 
-async function mergeMount(
-  mount: MountBelow,
-  live: number,
-  way: Parameters<typeof merge>[3],
-  signal: AbortSignal,
-): Promise<number> {
-  let root: number;
-  try {
-    root = openBelow(live, mount.path);
-  } catch {
-    return 0; // a file, or nothing that was copied to
-  }
-  try {
-    let tree: number;
+/**
+ * Takes the turn of each mount below DEST as well, and removes what killed runs left there. Its stage is in the mount's
+ * root, where a run that has the mount for its own DEST looks for leftovers.
+ */
+async function clearMounts(
+  mounts: readonly MountBelow[],
+  live: Directory,
+  { namer, now }: { readonly namer: Namer; readonly now: number },
+  context: Context,
+): Promise<Disposable> {
+  using stack = new DisposableStack();
+  const taken = new Set([live.identity()]);
+  for (const { path } of mounts) {
+    let root: number;
     try {
-      const stage = openStageOnMount(root, mount.stage);
-      if (stage === undefined) return 0;
-      try {
-        tree = openBelow(stage, treeName);
-      } finally {
-        closeSync(stage);
-      }
+      root = openBelow(live.fd, path);
+    } catch {
+      continue; // a file, or nothing that is copied to
+    }
+    try {
+      using directory = Directory.open(itself(root));
+      const identity = directory.identity();
+      if (taken.has(identity)) continue;
+      taken.add(identity);
+      // Not waited for: another run may wait for this one in its turn.
+      const turn = stack.use(await takeTurn(identity, context, 0));
+      await removeStages(directory, { namer, alone: turn.alone, now });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-      throw error;
-    }
-    try {
-      return await merge(tree, root, mount.path, way, signal);
+      codeAmong(error, ['EACCES', 'EPERM', 'EIO']); // nothing that this user copies to
     } finally {
-      closeSync(tree);
+      closeSync(root);
     }
-  } finally {
-    closeSync(root);
   }
+  return stack.move();
 }
 
 async function removeMountStage(mount: MountBelow, live: number): Promise<void> {

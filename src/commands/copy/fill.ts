@@ -15,7 +15,7 @@ import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
 import { checkNotDestination } from './same-place.ts';
 import type { SourceRoot } from './sources.ts';
-import { type CopyTally, type VolumeBelow, emptyCopyTally } from './tally.ts';
+import { type CopyTally, type MountStage, type VolumeBelow, emptyCopyTally } from './tally.ts';
 import { Visit } from './visit.ts';
 
 /** What all walks of one copy have in common. */
@@ -254,7 +254,8 @@ class Filling {
 
   #places(): Places {
     const { mounts, ownGroup, replaces } = this.#common;
-    return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces);
+    const filled = (stage: MountStage): void => void this.#tally.stages.push(stage);
+    return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces, filled);
   }
 
   #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): CopyAssignment {

@@ -30,6 +30,16 @@ export interface TightDirectory {
   readonly mode: number;
 }
 
+/** The stage of a mount below DEST that was written to, and the mount's own root. */
+export interface MountStage {
+  /** The mount, relative to DEST. */
+  readonly path: RawName;
+  readonly dev: number;
+  readonly ino: number;
+  readonly rootDev: number;
+  readonly rootIno: number;
+}
+
 /** What was found and done, or was since the last time it was asked. */
 export interface CopyTally extends WalkTally {
   /** Written, or with --dry-run to be written. */
@@ -51,6 +61,7 @@ export interface CopyTally extends WalkTally {
   followed: FollowedLink[];
   tight: TightDirectory[];
   volumes: VolumeBelow[];
+  stages: MountStage[];
 }
 
 export function emptyCopyTally(): CopyTally {
@@ -69,5 +80,6 @@ export function emptyCopyTally(): CopyTally {
     followed: [],
     tight: [],
     volumes: [],
+    stages: [],
   };
 }

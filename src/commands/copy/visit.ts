@@ -17,7 +17,7 @@ import { isFinal, writing } from './failures.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
 import { checkNotDestination, type Identity } from './same-place.ts';
-import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
+import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
@@ -52,6 +52,11 @@ export class Visit implements Visitor {
     const tally = this.#tally;
     this.#tally = emptyCopyTally();
     return tally;
+  }
+
+  /** The stage of a mount is about to be written to. */
+  filled(stage: MountStage): void {
+    this.#tally.stages.push(stage);
   }
 
   entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {

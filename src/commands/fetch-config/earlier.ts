@@ -13,7 +13,7 @@ import { contentMode } from '../../fs/publish/attributes.ts';
 import { Directory } from '../../fs/publish/directory.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { openPublished } from '../../fs/publish/target-checks.ts';
-import { isOwn, openFileThere } from '../../fs/safe-open.ts';
+import { isOpenToOthers, isOwn, openFileThere } from '../../fs/safe-open.ts';
 import { LinkInPath } from '../../fs/tree/open-directory.ts';
 import type { FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
@@ -109,7 +109,8 @@ function etagOf(path: string, address: SourceAddress, body: Uint8Array): string 
   try {
     const read = readRegular(() => openFileThere(path, toRead), largestEtag);
     // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
-    if (read === undefined || !isOwn(read.stat) || read.stat.nlink > 1) return undefined;
+    if (read === undefined || !isOwn(read.stat) || isOpenToOthers(read.stat) || read.stat.nlink > 1)
+      return undefined;
     const kept = asObject(parseJson(Buffer.from(read.body).toString()));
     if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sha256(body)) return undefined;
     return asString(kept['etag']);

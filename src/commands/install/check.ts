@@ -16,12 +16,15 @@ export async function checkRuntime(
   const problems: string[] = [];
   /** What is wrong with a folder, told once and not of each file in it. */
   const closed = new Map<string, string>();
+  const toRemove: string[] = [];
   for (const file of files) {
     const folder = folderOf(file);
     if (closed.has(folder)) continue;
     const problem = folders?.problemOf(folder);
-    if (problem !== undefined) closed.set(folder, problem);
-    else if (folders === undefined) problems.push(`${file.path} is missing or unreadable (ENOENT)`);
+    if (problem !== undefined) {
+      closed.set(folder, problem.what);
+      if (!problem.mendable) toRemove.push(folder);
+    } else if (folders === undefined) problems.push(`${file.path} is missing or unreadable (ENOENT)`);
     else problems.push((await problemOf(folders, file, signal)) ?? '');
   }
   const found = [...closed.values(), ...problems].filter((problem) => problem !== '');
@@ -32,8 +35,8 @@ export async function checkRuntime(
   return failed(exitStatus.failed, `${target} does not hold this runtime`, {
     details: found.slice(0, 10),
     hint:
-      closed.size === 0
+      toRemove.length === 0
         ? `initbox install ${target} repairs it`
-        : `remove ${[...closed.keys()].join(', ')}, into which install does not write; then initbox install ${target} repairs it`,
+        : `remove ${toRemove.join(', ')}, into which install does not write; then initbox install ${target} repairs it`,
   });
 }

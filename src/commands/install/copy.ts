@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, fstatSync, lstatSync, promises, renameSync, statfsSync, type BigIntStats } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -37,7 +37,7 @@ export async function copyRuntime(
   let folders: RuntimeFolders | undefined;
   try {
     const files = filesOf(source, manifest);
-    folders = RuntimeFolders.make(target);
+    folders = RuntimeFolders.make(target, entriesOf(files));
     // All of them before anything is written.
     for (const folder of new Set(files.map(folderOf))) folders.find(folder);
     const stale: RuntimeFile[] = [];
@@ -59,6 +59,18 @@ export async function copyRuntime(
   } finally {
     folders?.[Symbol.dispose]();
   }
+}
+
+/** Tells the runtime's files, its folders, and what installs write beside their places. */
+function entriesOf(files: readonly RuntimeFile[]): (folder: string, name: string) => boolean {
+  const paths = new Set<string>();
+  for (const { path } of files) for (let at = path; at !== '.'; at = dirname(at)) paths.add(at);
+  return (folder, name) => paths.has(join(folder, wholeName(name)));
+}
+
+/** What a file that is half-written is to become. */
+function wholeName(name: string): string {
+  return name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
 }
 
 async function place(source: string, folder: Directory, file: RuntimeFile, context: Context): Promise<void> {
@@ -128,7 +140,7 @@ function removeAbandoned(folders: RuntimeFolders, files: readonly RuntimeFile[],
     const folder = folders.find(path);
     for (const entryName of folder?.names() ?? []) {
       const name = entryName.toString();
-      const whole = name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
+      const whole = wholeName(name);
       if (folder === undefined || whole === name || !paths.has(join(path, whole))) continue;
       const stat = lstatSync(folder.at(name), { throwIfNoEntry: false });
       if (stat !== undefined && context.clock.date().getTime() - stat.mtimeMs >= abandoned)

@@ -1,13 +1,22 @@
-import { fstatSync, type Stats } from 'node:fs';
+import { fchmodSync, fstatSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import { explained, refused } from '../../fs/error-message.ts';
 import { codeAmong, Directory, linkTarget } from '../../fs/publish/directory.ts';
-import { isOwnIn } from '../../fs/publish/own-files.ts';
+import { isOwnAloneIn } from '../../fs/publish/own-files.ts';
 import { makeDirectory } from '../../fs/publish/write.ts';
-import { isOwn } from '../../fs/safe-open.ts';
+import { isOpenToOthers, isOwn } from '../../fs/safe-open.ts';
 import { isNoDirectory, LinkInPath } from '../../fs/tree/open-directory.ts';
+
+interface FolderProblem {
+  readonly what: string;
+  /** Whether install repairs it. */
+  readonly mendable: boolean;
+}
+
+/** @param folder as `dirname` names it */
+type IsOfRuntime = (folder: string, name: string) => boolean;
 
 /** The folder that is filled, as `dirname` names it for the paths in it. */
 const top = '.';
@@ -15,10 +24,13 @@ const top = '.';
 /** A folder of the runtime in which somebody else could exchange files. The message follows its path. */
 class FolderOfOthers extends Error {
   readonly shown: string;
+  /** Whether install can close the folder to them. */
+  readonly mendable: boolean;
 
-  constructor(shown: string, why: string) {
+  constructor(shown: string, why: string, mendable = false) {
     super(why);
     this.shown = shown;
+    this.mendable = mendable;
   }
 }
 
@@ -29,14 +41,21 @@ class FolderOfOthers extends Error {
 export class RuntimeFolders implements Disposable {
   readonly #open = new Map<string, Directory>();
 
-  private constructor(directory: Directory) {
+  /** Whether an entry of a folder is the runtime's; undefined where folders are left as they are. */
+  readonly #isOfRuntime: IsOfRuntime | undefined;
+
+  private constructor(directory: Directory, isOfRuntime?: IsOfRuntime) {
     this.#open.set(top, directory);
+    this.#isOfRuntime = isOfRuntime;
   }
 
-  /** Opens a folder, and makes what is missing of it. @throws Failure, or the system's error */
-  static make(path: string): RuntimeFolders {
+  /**
+   * Opens a folder, and makes what is missing of it. Folders below that a group may write to are closed to it.
+   * @throws Failure, or the system's error
+   */
+  static make(path: string, isOfRuntime: IsOfRuntime): RuntimeFolders {
     try {
-      return new RuntimeFolders(Directory.make(path));
+      return new RuntimeFolders(Directory.make(path), isOfRuntime);
     } catch (error) {
       throw inWords(error, path);
     }
@@ -83,14 +102,18 @@ export class RuntimeFolders implements Disposable {
   }
 
   /** What is wrong with a folder that is there, for a report that goes on; its path begins with `path`. */
-  problemOf(path: string): string | undefined {
+  problemOf(path: string): FolderProblem | undefined {
     try {
       this.#find(path);
       return undefined;
     } catch (error) {
-      if (error instanceof FolderOfOthers) return `${path} ${error.message}`;
-      if (error instanceof LinkInPath) return `${path} is a symbolic link`;
-      return `${path} cannot be opened (${(error as NodeJS.ErrnoException).code})`;
+      if (error instanceof FolderOfOthers)
+        return { what: `${path} ${error.message}`, mendable: error.mendable };
+      const what =
+        error instanceof LinkInPath
+          ? 'is a symbolic link'
+          : `cannot be opened (${(error as NodeJS.ErrnoException).code})`;
+      return { what: `${path} ${what}`, mendable: false };
     }
   }
 
@@ -100,13 +123,44 @@ export class RuntimeFolders implements Disposable {
     const parent = this.#find(dirname(path));
     const directory = parent && openChild(parent, basename(path));
     if (parent === undefined || directory === undefined) return undefined;
-    const why = whyNotOwn(parent, fstatSync(directory.fd));
+    this.#closeToGroup(path, directory);
+    const stat = fstatSync(directory.fd);
+    const why = whyNotOwn(parent, stat);
     if (why !== undefined) {
       directory[Symbol.dispose]();
-      throw new FolderOfOthers(directory.shown, why);
+      throw new FolderOfOthers(directory.shown, why, isOpenToGroupAlone(stat));
     }
     this.#open.set(path, directory);
     return directory;
+  }
+
+  /**
+   * For fsGroup the kubelet lets a group write to all that it finds on a volume. Whoever is in it could put a library
+   * into a folder that the loader looks into before the list's: so nothing else may be there once the folder is closed.
+   */
+  #closeToGroup(path: string, directory: Directory): void {
+    const isOfRuntime = this.#isOfRuntime;
+    const stat = fstatSync(directory.fd);
+    if (isOfRuntime === undefined || !isOpenToGroupAlone(stat)) return;
+    try {
+      fchmodSync(directory.fd, stat.mode & 0o7777 & ~0o020);
+    } catch (error) {
+      codeAmong(error, ['EPERM']);
+      return; // root's folder, and this user is not root: it is judged as it is
+    }
+    const strange = directory
+      .names()
+      .map((name) => name.toString())
+      .find((name) => !isOfRuntime(path, name));
+    if (strange === undefined) return;
+    const shown = directory.shown;
+    // The next run must find it as it was, or it would take it for right.
+    fchmodSync(directory.fd, stat.mode & 0o7777);
+    directory[Symbol.dispose]();
+    throw new FolderOfOthers(
+      shown,
+      `may be written to by group ${stat.gid} and holds ${JSON.stringify(strange)}, which is not of the runtime`,
+    );
   }
 
   [Symbol.dispose](): void {
@@ -114,10 +168,18 @@ export class RuntimeFolders implements Disposable {
   }
 }
 
+/** A folder of root's or of this user, whose group may write to it, and not everybody. */
+function isOpenToGroupAlone(stat: Stats): boolean {
+  return isOwn(stat) && (stat.mode & 0o002) === 0 && isOpenToOthers(stat);
+}
+
 /** Who else could change what stands in a folder; undefined where nobody can. The words follow its path. */
 export function whyNotOwn(parent: Directory, stat: Stats): string | undefined {
-  if (isOwnIn(parent, stat)) return undefined;
-  return isOwn(stat) ? 'may be written to by everybody' : `belongs to user ${stat.uid}`;
+  if (isOwnAloneIn(parent, stat)) return undefined;
+  if (!isOwn(stat)) return `belongs to user ${stat.uid}`;
+  return (stat.mode & 0o002) === 0
+    ? `may be written to by group ${stat.gid}`
+    : 'may be written to by everybody';
 }
 
 /** @throws LinkInPath, or the system's error */

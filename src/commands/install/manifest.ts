@@ -44,9 +44,6 @@ export function folderOf({ path }: RuntimeFile): string {
   return dirname(path);
 }
 
-/** Set-ID bits, and who may read and execute. Who may write is judged by itself: fsGroup gives that to a group. */
-const compared = 0o7555;
-
 /**
  * What is wrong with a copy of a file; undefined where it is right. Its content is always compared: size and times are
  * what somebody else would have made right. All of it is asked of one open file, which no link leads to.
@@ -68,7 +65,7 @@ export async function problemOf(
     const why = whyNotOwn(folder, stat);
     if (why !== undefined) return `${path} ${why}`;
     if (stat.size !== file.size) return `${path} has ${stat.size} bytes instead of ${file.size}`;
-    if (((stat.mode ^ Number.parseInt(file.mode, 8)) & compared) !== 0) return `${path} has the wrong mode`;
+    if ((stat.mode & 0o7777) !== Number.parseInt(file.mode, 8)) return `${path} has the wrong mode`;
     return (await sha256Of(handle, signal)) === file.sha256 ? undefined : `${path} has other content`;
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);

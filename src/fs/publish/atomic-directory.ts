@@ -8,7 +8,7 @@ import { codeAmong, type Directory, linkTarget } from './directory.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
-import { isOwnIn } from './own-files.ts';
+import { isOwnAloneIn, isOwnIn } from './own-files.ts';
 import { takeTurn } from './publish-lock.ts';
 import type { Published, Staged } from './published.ts';
 import {
@@ -45,7 +45,10 @@ export interface Built {
 export interface Building {
   /** Makes the place to build in: on the same file system as the target, seen by nobody. */
   readonly stage: () => Directory;
-  /** What readers see now, for what need not be written again; undefined where there is nothing of this user or root. */
+  /**
+   * What readers see now, for what need not be written again; undefined where there is nothing of this user or root that
+   * nobody else may write to.
+   */
   readonly current: Directory | undefined;
   /** The paths that this publication left there the last time. */
   readonly previous: readonly string[];
@@ -158,7 +161,14 @@ class Tree implements Disposable {
     const previous = this.#sets.get(this.#plan.set) ?? [];
     const names = topNames(previous);
     const intact = [...names].every((name) => nameStateOf(this.#target, name) !== 'plain file');
-    const built = await this.#plan.build({ stage: () => this.#stage(), current, previous, intact });
+    // What somebody else may have changed is kept for its own run to judge, and is not right already.
+    const alone = current !== undefined && isOwnAloneIn(this.#target, fstatSync(current.fd));
+    const built = await this.#plan.build({
+      stage: () => this.#stage(),
+      current: alone ? current : undefined,
+      previous,
+      intact,
+    });
     // A link that somebody removed is made again.
     if (built === 'unchanged') makeLinks(this.#target, names);
     return built;

@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, unlinkSync } from 'node:fs';
+import { fstatSync, linkSync, lstatSync, unlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import { stageTree, type Built, type Building } from './atomic-directory.ts';
@@ -6,6 +6,7 @@ import type { PublishContext } from './atomic-file.ts';
 import { codeAmong, type Directory } from './directory.ts';
 import { checkRelativePath } from './file-names.ts';
 import type { Intent } from './open-target.ts';
+import { isOwnAloneIn } from './own-files.ts';
 import type { Staged } from './published.ts';
 import { findUnchanged, makeDirectory, writeFile, type FileContent } from './write.ts';
 
@@ -94,7 +95,11 @@ async function unchangedInode(
   const name = parts.pop() ?? '';
   let parent = current;
   try {
-    for (const part of parts) parent = stack.use(parent.child(part));
+    for (const part of parts) {
+      const child = stack.use(parent.child(part));
+      if (!isOwnAloneIn(parent, fstatSync(child.fd))) return undefined;
+      parent = child;
+    }
   } catch (error) {
     codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES']);
     return undefined;

@@ -20,10 +20,15 @@ const shortPause = 20;
  * namespace, which a pod's containers share, and is free again however that process ends. It leaves nothing on the
  * volume. Where it cannot be had, the caller goes on: names are unique, and the last swap wins.
  * @param directory what to take turns for: its device and inode
+ * @param wait how long to wait for another run, in milliseconds
  */
-export async function takeTurn(directory: string, context: Pick<Context, 'signal' | 'clock'>): Promise<Turn> {
+export async function takeTurn(
+  directory: string,
+  context: Pick<Context, 'signal' | 'clock'>,
+  wait = patience,
+): Promise<Turn> {
   const path = `\0initbox-publish-${directory}`;
-  const end = context.clock.now() + patience;
+  const end = context.clock.now() + wait;
   for (;;) {
     if (context.signal.aborted) throw reasonOf(context.signal);
     const held = await hold(path);

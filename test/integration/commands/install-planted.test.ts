@@ -143,6 +143,19 @@ describe.skipIf(skip)('install onto a volume that others write to', () => {
         /may be written to by everybody/,
       ],
       [
+        'its mode, by which a group may write to it',
+        (path) => {
+          chownSync(path, 0, other);
+          chmodSync(path, statSync(path).mode | 0o020);
+        },
+        /may be written to by group 4321/,
+      ],
+      [
+        "its mode, by which root's group may write to it",
+        (path) => chmodSync(path, statSync(path).mode | 0o020),
+        /has the wrong mode/,
+      ],
+      [
         'its content, of the same size',
         (path) => {
           const bytes = readFileSync(path);
@@ -181,6 +194,46 @@ describe.skipIf(skip)('install onto a volume that others write to', () => {
         expect(readFileSync(file).equals(readFileSync(join(runtime, path)))).toBe(true);
         expect(await install(volume, '--check')).toMatchObject({ status: 0 });
       }
+    });
+  });
+
+  describe('a folder of the runtime that a group may write to, as fsGroup leaves it', () => {
+    beforeEach(async () => {
+      expect(await install(volume)).toMatchObject({ status: 0 });
+      chownSync(join(volume, 'bin'), 0, other);
+      chmodSync(join(volume, 'bin'), 0o2775);
+    });
+
+    test('is found by --check, and closed to the group by install', async () => {
+      const found = await install(volume, '--check');
+      expect(found.stderr).toContain('bin may be written to by group 4321');
+      expect(found.stderr).toContain(`initbox install ${volume} repairs it`);
+      expect(found.status).toBe(1);
+      expect(statSync(join(volume, 'bin')).mode & 0o7777).toBe(0o2775);
+      const { status, stderr } = await install(volume);
+      expect(status, stderr).toBe(0);
+      expect(statSync(join(volume, 'bin')).mode & 0o777).toBe(0o755);
+      expect(await install(volume, '--check')).toMatchObject({ status: 0 });
+    });
+
+    test('is refused where something else is in it: a library in a folder of its own would be loaded', async () => {
+      mkdirSync(join(volume, 'bin/glibc-hwcaps'));
+      const { status, stderr } = await install(volume);
+      expect(stderr).toContain(`${volume}/bin`);
+      expect(stderr).toContain('"glibc-hwcaps"');
+      expect(status).toBe(2);
+    });
+
+    test("is right where the group is root's", async () => {
+      chownSync(join(volume, 'bin'), 0, 0);
+      expect(await install(volume, '--check')).toMatchObject({ status: 0 });
+    });
+
+    test('the volume itself may be one, as with fsGroup', async () => {
+      chmodSync(join(volume, 'bin'), 0o755);
+      chownSync(volume, 0, other);
+      chmodSync(volume, 0o2775);
+      expect(await install(volume, '--check')).toMatchObject({ status: 0 });
     });
   });
 

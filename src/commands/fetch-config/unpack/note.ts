@@ -12,7 +12,12 @@ export interface Note {
   readonly mode: number | null;
   readonly owner: string | null;
   readonly files: number;
+  /** The sum over the list of what was unpacked (sumOfTree), by which a later run knows whether all of it is there still. */
+  readonly tree: string;
 }
+
+/** What a note says before the archive is read. */
+export type Wanted = Omit<Note, 'files' | 'tree'>;
 
 /** A note larger than this is not ours, in bytes. */
 const largest = 4096;
@@ -34,7 +39,7 @@ export function readNote(tree: Directory): Note | undefined {
   }
 }
 
-export function isSame(one: Omit<Note, 'files'>, other: Note | undefined): boolean {
+export function isSame(one: Wanted, other: Note | undefined): other is Note {
   return (
     other !== undefined &&
     one.sha256 === other.sha256 &&

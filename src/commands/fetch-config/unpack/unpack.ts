@@ -10,6 +10,7 @@ import { fetchAll } from '../../../clients/sources/fetch.ts';
 import { isSecretSource } from '../../../clients/sources/http-settings.ts';
 import { openSources } from '../../../clients/sources/open.ts';
 import type { SourceAddress } from '../../../config/source.ts';
+import { reasonOf } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { type Patience, startPatience } from '../../../core/deadline.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
@@ -17,7 +18,7 @@ import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '.
 import { formatBytes } from '../../../core/size.ts';
 import { openInputFile, unread } from '../../../fs/input-file.ts';
 import { type Built, type Building, stageTree } from '../../../fs/publish/atomic-directory.ts';
-import type { Directory } from '../../../fs/publish/directory.ts';
+import { codeAmong, type Directory } from '../../../fs/publish/directory.ts';
 import { checkRelativePath } from '../../../fs/publish/file-names.ts';
 import { commitAll } from '../../../fs/publish/published.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
@@ -31,13 +32,23 @@ import { once } from '../../../wait/target-state.ts';
 import type { FetchOptions } from '../options.ts';
 import { Download, readAll, sumOf } from './download.ts';
 import { quotedEntry, Refused } from './entry-names.ts';
-import { isSame, noteName, readNote, type Note } from './note.ts';
+import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
+import { sumOfTree } from './tree-sum.ts';
 import { UnpackedTree } from './tree.ts';
 
 /** An open archive. Where others may write to it, its sum is made as it is unpacked, in one pass. */
 type Archive =
   | { readonly descriptor: number; readonly type: ArchiveType; readonly sum: string }
   | { readonly descriptor: number; readonly type: Exclude<ArchiveType, 'zip'>; readonly sum: undefined };
+
+/** What an earlier run made of the same archive, as far as its note tells. */
+interface Before {
+  readonly note: Note;
+  /** What readers see. */
+  readonly current: Directory;
+  /** What of it is this publication's. */
+  readonly names: readonly string[];
+}
 
 const archiveName = '..initbox-archive';
 
@@ -142,12 +153,16 @@ class Unpacking {
       : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${formatBytes(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
-  async build({ stage, current, intact }: Building): Promise<Built | 'unchanged'> {
+  async build({ stage, current, intact, previous }: Building): Promise<Built | 'unchanged'> {
     const { sha256 } = this.#settings.options;
-    const before = current !== undefined && intact ? readNote(current) : undefined;
-    // The sum says what would come: then it need not come.
-    if (sha256 !== undefined && isSame(this.#noteOf(sha256), before)) return 'unchanged';
+    const note = current !== undefined && intact ? readNote(current) : undefined;
+    const before = current && note && { note, current, names: previous };
     try {
+      // The sum says what would come: then it need not come.
+      if (sha256 !== undefined) {
+        using patience = this.#patience();
+        if (await this.#isThere(sha256, before, patience)) return 'unchanged';
+      }
       const tree = stage();
       if (this.#address.scheme === 'file') {
         const descriptor = await this.#openFile();
@@ -162,7 +177,7 @@ class Unpacking {
       using download = this.#newDownload(tree, () => patience.renew());
       await this.#download(download, patience);
       const { descriptor } = download;
-      if (isSame(this.#noteOf(download.sum()), before)) return 'unchanged';
+      if (await this.#isThere(download.sum(), before, patience)) return 'unchanged';
       const archive = { descriptor, type: knownType(descriptor), sum: download.sum() };
       return await this.#unpack(archive, tree, patience);
     } catch (error) {
@@ -171,18 +186,30 @@ class Unpacking {
     }
   }
 
+  /** Whether readers see all of an archive with this sum, as it was unpacked. */
+  async #isThere(sha256: string, before: Before | undefined, patience: Patience): Promise<boolean> {
+    if (before === undefined || !isSame(this.#noteOf(sha256), before.note)) return false;
+    try {
+      return (await sumOfTree(before.current, before.names, patience)) === before.note.tree;
+    } catch (error) {
+      if (patience.signal.aborted) throw reasonOf(patience.signal);
+      codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM']);
+      return false; // something is gone, or was exchanged, or is closed to this user
+    }
+  }
+
   /** Whoever owns the file may write to it meanwhile: what is unpacked are the very bytes whose sum was made. */
   async #fromFile(
     file: number,
     stage: Directory,
-    before: Note | undefined,
+    before: Before | undefined,
     patience: Patience,
   ): Promise<Built | 'unchanged'> {
     const { sha256 } = this.#settings.options;
     if (sha256 !== undefined || before !== undefined) {
       const sum = await sumOf(file, patience);
       this.#checkSum(sum);
-      if (isSame(this.#noteOf(sum), before)) return 'unchanged';
+      if (await this.#isThere(sum, before, patience)) return 'unchanged';
     }
     const type = knownType(file);
     // Of these, the sum is made of what is read to be unpacked, once from its beginning to its end.
@@ -242,12 +269,17 @@ class Unpacking {
         throw new Refused(`has ${quotedEntry(name.toString('latin1'))} at its top, which is not UTF-8`);
       checkRelativePath(name.toString());
     }
-    const note: Note = { ...this.#noteOf(sum), files: tree.files };
+    const paths = names.map((name) => name.toString());
+    const note: Note = {
+      ...this.#noteOf(sum),
+      files: tree.files,
+      tree: await sumOfTree(stage, paths, patience),
+    };
     const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
     await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
     this.#made = tree;
     return {
-      paths: names.map((name) => name.toString()),
+      paths,
       written: tree.files,
       unchanged: 0,
       bytes: tree.bytes,
@@ -333,7 +365,7 @@ class Unpacking {
     );
   }
 
-  #noteOf(sha256: string): Omit<Note, 'files'> {
+  #noteOf(sha256: string): Wanted {
     const { options } = this.#settings;
     const { owner } = options;
     return {

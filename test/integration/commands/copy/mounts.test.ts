@@ -1,14 +1,15 @@
 // What root has mounted below DEST, while somebody exchanges the names that lead to it.
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
 import { whileExchanged } from '../../../support/exchange.ts';
-import { canMount, mounting } from '../../../support/faults.ts';
-import { requireOrSkip } from '../../../support/tools.ts';
+import { canMount, mounting, mountTmpfs } from '../../../support/faults.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote } from '../../../support/undo.ts';
-import { copy, folder } from './support.ts';
+import { copy, folder, leftovers } from './support.ts';
 
 const noMounts = requireOrSkip('mounts for copy', canMount());
 
@@ -33,5 +34,77 @@ describe.skipIf(noMounts)('--delete, with a bind mount of the same file system b
       const left = readdirSync(other, { recursive: true, encoding: 'utf8' });
       expect(left.toSorted(), `run ${run + 1}`).toEqual(['d1', 'd2', 'd3', 'key', 'sub', 'sub/empty', 'x']);
     }
+  });
+});
+
+/** As the owner of a volume, takes every stage in it to another name, once it is filled. */
+const takeAway = `
+import os, sys
+os.chdir(sys.argv[1])
+os.setgroups([])
+os.setgid(1000)
+os.setuid(1000)
+print("ready", flush=True)
+count = 0
+while True:
+    for name in os.listdir("."):
+        if name.startswith("..initbox-copy"):
+            try:
+                os.rename(name, "hidden-%d" % count)
+                count += 1
+                print("taken", flush=True)
+            except OSError:
+                pass
+`;
+
+describe.skipIf(noMounts)('with a volume of somebody else mounted below DEST', () => {
+  test.each([['one process', 200] as const, ['helpers as well', 12_000] as const])(
+    'whose owner takes away what is prepared in it: the run fails (%s)',
+    async (_, files) => {
+      using inner = mountTmpfs({ size: '64m' });
+      const [source, top] = [folder(), folder()];
+      for (let i = 0; i < files; i++) {
+        if (i % 100 === 0) mkdirSync(join(source, `m/d${i / 100}`), { recursive: true });
+        writeFileSync(join(source, `m/d${Math.floor(i / 100)}/f${i}`), 'x');
+      }
+      mkdirSync(join(top, 'm'));
+      chownSync(inner.path, 1000, 1000);
+      chmodSync(inner.path, 0o755);
+      const prefix = mounting(`mount --bind ${quote(inner.path)} ${quote(join(top, 'm'))}`);
+      const thief = spawn('python3', ['-c', takeAway, inner.path], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const ended = new Promise((resolve) => thief.once('close', resolve));
+      let said = '';
+      thief.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+      try {
+        while (!said.includes('ready')) await new Promise((resolve) => setTimeout(resolve, 10));
+        const { status, stderr } = await copy([source, top], { prefix });
+        expect(said).toContain('taken');
+        expect(status, stderr).not.toBe(0);
+      } finally {
+        thief.kill('SIGKILL');
+        await ended;
+      }
+    },
+  );
+
+  const noStrace = requireOrSkip('an end among the renames', whyMissing('strace', 'strace'));
+
+  test.skipIf(noStrace)('what a killed run prepared in it is removed by the next', async () => {
+    using inner = mountTmpfs({ size: '16m' });
+    const [source, top] = [folder(), folder()];
+    mkdirSync(join(source, 'm'));
+    for (const name of ['a', 'b', 'm/a', 'm/b']) writeFileSync(join(source, name), name);
+    mkdirSync(join(top, 'm'));
+    const prefix = mounting(`mount --bind ${quote(inner.path)} ${quote(join(top, 'm'))}`);
+    const strace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=rename:signal=KILL:when=2'];
+    const killed = await copy([source, top], { prefix: [...prefix, ...strace] });
+    expect(killed.status).not.toBe(0);
+    expect(leftovers(inner.path)).not.toEqual([]);
+    expect(leftovers(top)).not.toEqual([]);
+    const { status, stderr } = await copy([source, top], { prefix });
+    expect(status, stderr).toBe(0);
+    expect(leftovers(top)).toEqual([]);
+    expect(leftovers(inner.path)).toEqual([]);
+    expect(readdirSync(inner.path).toSorted()).toEqual(['a', 'b']);
   });
 });

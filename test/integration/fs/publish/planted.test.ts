@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -388,6 +389,18 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       expect(statSync(join(volume, 'f')).uid).toBe(0);
     });
 
+    test('nor are those that a group could have changed', async () => {
+      const { status, asked } = await planted((url) => {
+        writeFileSync(join(volume, 'f'), 'evil', { mode: 0o444 });
+        writeFileSync(join(volume, 'etag'), kept(url, 'evil'));
+        chownSync(join(volume, 'etag'), 0, other);
+        chmodSync(join(volume, 'etag'), 0o664);
+      });
+      expect(status).toBe(0);
+      expect(asked).toEqual([undefined]);
+      expect(readFileSync(join(volume, 'f'), 'utf8')).toBe(body);
+    });
+
     test('a FIFO in its place does not hold up the run', async () => {
       execFileSync('mkfifo', [join(volume, 'etag')]);
       const { status, stderr } = await fetchIt();
@@ -493,6 +506,51 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       expect(contents(volume)).toEqual({ app: 'the program' });
       // What is not root's own may have root's folders in it: it is left to its owner.
       expect(leftovers(volume)).toEqual([generation]);
+    });
+  });
+
+  describe('what a group may write to is not taken for right, as fsGroup leaves it', () => {
+    /** What readers see, made so that a group may write to it; a member of it puts another file there. */
+    function exchangeAsGroup(name: string): string {
+      const generation = readlinkSync(join(volume, '..data'));
+      const file = join(volume, generation, name);
+      const { mode, mtime } = statSync(file);
+      chownSync(join(volume, generation), 0, other);
+      chmodSync(join(volume, generation), 0o2775);
+      const text = readFileSync(file, 'utf8');
+      rmSync(file);
+      writeFileSync(file, 'x'.repeat(text.length));
+      chmodSync(file, mode);
+      utimesSync(file, mtime, mtime);
+      return generation;
+    }
+
+    test('--unpack makes the tree anew', async () => {
+      const sum = sumOf(readFileSync(archive, 'latin1'));
+      const args = ['fetch-config', `file:${archive}`, '--unpack', '--sha256', sum, '--to', volume];
+      expect(await runInitbox(args)).toMatchObject({ status: 0 });
+      exchangeAsGroup('app');
+      const { status, stderr } = await runInitbox(args);
+      expect(status, stderr).toBe(0);
+      expect(contents(volume)).toEqual({ app: 'the program' });
+      expect(statSync(join(volume, readlinkSync(join(volume, '..data')))).mode & 0o777).toBe(0o755);
+      expect(leftovers(volume)).toEqual([]);
+    });
+
+    test('--format files writes anew, and keeps what another run has there', async () => {
+      const sum = sumOf(readFileSync(archive, 'latin1'));
+      const unpack = ['fetch-config', `file:${archive}`, '--unpack', '--sha256', sum, '--to', volume];
+      expect(await runInitbox(unpack)).toMatchObject({ status: 0 });
+      const args = ['render', template, values, '--to', `${volume}/`];
+      expect(await runInitbox(args)).toMatchObject({ status: 0 });
+      const generation = readlinkSync(join(volume, '..data'));
+      chownSync(join(volume, generation), 0, other);
+      chmodSync(join(volume, generation), 0o2775);
+      const { status, stderr } = await runInitbox(args);
+      expect(status, stderr).toBe(0);
+      expect(readlinkSync(join(volume, '..data'))).not.toBe(generation);
+      expect(Object.keys(contents(volume))).toContain('app');
+      expect(stderr).not.toContain('no longer shown');
     });
   });
 

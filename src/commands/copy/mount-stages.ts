@@ -1,0 +1,110 @@
+import { closeSync, fstatSync } from 'node:fs';
+
+import { exchanged } from '../../fs/error-message.ts';
+import { Directory } from '../../fs/publish/directory.ts';
+import { isNameOf, removeOpened } from '../../fs/publish/remove.ts';
+import { itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
+import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
+import { merge, openBelow } from './merge.ts';
+import type { MountStage } from './tally.ts';
+
+/** The stage of one mount, known to be the one into which every process wrote. */
+interface Prepared {
+  readonly shown: string;
+  /** The mount's path, relative to DEST. */
+  readonly path: RawName;
+  readonly name: RawName;
+  /** The mount's own root. */
+  readonly root: Directory;
+  readonly stage: Directory;
+}
+
+/**
+ * The stages of the mounts below DEST. Whoever owns such a mount can rename what is in it, so that each is known by device
+ * and inode, as it was when it was filled.
+ */
+export class MountStages implements Disposable {
+  readonly #all: Prepared[] = [];
+
+  /**
+   * @param filled the stages that were written to, as the processes saw them
+   * @param live DEST, open
+   * @param shown DEST, as people know it
+   * @throws Failure where one of them is not there any more, or another one is
+   */
+  constructor(filled: readonly MountStage[], mounts: readonly MountBelow[], live: number, shown: string) {
+    try {
+      for (const { path, stage } of mounts) {
+        const seen = filled.filter((one) => one.path === path);
+        if (seen.length === 0) continue;
+        const place = `${shown}/${shownName(path)}`;
+        const prepared = open(live, path, stage, place);
+        this.#all.push(prepared);
+        if (!seen.every((one) => isSame(one, prepared))) throw exchanged(place);
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Shows what is in them; returns how many entries made way. @throws as merge, and Failure as the constructor */
+  async merge(way: Parameters<typeof merge>[3], signal: AbortSignal): Promise<number> {
+    let replaced = 0;
+    for (const prepared of this.#all) {
+      check(prepared);
+      const tree = openBelow(prepared.stage.fd, treeName);
+      try {
+        replaced += await merge(tree, prepared.root.fd, prepared.path, way, signal);
+      } finally {
+        closeSync(tree);
+      }
+      check(prepared);
+    }
+    return replaced;
+  }
+
+  /** Removes them by their handles, whatever has their names by now. */
+  async remove(): Promise<void> {
+    for (const { root, name, stage } of this.#all) await removeOpened(root, name, stage);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { root, stage } of this.#all.splice(0)) {
+      stage[Symbol.dispose]();
+      root[Symbol.dispose]();
+    }
+  }
+}
+
+function open(live: number, path: RawName, name: RawName, shown: string): Prepared {
+  let root: number | undefined;
+  let stage: number | undefined;
+  try {
+    root = openBelow(live, path);
+    stage = openStageOnMount(root, name);
+    if (stage === undefined) throw exchanged(shown);
+    using stack = new DisposableStack();
+    const prepared = {
+      shown,
+      path,
+      name,
+      root: stack.use(Directory.open(itself(root))),
+      stage: stack.use(Directory.open(itself(stage))),
+    };
+    stack.move();
+    return prepared;
+  } finally {
+    if (root !== undefined) closeSync(root);
+    if (stage !== undefined) closeSync(stage);
+  }
+}
+
+function isSame({ dev, ino, rootDev, rootIno }: MountStage, { root, stage }: Prepared): boolean {
+  const [there, above] = [fstatSync(stage.fd), fstatSync(root.fd)];
+  return there.dev === dev && there.ino === ino && above.dev === rootDev && above.ino === rootIno;
+}
+
+function check({ root, name, stage, shown }: Prepared): void {
+  if (!isNameOf(root, name, stage)) throw exchanged(shown);
+}
