@@ -11,6 +11,8 @@ export interface MigrationDirectory {
   /** Whose convention it is: by the names, or by the marks in the files. */
   readonly convention: Naming | Marking;
   readonly files: readonly KnownFile[];
+  /** The files that undo, which nothing runs. */
+  readonly leftOut: readonly string[];
 }
 
 /** Markings under which a file without marks is a whole file that migrates up. */
@@ -21,7 +23,7 @@ const markedAtWill: ReadonlySet<Marking> = new Set(['node-pg-migrate', 'tern']);
  * @throws UsageError naming the files; the signal's reason
  */
 export async function readDirectory(directory: string, signal: AbortSignal): Promise<MigrationDirectory> {
-  const { naming, files } = await discover(directory);
+  const { naming, files, leftOut } = await discover(directory);
   const known: KnownFile[] = [];
   const markings = new Map<Marking, string>();
   for (const found of files) {
@@ -46,5 +48,6 @@ export async function readDirectory(directory: string, signal: AbortSignal): Pro
     naming,
     convention: marking !== 'none' ? marking : naming === 'numbered' ? 'none' : naming,
     files: known,
+    leftOut,
   };
 }

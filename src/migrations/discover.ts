@@ -23,6 +23,8 @@ export interface Listing {
   readonly naming: Naming;
   /** In the order in which they run. */
   readonly files: readonly Found[];
+  /** The files that undo, which nothing runs. */
+  readonly leftOut: readonly string[];
 }
 
 const accepted =
@@ -66,7 +68,8 @@ export async function discover(directory: string): Promise<Listing> {
     .toSorted(inOrder);
   if (files.length === 0) throw new UsageError(`${directory} holds only files that undo (${some(scripts)})`);
   refuseTwins(directory, files);
-  return { naming, files };
+  const kept = new Set(files.map(({ file }) => file));
+  return { naming, files, leftOut: scripts.filter((file) => !kept.has(file)) };
 }
 
 function namesIn(directory: string): string[] {
@@ -140,54 +143,70 @@ function namingOf(directory: string, scripts: readonly string[]): Naming {
   return naming;
 }
 
-const undoWord = /^(?:down|undo|rollback|revert|downgrade|uninstall|undeploy)$/i;
+const undoWords = '(?:down|undo|rollback|revert|downgrade|uninstall|undeploy)';
+const undoWord = new RegExp(`^${undoWords}$`, 'i');
 const upWord = /^(?:up|do|apply|forward|upgrade|install|deploy|migrate)$/i;
-/** Of "count_down" and the like, "down" is a part. */
-const verb =
-  /^(?:break|close|cool|count|cut|drill|drop|fall|lock|mark|push|roll|scale|shut|slow|step|tear|top|trickle|wind|write)$/i;
+/** A tool's form: "002.undo.a.sql", "0002.a.rollback.sql", and a name that is nothing else. */
+const undoForm = new RegExp(`^\\d[\\d.]*(?:\\.${undoWords}\\.|(?:.*\\.|[_-])${undoWords}\\.sql$)`, 'i');
 
 interface Words {
-  readonly file: string;
   /** The words of a name behind its number, but for the one of a direction at its beginning or end. */
   readonly rest: string;
   readonly direction: 'up' | 'undo' | undefined;
-  /** True where the word stands so that it can hardly be a part of a sentence. */
-  readonly plain: boolean;
+  /** That word ends the name. */
+  readonly last: boolean;
 }
 
-function wordsOf(file: string): Words[] {
+/** A name can be read in several ways: "001_undo_log.sql" is the log of what is undone, or undoes "001_log.sql". */
+function readingsOf(file: string): readonly Words[] {
   const text = file.slice(numbered.exec(file)?.[1]?.length ?? 0).replace(/\.sql$/i, '');
   const words = text.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
-  const [first = '', last = ''] = [words[0], words.at(-1)];
-  const found: Words[] = [{ file, rest: words.join(' ').toLowerCase(), direction: undefined, plain: false }];
-  const add = (word: string, others: readonly string[], plain: boolean): void => {
+  const read = (word: string, others: readonly string[], last: boolean): Words[] => {
     const direction = undoWord.test(word) ? 'undo' : upWord.test(word) ? 'up' : undefined;
-    if (direction !== undefined) found.push({ file, rest: others.join(' ').toLowerCase(), direction, plain });
+    return direction === undefined ? [] : [{ rest: others.join(' ').toLowerCase(), direction, last }];
   };
-  add(last, words.slice(0, -1), !verb.test(words.at(-2) ?? ''));
-  // "002.undo.a.sql"; in "002_undo_log.sql" it is a name.
-  if (words.length > 1) add(first, words.slice(1), new RegExp(`^[._-]${first}\\.`, 'u').test(text));
-  return found;
+  return [
+    { rest: words.join(' ').toLowerCase(), direction: undefined, last: false },
+    ...read(words.at(-1) ?? '', words.slice(0, -1), true),
+    ...(words.length > 1 ? read(words[0] ?? '', words.slice(1), false) : []),
+  ];
 }
 
 /**
- * The files that undo, by a word in their names: those beside a file of the same words for the way up.
- * @throws UsageError for one without such a file: whether it undoes cannot be known, and to run it would be the worst
+ * The files that undo the one of their own number: the same words and one for undoing.
+ * @throws UsageError for one with a number of its own that has a tool's form of a file that undoes, or ends with a word
+ *   for undoing where a file of the same words is there. It may be a migration: to leave it out would be as bad as to run
+ *   one that undoes.
  */
 function undoFiles(directory: string, scripts: readonly string[]): ReadonlySet<string> {
-  const all = scripts.flatMap(wordsOf);
-  const ups = new Set(
-    all.filter(({ direction }) => direction !== 'undo').map(({ file, rest }) => `${rest}/${file}`),
-  );
-  const undoing = all.filter(({ direction }) => direction === 'undo');
-  const hasUp = ({ file, rest }: Words): boolean =>
-    [...ups].some((up) => up.startsWith(`${rest}/`) && up !== `${rest}/${file}`);
-  const left = new Set(undoing.filter(hasUp).map(({ file }) => file));
-  const unclear = undoing.filter(({ file, plain }) => plain && !left.has(file)).map(({ file }) => file);
-  if (unclear.length > 0)
+  const all = scripts.map((file) => ({
+    file,
+    version: parseVersion(numbered.exec(file)?.[1] ?? '')?.key,
+    readings: readingsOf(file),
+  }));
+  const forward = new Map<string, (typeof all)[number][]>();
+  for (const one of all) {
+    for (const { direction, rest } of one.readings)
+      if (direction !== 'undo') forward.set(rest, [...(forward.get(rest) ?? []), one]);
+  }
+  const left = new Set<string>();
+  const unclear: string[] = [];
+  for (const one of all) {
+    const { file, version, readings } = one;
+    const undoing = readings.filter(({ direction }) => direction === 'undo');
+    const partners = ({ rest }: Words): (typeof all)[number][] =>
+      (forward.get(rest) ?? []).filter((other) => other !== one);
+    if (undoing.some((words) => partners(words).some((other) => other.version === version))) left.add(file);
+    else if (undoForm.test(file) || undoing.some((words) => words.last && partners(words).length > 0))
+      unclear.push(file);
+  }
+  if (unclear.length > 0) {
+    const one = unclear.length === 1;
     throw new UsageError(
-      `${directory}: ${some([...new Set(unclear)])} may undo a migration, by the name, and would run as one; take it out of the directory, or give it another name`,
+      `${directory}: ${some(unclear)} ${one ? 'is named like a file that undoes' : 'are named like files that undo'} a migration; ` +
+        'if it migrates forward, rename it and keep its number; if it undoes one, move it to another directory',
     );
+  }
   return left;
 }
 

@@ -14,6 +14,7 @@ import {
 import type { Acceptance } from './accept.ts';
 import type { MigrationDirectory } from './directory.ts';
 import { readDirectory } from './directory.ts';
+import { some } from './discover.ts';
 import { execute } from './execute.ts';
 import { isServerRefusal } from './failure.ts';
 import {
@@ -62,6 +63,8 @@ interface Server {
  */
 export async function runSql(request: SqlRequest, context: Context): Promise<Outcome> {
   const directory = await readDirectory(request.directory, context.signal);
+  if (directory.naming === 'numbered' && directory.leftOut.length > 0)
+    context.log.info(`left out, since they undo a migration: ${some(directory.leftOut)}`);
   const { session, lockName } = request;
   const server = await serverOf(session);
   const rows = await readHistory(session, lockName);
@@ -301,6 +304,7 @@ function report(
     convention: directory.convention,
     lockName: request.lockName,
     files: directory.files.length,
+    leftOut: directory.leftOut,
     applied: plan.applied,
     record: plan.changes.map(({ key, file, state }) => ({ version: key, file, state })),
     pending: pending.map(({ found, sha256, preparation }) => ({

@@ -1,7 +1,8 @@
 import { UsageError } from '../core/outcome.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
-import { isLikelyUndoMark, isUndoHeading, isUndoMark, shapesOf } from './undo-marks.ts';
+import { evidenceIn, type Evidence } from './undo-evidence.ts';
+import { isUndoMark, prefixOf, speaksOfUndoing } from './undo-marks.ts';
 
 /** A comment without its signs. */
 interface Comment {
@@ -14,10 +15,11 @@ interface Comment {
 
 /** What a comment must hold to be looked at: a load of data may have a million of them. */
 const telling =
-  /down|un-?do|roll|rever|back|un-?(?:apply|install|deploy|migrate)|de-?install|\bup|[^a-z]ups?\b|forward|apply|upgrade|migrate|\bdo\b|install|deploy|below/i;
+  /down|un-?do|roll|rever|back|t(?:ear|ore)|un-?(?:apply|install|deploy|migrate)|de-?install|\bup|[^a-z]ups?\b|forward|apply|upgrade|migrate|\bdo\b|install|deploy|below/i;
 
 /**
- * Refuses the mark of a part that undoes, whatever tool it is of: to run that part would be the worst of errors.
+ * Refuses the start of a part that undoes: to run that part would be the worst of errors. A comment is one if it is a
+ * tool's mark, or if it speaks of undoing and something that was made above it is taken away below it.
  * @param text as Latin-1
  * @throws UsageError with the line
  */
@@ -28,41 +30,33 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
   const ups = new Map<string, number>();
   let seen: { readonly from: number; readonly at: number } | undefined;
   let inLiteral: ((at: number) => boolean) | undefined;
+  let evidence: Evidence | undefined;
   for (const comment of comments) {
     const { at, end, text: said, alone } = comment;
-    const found = alone
-      ? isUndoMark(said) || endsPair(comment) || isLikelyAbove(comment)
-      : takesAway(comment, isUndoMark(said));
-    if (found || (alone && shapesOf('up', said).length > 0)) {
+    const up = alone ? prefixOf('up', said) : undefined;
+    if (up !== undefined) {
       inLiteral ??= literalsOf(text);
-      if (inLiteral(at)) continue;
+      if (!inLiteral(at) && !ups.has(up)) ups.set(up, end);
     }
-    if (found) {
-      throw new UsageError(
-        `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
-          'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; where it is only a comment, reword it',
-      );
-    }
-    if (alone) for (const shape of shapesOf('up', said)) if (!ups.has(shape)) ups.set(shape, end);
+    const way = speaksOfUndoing(said);
+    const isMark = alone && ((isUndoMark(said) && !isListed(text, at)) || endsPair(comment));
+    if (way === undefined && !isMark) continue;
+    evidence ??= evidenceIn(text, where, from, to);
+    if (evidence.inBody(at) || !(isMark || evidence.takenBack(at, way === 'prose'))) continue;
+    inLiteral ??= literalsOf(text);
+    if (inLiteral(at)) continue;
+    throw new UsageError(
+      `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
+        'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; where it is only a comment, reword it',
+    );
   }
 
   function endsPair({ at, end, text: said }: Comment): boolean {
-    return shapesOf('undo', said).some((shape) => {
-      const first = ups.get(shape);
-      const next = codeAfter(end);
-      if (first === undefined || next < 0) return false;
-      return codeFrom(text, first, at) >= 0 || removedBy(text, next, to) !== undefined;
-    });
-  }
-
-  function isLikelyAbove({ at, end, text: said }: Comment): boolean {
-    return takesAway({ end, text: said }, false) && codeFrom(text, from, at) >= 0;
-  }
-
-  function takesAway({ end, text: said }: Pick<Comment, 'end' | 'text'>, sure: boolean): boolean {
-    if (!begins.test(said)) return false;
-    const removed = removedBy(text, codeAfter(end), to);
-    return removed !== undefined && (sure || isLikelyUndoMark(said) || isUndoHeading(said, removed));
+    const prefix = prefixOf('undo', said);
+    const first = prefix === undefined ? undefined : ups.get(prefix);
+    if (first === undefined) return false;
+    const next = codeAfter(end);
+    return next >= 0 && (codeFrom(text, first, at) >= 0 || takesAway.test(text.slice(next, next + 2000)));
   }
 
   /** One search for all comments above the same statement. */
@@ -71,6 +65,15 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
       seen = { from: end, at: codeFrom(text, end, to) };
     return seen.at;
   }
+}
+
+const takesAway = /^(?:drop|delete|truncate|revoke|alter\b[^;]*\bdrop)\b/i;
+
+/** True where the line before is a comment that begins a list ("Status values:"), or its entry for the other word. */
+function isListed(text: string, at: number): boolean {
+  return /(?:^|[\r\n])[ \t]*--(?:[^\r\n]*:|[^A-Za-z\r\n]*(?:ups?|forwards?|apply|upgrade|migrate|do)[^A-Za-z\r\n]*)(?:\r\n|\r|\n)[ \t]*$/i.test(
+    text.slice(Math.max(0, at - 300), at),
+  );
 }
 
 /** The first offset from `from` on that is neither blank nor in a comment; -1 where `to` is reached. */
@@ -83,22 +86,6 @@ export function codeFrom(text: string, from: number, to: number): number {
     if (!blank.test(part)) return at < to ? at : -1;
   }
 }
-
-/** The statement that begins at `begin`, or the one past BEGIN and SET, where it takes something away. */
-function removedBy(text: string, begin: number, to: number): string | undefined {
-  for (let at = begin; at >= 0;) {
-    const statement = /^[^;]*/.exec(text.slice(at, Math.min(to, at + 2000)))?.[0] ?? '';
-    if (!/^(?:begin|start|set)\b/i.test(statement)) {
-      return /^(?:drop|delete|truncate|revoke|alter\b[^]*\bdrop)\b/i.test(statement) ? statement : undefined;
-    }
-    const next = at + statement.length + 1;
-    at = next < to ? codeFrom(text, next, to) : -1;
-  }
-  return undefined;
-}
-
-/** What a comment must hold to be a mark of a part that undoes. */
-const begins = /down|un-?do|roll|rever|back|un-?(?:apply|install|deploy|migrate)|de-?install|below/i;
 
 const lineBreak = /[\r\n]|$/g;
 

@@ -43,7 +43,20 @@ export async function connectPostgres(
   requirement?: Requirement,
 ): Promise<Connected | NotYet | Never> {
   const failures: NotYet[] = [];
-  let second: Session | undefined;
+  /** libpq's prefer-standby: primaries, for when no standby fits. They are judged when they are taken. */
+  const seconds: Session[] = [];
+  const judge = async (session: Session): Promise<Connected | NotYet | Never> => {
+    const misfit = await requirement?.(session, probe.signal).catch((error: unknown) =>
+      asAnswer(error, session.peer),
+    );
+    if (misfit === undefined) return { state: 'connected', session };
+    await session.end();
+    return misfit;
+  };
+  const endAfter = async <T>(answer: T): Promise<T> => {
+    await Promise.all(seconds.map((session) => session.end()));
+    return answer;
+  };
   for (const host of settings.hosts) {
     const addresses = await addressesOf(host, context, probe);
     if (addresses.state !== 'found') {
@@ -53,33 +66,31 @@ export async function connectPostgres(
     for (const address of addresses.addresses) {
       if (probe.signal.aborted) break;
       const answer = await connectOne(settings, host, address, context, probe);
-      if (answer.state === 'never') return endAfter(second, answer);
+      if (answer.state === 'never') return endAfter(answer);
       if (answer.state === 'not-yet') {
         failures.push(answer);
         continue;
       }
       const { session } = answer;
-      const misfit =
-        (await wrongAttributes(session, settings, probe)) ??
-        (await requirement?.(session, probe.signal).catch((error: unknown) => asAnswer(error, session.peer)));
-      if (misfit === undefined) return endAfter(second, answer);
-      if (misfit.state === 'never') {
-        await session.end();
-        return endAfter(second, misfit);
+      const fit = await fitOf(session, settings, probe);
+      if (fit === 'second') {
+        seconds.push(session);
+        continue;
       }
-      failures.push(misfit);
-      // libpq's prefer-standby: any server is better than none.
-      if (settings.attributes === 'prefer-standby' && second === undefined && session.alive) second = session;
-      else await session.end();
+      if (fit !== 'fits') await session.end();
+      const judged = fit === 'fits' ? await judge(session) : fit;
+      if (judged.state !== 'not-yet') return endAfter(judged);
+      failures.push(judged);
     }
   }
-  if (second !== undefined) return { state: 'connected', session: second };
+  for (let session = seconds.shift(); session !== undefined; session = seconds.shift()) {
+    const judged = session.alive
+      ? await judge(session)
+      : asAnswer(Object.assign(new Error('connection closed'), { code: 'EPIPE' }), session.peer);
+    if (judged.state !== 'not-yet') return endAfter(judged);
+    failures.push(judged);
+  }
   return merged(failures, probe);
-}
-
-async function endAfter<T>(session: Session | undefined, answer: T): Promise<T> {
-  await session?.end();
-  return answer;
 }
 
 function merged(failures: readonly NotYet[], probe: Probe): NotYet {
@@ -258,12 +269,12 @@ function announced(client: object): number {
 }
 
 /** Asks only what target_session_attrs needs to know. */
-async function wrongAttributes(
+async function fitOf(
   session: Session,
   { attributes }: ConnectionSettings,
   probe: Probe,
-): Promise<NotYet | undefined> {
-  if (attributes === 'any') return undefined;
+): Promise<NotYet | 'fits' | 'second'> {
+  if (attributes === 'any') return 'fits';
   try {
     const { rows } = await session.query(
       'SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting($1) AS read_only',
@@ -282,7 +293,8 @@ async function wrongAttributes(
       standby,
       'prefer-standby': standby,
     }[attributes];
-    if (fits) return undefined;
+    if (fits) return 'fits';
+    if (attributes === 'prefer-standby') return 'second';
     const what = standby ? 'a standby' : readOnly ? 'read-only' : 'a primary';
     const wanted =
       attributes === 'primary'

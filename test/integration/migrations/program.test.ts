@@ -183,6 +183,31 @@ test('--dry-run waits for nobody and leaves nothing behind', async () => {
   await holder.exit;
 });
 
+test('a file that undoes the one of its number is left out and named; one that ran is never called gone for its name', async () => {
+  place.write({
+    '1_log.sql': 'CREATE TABLE log ();',
+    '1_log_down.sql': 'DROP TABLE log;',
+    '2_undo_history.sql': 'CREATE TABLE undo_history ();',
+    '3_scale_down.sql': 'CREATE TABLE scale_down ();',
+  });
+  const dry = await runInitbox(sql('--dry-run'), { env: env() });
+  expect(JSON.parse(dry.stdout)).toMatchObject({
+    leftOut: ['1_log_down.sql'],
+    pending: [{ file: '1_log.sql' }, { file: '2_undo_history.sql' }, { file: '3_scale_down.sql' }],
+  });
+  const run = await runInitbox(sql(), { env: env() });
+  expect(run.status).toBe(0);
+  expect(run.stderr).toContain('left out, since they undo a migration: 1_log_down.sql');
+  place.write({ '4_history.sql': 'CREATE TABLE history ();' });
+  expect(await runInitbox(sql(), { env: env() })).toMatchObject({ status: 0 });
+  place.write({ '5_scale.sql': 'CREATE TABLE scale ();' });
+  const refused = await runInitbox(sql(), { env: env() });
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toMatch(
+    /3_scale_down\.sql is named like a file that undoes a migration; .* rename it/,
+  );
+});
+
 test('--dry-run, --baseline and --accept', async () => {
   place.write({ '1_a.sql': 'CREATE TABLE a ();', '2_b.sql': 'CREATE TABLE b ();' });
   const dry = await runInitbox(sql('--dry-run', '--baseline', '1'), { env: env() });

@@ -30,17 +30,60 @@ test('a name that is not UTF-8 is named as Latin-1, not looked for under another
   );
 });
 
-test.each([
-  '002_b_down.sql',
-  '002.undo.b.sql',
-  '0002.b.rollback.sql',
-  '1700000000658-b-down.sql',
-  '2_down.sql',
-])('a plain file that may undo, without one for the way up, is refused: %s', async (name) => {
-  write('001_a.sql', name);
-  await expect(discover(folder)).rejects.toThrow(
-    `${name} may undo a migration, by the name, and would run as one`,
-  );
+describe('a plain file whose number is its own is never left out', () => {
+  test.each<[string[]]>([
+    [['001_log.sql', '004_undo_log.sql']],
+    [['001_payment.sql', '002_down_payment.sql']],
+    [['001_history.sql', '002_undo_history.sql']],
+    [['001_segments.sql', '007_rollback_segments.sql']],
+    [['001_price.sql', '002_revert_price.sql', '003_price.sql']],
+    [['001_ext.sql', '002_uninstall_ext.sql']],
+    [['001_count.sql', '003_counting_down.sql']],
+    [['001_a.sql', '013_add_rollback.sql', '034_add_undo.sql', '035_b_down.sql']],
+    [['20240101120000_a.sql', '20240101120001_enable_rollback.sql']],
+    [['1_a.sql', '2_b.sql', '3-c-down.sql']],
+  ])('it runs: %j', async (names) => {
+    write(...names);
+    const listing = await discover(folder);
+    expect(listing.files.map(({ file }) => file)).toEqual(names);
+    expect(listing.leftOut).toEqual([]);
+  });
+
+  test.each<[string[], string]>([
+    [['001_scale.sql', '002_scale_down.sql'], '002_scale_down.sql'],
+    [['001_count_up.sql', '003_count_down.sql'], '003_count_down.sql'],
+    [['001_a_up.sql', '002_a_down.sql'], '002_a_down.sql'],
+    [['3-b.sql', '4-b-rollback.sql'], '4-b-rollback.sql'],
+    [['3-up-b.sql', '4-b-down.sql'], '4-b-down.sql'],
+    [['1-a-up.sql', '2-a-down.sql'], '2-a-down.sql'],
+    [['001_up.sql', '002_down.sql'], '002_down.sql'],
+    [['5.c.sql', '6.undo.c.sql'], '6.undo.c.sql'],
+    [['001_a.sql', '002.undo.b.sql'], '002.undo.b.sql'],
+    [['001_a.sql', '0002.b.rollback.sql'], '0002.b.rollback.sql'],
+    [['001_a.sql', '2_down.sql'], '2_down.sql'],
+    // The file that is left out for one of the same number does not stand for one of another.
+    [['001_a.sql', '001_a_down.sql', '002_a_down.sql'], '002_a_down.sql'],
+  ])('it is refused: %j', async (names, file) => {
+    write(...names);
+    await expect(discover(folder)).rejects.toMatchObject({
+      name: 'UsageError',
+      message: `${folder}: ${file} is named like a file that undoes a migration; if it migrates forward, rename it and keep its number; if it undoes one, move it to another directory`,
+    });
+  });
+});
+
+test.each<[string[], string]>([
+  [['001_a.sql', '001_a_down.sql'], '001_a_down.sql'],
+  [['001_a_up.sql', '1_a_down.sql'], '1_a_down.sql'],
+  [['0002.do.a.sql', '0002.undo.a.sql'], '0002.undo.a.sql'],
+  [['0007.d.sql', '0007.d.rollback.sql'], '0007.d.rollback.sql'],
+  [['3-up.sql', '3-down.sql'], '3-down.sql'],
+  [['001_a.sql', '001_undo_a.sql'], '001_undo_a.sql'],
+])('a plain file that undoes the one of its number is left out, and named: %j', async (names, left) => {
+  write(...names);
+  const listing = await discover(folder);
+  expect(listing.files.map(({ file }) => file)).toEqual(names.filter((name) => name !== left));
+  expect(listing.leftOut).toEqual([left]);
 });
 
 describe('names', () => {
@@ -56,39 +99,6 @@ describe('names', () => {
       ['9_a.sql', '10_b.sql', '20240101120000_c.sql', '100.sql'],
       'numbered',
       ['9 9_a.sql', '10 10_b.sql', '100 100.sql', '20240101120000 20240101120000_c.sql'],
-    ],
-    [
-      'plain files that undo are left out, whatever their number',
-      [
-        '001_a_up.sql',
-        '002_a_down.sql',
-        '3-b.sql',
-        '4-b-rollback.sql',
-        '5.c.sql',
-        '6.undo.c.sql',
-        '0007.d.sql',
-        '0007.d.rollback.sql',
-      ],
-      'numbered',
-      ['1 001_a_up.sql', '3 3-b.sql', '5 5.c.sql', '7 0007.d.sql'],
-    ],
-    [
-      'words that only look like it run',
-      [
-        '001_undo_log.sql',
-        '002_count_down.sql',
-        '003_markdown.sql',
-        '004_down_payment.sql',
-        '005_rollback_of_fees.sql',
-      ],
-      'numbered',
-      [
-        '1 001_undo_log.sql',
-        '2 002_count_down.sql',
-        '3 003_markdown.sql',
-        '4 004_down_payment.sql',
-        '5 005_rollback_of_fees.sql',
-      ],
     ],
     [
       'longer than any number',
@@ -174,6 +184,7 @@ describe('refused, naming the files', () => {
     ],
     ['one underscore in Flyway', ['V1__a.sql', 'V2_b.sql'], /V2_b\.sql does not fit/],
     ['capitals in the ending', ['1_a.sql', '2_b.SQL'], /2_b\.SQL does not fit/],
+    ['one version twice, whatever undoes', ['1_a.sql', '1_b_down.sql'], /are both version 1/],
     ['files that undo only', ['1_a.down.sql'], /only files that undo \(1_a\.down\.sql\)/],
     ['programs', ['00001_a.sql', '00002_b.go'], /programs \(00002_b\.go\); only their own tool/],
     ['JavaScript', ['1700000000000_a.js', '1700000000001_b.sql'], /programs \(1700000000000_a\.js\)/],

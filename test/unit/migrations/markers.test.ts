@@ -229,7 +229,7 @@ describe('a pair of comments of one shape, one for each direction, is refused wi
     ['-- Deploy orders to pg', '-- Revert orders from pg'],
     ['-- schema upgrade users', '-- schema downgrade users'],
   ])('%s … %s', (first, second) => {
-    const text = `${first}\nCREATE TABLE a ();\n${second}\nALTER TABLE b RENAME TO a;`;
+    const text = `${first}\nCREATE TABLE a ();\n${second}\nDROP TABLE a;`;
     expect(() => partsOf(text, 'x.sql')).toThrow(
       /^x\.sql:3: this line looks like the start of a part.*reword/,
     );
@@ -262,7 +262,7 @@ describe('a pair of comments of one shape, one for each direction, is refused wi
   });
 });
 
-describe('a short comment with a word for undoing above SQL that takes away is refused', () => {
+describe('a comment with a word for undoing, below which goes what was made above it, is refused', () => {
   const marks = [
     '-- ---------- MIGRONDI:DOWN:1586550686936 ----------',
     '-- MIGRONDI:DOWN:1586550686936',
@@ -301,40 +301,130 @@ describe('a short comment with a word for undoing above SQL that takes away is r
     '\f-- sqlx down',
     '\v--\vsqlx\fdown',
     '\f/* sqlx down */',
+    ...[
+      'rollback create_users',
+      'undo 001_users',
+      'down 001_users',
+      'create_users rollback',
+      '001_users down',
+      'Rollback of 001_users',
+      'undo everything',
+      'undo this',
+      'undo the changes',
+      'revert this',
+      'Revert the migration',
+      'rollback all changes',
+      'Rollback commands',
+      'Rollback steps',
+      'Rollback queries',
+      'Rollback code',
+      'Down commands',
+      'rolling back',
+      'Reverting migration',
+      'To rollback:',
+      'For rollback:',
+      'below is the rollback',
+      'Write your down migration here',
+      'This file should undo anything in up.sql',
+      "SQL in section 'Down' is executed when this migration is rolled back",
+      'SQL in this section is executed when the migration is rolled back.',
+      'Rollback: drop users',
+      'Drop everything (down)',
+      'DOWN users_table',
+      'undo order items',
+      'uninstall script',
+      'back out',
+      'Down\u00a0',
+      '\u2193 down',
+      'ii) rollback',
+      'function down()',
+    ].map((comment) => `-- ${comment}`),
   ];
   test.each(marks)('%s', (mark) => {
-    for (const statement of [
-      'DROP TABLE a;',
-      'ALTER TABLE a DROP COLUMN b;',
-      'delete from a;',
-      'TRUNCATE a;',
-      '-- more\n\nBEGIN;\nSET lock_timeout = 1;\nDROP TABLE a;',
+    for (const [made, gone] of [
+      ['CREATE TABLE a ();', 'DROP TABLE a;'],
+      ['CREATE TABLE a ();', '-- more\n\nBEGIN;\nSET lock_timeout = 1;\nDROP TABLE a;'],
+      ['ALTER TABLE a ADD COLUMN b int;', 'ALTER TABLE a DROP COLUMN b;'],
     ]) {
-      const text = `CREATE TABLE a ();\n\n${mark}\n${statement}`;
+      const text = Buffer.from(`${made}\n\n${mark}\n${gone}`).toString('latin1');
       expect(() => partsOf(text, 'x.sql'), text).toThrow(
         /^x\.sql:3: this line looks like the start of a part.*"-- migrate:up" and "-- migrate:down".*reword/,
       );
     }
   });
 
-  test.each(['-- Down users', '-- migrate down users', '-- revert users', '-- Undo users and orders'])(
-    'with the name of what is taken away: %s',
-    (mark) => {
-      for (const statement of [
-        'DROP TABLE users;',
-        'drop table if exists app.users;',
-        'DELETE FROM "users";',
-      ])
-        expect(() => up(`CREATE TABLE a ();\n${mark}\n${statement}`)).toThrow(/^x\.sql:2: this line/);
-      const text = `CREATE TABLE a ();\n${mark}\nDROP TABLE b;`;
-      expect(up(text)).toEqual(['none', text, undefined]);
-    },
-  );
+  test.each<[string, string]>([
+    ['CREATE TABLE IF NOT EXISTS app.users (id int);', 'drop table if exists "app"."users" cascade;'],
+    ['CREATE TABLE a (); CREATE TABLE b ();', 'DROP TABLE c, b;'],
+    ['CREATE TABLE a ();', 'CREATE TABLE old (); DROP TABLE a;'],
+    ['CREATE UNIQUE INDEX CONCURRENTLY i ON a (b);', 'DROP INDEX CONCURRENTLY i;'],
+    [
+      'CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;',
+      'DROP FUNCTION f(int);',
+    ],
+    ['CREATE MATERIALIZED VIEW v AS SELECT 1;', 'DROP MATERIALIZED VIEW v;'],
+    ['CREATE TRIGGER g BEFORE INSERT ON a EXECUTE FUNCTION f();', 'DROP TRIGGER g ON a;'],
+    ['ALTER TABLE a ADD b int, ADD c int;', 'ALTER TABLE IF EXISTS ONLY a DROP IF EXISTS c;'],
+    ['ALTER TABLE a ADD CONSTRAINT k CHECK (b > 0);', 'ALTER TABLE a DROP CONSTRAINT k;'],
+    ['ALTER TABLE a ALTER COLUMN b SET NOT NULL;', 'ALTER TABLE a ALTER COLUMN b DROP NOT NULL;'],
+    ['ALTER TABLE a RENAME COLUMN b TO c;', 'ALTER TABLE a RENAME COLUMN c TO b;'],
+    ['ALTER TABLE a RENAME TO b;', 'ALTER TABLE b RENAME TO a;'],
+    ["INSERT INTO a VALUES ('x');", "DELETE FROM a WHERE b = 'x';"],
+    ['INSERT INTO a VALUES (1);', 'TRUNCATE TABLE a;'],
+    ['GRANT SELECT ON a TO r;', 'REVOKE SELECT ON a FROM r;'],
+  ])('whatever goes: %s … %s', (made, gone) => {
+    for (const mark of ['-- rollback steps', '-- to undo', '/* the rollback */'])
+      expect(() => up(`${made}\n${mark}\n${gone}`)).toThrow(/^x\.sql:2: this line/);
+    // Where it was not made here, the comment is a comment.
+    const text = `SELECT 1;\n-- rollback steps\n${gone}`;
+    expect(up(text)).toEqual(['none', text, undefined]);
+  });
 
   test.each(['-- down', '--down', '-- sqlx down', '/* undo */'])('behind a statement: %s', (mark) => {
-    expect(() => up(`select 1; ${mark}\ndrop table a;`)).toThrow(/^x\.sql:1: this line/);
-    expect(up(`select 1; ${mark}\nselect 2;`)[0]).toBe('none');
+    expect(() => up(`create table a (); ${mark}\ndrop table a;`)).toThrow(/^x\.sql:1: this line/);
+    expect(up(`create table b (); ${mark}\ndrop table a;`)[0]).toBe('none');
     expect(up(`select '; ${mark}\n';\ndrop table a;`)[0]).toBe('none');
+  });
+
+  test('what is made for the file alone may go', () => {
+    for (const text of [
+      'CREATE TEMP TABLE a ();\n-- undo the damage of last night\nDROP TABLE a;',
+      'CREATE TABLE a (b int);\n-- undo the damage of last night\nALTER TABLE a DROP COLUMN b;',
+      '-- undo the damage of last night\nCREATE TABLE a ();\nDROP TABLE a;',
+    ])
+      expect(up(text)[0]).toBe('none');
+  });
+
+  test.each([
+    '-- Status values:\n--   up\n--   down\nSELECT 1;',
+    '-- Supported actions:\n-- * install\n-- * uninstall\nSELECT 1;',
+    'ALTER TABLE e ADD COLUMN d text; -- direction: up/down',
+    'CREATE INDEX i2 ON t (a DESC); -- reverse',
+    "COMMENT ON TABLE x IS 'y'; -- rollback",
+    "INSERT INTO acts VALUES\n (1,'apply'), -- apply\n (2,'revert'); -- revert",
+    '-- the price went up\nSELECT 1;\n-- the price went down',
+    '-- Apply tax\nSELECT 1;\n-- Revert tax',
+    '-- up votes\n-- down votes',
+    '-- #up\n-- #down',
+    '-- Links up\nCREATE TABLE u();\n-- Links down',
+    '-- install\nCREATE TABLE u();\n-- uninstall',
+    '-- upgrade users\nCREATE TABLE u();\n-- downgrade users',
+    '-- Setup section\nCREATE TABLE u();\n-- Teardown section',
+    '-- support undo',
+    '-- See PR #123 (rollback)',
+    '-- TODO: rollback',
+    '-- Rollback: not supported',
+    '-- Down: none',
+    '-- Tear down',
+    '-- Status: up, down',
+    "-- 'up' | 'down'",
+    '-- enum: up down',
+    '-- direction (up/down)',
+    '-- Rollback script: DROP TABLE t',
+    'CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC\n -- down\n SELECT 1;\nEND;',
+  ])('where nothing that was made above goes, a comment is a comment: %j', (comment) => {
+    const text = `CREATE TABLE t (id int, a int);\n${comment}\nDROP TABLE IF EXISTS old_t;\nALTER TABLE t DROP COLUMN a;\nDROP INDEX IF EXISTS i;`;
+    expect(up(text)).toEqual(['none', text, undefined]);
   });
 
   test.each([
