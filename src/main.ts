@@ -15,7 +15,7 @@ import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
 import { letThreadsEnd, systemHost } from './process/host.ts';
 import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
-import { findExecutable, replaceProcess } from './process/replace-process.ts';
+import { replaceProcess, startableCommand } from './process/replace-process.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
 import { systemClock } from './process/system-clock.ts';
 import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
@@ -169,7 +169,7 @@ async function handOver(run: Run, successor: readonly string[], outcome: Done, l
 
 function warnIfMissing(successor: readonly string[], log: Log): void {
   try {
-    findExecutable(successor[0] ?? '', process.env['PATH']);
+    startableCommand(successor, process.env['PATH']);
   } catch (error) {
     log.warn(`the command after -- could not be run as things stand: ${(error as Error).message}`);
   }

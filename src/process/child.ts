@@ -7,7 +7,7 @@ import type { Host } from '../core/host.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
-import { findExecutable } from './replace-process.ts';
+import { startableCommand } from './replace-process.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
@@ -47,8 +47,7 @@ const looks = [1, 2, 5, 10, 20, 20, 50] as const;
  */
 export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
   const { clock, host } = options;
-  const [name = '', ...rest] = command;
-  findExecutable(name, options.environment['PATH']);
+  const [name = '', ...rest] = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(name, rest, options);
   const ended = new Promise<ChildEnd>((resolve) => {
     child.once('exit', (code, signal) => resolve({ status: code ?? undefined, signal: signal ?? undefined }));

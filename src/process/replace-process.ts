@@ -1,10 +1,11 @@
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 
 import { catchUp } from '../core/clock.ts';
 import { endingSignals, exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../core/outcome.ts';
+import { head, interpreterIn, shellCommand, startable } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { signalPipes, unreadSignal } from './signal-pipe.ts';
 
@@ -35,6 +36,15 @@ export function findExecutable(name: string, path: string | undefined): string {
           : `it is in none of the folders of PATH (${path ?? defaultPath})`,
     }),
   );
+}
+
+/**
+ * What to start for a command, found and judged as the hand-over does.
+ * @throws Failure with status 126 or 127
+ */
+export function startableCommand(command: readonly string[], path: string | undefined): readonly string[] {
+  const [name = '', ...rest] = command;
+  return startable(findExecutable(name, path), name, rest);
 }
 
 /** Where quotes or a shell's signs are among the words, only a shell can split them. */
@@ -92,10 +102,11 @@ export async function replaceProcess(
     return process.execve(file, [name, ...rest], environment);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOEXEC' && !isBinary(file)) return runAsShellScript(file, rest, environment);
-    throw new Failure(
-      failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(file, code) }),
-    );
+    if (code === 'ENOEXEC') {
+      const [shell = '', ...words] = shellCommand(file, rest);
+      return process.execve(shell, [shell, ...words], environment);
+    }
+    throw new Failure(failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(code) }));
   }
 }
 
@@ -120,54 +131,22 @@ function unblockUserSignal(): void {
   functions.pthread_sigmask(unblock, set, 0n);
 }
 
-/** As execvp(3) does with a script without a first line that names its interpreter. */
-function runAsShellScript(
-  file: string,
-  rest: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): never {
-  const shell = '/bin/sh';
-  if (whyNotExecutable(shell) !== undefined) {
-    throw new Failure(
-      failed(
-        exitStatus.notExecutable,
-        `cannot run ${file}: it is a script without a #! line, and there is no ${shell}`,
-      ),
-    );
-  }
-  return process.execve!(shell, [shell, file, ...rest], environment);
-}
-
 function execFailure(file: string, code: string | undefined): string {
   if (code === 'ENOENT')
     return `cannot run ${file}: the interpreter that it names is missing${interpreterOf(file)}`;
   if (code === 'E2BIG') return `cannot run ${file}: its arguments and environment are too large (E2BIG)`;
   if (code === 'EACCES') return `cannot run ${file}: permission denied (EACCES)`;
-  if (code === 'ENOEXEC') return `cannot run ${file}: not an executable for this machine (ENOEXEC)`;
   return `cannot run ${file} (${code})`;
 }
 
-function execHint(file: string, code: string | undefined): string | undefined {
+function execHint(code: string | undefined): string | undefined {
   if (code === 'EACCES') return 'is its volume mounted noexec, or does a security profile forbid it?';
-  if (code === 'ENOEXEC') return `was ${file} built for another architecture?`;
   return undefined;
 }
 
 function interpreterOf(file: string): string {
-  const line = /^#![ \t]*(\S+)/.exec(head(file, 256).toString('latin1'));
-  return line ? ` (${line[1]})` : " (a dynamic program needs its C library's loader, which this image lacks)";
-}
-
-function isBinary(file: string): boolean {
-  return head(file, 512).includes(0);
-}
-
-function head(file: string, length: number): Buffer {
-  const buffer = Buffer.alloc(length);
-  const descriptor = openSync(file, 'r');
-  try {
-    return buffer.subarray(0, readSync(descriptor, buffer, 0, length, 0));
-  } finally {
-    closeSync(descriptor);
-  }
+  const interpreter = interpreterIn(head(file, 256) ?? Buffer.alloc(0));
+  return interpreter === undefined
+    ? " (a dynamic program needs its C library's loader, which this image lacks)"
+    : ` (${interpreter})`;
 }

@@ -24,7 +24,7 @@ export interface WaitPlan {
   readonly wakeUps?: (wake: () => void) => () => void;
 }
 
-type Ending = { readonly result: 'satisfied' | 'never' } | { readonly aborted: Error };
+type Ending = 'decided' | { readonly aborted: Error };
 
 /** With pauses of 100 ms, twenty attempts under way give each two seconds: enough for a repeated SYN (1 s). */
 const defaultOverlap = 20;
@@ -204,7 +204,7 @@ export async function waitFor(
       timers.get(watch)?.();
       timers.delete(watch);
       stopFlights(watch.flights);
-      if (decided(watches, plan.policy)) return end({ result: watch.state });
+      if (decision(watches, plan.policy) !== undefined) return end('decided');
     } else if (wasStreak === 0 && watch.streak > 0) {
       const next = plannedStart(watch, clock.now());
       if (next !== undefined) startAt(watch, next);
@@ -246,12 +246,14 @@ export async function waitFor(
     ended = true;
     for (const watch of watches) stopFlights(watch.flights);
     await settled(running, clock);
-    if ('aborted' in outcome && !(outcome.aborted instanceof DeadlinePassed)) throw outcome.aborted;
+    const aborted = outcome === 'decided' ? undefined : outcome.aborted;
+    if (aborted !== undefined && !(aborted instanceof DeadlinePassed)) throw aborted;
     return {
-      result: 'aborted' in outcome ? 'deadline' : outcome.result,
+      // What an attempt had found when it was cut counts.
+      result: decision(watches, plan.policy) ?? 'deadline',
       targets: watches.map((watch) => reportOf(watch, clock.now())),
       waited: clock.now() - startedAt,
-      ...('aborted' in outcome ? { deadline: outcome.aborted as DeadlinePassed } : {}),
+      ...(aborted === undefined ? {} : { deadline: aborted }),
     };
   } finally {
     ended = true;
@@ -264,15 +266,12 @@ export async function waitFor(
   }
 }
 
-function decided(watches: readonly TargetState[], policy: Policy): boolean {
-  if (policy.any) {
-    return (
-      watches.some(({ state }) => state === 'satisfied') || watches.every(({ state }) => state === 'never')
-    );
-  }
-  return (
-    watches.some(({ state }) => state === 'never') || watches.every(({ state }) => state === 'satisfied')
-  );
+/** What the targets' states come to; undefined while it is open. */
+function decision(watches: readonly TargetState[], policy: Policy): 'satisfied' | 'never' | undefined {
+  const any = (state: TargetState['state']): boolean => watches.some((watch) => watch.state === state);
+  const every = (state: TargetState['state']): boolean => watches.every((watch) => watch.state === state);
+  if (policy.any ? every('never') : any('never')) return 'never';
+  return (policy.any ? any('satisfied') : every('satisfied')) ? 'satisfied' : undefined;
 }
 
 function stopFlights(flights: Iterable<StartedAttempt>): void {

@@ -18,9 +18,12 @@ export interface NameRecords {
 /** RFC 8305, 3: how long to wait for the other address family once one has answered, in milliseconds. */
 const resolutionDelay = 50;
 
+/** How long other types of records are waited for where each of them may count, in milliseconds. */
+const otherTypesDelay = 1000;
+
 export interface LookupOptions {
   readonly types: readonly RecordType[];
-  /** One family of addresses is enough: do not wait long for the other. */
+  /** One family of addresses is enough, and the other is hardly waited for. */
   readonly hasty?: boolean;
   readonly signal: AbortSignal;
 }
@@ -59,7 +62,8 @@ async function askTypes(
     options.types.map(async (type) => {
       const reply = await ask(config.servers, name, type, config.timeout, signal);
       replies.set(type, reply);
-      if (options.hasty && reply.kind === 'records') timer ??= setTimeout(() => cut.abort(), resolutionDelay);
+      if (reply.kind !== 'records') return;
+      timer ??= setTimeout(() => cut.abort(), options.hasty ? resolutionDelay : otherTypesDelay);
     }),
   );
   clearTimeout(timer);

@@ -11,7 +11,7 @@ import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../core/outcome.ts';
-import { findExecutable } from '../../process/replace-process.ts';
+import { startableCommand } from '../../process/replace-process.ts';
 import { acquire } from './acquire.ts';
 import { startConclusion } from './conclusion.ts';
 import { lostOutcome, performCommand, type Performed } from './perform-command.ts';
@@ -49,7 +49,7 @@ export async function runUnderLock(
 ): Promise<Outcome> {
   const { key, connection, timing } = settings;
   // What cannot be run is known now: no reason to let others wait for it.
-  if (work.kind === 'command') findExecutable(work.command[0] ?? '', context.environment['PATH']);
+  if (work.kind === 'command') startableCommand(work.command, context.environment['PATH']);
   else await (await import('../../migrations/directory.ts')).readDirectory(work.directory, context.signal);
   context.log.info(`the lock ${JSON.stringify(key.name)} is the advisory lock ${key.id}`);
   const host = context.environment['HOSTNAME'] || (await import('node:os')).hostname();

@@ -2,7 +2,7 @@ import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { formatDuration } from '../../core/duration.ts';
-import { exitStatus } from '../../core/exit-status.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import type { Log } from '../../core/log.ts';
 import {
   DeadlinePassed,
@@ -189,6 +189,9 @@ function outcomeOfEnd({ end, status, words }: Ended, { signal }: Context): Outco
   const reason = signal.aborted ? reasonOf(signal) : undefined;
   if (reason instanceof DeadlinePassed)
     return failed(exitStatus.deadline, `${reason.message}: the command was stopped (${words})`);
+  // What ends with 0 after it was told to stop has not done its work.
+  if (reason instanceof SignalReceived)
+    return failed(signalStatus(reason.signal), `ended by ${reason.signal}; the command ended with ${words}`);
   if (status === 0) return done('the command is done');
   const hint =
     end.signal === 'SIGKILL' && reason === undefined

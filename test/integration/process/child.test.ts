@@ -1,5 +1,5 @@
 // A child in a process group of its own: how it starts, how it ends, and that nothing of it stays.
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { startChild, statusOf } from '../../../src/process/child.ts';
 import { systemHost } from '../../../src/process/host.ts';
 import { systemClock } from '../../../src/process/system-clock.ts';
 import { liveGroup, waitUntil } from '../../support/faults.ts';
+import { runInitbox } from '../../support/program.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 const options = {
@@ -44,7 +45,62 @@ describe('a command that cannot be run', () => {
   });
 });
 
-function folderOf(files: Readonly<Record<string, string>>): { path: string } & Disposable {
+describe('a file that the kernel cannot run never reaches a shell', () => {
+  const program = readFileSync(process.execPath).subarray(0, 4096);
+  const foreign = Buffer.from(program);
+  // e_machine in elf(5): of a processor that nobody has.
+  foreign.writeUInt16LE(0xfeed, 18);
+  const cases: Readonly<Record<string, readonly [content: string | Buffer, words: RegExp]>> = {
+    'zeros, as of a damaged volume': [Buffer.alloc(100_000), /not an executable for this machine/],
+    'a program of another architecture': [foreign, /not an executable for this machine.*/],
+    'the beginning of a program': [program.subarray(0, 40), /not an executable for this machine/],
+    'a program whose table of segments is cut off': [
+      program.subarray(0, 64),
+      /not an executable for this machine/,
+    ],
+    'no bytes at all': ['', /: the file is empty/],
+  };
+  test.each(Object.entries(cases))('%s: 126', async (_name, [content, words]) => {
+    using folder = folderOf({ program: content, script: '' });
+    const file = join(folder.path, 'program');
+    writeFileSync(join(folder.path, 'script'), `#!${file}\nexit 0\n`);
+    for (const name of ['program', 'script']) chmodSync(join(folder.path, name), 0o755);
+    const failure = async (command: string[]): Promise<Failure['outcome']> => {
+      const ended = startChild(command, options).then(async (child) => statusOf(await child.gone));
+      return ended.then(
+        (status) => expect.fail(`it ran and ended with ${status}`),
+        (error) => (error as Failure).outcome,
+      );
+    };
+    const outcome = await failure([file]);
+    expect(outcome.status).toBe(126);
+    expect(outcome.what).toMatch(words);
+    expect(outcome.what).toContain(`cannot run ${file}`);
+    const ofScript = await failure([join(folder.path, 'script')]);
+    expect(ofScript.status).toBe(126);
+    expect(ofScript.what).toContain(`its interpreter ${file} is not an executable`);
+    // The command that takes over is judged alike.
+    for (const name of ['program', 'script']) {
+      const { status, stderr } = await runInitbox(['wait-dns', '127.0.0.1', '--', join(folder.path, name)]);
+      expect(stderr).toContain(name === 'script' ? ofScript.what : outcome.what);
+      expect(status).toBe(126);
+    }
+  });
+
+  test('what it can run, runs: a program, a script with a #! line, one without', async () => {
+    using folder = folderOf({ plain: 'exit $1\n', script: '#!/bin/sh\nexit $1\n', blank: '#!\nexit $1\n' });
+    for (const name of ['plain', 'script', 'blank']) {
+      const file = join(folder.path, name);
+      chmodSync(file, 0o755);
+      const child = await startChild([file, '7'], options);
+      expect(statusOf(await child.gone)).toBe(7);
+    }
+    const child = await startChild([process.execPath, '-e', 'process.exit(8)'], options);
+    expect(statusOf(await child.gone)).toBe(8);
+  });
+});
+
+function folderOf(files: Readonly<Record<string, string | Buffer>>): { path: string } & Disposable {
   const folder = temporaryDirectory('child');
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder.path, name), text);
   return { path: folder.path, [Symbol.dispose]: folder.remove };

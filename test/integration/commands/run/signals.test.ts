@@ -117,6 +117,28 @@ describe.each(Object.entries(phases))('SIGTERM while %s', (_name, make) => {
   });
 });
 
+describe.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+] as const)('%s: a step that ends with 0 when it is told to stop is not done', (signal, status) => {
+  test.each([undefined, 1000])('as user %s', async (user) => {
+    if (user !== undefined && process.getuid?.() !== 0) return;
+    const program = await startPlan([
+      {
+        name: 'polite',
+        command: sh(`trap 'exit 0' TERM INT HUP; echo started >&2; while :; do sleep 0.05; done`),
+        ...(user === undefined ? {} : { user }),
+      },
+    ]);
+    const ended = await end(program, /started/, signal);
+    expect(ended.stderr).toContain(`initbox run: ended by ${signal} while polite ran`);
+    expect(ended.stderr).not.toContain('1 step done');
+    expect(ended.stderr).toMatch(/polite .* stopped/);
+    expect(ended.status).toBe(status);
+  });
+});
+
 describe('SIGTERM', () => {
   test('while the plan is awaited on standard input ends it', async () => {
     // A writer that never ends: the plan is a pipe's.
