@@ -105,14 +105,14 @@ export function createLiquid(settings: LiquidSettings): (text: string) => Liquid
     try {
       templates = engine.parse(text);
     } catch (error) {
-      throw problemOf(error);
+      throw problemOf(error, text);
     }
     return {
       async render(data) {
         try {
           return await render(engine, templates, data, settings);
         } catch (error) {
-          throw problemOf(error);
+          throw problemOf(error, text);
         }
       },
     };
@@ -183,8 +183,8 @@ function isIterator(value: unknown): value is Iterator<unknown> {
   return [next, raise, end].every((method) => typeof method === 'function');
 }
 
-function problemOf(error: unknown): unknown {
-  const issues = issuesOf(error);
+function problemOf(error: unknown, text: string): unknown {
+  const issues = issuesOf(error, text);
   return issues === undefined ? error : new LiquidProblem(issues, error);
 }
 
@@ -192,30 +192,34 @@ function problemOf(error: unknown): unknown {
 const tooLarge = 'it is nested too deeply, or its output is too long';
 
 /** LiquidErrors, which catchAllErrors throws, holds the others; blocks nest them. */
-function issuesOf(error: unknown): LiquidIssue[] | undefined {
+function issuesOf(error: unknown, text: string, outer?: Place): LiquidIssue[] | undefined {
   if (error instanceof RangeError) return [{ line: 1, column: 1, message: tooLarge }];
   // A limit that is passed between two tags has no place.
   if (error instanceof Error && error.name === 'AssertionError')
-    return [{ line: 1, column: 1, message: wordsOf(error.message, '') }];
+    return [{ line: 1, column: 1, message: wordsOf(error.message, undefined) }];
   if (!LiquidError.is(error)) return undefined;
   const inner = (error as { errors?: readonly unknown[] }).errors;
-  if (inner !== undefined) return inner.flatMap((one) => issuesOf(one) ?? []);
+  if (inner !== undefined) return inner.flatMap((one) => issuesOf(one, text, outer) ?? []);
   const { token, originalError } = error as unknown as { token: Place; originalError?: unknown };
+  // Filters such as where and where_exp read a value as an expression: its places and words are those of the value.
+  const own = token.input === text ? token : undefined;
   if (LiquidError.is(originalError)) {
-    const deeper = issuesOf(originalError);
+    const deeper = issuesOf(originalError, text, own ?? outer);
     if (deeper !== undefined && deeper.length > 0) return deeper;
   }
-  const [line, column] = token.getPosition();
+  const [line, column] = (own ?? outer)?.getPosition() ?? [1, 1];
   const message =
     originalError instanceof OwnWords
       ? originalError.message
       : originalError instanceof RangeError
         ? tooLarge
-        : wordsOf(originalError instanceof Error ? originalError.message : error.message, token.getText());
+        : wordsOf(originalError instanceof Error ? originalError.message : error.message, own?.getText());
   return [{ line, column, message }];
 }
 
 interface Place {
+  /** The whole text that was read: a template's, or a value that a filter takes for an expression. */
+  readonly input: string;
   getPosition(): [line: number, column: number];
   /** The tag or output itself, as the template has it. */
   getText(): string;
@@ -244,8 +248,11 @@ const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/base64/, 'what is to be decoded is not valid base64'],
 ];
 
-/** Names that the template itself has are shown; a name that was made of data (`db[key]`) may be a value. */
-function wordsOf(message: string, template: string): string {
+/**
+ * Names that the template itself has at that place are shown; a name that was made of data (`db[key]`) may be a value.
+ * @param template the text at that place; undefined where it is not the template's
+ */
+function wordsOf(message: string, template: string | undefined): string {
   const plain = message.replace(/, (file:.*|line:\d+, col:\d+)$/s, '');
   const tag = /^tag "(\w+)" not found$/.exec(plain)?.[1];
   if (tag !== undefined)
@@ -253,16 +260,28 @@ function wordsOf(message: string, template: string): string {
       ? `the tag "${tag}" is not there: a template reads no other files`
       : `there is no tag "${tag}"`;
   const open = /^tag \W*(\w+).* not closed$/s.exec(plain)?.[1];
-  if (open !== undefined && template.includes(open)) return `the tag "${open}" is not closed`;
+  if (open !== undefined && template?.includes(open)) return `the tag "${open}" is not closed`;
   const filter = /^undefined filter: (\w+)$/.exec(plain)?.[1];
-  if (filter !== undefined) return `there is no filter "${filter}"`;
+  if (filter !== undefined)
+    return template !== undefined && new RegExp(String.raw`\|\s*${filter}(?!\w)`).test(template)
+      ? `there is no filter "${filter}"`
+      : 'there is no such filter: its name comes from a value';
   const variable = /^undefined variable: (.*)$/s.exec(plain)?.[1];
   if (variable !== undefined)
-    return variable.split('.').every((part) => template.includes(part))
+    return template !== undefined && isWritten(variable, template)
       ? `undefined variable: ${variable}`
       : 'undefined variable: its name comes from a value';
   return (
     sentences.find(([about]) => about.test(plain))?.[1] ??
     'this is not valid Liquid, or fails with these values'
   );
+}
+
+/** True where a template has `a.b` as it is, or as `a["b"]`. */
+function isWritten(variable: string, template: string): boolean {
+  const [first = '', ...more] = variable.split('.').map((part) => RegExp.escape(part));
+  const keys = more.map(
+    (key) => String.raw`\s*(?:\.\s*${key}(?![\w-])|\[\s*(?:"${key}"|'${key}'|${key})\s*\])`,
+  );
+  return new RegExp(String.raw`(?<![\w.-])${first}(?![\w-])${keys.join('')}`).test(template);
 }

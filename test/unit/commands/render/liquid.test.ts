@@ -19,6 +19,12 @@ const values: Readonly<Record<string, FieldValue>> = {
   db: { name: 'x', port: 5432, constructor_: 'own' },
   digits: parseJson('12345678901234567890'),
   nothing: null,
+  items: [{ name: 'n', port: 1 }],
+  phrase: 'correct-horse',
+  piped: 'name | S3cr3tfilter',
+  dotted: 'correct.horse.battery',
+  open: 'correct["horse',
+  short: 'b',
   flag: true,
 };
 
@@ -84,6 +90,31 @@ describe('what quotes is read back as it was', () => {
       '\\ a\\:b\\=c=\\ \\u00e9\\\\',
     );
   });
+});
+
+describe('a value that a filter takes for an expression is not shown', () => {
+  const filters = ['where', 'reject', 'group_by', 'find', 'find_index', 'has', 'sum', 'map', 'sort', 'uniq'];
+  const expressions = ['where', 'reject', 'group_by', 'find', 'find_index', 'has'].map(
+    (name) => `${name}_exp: "x",`,
+  );
+  test.each([...filters.map((name) => `${name}:`), ...expressions])('%s', async (filter) => {
+    for (const key of ['phrase', 'piped', 'dotted', 'open']) {
+      const text = await made(`a\n{{ items | ${filter} ${key} | json }}`);
+      expect(text).not.toMatch(/correct|horse|battery|S3cr3t/i);
+    }
+  });
+
+  test('its place is that of the filter, where the engine tells it', async () => {
+    expect(await made('a\n {{ items | where_exp: "x", piped }}')).toBe(
+      '2:2: there is no such filter: its name comes from a value',
+    );
+  });
+
+  test.each([
+    ['{{ db["nope"] }}', '1:4: undefined variable: db.nope'],
+    ['{{ db[user] }}', '1:4: undefined variable: its name comes from a value'],
+    ['{{ db[short] }}', '1:4: undefined variable: its name comes from a value'],
+  ])('%s', async (text, expected) => expect(await made(text)).toBe(expected));
 });
 
 describe('what is wrong is told with its place', () => {
