@@ -1,10 +1,13 @@
+import { systemErrorCode } from '../../fs/error-message.ts';
+
 /** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
 export class WriteFailed extends Error {
   override readonly name = 'WriteFailed';
   readonly code: string;
 
   constructor(error: unknown) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { message } = error as NodeJS.ErrnoException;
+    const code = systemErrorCode(error);
     super(message, { cause: error });
     this.code = code === 'ENOENT' ? stageLost : (code ?? message);
   }
