@@ -45,12 +45,14 @@ export function explained(
       exitStatus.usage,
     );
   }
-  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const { syscall } = error as NodeJS.ErrnoException;
+  const code = systemErrorCode(error);
   const say = (what: string, hint?: string): Failure =>
     refused(`${where}: ${what} (${code})`, hint, more.status);
   switch (code ?? '') {
-    case 'ENOSPC':
     case 'EDQUOT':
+      return say('the quota is used up', quotaHint);
+    case 'ENOSPC':
       return say('the volume is full', roomHint(more.directory, more.needed));
     case 'EROFS':
       return say(
@@ -85,8 +87,26 @@ export function explained(
     case 'ENAMETOOLONG':
       return say('the name is too long for its file system');
     default:
-      return refused(`${where}: ${message}`, undefined, more.status);
+      return refused(`${where}: ${withoutHandle(error as Error)}`, undefined, more.status);
   }
+}
+
+export const quotaHint =
+  'raise the quota that the file system has for this user, group or project, or remove what counts towards it; for an emptyDir it is its sizeLimit';
+
+/** The error number of EDQUOT (errno(3)), for which Node has no name. */
+const noQuotaLeft = -122;
+
+/** The code of a system's error; EDQUOT too. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const { code, errno } = error as NodeJS.ErrnoException;
+  return errno === noQuotaLeft ? 'EDQUOT' : code;
+}
+
+/** A system's error without the call and the path in /proc/self/fd, which says nothing to people: `i/o error (EIO)`. */
+export function withoutHandle(error: Error): string {
+  const [, code, what] = /^([A-Z0-9]+): (.+), \w+(?: '.*)?$/s.exec(error.message) ?? [];
+  return code === undefined || what === undefined ? error.message : `${what} (${code})`;
 }
 
 const linkHint =

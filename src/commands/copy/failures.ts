@@ -1,3 +1,4 @@
+import { systemErrorCode } from '../../fs/error-message.ts';
 import type { RawName } from '../../fs/tree/file-name.ts';
 
 /** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
@@ -8,7 +9,8 @@ export class WriteFailed extends Error {
   readonly entry: RawName | undefined;
 
   constructor(error: unknown, entry?: RawName) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { message } = error as NodeJS.ErrnoException;
+    const code = systemErrorCode(error);
     super(message, { cause: error });
     this.code = code === 'ENOENT' ? stageLost : (code ?? message);
     this.entry = entry;

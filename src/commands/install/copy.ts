@@ -7,7 +7,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { exchanged, refused } from '../../fs/error-message.ts';
+import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
 import type { Directory } from '../../fs/publish/directory.ts';
 import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
@@ -166,6 +166,10 @@ function explained(
       }),
     );
   }
+  if (systemErrorCode(error) === 'EDQUOT')
+    return new Failure(
+      failed(exitStatus.failed, `${where}: the quota is used up (EDQUOT)`, { hint: quotaHint }),
+    );
   if (error.code === 'EROFS')
     return new Failure(
       failed(exitStatus.failed, `${where}: it is on a read-only file system (EROFS)`, {
@@ -179,7 +183,7 @@ function explained(
       }),
     );
   }
-  return new Failure(failed(exitStatus.failed, `${where}: ${error.message}`));
+  return new Failure(failed(exitStatus.failed, `${where}: ${withoutHandle(error)}`));
 }
 
 function freeIn(directory: Directory): number {

@@ -37,6 +37,24 @@ function wideTree(top: string, folders: number, files: number, bytes = 100): voi
   }
 }
 
+describe.skipIf(requireOrSkip('what a volume refuses', whyMissing('strace', 'strace')))('a volume', () => {
+  const refusing = (error: string): string[] => [
+    ...['strace', '-f', '-qq', '-o', '/dev/null'],
+    ...['-e', `inject=mkdir,mkdirat:error=${error}`],
+  ];
+
+  test.each([
+    ['EDQUOT', 'the quota is used up (EDQUOT)'],
+    ['EIO', 'i/o error (EIO)'],
+  ])('that answers %s: said so, of the path that was given', async (error, said) => {
+    const [from, to] = [smallTree(), folder()];
+    const { status, stderr } = await copy([from, to], { prefix: refusing(error) });
+    expect(stderr).toContain(`cannot write ${to}: ${said}`);
+    expect(stderr).not.toMatch(/Unknown system error|proc\/self/);
+    expect(status).toBe(1);
+  });
+});
+
 describe.skipIf(notRoot)('somebody who may write to DEST', () => {
   test(`swaps files and folders for links to what is outside, for ${attackSeconds} s`, async () => {
     const [tree, outside, from] = [memoryFolder(), memoryFolder(), memoryFolder()];
