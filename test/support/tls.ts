@@ -18,6 +18,10 @@ export interface Certificate {
 export interface CertificateOptions {
   /** Days from now that it is valid; 2 unless given; a negative number makes one that has expired. */
   days?: number;
+  /** What stands in the subject; the first name unless given. */
+  commonName?: string;
+  /** Entries of the subjectAltName such as `DNS:127.0.0.1`, instead of those of the names; none where empty. */
+  alternatives?: readonly string[];
 }
 
 export interface CertificateAuthority extends Certificate, Disposable {
@@ -113,10 +117,12 @@ export async function createCertificateAuthority(
     ...read(caFile, caKeyFile),
     folder: folder.path,
     server(names = ['localhost', '127.0.0.1', '::1'], options) {
-      const alternatives = names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`).join(',');
+      const alternatives =
+        options?.alternatives ?? names.map((name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`);
+      const named = alternatives.length > 0 ? [`subjectAltName=${alternatives.join(',')}`] : [];
       return issue(
-        names[0] ?? 'server',
-        [`subjectAltName=${alternatives}`, 'extendedKeyUsage=serverAuth'],
+        options?.commonName ?? names[0] ?? 'server',
+        [...named, 'extendedKeyUsage=serverAuth'],
         options,
       );
     },

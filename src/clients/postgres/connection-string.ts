@@ -222,7 +222,7 @@ function choice<const C extends readonly string[]>(
 function readTls(all: Parameters, environment: Environment, redactor: Redactor): PostgresTls {
   const home = environment['HOME'];
   const inHome = (name: string): string | undefined => home && `${home}/.postgresql/${name}`;
-  const root = all.get('sslrootcert');
+  const root = fileOf(all, 'sslrootcert');
   const given = choice(all.get('sslmode'), sslModes);
   if (root?.text === 'system') {
     // As libpq: what the system trusts signs anybody's certificate, so that only the name tells.
@@ -253,6 +253,12 @@ function readTls(all: Parameters, environment: Environment, redactor: Redactor):
   return { ...clientCertificate(all, inHome, redactor), mode, authorities, direct };
 }
 
+/** As in libpq, an empty name of a file means the default. */
+function fileOf(all: Parameters, name: string): Parameter | undefined {
+  const given = all.get(name);
+  return given?.text === '' ? undefined : given;
+}
+
 function isDirect(all: Parameters): boolean {
   return choice(all.get('sslnegotiation'), ['postgres', 'direct'] as const) === 'direct';
 }
@@ -267,11 +273,11 @@ function clientCertificate(
   inHome: (name: string) => string | undefined,
   redactor: Redactor,
 ): Pick<PostgresTls, 'certificate' | 'key'> {
-  const given = all.get('sslcert');
+  const given = fileOf(all, 'sslcert');
   const fallback = inHome('postgresql.crt');
   const certificate = given ? readPem(given.text, given.origin) : fallback && readIfThere(fallback);
   if (!certificate) return { certificate: undefined, key: undefined };
-  const keyGiven = all.get('sslkey');
+  const keyGiven = fileOf(all, 'sslkey');
   const keyPath = keyGiven?.text ?? inHome('postgresql.key');
   if (keyPath === undefined)
     throw new UsageError(`${given?.origin ?? 'sslcert'} is given without its key; set sslkey or PGSSLKEY`);

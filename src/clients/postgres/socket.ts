@@ -1,5 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net';
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 
 import { reasonOf } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
@@ -133,7 +133,7 @@ async function handshake(
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   // Most servers inside a cluster have none, and loading it takes as long as a query.
-  const { connect: connectTls, getCACertificates } = await import('node:tls');
+  const { checkServerIdentity, connect: connectTls, getCACertificates } = await import('node:tls');
   const verifies = tls.authorities !== undefined && tls.mode !== 'prefer' && tls.mode !== 'allow';
   const options: ConnectionOptions = {
     socket,
@@ -144,7 +144,10 @@ async function handshake(
     ...(tls.authorities === undefined ? {} : { ca: trusted(tls.authorities, getCACertificates) }),
     ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
     ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
-    ...(tls.mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    checkServerIdentity: (name, certificate) =>
+      tls.mode !== 'verify-full' || holdsAddressAsName(host, certificate)
+        ? undefined
+        : checkServerIdentity(name, certificate),
     ...(tls.direct ? { ALPNProtocols: ['postgresql'] } : {}),
   };
   return listening(socket, signal, (resolve, reject) => {
@@ -165,6 +168,21 @@ async function handshake(
       reject(error.syscall === undefined ? tlsFailure(error, host, tls) : error);
     });
   });
+}
+
+/**
+ * libpq takes an address that stands where a name belongs: in a DNS entry, or, where no entry is an address, in the
+ * subject (pq_verify_peer_name_matches_certificate in fe-secure-common.c, pgtls_verify_peer_name_matches_certificate_guts
+ * in fe-secure-openssl.c).
+ */
+function holdsAddressAsName(host: string, certificate: PeerCertificate): boolean {
+  if (isIP(host) === 0) return false;
+  const names = certificate.subjectaltname ?? '';
+  // An entry in quotes may hold what looks like others.
+  if (names.includes('"')) return false;
+  const entries = names.split(', ');
+  if (entries.includes(`DNS:${host}`)) return true;
+  return !entries.some((entry) => entry.startsWith('IP Address:')) && certificate.subject?.CN === host;
 }
 
 function trusted(

@@ -12,7 +12,7 @@ export interface Asking {
 }
 
 /** OID of pg_database_owner, whose one member is the database's owner (catalog/pg_authid.dat). */
-const databaseOwner = 6171;
+const databaseOwnerRole = 6171;
 
 /**
  * SQL that is true of a role whose relations this session may read and write.
@@ -27,7 +27,7 @@ const databaseOwner = 6171;
  */
 export function isTrusted(owner: string): string {
   return `(pg_catalog.pg_has_role(${owner}, current_user, 'USAGE') OR pg_catalog.pg_has_role(${owner}, session_user, 'USAGE')
-    OR ${owner} OPERATOR(pg_catalog.=) ${databaseOwner}::pg_catalog.oid
+    OR ${owner} OPERATOR(pg_catalog.=) ${databaseOwnerRole}::pg_catalog.oid
     OR pg_catalog.pg_has_role(${owner}, (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), 'USAGE'))`;
 }
 
@@ -39,11 +39,11 @@ export class UntrustedRecords extends Error {
   readonly severity = 'ERROR';
   readonly advice: string;
 
-  constructor(what: string, owner: string, role: string, schemaOwner: string, databaseOwned: string) {
+  constructor(what: string, owner: string, role: string, wayOut: string) {
     super(
       `${what} belongs to the role ${owner}, which ${role} does not trust: statements on it could run that role’s code with the rights of ${role}`,
     );
-    this.advice = `if you know who made it, run as a superuser: ALTER SCHEMA ${recordsSchema} OWNER TO ${databaseOwned}; GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${[...new Set([schemaOwner, role])].join(', ')}; otherwise look at what is in the schema ${recordsSchema}, and drop it`;
+    this.advice = `if you know who made it, run as a superuser: ${wayOut}; otherwise look at what is in the schema ${recordsSchema}, and drop it`;
   }
 }
 
@@ -85,20 +85,27 @@ export async function findRecords(
   );
   const row = rows[0] ?? {};
   const text = (column: string): string => String(row[column]);
-  const refuse = (what: string, owner: string): UntrustedRecords =>
-    new UntrustedRecords(
-      what,
-      owner,
-      text('quoted_role'),
-      text('quoted_schema_owner'),
-      text('database_owner'),
-    );
+  const [role, databaseOwner, schemaOwner] = [
+    text('quoted_role'),
+    text('database_owner'),
+    text('quoted_schema_owner'),
+  ];
   const schemaThere = (row['schema_owner'] ?? null) !== null;
   if (schemaThere && row['schema_trusted'] !== true)
-    throw refuse(`the schema ${recordsSchema}`, text('schema_owner'));
+    throw new UntrustedRecords(
+      `the schema ${recordsSchema}`,
+      text('schema_owner'),
+      role,
+      `ALTER SCHEMA ${recordsSchema} OWNER TO ${databaseOwner}; GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${[...new Set([schemaOwner, role])].join(', ')}`,
+    );
   const found = (row['table_owner'] ?? null) !== null;
   if (found && row['table_trusted'] !== true)
-    throw refuse(`the table ${recordsSchema}.${table}`, text('table_owner'));
+    throw new UntrustedRecords(
+      `the table ${recordsSchema}.${table}`,
+      text('table_owner'),
+      role,
+      `ALTER TABLE ${recordsSchema}.${table} OWNER TO ${databaseOwner}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${recordsSchema}.${table} TO ${role}`,
+    );
   return { found, pid: Number(row['pid']) };
 }
 

@@ -517,6 +517,42 @@ describe('TLS as libpq means it', () => {
   });
 });
 
+describe('TLS as libpq means it, by an address', () => {
+  test.each<[string, string, string[], number]>([
+    ['its common name', '127.0.0.1', [], 0],
+    ['its common name, beside a DNS name', '127.0.0.1', ['DNS:db'], 0],
+    ['a DNS name', 'db', ['DNS:db', 'DNS:127.0.0.1'], 0],
+    ['an address', 'db', ['IP:127.0.0.1'], 0],
+    ['another common name', '127.0.0.2', [], 69],
+    ['its common name, beside another address', '127.0.0.1', ['IP:127.0.0.2'], 69],
+    ['a part of a name', 'db', ['DNS:127.0.0.1.example'], 69],
+  ])('verify-full, and the certificate has %s', async (_name, commonName, alternatives, status) => {
+    using authority = await createCertificateAuthority();
+    const certificate = await authority.server([], { commonName, alternatives });
+    const folder = temporaryDirectory('tls-server');
+    const { copyFileSync, chmodSync, chownSync } = await import('node:fs');
+    const { serverAccount } = await import('../../../support/unprivileged.ts');
+    const account = serverAccount();
+    const key = join(folder.path, 'server.key');
+    copyFileSync(certificate.keyFile, key);
+    chmodSync(key, 0o600);
+    if (account) chownSync(key, account.uid, account.gid);
+    const file = join(folder.path, 'server.crt');
+    copyFileSync(certificate.certificateFile, file);
+    chmodSync(file, 0o644);
+    await using server = await startPostgres({
+      settings: { ssl: 'on', ssl_cert_file: file, ssl_key_file: key },
+    });
+    const root = `sslrootcert=${encodeURIComponent(authority.certificateFile)}`;
+    const result = await runInitbox(['wait-postgres', '--timeout', '30s'], {
+      env: { DATABASE_URL: `${server.url()}?sslmode=verify-full&${root}` },
+    });
+    expect(result.status, result.stderr).toBe(status);
+    if (status !== 0) expect(result.stderr).toContain('the server’s certificate is not for 127.0.0.1');
+    folder.remove();
+  });
+});
+
 describe('SIGTERM in every phase', () => {
   test.skipIf(requireOrSkip('dropped packets', canUseIptables()))(
     'while it connects to a silent server',

@@ -237,6 +237,19 @@ describe('the schema initbox and its tables, made by a role that is not trusted'
     const once = await run(name, 'migrate-with-lock', '--once', 'k', '--', 'true');
     expect(once.status).toBe(69);
     expect(once.stderr).toMatch(/the table initbox\.(locks|once) belongs to the role evil/);
+    // What the hints say, each in its turn, lets the program go on.
+    for (let hinted = once, tries = 0; ; tries++) {
+      const hint =
+        /run as a superuser: (ALTER TABLE initbox\.\w+ OWNER TO postgres; GRANT [^;]* TO mig);/.exec(
+          hinted.stderr,
+        )?.[1];
+      expect(hint, hinted.stderr).toBeDefined();
+      expect(hinted.stderr).not.toContain('ALTER SCHEMA');
+      await postgres.sql(hint ?? '', [], name);
+      hinted = await run(name, 'migrate-with-lock', '--once', 'k', '--', 'true');
+      if (hinted.status === 0) break;
+      expect(tries).toBeLessThan(3);
+    }
   });
 });
 

@@ -73,6 +73,9 @@ describe('URLs', () => {
       authorities: 'system',
     });
     expect(read('postgres://u@h/d?sslrootcert=system').tls.mode).toBe('verify-full');
+    expect(read('postgres://u@h/d?sslmode=require&sslrootcert=&sslcert=&sslkey=').tls).toEqual(
+      read('postgres://u@h/d?sslmode=require').tls,
+    );
   });
 
   test.each([
