@@ -28,6 +28,8 @@ export interface CertificateAuthority extends Certificate, Disposable {
   folder: string;
   /** A server's certificate for DNS names and IP addresses; `localhost`, 127.0.0.1 and ::1 unless given. */
   server(names?: readonly string[], options?: CertificateOptions): Promise<Certificate>;
+  /** A server's certificate whose RSA key has 1,024 bits, which OpenSSL refuses from security level 2 on. */
+  weak(): Promise<Certificate>;
   /** A client's certificate for mutual TLS. */
   client(commonName?: string, options?: CertificateOptions): Promise<Certificate>;
   remove(): void;
@@ -75,6 +77,7 @@ export async function createCertificateAuthority(
     subject: string,
     extensions: readonly string[],
     { days = 2 }: CertificateOptions = {},
+    newKeyOf: readonly string[] = newKey,
   ): Promise<Certificate> {
     serial += 1;
     const base = join(folder.path, `${serial}`);
@@ -82,7 +85,7 @@ export async function createCertificateAuthority(
       openssl,
       'req',
       '-new',
-      ...newKey,
+      ...newKeyOf,
       '-subj',
       `/CN=${subject}`,
       '-keyout',
@@ -126,6 +129,8 @@ export async function createCertificateAuthority(
         options,
       );
     },
+    weak: () =>
+      issue('weak', ['subjectAltName=DNS:localhost,IP:127.0.0.1'], {}, ['-newkey', 'rsa:1024', '-nodes']),
     client: (name = 'client', options) => issue(name, ['extendedKeyUsage=clientAuth'], options),
     remove: folder.remove,
     [Symbol.dispose]: folder.remove,

@@ -119,6 +119,19 @@ const untrusted: ReadonlySet<string> = new Set([
   'INVALID_CA',
 ]);
 
+/** A certificate that no authority's certificate makes right; the same reference. */
+const rejected: ReadonlySet<string> = new Set([
+  'UNSPECIFIED',
+  'CERT_REJECTED',
+  'CERT_CHAIN_TOO_LONG',
+  'PATH_LENGTH_EXCEEDED',
+  'INVALID_PURPOSE',
+  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+]);
+
 function certificateFailure(
   code: string,
   error: SystemError,
@@ -147,11 +160,25 @@ function certificateFailure(
     );
   }
   if (code === 'CERT_REVOKED') return never(exitStatus.refused, `the certificate of ${host} is revoked`);
+  // OpenSSL's security level (https://docs.openssl.org/master/man3/SSL_CTX_set_security_level/): Node has no code for it.
+  const weak = /\b(key|digest algorithm|signature\b.*) too (?:weak|small)/i.exec(error.message)?.[1];
+  if (weak !== undefined && (code === 'UNSPECIFIED' || /^ERR_SSL_.*(TOO_WEAK|TOO_SMALL)/.test(code)))
+    return never(
+      exitStatus.refused,
+      `the certificate of ${host} is too weak (${error.message})`,
+      'make a new certificate, with an RSA key of at least 2,048 bits or an EC key, and with a SHA-256 signature',
+    );
+  if (rejected.has(code))
+    return never(
+      exitStatus.refused,
+      `the certificate of ${host} is not valid (${code})`,
+      'make a new certificate',
+    );
   if (!untrusted.has(code)) return undefined;
   return never(
     exitStatus.refused,
     `the certificate of ${host} comes from an authority that is not trusted here (${code})`,
-    'give the authority’s certificate: --ca-file, VAULT_CACERT for Vault, SSL_CERT_FILE or NODE_EXTRA_CA_CERTS for all',
+    'give the authority’s certificate: --ca-file, VAULT_CACERT for Vault, AWS_CA_BUNDLE for AWS, SSL_CERT_FILE or NODE_EXTRA_CA_CERTS for all',
   );
 }
 

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 
 import type { Environment } from '../../core/context.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { isBareAuthority } from '../../core/web-url.ts';
+import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
 import { proxyAuthorization } from './agents.ts';
 
 /** The proxy for a URL; undefined where it is reached directly. */
@@ -41,7 +41,10 @@ const accepted = 'write for example http://proxy.internal:3128';
 function parseProxy(text: string, origin: string, secret: (value: string) => void): URL {
   const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
   // None of these is shown: it may hold a password.
-  if (scheme === undefined ? !isBareAuthority(text) : /^[/\\]/.test(text.slice(scheme.length)))
+  if (
+    hasDoubledScheme(text) ||
+    (scheme === undefined ? !isBareAuthority(text) : /^[/\\]/.test(text.slice(scheme.length)))
+  )
     throw new Error(`${origin} has a mistake in its scheme; ${accepted}`);
   const whole = scheme === undefined ? `http://${text}` : text;
   refuseUnexpanded('url', whole, origin);

@@ -16,6 +16,7 @@ import {
 } from 'node:tls';
 
 import { shownHostPort } from '../../core/host-port.ts';
+import type { Never, NotYet } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import {
   agentOptions,
@@ -26,6 +27,7 @@ import {
   ProxyFailure,
   ProxyRefused,
 } from './agents.ts';
+import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
 
@@ -139,17 +141,72 @@ class TunnelAgent extends HttpsAgent {
   }
 }
 
+/** A connection that failed, by its error: a client that brings its own HTTP shows us nothing else of it. */
+interface Failed {
+  readonly url: URL;
+  readonly proxy: URL | undefined;
+  readonly certificate: PeerCertificate | undefined;
+}
+
+/** Remembers what is known of each connection that fails. */
+class NotingAgent extends TunnelAgent {
+  readonly failed = new WeakMap<object, Failed>();
+  readonly #proxyFor: FindProxy;
+
+  constructor(...given: ConstructorParameters<typeof TunnelAgent>) {
+    super(...given);
+    [this.#proxyFor] = given;
+  }
+
+  override createConnection(
+    options: ConnectionOptions & { lookup?: LookupFunction },
+    created?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    const url = new URL(`https://${shownHostPort(options.host ?? undefined, options.port)}`);
+    const proxy = this.#proxyFor(url);
+    let certificate: PeerCertificate | undefined;
+    const watch = (stream: Duplex): void => {
+      // Emitted before the verification, after which Node drops the certificate that it refused.
+      stream.prependOnceListener('secure', () => {
+        certificate = (stream as TLSSocket).getPeerCertificate();
+      });
+      stream.prependOnceListener('error', (error) => this.failed.set(error, { url, proxy, certificate }));
+    };
+    const stream = super.createConnection(options, (error, late) => {
+      if (error) this.failed.set(error, { url, proxy, certificate });
+      else if (late && late !== stream) watch(late);
+      created?.(error, late);
+    });
+    if (stream) watch(stream);
+    return stream;
+  }
+}
+
 /** Agents for other clients that bring their own HTTP (an SDK): our resolver and proxies under them. */
 export function agentsFor(settings: {
   readonly resolve: ResolveAddresses;
   readonly proxy: FindProxy;
   readonly tls: TlsSettings;
-}): { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent } {
+}): {
+  readonly httpAgent: HttpAgent;
+  readonly httpsAgent: HttpsAgent;
+  /** What a connection of theirs failed with; undefined of any other error. */
+  readonly connectionFault: (error: unknown, now: Date) => NotYet | Never | undefined;
+} {
   const lookup = lookupThrough(settings.resolve, { signal: new AbortController().signal, phase: () => {} });
   const options = { ...agentOptions, lookup, ...tlsOptions(settings.tls) };
   // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
+  const httpsAgent = new NotingAgent(settings.proxy, settings.tls, options);
   return {
     httpAgent: new HttpAgent(options),
-    httpsAgent: new TunnelAgent(settings.proxy, settings.tls, options),
+    httpsAgent,
+    connectionFault(given, now) {
+      for (let error = given; error instanceof Error; error = error.cause) {
+        const failed = httpsAgent.failed.get(error);
+        if (failed !== undefined)
+          return failureOf(error, { ...failed, socket: undefined, now, forgiving: false });
+      }
+      return undefined;
+    },
   };
 }

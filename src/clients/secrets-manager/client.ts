@@ -26,10 +26,11 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import { callerArn, callerRefusal, callerRequest, isRole, type Keys, type SignedRequest } from './caller.ts';
-import { agentOf, askWhy, type AgentReply, type AskAgent } from './container.ts';
+import { callerArn, callerRefusal, callerRequest, isRole, type SignedRequest } from './caller.ts';
+import { agentOf, askForKeys, type AgentReply, type AskAgent, type Identity } from './container.ts';
 import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
 import { regionOf } from './region.ts';
+import { asksOthers, hideSecrets } from './shared-files.ts';
 
 export interface SecretsManagerSettings {
   /** Take the credentials of the node where nothing else is configured. */
@@ -52,6 +53,8 @@ export interface SecretsManagerParts {
     head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
     now: Date,
   ) => Busy | undefined;
+  /** What a connection of the agents failed with, in words; undefined where it is none of theirs. */
+  readonly connectionFault: (error: unknown, now: Date) => NotYet | Never | undefined;
   readonly warn: (words: string) => void;
 }
 
@@ -92,7 +95,8 @@ async function collectAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   return kept.taken();
 }
 
-type Identity = Keys & { readonly $source?: Readonly<Record<string, string>> };
+/** Milliseconds before their end at which credentials are renewed, as the SDK does. */
+const renewal = 300_000;
 
 /** Secrets Manager through the AWS SDK, one attempt each: the loop above repeats, under one deadline. */
 export function createSecretsManager(
@@ -110,32 +114,79 @@ export function createSecretsManager(
     told.add(words);
   };
 
+  let held: Identity | undefined;
+  let renewing: Promise<Identity | NotYet | Never> | undefined;
+
+  const common = (region: string | undefined) => ({
+    ...(region === undefined ? {} : { region }),
+    // The loop above repeats; the SDK's own three tries are over in 354 ms.
+    maxAttempts: 1,
+    // For the providers of the chain, which are given all this.
+    maxRetries: 0,
+    requestHandler: { ...timeouts, ...parts.agents },
+    streamCollector: collectAnswer,
+    // Without one it writes to the console, past the redactor.
+    logger: { trace() {}, debug() {}, info() {}, warn: (words: string) => tell(words), error() {} },
+  });
+
   const clientFor = (address: SourceAddress): SecretsManagerClient => {
     const region = regionOf(address, environment);
     const known = clients.get(region ?? '');
     if (known !== undefined) return known;
     const client = new SecretsManagerClient({
-      ...(region === undefined ? {} : { region }),
-      // The loop above repeats; the SDK's own three tries are over in 354 ms.
-      maxAttempts: 1,
-      requestHandler: { ...timeouts, ...parts.agents },
-      streamCollector: collectAnswer,
-      // Without one it writes to the console, past the redactor.
-      logger: { trace() {}, debug() {}, info() {}, warn: (words: string) => tell(words), error() {} },
+      ...common(region),
+      // By itself it would look for them again, unseen by the redactor.
+      credentials: () =>
+        held === undefined ? Promise.reject(new Error('nobody logged in')) : Promise.resolve(held),
     });
     clients.set(region ?? '', client);
     return client;
   };
 
-  const identify = async (client: SecretsManagerClient, probe: Probe): Promise<Answer> => {
+  /** What the chain of the SDK finds, and after it the agent that speaks for this container. */
+  const obtain = async (probe: Probe, first: SourceAddress): Promise<Identity | NotYet | Never> => {
     probe.phase('getting AWS credentials');
-    const found = (await withVariables(
+    // Each time: a token of a service account is renewed while we wait.
+    hideSecrets(environment, redactor);
+    const agent = agentOf(environment);
+    // The SDK asks it up to five times, knows no Retry-After, no AWS_CA_BUNDLE, and does not say what it answered.
+    const ours = agent !== undefined && !asksOthers(environment);
+    // A client of its own, which remembers nothing.
+    const client = new SecretsManagerClient(common(regionOf(first, environment)));
+    const variables = {
+      // For the client of STS, which the chain makes by itself.
+      AWS_MAX_ATTEMPTS: '1',
       // The chain's last resort is the node's role, which most often is not meant: a missed Pod Identity ends there.
-      settings.imds ? {} : { AWS_EC2_METADATA_DISABLED: 'true' },
-      () => client.config.credentials(),
-    )) as Identity;
+      ...(settings.imds && !ours ? {} : { AWS_EC2_METADATA_DISABLED: 'true' }),
+      ...(ours ? { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' } : {}),
+    };
+    try {
+      return (await withVariables(variables, () => client.config.credentials())) as Identity;
+    } catch (error) {
+      const { name, message } = error as Error;
+      const none = name === 'CredentialsProviderError';
+      if (agent !== undefined && (ours ? none && /from any providers/.test(message) : none))
+        return askForKeys(agent, { environment, redactor, ask: parts.askAgent, probe, use: ours });
+      return faulty(error as SdkError, first, 'the region', 'credentials');
+    }
+  };
+
+  /** Undefined where the credentials are good for some time. */
+  const renew = async (probe: Probe, first: SourceAddress): Promise<NotYet | Never | undefined> => {
+    if (held !== undefined && !endsSoon(held, clock.date())) return undefined;
+    renewing ??= obtain(probe, first).finally(() => (renewing = undefined));
+    const found = await renewing;
+    if ('state' in found) return found;
     redactor.secret(found.secretAccessKey);
     if (found.sessionToken) redactor.secret(found.sessionToken);
+    held = found;
+    return undefined;
+  };
+
+  const identify = async (first: SourceAddress, probe: Probe): Promise<Answer> => {
+    const without = await renew(probe, first);
+    if (without !== undefined || held === undefined) return without ?? notYet('no answer yet');
+    const found = held;
     const provider = providers.find(([mark]) => found.$source?.[mark] !== undefined);
     const webRole =
       provider?.[0] === 'CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN' ? environment['AWS_ROLE_ARN'] : undefined;
@@ -144,7 +195,7 @@ export function createSecretsManager(
     if (settings.expectRole === undefined) return satisfied(from);
     let arn = webRole;
     if (arn === undefined) {
-      const region = await client.config.region();
+      const region = await clientFor(first).config.region();
       const reply = await parts.post(callerRequest(found, region, environment, clock.date()), probe);
       const unsaid = 'STS did not say whose the credentials are';
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
@@ -175,16 +226,16 @@ export function createSecretsManager(
       const [first] = addresses;
       if (first === undefined) return satisfied('nothing to ask');
       try {
-        return await identify(clientFor(first), probe);
+        return await identify(first, probe);
       } catch (error) {
-        const agent = (error as Error).name === 'CredentialsProviderError' ? agentOf(environment) : undefined;
-        if (agent !== undefined) return askWhy(agent, environment, redactor, parts.askAgent, probe);
         return faulty(error as SdkError, first, 'the region', 'credentials');
       }
     },
     reader: (address) => async (probe) => {
       const client = clientFor(address);
       let region = 'the region';
+      const without = await renew(probe, address);
+      if (without !== undefined) return without;
       try {
         region = await client.config.region();
         const versionId = address.options.get('version');
@@ -222,19 +273,35 @@ export function createSecretsManager(
       stage: address.options.get('stage'),
       now,
       redact: redactor.redact,
+      connection: parts.connectionFault(error, now),
       busy: response && parts.busyOf({ status: response.statusCode, headers: response.headers }, now),
     });
   }
 
-  function fetchedFrom(reply: GetSecretValueCommandOutput, address: SourceAddress): FetchAnswer {
+  /** The SDK does not look at the types of what it was sent. */
+  function fetchedFrom(
+    reply: { readonly [Name in keyof GetSecretValueCommandOutput]?: unknown },
+    address: SourceAddress,
+  ): FetchAnswer {
+    const { SecretString: text, SecretBinary: binary, CreatedDate: date } = reply;
+    const { VersionId: version, VersionStages: stages } = reply;
+    if (!isNone(text) && typeof text !== 'string') return broken('SecretString is not a text');
     const bytes =
-      reply.SecretBinary ?? (reply.SecretString === undefined ? undefined : Buffer.from(reply.SecretString));
+      binary instanceof Uint8Array ? binary : typeof text === 'string' ? Buffer.from(text) : undefined;
+    if (bytes !== undefined) registerContent(redactor, { kind: 'value', value: bytes });
+    if (!isNone(binary) && !(binary instanceof Uint8Array)) return broken('SecretBinary is not base64');
+    if (!isNone(version) && typeof version !== 'string') return broken('VersionId is not a text');
+    if (!isNone(stages) && !isTexts(stages)) return broken('VersionStages is not a list of texts');
+    if (!isNone(date) && !(date instanceof Date && !Number.isNaN(date.getTime())))
+      return broken('CreatedDate is not a time');
+    // Both are in any answer of Secrets Manager.
+    if (bytes === undefined && isNone(reply.ARN) && isNone(reply.Name))
+      return broken('it is not about a secret');
     if (bytes === undefined) return never(exitStatus.refused, 'has neither a text nor a binary value');
-    registerContent(redactor, { kind: 'value', value: bytes });
     const content = pickFromBytes(bytes, address.field);
     if ('state' in content) return content;
     registerContent(redactor, content);
-    const stages = reply.VersionStages?.length ? ` (${reply.VersionStages.join(', ')})` : '';
+    const staged = stages?.length ? ` (${stages.join(', ')})` : '';
     return {
       state: 'fetched',
       fetched: {
@@ -242,10 +309,26 @@ export function createSecretsManager(
         secret: true,
         provenance: {
           source: address.text,
-          ...(reply.VersionId === undefined ? {} : { version: `${reply.VersionId}${stages}` }),
-          ...(reply.CreatedDate === undefined ? {} : { time: reply.CreatedDate.toISOString() }),
+          ...(isNone(version) ? {} : { version: `${version}${staged}` }),
+          ...(isNone(date) ? {} : { time: date.toISOString() }),
         },
       },
     };
   }
+}
+
+function isNone(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+function broken(why: string): NotYet {
+  return notYet(`answered 200 with a broken body: ${why}`);
+}
+
+function endsSoon({ expiration }: Identity, now: Date): boolean {
+  return expiration !== undefined && expiration.getTime() - now.getTime() < renewal;
 }

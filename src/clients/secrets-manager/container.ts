@@ -5,6 +5,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
+import type { Keys } from './caller.ts';
 import { credentialsHint } from './faults.ts';
 
 /** ECS's agent, at which the relative variable points (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html). */
@@ -41,17 +42,28 @@ export function agentOf(environment: Environment): URL | undefined {
   return url !== undefined && (url.protocol === 'https:' || trusted.test(url.hostname)) ? url : undefined;
 }
 
+/** Keys, as the SDK's providers give them. */
+export interface Identity extends Keys {
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+  /** The provider that gave them, by the SDK's own marks. */
+  readonly $source?: Readonly<Record<string, string>>;
+}
+
+interface Asking {
+  readonly environment: Environment;
+  readonly redactor: Redactor;
+  readonly ask: AskAgent;
+  readonly probe: Probe;
+  /** Take its keys; false where they are the SDK's to use, and only its refusal counts. */
+  readonly use: boolean;
+}
+
 /**
- * Asks the agent why it gave no credentials: the SDK tries everything else after it, and then says only that nothing
- * had any. An agent starts with its node, and later than some pods.
+ * Asks the agent for keys, once. An agent starts with its node, and later than some pods.
  */
-export async function askWhy(
-  url: URL,
-  environment: Environment,
-  redactor: Redactor,
-  ask: AskAgent,
-  probe: Probe,
-): Promise<NotYet | Never> {
+export async function askForKeys(url: URL, asking: Asking): Promise<Identity | NotYet | Never> {
+  const { environment, redactor, ask, probe } = asking;
   const name = `the agent for credentials at ${url.host}`;
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   let token = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '';
@@ -68,13 +80,49 @@ export async function askWhy(
   const reply = await ask(url, token === '' ? {} : { Authorization: token }, probe);
   if (reply.state !== 'answer') return { ...reply, reason: `${name}: ${reply.reason}` };
   const { status, busy } = reply;
-  if (status === 200) return notYet(`${name} gave none a moment ago, and does now`);
+  if (status === 200) {
+    const keys = keysIn(reply.body, redactor);
+    if (typeof keys === 'string') return notYet(`${name} answered 200 with a broken body: ${keys}`, { busy });
+    return asking.use ? keys : notYet(`${name} gave none a moment ago, and does now`);
+  }
   if (status === 429 || status >= 500) return notYet(`${name} answered ${status}`, { busy });
   return never(
     exitStatus.refused,
     `${name} answered ${status}${wordsIn(reply.body, redactor)}`,
     credentialsHint,
   );
+}
+
+/** What goes into a header. */
+const sendable = /^[\x21-\x7e]+$/;
+
+/** RFC 3339. */
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+/** The keys in an agent's answer, or what is wrong with it, with nothing of it. */
+function keysIn(body: string, redactor: Redactor): Identity | string {
+  let object: ReturnType<typeof asObject>;
+  try {
+    object = asObject(parseJson(body));
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const [id, key, session, end] = ['AccessKeyId', 'SecretAccessKey', 'Token', 'Expiration'].map((name) =>
+    asString(object?.[name]),
+  );
+  for (const value of [key, session]) if (value) redactor.secret(value);
+  if (id === undefined || !sendable.test(id)) return 'AccessKeyId is not a key';
+  if (key === undefined || !sendable.test(key)) return 'SecretAccessKey is not a key';
+  if (session === undefined || !sendable.test(session)) return 'Token is not a token';
+  const expiration = new Date(end !== undefined && time.test(end) ? end : Number.NaN);
+  if (Number.isNaN(expiration.getTime())) return 'Expiration is not a time';
+  return {
+    accessKeyId: id,
+    secretAccessKey: key,
+    sessionToken: session,
+    expiration,
+    $source: { CREDENTIALS_HTTP: 'z' },
+  };
 }
 
 function wordsIn(body: string, { redact }: Redactor): string {

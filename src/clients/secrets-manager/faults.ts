@@ -33,6 +33,8 @@ export interface SecretScene {
   readonly stage: string | undefined;
   readonly now: Date;
   readonly redact: (text: string) => string;
+  /** What its connection failed with, where that is known in words. */
+  readonly connection?: NotYet | Never | undefined;
   /** What the answer says about the next request. */
   readonly busy?: Busy | undefined;
 }
@@ -60,11 +62,23 @@ const throttling: ReadonlySet<string> = new Set([
 /** Why a secret was not given, and whether waiting may help. */
 export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const { id, region, caller } = scene;
-  const said = SaidText.shown([new SaidText(error.message)], longestWords, scene.redact);
+  // Both may come from the answer, in which they may be anything.
+  const said = shownIn(error.message, scene);
   const as = caller === '' ? '' : ` (as ${caller})`;
   const refused = (what: string, hint?: string): Never => never(exitStatus.refused, what, hint);
+  const ofSecret = scene.doing === 'secret';
+  /** The line begins with what is talked about: the address of a secret, or `AWS`. */
+  const byAws = ofSecret ? 'was refused: AWS ' : '';
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`is throttled by AWS (${error.name})`, { busy: scene.busy ?? {} });
+    return notYet(
+      `${ofSecret ? 'is throttled by AWS' : 'throttles requests'} (${shownIn(error.name, scene)})`,
+      {
+        busy: scene.busy ?? {},
+      },
+    );
+  // Its name does not count then: whatever is in between may have given it.
+  const status = error.$metadata?.httpStatusCode ?? 0;
+  if (status >= 500) return otherFault(error, said, scene);
   if (error.$metadata?.clockSkewCorrected)
     return notYet('refused the clock of this node; asking with the time of AWS');
   switch (error.name) {
@@ -84,7 +98,11 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
       );
     case 'InvalidParameterException':
     case 'ValidationException':
-      return refused(`was asked for in a way that AWS does not take: ${said}`);
+      return refused(
+        ofSecret
+          ? `was asked for in a way that AWS does not take: ${said}`
+          : `does not take the request for credentials: ${said}`,
+      );
     case 'DecryptionFailure':
     case 'KMSAccessDeniedException':
       return refused(
@@ -104,14 +122,14 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'InvalidClientTokenId':
     case 'InvalidAccessKeyId':
       return refused(
-        `AWS does not take the credentials${as}: ${said}`,
+        `${byAws}does not take the credentials${as}: ${said}`,
         'are the keys deactivated, expired, or of another partition?',
       );
     case 'InvalidIdentityToken':
     case 'InvalidIdentityTokenException':
     case 'IDPRejectedClaimException':
       return refused(
-        `AWS does not take the service account's token: ${said}`,
+        `${byAws}does not take the service account's token: ${said}`,
         'is the cluster’s OIDC provider registered in IAM, and does the role trust this namespace and service account (sub) and the audience sts.amazonaws.com?',
       );
     case 'SignatureDoesNotMatch':
@@ -119,11 +137,11 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'RequestExpired':
     case 'RequestTimeTooSkewed':
       return refused(
-        `AWS does not take the signature: ${said}`,
+        `${byAws}does not take the signature: ${said}`,
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:
-      return otherFault(error, said, scene.busy);
+      return otherFault(error, said, scene);
   }
 }
 
@@ -139,11 +157,19 @@ export class AnswerTooLarge extends Error {
 function isUnreadable(error: SdkError): boolean {
   return (
     error instanceof SyntaxError ||
-    (error.$fault === undefined && /Deserialization error/.test(error.message))
+    (error.$fault === undefined &&
+      typeof error.message === 'string' &&
+      /Deserialization error/.test(error.message))
   );
 }
 
-function otherFault(error: SdkError, said: string, busy: Busy | undefined): NotYet | Never {
+/** Something that a server or the SDK said, for people; empty where it is not a text. */
+function shownIn(text: unknown, { redact }: SecretScene): string {
+  return typeof text === 'string' ? SaidText.shown([new SaidText(text)], longestWords, redact) : '';
+}
+
+function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet | Never {
+  const { busy } = scene;
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
@@ -151,14 +177,15 @@ function otherFault(error: SdkError, said: string, busy: Busy | undefined): NotY
       'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
     );
   }
+  const late = /^(Request)?(Abort|Timeout)(Error|Exception)?$/.test(error.name);
+  if (scene.connection !== undefined && !late) return scene.connection;
   const network = networkFault(error);
   if (network !== undefined) return network;
-  if (/^(Request)?(Abort|Timeout)(Error|Exception)?$/.test(error.name))
-    return notYet(`does not answer (${said})`);
+  if (late) return notYet(`does not answer (${said})`);
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
     return notYet(
-      `answered ${status || error.name}${isUnreadable(error) ? ', not in the words of AWS' : `: ${said}`}`,
+      `answered ${status || shownIn(error.name, scene)}${isUnreadable(error) ? ', not in the words of AWS' : said && `: ${said}`}`,
       { busy },
     );
   if (status >= 300 && status < 400) {
@@ -172,16 +199,22 @@ function otherFault(error: SdkError, said: string, busy: Busy | undefined): NotY
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     return never(exitStatus.refused, `there are no credentials for AWS: ${said}`, credentialsHint);
   }
-  if (/region is missing/i.test(error.message)) {
+  if (/region is missing/i.test(said)) {
     return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
   }
+  // JSON, in which a value has another type than Secrets Manager gives it.
+  if (scene.doing === 'secret' && status < 300 && isUnreadable(error) && !(error instanceof SyntaxError))
+    return notYet(`answered ${status || 200} with a broken body: a value in it has another type`);
   if (isUnreadable(error) || error instanceof AnswerTooLarge)
     return never(
       exitStatus.refused,
-      `the answer is not from Secrets Manager: it ${error instanceof AnswerTooLarge ? 'has more than 1 MiB' : 'cannot be read'}`,
+      `gave an answer that is not from ${scene.doing === 'secret' ? 'Secrets Manager' : 'STS'}: it ${error instanceof AnswerTooLarge ? 'has more than 1 MiB' : 'cannot be read'}`,
       'look at AWS_ENDPOINT_URL and at the proxy variables',
     );
-  return never(exitStatus.refused, `${error.name}: ${said}`);
+  return never(
+    exitStatus.refused,
+    [shownIn(error.name, scene), said].filter(Boolean).join(': ') || `answered ${status}`,
+  );
 }
 
 export const credentialsHint =

@@ -3,12 +3,14 @@ import { existsSync } from 'node:fs';
 import type { SourceAddress } from '../../config/source.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { regionOf } from './region.ts';
+import { hideSecrets, sharedSettings, withoutComment } from './shared-files.ts';
 
 /** Of a file that is read here, in bytes. */
 const largest = 1 << 20;
@@ -21,7 +23,12 @@ const tokenFiles = ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_
  * Looks at the variables that the SDK reads by itself, while a mistake in one can still be told as one.
  * @throws UsageError naming the variable
  */
-export function checkVariables(addresses: readonly SourceAddress[], environment: Environment): void {
+export function checkVariables(
+  addresses: readonly SourceAddress[],
+  environment: Environment,
+  redactor: Redactor,
+): void {
+  hideSecrets(environment, redactor);
   refuseUnexpandedVariables(
     {
       AWS_REGION: 'word',
@@ -72,18 +79,25 @@ export function checkVariables(addresses: readonly SourceAddress[], environment:
     addresses.some((address) => regionOf(address, environment) === undefined)
   )
     throw new UsageError('AWS_REGION is empty; set it to a region such as eu-central-1, or leave it out');
-  for (const name of endpoints) {
-    const endpoint = environment[name];
-    if (!endpoint) continue;
-    // Not shown: it may hold a password.
-    if (!isWebUrl(endpoint))
-      throw new UsageError(`${name} is not an http or https URL; write https://HOST:PORT`);
-    const { username, password } = new URL(endpoint);
-    if (username !== '' || password !== '')
-      throw new UsageError(
-        `${name} has a user or password in it, which AWS does not take; write https://HOST:PORT`,
-      );
-  }
+  for (const name of endpoints) checkEndpoint(name, environment[name] ?? '');
+  for (const { file, section, key, value } of sharedSettings(environment))
+    if (key === 'endpoint_url') checkEndpoint(`${file}: endpoint_url in [${section}]`, withoutComment(value));
+  checkEndpoint(
+    'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+    environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'] ?? '',
+  );
+}
+
+/** @throws UsageError that names it, and shows nothing of it: it may hold a password */
+function checkEndpoint(name: string, endpoint: string): void {
+  if (endpoint === '') return;
+  if (!isWebUrl(endpoint))
+    throw new UsageError(`${name} is not an http or https URL; write https://HOST:PORT`);
+  const { username, password } = new URL(endpoint);
+  if (username !== '' || password !== '')
+    throw new UsageError(
+      `${name} has a user or password in it, which AWS does not take; write https://HOST:PORT`,
+    );
 }
 
 /**

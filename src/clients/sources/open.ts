@@ -177,7 +177,7 @@ async function openAws(
 ): Promise<SecretsManager> {
   const { environment } = context;
   const { checkVariables } = await import('../secrets-manager/variables.ts');
-  checkVariables(addresses, environment);
+  checkVariables(addresses, environment, context.redactor);
   const { createSecretsManager } = await import('../secrets-manager/client.ts');
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
@@ -187,6 +187,11 @@ async function openAws(
   const http = stack.use(await openHttp(tls, context));
   // What speaks for the node is on the node.
   const near = stack.use(await openHttp(tls, context, () => undefined));
+  const { connectionFault, ...agents } = agentsFor({
+    resolve: createResolver(context.paths),
+    proxy: readProxies(context),
+    tls,
+  });
   return createSecretsManager(
     addresses,
     { imds: options['aws-imds'], expectRole: options['expect-role'] },
@@ -194,7 +199,8 @@ async function openAws(
       environment,
       redactor: context.redactor,
       clock: context.clock,
-      agents: agentsFor({ resolve: createResolver(context.paths), proxy: readProxies(context), tls }),
+      agents,
+      connectionFault,
       post: (request, probe) =>
         answerOf(
           http.send(

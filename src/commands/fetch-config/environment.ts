@@ -13,7 +13,7 @@ const longest = 131_072;
 export function variablesOf(content: Content): Readonly<Record<string, string>> {
   if (content.kind === 'value')
     throw refused('there is one value without a name; leave #FIELD out, or pick from JSON');
-  const variables: Record<string, string> = {};
+  const variables = Object.create(null) as Record<string, string>;
   for (const [name, value] of content.fields) {
     try {
       checkVariableName(name, '--env');

@@ -73,7 +73,7 @@ function summaryOf(ran: readonly Ran[], took: number): string {
 
 /** What steps found for the command that takes over; the later step of the plan wins, and that is said. */
 function environmentOf(ran: readonly Ran[], log: Log): Readonly<Record<string, string>> {
-  const environment: Record<string, string> = {};
+  const environment = Object.create(null) as Record<string, string>;
   const from = new Map<string, string>();
   for (const { step, outcome } of ran) {
     if (outcome?.kind !== 'done') continue;

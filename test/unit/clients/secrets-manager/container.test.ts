@@ -94,7 +94,7 @@ describe('failures', () => {
     for (const status of [200, 403, 500]) {
       const made = name === 'SyntaxError' ? new SyntaxError(message) : new Error(message);
       const answer = faultOf(Object.assign(made, { $metadata: { httpStatusCode: status } }), scene);
-      expect(answer.reason).toMatch(/cannot be read|not in the words of AWS/);
+      expect(answer.reason).toMatch(/cannot be read|not in the words of AWS|with a broken body/);
       expect(JSON.stringify(answer)).not.toContain('Xk9v');
     }
   });
