@@ -6,6 +6,8 @@ import { podPaths, type Context } from './core/context.ts';
 import { startDeadline } from './core/deadline.ts';
 import { endingSignals, exitStatus, type EndingSignal } from './core/exit-status.ts';
 import { createLog, oneLine, type Log, type LogFormat } from './core/log.ts';
+import { checkExpanded } from './core/options/resolve-options.ts';
+import { processOptions } from './core/options/shared-options.ts';
 import { SignalReceived, UsageError, type Done, type Failed, type Outcome } from './core/outcome.ts';
 import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
@@ -56,6 +58,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (part !== undefined) return part;
   }
   let run: Interpretation;
+  if (asksForHelp(argv)) leaveRemovedDirectory();
   try {
     run = await interpret(argv, process.env, redactor);
     const unreadable = run.kind === 'run' ? unreadableArgument(argv) : undefined;
@@ -64,13 +67,27 @@ async function main(argv: readonly string[]): Promise<number> {
     told = {
       log: openLog(peek(argv, 'log-format', 'INITBOX_LOG_FORMAT') === 'json' ? 'json' : 'text', 'info'),
       terminationLog:
-        (error instanceof SharedPath && error.ofLastWords
-          ? undefined
-          : peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG')) ?? told.terminationLog,
+        (error instanceof SharedPath && error.ofLastWords ? undefined : peekTerminationLog(argv)) ??
+        told.terminationLog,
     };
     return report(error instanceof UsageError ? (argv[0] ?? '') : '', outcomeOfError(error, told.log));
   }
   return run.kind === 'print' ? print(run.text) : execute(run);
+}
+
+function asksForHelp(argv: readonly string[]): boolean {
+  const dashes = argv.indexOf('--');
+  const own = dashes < 0 ? argv : argv.slice(0, dashes);
+  return own[0] === 'help' || own.some((word) => word === '--help' || word === '-h');
+}
+
+/** Help is about no path, and yargs asks for the working directory while it is loaded. */
+function leaveRemovedDirectory(): void {
+  try {
+    process.cwd();
+  } catch {
+    process.chdir('/');
+  }
 }
 
 async function print(text: string): Promise<number> {
@@ -176,8 +193,9 @@ function warnIfMissing(successor: readonly string[], log: Log): void {
 }
 
 /** Says why it failed on standard error and in the termination log; returns the exit status. */
-function report(command: string, failure: Failed): number {
+function report(command: string, failed: Failed): number {
   const { log, terminationLog } = told;
+  const failure = withWorkingDirectory(failed);
   const lines = failureLines(command, failure, redactor.redact);
   if (log.format === 'json') {
     // One event is one line: what people read below each other are fields here.
@@ -194,6 +212,18 @@ function report(command: string, failure: Failed): number {
   return failure.status;
 }
 
+/** Where the working directory was removed, a relative path is not there, whoever says so. */
+function withWorkingDirectory(failure: Failed): Failed {
+  try {
+    process.cwd();
+    return failure;
+  } catch (error) {
+    const { what } = outcomeOfError(error, told.log);
+    if (failure.what === what) return failure;
+    return { ...failure, details: [...(failure.details ?? []), what] };
+  }
+}
+
 /** Without them, `kubectl describe` shows the end of the log, or nothing. */
 function writeLastWords(log: Log, path: string, text: string): void {
   const why = overwriteExisting(path, text);
@@ -208,8 +238,24 @@ function openLog(format: LogFormat, level: Parameters<typeof createLog>[0]['leve
 function peek(argv: readonly string[], name: string, twin: string): string | undefined {
   const dashes = argv.indexOf('--');
   const own = dashes < 0 ? argv : argv.slice(0, dashes);
-  const at = own.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
-  const word = own[at];
-  if (word === undefined) return process.env[twin];
-  return word.includes('=') ? word.slice(word.indexOf('=') + 1) : own[at + 1];
+  const [at, another] = own.flatMap((word, index) =>
+    word === `--${name}` || word.startsWith(`--${name}=`) ? [index] : [],
+  );
+  if (at === undefined) return process.env[twin];
+  const word = own[at] ?? '';
+  const value = word.includes('=') ? word.slice(word.indexOf('=') + 1) : own[at + 1];
+  // Of two values neither is taken, and another flag is not a value.
+  return another !== undefined || (!word.includes('=') && /^--?[a-z]/i.test(value ?? '')) ? undefined : value;
+}
+
+/** Nothing is written to a path that is itself refused. */
+function peekTerminationLog(argv: readonly string[]): string | undefined {
+  const text = peek(argv, 'termination-log', 'INITBOX_TERMINATION_LOG');
+  if (text === undefined || text === '') return undefined;
+  try {
+    checkExpanded(processOptions['termination-log'], [{ text, origin: '' }]);
+    return text;
+  } catch {
+    return undefined;
+  }
 }

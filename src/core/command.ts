@@ -12,9 +12,17 @@ export interface Positionals<P> {
   readonly name: string;
   readonly description: string;
   /** The keys of a plan's step in their place, in this order, where one list under `name` would read badly. */
-  readonly keys?: readonly { readonly key: string; readonly many?: boolean }[];
+  readonly keys?: readonly PositionalKey[];
   /** Reads them all; throws UsageError. */
   readonly parse: (given: readonly Given[], redact: SecretSink) => P;
+}
+
+/** A key of a plan's step for some of the words. */
+export interface PositionalKey {
+  readonly key: string;
+  readonly many?: boolean;
+  /** It must be there, unless this option is. */
+  readonly unless?: string;
 }
 
 /** Registers a secret that turned up inside an argument, and warns that arguments can be read by others. */

@@ -22,11 +22,16 @@ export type Meaning =
   | 'secret';
 
 /**
- * Refuses a text that still holds a reference which somebody meant to be replaced.
+ * Refuses a text that still holds a reference which somebody meant to be replaced, and a path that is `-`, by which
+ * other programs mean standard input or output.
  * @param where names the text in the message: `--to`, `DATABASE_URL`, `the path`
  * @throws UsageError that names the reference, and none of the rest of the text
  */
 export function refuseUnexpanded(meaning: Meaning, text: string, where: string): void {
+  if (meaning === 'path' && text === '-')
+    throw new UsageError(
+      `${where}: - does not stand for standard input or output here; write ./- for a file of that name`,
+    );
   const why = unexpandedIn[meaning](text);
   if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
 }

@@ -1,4 +1,4 @@
-import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus, signalStatus } from '../core/exit-status.ts';
@@ -63,11 +63,20 @@ function ownDescriptor(descriptor: number): number {
   try {
     const stat = fstatSync(descriptor);
     if (!stat.isFIFO() && !stat.isCharacterDevice()) return descriptor;
+    // What was opened for reading alone must stay so: writing to it fails, and that is told.
+    if (!isWritable(descriptor)) return descriptor;
     const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
     return openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
     return descriptor; // another UID's pipe, or no /proc: blocking is what is left
   }
+}
+
+/** By the access mode among the octal flags of proc(5)'s fdinfo. */
+function isWritable(descriptor: number): boolean {
+  const [, flags = '1'] =
+    /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1')) ?? [];
+  return (Number.parseInt(flags, 8) & 3) !== constants.O_RDONLY;
 }
 
 /** Milliseconds between looks at a pipe that is full. */

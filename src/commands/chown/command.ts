@@ -18,7 +18,10 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
   positionals: {
     usage: 'OWNER[:GROUP] PATH…',
     name: 'owner-and-paths',
-    keys: [{ key: 'owner' }, { key: 'paths', many: true }],
+    keys: [
+      { key: 'owner', unless: 'reference' },
+      { key: 'paths', many: true },
+    ],
     description: 'the new owner, in numbers or names of this image, then the paths',
     parse: parseOwnerAndPaths,
   },

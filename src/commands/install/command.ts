@@ -9,6 +9,7 @@ const mountPoint = '/initbox';
 const positionals = {
   usage: 'DIR',
   name: 'directory',
+  keys: [{ key: 'directory' }],
   description: `the folder to fill, usually an emptyDir volume that another container mounts at ${mountPoint}`,
   parse: each('folder', parseFolder, { min: 1, max: 1, example: 'initbox install /shared' }),
 };

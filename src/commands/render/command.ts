@@ -6,6 +6,7 @@ import { requiredTo, runRender } from './run.ts';
 const positionals = {
   usage: 'TEMPLATE…',
   name: 'templates',
+  keys: [{ key: 'templates', many: true }],
   description:
     'files, or folders of files; the endings .template, .tmpl, .tpl and .liquid are left out in a folder',
   parse: each('template', parsePath, {

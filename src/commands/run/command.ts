@@ -33,6 +33,7 @@ A plan is checked as a whole before anything is done; initbox schema plan prints
 
 function parsePath(text: string): string {
   if (text === '') throw new Error('the path of the plan is empty');
-  refuseUnexpanded('path', text, 'the path of the plan');
+  // Here - is standard input.
+  if (text !== '-') refuseUnexpanded('path', text, 'the path of the plan');
   return text;
 }

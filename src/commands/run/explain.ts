@@ -11,7 +11,11 @@ export async function explainShape(
   plain: unknown,
   commands: CommandList,
 ): Promise<Mistake[]> {
-  const found = checkSchema(await planSchema(commands), plain, nearest).map((problem) => ({
+  // Bounds are the option's own reader's to tell, which knows more words.
+  const problems = checkSchema(await planSchema(commands), plain, nearest).filter(
+    ({ message }) => !/^must be (>=|<=|multiple of) /.test(message),
+  );
+  const found = problems.map((problem) => ({
     at: placeOf(root, problem),
     text: `${subjectOf(problem, root)}${problem.message}${meantCommand(problem, root, commands)}`,
   }));

@@ -1,4 +1,4 @@
-import type { AnyCommand } from '../../core/command.ts';
+import type { AnyCommand, PositionalKey } from '../../core/command.ts';
 import {
   durationOr,
   flagName,
@@ -26,6 +26,9 @@ export type StepKey =
       readonly index: number;
       readonly many: boolean;
       readonly description: string;
+      /** Whether the step must have it: always, or only where this other key is not there. */
+      readonly required: boolean;
+      readonly unless: string | undefined;
     };
 
 export const namePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
@@ -78,8 +81,9 @@ export function keysOf(command: AnyCommand | undefined): ReadonlyMap<string, Ste
   const keys = new Map<string, StepKey>([['name', { kind: 'name' }]]);
   if (command === undefined) keys.set('command', { kind: 'words', required: true });
   else keys.set('uses', { kind: 'uses' });
-  for (const [index, { key, many = false }] of positionalKeys(command).entries())
-    keys.set(key, { kind: 'positional', index, many, description: command?.positionals?.description ?? '' });
+  const { description = '', keys: own } = command?.positionals ?? {};
+  for (const [index, { key, many = false, unless }] of positionalKeys(command).entries())
+    keys.set(key, { kind: 'positional', index, many, description, required: own !== undefined, unless });
   if (command?.afterDashes === 'child') keys.set('command', { kind: 'words', required: false });
   for (const [name, option] of Object.entries(aboutStep)) keys.set(name, { kind: 'about', name, option });
   const options =
@@ -89,9 +93,20 @@ export function keysOf(command: AnyCommand | undefined): ReadonlyMap<string, Ste
   return keys;
 }
 
-function positionalKeys(
+/** The keys that a step must have. */
+export function requiredKeys(
   command: AnyCommand | undefined,
-): readonly { readonly key: string; readonly many?: boolean }[] {
+  has: (key: string) => boolean = () => false,
+): readonly string[] {
+  const words = [...keysOf(command)].filter(
+    ([, key]) =>
+      (key.kind === 'words' && key.required) ||
+      (key.kind === 'positional' && key.required && (key.unless === undefined || !has(key.unless))),
+  );
+  return ['name', ...words.map(([name]) => name)];
+}
+
+function positionalKeys(command: AnyCommand | undefined): readonly PositionalKey[] {
   const { positionals } = command ?? {};
   return positionals === undefined ? [] : (positionals.keys ?? [{ key: positionals.name, many: true }]);
 }

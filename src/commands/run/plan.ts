@@ -21,7 +21,7 @@ import { readSecretFile } from '../../fs/input-file.ts';
 import { refuseSharedPaths } from '../../fs/written-paths.ts';
 import { expandReferences } from './expand.ts';
 import { linkMistakes, type Linked } from './graph.ts';
-import { aboutStep, keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
+import { aboutStep, keysOf, namePattern, nameWords, requiredKeys, type StepKey } from './keys.ts';
 import { mostSteps } from './schema.ts';
 import { inlineSecret, inlineSecretInWords } from './secrets.ts';
 import type { PlanText } from './source.ts';
@@ -214,10 +214,10 @@ async function readStepShape(
   const command = uses === undefined ? undefined : await loadUsed(uses, commands);
   const keys = keysOf(command);
   const lost: (StepKey['kind'] | 'unknown')[] = [];
-  for (const required of command === undefined ? ['name', 'command'] : ['name'])
+  for (const required of requiredKeys(command, (name) => valueOf(step, name) !== undefined))
     if (valueOf(step, required) === undefined) {
-      told(new Misshapen(step.at, `a step must have ${required}`));
-      lost.push(required === 'name' ? 'name' : 'words');
+      told(new Misshapen(step.at, `${subjectOf(step)}"${required}" is missing`));
+      lost.push(keys.get(required)?.kind ?? 'unknown');
     }
   const values = step.entries.flatMap(({ key: name, at, value }) => {
     const key = keys.get(name);
@@ -231,6 +231,11 @@ async function readStepShape(
     }
   });
   return { at: step.at, command, values, lost };
+}
+
+function subjectOf(step: YamlMap): string {
+  const name = valueOf(step, 'name');
+  return name?.kind === 'scalar' ? `step ${JSON.stringify(name.text)}: ` : '';
 }
 
 async function loadUsed(uses: YamlNode, commands: CommandList): Promise<AnyCommand> {
@@ -312,8 +317,8 @@ function readStep(
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       // What is wrong with one value knows its line; what is missing is the step's.
-      if (error.message.startsWith(`${origin}:`)) mistakes.push(inKeys(error.message, keys));
-      else tell(at, `step ${JSON.stringify(name.text)}: ${inKeys(error.message, keys)}`);
+      if (error.message.startsWith(`${origin}:`)) mistakes.push(inKeys(error.message, keys, command));
+      else tell(at, `step ${JSON.stringify(name.text)}: ${inKeys(error.message, keys, command)}`);
       return undefined;
     }
   };
@@ -402,8 +407,9 @@ function readStep(
   return {
     name: name.text,
     at: name.at,
-    needs: (shape.values.find(({ name: word }) => word === 'needs')?.texts ?? []).map(
-      ({ text, at: place }) => ({ name: text, at: place }),
+    // An empty one has been told.
+    needs: (shape.values.find(({ name: word }) => word === 'needs')?.texts ?? []).flatMap(
+      ({ text, at: place }) => (text === '' ? [] : [{ name: text, at: place }]),
     ),
     when: said?.['when'] as string | undefined,
     user,
@@ -423,7 +429,16 @@ function readStep(
 }
 
 /** A command's words for its flags, in those of a plan: `--to PATH` is `to: PATH`. */
-function inKeys(message: string, keys: ReadonlyMap<string, StepKey>): string {
+function inKeys(
+  message: string,
+  keys: ReadonlyMap<string, StepKey>,
+  command: AnyCommand | undefined,
+): string {
+  const words = [...keys].filter(([, key]) => key.kind === 'positional').map(([name]) => name);
+  // `initbox wait-dns a.b.c` is `names: a.b.c`.
+  const [, before, word] = /^(.*)initbox ([a-z-]+ [^-\s]\S*)$/s.exec(message) ?? [];
+  if (word !== undefined && words.length === 1 && word.startsWith(`${command?.name} `))
+    return `${inKeys(before ?? '', keys, command)}${words[0]}: ${word.slice((command?.name.length ?? 0) + 1)}`;
   // An example of a command line stays one.
   return message
     .replace(

@@ -1,6 +1,6 @@
 import type { AnyCommand, CommandList } from '../../core/command.ts';
-import type { Option } from '../../core/options/option.ts';
-import { keysOf, namePattern, nameWords, type StepKey } from './keys.ts';
+import { boundsOf, type Option } from '../../core/options/option.ts';
+import { keysOf, namePattern, nameWords, requiredKeys, type StepKey } from './keys.ts';
 
 /** More steps are a program, and no plan. */
 export const mostSteps = 200;
@@ -64,7 +64,8 @@ async function makeSchema(commands: CommandList): Promise<object> {
 
 function stepSchema(command: AnyCommand | undefined): Schema {
   const keys = [...keysOf(command)];
-  const required = command === undefined ? ['name', 'command'] : ['name', 'uses'];
+  // What another key may stand for is not required here.
+  const required = [...requiredKeys(command, () => true), ...(command === undefined ? [] : ['uses'])];
   return {
     description: command?.summary ?? 'run a command as a child',
     type: 'object',
@@ -111,8 +112,27 @@ function optionSchema(option: Option): Schema {
 function valueSchema(option: Option): Schema {
   if (option.kind === 'switch') return { type: 'boolean' };
   if (option.kind === 'secret') return { type: 'string' };
-  const one = option.placeholder.includes('|') && option.choices ? { enum: option.choices } : text;
+  const one =
+    option.placeholder.includes('|') && option.choices
+      ? { enum: spellings(option, option.choices) }
+      : { ...text, ...boundsOf(option.parse) };
   return option.kind === 'list' ? severalOf(one) : one;
+}
+
+/** The small letters too, where the command takes them. */
+function spellings({ parse }: Option, choices: readonly string[]): readonly string[] {
+  const small = choices.map((choice) => choice.toLowerCase()).filter((word) => !choices.includes(word));
+  return [
+    ...choices,
+    ...small.filter((word) => {
+      try {
+        parse(word);
+        return true;
+      } catch {
+        return false;
+      }
+    }),
+  ];
 }
 
 /** One value may stand without its list. */

@@ -125,13 +125,33 @@ export function integer(range: { readonly min: number; readonly max?: number }):
     range.max === undefined
       ? `a whole number from ${range.min}`
       : `a whole number from ${range.min} to ${max}`;
-  return (given) => {
+  const parse = (given: string): number => {
     const number = /^[+-]?\d+$/.test(given) ? Number(given) : Number.NaN;
     if (!Number.isSafeInteger(number) || number < range.min || number > max) {
       throw new Error(`"${given}" is not ${accepted}`);
     }
     return number;
   };
+  bounds.set(parse, {
+    multipleOf: 1,
+    minimum: range.min,
+    ...(range.max === undefined ? {} : { maximum: range.max }),
+  });
+  return parse;
+}
+
+/** What JSON Schema says of numbers that a parser takes. */
+export interface Bounds {
+  readonly multipleOf: number;
+  readonly minimum: number;
+  readonly maximum?: number;
+}
+
+const bounds = new WeakMap<(text: string) => unknown, Bounds>();
+
+/** Of a parser that `integer` has made; nothing of others. */
+export function boundsOf(parse: (text: string) => unknown): Bounds | undefined {
+  return bounds.get(parse);
 }
 
 export function choiceParser<const C extends readonly string[]>(choices: C): (text: string) => C[number] {

@@ -114,13 +114,7 @@ function parseOne(option: Option, given: Given): unknown {
 export function checkExpanded(option: Option, sources: readonly Given[]): void {
   const meaning = meaningOf(option);
   if (meaning === undefined || meaning === 'text' || meaning === 'parsed') return;
-  for (const { text, origin } of sources) {
-    if (meaning === 'path' && text === '-')
-      throw new UsageError(
-        `${origin}: - does not stand for standard input or output here; write ./- for a file of that name`,
-      );
-    refuseUnexpanded(meaning, text, origin);
-  }
+  for (const { text, origin } of sources) refuseUnexpanded(meaning, text, origin);
 }
 
 /** The names of all twins of a set of options. */

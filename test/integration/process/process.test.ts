@@ -370,6 +370,62 @@ test('a path that is -: refused, with what to write', async () => {
   expect(stderr).toContain('--to: - does not stand for standard input or output here; write ./- for a file');
 });
 
+test.each([
+  [['copy', '-', '/tmp/x']],
+  [['copy', '/etc/hosts', '-']],
+  [['chown', '1:1', '-']],
+  [['render', '-', '--to', '/tmp/x']],
+  [['install', '-']],
+])('%j: a path that is - among the arguments is refused alike', async (words) => {
+  const { status, stderr } = await runInitbox(words, { cwd: temporaryDirectory('dash').path });
+  expect(stderr).toContain('- does not stand for standard input or output here; write ./- for a file');
+  expect(status).toBe(2);
+});
+
+test.each([
+  [['--termination-log', '-'], {}],
+  [['--termination-log=-'], {}],
+  [[], { INITBOX_TERMINATION_LOG: '-' }],
+  [['--termination-log', '$(LOG)'], {}],
+  [['--termination-log', '-', '--termination-log', 'other'], {}],
+  [['--termination-log', '--log-format', 'json'], {}],
+])('a termination log that is refused is not written: %j %j', async (words, env) => {
+  const cwd = temporaryDirectory('refused').path;
+  const names = ['-', '$(LOG', '--log-format', 'other'];
+  for (const name of names) writeFileSync(join(cwd, name), 'mine');
+  const { status, stderr } = await runInitbox(['wait-tcp', open, ...words], { cwd, env });
+  expect(stderr).toMatch(/termination.log/i);
+  expect(status).toBe(2);
+  for (const name of names) expect(readFileSync(join(cwd, name), 'utf8')).toBe('mine');
+});
+
+test.each([
+  ['--help', 0, /^initbox|Usage/],
+  ['copy --help', 0, /SRC/],
+  ['copy a.txt b.txt', 2, /the working directory cannot be found \(ENOENT\)/],
+])('%s where the working directory was removed', async (words, status, said) => {
+  const result = await runInitbox(words.split(' '), {
+    prefix: ['/bin/sh', '-c', 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && exec "$@"', folder],
+  });
+  expect(result.stdout + result.stderr).toMatch(said);
+  expect(result.status === 0).toBe(status === 0);
+});
+
+test.each(['schema plan', 'completion bash', '--help', '--version'])(
+  '%s: standard output that is open for reading alone is an error',
+  async (words) => {
+    const fifo = join(temporaryDirectory('read-only').path, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const from of ['1</dev/null', '1</etc/hosts', `1<>${fifo} 1<${fifo}`]) {
+      const { status, stderr } = await runInitbox([], {
+        program: ['/bin/bash', '-c', `"$@" ${words} ${from}`, 'bash', ...programCommand()],
+      });
+      expect(stderr).toContain('standard output cannot be written (EBADF)');
+      expect(status).toBe(1);
+    }
+  },
+);
+
 test('a relative path where the working directory was removed', async () => {
   const { status, stderr } = await runInitbox(['render', '/etc/hosts', '--to', 'y'], {
     prefix: ['/bin/sh', '-c', 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && exec "$@"', folder],

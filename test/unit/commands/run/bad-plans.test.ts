@@ -117,7 +117,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   ],
   'a target too few': [
     'steps:\n  - name: a\n    uses: wait-tcp\n',
-    'plan.yaml:2:5: step "a": no target was given; for example: initbox wait-tcp postgres-service:5432',
+    'plan.yaml:2:5: step "a": no target was given; for example: targets: postgres-service:5432',
   ],
   'a tab': [
     'steps:\n  - name: a\n\tcommand: [x]\n',
@@ -229,7 +229,10 @@ const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>>
     'env needs the command whose environment is meant',
   ],
   'a template for nowhere': ['uses: render\n    templates: /t', 'nothing says where to write: give to: PATH'],
-  'an owner of nothing': ['uses: chown\n    owner: 1000', 'no path was given; '],
+  'an owner of nothing': ['uses: chown\n    owner: 1000', '"paths" is missing'],
+  'a path for nobody': ['uses: chown\n    paths: /d', '"owner" is missing'],
+  'a destination of nothing': ['uses: copy\n    destination: /b', '"sources" is missing'],
+  'no template': ['uses: render\n    to: /x', '"templates" is missing'],
   'no name': ['uses: wait-dns', 'no name was given; '],
 };
 
@@ -333,4 +336,19 @@ describe('secrets inline in a plan', () => {
     const environment = { DATABASE_URL: 'postgres://app:hunter2@db:5432/app', DB_PASSWORD: 'x' };
     expect((await read(step(lines), { environment })).steps).toHaveLength(1);
   });
+});
+
+test.each([
+  [
+    'uses: install\n    directory: [/s, /t]',
+    'plan.yaml:4:16: step "a": directory: expected a string or a number, got a list',
+  ],
+  [
+    'uses: wait-dns\n    service: a.b.c',
+    'plan.yaml:4:14: service: "a.b.c" is not NAME or NAME.NAMESPACE of a Service; give a longer name as a plain one: names: a.b.c',
+  ],
+  ['command: [x]\n    needs: ""', 'plan.yaml:4:12: needs is empty'],
+])('%j is told once, in the words of a plan', async (lines, mistake) => {
+  const mistakes = await mistakesOf(`steps:\n  - name: a\n    ${lines}\n`);
+  expect(mistakes).toEqual([expect.stringContaining(mistake) as string]);
 });

@@ -126,3 +126,22 @@ steps:
     expect(refused).toBeGreaterThan(100);
   }, 300_000);
 });
+
+test.each([
+  ['uses: wait-http, urls: "http://a/", method: get', true],
+  ['uses: wait-dns, names: [a], type: [srv]', true],
+  ['uses: wait-tcp, targets: "a:1", retries: 1001', false],
+  ['uses: wait-tcp, targets: "a:1", successes: 0', false],
+  ['uses: wait-tcp, targets: "a:1", successes: 1.5', false],
+  ['uses: copy, destination: /b', false],
+  ['uses: chown, paths: /d, reference: /e', true],
+])('a step with %s: the schema and run say the same, %s', async (keys, right) => {
+  const text = `steps: [{ name: a, ${keys} }]`;
+  const validate = new Ajv({ strict: false }).compile(schema);
+  expect(validate(parse(text))).toBe(right);
+  const accepted = await read(text).then(
+    () => true,
+    () => false,
+  );
+  expect(accepted).toBe(right);
+});
