@@ -22,6 +22,8 @@ const allowed: Readonly<Record<string, string>> = {
   'clients/http/agents.ts': 'of connecting to a proxy, by the system',
   'clients/json-schema.ts': 'the messages of the keywords of our own schemas hold no data',
   'clients/liquid.ts': 'only told apart; our own filters and guards are told as they are',
+  'clients/secrets-manager/client.ts': 'only told apart',
+  'clients/secrets-manager/container.ts': 'of parseJson, which is ours',
   'clients/toml.ts': 'only told apart',
   'clients/vault/api.ts': 'of parseJson, which is ours',
   'clients/xml.ts': 'only told apart',

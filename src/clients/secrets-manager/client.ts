@@ -27,7 +27,7 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import { callerArn, callerRefusal, callerRequest, isRole, type SignedRequest } from './caller.ts';
-import { agentOf, askForKeys, type AgentReply, type AskAgent, type Identity } from './container.ts';
+import { agentOf, askForKeys, type AgentReply, type AskAgent, type TemporaryKeys } from './container.ts';
 import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
@@ -114,8 +114,8 @@ export function createSecretsManager(
     told.add(words);
   };
 
-  let held: Identity | undefined;
-  let renewing: Promise<Identity | NotYet | Never> | undefined;
+  let held: TemporaryKeys | undefined;
+  let renewing: Promise<TemporaryKeys | NotYet | Never> | undefined;
 
   const common = (region: string | undefined) => ({
     ...(region === undefined ? {} : { region }),
@@ -144,7 +144,7 @@ export function createSecretsManager(
   };
 
   /** What the chain of the SDK finds, and after it the agent that speaks for this container. */
-  const obtain = async (probe: Probe, first: SourceAddress): Promise<Identity | NotYet | Never> => {
+  const obtain = async (probe: Probe, first: SourceAddress): Promise<TemporaryKeys | NotYet | Never> => {
     probe.phase('getting AWS credentials');
     // Each time: a token of a service account is renewed while we wait.
     hideSecrets(environment, redactor);
@@ -161,7 +161,7 @@ export function createSecretsManager(
       ...(ours ? { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' } : {}),
     };
     try {
-      return (await withVariables(variables, () => client.config.credentials())) as Identity;
+      return (await withVariables(variables, () => client.config.credentials())) as TemporaryKeys;
     } catch (error) {
       const { name, message } = error as Error;
       const none = name === 'CredentialsProviderError';
@@ -329,6 +329,6 @@ function broken(why: string): NotYet {
   return notYet(`answered 200 with a broken body: ${why}`);
 }
 
-function endsSoon({ expiration }: Identity, now: Date): boolean {
+function endsSoon({ expiration }: TemporaryKeys, now: Date): boolean {
   return expiration !== undefined && expiration.getTime() - now.getTime() < renewal;
 }

@@ -43,7 +43,7 @@ export function agentOf(environment: Environment): URL | undefined {
 }
 
 /** Keys, as the SDK's providers give them. */
-export interface Identity extends Keys {
+export interface TemporaryKeys extends Keys {
   readonly sessionToken?: string;
   readonly expiration?: Date;
   /** The provider that gave them, by the SDK's own marks. */
@@ -62,7 +62,7 @@ interface Asking {
 /**
  * Asks the agent for keys, once. An agent starts with its node, and later than some pods.
  */
-export async function askForKeys(url: URL, asking: Asking): Promise<Identity | NotYet | Never> {
+export async function askForKeys(url: URL, asking: Asking): Promise<TemporaryKeys | NotYet | Never> {
   const { environment, redactor, ask, probe } = asking;
   const name = `the agent for credentials at ${url.host}`;
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
@@ -100,7 +100,7 @@ const sendable = /^[\x21-\x7e]+$/;
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 /** The keys in an agent's answer, or what is wrong with it, with nothing of it. */
-function keysIn(body: string, redactor: Redactor): Identity | string {
+function keysIn(body: string, redactor: Redactor): TemporaryKeys | string {
   let object: ReturnType<typeof asObject>;
   try {
     object = asObject(parseJson(body));

@@ -69,13 +69,11 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const ofSecret = scene.doing === 'secret';
   /** The line begins with what is talked about: the address of a secret, or `AWS`. */
   const byAws = ofSecret ? 'was refused: AWS ' : '';
+  const throttled = ofSecret ? 'is throttled by AWS' : 'throttles requests';
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(
-      `${ofSecret ? 'is throttled by AWS' : 'throttles requests'} (${shownIn(error.name, scene)})`,
-      {
-        busy: scene.busy ?? {},
-      },
-    );
+    return notYet(`${throttled} (${shownIn(error.name, scene)})`, {
+      busy: scene.busy ?? {},
+    });
   // Its name does not count then: whatever is in between may have given it.
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (status >= 500) return otherFault(error, said, scene);

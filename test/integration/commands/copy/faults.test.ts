@@ -39,8 +39,13 @@ function wideTree(top: string, folders: number, files: number, bytes = 100): voi
 
 describe.skipIf(requireOrSkip('what a volume refuses', whyMissing('strace', 'strace')))('a volume', () => {
   const refusing = (error: string): string[] => [
-    ...['strace', '-f', '-qq', '-o', '/dev/null'],
-    ...['-e', `inject=mkdir,mkdirat:error=${error}`],
+    'strace',
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    `inject=mkdir,mkdirat:error=${error}`,
   ];
 
   test.each([
