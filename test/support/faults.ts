@@ -124,3 +124,11 @@ export function mounting(script: string): string[] {
     'sh',
   ];
 }
+
+/**
+ * What stands before a command whose system calls are to fail, to take longer or to kill: strace(1) with these
+ * expressions, such as `inject=rename:error=EIO:when=1`.
+ */
+export function underStrace(...expressions: readonly string[]): string[] {
+  return ['strace', '-f', '-qq', '-o', '/dev/null', ...expressions.flatMap((one) => ['-e', one])];
+}

@@ -411,6 +411,7 @@ describe('a comment with a word for undoing, below which goes what was made abov
     '-- upgrade users\nCREATE TABLE u();\n-- downgrade users',
     '-- Setup section\nCREATE TABLE u();\n-- Teardown section',
     '-- support undo',
+    // Notes of people, above a DROP of what an older file made.
     '-- See PR #123 (rollback)',
     '-- TODO: rollback',
     '-- Rollback: not supported',

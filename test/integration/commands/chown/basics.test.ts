@@ -15,6 +15,7 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
+import { underStrace } from '../../../support/faults.ts';
 import { terminationLog } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import {
@@ -330,17 +331,7 @@ test.skipIf(notRoot)(
 test.skipIf(noStrace)('progress of a long walk every 5 s, with its rate', async () => {
   const top = wideTree(memoryFolder(), 100, 300);
   // Every lchown takes 0.4 ms: 30,000 of them are 12 s for one process, 6 s for two.
-  const slow = [
-    'strace',
-    '-f',
-    '-qq',
-    '-o',
-    '/dev/null',
-    '-e',
-    'trace=lchown',
-    '-e',
-    'inject=lchown:delay_enter=400',
-  ];
+  const slow = underStrace('trace=lchown', 'inject=lchown:delay_enter=400');
   const { status, stderr } = await chown(['1:1', top], { prefix: slow, timeout: 60_000 });
   expect(stderr).toMatch(/[\d,]+ entries so far in 5(\.\d)?s, [\d,]+\/s, [\d,]+ changed/);
   expect(stderr).toContain('30,101 entries, 30,101 changed');

@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { whileExchanged } from '../../../support/exchange.ts';
+import { underStrace } from '../../../support/faults.ts';
 import { everythingIsRequired } from '../../../support/tools.ts';
 import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf } from './support.ts';
 
@@ -28,7 +29,7 @@ const pairs = 100;
 
 /** Held up in front of each call that looks like this, so that whoever exchanges names always comes in between. */
 function slow(call: string, delay: 'delay_enter' | 'delay_exit', milliseconds = 50): readonly string[] {
-  return ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:${delay}=${milliseconds * 1000}`];
+  return underStrace(`inject=${call}:${delay}=${milliseconds * 1000}`);
 }
 
 describe.skipIf(noStrace)(`names that somebody exchanges below the path, for ${attackSeconds} s`, () => {

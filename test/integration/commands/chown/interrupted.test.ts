@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
 
-import { groupGone, liveDescendants, waitUntil } from '../../../support/faults.ts';
+import { groupGone, liveDescendants, waitUntil, underStrace } from '../../../support/faults.ts';
 import { type RunningProgram, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly } from '../../../support/promptly.ts';
 import { chown, memoryFolder, noStrace, notRoot, ownerOf, owners, wideTree } from './support.ts';
@@ -121,17 +121,7 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     'a helper that is killed: exit 1, the top is not set, the rerun does the rest',
     async () => {
       const top = wideTree(memoryFolder(), folders, files);
-      const slow = [
-        'strace',
-        '-f',
-        '-qq',
-        '-o',
-        '/dev/null',
-        '-e',
-        'trace=lchown',
-        '-e',
-        'inject=lchown:delay_enter=100',
-      ];
+      const slow = underStrace('trace=lchown', 'inject=lchown:delay_enter=100');
       const running = await startInitbox(['chown', '1000:1000', top], { prefix: slow });
       const helper = await waitUntil(
         () =>

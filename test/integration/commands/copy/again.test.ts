@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
+import { underStrace } from '../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { projectDirectory, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, stamps } from './support.ts';
@@ -104,7 +105,7 @@ test.skipIf(noStrace)('a source that turns into what is no source, during the co
   symlinkSync('..1', join(from, '..data'));
   symlinkSync('..data/key', join(from, 'key'));
   const slow = 'inject=copy_file_range:delay_enter=1500000:when=1';
-  const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', slow];
+  const prefix = underStrace(slow);
   const program = await startInitbox(['copy', join(from, 'key'), join(to, 'key')], { prefix });
   const deadline = performance.now() + 10_000;
   while (leftovers(to).length === 0 && performance.now() < deadline)

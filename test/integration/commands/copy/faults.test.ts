@@ -16,7 +16,7 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { canMount, mountReadOnly, mountTmpfs } from '../../../support/faults.ts';
+import { canMount, mountReadOnly, mountTmpfs, underStrace } from '../../../support/faults.ts';
 import { startInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
@@ -38,15 +38,7 @@ function wideTree(top: string, folders: number, files: number, bytes = 100): voi
 }
 
 describe.skipIf(requireOrSkip('what a volume refuses', whyMissing('strace', 'strace')))('a volume', () => {
-  const refusing = (error: string): string[] => [
-    'strace',
-    '-f',
-    '-qq',
-    '-o',
-    '/dev/null',
-    '-e',
-    `inject=mkdir,mkdirat:error=${error}`,
-  ];
+  const refusing = (error: string): string[] => underStrace(`inject=mkdir,mkdirat:error=${error}`);
 
   test.each([
     ['EDQUOT', 'the quota is used up (EDQUOT)'],

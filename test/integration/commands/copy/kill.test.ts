@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { groupGone, killGroup } from '../../../support/faults.ts';
+import { groupGone, killGroup, underStrace } from '../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { memoryFolder } from './support.ts';
@@ -131,7 +131,7 @@ describe('kill -9 at random', () => {
     async () => {
       const [from, to] = [memoryFolder(), memoryFolder()];
       fillTree(from, 'a');
-      const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=rename:signal=KILL:when=4'];
+      const prefix = underStrace('inject=rename:signal=KILL:when=4');
       expect((await runInitbox(['copy', from, to, '--if-empty'], { prefix })).status).not.toBe(0);
       expect(countFiles(to)).toBeGreaterThan(0);
       expect(countFiles(to)).toBeLessThan(sizes.length);
@@ -152,7 +152,7 @@ describe('kill -9 at random', () => {
     async (_what, fault, end) => {
       const [from, to] = [memoryFolder(), memoryFolder()];
       for (let i = 0; i < 2000; i++) writeFileSync(join(from, `f${i}`), 'x');
-      const prefix = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=rename:${fault}`];
+      const prefix = underStrace(`inject=rename:${fault}`);
       const first = await runInitbox(['copy', from, to, '--if-empty'], { prefix });
       expect(first.status, first.stderr).toBe(end);
       const shown = readdirSync(to).filter((name) => name.startsWith('f')).length;

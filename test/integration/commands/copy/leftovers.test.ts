@@ -17,7 +17,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
+import { canMount, mountTmpfs, type Mounted, underStrace } from '../../../support/faults.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { copy, leftovers, memoryFolder } from './support.ts';
@@ -256,15 +256,7 @@ describe.skipIf(skip)('leftovers in DEST', () => {
       expect(readFileSync(join(volume, 'f'), 'utf8')).toBe('precious');
     });
 
-    const strace = (fault: string): string[] => [
-      'strace',
-      '-f',
-      '-qq',
-      '-o',
-      '/dev/null',
-      '-e',
-      `inject=rename:${fault}`,
-    ];
+    const strace = (fault: string): string[] => underStrace(`inject=rename:${fault}`);
 
     test.skipIf(noStrace)('a run that ends before its first rename leaves nothing', async () => {
       const { status } = await copy([from, volume, '--if-empty'], { prefix: strace('error=EIO:when=1') });

@@ -24,6 +24,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { whileExchanged } from '../../../support/exchange.ts';
+import { underStrace } from '../../../support/faults.ts';
 import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { copy, folder, leftovers, memoryFolder } from './support.ts';
 
@@ -495,7 +496,7 @@ describe.skipIf(notRoot)(`names that the owner of DEST exchanges, for ${attackSe
       onTestFinished(() => closeSync(secret));
       chownSync(vol, 1000, 1000);
       // Held up between the making and the opening of it.
-      const slow = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=mkdir:delay_exit=50000'];
+      const slow = underStrace('inject=mkdir:delay_exit=50000');
       for (let round = 0; round < 8; round++) {
         await whileExchanged(vol, ['new', 'secret', 0], async () => {
           await copy([from, join(vol, 'new')], {

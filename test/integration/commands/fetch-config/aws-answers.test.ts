@@ -392,6 +392,7 @@ describe('a mistake in an address', () => {
   });
 });
 
+// Set on an ordinary object, that name changes its prototype, and the variable is lost.
 test('a field named __proto__ is a variable as any other', async () => {
   using server = await listening({
     '/': { body: { ...secret, SecretString: '{"__proto__":"polluted","constructor":"c","A":"a"}' } },
