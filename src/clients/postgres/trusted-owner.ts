@@ -57,6 +57,17 @@ export interface Records {
   readonly pid: number;
 }
 
+/** A table whose owner, and whose schema’s owner, were judged to be trusted: its OIDs, and theirs. */
+interface Judged {
+  readonly table: unknown;
+  readonly owner: unknown;
+  readonly schema: unknown;
+  readonly schemaOwner: unknown;
+}
+
+/** What each session has judged. Whether an owner is trusted costs a statement of 1.3 ms; whether it is the same, 0.3 ms. */
+const judged = new WeakMap<Asking, Map<RecordsTable, Judged>>();
+
 /**
  * Looks who owns the schema and the table before a statement names them. Of both, only roles that are trusted can
  * change or exchange what was found: a schema's owner, and a table's. In a schema of a trusted owner a table may also be
@@ -72,7 +83,8 @@ export async function findRecords(
     `SELECT pg_catalog.pg_backend_pid() AS pid, found.*, current_user AS role, pg_catalog.quote_ident(current_user) AS quoted_role,
        (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.datdba)) FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS database_owner
      FROM (SELECT 1) AS one LEFT JOIN (
-       SELECT pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner, ${isTrusted('n.nspowner')} AS schema_trusted,
+       SELECT n.oid AS schema, n.nspowner, c.oid AS "table", c.relowner,
+         pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner, ${isTrusted('n.nspowner')} AS schema_trusted,
          pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(n.nspowner)) AS quoted_schema_owner,
          pg_catalog.pg_get_userbyid(c.relowner) AS table_owner,
          ${isTrusted('c.relowner')} OR EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) AS a
@@ -106,7 +118,37 @@ export async function findRecords(
       role,
       `ALTER TABLE ${recordsSchema}.${table} OWNER TO ${databaseOwner}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${recordsSchema}.${table} TO ${role}`,
     );
+  if (found) {
+    const tables = judged.get(session) ?? new Map<RecordsTable, Judged>();
+    judged.set(session, tables);
+    tables.set(table, {
+      table: row['table'],
+      owner: row['relowner'],
+      schema: row['schema'],
+      schemaOwner: row['nspowner'],
+    });
+  }
   return { found, pid: Number(row['pid']) };
+}
+
+/** Whether the name still leads to what this session has judged, and its owners are the same. */
+async function isAsJudged(session: Asking, table: RecordsTable, options: QueryOptions): Promise<boolean> {
+  const known = judged.get(session)?.get(table);
+  if (known === undefined) return false;
+  const { rows } = await session.query(
+    `SELECT FROM pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS n
+     WHERE c.oid OPERATOR(pg_catalog.=) ${oid(known.table)} AND c.relowner OPERATOR(pg_catalog.=) ${oid(known.owner)}
+       AND c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) '${table}'
+       AND n.oid OPERATOR(pg_catalog.=) ${oid(known.schema)} AND n.nspowner OPERATOR(pg_catalog.=) ${oid(known.schemaOwner)}
+       AND n.nspname OPERATOR(pg_catalog.=) '${recordsSchema}'`,
+    undefined,
+    options,
+  );
+  return rows.length === 1;
+}
+
+function oid(value: unknown): string {
+  return `${Number(value)}::pg_catalog.oid`;
 }
 
 /**
@@ -118,6 +160,7 @@ export async function requireRecords(
   table: RecordsTable,
   options: QueryOptions = {},
 ): Promise<void> {
+  if (await isAsJudged(session, table, options)) return;
   if ((await findRecords(session, table, options)).found) return;
   throw Object.assign(new Error(`relation "${recordsSchema}.${table}" does not exist`), {
     code: sqlState.undefinedTable,

@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
-import { runInitbox, type ProgramResult } from '../../../support/program.ts';
+import { runInitbox, startInitbox, type ProgramResult } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 
 let postgres: Postgres;
@@ -312,3 +312,73 @@ test(
     expect(result.stderr).toContain('the schema initbox belongs to the role evil');
   },
 );
+
+describe('what was judged once is looked at again before each statement', () => {
+  const indexes = each((table) => `CREATE INDEX ON initbox.${table} ((public.imm(1)))`);
+  test.each<[string, (superuser: Client, evil: Client) => Promise<void>]>([
+    [
+      'the schema is dropped, and another role makes it',
+      async (superuser, evil) => {
+        await superuser.query('DROP SCHEMA initbox CASCADE');
+        await evil.query(`${schema} ${indexes}`);
+      },
+    ],
+    [
+      'the schema is renamed, and another role makes one of its name',
+      async (superuser, evil) => {
+        await superuser.query('ALTER SCHEMA initbox RENAME TO old');
+        await evil.query(`${schema} ${indexes}`);
+      },
+    ],
+    [
+      'the tables are dropped, and another role makes them',
+      async (superuser, evil) => {
+        await superuser.query(
+          'DROP TABLE initbox.locks, initbox.once; GRANT ALL ON SCHEMA initbox TO PUBLIC',
+        );
+        await evil.query(`${tables} GRANT ALL ON ALL TABLES IN SCHEMA initbox TO PUBLIC; ${indexes}`);
+      },
+    ],
+    [
+      'the tables go to another role',
+      async (superuser, evil) => {
+        await superuser.query(
+          'GRANT ALL ON SCHEMA initbox TO PUBLIC; ALTER TABLE initbox.locks OWNER TO evil; ALTER TABLE initbox.once OWNER TO evil',
+        );
+        await evil.query(
+          'CREATE INDEX ON initbox.locks ((public.imm(1))); CREATE INDEX ON initbox.once ((public.imm(1)))',
+        );
+      },
+    ],
+  ])('%s while the command runs', { timeout: 60_000 }, async (_what, change) => {
+    const name = await planted('SELECT 1');
+    expect((await run(name, 'migrate-with-lock', '--once', 'before', '--', 'true')).status).toBe(0);
+    const superuser = await postgres.connect(name);
+    const evil = await postgres.connect(name);
+    await evil.query('SET SESSION AUTHORIZATION evil');
+    const go = temporaryDirectory('go');
+    const file = join(go.path, 'file');
+    const running = await startInitbox(
+      [
+        'migrate-with-lock',
+        '--once',
+        'k',
+        '--',
+        '/bin/sh',
+        '-c',
+        `while [ ! -e ${file} ]; do sleep 0.02; done`,
+      ],
+      { env: { DATABASE_URL: postgres.url(name, 'mig') } },
+    );
+    await running.waitForStderr(/holding the lock/);
+    await change(superuser, evil);
+    writeFileSync(file, '');
+    const result = await running.exit;
+    await superuser.end();
+    await evil.end();
+    go.remove();
+    expect(await seized(name)).toEqual([]);
+    expect(result.status, result.stderr).not.toBe(0);
+    expect(result.stderr).toContain('belongs to the role evil');
+  });
+});
