@@ -1,3 +1,4 @@
+import { sqlStateOf } from '../clients/postgres/server-errors.ts';
 import type { Session } from '../clients/postgres/session.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
@@ -7,7 +8,6 @@ import { isAllOrNothing, kindOf } from './classify.ts';
 import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
 import {
   claim,
-  codeOf,
   lostRowAlone,
   markDone,
   noteFinished,
@@ -202,7 +202,7 @@ async function record(
       throw spoilt('removed or changed its row in initbox.sql_migrations');
   } catch (error) {
     if (context.signal.aborted || !isServerRefusal(error)) throw error;
-    throw spoilt(`made that impossible: ${(error as Error).message} (SQLSTATE ${codeOf(error)})`);
+    throw spoilt(`made that impossible: ${(error as Error).message} (SQLSTATE ${sqlStateOf(error)})`);
   }
   if (transaction !== undefined) throw lostBefore(file);
   throw new Failure(

@@ -1,6 +1,6 @@
+import { sqlStateOf } from '../clients/postgres/server-errors.ts';
 import { excerpt } from '../core/excerpt.ts';
 import { exitStatus } from '../core/exit-status.ts';
-import { codeOf } from './history.ts';
 import { lineAt } from './split.ts';
 
 /** What the server says beside an error's message (https://www.postgresql.org/docs/current/protocol-error-fields.html). */
@@ -34,7 +34,7 @@ export interface Explained {
 /** True where the server refused the statement and lives: its effect is known. */
 export function isServerRefusal(error: unknown): boolean {
   return (
-    codeOf(error) !== '' &&
+    sqlStateOf(error) !== undefined &&
     (error as ServerError).severity !== 'FATAL' &&
     (error as ServerError).severity !== 'PANIC'
   );
@@ -48,7 +48,7 @@ export function explainStatementError(
   redact: (text: string) => string,
 ): Explained {
   const said = error as ServerError;
-  const code = codeOf(error);
+  const code = sqlStateOf(error) ?? '';
   const details: string[] = [];
   if (piece !== undefined) {
     details.push(

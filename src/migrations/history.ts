@@ -1,5 +1,8 @@
+import { isForbidden, isMissing } from '../clients/postgres/once-record.ts';
+import { createRecords } from '../clients/postgres/records-schema.ts';
+import { sqlStateOf } from '../clients/postgres/server-errors.ts';
 import type { QueryResult, Session } from '../clients/postgres/session.ts';
-import { findRecords, requireRecords, UntrustedRecords } from '../clients/postgres/trusted-owner.ts';
+import { requireRecords, UntrustedRecords } from '../clients/postgres/trusted-owner.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { columnText } from './rows.ts';
@@ -30,9 +33,7 @@ export interface Row {
 /** In a fixed schema, whatever the search path: two roles with paths of their own must not keep two records. */
 const table = 'initbox.sql_migrations';
 
-const createStatements = [
-  'CREATE SCHEMA IF NOT EXISTS initbox',
-  `CREATE TABLE IF NOT EXISTS ${table} (
+const createStatement = `CREATE TABLE IF NOT EXISTS ${table} (
   lock_name pg_catalog.text NOT NULL,
   version pg_catalog.text NOT NULL,
   file pg_catalog.text NOT NULL,
@@ -45,13 +46,7 @@ const createStatements = [
   applied_at pg_catalog.timestamptz,
   duration_ms bigint,
   PRIMARY KEY (lock_name, version)
-)`,
-];
-
-/** Undefined table, undefined schema. */
-const absent = new Set(['42P01', '3F000']);
-/** Duplicate key in the catalog, schema or table: another lock's runner makes them at the same time. */
-const made = new Set(['23505', '42P06', '42P07', '42710']);
+)`;
 
 /**
  * Reads the record of one lock name.
@@ -67,7 +62,7 @@ export async function readHistory(session: Session, lockName: string): Promise<r
     );
     return rows.map(toRow);
   } catch (error) {
-    if (absent.has(codeOf(error))) return undefined;
+    if (isMissing(error)) return undefined;
     throw await explained(session, error);
   }
 }
@@ -94,20 +89,12 @@ export async function sameUnderOtherName(
  * @throws Failure (69) with the GRANT to run, where the role may not
  */
 export async function createHistory(session: Session): Promise<void> {
-  const { rows } = await session.query("SELECT pg_catalog.to_regnamespace('initbox') IS NOT NULL AS made");
-  // CREATE SCHEMA IF NOT EXISTS asks for CREATE on the database even where there is nothing to create.
-  for (const statement of createStatements.slice(rows[0]?.['made'] === true ? 1 : 0)) {
-    try {
-      // Another role may have made the schema in the meantime.
-      await findRecords(session, 'sql_migrations');
-      await session.query(statement);
-    } catch (error) {
-      if (!made.has(codeOf(error))) throw await explained(session, error);
-    }
-  }
-  await requireRecords(session, 'sql_migrations').catch(async (error: unknown) => {
+  try {
+    await createRecords(session, 'sql_migrations', [createStatement]);
+    await requireRecords(session, 'sql_migrations');
+  } catch (error) {
     throw await explained(session, error);
-  });
+  }
 }
 
 interface Entry {
@@ -144,7 +131,7 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
       );
       return true;
     } catch (error) {
-      if (codeOf(error) === '23505') return false;
+      if (sqlStateOf(error) === '23505') return false;
       throw error;
     }
   }
@@ -299,15 +286,9 @@ export interface Querying {
   ): Promise<QueryResult>;
 }
 
-/** The SQLSTATE of an error; empty where the server sent none. */
-export function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : '';
-}
-
 /** A refusal in words, with the GRANT to run. */
 async function explained(session: Session, error: unknown): Promise<unknown> {
-  if (codeOf(error) !== '42501') return error;
+  if (!isForbidden(error)) return error;
   if (error instanceof UntrustedRecords)
     return new Failure(
       failed(exitStatus.refused, `the record of migrations cannot be kept: ${error.message}`, {

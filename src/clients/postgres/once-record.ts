@@ -1,6 +1,6 @@
 import { sqlState, sqlStateOf } from './server-errors.ts';
-import type { Session } from './session.ts';
-import { recordsSchema, requireRecords } from './trusted-owner.ts';
+import type { QueryOptions } from './session.ts';
+import { recordsSchema, requireRecords, type Asking } from './trusted-owner.ts';
 
 export function isMissing(error: unknown): boolean {
   const state = sqlStateOf(error);
@@ -50,23 +50,37 @@ export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined)
 }
 
 /**
- * @param timeout milliseconds
- * @returns undefined where there is no record, nor perhaps a table
+ * Reads the record from a table that was found to be trusted (trusted-owner.ts).
+ * @returns undefined where there is no record
+ * @throws the server's errors
  */
-export async function readOnce(
-  session: Session,
+export async function selectOnce(
+  session: Asking,
   lockId: bigint,
   onceKey: string,
-  options: { readonly timeout?: number; readonly signal?: AbortSignal },
+  options: QueryOptions,
+): Promise<OnceRecord | undefined> {
+  const { rows } = await session.query(
+    `SELECT ${onceColumns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
+    [onceKey],
+    options,
+  );
+  return onceRecordOf(rows[0]);
+}
+
+/**
+ * @returns undefined where there is no record, nor perhaps a table
+ * @throws UntrustedRecords, the server's errors
+ */
+export async function readOnce(
+  session: Asking,
+  lockId: bigint,
+  onceKey: string,
+  options: QueryOptions,
 ): Promise<OnceRecord | undefined> {
   try {
     await requireRecords(session, 'once', options);
-    const { rows } = await session.query(
-      `SELECT ${onceColumns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${lockId} AND r.once_key OPERATOR(pg_catalog.=) $1`,
-      [onceKey],
-      options,
-    );
-    return onceRecordOf(rows[0]);
+    return await selectOnce(session, lockId, onceKey, options);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -4,6 +4,7 @@ import {
   isMissing,
   onceColumns as columns,
   onceRecordOf as recordOf,
+  selectOnce,
   type OnceRecord,
 } from '../once-record.ts';
 import type { Session } from '../session.ts';
@@ -31,12 +32,7 @@ export async function readOnceFirst(
     const records = await findRecords(session, 'once', { timeout: patience });
     pid = records.pid;
     if (!records.found || pid !== session.announcedPid) return { pid, record: undefined };
-    const { rows } = await session.query(
-      `SELECT ${columns} FROM ONLY ${recordsSchema}.once AS r WHERE r.lock_id OPERATOR(pg_catalog.=) ${key.id} AND r.once_key OPERATOR(pg_catalog.=) $1`,
-      [work.key],
-      { timeout: patience },
-    );
-    return { pid, record: recordOf(rows[0]) };
+    return { pid, record: await selectOnce(session, key.id, work.key, { timeout: patience }) };
   } catch (error) {
     if (isMissing(error) || isForbidden(error))
       return pid === undefined ? undefined : { pid, record: undefined };

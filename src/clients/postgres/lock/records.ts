@@ -1,12 +1,12 @@
 import type { LockKey } from '../lock-key.ts';
 import { dateOf, epochOf } from '../once-record.ts';
-import { sqlState, sqlStateOf } from '../server-errors.ts';
+import { createRecords } from '../records-schema.ts';
+import { sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
-import { findRecords, recordsSchema, requireRecords } from '../trusted-owner.ts';
+import { recordsSchema, requireRecords } from '../trusted-owner.ts';
 import { patience } from './prepare.ts';
 
 const statements = [
-  `CREATE SCHEMA IF NOT EXISTS ${recordsSchema}`,
   `CREATE TABLE IF NOT EXISTS ${recordsSchema}.locks (
     lock_id bigint PRIMARY KEY, lock_name pg_catalog.text NOT NULL, token bigint NOT NULL, host pg_catalog.text NOT NULL,
     role pg_catalog.text NOT NULL, address pg_catalog.inet, started pg_catalog.timestamptz NOT NULL,
@@ -19,35 +19,9 @@ const statements = [
     PRIMARY KEY (lock_id, once_key))`,
 ];
 
-/** SQLSTATEs of two locks' holders that create the tables at once: 23505, 42P06, 42P07, 42710, XX000 (concurrent update). */
-const raced: ReadonlySet<string> = new Set(['23505', '42P06', '42P07', '42710', 'XX000']);
-
-/** `CREATE SCHEMA IF NOT EXISTS` asks for CREATE on the database even where there is nothing to create. */
-export async function hasSchema(session: Session): Promise<boolean> {
-  const { rows } = await session.query(
-    `SELECT pg_catalog.to_regnamespace('${recordsSchema}') IS NOT NULL AS made`,
-    undefined,
-    {
-      timeout: patience,
-    },
-  );
-  return rows[0]?.['made'] === true;
-}
-
-/** Creates the tables, under the lock alone: `IF NOT EXISTS` races with itself. */
-export async function createTables(session: Session): Promise<void> {
-  for (const statement of (await hasSchema(session)) ? statements.slice(1) : statements) {
-    for (let left = 5; ; left -= 1) {
-      try {
-        // Another role may have made the schema in the meantime.
-        await findRecords(session, 'locks', { timeout: patience });
-        await session.query(statement, undefined, { timeout: patience });
-        break;
-      } catch (error) {
-        if (left === 0 || !raced.has(sqlStateOf(error) ?? '')) throw error;
-      }
-    }
-  }
+/** Makes the lock's tables. Call it under the lock. @throws as createRecords */
+export function createTables(session: Session): Promise<void> {
+  return createRecords(session, 'locks', statements, { timeout: patience });
 }
 
 /** What the role lacks, as statements to run by whoever owns the database. */
