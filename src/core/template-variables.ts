@@ -137,9 +137,18 @@ function inUrl(text: string): string | undefined {
   const inRest = unexpanded(rest, false);
   return (
     inCredentials ??
-    unexpanded(authority.slice(at + 1)) ??
+    unexpanded(decoded(authority.slice(at + 1))) ??
     (inRest && `${inRest}; where it is meant so, write $ as %24 and { as %7B`)
   );
+}
+
+/** A host as a URL's parser reads it: what is encoded in it means the same. */
+function decoded(host: string): string {
+  try {
+    return decodeURIComponent(host);
+  } catch {
+    return host;
+  }
 }
 
 /**

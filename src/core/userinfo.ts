@@ -51,7 +51,7 @@ export function shownAddress(text: string, redactor?: Pick<Redactor, 'secret'>):
 
 /**
  * Takes the user and password off what follows the `//` of a URL: they end at the last `@` before the path.
- * @throws Error where they have a raw `/`, `?` or `#`, or a `%` that begins no escape
+ * @throws Error where they have a raw `/`, `?`, `#`, blank, backslash or control character, or a `%` that begins no escape
  */
 export function takeUserinfo(
   rest: string,
@@ -72,6 +72,11 @@ export function takeUserinfo(
   const userinfo = authority.slice(0, at);
   const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
   if (password !== '') secret(password);
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  if (/[\s\\\u0000-\u001f\u007f]/.test(userinfo))
+    throw new Error(
+      `${where} has a blank, a backslash or a control character in its user or password; encode it, a blank as %20`,
+    );
   try {
     if (password !== '') secret(decodeURIComponent(password));
     decodeURIComponent(userinfo);

@@ -13,6 +13,7 @@ import {
 import { Directory } from '../../fs/publish/directory.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
+import { removeEmpty } from '../../fs/publish/remove.ts';
 import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';
@@ -284,9 +285,17 @@ export function openStageOnMount(parent: number, name: RawName): number | undefi
   }
 }
 
+const probePrefix = '..initbox-probe-';
+
 /** Makes an empty directory, 0700, of a name that nobody knows beforehand; the caller removes it. */
 export function makeProbe(parent: number): string {
-  return mkdtempSync(`${itself(parent)}/..initbox-probe-`);
+  return mkdtempSync(`${itself(parent)}/${probePrefix}`);
+}
+
+/** Removes a stage that has no note yet: a run was killed that looked whether the directory is the one that it made. */
+export function removeUnfinished(parent: Directory, name: string, stage: Directory): void {
+  for (const entry of stage.names()) if (entry.toString().startsWith(probePrefix)) removeEmpty(stage, entry);
+  removeEmpty(parent, name);
 }
 
 /** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */

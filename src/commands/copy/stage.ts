@@ -13,10 +13,17 @@ import { codeAmong, Directory } from '../../fs/publish/directory.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
-import { clearAllBut, removeEmpty, removeFile, removeOpened } from '../../fs/publish/remove.ts';
+import { clearAllBut, removeFile, removeOpened } from '../../fs/publish/remove.ts';
 import { itself } from '../../fs/tree/file-name.ts';
 import { isNoDirectory } from '../../fs/tree/open-directory.ts';
-import { clearEmpty, makeOrOpenDirectory, makeStage, takeBackStage, treeName } from './copy-directories.ts';
+import {
+  clearEmpty,
+  makeOrOpenDirectory,
+  makeStage,
+  removeUnfinished,
+  takeBackStage,
+  treeName,
+} from './copy-directories.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
@@ -173,7 +180,7 @@ export async function removeStages(
         if (!stat.isDirectory()) removeFile(directory, name);
       } else if (merging !== undefined && !again) await clearAllBut(stage, notes);
       else if (hasNote(directory, stage)) await removeOpened(directory, name, stage);
-      else removeEmpty(directory, name);
+      else removeUnfinished(directory, name, stage);
     } catch (error) {
       // Another user's, which only takes space.
       codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);

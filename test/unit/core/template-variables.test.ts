@@ -60,6 +60,8 @@ describe('by what a text is', () => {
     ['url', 'http://$(X)/'],
     ['url', 'http://a:$(X)/'],
     ['url', 'http://$X:1/'],
+    ['url', 'http://%24(X)/'],
+    ['url', 'http://u:p@%24%7BX%7D:80/'],
     ['url', 'HTTP://a/$(X)'],
     ['url', 'http://a?b=${X}'],
     ['url', 'http://$(X):b@c/'],

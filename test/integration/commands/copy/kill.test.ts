@@ -1,12 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { groupGone, killGroup, underStrace } from '../../../support/faults.ts';
+import { canMount, groupGone, killGroup, mountTmpfs, underStrace } from '../../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { memoryFolder } from './support.ts';
 
 /** Kills for each way, each at a time when it is at work: few while developing, many where everything must hold. */
@@ -165,6 +174,37 @@ describe('kill -9 at random', () => {
       expect(third.stderr).toContain('is not empty, so nothing was copied');
     },
   );
+
+  const noMount = noStrace || requireOrSkip('a volume below DEST', canMount());
+  test
+    .skipIf(noMount)
+    .each(
+      ['mkdir', 'rmdir', 'write', 'fchmod', 'rename', 'unlink'].flatMap((call) =>
+        [1, 2, 3, 4].map((when): [string, number] => [call, when]),
+      ),
+    )('killed at its %s of number %i: the next run ends right, and nothing is left', async (call, when) => {
+    const [from, to] = [memoryFolder(), memoryFolder()];
+    mkdirSync(join(from, 'mounted'));
+    mkdirSync(join(to, 'mounted'));
+    for (const name of ['f', 'mounted/g']) writeFileSync(join(from, name), name);
+    // Owned by another, so that the copy looks whether the volume keeps owners.
+    chownSync(join(from, 'f'), 1234, 1234);
+    using volume = mountTmpfs({ size: '4m' });
+    execFileSync('mount', ['--bind', volume.path, join(to, 'mounted')]);
+    const undo = undoAtDeath(`umount -l ${quote(join(to, 'mounted'))}`);
+    try {
+      const prefix = underStrace(`inject=${call}:signal=KILL:when=${when}`);
+      await runInitbox(['copy', from, to], { prefix });
+      const again = await runInitbox(['copy', from, to]);
+      expect(again.status, again.stderr).toBe(0);
+      for (const name of ['f', 'mounted/g']) expect(readFileSync(join(to, name), 'utf8')).toBe(name);
+      for (const folder of [to, volume.path])
+        expect(readdirSync(folder).filter((name) => name.startsWith('..'))).toEqual([]);
+    } finally {
+      execFileSync('umount', ['-l', join(to, 'mounted')]);
+      undo.forget();
+    }
+  });
 
   test('--if-empty: killed at random, it ends whole', async () => {
     const [from, to] = [memoryFolder(), memoryFolder()];
