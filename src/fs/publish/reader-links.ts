@@ -1,4 +1,4 @@
-import { lstatSync, renameSync, symlinkSync } from 'node:fs';
+import { fstatSync, lstatSync, renameSync, symlinkSync } from 'node:fs';
 
 import { refused } from '../error-message.ts';
 import { codeAmong, linkTarget, type Directory } from './directory.ts';
@@ -44,6 +44,11 @@ export function nameStateOf(directory: Directory, name: string): NameState {
       'remove it, or choose another folder: links in the target are neither followed nor replaced',
     );
   }
+  if (stat.dev !== fstatSync(directory.fd).dev)
+    throw refused(
+      `cannot write ${shown}: a volume is mounted there, and two volumes cannot change at once`,
+      'mount it elsewhere, or choose another folder',
+    );
   throw refused(
     `cannot write ${shown}: ${stat.isDirectory() ? 'a folder' : 'something that is not a file'} stands in its way`,
     'remove it, or choose another folder',

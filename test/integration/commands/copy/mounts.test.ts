@@ -119,3 +119,13 @@ describe.skipIf(noMounts)('with a volume of somebody else mounted below DEST', (
     expect(readdirSync(inner.path).toSorted()).toEqual(['a', 'b']);
   });
 });
+
+test.skipIf(noMounts)('--atomic onto a name where a volume is mounted says that', async () => {
+  using inner = mountTmpfs({ size: '1m' });
+  const [source, top] = [folder(), folder()];
+  for (const path of [source, top]) mkdirSync(join(path, 'm'));
+  const prefix = mounting(`mount --bind ${quote(inner.path)} ${quote(join(top, 'm'))}`);
+  const { status, stderr } = await copy([source, top, '--atomic'], { prefix });
+  expect(status, stderr).toBe(1);
+  expect(stderr).toContain('m: a volume is mounted there, and two volumes cannot change at once');
+});
