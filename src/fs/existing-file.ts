@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 
-import { openFileThere } from './safe-open.ts';
+import { openFileThere } from './directory/safe-open.ts';
 
 /**
  * Writes the termination message where the kubelet looks for it. Never creates the file: docker has none, and a

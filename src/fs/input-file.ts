@@ -6,9 +6,9 @@ import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
 import { secretAsPath } from '../core/secret-as-path.ts';
 import { formatBytes } from '../core/size.ts';
-import { pinInput } from './safe-open.ts';
-import { itself } from './tree/file-name.ts';
-import { LinkInPath, O_PATH } from './tree/open-directory.ts';
+import { itself } from './directory/file-name.ts';
+import { LinkInPath, O_PATH } from './directory/open-directory.ts';
+import { pinInput } from './directory/safe-open.ts';
 
 /** What a user named to be read, open. */
 export interface InputFile extends Disposable {

@@ -1,4 +1,4 @@
-import type { RawName } from '../../fs/tree/file-name.ts';
+import type { RawName } from '../../fs/directory/file-name.ts';
 
 /** One entry of an archive, as it says of itself. */
 export interface ArchiveEntry {

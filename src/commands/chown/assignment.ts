@@ -1,9 +1,9 @@
 import { closeSync, fstatSync } from 'node:fs';
 
 import type { Host, Parent } from '../../core/host.ts';
+import { openPlace, openPlaceDirectory } from '../../fs/directory/open-directory.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { modesOf, type ModeTexts } from '../../fs/tree/mode.ts';
-import { openPlace, openPlaceDirectory } from '../../fs/tree/open-directory.ts';
 import { libcForGuard } from '../../fs/tree/refused-paths.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { serveWalk } from '../../fs/tree/worker-pool.ts';

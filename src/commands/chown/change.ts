@@ -10,9 +10,9 @@ import {
   type Stats,
 } from 'node:fs';
 
-import { itself } from '../../fs/tree/file-name.ts';
+import { itself } from '../../fs/directory/file-name.ts';
+import { O_PATH, openPinned } from '../../fs/directory/open-directory.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
-import { O_PATH, openPinned } from '../../fs/tree/open-directory.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { belongsTo, type NewOwner } from './owner.ts';

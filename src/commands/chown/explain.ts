@@ -1,4 +1,4 @@
-import type { Mount } from '../../fs/tree/mounts.ts';
+import type { Mount } from '../../fs/directory/mounts.ts';
 import type { Capability } from '../../process/capabilities.ts';
 
 /** File systems that keep no owner per file; mount options say who owns everything. */

@@ -8,9 +8,9 @@ import {
   SignalReceived,
   UsageError,
 } from '../../core/outcome.ts';
-import { rawOf } from '../../fs/tree/file-name.ts';
-import { mountOf, readMounts } from '../../fs/tree/mounts.ts';
-import type { ClosedPath } from '../../fs/tree/open-directory.ts';
+import { rawOf } from '../../fs/directory/file-name.ts';
+import { mountOf, readMounts } from '../../fs/directory/mounts.ts';
+import type { ClosedPath } from '../../fs/directory/open-directory.ts';
 import { problemLines } from '../../fs/tree/tally.ts';
 import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import type { Capability } from '../../process/capabilities.ts';

@@ -1,9 +1,9 @@
 import { statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { itself } from '../../fs/tree/file-name.ts';
-import { isWithin } from '../../fs/tree/mounts.ts';
-import { absolutePath } from '../../fs/tree/open-directory.ts';
+import { itself } from '../../fs/directory/file-name.ts';
+import { isWithin } from '../../fs/directory/mounts.ts';
+import { absolutePath } from '../../fs/directory/open-directory.ts';
 
 /** Folders of the kernel, and what may be a volume in them all the same. */
 const kernels = ['/proc', '/sys', '/dev'];

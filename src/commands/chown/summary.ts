@@ -1,4 +1,4 @@
-import type { Mount } from '../../fs/tree/mounts.ts';
+import type { Mount } from '../../fs/directory/mounts.ts';
 import { counted, grouped, type WalkProblem } from '../../fs/tree/tally.ts';
 import type { Capability } from '../../process/capabilities.ts';
 import { explainChownError } from './explain.ts';

@@ -1,8 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs';
 
 import { UsageError } from '../../core/outcome.ts';
-import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
-import type { Modes } from '../../fs/tree/mode.ts';
+import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
 import {
   absolutePath,
   ClosedPath,
@@ -14,7 +13,8 @@ import {
   openPlace,
   openPlaceDirectory,
   type PinnedPath,
-} from '../../fs/tree/open-directory.ts';
+} from '../../fs/directory/open-directory.ts';
+import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 import { refusedDirectory, refusedPath } from './refused.ts';

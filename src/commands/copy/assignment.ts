@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, openSync, constants, readlinkSync } from 'node:fs';
 
 import type { Host, Parent } from '../../core/host.ts';
+import { itself, pathOf, type RawName } from '../../fs/directory/file-name.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { itself, pathOf, type RawName } from '../../fs/tree/file-name.ts';
 import { type Modes, modesOf } from '../../fs/tree/mode.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { serveWalk } from '../../fs/tree/worker-pool.ts';

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
 
+import { itself } from '../../fs/directory/file-name.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { itself } from '../../fs/tree/file-name.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import type { CopyDirectory } from './copy-directories.ts';
 

@@ -10,12 +10,12 @@ import {
   unlinkSync,
 } from 'node:fs';
 
-import { Directory } from '../../fs/publish/directory.ts';
+import { Directory } from '../../fs/directory/directory.ts';
+import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { removeEmpty } from '../../fs/publish/remove.ts';
-import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/tree/open-directory.ts';
 import { InTheWay, writing } from './failures.ts';
 import type { MountStage } from './tally.ts';
 

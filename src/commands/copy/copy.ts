@@ -14,14 +14,14 @@ import {
   UsageError,
 } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
+import { codeAmong, Directory } from '../../fs/directory/directory.ts';
+import { itself, rawOf, shownName } from '../../fs/directory/file-name.ts';
+import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
 import { exchanged, explained } from '../../fs/error-message.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { codeAmong, Directory } from '../../fs/publish/directory.ts';
 import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { removeGeneration } from '../../fs/publish/remove.ts';
-import { itself, rawOf, shownName } from '../../fs/tree/file-name.ts';
-import { isWithin, readMounts } from '../../fs/tree/mounts.ts';
 import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { HelperLost } from '../../fs/tree/worker-pool.ts';

@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 
 import { UsageError } from '../../core/outcome.ts';
-import { below, type RawName, rawOf, shownName } from '../../fs/tree/file-name.ts';
+import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
 import {
   absolutePath,
   LinkInPath,
@@ -9,7 +9,7 @@ import {
   isEmptyDirectory,
   openDirectory,
   openPlace,
-} from '../../fs/tree/open-directory.ts';
+} from '../../fs/directory/open-directory.ts';
 import { isInside, isSameDirectory, placeOf } from './same-place.ts';
 import { rootsOf, type SourceRoot } from './sources.ts';
 

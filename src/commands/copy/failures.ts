@@ -1,5 +1,5 @@
+import type { RawName } from '../../fs/directory/file-name.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
-import type { RawName } from '../../fs/tree/file-name.ts';
 
 /** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
 export class WriteFailed extends Error {

@@ -2,8 +2,8 @@ import { closeSync, fstatSync, readlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
-import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { isWithin } from '../../fs/tree/mounts.ts';
+import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { isWithin } from '../../fs/directory/mounts.ts';
 import { addTally, listedProblems } from '../../fs/tree/tally.ts';
 import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
 import { type CopyAssignment, knownOf, settingsOf, type Tools, copyWalk } from './assignment.ts';

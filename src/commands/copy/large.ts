@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
-import { below, itself, type RawName } from '../../fs/tree/file-name.ts';
+import { below, itself, type RawName } from '../../fs/directory/file-name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
 import { writing } from './failures.ts';

@@ -1,8 +1,8 @@
 import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
-import { below, itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { openDirectory } from '../../fs/tree/open-directory.ts';
+import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { openDirectory } from '../../fs/directory/open-directory.ts';
 import { InTheWay, WriteFailed, writing } from './failures.ts';
 import { entriesOf } from './replace.ts';
 

@@ -1,9 +1,9 @@
 import { closeSync, fstatSync } from 'node:fs';
 
+import { Directory } from '../../fs/directory/directory.ts';
+import { itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { exchanged } from '../../fs/error-message.ts';
-import { Directory } from '../../fs/publish/directory.ts';
 import { isNameOf, removeOpened } from '../../fs/publish/remove.ts';
-import { itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
 import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
 import { merge, openBelow } from './merge.ts';
 import type { MountStage } from './tally.ts';

@@ -9,10 +9,10 @@ import {
   type Stats,
 } from 'node:fs';
 
+import { below, itself, pathOf, type RawName, rawOf } from '../../fs/directory/file-name.ts';
+import { isNoDirectory, openDirectory, openPinned } from '../../fs/directory/open-directory.ts';
+import { isOwn, ownTarget } from '../../fs/directory/safe-open.ts';
 import { dataLink, isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
-import { isOwn, ownTarget } from '../../fs/safe-open.ts';
-import { below, itself, pathOf, type RawName, rawOf } from '../../fs/tree/file-name.ts';
-import { isNoDirectory, openDirectory, openPinned } from '../../fs/tree/open-directory.ts';
 import { openBelow } from './merge.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 
-import { below, type RawName } from '../../fs/tree/file-name.ts';
-import { mountId, mountWithOthersBelow } from '../../fs/tree/mounts.ts';
-import { openDirectory, isNoDirectory } from '../../fs/tree/open-directory.ts';
+import { below, type RawName } from '../../fs/directory/file-name.ts';
+import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
+import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { openBelow } from './merge.ts';

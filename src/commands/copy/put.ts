@@ -14,9 +14,9 @@ import {
   unlinkSync,
 } from 'node:fs';
 
+import { below, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { readLink, targetOf } from '../../fs/directory/link.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { below, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { readLink, targetOf } from '../../fs/tree/link.ts';
 import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import type { Libc } from '../../process/libc.ts';
 import {

@@ -1,8 +1,8 @@
 import { closeSync, readdirSync } from 'node:fs';
 
+import { itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { openDirectory } from '../../fs/directory/open-directory.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { itself, type RawName, shownName } from '../../fs/tree/file-name.ts';
-import { openDirectory } from '../../fs/tree/open-directory.ts';
 
 /** Says whether the directory of that name, at that path in DEST, may make way for a file or a link. */
 export type MayReplace = (parent: number, raw: RawName, path: RawName) => boolean;

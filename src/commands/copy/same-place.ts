@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 
-import { itself } from '../../fs/tree/file-name.ts';
-import { isWithin, mountId, readMounts } from '../../fs/tree/mounts.ts';
+import { itself } from '../../fs/directory/file-name.ts';
+import { isWithin, mountId, readMounts } from '../../fs/directory/mounts.ts';
 
 /** Tells one directory from every other, by whatever name it is reached. */
 export interface Identity {

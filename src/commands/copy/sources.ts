@@ -2,9 +2,9 @@ import { closeSync, fstatSync, readlinkSync, realpathSync, type Stats } from 'no
 import { basename } from 'node:path';
 
 import { UsageError } from '../../core/outcome.ts';
+import { itself, type RawName, rawOf } from '../../fs/directory/file-name.ts';
+import { openDirectory } from '../../fs/directory/open-directory.ts';
 import { type InputFile, InputRefused, openInput, whyUnread } from '../../fs/input-file.ts';
-import { itself, type RawName, rawOf } from '../../fs/tree/file-name.ts';
-import { openDirectory } from '../../fs/tree/open-directory.ts';
 import { isOnlyKeys, openVersion } from './projected.ts';
 
 /** A source of a copy, held open. */

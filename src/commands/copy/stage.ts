@@ -9,13 +9,13 @@ import {
   writeSync,
 } from 'node:fs';
 
-import { codeAmong, Directory } from '../../fs/publish/directory.ts';
+import { codeAmong, Directory } from '../../fs/directory/directory.ts';
+import { itself } from '../../fs/directory/file-name.ts';
+import { isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
 import { clearAllBut, removeFile, removeOpened } from '../../fs/publish/remove.ts';
-import { itself } from '../../fs/tree/file-name.ts';
-import { isNoDirectory } from '../../fs/tree/open-directory.ts';
 import {
   clearEmpty,
   makeOrOpenDirectory,

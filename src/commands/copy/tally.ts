@@ -1,4 +1,4 @@
-import type { RawName } from '../../fs/tree/file-name.ts';
+import type { RawName } from '../../fs/directory/file-name.ts';
 import { emptyWalkTally, type WalkTally } from '../../fs/tree/tally.ts';
 import type { Following } from './projected.ts';
 

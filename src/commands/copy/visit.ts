@@ -1,8 +1,8 @@
 import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
 
-import { isOwn } from '../../fs/safe-open.ts';
+import { rawOf, type RawName } from '../../fs/directory/file-name.ts';
+import { isOwn } from '../../fs/directory/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { rawOf, type RawName } from '../../fs/tree/file-name.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import {

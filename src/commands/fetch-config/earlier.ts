@@ -7,14 +7,14 @@ import { asObject, asString, parseJson } from '../../config/json.ts';
 import type { Fetched, SourceAddress } from '../../config/source.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, UsageError } from '../../core/outcome.ts';
+import { Directory } from '../../fs/directory/directory.ts';
+import { LinkInPath } from '../../fs/directory/open-directory.ts';
+import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
 import { explained } from '../../fs/error-message.ts';
 import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
 import { contentMode } from '../../fs/publish/attributes.ts';
-import { Directory } from '../../fs/publish/directory.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { openPublished } from '../../fs/publish/target-checks.ts';
-import { isOpenToOthers, isOwn, openFileThere } from '../../fs/safe-open.ts';
-import { LinkInPath } from '../../fs/tree/open-directory.ts';
 import type { FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
 

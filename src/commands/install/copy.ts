@@ -7,11 +7,11 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
+import type { Directory } from '../../fs/directory/directory.ts';
+import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
-import type { Directory } from '../../fs/publish/directory.ts';
 import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
-import { isOwn } from '../../fs/safe-open.ts';
 import { RuntimeFolders } from './folders.ts';
 import { filesOf, folderOf, type Manifest, problemOf, type RuntimeFile } from './manifest.ts';
 

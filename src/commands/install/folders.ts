@@ -2,12 +2,12 @@ import { fchmodSync, fstatSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
+import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
+import { isNoDirectory, LinkInPath } from '../../fs/directory/open-directory.ts';
+import { isOpenToOthers, isOwn } from '../../fs/directory/safe-open.ts';
 import { explained, refused } from '../../fs/error-message.ts';
-import { codeAmong, Directory, linkTarget } from '../../fs/publish/directory.ts';
 import { isOwnAloneIn } from '../../fs/publish/own-files.ts';
 import { makeDirectory } from '../../fs/publish/write.ts';
-import { isOpenToOthers, isOwn } from '../../fs/safe-open.ts';
-import { isNoDirectory, LinkInPath } from '../../fs/tree/open-directory.ts';
 
 interface FolderProblem {
   readonly what: string;

@@ -1,7 +1,7 @@
 import { constants, linkSync, promises, readFileSync, renameSync } from 'node:fs';
 
+import { codeAmong, type Directory } from '../directory/directory.ts';
 import { refused } from '../error-message.ts';
-import { codeAmong, type Directory } from './directory.ts';
 import { dataLink, type Namer } from './file-names.ts';
 import { makeGeneration } from './manifest.ts';
 import { nameStateOf, presentAmong, replaceByLink, throughData } from './reader-links.ts';

@@ -1,10 +1,10 @@
 import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
+import { codeAmong, type Directory, linkTarget } from '../directory/directory.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
-import { codeAmong, type Directory, linkTarget } from './directory.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';

@@ -1,9 +1,9 @@
 import { fstatSync, linkSync, lstatSync, unlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
+import { codeAmong, type Directory } from '../directory/directory.ts';
 import { stageTree, type Built, type Building } from './atomic-directory.ts';
 import type { PublishContext } from './atomic-file.ts';
-import { codeAmong, type Directory } from './directory.ts';
 import { checkRelativePath } from './file-names.ts';
 import type { Intent } from './open-target.ts';
 import { isOwnAloneIn } from './own-files.ts';

@@ -9,7 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 
-import type { Directory } from './directory.ts';
+import type { Directory } from '../directory/directory.ts';
 import { checkRelativePath, manifestName } from './file-names.ts';
 import { isOwnIn } from './own-files.ts';
 import { checkNew, makeDirectory } from './write.ts';

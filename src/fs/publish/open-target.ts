@@ -2,10 +2,10 @@ import { accessSync, constants, readlinkSync, statfsSync } from 'node:fs';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Failure } from '../../core/outcome.ts';
+import { Directory } from '../directory/directory.ts';
+import { itself } from '../directory/file-name.ts';
+import { LinkInPath } from '../directory/open-directory.ts';
 import { explained, refused } from '../error-message.ts';
-import { itself } from '../tree/file-name.ts';
-import { LinkInPath } from '../tree/open-directory.ts';
-import { Directory } from './directory.ts';
 
 /** f_type of statfs(2) for file systems that are memory. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */]);

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, type Stats, unlinkSync } from 'node:fs';
 
-import { isOpenToOthers, isOwn } from '../safe-open.ts';
-import type { Directory } from './directory.ts';
+import type { Directory } from '../directory/directory.ts';
+import { isOpenToOthers, isOwn } from '../directory/safe-open.ts';
 
 const othersWrite = 0o002;
 const groupWrites = 0o020;

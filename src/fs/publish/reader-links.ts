@@ -1,7 +1,7 @@
 import { fstatSync, lstatSync, renameSync, symlinkSync } from 'node:fs';
 
+import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { refused } from '../error-message.ts';
-import { codeAmong, linkTarget, type Directory } from './directory.ts';
 import { dataLink, isGeneration, type Namer } from './file-names.ts';
 import { removeFile } from './remove.ts';
 

@@ -1,7 +1,7 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 
-import { mountId } from '../tree/mounts.ts';
-import { codeAmong, linkTarget, type Directory } from './directory.ts';
+import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
+import { mountId } from '../directory/mounts.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
 import { hasNote } from './manifest.ts';
 import { wasShown } from './shown-generation.ts';

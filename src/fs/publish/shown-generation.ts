@@ -1,6 +1,6 @@
 import { fchmodSync, fstatSync, lstatSync } from 'node:fs';
 
-import type { Directory } from './directory.ts';
+import type { Directory } from '../directory/directory.ts';
 
 /** The sticky bit, which means nothing on a directory that one user writes to, and takes no room. */
 const mark = 0o1000;

@@ -2,11 +2,11 @@ import { constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
+import { Directory, linkTarget } from '../directory/directory.ts';
+import { readMounts } from '../directory/mounts.ts';
 import { explained, refused, subPathHint } from '../error-message.ts';
-import { readMounts } from '../tree/mounts.ts';
 import { checkPlace } from './atomic-file.ts';
 import { modeText, type FileOwner } from './attributes.ts';
-import { Directory, linkTarget } from './directory.ts';
 import { topNames } from './manifest.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { currentGeneration, nameStateOf, presentAmong, throughData } from './reader-links.ts';

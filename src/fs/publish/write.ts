@@ -15,11 +15,11 @@ import {
 import { promisify } from 'node:util';
 
 import { reasonOf } from '../../core/clock.ts';
+import type { Directory } from '../directory/directory.ts';
+import { itself } from '../directory/file-name.ts';
+import { isOwn } from '../directory/safe-open.ts';
 import { refused } from '../error-message.ts';
-import { isOwn } from '../safe-open.ts';
-import { itself } from '../tree/file-name.ts';
 import type { FileOwner } from './attributes.ts';
-import type { Directory } from './directory.ts';
 
 /** What a file holds and who may read it. */
 export interface FileContent {

@@ -1,9 +1,9 @@
 import { closeSync } from 'node:fs';
 
 import { type Libc, openLibc } from '../../process/libc.ts';
-import { pathOf, type RawName } from './file-name.ts';
-import { mountId, mountWithOthersBelow } from './mounts.ts';
-import { asDirectory, asPinned, openDirectory, openPinned } from './open-directory.ts';
+import { pathOf, type RawName } from '../directory/file-name.ts';
+import { mountId, mountWithOthersBelow } from '../directory/mounts.ts';
+import { asDirectory, asPinned, openDirectory, openPinned } from '../directory/open-directory.ts';
 
 /**
  * Opens entries of the current directory where they are on one mount. Each is judged by its own descriptor: what its name

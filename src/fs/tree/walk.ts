@@ -12,11 +12,11 @@ import {
 
 import type { Host } from '../../core/host.ts';
 import type { Libc } from '../../process/libc.ts';
+import { itself, pathOf, type RawName, shownName } from '../directory/file-name.ts';
+import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
+import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
 import type { Exclude } from './exclude.ts';
-import { itself, pathOf, type RawName, shownName } from './file-name.ts';
 import { Headroom } from './memory-reclaim.ts';
-import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from './mounts.ts';
-import { isNoDirectory, O_PATH, openDirectory } from './open-directory.ts';
 import { MountGuard } from './refused-paths.ts';
 
 /** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */

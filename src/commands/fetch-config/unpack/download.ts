@@ -4,7 +4,7 @@ import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from '
 import type { BodySink } from '../../../clients/http/transport.ts';
 import { reasonOf, unlessAborted } from '../../../core/clock.ts';
 import type { Patience } from '../../../core/deadline.ts';
-import type { Directory } from '../../../fs/publish/directory.ts';
+import type { Directory } from '../../../fs/directory/directory.ts';
 
 const chunk = 1 << 20;
 

@@ -1,4 +1,4 @@
-import { type RawName, shownName } from '../../../fs/tree/file-name.ts';
+import { type RawName, shownName } from '../../../fs/directory/file-name.ts';
 
 /** An entry, or an archive, that is not unpacked. The message follows the archive's name. */
 export class Refused extends Error {

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 
-import type { Directory } from '../../../fs/publish/directory.ts';
+import type { Directory } from '../../../fs/directory/directory.ts';
 
 /** In each tree that was unpacked: from what. */
 export const noteName = '..initbox-archive.json';

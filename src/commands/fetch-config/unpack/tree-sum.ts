@@ -3,8 +3,8 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, typ
 
 import { reasonOf } from '../../../core/clock.ts';
 import type { Patience } from '../../../core/deadline.ts';
-import { codeAmong, type Directory } from '../../../fs/publish/directory.ts';
-import { isOpenToOthers, isOwn } from '../../../fs/safe-open.ts';
+import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
+import { isOpenToOthers, isOwn } from '../../../fs/directory/safe-open.ts';
 import { sumOf } from './download.ts';
 
 /** Entries between two chances for a signal to be handled. */

@@ -17,9 +17,9 @@ import {
 
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
 import { formatBytes } from '../../../core/size.ts';
+import { below, type RawName } from '../../../fs/directory/file-name.ts';
+import { isNoDirectory, openDirectory } from '../../../fs/directory/open-directory.ts';
 import type { FileOwner } from '../../../fs/publish/attributes.ts';
-import { below, type RawName } from '../../../fs/tree/file-name.ts';
-import { isNoDirectory, openDirectory } from '../../../fs/tree/open-directory.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
 
 export interface TreeSettings {

@@ -4,7 +4,7 @@ import { explainChownError } from '../../../../src/commands/chown/explain.ts';
 import { refusedPath } from '../../../../src/commands/chown/refused.ts';
 import { chownSummary, problemHints } from '../../../../src/commands/chown/summary.ts';
 import { emptyChownTally } from '../../../../src/commands/chown/tally.ts';
-import type { Mount } from '../../../../src/fs/tree/mounts.ts';
+import type { Mount } from '../../../../src/fs/directory/mounts.ts';
 import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
 
 const script = '/initbox/initbox';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
+import { pathOf, rawOf, shownName } from '../../../../src/fs/directory/file-name.ts';
+import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/directory/mounts.ts';
+import { absolutePath } from '../../../../src/fs/directory/open-directory.ts';
 import { compileExclude } from '../../../../src/fs/tree/exclude.ts';
-import { pathOf, rawOf, shownName } from '../../../../src/fs/tree/file-name.ts';
-import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/tree/mounts.ts';
-import { absolutePath } from '../../../../src/fs/tree/open-directory.ts';
 
 describe('names', () => {
   test('every byte survives', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { Directory } from '../../../../src/fs/publish/directory.ts';
+import { Directory } from '../../../../src/fs/directory/directory.ts';
 import { nameStateOf } from '../../../../src/fs/publish/reader-links.ts';
 
 let folder: string;

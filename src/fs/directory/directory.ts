@@ -1,8 +1,8 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 
-import { makeFolder, openFolder } from '../safe-open.ts';
-import type { RawName } from '../tree/file-name.ts';
-import { makeDirectory } from './write.ts';
+import { makeDirectory } from '../publish/write.ts';
+import type { RawName } from './file-name.ts';
+import { makeFolder, openFolder } from './safe-open.ts';
 
 /**
  * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped

@@ -1,11 +1,11 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 
-import { systemHost } from '../process/host.ts';
-import { libcAtOnce } from '../process/libc.ts';
-import { below, rawOf, type RawName, shownName } from './tree/file-name.ts';
-import { readLink } from './tree/link.ts';
-import { mountId } from './tree/mounts.ts';
-import { absolutePath, asPinned, isNoDirectory, LinkInPath, O_PATH } from './tree/open-directory.ts';
+import { systemHost } from '../../process/host.ts';
+import { libcAtOnce } from '../../process/libc.ts';
+import { below, rawOf, type RawName, shownName } from './file-name.ts';
+import { readLink } from './link.ts';
+import { mountId } from './mounts.ts';
+import { absolutePath, asPinned, isNoDirectory, LinkInPath, O_PATH } from './open-directory.ts';
 
 /** Needs no permission to read: a folder that may only be entered leads on. */
 const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
