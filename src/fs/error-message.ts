@@ -4,7 +4,7 @@ import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, firstFailure } from '../core/outcome.ts';
 import { formatBytes } from '../core/size.ts';
 import type { Directory } from './directory/directory.ts';
-import { LinkInPath } from './directory/open-directory.ts';
+import { LinkInPath } from './directory/pinned-path.ts';
 
 /** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
 export function refused(what: string, hint?: string, status: number = exitStatus.failed): Failure {

@@ -7,7 +7,8 @@ import { UsageError } from '../core/outcome.ts';
 import { secretAsPath } from '../core/secret-as-path.ts';
 import { formatBytes } from '../core/size.ts';
 import { itself } from './directory/file-name.ts';
-import { LinkInPath, O_PATH } from './directory/open-directory.ts';
+import { O_PATH } from './directory/open-directory.ts';
+import { LinkInPath } from './directory/pinned-path.ts';
 import { pinInput } from './directory/safe-open.ts';
 
 /** What a user named to be read, open. */

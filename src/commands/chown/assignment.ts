@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 
 import type { Host, Parent } from '../../core/host.ts';
-import { openPlace, openPlaceDirectory } from '../../fs/directory/open-directory.ts';
+import { openPlace, openPlaceDirectory } from '../../fs/directory/pinned-path.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { modesOf, type ModeTexts } from '../../fs/tree/mode.ts';
 import { libcForGuard } from '../../fs/tree/refused-paths.ts';

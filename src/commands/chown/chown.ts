@@ -4,7 +4,7 @@ import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { shownName } from '../../fs/directory/file-name.ts';
-import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/open-directory.ts';
+import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { type ModeTexts, modesOf } from '../../fs/tree/mode.ts';
 import { libcForGuard } from '../../fs/tree/refused-paths.ts';

@@ -10,7 +10,7 @@ import {
 } from '../../core/outcome.ts';
 import { rawOf } from '../../fs/directory/file-name.ts';
 import { mountOf, readMounts } from '../../fs/directory/mounts.ts';
-import type { ClosedPath } from '../../fs/directory/open-directory.ts';
+import type { ClosedPath } from '../../fs/directory/pinned-path.ts';
 import { problemLines } from '../../fs/tree/tally.ts';
 import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import type { Capability } from '../../process/capabilities.ts';

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 
 import { itself } from '../../fs/directory/file-name.ts';
 import { isWithin } from '../../fs/directory/mounts.ts';
-import { absolutePath } from '../../fs/directory/open-directory.ts';
+import { absolutePath } from '../../fs/directory/pinned-path.ts';
 
 /** Folders of the kernel, and what may be a volume in them all the same. */
 const kernels = ['/proc', '/sys', '/dev'];

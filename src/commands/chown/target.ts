@@ -2,18 +2,16 @@ import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs'
 
 import { UsageError } from '../../core/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
+import { isEmptyDirectory, openDirectory, openPinned } from '../../fs/directory/open-directory.ts';
 import {
   absolutePath,
   ClosedPath,
-  isEmptyDirectory,
   LinkInPath,
   MissingPath,
-  openDirectory,
-  openPinned,
   openPlace,
   openPlaceDirectory,
   type PinnedPath,
-} from '../../fs/directory/open-directory.ts';
+} from '../../fs/directory/pinned-path.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';

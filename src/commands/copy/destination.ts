@@ -2,14 +2,8 @@ import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } fr
 
 import { UsageError } from '../../core/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
-import {
-  absolutePath,
-  LinkInPath,
-  MissingPath,
-  isEmptyDirectory,
-  openDirectory,
-  openPlace,
-} from '../../fs/directory/open-directory.ts';
+import { isEmptyDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
+import { absolutePath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
 import { isInside, isSameDirectory, placeOf } from './same-place.ts';
 import { rootsOf, type SourceRoot } from './sources.ts';
 

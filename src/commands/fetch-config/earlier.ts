@@ -8,7 +8,7 @@ import type { Fetched, SourceAddress } from '../../config/source.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, UsageError } from '../../core/outcome.ts';
 import { Directory } from '../../fs/directory/directory.ts';
-import { LinkInPath } from '../../fs/directory/open-directory.ts';
+import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
 import { explained } from '../../fs/error-message.ts';
 import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';

@@ -3,11 +3,12 @@ import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
-import { isNoDirectory, LinkInPath } from '../../fs/directory/open-directory.ts';
+import { makeDirectory } from '../../fs/directory/new-directory.ts';
+import { isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn } from '../../fs/directory/safe-open.ts';
 import { explained, refused } from '../../fs/error-message.ts';
 import { isOwnAloneIn } from '../../fs/publish/own-files.ts';
-import { makeDirectory } from '../../fs/publish/write.ts';
 
 interface FolderProblem {
   readonly what: string;

@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 
-import { makeDirectory } from '../publish/write.ts';
-import type { RawName } from './file-name.ts';
+import { below, itself, type RawName } from './file-name.ts';
+import { makeDirectory } from './new-directory.ts';
+import { openDirectory } from './open-directory.ts';
 import { makeFolder, openFolder } from './safe-open.ts';
 
 /**
@@ -49,21 +50,20 @@ export class Directory implements Disposable {
    * @throws the system's error
    */
   child(name: string | Buffer, hidden?: string): Directory {
-    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-    return new Directory(openSync(this.at(name), flags), `${this.shown}/${name.toString()}`, hidden);
+    const raw = Buffer.from(name).toString('latin1');
+    return new Directory(openDirectory(raw, this.fd), `${this.shown}/${name.toString()}`, hidden);
   }
 
   /** A path for calls that do not follow a link at its end. Buffers are for names that are not UTF-8. */
   at(name: string): string;
   at(name: string | Buffer): string | Buffer;
   at(name: string | Buffer): string | Buffer {
-    if (typeof name === 'string') return `/proc/self/fd/${this.fd}/${name}`;
-    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.fd}/`), name]);
+    return typeof name === 'string' ? `${this.itself}/${name}` : below(this.fd, name.toString('latin1'));
   }
 
   /** The directory itself as a path. */
   get itself(): string {
-    return `/proc/self/fd/${this.fd}`;
+    return itself(this.fd);
   }
 
   names(): Buffer[] {

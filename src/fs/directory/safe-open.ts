@@ -5,7 +5,8 @@ import { libcAtOnce } from '../../process/libc.ts';
 import { below, rawOf, type RawName, shownName } from './file-name.ts';
 import { readLink } from './link.ts';
 import { mountId } from './mounts.ts';
-import { absolutePath, asPinned, isNoDirectory, LinkInPath, O_PATH } from './open-directory.ts';
+import { asPinned, isNoDirectory, O_PATH } from './open-directory.ts';
+import { absolutePath, LinkInPath } from './pinned-path.ts';
 
 /** Needs no permission to read: a folder that may only be entered leads on. */
 const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;

@@ -2,6 +2,7 @@ import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import { codeAmong, type Directory, linkTarget } from '../directory/directory.ts';
+import { makeDirectory } from '../directory/new-directory.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
@@ -29,7 +30,7 @@ import {
   removeShown,
 } from './remove.ts';
 import { markShown } from './shown-generation.ts';
-import { makeDirectory, writeFile } from './write.ts';
+import { writeFile } from './write.ts';
 
 /** What a builder put into a generation. */
 export interface Built {

@@ -2,13 +2,14 @@ import { fstatSync, linkSync, lstatSync, unlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import { codeAmong, type Directory } from '../directory/directory.ts';
+import { makeDirectory } from '../directory/new-directory.ts';
 import { stageTree, type Built, type Building } from './atomic-directory.ts';
 import type { PublishContext } from './atomic-file.ts';
 import { checkRelativePath } from './file-names.ts';
 import type { Intent } from './open-target.ts';
 import { isOwnAloneIn } from './own-files.ts';
 import type { Staged } from './published.ts';
-import { findUnchanged, makeDirectory, writeFile, type FileContent } from './write.ts';
+import { findUnchanged, writeFile, type FileContent } from './write.ts';
 
 /** Files by their path below the directory: `tls.key`, `conf.d/a.yaml`. */
 export type FileSet = ReadonlyMap<string, FileContent>;

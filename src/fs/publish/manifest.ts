@@ -10,9 +10,9 @@ import {
 } from 'node:fs';
 
 import type { Directory } from '../directory/directory.ts';
+import { checkNew, makeDirectory } from '../directory/new-directory.ts';
 import { checkRelativePath, manifestName } from './file-names.ts';
 import { isOwnIn } from './own-files.ts';
-import { checkNew, makeDirectory } from './write.ts';
 
 /**
  * Which publication owns which paths of a generation, by the publication's name: two init containers that fill one

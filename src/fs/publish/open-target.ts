@@ -4,7 +4,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Failure } from '../../core/outcome.ts';
 import { Directory } from '../directory/directory.ts';
 import { itself } from '../directory/file-name.ts';
-import { LinkInPath } from '../directory/open-directory.ts';
+import { LinkInPath } from '../directory/pinned-path.ts';
 import { explained, refused } from '../error-message.ts';
 
 /** f_type of statfs(2) for file systems that are memory. */

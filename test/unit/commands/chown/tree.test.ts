@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { pathOf, rawOf, shownName } from '../../../../src/fs/directory/file-name.ts';
 import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/directory/mounts.ts';
-import { absolutePath } from '../../../../src/fs/directory/open-directory.ts';
+import { absolutePath } from '../../../../src/fs/directory/pinned-path.ts';
 import { compileExclude } from '../../../../src/fs/tree/exclude.ts';
 
 describe('names', () => {
