@@ -54,6 +54,9 @@ export interface Held {
   environment(given: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>>;
 }
 
+/** The shortest that `--heartbeat` takes, in milliseconds. */
+export const leastHeartbeat = 100;
+
 /** Times that decide who waits how long for whom; in milliseconds. */
 export interface LockTiming {
   /** Between two checks of the lock, and how long one may take. */
@@ -66,3 +69,6 @@ export interface LockTiming {
 export function settleTime({ heartbeat, grace }: LockTiming): number {
   return heartbeat * 2 + grace;
 }
+
+/** No holder writes down a shorter one, in milliseconds. */
+export const leastSettleTime = settleTime({ heartbeat: leastHeartbeat, grace: 0 });

@@ -1,3 +1,4 @@
+import { leastHeartbeat } from '../../clients/lock.ts';
 import { lockKeyOptions } from '../../clients/postgres/lock-key.ts';
 import { parseOnceKey } from '../../clients/postgres/once-record.ts';
 import { connectionOptions } from '../../clients/postgres/options.ts';
@@ -42,7 +43,7 @@ export const migrateWithLockOptions = {
     placeholder: 'DURATION',
     parse: (given: string) => {
       const milliseconds = parseDuration(given);
-      if (milliseconds < 100 || milliseconds > 60_000)
+      if (milliseconds < leastHeartbeat || milliseconds > 60_000)
         throw new Error(`"${given}" is not between 100ms and 1m`);
       return milliseconds;
     },

@@ -1,7 +1,7 @@
 import { sleep, unlessAborted, within, type Clock } from '../../../core/clock.ts';
 import { formatDuration } from '../../../core/duration.ts';
 import type { Log } from '../../../core/log.ts';
-import { settleTime, type Held, type LockTiming, type Loss } from '../../lock.ts';
+import { leastSettleTime, settleTime, type Held, type LockTiming, type Loss } from '../../lock.ts';
 import type { LockKey } from '../lock-key.ts';
 import { errorWords, sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
@@ -212,10 +212,12 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   const { last, unrecorded } = settings;
   const inherited = last !== undefined && !last.released;
   const unknown = unrecorded !== undefined || !settings.keepsRecords;
+  // What no holder can have written is somebody else's, and tells of no time.
+  const settled = last !== undefined && last.settle >= leastSettleTime ? last.settle : settleTime(timing);
   const wait = Math.max(
-    inherited ? last.settle : 0,
+    inherited ? settled : 0,
     // Of whom nothing is known for sure, the largest of the times that may be meant.
-    unknown ? Math.max(settleTime(timing), last?.settle ?? 0, unrecorded?.settle ?? 0) : 0,
+    unknown ? Math.max(settleTime(timing), settled, unrecorded?.settle ?? 0) : 0,
   );
 
   /** What takeOver does, statement by statement. */

@@ -392,6 +392,21 @@ describe('a row of the records that is not of the last holder says nothing about
     expect((await second.exit).status).toBe(0);
   });
 
+  test.each(['-5', '0', '199'])(
+    'a row with a time that no holder writes, %s ms, tells of no time: the next one waits its own',
+    async (settle) => {
+      const first = await startReplica(postgres, [...long, '--', 'sh', '-c', `${sayGroup}; sleep 60`]);
+      const child = await groupOf(first);
+      await postgres.sql(`UPDATE initbox.locks SET settle_ms = ${settle}`);
+      killGroup(first.pid);
+      killGroup(child);
+      await first.exit;
+      const second = await startReplica(postgres, [...long, '--', 'true']);
+      await second.waitForStderr(/did not release the lock; waiting 5s for its work to end/);
+      expect((await second.exit).status).toBe(0);
+    },
+  );
+
   test('its own times count, where they are longer than those of who waits', async () => {
     using journal = createJournal();
     const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
