@@ -17,7 +17,7 @@ import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
 import { letThreadsEnd, systemHost } from './process/host.ts';
 import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
-import { replaceProcess, startableCommand } from './process/replace-process.ts';
+import type * as replacing from './process/replace-process.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
 import { systemClock } from './process/system-clock.ts';
 import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
@@ -108,13 +108,15 @@ async function execute(run: Run): Promise<number> {
   for (const warning of run.warnings) log.warn(warning);
   const rehearsed = run.input.options['dry-run'] === true;
   const successor = command.afterDashes === 'successor' && !rehearsed ? run.input.command : undefined;
-  if (successor) warnIfMissing(successor, log);
+  // Before the work: after it, what the program lies on may be full, or gone.
+  const replace = successor && (await import('./process/replace-process.ts'));
+  if (successor && replace) warnIfMissing(successor, replace, log);
   const outcome = await perform(run, log);
   if (outcome.kind === 'failed') return report(command.name, outcome);
   log[outcome.printed ? 'debug' : 'info'](outcome.summary);
   if (rehearsed && run.input.command)
     log.info('nothing was done, and so the command after -- is not started');
-  if (successor === undefined) {
+  if (successor === undefined || replace === undefined) {
     writeLastWords(
       log,
       settings['termination-log'],
@@ -122,7 +124,7 @@ async function execute(run: Run): Promise<number> {
     );
     return exitStatus.done;
   }
-  return handOver(run, successor, outcome, log);
+  return handOver(run, successor, replace, outcome, log);
 }
 
 async function perform(run: Run, log: Log): Promise<Outcome> {
@@ -167,7 +169,13 @@ async function withOutput(outcome: Outcome, context: Context): Promise<Outcome> 
 }
 
 /** Becomes the command after `--`. The termination log is emptied first, or it would be the successor's crash message. */
-async function handOver(run: Run, successor: readonly string[], outcome: Done, log: Log): Promise<number> {
+async function handOver(
+  run: Run,
+  successor: readonly string[],
+  { replaceProcess }: typeof replacing,
+  outcome: Done,
+  log: Log,
+): Promise<number> {
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
     for (const name of unreadableVariables())
@@ -184,7 +192,7 @@ async function handOver(run: Run, successor: readonly string[], outcome: Done, l
   }
 }
 
-function warnIfMissing(successor: readonly string[], log: Log): void {
+function warnIfMissing(successor: readonly string[], { startableCommand }: typeof replacing, log: Log): void {
   try {
     startableCommand(successor, process.env['PATH']);
   } catch (error) {

@@ -27,9 +27,8 @@ function load(file) {
   const module = { exports: {} };
   const folder = dirname(file);
   const bytes = readFileSync(file);
-  // The bundle is ASCII, which latin1 reads without looking for anything else.
-  const source = `(function(exports,require,module,__filename,__dirname){${bytes.latin1Slice()}\n})`;
-  const script = new Script(source, { filename: file, cachedData: codeOf(file, bytes) });
+  // The bundle is ASCII, which latin1 reads without looking for anything else. It is a function already (bundle/program.ts).
+  const script = new Script(bytes.latin1Slice(), { filename: file, cachedData: codeOf(file, bytes) });
   if (compiled !== undefined) compiled.set(file, { script, sealed: (code) => sealed(bytes, code) });
   const requireFrom = (name) => (name.startsWith('.') ? load(join(folder, name)) : require(name));
   modules.set(file, module);

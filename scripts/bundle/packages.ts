@@ -1,6 +1,7 @@
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 import { fileOf } from './imported-names.ts';
+import { moduleFoot, moduleHead } from './program.ts';
 import { replacedParts } from './replaced-parts.ts';
 
 /** Each npm package as a file that exports just what is used of it, so that the rest is shaken off. */
@@ -19,11 +20,13 @@ export async function bundlePackages(
     minifyIdentifiers: true,
     // pg's native binding is optional and not ours: its absence is what pg expects.
     external: ['pg-native'],
-    banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
+    banner: {
+      js: `${moduleHead}const importMetaUrl=require("node:url").pathToFileURL(__filename).href;`,
+    },
     define: { 'import.meta.url': 'importMetaUrl' },
     // A default import from an ES module is all of module.exports (Node's rule, which esbuild follows).
     footer: {
-      js: 'if("default"in module.exports)module.exports=Object.assign(module.exports.default,module.exports);',
+      js: `if("default"in module.exports)module.exports=Object.assign(module.exports.default,module.exports);${moduleFoot}`,
     },
     plugins: [replacedParts(root), entries(root, used)],
   });

@@ -3,6 +3,9 @@
  * loads by `import()`: the commands in `commands/`, the rest in `parts/`. CommonJS, because the loader of ES modules took
  * 14 ms more CPU over a dozen files; apart, because even reading what is not used is paid by every start. esbuild's own
  * splitting makes ES modules alone. A command's helper is a process of its own, and its file stands alone.
+ *
+ * V8 collects garbage, 2 ms of a start, once 1 MiB of new space is full; Node itself fills half of it. A text of more
+ * than 128 KiB, as program.js is, lies elsewhere: made a little smaller than that, it would cost more than it saves.
  */
 import { glob, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
@@ -18,6 +21,10 @@ import {
 
 import { importedNames } from './imported-names.ts';
 import { builtinsByName, packagesOutside } from './plugins.ts';
+
+/** Each file is a function of these, as the entry calls it: to put that around it at each start would copy all of it. */
+export const moduleHead = '(function(exports,require,module,__filename,__dirname){';
+export const moduleFoot = '})';
 
 /** Where what `program.js` holds stands for the other files: one copy of each module, so that `instanceof` holds. */
 const registry = 'globalThis[Symbol.for("initbox.modules")]';
@@ -39,6 +46,7 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     supported: { 'dynamic-import': false },
     define: { INITBOX_VERSION: JSON.stringify(version) },
   };
+  const loaded: BuildOptions = { ...settings, banner: { js: moduleHead }, footer: { js: moduleFoot } };
 
   // Once to learn which modules belong to it and what it loads later; at the end with what the other files take of it.
   const apart = new Set<string>();
@@ -55,7 +63,7 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
   const others = await Promise.all(
     [...apart].toSorted().map((source) =>
       build({
-        ...settings,
+        ...loaded,
         entryPoints: { [outputOf(source)]: source },
         plugins: [
           builtinsByName,
@@ -67,7 +75,7 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     ),
   );
   const core = await build({
-    ...settings,
+    ...loaded,
     entryPoints: { program: 'entry' },
     plugins: [coreEntry(root, taken), ...corePlugins()],
   });
@@ -122,7 +130,7 @@ function takenFromCore(root: string, modules: ReadonlySet<string>, taken: Map<st
       });
       onLoad({ filter: /.*/, namespace: 'core' }, ({ pluginData: { source, names } }) => ({
         contents: [
-          `const module = ${registry}[${JSON.stringify(source)}]();`,
+          `const module = ${registry}(${JSON.stringify(source)});`,
           ...(names as string[]).map((name) => `export const ${name} = module.${name};`),
         ].join('\n'),
       }));
@@ -139,11 +147,14 @@ function coreEntry(root: string, taken: ReadonlyMap<string, ReadonlySet<string>>
   );
   const makers = modules.map(
     ([path, names], index) =>
-      `${JSON.stringify(path)}: () => ({ ${[...names].map((name) => `${name}: ${name}$${index}`).join(', ')} }),`,
+      `case ${JSON.stringify(path)}: return { ${[...names].map((name) => `${name}: ${name}$${index}`).join(', ')} };`,
   );
   const files = new Map([
     ['entry', "import 'shared';\nimport './src/main.ts';\n"],
-    ['shared', `${imports.join('\n')}\n${registry} = {\n${makers.join('\n')}\n};\n`],
+    [
+      'shared',
+      `${imports.join('\n')}\n${registry} = (path) => {\nswitch (path) {\n${makers.join('\n')}\n}\n};\n`,
+    ],
   ]);
   return {
     name: 'core-entry',

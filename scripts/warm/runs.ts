@@ -32,6 +32,7 @@ export function runs(port: number, folder: string): readonly Run[] {
   const to = (name: string): string[] => ['--to', `${folder}/${name}`, '--allow-disk'];
   return [
     { words: ['wait-tcp', here], status: 0 },
+    { words: ['wait-tcp', here, '--', `${folder}/nowhere`], status: 127, whole: true },
     { words: ['fetch-config', 'vault:secret/app#key', ...to('vault')], environment: vault, status: 0 },
     { words: ['fetch-config', 'aws-sm:app', '--format', 'json', ...to('aws')], environment: aws, status: 0 },
     { words: ['wait-http', `http://${here}/`], status: 0 },

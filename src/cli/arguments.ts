@@ -1,9 +1,8 @@
-import { parseArgs } from 'node:util';
-
 import { flagName, type Options } from '../core/options/option.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
 import { didYouMean } from './command-names.ts';
+import { tokensOf } from './tokens.ts';
 
 export interface Arguments {
   readonly given: ReadonlyMap<string, readonly Given[]>;
@@ -13,7 +12,7 @@ export interface Arguments {
 }
 
 /**
- * Reads flags by Node's own parser: it hands values on as they are, where yargs' strips quotes from a `--query '"x"'`.
+ * Reads the flags and the other words of a command. Values are handed on as they are.
  * @param usage the words that the command takes beside its flags, for messages; undefined where words are no part of
  *   the command: then they are another command's, without its `--`
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value, or one that a switch does not take
@@ -28,32 +27,20 @@ export async function readArguments(
   );
   const end = argv.indexOf('--');
   const own = end < 0 ? argv : argv.slice(0, end);
-  const { tokens } = parseArgs({
-    args: [...own],
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      ...Object.fromEntries(
-        [...byFlag].map(([flag, { option }]) => [
-          flag,
-          {
-            type: option.kind === 'switch' ? 'boolean' : 'string',
-            ...(option.short ? { short: option.short } : {}),
-          } as const,
-        ]),
-      ),
-    },
+  const byLetter = new Map([...byFlag].map(([flag, { option }]) => [option.short, flag])).set('h', 'help');
+  const tokens = tokensOf(own, {
+    takesValue: (flag) => (byFlag.get(flag)?.option.kind ?? 'switch') !== 'switch',
+    nameOf: (letter) => byLetter.get(letter) ?? letter,
   });
   const given = new Map<string, Given[]>();
   const positionals: Given[] = [];
   let help = false;
   for (const token of tokens) {
-    if (token.kind === 'positional') refuseDash(token.value, byFlag);
-    if (token.kind === 'positional')
+    if (token.kind === 'positional') {
+      refuseDash(token.value, byFlag);
       positionals.push({ text: token.value, origin: `argument ${positionals.length + 1}` });
-    if (token.kind !== 'option') continue;
+      continue;
+    }
     if (token.name === 'help') {
       help = true;
       continue;
@@ -78,7 +65,7 @@ export async function readArguments(
       if (negated && token.value !== undefined) throw new UsageError(`${origin} takes no value`);
       values.push({ text: negated ? 'false' : (token.value ?? 'true'), origin });
     } else {
-      if (token.value === undefined || (!token.inlineValue && /^--?[a-z]/i.test(token.value))) {
+      if (token.value === undefined || (!token.inline && /^--?[a-z]/i.test(token.value))) {
         throw new UsageError(
           `${origin} needs a value (${known.option.placeholder})${token.value === undefined ? '' : `; write ${origin}=${token.value} if ${token.value} is meant`}`,
         );

@@ -7,8 +7,7 @@ export const nibbles = alphabet('0123456789abcdef', 'ABCDEF', 10);
 
 function alphabet(characters: string, others: string, first: number): Uint8Array {
   const values = new Uint8Array(256).fill(absent);
-  for (const [index, character] of characters.split('').entries()) values[character.charCodeAt(0)] = index;
-  for (const [index, character] of others.split('').entries())
-    values[character.charCodeAt(0)] = first + index;
+  for (let index = 0; index < characters.length; index++) values[characters.charCodeAt(index)] = index;
+  for (let index = 0; index < others.length; index++) values[others.charCodeAt(index)] = first + index;
   return values;
 }

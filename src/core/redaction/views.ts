@@ -186,9 +186,10 @@ function notKnown(): boolean {
 /** For each byte, the encodings whose escapes begin with it, a bit each, and a bit where base64 has it. */
 const signs = new Uint16Array(256);
 const inBase64 = 1 << 15;
-for (const [byte, value] of sextets.entries()) if (value !== absent) signs[byte]! |= inBase64;
-for (const [index, escaping] of escapings.entries())
-  for (const sign of escaping.signs ?? escaping.marks) signs[sign]! |= 1 << index;
+for (let byte = 0; byte < signs.length; byte++) if (sextets[byte] !== absent) signs[byte] = inBase64;
+escapings.forEach(({ marks, signs: own = marks }, index) => {
+  for (const sign of own) signs[sign]! |= 1 << index;
+});
 
 /**
  * What may be in a text, a bit each; nothing where no few characters of it are ASCII. Most texts are a word read as if it

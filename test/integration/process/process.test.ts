@@ -2,16 +2,18 @@ import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  cpSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -27,7 +29,7 @@ import {
   terminationLog,
 } from '../../support/program.ts';
 import { promptly } from '../../support/promptly.ts';
-import { requireOrSkip } from '../../support/tools.ts';
+import { nodePath, requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 const server = createServer((socket) => socket.on('error', () => {}));
@@ -56,6 +58,23 @@ describe('the command after --', () => {
     );
     const { status, stdout } = await started.exit;
     expect(stdout).toBe(`${started.pid} hello ${folder}\n`);
+    expect(status).toBe(0);
+  });
+
+  test('takes over also where the program was removed while it waited', async () => {
+    const own = temporaryDirectory('removed').path;
+    cpSync(dirname(programCommand()[1] ?? ''), join(own, 'dist'), { recursive: true });
+    const started = await startInitbox(['wait-tcp', closed, '--', '/bin/echo', 'started'], {
+      program: [nodePath(), join(own, 'dist', 'initbox.js')],
+    });
+    await started.waitForStderr(/refused/, 20_000);
+    rmSync(own, { recursive: true });
+    const late = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => late.listen(Number(closed.split(':')[1]), '127.0.0.1', resolve));
+    const { status, stdout, stderr } = await started.exit;
+    late.close();
+    expect(stderr).not.toContain('Error');
+    expect(stdout).toBe('started\n');
     expect(status).toBe(0);
   });
 

@@ -56,6 +56,7 @@ test('the program, each command that pods run and each large package has its cod
     'wait-postgres',
   ])
     expect(files).toContain(`commands/${command}.js.code`);
+  expect(files).toContain('parts/replace-process.js.code');
   for (const name of ['aws-sdk-client-secrets-manager', 'liquidjs', 'node-vault', 'yaml'])
     expect(files).toContain(`packages/${name}.js.code`);
 });
