@@ -21,7 +21,8 @@ const integration = {
   globalSetup: ['test/support/build-once.ts'],
   // Processes rather than threads: what a test starts ends with its process, and signals are a process's.
   pool: 'forks' as const,
-  testTimeout: 60_000,
+  // A guard against hanging, not a measure: longer than those of what it runs, which say more.
+  testTimeout: 240_000,
   // Set-up may install a server, once.
   hookTimeout: 300_000,
   retry: 0,

@@ -14,7 +14,7 @@ export interface ProgramOptions {
   cwd?: string;
   /** Written to its standard input, which then ends; /dev/null unless given. */
   stdin?: string | Uint8Array;
-  /** Milliseconds until it is killed with its group and the result is an error; 60,000 unless given. */
+  /** Milliseconds until it is killed with its group and the result is an error; 120,000 unless given. */
   timeout?: number;
   /** Command prefix that execs: a network namespace's, strace, ulimit's shell. */
   prefix?: readonly string[];
@@ -47,7 +47,7 @@ export interface RunningProgram {
   readonly child: ChildProcess;
   readonly stdout: string;
   readonly stderr: string;
-  /** Resolves with the match once standard error matches; rejects when it ends or `timeout` ms (10,000) pass first. */
+  /** Resolves with the match once standard error matches; rejects when it ends or `timeout` ms (60,000) pass first. */
   waitForStderr(pattern: RegExp, timeout?: number): Promise<RegExpExecArray>;
   waitForStdout(pattern: RegExp, timeout?: number): Promise<RegExpExecArray>;
   /** Sends a signal to the program (not to its group). */
@@ -67,6 +67,42 @@ export async function runInitbox(
 ): Promise<ProgramResult> {
   return (await startInitbox(args, options)).exit;
 }
+
+/**
+ * Runs it to a deadline at which it tells what its attempts found. The deadline in the arguments suffices on a machine
+ * that keeps pace; where the program itself says that none of its attempts was answered so soon, which is true of a slow
+ * machine, it is given four times as long, and says that on standard error of the test. What never answers fails at the
+ * longest deadline, a minute.
+ * @param args with `--timeout` or `--lock-timeout` before all others
+ * @returns also the deadline that sufficed; without one it is run once, as by runInitbox
+ */
+export async function runToDeadline(
+  args: readonly string[],
+  options: ProgramOptions & {
+    /** True where what was said at the deadline comes of an attempt that was over. */
+    answered?: (stderr: string) => boolean;
+  } = {},
+): Promise<ProgramResult & { deadline: string }> {
+  const { answered = (stderr: string) => !unanswered.test(stderr), ...rest } = options;
+  const at = args.findIndex((word) => word === '--timeout' || word === '--lock-timeout') + 1;
+  const given = at > 0 ? args[at] : undefined;
+  const [, number, unit] = /^(\d+)(ms|s)$/.exec(given ?? '') ?? [];
+  if (given === undefined || number === undefined)
+    return { ...(await runInitbox(args, rest)), deadline: given ?? 'none' };
+  for (let limit = Number(number) * (unit === 's' ? 1000 : 1), deadline = given; ;) {
+    const result = await runInitbox(args.with(at, deadline), { timeout: limit + 120_000, ...rest });
+    if (result.status !== 124 || answered(result.stderr) || limit >= longestDeadline)
+      return { ...result, deadline };
+    limit = Math.min(limit * 4, longestDeadline);
+    process.stderr.write(`no attempt was answered within ${deadline}; given ${limit}ms: ${args.join(' ')}\n`);
+    deadline = `${limit}ms`;
+  }
+}
+
+/** What the program says of attempts that the deadline cut before they were answered. */
+const unanswered = /no answer yet|not tried yet|the time was over before anything could be tried/;
+
+const longestDeadline = 60_000;
 
 /** Runs it as PID 1 of a new PID namespace, as the only process of a container: nobody reaps for it, /proc is its own. */
 export async function runAsPid1(
@@ -97,7 +133,7 @@ export async function startInitbox(
   args: readonly string[],
   options: ProgramOptions = {},
 ): Promise<RunningProgram> {
-  const { env = {}, timeout = 60_000, unshare = [], files = {}, stdin } = options;
+  const { env = {}, timeout = 120_000, unshare = [], files = {}, stdin } = options;
   const shown = temporaryFiles(files);
   const forks = unshare.includes('--fork');
   const command = [
@@ -194,8 +230,8 @@ export async function startInitbox(
     get stderr() {
       return stderr;
     },
-    waitForStderr: (pattern, wait = 10_000) => waitFor('stderr', pattern, wait),
-    waitForStdout: (pattern, wait = 10_000) => waitFor('stdout', pattern, wait),
+    waitForStderr: (pattern, wait = 60_000) => waitFor('stderr', pattern, wait),
+    waitForStdout: (pattern, wait = 60_000) => waitFor('stdout', pattern, wait),
     kill(signal = 'SIGTERM') {
       process.kill(pid, signal);
     },

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Milliseconds; 10,000 unless given. */
+  /** Milliseconds; 60,000 unless given: a guard against hanging, not a measure. */
   timeout?: number;
   /** Milliseconds between two looks; 20 unless given. */
   interval?: number;
@@ -15,7 +15,7 @@ export async function waitUntil<T>(
   look: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
-  const { timeout = 10_000, interval = 20, what = 'the condition' } = options;
+  const { timeout = 60_000, interval = 20, what = 'the condition' } = options;
   const end = performance.now() + timeout;
   for (;;) {
     const seen = await look();

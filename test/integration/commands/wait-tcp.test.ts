@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 
@@ -8,10 +8,11 @@ import { startDnsServer } from '../../support/dns-server.ts';
 import { canUseIptables, canUseNetns, createNetns, dropTo } from '../../support/netns.ts';
 import { freePort } from '../../support/ports.ts';
 import { startPostgres } from '../../support/postgres.ts';
-import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
-import { promptly } from '../../support/promptly.ts';
+import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../support/program.ts';
+import { promptly, within } from '../../support/promptly.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -73,7 +74,7 @@ describe('wait-tcp', () => {
   test('several targets: all must be up, and the log says which is not', async () => {
     const [up, down] = [await listen(), await freePort()];
     const log = terminationLog();
-    const { status, stderr } = await runInitbox([
+    const { status, stderr } = await runToDeadline([
       'wait-tcp',
       `127.0.0.1:${up}`,
       `127.0.0.1:${down}`,
@@ -85,7 +86,7 @@ describe('wait-tcp', () => {
     expect(status).toBe(124);
     expect(stderr).toContain(`1/2 ready; 127.0.0.1:${down} connection refused (127.0.0.1) for`);
     expect(log.read()).toMatch(
-      /gave up after 700ms \(--timeout\): 1 of 2 not ready\n.*connection refused.*attempts\nhint: .*endpointslices/i,
+      /gave up after \S+ \(--timeout\): 1 of 2 not ready\n.*connection refused.*attempts\nhint: .*endpointslices/i,
     );
   });
 
@@ -109,7 +110,7 @@ describe('wait-tcp', () => {
 
   test('a unix socket', async () => {
     const path = join(temporaryDirectory('socket').path, 'app.sock');
-    const missing = await runInitbox(['wait-tcp', `unix:${path}`, '--timeout', '300ms']);
+    const missing = await runToDeadline(['wait-tcp', `unix:${path}`, '--timeout', '300ms']);
     expect(missing.stderr).toContain('no such socket');
     const server = createServer();
     servers.push(server);
@@ -169,7 +170,7 @@ describe('wait-tcp', () => {
 
   test('a connect that meets itself is not a listener', async () => {
     // A range of one port makes the kernel give the connecting end the very port that it connects to.
-    const { status, stderr } = await runInitbox(
+    const { status, stderr } = await runToDeadline(
       ['wait-tcp', '127.0.0.1:45555', '--timeout', '400ms', '--log-level', 'debug'],
       {
         prefix: [
@@ -211,7 +212,7 @@ describe('wait-tcp', () => {
 describe.skipIf(requireOrSkip('a network namespace', canUseNetns()))('an unreachable network', () => {
   test('is waited for, in words', async () => {
     using lonely = createNetns();
-    const { status, stderr } = await runInitbox(['wait-tcp', '192.0.2.1:5432', '--timeout', '400ms'], {
+    const { status, stderr } = await runToDeadline(['wait-tcp', '192.0.2.1:5432', '--timeout', '400ms'], {
       prefix: lonely.prefix,
     });
     expect(status).toBe(124);
@@ -231,12 +232,10 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     await waiting.waitForStderr(
       new RegExp(`no answer( yet)? .*${address}|connecting to ${address}: no answer yet`),
     );
-    const opened = performance.now();
     block.remove();
-    const { status } = await waiting.exit;
+    const { status } = await within(3_000, waiting.exit);
     expect(status).toBe(0);
     // The kernel's own third SYN would come 7 s after the first.
-    expect(performance.now() - opened).toBeLessThan(3_000);
   });
 
   test('SIGTERM during a connect that nothing answers: out within 200 ms', async () => {
@@ -250,19 +249,22 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
       '--log-level',
       'debug',
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const began = performance.now();
+    // 127.77.0.4:5432, in SYN_SENT.
+    await waitUntil(() => / 04004D7F:1538 02 /.test(readFileSync('/proc/net/tcp', 'utf8')), {
+      what: 'a connect that nothing answers',
+    });
     waiting.kill('SIGTERM');
-    const { status, stderr } = await waiting.exit;
+    const { status, stderr } = await within(promptly, waiting.exit);
     expect(status).toBe(143);
-    expect(performance.now() - began).toBeLessThan(promptly);
     expect(stderr).toContain('ended by SIGTERM');
   });
 
   test('silence of a moment is no reason to suspect the network', async () => {
     const address = '127.77.0.5';
     using _block = dropTo(address, 5432);
-    const { status, stderr } = await runInitbox(['wait-tcp', `${address}:5432`, '--timeout', '100ms']);
+    const { status, stderr } = await runToDeadline(['wait-tcp', `${address}:5432`, '--timeout', '100ms'], {
+      answered: (said) => said.includes(`no answer (${address})`),
+    });
     expect(status).toBe(124);
     expect(stderr).toContain(`no answer (${address})`);
     expect(stderr).not.toContain('NetworkPolicies');
@@ -272,16 +274,11 @@ describe.skipIf(requireOrSkip('iptables', canUseIptables()))('dropped packets', 
     const address = '127.77.0.3';
     using _block = dropTo(address, 5432);
     const log = terminationLog();
-    const result = await runInitbox([
-      'wait-tcp',
-      `${address}:5432`,
-      '--timeout',
-      '1s',
-      '--termination-log',
-      log.path,
-    ]);
+    const result = await runToDeadline(
+      ['wait-tcp', `${address}:5432`, '--timeout', '1s', '--termination-log', log.path],
+      { answered: (said) => said.includes('NetworkPolicies') },
+    );
     expect(result.status).toBe(124);
-    expect(result.milliseconds).toBeLessThan(20_000);
     expect(log.read()).toContain(`${address}:5432 no answer (${address})`);
     expect(log.read()).toContain('NetworkPolicies');
   });
@@ -307,7 +304,7 @@ describe('names', () => {
     const port = await freePort();
     await using dns = await startDnsServer({ address: '127.0.0.53', port: 53 });
     dns.answer('db.example', 'A', ['127.0.0.1']);
-    await runInitbox(['wait-tcp', `db.example:${port}`, '--timeout', '2500ms'], {
+    await runToDeadline(['wait-tcp', `db.example:${port}`, '--timeout', '2500ms'], {
       files: { '/etc/resolv.conf': 'nameserver 127.0.0.53\n' },
     });
     expect(dns.count('db.example', 'A')).toBeLessThanOrEqual(4);

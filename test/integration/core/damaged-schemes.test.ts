@@ -1,7 +1,7 @@
 // An address whose scheme is damaged is refused before anything is asked, without its password.
 import { describe, expect, test } from 'vitest';
 
-import { runInitbox } from '../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../support/program.ts';
 
 const password = 'Xk9vQ2mPzL7rT4bN';
 const http = ['wait-http', 'http://example.test/', '--timeout', '2s'];
@@ -74,9 +74,12 @@ describe('what is given as an argument', () => {
 });
 
 test('a proxy with a user named in front of a bare host stays one', async () => {
-  const { status, stderr } = await runInitbox(['wait-http', 'http://example.test/', '--timeout', '300ms'], {
-    env: { HTTP_PROXY: `pu:${password}@127.0.0.1:1` },
-  });
+  const { status, stderr } = await runToDeadline(
+    ['wait-http', 'http://example.test/', '--timeout', '300ms'],
+    {
+      env: { HTTP_PROXY: `pu:${password}@127.0.0.1:1` },
+    },
+  );
   expect(stderr).toContain('127.0.0.1:1');
   expect(stderr).not.toContain(password);
   expect(status).toBe(124);

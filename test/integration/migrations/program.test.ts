@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
-import { runInitbox, startInitbox, terminationLog } from '../../support/program.ts';
+import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../support/program.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { newDatabase, type Place } from './harness.ts';
 
@@ -171,7 +171,7 @@ test('--dry-run waits for nobody and leaves nothing behind', async () => {
   expect(await left()).toEqual([{ a: null, schema: null, locks: 0 }]);
   const holder = await startInitbox(['migrate-with-lock', '--', 'sleep', '60'], { env: env() });
   await holder.waitForStderr(/holding the lock/);
-  const beside = await runInitbox(sql('--dry-run', '--lock-timeout', '2s'), { env: env() });
+  const beside = await runToDeadline(sql('--dry-run', '--lock-timeout', '2s'), { env: env() });
   expect(beside.status).toBe(0);
   expect(beside.stderr).toMatch(/the lock is held \(backend \d+\): what its holder does may change this/);
   expect(JSON.parse(beside.stdout)).toMatchObject({ pending: [{ file: '1_a.sql' }] });

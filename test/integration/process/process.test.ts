@@ -24,11 +24,12 @@ import {
   programCommand,
   runAsPid1,
   runInitbox,
+  runToDeadline,
   startAsPid1,
   startInitbox,
   terminationLog,
 } from '../../support/program.ts';
-import { promptly } from '../../support/promptly.ts';
+import { promptly, within } from '../../support/promptly.ts';
 import { nodePath, requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
@@ -225,7 +226,9 @@ describe('last words that cannot be written', () => {
     if (path.endsWith('pipe')) execFileSync('mkfifo', [path]);
     const log = ['--termination-log', path];
     expect(await runInitbox(['wait-tcp', open, ...log], { timeout: 10_000 })).toMatchObject({ status: 0 });
-    const failed = await runInitbox(['wait-tcp', closed, '--timeout', '200ms', ...log], { timeout: 10_000 });
+    const failed = await runToDeadline(['wait-tcp', closed, '--timeout', '200ms', ...log], {
+      timeout: 10_000,
+    });
     expect(failed.status).toBe(124);
     expect(failed.stderr).not.toContain('not foreseen');
     expect(
@@ -274,7 +277,7 @@ describe('last words that cannot be written', () => {
 
 describe('JSON lines', () => {
   test('each is one event with time, level, command and msg; a failure has status, details and hint', async () => {
-    const { stderr } = await runInitbox([
+    const { stderr } = await runToDeadline([
       'wait-tcp',
       open,
       closed,
@@ -297,7 +300,7 @@ describe('JSON lines', () => {
     }
     expect(records.filter(({ level }) => level === 'error')).toEqual([
       expect.objectContaining({
-        msg: 'gave up after 700ms (--timeout): 1 of 2 not ready',
+        msg: expect.stringMatching(/^gave up after \S+ \(--timeout\): 1 of 2 not ready$/),
         status: 124,
         details: [expect.stringContaining(`${closed} connection refused (127.0.0.1) for`) as string],
         hint: expect.stringContaining('endpointslices') as string,
@@ -361,11 +364,9 @@ describe('standard error', () => {
     });
     await new Promise((resolve) => setTimeout(resolve, 900));
     expect(liveProcess(stuck.pid)).toBeDefined();
-    const began = performance.now();
     stuck.kill('SIGTERM');
-    await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
+    await within(promptly, new Promise<void>((resolve) => stuck.child.once('exit', () => resolve())));
     expect(stuck.child.exitCode).toBe(143);
-    expect(performance.now() - began).toBeLessThan(promptly);
     stuck.child.stdout?.destroy();
     stuck.child.stderr?.destroy();
   });
@@ -478,13 +479,14 @@ describe('standard output: a full pipe that nobody reads', () => {
     const stuck = await startInitbox([], { program: program(args) });
     await new Promise((resolve) => setTimeout(resolve, 900));
     expect(liveProcess(stuck.pid)).toBeDefined();
-    const began = performance.now();
     stuck.kill('SIGTERM');
-    await stuck.waitForStderr(/ended by SIGTERM: standard output is full and nobody reads it/);
+    await within(
+      promptly,
+      stuck.waitForStderr(/ended by SIGTERM: standard output is full and nobody reads it/),
+    );
     if (stuck.child.exitCode === null)
-      await new Promise<void>((resolve) => stuck.child.once('exit', () => resolve()));
+      await within(promptly, new Promise<void>((resolve) => stuck.child.once('exit', () => resolve())));
     expect(stuck.child.exitCode).toBe(143);
-    expect(performance.now() - began).toBeLessThan(promptly);
     stuck.child.stdout?.destroy();
     stuck.child.stderr?.destroy();
   });
@@ -546,10 +548,8 @@ describe('signals', () => {
       log.path,
     ]);
     await waiting.waitForStderr(/connection refused/);
-    const began = performance.now();
     waiting.kill(signal);
-    expect((await waiting.exit).status).toBe(status);
-    expect(performance.now() - began).toBeLessThan(promptly);
+    expect((await within(promptly, waiting.exit)).status).toBe(status);
     expect(log.read()).toContain(`ended by ${signal}`);
   });
 
@@ -565,10 +565,8 @@ describe.skipIf(requireOrSkip('PID 1', canRunAsPid1()))('as PID 1', () => {
   test('SIGTERM while waiting: 143 within 200 ms', async () => {
     const waiting = await startAsPid1(['wait-tcp', closed]);
     await waiting.waitForStderr(/connection refused/);
-    const began = performance.now();
     waiting.kill('SIGTERM');
-    expect((await waiting.exit).status).toBe(143);
-    expect(performance.now() - began).toBeLessThan(promptly);
+    expect((await within(promptly, waiting.exit)).status).toBe(143);
   });
 
   test('SIGTERM while the program is being loaded is kept until it listens', async () => {
@@ -649,7 +647,7 @@ describe('options without an effect are warned about', () => {
   test('wait-http', async () => {
     const tls = ['--tls-server-name', 'a', '--insecure', '--cross-origin'];
     const ask = async (url: string, ...more: string[]) =>
-      unused((await runInitbox(['wait-http', url, ...tls, ...more, '--timeout', '300ms'])).stderr);
+      unused((await runToDeadline(['wait-http', url, ...tls, ...more, '--timeout', '300ms'])).stderr);
     expect(await ask(`http://${closed}`)).toEqual(['--cross-origin', '--tls-server-name', '--insecure']);
     expect(await ask(`https://${closed}`)).toEqual(['--cross-origin']);
     expect(await ask(`http://${closed}`, '--redirects', '1')).toEqual([]);

@@ -8,11 +8,12 @@ import { TLSSocket } from 'node:tls';
 
 import { describe, expect, test } from 'vitest';
 
-import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
-import { promptly } from '../../../support/promptly.ts';
+import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../../support/program.ts';
+import { promptly, within } from '../../../support/promptly.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { nodePath } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
 import {
   authentication,
   complete,
@@ -26,7 +27,7 @@ import {
   rowDescription,
   welcome,
 } from './messages.ts';
-import { inOrder, startHostile, type Answerer } from './server.ts';
+import { inOrder, startHostile, type Answerer, type HostileServer } from './server.ts';
 
 const mysql = (length: number, version = '8.0.36'): Buffer => {
   const body = Buffer.alloc(length);
@@ -62,38 +63,34 @@ async function endsInTime(
     ['migrate-with-lock', '--lock-timeout', '900ms', '--', 'true'],
   ];
   const late = commands.map(async (args) => {
-    const result = await runInitbox(args, { env });
+    const result = await runToDeadline(args, { env });
     expect(result.stderr).toMatch(words);
     expect(result.stderr).not.toMatch(/not foreseen|Cannot read|out of range|undefined|SASL:/);
     expect(result.status).toBe(status);
-    expect(result.milliseconds).toBeLessThan(4_900);
     return result;
   });
   const told = commands.map(async ([name = '', , , ...rest]) => {
     if (status !== 124) return;
     const running = await startInitbox([name, ...rest, '--log-level', 'debug'], { env });
     await running.waitForStderr(typeof words === 'string' ? new RegExp(words) : words);
-    const at = performance.now();
     running.kill('SIGTERM');
-    expect((await running.exit).status).toBe(143);
-    expect(performance.now() - at).toBeLessThan(promptly);
+    expect((await within(promptly, running.exit)).status).toBe(143);
   });
   const [first] = await Promise.all([...late, ...told]);
   return { stderr: first?.stderr ?? '' };
 }
 
 /** Whoever never hears the end of an answer ends at the deadline, and on SIGTERM. */
-async function isCutInTime(url: string): Promise<void> {
+async function isCutInTime(server: HostileServer, url = server.url): Promise<void> {
   const env = { DATABASE_URL: url, NODE_OPTIONS: '--max-old-space-size=128' };
-  const late = await runInitbox(['wait-postgres', '--timeout', '1200ms'], { env });
+  const late = await within(4_900, runInitbox(['wait-postgres', '--timeout', '1200ms'], { env }));
   expect(late.status).toBe(124);
-  expect(late.milliseconds).toBeLessThan(4_900);
+  const before = server.written;
   const running = await startInitbox(['wait-postgres', '--log-level', 'debug'], { env });
-  await new Promise((resolve) => setTimeout(resolve, 800));
-  const at = performance.now();
+  // Far more than the buffers between the two hold: it is read.
+  await waitUntil(() => server.written - before > 2 ** 23, { what: 'the flood to be read' });
   running.kill('SIGTERM');
-  expect((await running.exit).status).toBe(143);
-  expect(performance.now() - at).toBeLessThan(promptly);
+  expect((await within(promptly, running.exit)).status).toBe(143);
 }
 
 describe('messages that no server sends', () => {
@@ -155,7 +152,7 @@ describe('messages that no server sends', () => {
   ])('%s', async (_what, answers, words) => {
     await using server = await startHostile(answers);
     const { stderr } = await endsInTime(server.url, words, 124);
-    expect(stderr).toContain('gave up after 900ms');
+    expect(stderr).toContain('gave up after ');
   });
 
   test.each<[string, Buffer, string]>([
@@ -185,7 +182,7 @@ describe('what only looks at the database waits for a server that can be read, a
     const looks = [['--status'], ['--forget', 'K'], ['--sql', folder.path, '--dry-run']];
     await Promise.all(
       looks.map(async (look) => {
-        const result = await runInitbox(['migrate-with-lock', '--timeout', '1500ms', ...look], {
+        const result = await runToDeadline(['migrate-with-lock', '--timeout', '1500ms', ...look], {
           env: { DATABASE_URL: server.url },
         });
         expect(result.stderr).toContain('the connection broke: what the server sent is not valid');
@@ -216,7 +213,7 @@ describe('another protocol on the port is said to be one, and waited for', () =>
     await using server = await startHostile(() => () => Buffer.alloc(0), { first });
     await Promise.all(
       ['disable', 'prefer', 'require'].map(async (mode) => {
-        const { status, stderr } = await runInitbox(['wait-postgres', '--timeout', '900ms'], {
+        const { status, stderr } = await runToDeadline(['wait-postgres', '--timeout', '900ms'], {
           env: { DATABASE_URL: `${server.url}?sslmode=${mode}` },
         });
         expect(stderr).toContain(`what answers there is not a PostgreSQL server${words}`);
@@ -267,7 +264,7 @@ describe('floods', () => {
         return words;
       };
     });
-    await isCutInTime(server.url);
+    await isCutInTime(server);
     expect(server.count).toBeGreaterThan(1);
   });
 });
@@ -283,16 +280,14 @@ describe('what a server says at length is cut, and what is too long to be looked
   ])('an error of %s', async (_what, answer, words) => {
     await using server = await startHostile(inOrder(welcome, [answer, ready]));
     const env = { DATABASE_URL: server.url };
-    const result = await runInitbox(['wait-postgres', '--timeout', '1200ms'], { env });
+    const result = await runToDeadline(['wait-postgres', '--timeout', '1200ms'], { env });
     expect(result.status).toBe(124);
     expect(result.stderr).toMatch(words);
     expect(Math.max(...result.stderr.split('\n').map((line) => line.length))).toBeLessThan(20_000);
     const running = await startInitbox(['wait-postgres', '--log-level', 'debug'], { env });
     await running.waitForStderr(/XX000/);
-    const at = performance.now();
     running.kill('SIGTERM');
-    expect((await running.exit).status).toBe(143);
-    expect(performance.now() - at).toBeLessThan(promptly);
+    expect((await within(promptly, running.exit)).status).toBe(143);
   });
 });
 
@@ -307,12 +302,12 @@ describe('what is not the answer to the question is none', () => {
     ['two columns', [rowDescription(['a', 'b']), dataRow(['1', '1']), complete, ready]],
   ])('%s', async (_what, answer) => {
     await using server = await startHostile(inOrder(welcome, answer));
-    const result = await runInitbox(['wait-postgres', '--timeout', '900ms'], {
+    const result = await runToDeadline(['wait-postgres', '--timeout', '900ms'], {
       env: { DATABASE_URL: server.url },
     });
     expect(result.status, result.stderr).toBe(124);
     expect(result.stderr).toContain('the answer to SELECT 1 was not one row with 1');
-    const primary = await runInitbox(['wait-postgres', '--timeout', '900ms'], {
+    const primary = await runToDeadline(['wait-postgres', '--timeout', '900ms'], {
       env: { DATABASE_URL: `${server.url}?target_session_attrs=read-write` },
     });
     expect(primary.status, primary.stderr).toBe(124);
@@ -355,7 +350,7 @@ describe('under TLS it is the same', () => {
       return Buffer.from('S');
     });
     const url = `${server.url}?sslmode=require`;
-    if (repeated > 0) await isCutInTime(url);
+    if (repeated > 0) await isCutInTime(server, url);
     else expect(await endsInTime(url, words, 124)).toBeDefined();
   });
 });
@@ -412,7 +407,7 @@ describe('what a server says makes no line of its own', () => {
     const env = { DATABASE_URL: server.url };
     for (const [name = '', ...args] of commands) {
       const log = terminationLog();
-      const result = await runInitbox([name, '--termination-log', log.path, ...args], { env });
+      const result = await runToDeadline([name, '--termination-log', log.path, ...args], { env });
       expect(result.status).toBe(status);
       expect(result.stderr).toContain('no hint: run this');
       for (const line of result.stderr.trimEnd().split('\n'))
@@ -423,7 +418,7 @@ describe('what a server says makes no line of its own', () => {
       // oxlint-disable-next-line no-control-regex -- these are what it is about
       expect(result.stderr).not.toMatch(/[\u001b\u009b]/);
       expect(log.read()).toMatch(/^initbox \S+: .*(\n {2}.*)*(\nhint: (?!run).*)*$/);
-      const json = await runInitbox([name, '--log-format', 'json', ...args], { env });
+      const json = await runToDeadline([name, '--log-format', 'json', ...args], { env });
       const last = JSON.parse(json.stderr.trimEnd().split('\n').at(-1) ?? '') as { msg: string };
       expect(last.msg).toContain(forged);
       expect(json.stderr).not.toContain('\u009b');

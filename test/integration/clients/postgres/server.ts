@@ -9,6 +9,8 @@ export interface HostileServer extends AsyncDisposable {
   readonly url: string;
   /** Connections so far. */
   readonly count: number;
+  /** Bytes said so far, on all connections. */
+  readonly written: number;
 }
 
 /**
@@ -27,10 +29,16 @@ export async function startHostile(
 ): Promise<HostileServer> {
   const open = new Set<Socket>();
   let count = 0;
+  let written = 0;
   const server = createServer((socket) => {
     count++;
     open.add(socket);
-    socket.on('error', () => {}).on('close', () => open.delete(socket));
+    socket
+      .on('error', () => {})
+      .on('close', () => {
+        open.delete(socket);
+        written += socket.bytesWritten;
+      });
     if (first !== undefined) socket.write(first);
     const answer = answerer(socket);
     if (patience !== undefined) socket.setTimeout(patience, () => socket.destroySoon());
@@ -52,6 +60,9 @@ export async function startHostile(
     url: `postgres://app:x@127.0.0.1:${port}/app`,
     get count() {
       return count;
+    },
+    get written() {
+      return [...open].reduce((sum, socket) => sum + socket.bytesWritten, written);
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { memoryFolders } from '../../../support/memory-folders.ts';
-import { runInitbox, terminationLog } from '../../../support/program.ts';
+import { runInitbox, runToDeadline, terminationLog } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 
 const folder = memoryFolders();
@@ -383,7 +383,7 @@ describe('a mistake in an address', () => {
   );
 
   test('a doubled scheme in VAULT_ADDR', async () => {
-    const { status, stderr } = await runInitbox(
+    const { status, stderr } = await runToDeadline(
       ['fetch-config', 'vault:secret/a#b', '--to', join(folder(), 'out'), '--timeout', '500ms'],
       { env: { VAULT_ADDR: 'http://http://x', VAULT_TOKEN: 'hvs.x' } },
     );

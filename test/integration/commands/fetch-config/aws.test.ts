@@ -10,7 +10,7 @@ import { canMount } from '../../../support/faults.ts';
 import { memoryFolders } from '../../../support/memory-folders.ts';
 import { canUseMoto, startMoto, type Moto } from '../../../support/moto.ts';
 import { freePort } from '../../../support/ports.ts';
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 
@@ -435,7 +435,7 @@ describe.skipIf(missing)('what passes is waited for', () => {
       AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${await freePort()}`,
       HOME: folder(),
     };
-    const refused = await runInitbox(
+    const refused = await runToDeadline(
       ['fetch-config', 'aws-sm:text', '--to', join(folder(), 'f'), '--timeout', '1500ms'],
       { env: { ...env, AWS_REGION: 'eu-central-1' } },
     );

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { limitMemory } from '../../../support/memory-limit.ts';
-import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline, startInitbox } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
 
@@ -38,7 +38,7 @@ describe('JSON that is nested by the million', () => {
       [[...render, `d=${server.url}/deep.json`], 69],
       [['wait-http', `${server.url}/nested`, '--json', '/a=1', '--timeout', '1s'], 124],
     ] as const) {
-      const result = await runInitbox(args, { env: vault });
+      const result = await runToDeadline(args, { env: vault });
       expect(result.stderr).toContain(words);
       expect(result.status).toBe(status);
     }

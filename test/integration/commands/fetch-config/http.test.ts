@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { freePort } from '../../../support/ports.ts';
-import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
-import { promptly } from '../../../support/promptly.ts';
+import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../../support/program.ts';
+import { promptly, within } from '../../../support/promptly.ts';
 import { createCertificateAuthority, type CertificateAuthority } from '../../../support/tls.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
@@ -257,18 +257,20 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
     await using server = await startFaultServer({ '/f': behaviour });
     const place = folder();
     const log = terminationLog();
-    const { status, stderr, milliseconds } = await runInitbox([
-      'fetch-config',
-      `${server.url}/f`,
-      '--to',
-      join(place, 'f'),
-      '--timeout',
-      '1s',
-      '--termination-log',
-      log.path,
-    ]);
+    const { status, stderr } = await runToDeadline(
+      [
+        'fetch-config',
+        `${server.url}/f`,
+        '--to',
+        join(place, 'f'),
+        '--timeout',
+        '1s',
+        '--termination-log',
+        log.path,
+      ],
+      { answered: (said) => words.test(said) },
+    );
     expect(status).toBe(124);
-    expect(milliseconds).toBeLessThan(20_000);
     expect(stderr).toMatch(words);
     expect(log.read()).toMatch(words);
     expect(readdirSync(place)).toEqual([]);
@@ -278,14 +280,10 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
     const server = createTcpServer((socket) => socket.on('error', () => undefined));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    const { status, stderr } = await runInitbox([
-      'fetch-config',
-      `https://127.0.0.1:${port}/f`,
-      '--to',
-      join(folder(), 'f'),
-      '--timeout',
-      '1s',
-    ]);
+    const { status, stderr } = await runToDeadline(
+      ['fetch-config', `https://127.0.0.1:${port}/f`, '--to', join(folder(), 'f'), '--timeout', '1s'],
+      { answered: (said) => said.includes('TLS handshake') },
+    );
     server.close();
     expect(status).toBe(124);
     expect(stderr).toMatch(/TLS handshake with 127\.0\.0\.1:\d+/);
@@ -296,11 +294,9 @@ describe('a stall is cut by the deadline, and the last words say where', () => {
     const place = folder();
     const running = await startInitbox(['fetch-config', `${server.url}/f`, '--to', join(place, 'f')]);
     await expect.poll(() => server.requests.length, { timeout: 10_000 }).toBe(1);
-    const at = performance.now();
     running.kill('SIGTERM');
-    const { status } = await running.exit;
+    const { status } = await within(promptly, running.exit);
     expect(status).toBe(143);
-    expect(performance.now() - at).toBeLessThan(promptly);
     expect(readdirSync(place)).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import {
   createCertificateAuthority,
   type Certificate,
@@ -193,7 +193,7 @@ describe('a proxy at an https:// address', () => {
   test('an expired certificate of its own, while wait-http waits', async () => {
     using proxy = await startProxy(await authority.server(['localhost'], { days: -1 }));
     const trusted = ['--ca-file', authority.certificateFile, '--timeout', '1s'];
-    const { status, stderr } = await runInitbox(['wait-http', 'https://config.internal/f', ...trusted], {
+    const { status, stderr } = await runToDeadline(['wait-http', 'https://config.internal/f', ...trusted], {
       env: both(address(proxy)),
     });
     expect(status).toBe(124);
@@ -232,7 +232,7 @@ describe('settings that nobody can follow: 2, and nothing is asked', () => {
         ['fetch-config', 'http://config.internal/f', '--to', join(folder(), 'f')],
         ['wait-http', 'http://config.internal/f'],
       ]) {
-        const { status, stderr } = await runInitbox([...command, '--timeout', '2s'], {
+        const { status, stderr } = await runToDeadline([...command, '--timeout', '2s'], {
           env: { [name]: 'http://user:proxy-c%nary@127.0.0.1:1' },
         });
         expect(status).toBe(2);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { canMount } from '../../../support/faults.ts';
 import { memoryFolders } from '../../../support/memory-folders.ts';
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
@@ -105,7 +105,7 @@ describe.skipIf(missing)('Vault that sends elsewhere gets nothing through', () =
     await using other = await startFaultServer(thief);
     await using server = await startFaultServer(everywhere(redirecting(code, (path) => to(other.url, path))));
     const place = folder();
-    const { status, stderr } = await runInitbox(
+    const { status, stderr } = await runToDeadline(
       ['fetch-config', 'vault:secret/a#key', '--to', join(place, 'f'), '--timeout', '2s'],
       { env: { VAULT_ADDR: server.url, VAULT_TOKEN: 'token-canary' } },
     );

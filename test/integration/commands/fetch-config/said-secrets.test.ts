@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
-import { runInitbox, terminationLog } from '../../../support/program.ts';
+import { runInitbox, runToDeadline, terminationLog } from '../../../support/program.ts';
 import { respond, startFaultServer } from './fault-server.ts';
 
 const folder = mkdtempSync('/dev/shm/initbox-said-');
@@ -18,7 +18,7 @@ const secret = lines.join('\n');
 async function fetchBoth(first: string, second: string, env: Record<string, string>, ...more: string[]) {
   const args = ['fetch-config', first, second, '--to', target, '--merge', 'last', '--format', 'json'];
   const log = terminationLog();
-  const { stderr, status } = await runInitbox(
+  const { stderr, status } = await runToDeadline(
     [...args, '--timeout', '1500ms', ...more, '--termination-log', log.path],
     { env },
   );

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 
 import { freePort } from '../../../support/ports.ts';
-import { runInitbox, startInitbox, terminationLog } from '../../../support/program.ts';
+import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { serve } from './servers.ts';
 
@@ -44,7 +44,14 @@ describe('wait-http', () => {
       response.end();
     });
     const log = terminationLog();
-    const given = await runInitbox(['wait-http', api.url, '--timeout', '1s', '--termination-log', log.path]);
+    const given = await runToDeadline([
+      'wait-http',
+      api.url,
+      '--timeout',
+      '1s',
+      '--termination-log',
+      log.path,
+    ]);
     expect(given.status).toBe(124);
     expect(log.read()).toMatch(
       /answered 503, not 200-299 \(127\.0\.0\.1:\d+\).*attempts\nhint: .*readiness/s,
@@ -66,7 +73,7 @@ describe('wait-http', () => {
       response.end();
     });
     expect(await runInitbox(['wait-http', api.url, '--status', given])).toMatchObject({ status: 0 });
-    const other = await runInitbox(['wait-http', api.url, '--status', '201', '--timeout', '1s']);
+    const other = await runToDeadline(['wait-http', api.url, '--status', '201', '--timeout', '1s']);
     expect(other.stderr).toContain(`answered ${status}, not 201`);
     expect(other.status).toBe(124);
   });
@@ -100,7 +107,7 @@ describe('wait-http', () => {
     const patient = ['--interval', '100s', '--attempt-timeout', '0'];
     expect(await runInitbox(['wait-http', api.url, ...all, ...patient])).toMatchObject({ status: 0 });
     expect(api.requests).toHaveLength(1);
-    const missing = await runInitbox(['wait-http', api.url, ...all, '--body', 'DOWN', '--timeout', '1s']);
+    const missing = await runToDeadline(['wait-http', api.url, ...all, '--body', 'DOWN', '--timeout', '1s']);
     expect(missing.stderr).toContain('answered 200, a body without "DOWN"');
     expect(missing.status).toBe(124);
   });
@@ -163,7 +170,7 @@ describe('wait-http', () => {
     await using api = await serve((_request, response) => response.end());
     const down = `http://127.0.0.1:${await freePort()}/`;
     expect(await runInitbox(['wait-http', down, api.url, '--any'])).toMatchObject({ status: 0 });
-    const { status, stderr } = await runInitbox(['wait-http', down, api.url, '--timeout', '1s']);
+    const { status, stderr } = await runToDeadline(['wait-http', down, api.url, '--timeout', '1s']);
     expect(status).toBe(124);
     expect(stderr).toContain(`1/2 ready; ${down} connection refused`);
   });
@@ -202,7 +209,7 @@ describe('wait-http', () => {
 
   test('a unix socket', async () => {
     const path = join(folder, 'app.sock');
-    const missing = await runInitbox(['wait-http', `unix:${path}:/healthz`, '--timeout', '1s']);
+    const missing = await runToDeadline(['wait-http', `unix:${path}:/healthz`, '--timeout', '1s']);
     expect(missing.stderr).toContain(`unix:${path}:/healthz no such socket`);
     await using api = await serve((_request, response) => response.end('ready'), { path });
     const found = await runInitbox(['wait-http', `unix:${path}:/healthz`, '--body', 'ready'], {
@@ -215,7 +222,7 @@ describe('wait-http', () => {
   test('user and password of a URL are sent, redacted and warned about; values of the answer are not told', async () => {
     await using api = await serve((_request, response) => response.end('{"token":"tell-nobody"}'));
     const log = terminationLog();
-    const { stderr, stdout, status } = await runInitbox([
+    const { stderr, stdout, status } = await runToDeadline([
       'wait-http',
       `http://probe:hunter2@127.0.0.1:${api.port}/`,
       '--json',
@@ -263,7 +270,7 @@ describe('wait-http', () => {
       response.setHeader('Content-Encoding', 'gzip');
       response.end(gzipSync('ready'));
     });
-    const { stderr } = await runInitbox(['wait-http', api.url, '--body', 'ready', '--timeout', '1s']);
+    const { stderr } = await runToDeadline(['wait-http', api.url, '--body', 'ready', '--timeout', '1s']);
     expect(stderr).toContain('a body in gzip, which was not asked for');
   });
 
@@ -277,7 +284,7 @@ describe('wait-http', () => {
     ['deep nesting', '['.repeat(200_000), 'JSON'],
   ])('--json on %s: not yet, in words', async (_what, body, words) => {
     await using api = await serve((_request, response) => response.end(body));
-    const { status, stderr } = await runInitbox([
+    const { status, stderr } = await runToDeadline([
       'wait-http',
       api.url,
       '--json',
@@ -296,7 +303,7 @@ describe('redirects', () => {
       if (request.url?.startsWith('/new')) response.end('ready');
       else response.writeHead(302, { Location: '/new?session=abc123' }).end();
     });
-    const { stderr } = await runInitbox(['wait-http', `${api.url}/old`, '--timeout', '1s']);
+    const { stderr } = await runToDeadline(['wait-http', `${api.url}/old`, '--timeout', '1s']);
     expect(stderr).toContain('answered 302 to /new, not 200-299');
     expect(stderr).toContain('--redirects 1');
     expect(stderr).not.toContain('abc123');
@@ -325,7 +332,7 @@ describe('redirects', () => {
 
   test('a loop ends with the count', async () => {
     await using api = await serve((_request, response) => response.writeHead(302, { Location: '/' }).end());
-    const { stderr } = await runInitbox(['wait-http', api.url, '--redirects', '3', '--timeout', '1500ms']);
+    const { stderr } = await runToDeadline(['wait-http', api.url, '--redirects', '3', '--timeout', '1500ms']);
     expect(stderr).toContain('not followed, --redirects allows 3');
   });
 
@@ -336,7 +343,7 @@ describe('redirects', () => {
     );
     const headers = file('secret', 'Authorization: Bearer abcdefgh\n');
     const given = ['wait-http', api.url, '--redirects', '1', '--header-file', headers];
-    const refused = await runInitbox([...given, '--timeout', '1s']);
+    const refused = await runToDeadline([...given, '--timeout', '1s']);
     expect(refused.stderr).toContain('not followed, it is another origin');
     expect(refused.status).toBe(124);
     expect(other.requests).toHaveLength(0);

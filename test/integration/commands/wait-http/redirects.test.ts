@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { serve } from './servers.ts';
 
@@ -20,7 +20,7 @@ describe('to another origin, though --cross-origin allows it', () => {
     await using api = await serve((_request, response) =>
       response.writeHead(status, { Location: `${other.url}/x/path-canary` }).end(),
     );
-    const { status: ended, stderr } = await runInitbox([
+    const { status: ended, stderr } = await runToDeadline([
       'wait-http',
       `${api.url}/login`,
       '--request-body-file',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { canUsePgBouncer, startPgBouncer } from '../../../support/pgbouncer.ts';
 import { startPostgres, startStandby, type Postgres, type Standby } from '../../../support/postgres.ts';
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 
 let primary: Postgres;
@@ -45,7 +45,7 @@ describe.each<['primary' | 'standby', ...('primary' | 'standby')[]]>([
     ['a query that is false', ['--query', 'SELECT false'], false, /false/],
     ['migrations that did not run', ['--migrated', 'v7'], false, /v7/],
   ])('%s', async (_name, args, met, words) => {
-    const result = await runInitbox(['wait-postgres', '--timeout', met ? '30s' : '1500ms', ...args], {
+    const result = await runToDeadline(['wait-postgres', '--timeout', met ? '30s' : '1500ms', ...args], {
       env: { DATABASE_URL: urlOf(servers), PGTARGETSESSIONATTRS: 'prefer-standby' },
     });
     expect(result.status, result.stderr).toBe(met ? 0 : 124);
@@ -67,7 +67,7 @@ test.skipIf(requireOrSkip('a pooler', canUsePgBouncer()))(
     await using gone = await startPostgres();
     await using pooler = await startPgBouncer({ upstream: gone, poolMode: 'transaction' });
     await gone.stop();
-    const result = await runInitbox(['wait-postgres', '--timeout', '1500ms'], {
+    const result = await runToDeadline(['wait-postgres', '--timeout', '1500ms'], {
       env: { DATABASE_URL: `${pooler.url()}?target_session_attrs=prefer-standby` },
     });
     expect(result.status, result.stderr).toBe(124);

@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
-import { runInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline } from '../../../support/program.ts';
 import { everythingIsRequired, requireOrSkip } from '../../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../../support/undo.ts';
 import { respond, startFaultServer, type Behaviour } from '../../commands/fetch-config/fault-server.ts';
@@ -411,7 +411,7 @@ describe.skipIf(skip)('on a volume that others write to', () => {
 
   describe('the termination log', () => {
     const waitFor = (log: string) =>
-      runInitbox(['wait-tcp', '127.0.0.1:1', '--timeout', '100ms', '--termination-log', log]);
+      runToDeadline(['wait-tcp', '127.0.0.1:1', '--timeout', '100ms', '--termination-log', log]);
 
     test.each<[string, (victim: string) => string]>([
       [
