@@ -213,11 +213,11 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   const inherited = last !== undefined && !last.released;
   const unknown = unrecorded !== undefined || !settings.keepsRecords;
   // What no holder can have written is somebody else's, and tells of no time.
-  const settled = last !== undefined && last.settle >= leastSettleTime ? last.settle : settleTime(timing);
+  const claimed = last !== undefined && last.settle >= leastSettleTime ? last.settle : settleTime(timing);
   const wait = Math.max(
-    inherited ? settled : 0,
+    inherited ? claimed : 0,
     // Of whom nothing is known for sure, the largest of the times that may be meant.
-    unknown ? Math.max(settleTime(timing), settled, unrecorded?.settle ?? 0) : 0,
+    unknown ? Math.max(settleTime(timing), claimed, unrecorded?.settle ?? 0) : 0,
   );
 
   /** What takeOver does, statement by statement. */
