@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Host } from '../core/host.ts';
-import { Failure, failed } from '../core/outcome.ts';
+import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
@@ -47,14 +47,14 @@ const looks = [1, 2, 5, 10, 20, 20, 50] as const;
  */
 export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
   const { clock, host } = options;
-  const [name = '', ...rest] = startableCommand(command, options.environment['PATH']);
-  const child = spawnGroup(name, rest, options);
+  const file = startableCommand(command, options.environment['PATH']);
+  const child = spawnGroup(file, command, options);
   const ended = new Promise<ChildEnd>((resolve) => {
     child.once('exit', (code, signal) => resolve({ status: code ?? undefined, signal: signal ?? undefined }));
   });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
-    child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(name, error)));
+    child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(file, error)));
   });
   if (options.channel !== undefined) {
     child.on('message', options.channel.onMessage);
@@ -101,10 +101,12 @@ export async function startChild(command: readonly string[], options: ChildOptio
 
 const never = new AbortController().signal;
 
-function spawnGroup(name: string, rest: readonly string[], options: ChildOptions): ChildProcess {
+/** @param file holds a slash: what has none, libuv would search for once more */
+function spawnGroup(file: string, [name, ...rest]: readonly string[], options: ChildOptions): ChildProcess {
   closeInheritedOnExec();
   try {
-    return spawn(name, rest, {
+    return spawn(file, rest, {
+      argv0: name,
       env: { ...options.environment },
       // setsid(2): a signal for the group reaches all of it and nobody else.
       detached: true,
@@ -118,7 +120,7 @@ function spawnGroup(name: string, rest: readonly string[], options: ChildOptions
     });
   } catch (error) {
     // Some errors come so (E2BIG), others as an event.
-    throw startFailure(name, error as NodeJS.ErrnoException);
+    throw startFailure(file, error as NodeJS.ErrnoException);
   }
 }
 
@@ -131,14 +133,4 @@ export function statusOf(end: ChildEnd): number {
 /** How it ended, for people: `exit status 3`, `SIGKILL`. */
 export function describeEnd(end: ChildEnd): string {
   return end.signal ?? `exit status ${end.status ?? exitStatus.failed}`;
-}
-
-function startFailure(name: string, error: NodeJS.ErrnoException): Failure {
-  const what =
-    error.code === 'ENOENT'
-      ? `cannot run ${name}: the interpreter that it names is missing`
-      : error.code === 'E2BIG'
-        ? `cannot run ${name}: its arguments and environment are too large (E2BIG)`
-        : `cannot run ${name} (${error.code ?? error.message})`;
-  return new Failure(failed(exitStatus.notExecutable, what));
 }

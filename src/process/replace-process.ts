@@ -1,32 +1,36 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 import process from 'node:process';
 
 import { catchUp } from '../core/clock.ts';
 import { endingSignals, exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../core/outcome.ts';
-import { head, interpreterIn, shellCommand, startable } from './exec-format.ts';
+import { flawOf, startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { signalPipes, unreadSignal } from './signal-pipe.ts';
 
 /** What execvp(3) searches when PATH is unset. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** After these execvp(3) looks into the next folder; anything else that the kernel says ends the search. */
+const goesOn: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'ENODEV', 'ESTALE', 'ETIMEDOUT']);
+
 /**
- * Finds a command as execvp(3) does.
+ * The file that is to be run for a command, found as execvp(3) finds it and judged as the kernel judges it. What is
+ * started must be this very file: a search of its own could find another.
  * @throws Failure with status 127 (not found) or 126 (found, but cannot be run)
  */
-export function findExecutable(name: string, path: string | undefined): string {
+export function startableCommand([name = '']: readonly string[], path: string | undefined): string {
   const candidates = name.includes('/')
     ? [name]
-    : (path ?? defaultPath).split(delimiter).map((folder) => join(folder === '' ? '.' : folder, name));
-  let refused: string | undefined;
+    : (path ?? defaultPath).split(delimiter).map((folder) => `${folder === '' ? '.' : folder}/${name}`);
+  let refused: Failure | undefined;
   for (const candidate of name === '' ? [] : candidates) {
-    const reason = whyNotExecutable(candidate);
-    if (reason === undefined) return candidate;
-    if (reason !== 'missing') refused ??= `${candidate}: it ${reason}`;
+    const flaw = flawOf(candidate);
+    if (flaw === undefined) return candidate;
+    if (!goesOn.has(flaw.code)) throw flaw.failure;
+    if (!flaw.missing) refused ??= flaw.failure;
   }
-  if (refused !== undefined) throw new Failure(failed(exitStatus.notExecutable, `cannot run ${refused}`));
+  if (refused !== undefined) throw refused;
   throw new Failure(
     failed(exitStatus.notFound, `${JSON.stringify(name)} was not found`, {
       hint: /\S\s+\S/.test(name)
@@ -38,34 +42,11 @@ export function findExecutable(name: string, path: string | undefined): string {
   );
 }
 
-/**
- * What to start for a command, found and judged as the hand-over does.
- * @throws Failure with status 126 or 127
- */
-export function startableCommand(command: readonly string[], path: string | undefined): readonly string[] {
-  const [name = '', ...rest] = command;
-  return startable(findExecutable(name, path), name, rest);
-}
-
 /** Where quotes or a shell's signs are among the words, only a shell can split them. */
 function separately(words: string): string {
   return /["'\\$`|&;<>*?()]/.test(words)
     ? `sh -c ${JSON.stringify(words)}`
     : `-- ${words.trim().split(/\s+/).join(' ')}, or in a plan: command: [${words.trim().split(/\s+/).join(', ')}]`;
-}
-
-function whyNotExecutable(path: string): string | undefined {
-  try {
-    const stat = statSync(path);
-    if (stat.isDirectory()) return 'is a directory';
-    if (!stat.isFile()) return 'is not a file';
-    accessSync(path, constants.X_OK);
-    return undefined;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
-    return code === 'EACCES' ? 'is not executable' : `cannot be read (${code})`;
-  }
 }
 
 /**
@@ -83,8 +64,7 @@ export async function replaceProcess(
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<never> {
-  const [name = '', ...rest] = command;
-  const file = findExecutable(name, environment['PATH']);
+  const file = startableCommand(command, environment['PATH']);
   // Node ignores these two, and what is ignored stays so across exec; a handler makes the kernel reset them.
   process.on('SIGPIPE', () => {});
   process.on('SIGXFSZ', () => {});
@@ -99,14 +79,9 @@ export async function replaceProcess(
   const missed = unreadSignal(unread);
   if (missed !== undefined) throw new SignalReceived(missed);
   try {
-    return process.execve(file, [name, ...rest], environment);
+    return process.execve(file, command, environment);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOEXEC') {
-      const [shell = '', ...words] = shellCommand(file, rest);
-      return process.execve(shell, [shell, ...words], environment);
-    }
-    throw new Failure(failed(exitStatus.notExecutable, execFailure(file, code), { hint: execHint(code) }));
+    throw startFailure(file, error as NodeJS.ErrnoException);
   }
 }
 
@@ -129,24 +104,4 @@ function unblockUserSignal(): void {
   const set = Buffer.alloc(128);
   set.writeUInt32LE(userSignal);
   functions.pthread_sigmask(unblock, set, 0n);
-}
-
-function execFailure(file: string, code: string | undefined): string {
-  if (code === 'ENOENT')
-    return `cannot run ${file}: the interpreter that it names is missing${interpreterOf(file)}`;
-  if (code === 'E2BIG') return `cannot run ${file}: its arguments and environment are too large (E2BIG)`;
-  if (code === 'EACCES') return `cannot run ${file}: permission denied (EACCES)`;
-  return `cannot run ${file} (${code})`;
-}
-
-function execHint(code: string | undefined): string | undefined {
-  if (code === 'EACCES') return 'is its volume mounted noexec, or does a security profile forbid it?';
-  return undefined;
-}
-
-function interpreterOf(file: string): string {
-  const interpreter = interpreterIn(head(file, 256) ?? Buffer.alloc(0));
-  return interpreter === undefined
-    ? " (a dynamic program needs its C library's loader, which this image lacks)"
-    : ` (${interpreter})`;
 }

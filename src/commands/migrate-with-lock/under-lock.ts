@@ -11,6 +11,7 @@ import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../core/outcome.ts';
+import { outcomeOfError } from '../../core/unexpected-error.ts';
 import { startableCommand } from '../../process/replace-process.ts';
 import { acquire } from './acquire.ts';
 import { startConclusion } from './conclusion.ts';
@@ -104,8 +105,22 @@ export async function runUnderLock(
     if (lost !== undefined) return lost;
     // Nothing was started, or it has been seen to its end.
     using conclusion = startConclusion(context, timing);
-    if (!begun && context.signal.aborted) await within(held.release(true), leaveTime, context.clock);
-    else await held.release(!begun, conclusion.signal);
+    const { status } = outcomeOfError(error, context.log);
+    const leave = async (): Promise<void> => {
+      // Also where it was the writing of the start that failed: it may have been written all the same.
+      if (once)
+        await recordEnd(
+          status,
+          held,
+          once,
+          key,
+          begun ? context.log.error : context.log.debug,
+          conclusion.signal,
+        );
+      await held.release(!begun, conclusion.signal);
+    };
+    if (!begun && context.signal.aborted) await within(leave(), leaveTime, context.clock);
+    else await leave();
     throw begun ? error : inOurWords(error, 'the start of the work could not be recorded');
   }
   if (performed.outcome.kind === 'failed' && performed.outcome.status === exitStatus.lockLost) {
@@ -154,6 +169,29 @@ function lossOf(held: PostgresHeld): () => Promise<Loss | undefined> {
 }
 
 /**
+ * @param say is told why it could not be written
+ * @returns false where it could not be written, or is not this holder's
+ */
+async function recordEnd(
+  status: number,
+  held: PostgresHeld,
+  once: OnceWork,
+  key: LockKey,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const written = held.exclusively((session) =>
+      finishOnce(session, key, once, held.token, status, held.ownership),
+    );
+    return await unlessAborted(written, signal);
+  } catch (error) {
+    say(`the record could not be written: ${errorWords(error)}`);
+    return false;
+  }
+}
+
+/**
  * Writes the record, gives the lock up, and says how it all went.
  * @param signal ends the wait for the server: then the connection is closed, and the lock goes with it
  */
@@ -165,18 +203,9 @@ async function conclude(
   context: Context,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  let recorded = true;
-  if (once) {
-    try {
-      const written = held.exclusively((session) =>
-        finishOnce(session, key, once, held.token, clean ? 0 : status || exitStatus.failed, held.ownership),
-      );
-      recorded = await unlessAborted(written, signal);
-    } catch (error) {
-      context.log.error(`the record could not be written: ${errorWords(error)}`);
-      recorded = false;
-    }
-  }
+  const recorded =
+    once === undefined ||
+    (await recordEnd(clean ? 0 : status || exitStatus.failed, held, once, key, context.log.error, signal));
   const released = await held.release(clean, signal);
   if (released === 'unanswered')
     context.log.warn(

@@ -86,12 +86,12 @@ describe('the command after --', () => {
     );
   });
 
-  test('is found through PATH; one without a #! line runs under sh', async () => {
-    script('on-path', 'echo "plain $1"\n');
+  test('is found through PATH', async () => {
+    script('on-path', '#!/bin/sh\necho "script $1"\n');
     const { stdout } = await runInitbox(['wait-tcp', open, '--', 'on-path', 'x y'], {
       env: { PATH: `${folder}:${process.env['PATH']}` },
     });
-    expect(stdout).toBe('plain x y\n');
+    expect(stdout).toBe('script x y\n');
   });
 
   const plain = script('not-executable', '#!/bin/sh\n', 0o644);
@@ -101,12 +101,9 @@ describe('the command after --', () => {
     [[join(folder, 'missing')], 127, /was not found/],
     [[plain], 126, /is not executable/],
     [[join(folder, 'directory')], 126, /is a directory/],
-    [
-      [script('no-interpreter', '#!/nowhere/sh\necho x\n')],
-      126,
-      /the interpreter that it names is missing \(\/nowhere\/sh\)/,
-    ],
-    [[script('binary', '\0\0\0not an executable')], 126, /not an executable for this machine/],
+    [[script('no-interpreter', '#!/nowhere/sh\necho x\n')], 126, /its interpreter \/nowhere\/sh is missing/],
+    [[script('binary', '\0\0\0not an executable')], 126, /neither a program nor a script with a #! line/],
+    [[script('text', 'exit 0\n')], 126, /neither a program nor a script with a #! line/],
   ])('%j ends with %d', async (command, status, message) => {
     const log = terminationLog();
     const result = await runInitbox(['wait-tcp', open, '--termination-log', log.path, '--', ...command]);

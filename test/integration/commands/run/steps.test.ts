@@ -569,6 +569,19 @@ describe.skipIf(notRoot)('user', () => {
     );
   });
 
+  test.each([
+    ['without a user', {}],
+    ['as another user', { user: 1234 }],
+  ])('text without a #! line is not given to a shell, %s', async (_name, more) => {
+    const file = join(folder(), 'text');
+    writeFileSync(file, 'exit 0\n');
+    chmodSync(file, 0o755);
+    chmodSync(dirname(file), 0o755);
+    const { status, stderr } = await runPlan([{ name: 'a', command: [file], ...more }]);
+    expect(stderr).toContain(`cannot run ${file}: it is neither a program nor a script with a #! line`);
+    expect(status).toBe(126);
+  });
+
   test('a command that is not there is 127, as without a user', async () => {
     const { status, stderr } = await runPlan(
       [{ name: 'a', command: ['no-such-command-anywhere'], user: 1234 }],
