@@ -18,7 +18,8 @@ export function literalsOf(text: string): (at: number) => boolean {
   return (at) => spans.some(({ from, to }) => at > from && at < to);
 }
 
-function* literalSpans(text: string): Generator<Span> {
+/** In order; see `literalsOf`. */
+export function* literalSpans(text: string): Generator<Span> {
   let at = 0;
   while (at >= 0) {
     opening.lastIndex = at;

@@ -87,10 +87,11 @@ export function partsOf(text: string, where: string): Parts {
   const parts = first
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
-  refuseUndoParts(text, where, parts.from, parts.to);
+  const directives = ownDirectives(lines, text, where);
+  if (!directives.has('no-undo-part')) refuseUndoParts(text, where, parts.from, parts.to);
   const isLiquibase = lines.some((line) => /liquibase|changeset/i.test(line.text));
   const transaction = isLiquibase ? readLiquibase(text, where) : undefined;
-  return ownDirective(lines, text, where) || transaction === false ? { ...parts, transaction: false } : parts;
+  return directives.has('no-transaction') || transaction === false ? { ...parts, transaction: false } : parts;
 }
 
 /** Of two tools, the one whose marks all stand in literals is not the one that the file is written for. */
@@ -151,19 +152,19 @@ function problem(text: string, where: string, mark: Mark, what: string): UsageEr
   return new UsageError(`${where}:${lineAt(text, mark.at)}: ${what}`);
 }
 
-function ownDirective(lines: readonly Line[], text: string, where: string): boolean {
+function ownDirectives(lines: readonly Line[], text: string, where: string): ReadonlySet<string> {
   const marks = marksOf(directive, lines);
   for (const mark of marks) {
-    if (mark.words !== 'no-transaction') {
+    if (mark.words !== 'no-transaction' && mark.words !== 'no-undo-part') {
       throw problem(
         text,
         where,
         mark,
-        `"-- initbox:${mark.words}" is not known; the one directive is "-- initbox:no-transaction"`,
+        `"-- initbox:${mark.words}" is not known; the directives are "-- initbox:no-transaction" and "-- initbox:no-undo-part"`,
       );
     }
   }
-  return marks.length > 0;
+  return new Set(marks.map((mark) => mark.words));
 }
 
 function readDbmate(marks: readonly Mark[], text: string, where: string): Parts {

@@ -1,13 +1,15 @@
 import { UsageError } from '../core/outcome.ts';
+import { anything, effectsOf, type Effects } from './effects.ts';
 import { split, type Statement } from './split.ts';
 
 /** What the statements of a part tell of the comments in it. */
 export interface Evidence {
   /**
-   * True where something that was made above the offset is taken away below it.
-   * @param directly by one of the statements that take away and follow with no other statement before them
+   * True between statements, or in one, of which the later takes away or sets anew what the earlier makes; or makes what
+   * the earlier takes away.
+   * @param restores false where that last one does not count
    */
-  takenBack(at: number, directly: boolean): boolean;
+  takenBack(at: number, restores: boolean): boolean;
   /** True in a body of statements that BEGIN ATOMIC begins, as in a `$$` body. */
   inBody(at: number): boolean;
 }
@@ -17,8 +19,8 @@ interface Span {
   readonly to: number;
 }
 
-/** No statement names what it makes or takes away later than this. */
-const looked = 4000;
+/** Names that the server makes from a table's: users_pkey, t_x_idx, users_id_seq. */
+const madeByServer = /_(?:pkey|key|fkey|idx|seq|check|excl|not_null)\d*$/;
 
 /**
  * Reads the statements of a part. What cannot be cut into statements is refused before it runs, so that the reading ends
@@ -27,41 +29,47 @@ const looked = 4000;
  */
 export function evidenceIn(text: string, where: string, from: number, to: number): Evidence {
   const made = new Map<string, number>();
+  const bases = new Map<string, number>();
+  const lost = new Map<string, number>();
+  const routines = new Map<string, Effects>();
   const taken: Span[] = [];
-  const directly: Span[] = [];
+  const restored: Span[] = [];
   const bodies: Span[] = [];
-  /** After the last statement that is neither for the session nor takes anything away. */
-  let other = from;
-  for (const statement of statementsIn(text, where, from, to)) {
-    const { start, end, words } = statement;
+  for (const { start, end, words } of statementsIn(text, where, from, to)) {
     if (words.includes('ATOMIC')) {
       const body = text.slice(start, end).search(/\bbegin\s+atomic\b/i);
       if (body >= 0) bodies.push({ from: start + body, to: end });
     }
-    const said = text
-      .slice(start, Math.min(end, start + looked))
-      .replaceAll(/--[^\r\n]*|\/\*[^]*?\*\//g, ' ')
-      .replaceAll(/\s+/g, ' ');
-    const gone = takenAwayBy(said)
-      .map((key) => made.get(key))
-      .filter((at) => at !== undefined);
-    const first = gone.length === 0 ? undefined : Math.min(...gone);
-    if (first !== undefined) {
-      taken.push({ from: first, to: start });
-      directly.push({ from: Math.max(first, other), to: start });
+    const effects = effectsOf(text.slice(start, end), routines);
+    const [firstMade] = made.values();
+    for (const name of effects.takes) {
+      const ends = [made.get(name), name.includes(' ') ? undefined : made.get(anything)];
+      if (name === anything) ends.push(firstMade);
+      if (madeByServer.test(name)) ends.push(...beginningsOf(name).map((base) => bases.get(base)));
+      for (const at of ends) if (at !== undefined) taken.push({ from: at, to: end });
     }
-    for (const key of madeBy(said)) if (!made.has(key)) made.set(key, end);
-    if (!/^(?:begin|start|set|drop|delete|truncate|revoke|alter\b.*\b(?:drop|rename))\b/i.test(said))
-      other = end;
+    for (const name of effects.makes) {
+      const at = lost.get(name);
+      if (at !== undefined) restored.push({ from: at, to: end });
+    }
+    for (const [names, known] of [
+      [effects.makes, made],
+      [effects.bases, bases],
+      [effects.lost, lost],
+    ] as const)
+      for (const name of names) if (!known.has(name)) known.set(name, end);
   }
   const holds = (spans: readonly Span[], at: number): boolean =>
     spans.some((span) => at >= span.from && at < span.to);
-  const all = merged(taken);
-  const near = merged(directly);
+  const [away, again] = [merged(taken), merged(restored)];
   return {
-    takenBack: (at, onlyDirectly) => holds(onlyDirectly ? near : all, at),
+    takenBack: (at, restores) => holds(away, at) || (restores && holds(again, at)),
     inBody: (at) => holds(bodies, at),
   };
+}
+
+function beginningsOf(name: string): string[] {
+  return [...name.matchAll(/_/g)].map(({ index }) => name.slice(0, index));
 }
 
 function* statementsIn(text: string, where: string, from: number, to: number): Generator<Statement> {
@@ -83,87 +91,4 @@ function merged(spans: readonly Span[]): Span[] {
     else result.push(span);
   }
   return result;
-}
-
-const name = String.raw`(?:"(?:[^"]|"")*"|[\w$\x80-\xff]+)`;
-const qualified = `${name}(?: ?\\. ?${name})*`;
-/** Words before and behind an object's kind. */
-const extras = String.raw`(?:(?:or replace|unique|unlogged|materialized|foreign|recursive|constraint|event|trusted|procedural|concurrently|if not exists|if exists|only) )*`;
-const object = `${extras}\\w+ ${extras}`;
-const creates = new RegExp(`^create ${object}(${qualified})`, 'i');
-const drops = new RegExp(`^drop ${object}(${qualified}(?: ?(?:\\([^)]*\\))? ?, ?${qualified})*)`, 'i');
-const inserts = new RegExp(`^insert into (${qualified})`, 'i');
-const deletes = new RegExp(
-  `^(?:delete from|truncate(?: table)?) ${extras}(${qualified}(?: ?, ?${qualified})*)`,
-  'i',
-);
-const alters = new RegExp(`^alter (?:foreign )?\\w+ ${extras}(${qualified}) (.*)`, 'is');
-const renames = new RegExp(
-  `^rename (?:(?:column|constraint|value|attribute) )?(?:(${name}) )?to (${name})`,
-  'i',
-);
-const actions = (word: string): RegExp =>
-  new RegExp(`(?:^|,) ?${word} (?:(?:column|constraint|attribute) )?${extras}(${name})`, 'gi');
-const adds = actions('add');
-const removes = actions('drop');
-const settings = (word: string): RegExp =>
-  new RegExp(`(?:^|,) ?alter (?:column )?(${name}) ${word} (not null|default)`, 'gi');
-const sets = settings('set');
-const unsets = settings('drop');
-
-/** The last part of a name, as SQL reads it. */
-function plain(qualifiedName: string): string {
-  const last = new RegExp(`${name}$`).exec(qualifiedName)?.[0] ?? '';
-  return last.startsWith('"') ? last.slice(1, -1) : last.toLowerCase();
-}
-
-function namesIn(list: string): string[] {
-  return list
-    .replaceAll(/\([^)]*\)/g, '')
-    .split(/ ?, ?/)
-    .map((one) => plain(one.trim()));
-}
-
-function keysOfAlter(said: string, added: RegExp, set: RegExp, renamed: 'made' | 'taken'): string[] {
-  const [, table = '', rest = ''] = alters.exec(said) ?? [];
-  if (rest === '') return [];
-  const of = plain(table);
-  const keys = [
-    ...[...rest.matchAll(added)].map(([, one = '']) => `${of}.${plain(one)}`),
-    ...[...rest.matchAll(set)].map(([, one = '', what = '']) => `${of}.${plain(one)} ${what.toLowerCase()}`),
-  ];
-  const [whole, old, now = ''] = renames.exec(rest) ?? [];
-  if (whole === undefined) return keys;
-  const [from, to] = [old === undefined ? of : plain(old), plain(now)];
-  const within = old === undefined ? '' : `${of}.`;
-  keys.push(renamed === 'made' ? `${within}${from} to ${to}` : `${within}${to} to ${from}`);
-  return keys;
-}
-
-/** What a statement makes, each by a key that the statement has too which takes it away. */
-function madeBy(said: string): string[] {
-  const created = creates.exec(said)?.[1];
-  if (created !== undefined) return [plain(created)];
-  const filled = inserts.exec(said)?.[1];
-  if (filled !== undefined) return [`rows of ${plain(filled)}`];
-  if (/^grant /i.test(said)) return [rightsOf(said)];
-  return keysOfAlter(said, adds, sets, 'made');
-}
-
-function takenAwayBy(said: string): string[] {
-  const dropped = drops.exec(said)?.[1];
-  if (dropped !== undefined) return namesIn(dropped);
-  const emptied = deletes.exec(said)?.[1];
-  if (emptied !== undefined) return namesIn(emptied).map((one) => `rows of ${one}`);
-  if (/^revoke /i.test(said)) return [rightsOf(said)];
-  return keysOfAlter(said, removes, unsets, 'taken');
-}
-
-/** "GRANT SELECT ON a TO r" and "REVOKE SELECT ON a FROM r" alike. */
-function rightsOf(said: string): string {
-  return `rights ${said
-    .toLowerCase()
-    .replace(/^(?:grant|revoke) /, '')
-    .replace(/ (?:with grant option|cascade|restrict)$/, '')
-    .replace(/ (?:to|from) /, ' … ')}`;
 }

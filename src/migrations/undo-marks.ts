@@ -30,8 +30,14 @@ const sentence = /^[\s-]*down\s+migration\b/i;
 /** Marks are short; a long comment is prose, and is not worth the time. */
 const longest = 160;
 
+/** Wide letters, letters with spaces between them and invisible characters are read as a person reads them. */
 function plain(comment: string): string {
-  return Buffer.from(comment, 'latin1').toString().replaceAll(/\s+/g, ' ');
+  return Buffer.from(comment, 'latin1')
+    .toString()
+    .normalize('NFKC')
+    .replaceAll(/\p{Cf}/gu, '')
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/(?<!\p{L})(\p{L}) (?=\p{L}(?!\p{L}))/gu, '$1');
 }
 
 /**
@@ -50,17 +56,17 @@ export function isUndoMark(comment: string): boolean {
 /** sqitch's own head of a script that undoes (https://sqitch.org/docs/manual/sqitch-add/). */
 const sqitch = /^revert \S+:\S+ from \S+$/iu;
 
-const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'iu');
+const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
 
 /**
- * Tells how a comment speaks of undoing: as the short line over a part, or somewhere in prose. Neither alone says that
- * a part for undoing begins; what the statements take away does.
+ * Tells whether a comment speaks of undoing; `back` where that one word is all that does ("put the key back"). It alone
+ * does not say that a part for undoing begins; what the statements change does.
  */
-export function speaksOfUndoing(comment: string): 'heading' | 'prose' | undefined {
-  if (comment.length > longest) return undefined;
+export function speaksOfUndoing(comment: string): 'undo' | 'back' | undefined {
   const text = plain(comment).replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ');
-  if (!undoWord.test(text) && !separator.test(text.trim())) return undefined;
-  return (text.match(/[\p{L}\p{N}]+/gu)?.length ?? 0) <= 6 ? 'heading' : 'prose';
+  const said = text.match(undoWord) ?? [];
+  if (said.some((word) => !/^back(?:wards?)?$/i.test(word)) || separator.test(text.trim())) return 'undo';
+  return said.length > 0 ? 'back' : undefined;
 }
 
 const directive = /^[^\p{L}\p{N}]*((?:[\p{L}\p{N}_-]+[:=])+)(\p{L}+)(?!\p{L})/iu;

@@ -1,5 +1,5 @@
 import { UsageError } from '../core/outcome.ts';
-import { literalsOf } from './literals.ts';
+import { literalSpans } from './literals.ts';
 import { lineAt } from './split.ts';
 import { evidenceIn, type Evidence } from './undo-evidence.ts';
 import { isUndoMark, prefixOf, speaksOfUndoing } from './undo-marks.ts';
@@ -15,7 +15,7 @@ interface Comment {
 
 /** What a comment must hold to be looked at: a load of data may have a million of them. */
 const telling =
-  /down|un-?do|roll|rever|back|t(?:ear|ore)|un-?(?:apply|install|deploy|migrate)|de-?install|\bup|[^a-z]ups?\b|forward|apply|upgrade|migrate|\bdo\b|install|deploy|below/i;
+  /[\x80-\xff]|\b[a-z] [a-z] |down|un-?do|roll|rever|back|t(?:ear|ore)|un-?(?:apply|install|deploy|migrate)|de-?install|\bup|[^a-z]ups?\b|forward|apply|upgrade|migrate|\bdo\b|install|deploy|below/i;
 
 /**
  * Refuses the start of a part that undoes: to run that part would be the worst of errors. A comment is one if it is a
@@ -24,30 +24,27 @@ const telling =
  * @throws UsageError with the line
  */
 export function refuseUndoParts(text: string, where: string, from: number, to: number): void {
-  const comments = [...lineComments(text), ...blockComments(text)]
+  if (!telling.test(text)) return;
+  const bare = withoutLiterals(text);
+  const comments = [...lineComments(bare), ...blockComments(bare)]
     .filter(({ at, text: said }) => at >= from && at < to && telling.test(said))
     .toSorted((a, b) => a.at - b.at);
   const ups = new Map<string, number>();
   let seen: { readonly from: number; readonly at: number } | undefined;
-  let inLiteral: ((at: number) => boolean) | undefined;
   let evidence: Evidence | undefined;
   for (const comment of comments) {
     const { at, end, text: said, alone } = comment;
     const up = alone ? prefixOf('up', said) : undefined;
-    if (up !== undefined) {
-      inLiteral ??= literalsOf(text);
-      if (!inLiteral(at) && !ups.has(up)) ups.set(up, end);
-    }
+    if (up !== undefined && !ups.has(up)) ups.set(up, end);
     const way = speaksOfUndoing(said);
     const isMark = alone && ((isUndoMark(said) && !isListed(text, at)) || endsPair(comment));
     if (way === undefined && !isMark) continue;
     evidence ??= evidenceIn(text, where, from, to);
-    if (evidence.inBody(at) || !(isMark || evidence.takenBack(at, way === 'prose'))) continue;
-    inLiteral ??= literalsOf(text);
-    if (inLiteral(at)) continue;
+    if (evidence.inBody(at) || !(isMark || evidence.takenBack(at, way === 'undo'))) continue;
     throw new UsageError(
       `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
-        'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; where it is only a comment, reword it',
+        'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; ' +
+        'if all of the file migrates up, reword the comment, or add the line "-- initbox:no-undo-part"',
     );
   }
 
@@ -87,29 +84,47 @@ export function codeFrom(text: string, from: number, to: number): number {
   }
 }
 
+/** The text with blanks in the place of what surely stands in a literal. */
+function withoutLiterals(text: string): string {
+  let bare = '';
+  for (const { from, to } of literalSpans(text)) {
+    bare += `${text.slice(bare.length, from + 1)}${' '.repeat(to - from - 1)}`;
+  }
+  return bare + text.slice(bare.length);
+}
+
 const lineBreak = /[\r\n]|$/g;
 
+/** Each `--` up to its line's end. */
 function* lineComments(text: string): Generator<Comment> {
   for (let dashes = text.indexOf('--'); dashes >= 0;) {
     lineBreak.lastIndex = dashes;
     const end = lineBreak.exec(text)?.index ?? text.length;
-    const before = /(?:^|[\r\n;])[ \t\f\v#]*$/.exec(text.slice(Math.max(0, dashes - 200), dashes))?.[0];
-    if (before !== undefined) {
-      yield { at: dashes, end, text: text.slice(dashes + 2, end), alone: !before.startsWith(';') };
-    }
+    const before = text.slice(Math.max(0, dashes - 200), dashes);
+    yield {
+      at: dashes,
+      end,
+      text: text.slice(dashes + 2, end),
+      alone: /(?:^|[\r\n])[ \t\f\v#]*$/.test(before),
+    };
     dashes = text.indexOf('--', end);
   }
 }
 
-/** Comments that nothing follows on their line, and that are no longer than a mark is. */
+/** What stands behind a comment's opening sign or before its closing one, up to the next such sign. */
 function* blockComments(text: string): Generator<Comment> {
-  for (let at = text.indexOf('/*'); at >= 0; at = text.indexOf('/*', at + 2)) {
-    const length = text.slice(at + 2, at + 400).indexOf('*/');
-    if (length < 0) continue;
-    const end = at + 4 + length;
-    const before = /(?:^|[\r\n;])[ \t\f\v]*$/.exec(text.slice(Math.max(0, at - 100), at))?.[0];
-    if (before !== undefined && /^[ \t\f\v]*(?:[\r\n]|$)/.test(text.slice(end, end + 500))) {
-      yield { at, end, text: text.slice(at + 2, end - 2), alone: !before.startsWith(';') };
+  let opened = false;
+  let from = 0;
+  for (const { 0: sign, index } of text.matchAll(/\/\*|\*\//g)) {
+    const closes = sign === '*/';
+    if (opened || closes) {
+      const before = text.slice(Math.max(0, from - 102), Math.max(0, from - 2));
+      const after = text.slice(index + 2, index + 502);
+      const alone =
+        opened && closes && /(?:^|[\r\n])[ \t\f\v]*$/.test(before) && /^[ \t\f\v]*(?:[\r\n]|$)/.test(after);
+      yield { at: from, end: index + 2, text: text.slice(from, index), alone };
     }
+    opened = !closes;
+    from = index + 2;
   }
 }

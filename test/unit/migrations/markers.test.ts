@@ -459,6 +459,155 @@ describe('a comment with a word for undoing, below which goes what was made abov
   });
 });
 
+describe('what goes is known by its names, whatever the statements are', () => {
+  test.each<[line: number, text: string]>([
+    [1, 'create table foo(a int); /* undo foo */ drop table foo;'],
+    [2, 'create schema q create table foo(a int);\n-- undo foo\ndrop table q.foo;'],
+    [2, 'create table foo(a int); alter table foo rename to bar;\n-- rollback everything\ndrop table bar;'],
+    [2, 'select 1 as a into foo;\n-- rollback foo\ndrop table foo;'],
+    [2, 'create table s.foo(a int);\n-- undo everything\ndrop schema s cascade;'],
+    [2, 'create table foo(a int);\n-- rollback of this\ndo $$ begin drop table foo; end $$;'],
+    [2, 'create table U&"f\\006fo"(a int);\n-- undo foo\ndrop table foo;'],
+    [2, 'create table foo(a int);\n-- undo foo\ndrop table U&"f!006fo" uescape \'!\';'],
+    [2, 'create index on t(x);\n-- undo the index\ndrop index t_x_idx;'],
+    [
+      2,
+      'alter table users add primary key (x);\n-- undo the key\nalter table users drop constraint users_pkey;',
+    ],
+    [
+      2,
+      'alter table t enable row level security;\n-- undo security\nalter table t disable row level security;',
+    ],
+    [
+      2,
+      'alter table t force row level security;\n-- undo security\nalter table t no force row level security;',
+    ],
+    [2, 'alter table t attach partition p for values in (1);\n-- undo it\nalter table t detach partition p;'],
+    [2, 'alter table a inherit b;\n-- undo it\nalter table a no inherit b;'],
+    [
+      2,
+      'alter default privileges in schema s grant select on tables to r;\n-- undo it\nalter default privileges in schema s revoke select on tables from r;',
+    ],
+    [2, 'create table t(id serial);\n-- undo ids\ndrop sequence t_id_seq cascade;'],
+    [
+      2,
+      'insert into t values (1);\n-- undo it\nwith d as (delete from t returning 1) select count(*) from d;',
+    ],
+    [2, 'insert into t values (1);\n-- undo it\nmerge into t using s on t.a = s.a when matched then delete;'],
+    [
+      2,
+      'merge into t using s on t.a = s.a when not matched then insert values (1);\n-- undo it\ndelete from t;',
+    ],
+    [2, 'update t set a = 2 where a = 1;\n-- undo it\nupdate t set a = 1 where a = 2;'],
+    [1, 'create table foo(a int); drop /* undo foo */ table foo;'],
+    [2, 'create table foo(a int);\n-- ＤＯＷＮ foo\ndrop table foo;'],
+    [2, 'create table foo(a int);\n-- un\u00addo foo\ndrop table foo;'],
+    // Of the same kind.
+    [2, 'create table foo(a int);\n-- D O W N foo\ndrop table foo;'],
+    [
+      2,
+      'create table foo(a int);\n/* what follows\n * is the rollback of all that stands above */\ndrop table foo;',
+    ],
+    [
+      2,
+      `create table foo(a int);\n/* rollback\n${' * It is run by hand, where the release has failed.\n'.repeat(20)} */\ndrop table foo;`,
+    ],
+    [2, `create table foo(a int);\n-- ${'='.repeat(200)} undo foo\ndrop table foo;`],
+    [1, "create table foo(a int);insert into b values ('--'); -- undo foo\ndrop table foo;"],
+    [1, 'create table foo(a int) /* a */; select 1 -- undo foo\n; drop table foo;'],
+    [2, "create table foo(a int);\n-- undo foo\ndo $$ begin execute 'drop table ' || 'foo'; end $$;"],
+    [2, "create table foo(a int);\n-- undo foo\ndo 'begin drop table foo; end';"],
+    [2, 'create table foo(a int);\n-- undo foo\ndo $$ begin if true then drop table foo; end if; end $$;'],
+    [2, 'do $$ begin create table foo(a int); end $$;\n-- undo foo\ndrop table foo;'],
+    [
+      2,
+      'create table foo(a int);\n-- undo foo\ncreate function f() returns void language sql as $$ drop table foo $$; select f();',
+    ],
+    [2, 'create table foo(a int);\n-- undo foo\ncall drop_foo();'],
+    [
+      2,
+      "select AddGeometryColumn('t', 'g', 1, 'POINT', 2);\n-- undo it\nselect DropGeometryColumn('t', 'g');",
+    ],
+    [2, 'create table foo as select 1;\n-- undo foo\nexplain analyze delete from foo;'],
+    [2, 'insert into t values (1);\n-- undo it\nprepare p as delete from t; execute p;'],
+    [2, 'create type e as enum (\'a\');\n-- undo the type\ndrop type if exists "e";'],
+    [2, 'create table FOO(a int);\n-- undo foo\ndrop table "foo";'],
+    [2, 'alter table t add column type text;\n-- undo the type\nalter table t drop column type;'],
+    [2, 'alter table t add type text;\n-- undo the type\nalter table t drop type;'],
+    [2, 'alter table t alter a type bigint;\n-- undo the type\nalter table t alter a type int;'],
+    [2, 'alter table t set schema s;\n-- undo it\nalter table s.t set schema public;'],
+    [2, 'alter table t set (fillfactor = 70);\n-- undo it\nalter table t reset (fillfactor);'],
+    [2, "alter role r set work_mem = '1MB';\n-- undo it\nalter role r reset work_mem;"],
+    [2, 'alter table t owner to a;\n-- undo it\nalter table t owner to b;'],
+    [2, "alter type e rename value 'a' to 'b';\n-- undo it\nalter type e rename value 'b' to 'a';"],
+    [2, 'grant a to b;\n-- undo it\nrevoke a from b;'],
+    [2, 'grant select, delete on t to r;\n-- undo it\nrevoke all on table t from r cascade;'],
+    [2, 'create extension hstore;\n-- undo it\ndrop extension hstore;'],
+    [
+      2,
+      'create function f() returns int language sql as $$ select 1 $$;\n-- undo it\ndrop routine public.f;',
+    ],
+    [2, "comment on table t is 'new';\n-- undo it\ncomment on table t is null;"],
+    [2, 'create or replace view v as select 2;\n-- undo it\ncreate or replace view v as select 1;'],
+    [2, 'alter publication p add table t;\n-- undo it\nalter publication p drop table t;'],
+    [2, 'create table a(); create table b();\n-- undo both\ndrop table z, a;'],
+    [2, 'alter table t add b int, add c int;\n-- undo both\nalter table t alter z drop default, drop c;'],
+    // Made again, in the same form.
+    [2, 'drop table foo;\n-- undo it\ncreate table foo(a int);'],
+    [2, 'alter table t drop column a;\n-- undo it\nalter table t add column a int;'],
+    [2, 'alter table t disable trigger g;\n-- undo it\nalter table t enable trigger g;'],
+    [2, 'delete from t;\n-- undo it\ninsert into t values (1);'],
+    [2, 'revoke select on t from r;\n-- undo it\ngrant select on t to r;'],
+  ])('line %i is refused: %j', (line, written) => {
+    const text = Buffer.from(written).toString('latin1');
+    expect(() => up(text)).toThrow(
+      new RegExp(`^x\\.sql:${line}: this line looks like .*"-- initbox:no-undo-part"`),
+    );
+    expect(() => up(`-- migrate:up\n${text}\n-- migrate:down\n`)).toThrow(`x.sql:${line + 1}: `);
+    // The file's own word that all of it is meant to run.
+    expect(up(`-- initbox:no-undo-part\n${text}`)[0]).toBe('none');
+  });
+
+  test.each([
+    'create table orders as select * from old_orders;\n-- tear down the old table\ndrop table old_orders;',
+    'insert into orders select * from orders_old;\n-- tear down the old table\ndrop table orders_old;',
+    'create table app.orders(a int);\n-- undo the split of 2019\ndrop table app.old_orders;',
+    'alter table t add column c int;\n-- back-fill\nupdate t set c = 1;',
+    'alter table t add column c int;\n-- roll the values down to the parts\nupdate t set c = 1;\nalter table t alter c set not null;',
+    'alter table a rename to b;\n-- backward compatible\ncreate view a as select * from b;',
+    'alter table t drop constraint k;\nupdate t set a = 1;\n-- put the constraint back\nalter table t add constraint k check (a > 0);',
+    'create table undo_log(a int);\n-- undo log: who may read it\nrevoke all on undo_log from public;\ngrant select, delete on undo_log to app;',
+    'create table a(id int);\n-- roll back with its order\ncreate table b(a int references a on delete cascade on update cascade);',
+    'create table a(id int);\n-- a trigger that undoes it\ncreate trigger g before update or delete or truncate on a execute function f();',
+    'create table a(id int);\n-- undoes one\ncreate function undo_one() returns void language sql as $$ delete from a $$;',
+    'create table a(id int);\n-- who may undo\ncreate policy p on a for delete using (true);',
+    'drop table if exists undo_log;\n-- undo log\ncreate table undo_log(a int);',
+    'drop function if exists undo_one();\n-- undoes one order\ncreate function undo_one() returns void language sql as $$ select 1 $$;',
+    'create table t(a int, b text);\n-- undo the mistake of 003\nalter table t drop column a;',
+    "insert into a values ('drop table b');\n-- undo the mistake of 003\ndrop table b;",
+    "insert into help values ('x');\n-- scroll down, roll back\ninsert into help values ('-- undo help') on conflict do update set a = 1;",
+    'create table a(id int);\n-- undo the mistake of 003\ndrop trigger g on a;',
+    'create index i on t(x);\n-- undo the mistake of 003\ndrop index concurrently if exists j;',
+    'grant select on a to app;\n-- undo the mistake of 003\nrevoke select on b from app;',
+    'create temporary table a(id int);\n-- undo the mistake of 003\ndrop table a;',
+    'select a from b where a = 1;\n-- undo the mistake of 003\ndrop table b;',
+    'begin; set local lock_timeout = 1;\n-- undo the mistake of 003\nset lock_timeout = 2; drop table b; commit;',
+    "create table a(id int);\n-- undo the mistake of 003\ndo $$ begin drop table b; execute 'drop table c'; end $$;",
+    'update a set x = 1;\n-- undo the mistake of 003\nupdate b set x = 1;',
+    'alter table t alter a set default 1;\n-- undo the mistake of 003\nalter table t alter a set not null;',
+    'alter table t attach partition p2 for values in (2);\n-- undo the mistake of 003\nalter table t detach partition p1;',
+    'select * from a for update; create table b(x int);\n-- undo\u00e9e\nselect * from b for update;',
+  ])('runs: %j', (written) => {
+    const text = Buffer.from(written).toString('latin1');
+    expect(up(text)).toEqual(['none', text, undefined]);
+  });
+
+  test('a word of another alphabet is another word', () => {
+    const text = Buffer.from('create table a ();\n-- вниз, 下, ↓\ndrop table a;').toString('latin1');
+    expect(up(text)[0]).toBe('none');
+  });
+});
+
 describe('refused with the line', () => {
   test.each<[string, string, RegExp]>([
     ['dbmate without up', 'SELECT 1;\n-- migrate:down\nDOWN', /^x\.sql has marks, but no "-- migrate:up"/],
@@ -622,5 +771,11 @@ test('a load of data full of dashes is read once', () => {
 
 test('so is one whose comments all look like marks', () => {
   const text = `SELECT '${"''".repeat(100_000)}';\n${'-- sqlx down\n'.repeat(100_000)}${'\n'.repeat(1_000_000)}SELECT 1;`;
+  expect(up(text)[0]).toBe('none');
+});
+
+test('so is one statement of 10 MB below a comment that could be one', () => {
+  const rows = "(1, 'a', (2)), ".repeat(700_000);
+  const text = `create table t(a int);\n-- undo log\ninsert into t values ${rows} (1);\n${'-- sqlx down\ndrop table o;\n'.repeat(5_000)}`;
   expect(up(text)[0]).toBe('none');
 });
