@@ -30,6 +30,17 @@ function readEntry(pid: string): ProcessEntry | undefined {
   }
 }
 
+/** True once a process has a handler of SIGTERM: before that, the signal ends it without a word. */
+export function catchesSigterm(pid: number): boolean {
+  try {
+    const [, mask = ''] =
+      /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    return (Number.parseInt(mask.slice(-4), 16) & (1 << 14)) !== 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Every process, zombies too. */
 export function allProcesses(): ProcessEntry[] {
   return readdirSync('/proc')

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { liveProcess } from '../../support/faults.ts';
 import { freePort } from '../../support/ports.ts';
+import { catchesSigterm } from '../../support/process-table.ts';
 import {
   canRunAsPid1,
   programCommand,
@@ -32,6 +33,7 @@ import {
 import { promptly, within } from '../../support/promptly.ts';
 import { nodePath, requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
+import { waitUntil } from '../../support/wait-until.ts';
 
 const server = createServer((socket) => socket.on('error', () => {}));
 let open = '';
@@ -359,6 +361,7 @@ describe('standard error', () => {
         ...programCommand(),
       ],
     });
+    await waitUntil(() => catchesSigterm(stuck.pid), { what: 'its handler of SIGTERM' });
     await new Promise((resolve) => setTimeout(resolve, 900));
     expect(liveProcess(stuck.pid)).toBeDefined();
     stuck.kill('SIGTERM');
@@ -474,6 +477,7 @@ describe('standard output: a full pipe that nobody reads', () => {
 
   test.each(['schema plan', '--help', '--version'])('%s obeys SIGTERM', async (args) => {
     const stuck = await startInitbox([], { program: program(args) });
+    await waitUntil(() => catchesSigterm(stuck.pid), { what: 'its handler of SIGTERM' });
     await new Promise((resolve) => setTimeout(resolve, 900));
     expect(liveProcess(stuck.pid)).toBeDefined();
     stuck.kill('SIGTERM');

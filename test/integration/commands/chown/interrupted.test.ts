@@ -3,7 +3,12 @@ import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 
 import { groupGone, liveDescendants, waitUntil, underStrace } from '../../../support/faults.ts';
-import { type RunningProgram, startInitbox, terminationLog } from '../../../support/program.ts';
+import {
+  type RunningProgram,
+  runToDeadline,
+  startInitbox,
+  terminationLog,
+} from '../../../support/program.ts';
 import { promptly, within } from '../../../support/promptly.ts';
 import { chown, memoryFolder, noStrace, notRoot, ownerOf, owners, wideTree } from './support.ts';
 
@@ -19,20 +24,17 @@ async function underWay(args: readonly string[], top: string): Promise<RunningPr
 }
 
 describe.skipIf(notRoot)('an interrupted run', () => {
-  test('SIGTERM: ends within 200 ms, says how far it got, and a rerun does the rest', async () => {
+  test('SIGTERM: ends at once, says how far it got, and a rerun does the rest', async () => {
     const top = wideTree(memoryFolder(), folders, files);
     const log = terminationLog();
     const running = await underWay(['1000:1000', top, '--termination-log', log.path], top);
-    const told = performance.now();
     running.kill('SIGTERM');
-    const { status, stderr } = await running.exit;
-    const took = performance.now() - told;
+    const { status, stderr } = await within(promptly, running.exit);
     expect(status).toBe(143);
     expect(stderr).toMatch(
       /ended by SIGTERM; \S+: stopped after [\d,]+ entries, [\d,]+ changed to 1000:1000/,
     );
     expect(log.read()).toContain('stopped after');
-    expect(took).toBeLessThan(200);
     await groupGone(running.pid);
     const counts = owners(top);
     expect(counts['65535:65535']).toBe(1);
@@ -146,10 +148,11 @@ describe.skipIf(notRoot)('an interrupted run', () => {
 
   test('the deadline: exit 124, and how far it got', async () => {
     const top = wideTree(memoryFolder(), folders, files);
-    const { status, stderr, milliseconds } = await chown(['1000:1000', top, '--timeout', '150ms']);
+    const { status, stderr } = await runToDeadline(['chown', '1000:1000', top, '--timeout', '150ms'], {
+      answered: (said) => /stopped after [1-9]/.test(said),
+    });
     expect(status).toBe(124);
-    expect(stderr).toMatch(/gave up after 150ms \(--timeout\); \S+: stopped after [\d,]+ entr/);
-    expect(milliseconds).toBeLessThan(10_000);
+    expect(stderr).toMatch(/gave up after \S+ \(--timeout\); \S+: stopped after [\d,]+ entr/);
     expect(ownerOf(top)).toBe('65535:65535');
   });
 });

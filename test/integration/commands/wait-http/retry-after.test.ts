@@ -55,7 +55,7 @@ describe('Retry-After is obeyed', () => {
     expect((await runInitbox(['wait-http', api.url, '--timeout', '10s'])).status).toBe(0);
     expect(gaps(api)).toHaveLength(1);
     expect(gaps(api)[0]).toBeGreaterThanOrEqual(2_000);
-    expect(gaps(api)[0]).toBeLessThan(4_000);
+    expect(gaps(api)[0]).toBeLessThan(10_000);
   });
 
   test.each(['soon', '-5', 'NaN', '1e9', '5 minutes', '0'])(

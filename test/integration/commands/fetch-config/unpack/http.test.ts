@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { runInitbox, startInitbox } from '../../../../support/program.ts';
 import { within } from '../../../../support/promptly.ts';
 import { temporaryDirectory } from '../../../../support/undo.ts';
+import { waitUntil } from '../../../../support/wait-until.ts';
 
 /** A tar.gz of some megabytes that do not compress, and its sum. */
 function archive(): { bytes: Buffer; sum: string; tree: string } {
@@ -137,13 +138,16 @@ describe('an archive by http', () => {
 
   test('SIGTERM while the body hangs', async () => {
     const { bytes } = archive();
+    let begun = false;
     await using server = await serve((_request, response) => {
       response.setHeader('Content-Length', bytes.length);
       response.write(bytes.subarray(0, 100_000));
+      begun = true;
     });
     const { path: to } = temporaryDirectory('target');
     const program = await startInitbox(['fetch-config', server.url, '--unpack', '--to', to]);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await waitUntil(() => begun, { what: 'the request' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
     program.kill('SIGTERM');
     const { status } = await within(1000, program.exit);
     expect(status).toBe(143);
