@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -36,13 +37,13 @@ export interface Setting {
 
 /** Where the SDK looks for profiles. */
 function sharedFiles(environment: Environment): readonly (readonly [name: string, path: string])[] {
-  const usual = (name: string): string => join(environment['HOME'] || homedir(), '.aws', name);
   return [
     ['AWS_CONFIG_FILE', 'config'],
     ['AWS_SHARED_CREDENTIALS_FILE', 'credentials'],
   ].map(([variable = '', name = '']) => {
     const named = environment[variable];
-    return named ? [variable, named] : [usual(name), usual(name)];
+    const usual = awsFile(environment, name);
+    return named ? [variable, named] : [usual, usual];
   });
 }
 
@@ -62,6 +63,45 @@ export function sharedSettings(environment: Environment): Setting[] {
   });
 }
 
+/** Folders in which the SDK keeps logins of people, as JSON (SSO and `aws login`). */
+const loginFolders = ['sso/cache', 'login/cache'];
+
+/** Keys of such a login whose value is a secret. */
+const loginSecret = /token|secret|key$/i;
+
+/** The secrets in the logins that are kept beside the profiles. */
+function loginSecrets(environment: Environment): string[] {
+  const found: string[] = [];
+  const take = (value: unknown, key: string): void => {
+    if (typeof value === 'string' && loginSecret.test(key)) found.push(value);
+    if (typeof value === 'object' && value !== null)
+      for (const [name, inner] of Object.entries(value)) take(inner, name);
+  };
+  for (const folder of loginFolders) {
+    const path = awsFile(environment, folder);
+    for (const name of namesIn(path)) {
+      try {
+        take(JSON.parse(readOrNothing(join(path, name)) || 'null'), '');
+      } catch {
+        // no login
+      }
+    }
+  }
+  return found;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.json'));
+  } catch {
+    return [];
+  }
+}
+
+function awsFile(environment: Environment, name: string): string {
+  return join(environment['HOME'] || homedir(), '.aws', name);
+}
+
 /** Registers the secrets that the SDK reads by itself, with no word to us. */
 export function hideSecrets(environment: Environment, redactor: Redactor): void {
   const settings = sharedSettings(environment);
@@ -72,6 +112,8 @@ export function hideSecrets(environment: Environment, redactor: Redactor): void 
     ...settings
       .filter(({ key }) => key === 'web_identity_token_file')
       .map(({ value }) => readOrNothing(withoutComment(value))),
+    // They are there only where somebody logged in, and then a profile names the login.
+    ...(settings.some(({ key }) => /^(sso|login)_/.test(key)) ? loginSecrets(environment) : []),
   ];
   for (const value of values) {
     const whole = value.trim();

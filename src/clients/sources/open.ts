@@ -163,7 +163,9 @@ async function openVault(options: SourceOptions, context: Context, stack: Dispos
     redactor: context.redactor,
   });
   if (!vault.tls.verify)
-    context.log.warn('VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault and gets the credentials');
+    context.log.warn(
+      'VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault, or for the https proxy before it, and gets the credentials',
+    );
   const { createVault } = await import('../vault/client.ts');
   const http = stack.use(await openHttp(vault.tls, context));
   return createVault(vault, { http, clock: context.clock, redactor: context.redactor });

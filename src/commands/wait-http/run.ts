@@ -45,7 +45,9 @@ export async function runWaitHttp(
   const targets = [...new Map(given.map((target) => [target.url.href + target.name, target])).values()];
   checkOneOrigin(targets, headers);
   if (options.insecure)
-    context.log.warn('--insecure is on: whoever answers is taken for the server, and gets what is sent');
+    context.log.warn(
+      '--insecure is on: whoever answers is taken for the server, or for the https proxy before it, and gets what is sent',
+    );
   warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
   const tls = readTlsSettings(options, context.environment, !options.insecure);
   using client = createHttpClient({

@@ -1,6 +1,7 @@
 // Answers of AWS, of STS and of the credentials agent that no client expects: none of them may print a secret, end the
 // program as an unexpected error, or be asked for more than once an attempt.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions } from 'node:https';
 import { join } from 'node:path';
@@ -31,7 +32,7 @@ async function listening(answers: Answers, tls?: ServerOptions) {
     request.on('end', () => {
       const path = request.url ?? '';
       requests.push(path);
-      const found = answers[path] ?? { status: 404, body: '' };
+      const found = answers[path] ?? answers[path.split('?')[0] ?? ''] ?? { status: 404, body: '' };
       const { status = 200, body, headers } = typeof found === 'function' ? found(heard) : found;
       response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1', ...headers });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
@@ -98,6 +99,8 @@ describe('a secret that the SDK reads by itself is hidden where a server repeats
     'FQoGSESSION',
   ];
 
+  const login = ['accessOfTheLogin4711', 'refreshOfTheLogin4712', 'clientOfTheLogin4713'];
+
   test.each(['AWS_WEB_IDENTITY_TOKEN_FILE', 'web_identity_token_file', 'source_profile'])(
     '%s',
     async (by) => {
@@ -129,6 +132,46 @@ describe('a secret that the SDK reads by itself is hidden where a server repeats
       for (const part of own) expect(said).not.toContain(part);
     },
   );
+
+  test.each(['sso_session', 'sso_start_url'])('the login of a person, by %s', async (by) => {
+    using server = await listening({
+      '/federation/credentials': () => ({
+        status: 403,
+        body: JSON.stringify({ message: `Provided: ${login.join(' ')}` }),
+        headers: { 'Content-Type': 'application/json' },
+      }),
+    });
+    const home = folder();
+    const start = 'https://x.awsapps.com/start';
+    const cache = join(home, '.aws/sso/cache');
+    mkdirSync(cache, { recursive: true });
+    const name = createHash('sha1')
+      .update(by === 'sso_session' ? 's' : start)
+      .digest('hex');
+    const [accessToken, refreshToken, clientSecret] = login;
+    const ends = '2099-01-01T00:00:00Z';
+    writeFileSync(
+      join(cache, `${name}.json`),
+      JSON.stringify({
+        accessToken,
+        refreshToken,
+        clientSecret,
+        expiresAt: ends,
+        region: 'eu-central-1',
+        startUrl: start,
+      }),
+    );
+    const own =
+      by === 'sso_session' ? 'sso_session = s' : `sso_start_url = ${start}\nsso_region = eu-central-1`;
+    writeFileSync(
+      join(home, '.aws/config'),
+      `[profile p]\n${own}\nsso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\nsso_start_url = ${start}\nsso_region = eu-central-1\n`,
+    );
+    const { status, said } = await read({ AWS_ENDPOINT_URL: server.url, HOME: home, AWS_PROFILE: 'p' });
+    expect(status).toBe(69);
+    expect(said).toContain('Provided');
+    for (const part of login) expect(said).not.toContain(part);
+  });
 
   test('a token that was renewed while initbox waits', async () => {
     const place = folder();
