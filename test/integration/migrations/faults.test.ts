@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -95,6 +96,76 @@ describe('outside a transaction', () => {
     expect(status(finished)).toBe(0);
     expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
   });
+});
+
+/** A way to the server that swallows the answer to a statement with `cutHere` in it, and then ends the connection. */
+async function cutting(how: 'FIN' | 'RST'): Promise<{ readonly url: string } & Disposable> {
+  const open = new Set<Socket>();
+  const proxy = createServer((client) => {
+    const upstream = connect(server.port, server.host);
+    let cut = false;
+    for (const socket of [client, upstream]) open.add(socket.on('error', () => {}));
+    client.on('data', (bytes) => {
+      cut ||= bytes.includes('cutHere');
+      upstream.write(bytes);
+    });
+    upstream.on('data', (bytes) => {
+      if (!cut) client.write(bytes);
+      else if (how === 'FIN') client.end();
+      else client.resetAndDestroy();
+    });
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const url = new URL(place.url);
+  url.port = String((proxy.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    [Symbol.dispose]() {
+      for (const socket of open) socket.destroy();
+      proxy.close();
+    },
+  };
+}
+
+describe('the answer is lost with the connection', () => {
+  test.each(['FIN', 'RST'] as const)(
+    'of a statement outside a transaction, by %s: it counts as cut off, and is not run again by itself',
+    async (how) => {
+      await place.sql('CREATE TABLE log (x int); GRANT ALL ON log TO app');
+      place.write({
+        '1_a.sql': '-- initbox:no-transaction\nINSERT INTO log SELECT 1 AS "cutHere";',
+      });
+      {
+        using way = await cutting(how);
+        const { outcome } = await migrate(place, { url: way.url });
+        expect(status(outcome)).not.toBe(0);
+        expect(words(outcome)).not.toMatch(/nothing of it is left|SQLSTATE E/);
+      }
+      expect(await place.records()).toEqual(['1 running 0']);
+      const again = await migrate(place);
+      expect(status(again.outcome)).toBe(69);
+      expect(words(again.outcome)).toMatch(/^1_a\.sql began outside a transaction at .* and did not end/);
+      expect(await place.sql('SELECT count(*)::int AS n FROM log')).toEqual([{ n: 1 }]);
+    },
+  );
+
+  test.each(['FIN', 'RST'] as const)(
+    'in a transaction, by %s: it is not called an error of a statement',
+    async (how) => {
+      await place.sql('CREATE TABLE log (x int); GRANT ALL ON log TO app');
+      place.write({ '1_a.sql': 'INSERT INTO log SELECT 1 AS "cutHere";' });
+      {
+        using way = await cutting(how);
+        const { outcome } = await migrate(place, { url: way.url });
+        expect(status(outcome)).not.toBe(0);
+        expect(words(outcome)).not.toMatch(/SQLSTATE E/);
+      }
+      expect(status((await migrate(place)).outcome)).toBe(0);
+      expect(await place.sql('SELECT count(*)::int AS n FROM log')).toEqual([{ n: 1 }]);
+    },
+  );
 });
 
 describe('the end comes on the way', () => {
