@@ -100,11 +100,11 @@ describe('outside a transaction', () => {
 
 /** A way to the server that swallows the answer to a statement with `cutHere` in it, and then ends the connection. */
 async function cutting(how: 'FIN' | 'RST'): Promise<{ readonly url: string } & Disposable> {
-  const open = new Set<Socket>();
+  const sockets = new Set<Socket>();
   const proxy = createServer((client) => {
     const upstream = connect(server.port, server.host);
     let cut = false;
-    for (const socket of [client, upstream]) open.add(socket.on('error', () => {}));
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}));
     client.on('data', (bytes) => {
       cut ||= bytes.includes('cutHere');
       upstream.write(bytes);
@@ -123,7 +123,7 @@ async function cutting(how: 'FIN' | 'RST'): Promise<{ readonly url: string } & D
   return {
     url: url.href,
     [Symbol.dispose]() {
-      for (const socket of open) socket.destroy();
+      for (const socket of sockets) socket.destroy();
       proxy.close();
     },
   };

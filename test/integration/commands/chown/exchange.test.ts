@@ -18,13 +18,12 @@ import { join } from 'node:path';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { attackSeconds } from '../../../support/attack.ts';
 import { whileExchanged } from '../../../support/exchange.ts';
 import { underStrace } from '../../../support/faults.ts';
-import { everythingIsRequired } from '../../../support/tools.ts';
 import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf } from './support.ts';
 
 /** Seconds for each attack. */
-const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 15 : 3));
 const pairs = 100;
 
 /** Held up in front of each call that looks like this, so that whoever exchanges names always comes in between. */

@@ -15,11 +15,10 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { everythingIsRequired } from '../../../support/tools.ts';
+import { attackSeconds } from '../../../support/attack.ts';
 import { chown, folder, memoryFolder, modeOf, notRoot, ownerOf, owners, wideTree } from './support.ts';
 
 /** Seconds that links are swapped under a walk: short while developing, what is promised where everything must hold. */
-const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 30 : 5));
 
 describe.skipIf(notRoot)('somebody who may write to the volume', () => {
   test.each([

@@ -16,10 +16,11 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
+import { attackSeconds } from '../../../support/attack.ts';
 import { canMount, mountReadOnly, mountTmpfs, underStrace } from '../../../support/faults.ts';
 import { startInitbox } from '../../../support/program.ts';
 import { within } from '../../../support/promptly.ts';
-import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { contentOf, copy, folder, leftovers, memoryFolder, smallTree } from './support.ts';
 
@@ -28,7 +29,6 @@ const notRoot = process.getuid?.() !== 0;
 const noChattr = notRoot || requireOrSkip('immutable files', whyMissing('chattr', 'e2fsprogs'));
 
 /** Seconds that links are swapped under a copy. */
-const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 30 : 5));
 
 /** Folders with files of some bytes each. */
 function wideTree(top: string, folders: number, files: number, bytes = 100): void {

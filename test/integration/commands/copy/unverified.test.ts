@@ -23,9 +23,10 @@ import { join } from 'node:path';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
+import { attackSeconds } from '../../../support/attack.ts';
 import { whileExchanged } from '../../../support/exchange.ts';
 import { underStrace } from '../../../support/faults.ts';
-import { everythingIsRequired, requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { copy, folder, leftovers, memoryFolder } from './support.ts';
 
 const notRoot = process.getuid?.() !== 0;
@@ -204,7 +205,6 @@ describe.skipIf(notRoot)('set-ID bits that the owner of the source gave to his o
 });
 
 /** Seconds for each attack. */
-const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 15 : 3));
 
 describe.skipIf(notRoot)('links that look like those of a ConfigMap', () => {
   /** The owner of a source, who plants links, and a folder of root's beside it. */

@@ -22,9 +22,10 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { attackSeconds } from '../../../support/attack.ts';
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { runInitbox, runToDeadline } from '../../../support/program.ts';
-import { everythingIsRequired, requireOrSkip } from '../../../support/tools.ts';
+import { requireOrSkip } from '../../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../../support/undo.ts';
 import { respond, startFaultServer, type Behaviour } from '../../commands/fetch-config/fault-server.ts';
 import { contents, leftovers } from './drive.ts';
@@ -32,7 +33,6 @@ import { contents, leftovers } from './drive.ts';
 const skip = requireOrSkip('what others plant on a volume', canMount());
 
 /** Seconds of exchanges under runs: short while developing, what is promised where everything must hold. */
-const attackSeconds = Number(process.env['INITBOX_TEST_ATTACK'] ?? (everythingIsRequired() ? 20 : 4));
 
 /** Who else may write to the volume. */
 const other = 4321;
