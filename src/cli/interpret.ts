@@ -68,7 +68,9 @@ export async function interpret(
     positionals = command.positionals?.parse(read.positionals, secret);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`${error.message}${dashesAdvice(command, read, error.message)}`);
+    // As for flags: after a forgotten --, the words that follow the first are wrong as well.
+    const [refusal = ''] = error.lines;
+    throw new UsageError(`${refusal}${dashesAdvice(command, read, refusal)}`);
   }
   if (command.positionals === undefined && read.positionals[0] !== undefined) {
     throw new UsageError(

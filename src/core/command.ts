@@ -2,7 +2,7 @@ import { quotingAdvice } from './advice.ts';
 import type { Context } from './context.ts';
 import type { Options, Values } from './options/option.ts';
 import type { Given } from './options/resolve-options.ts';
-import { UsageError, type Outcome } from './outcome.ts';
+import { everyOne, UsageError, type Outcome } from './outcome.ts';
 
 /** The words of a command line that belong to no option. */
 export interface Positionals<P> {
@@ -79,7 +79,7 @@ export type CommandList = Readonly<Record<string, () => Promise<AnyCommand>>>;
 
 /**
  * Reads each positional by itself.
- * @throws UsageError with the position, where one is wrong or there are too few
+ * @throws UsageError with the position of each that is wrong, or where there are too few
  */
 export function each<T>(
   what: string,
@@ -94,7 +94,7 @@ export function each<T>(
         `${given.length} words were given where ${limits.max === 1 ? `one ${what} is` : `at most ${limits.max} are`} taken`,
       );
     }
-    return given.map(({ text, origin }) => {
+    return everyOne(given, ({ text, origin }) => {
       try {
         return parse(text, (value) => sink(value, origin));
       } catch (error) {

@@ -72,6 +72,25 @@ export class UsageError extends Error {
   }
 }
 
+/**
+ * Reads each of several values, so that one mistake does not hide another.
+ * @throws UsageError with a line for each that is wrong
+ */
+export function everyOne<T, R>(values: readonly T[], read: (value: T) => R): readonly R[] {
+  const wrong: string[] = [];
+  const right = values.flatMap((value) => {
+    try {
+      return [read(value)];
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      wrong.push(...error.lines);
+      return [];
+    }
+  });
+  if (wrong.length > 0) throw new UsageError(wrong);
+  return right;
+}
+
 /** The reason of a context's signal when time ran out. `limit` is in milliseconds. */
 export class DeadlinePassed extends Failure {
   override readonly name = 'DeadlinePassed';

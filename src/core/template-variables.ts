@@ -163,12 +163,6 @@ function unexpandedHosts(rest: string): string | undefined {
     : undefined;
 }
 
-/** @param rest what follows a URL's `//`, of which the host and port alone count */
-export function refuseUnexpandedHosts(rest: string, where: string): void {
-  const why = unexpandedHosts(rest);
-  if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
-}
-
 const onlyReferences = new RegExp(String.raw`^\s*(?:${reference}\s*)+$`);
 
 function inSecret(text: string): string | undefined {

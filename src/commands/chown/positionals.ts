@@ -1,6 +1,6 @@
 import type { Values } from '../../core/options/option.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
-import { UsageError } from '../../core/outcome.ts';
+import { everyOne, UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import type { chownOptions } from './options.ts';
 import { type OwnerText, parseNewOwner } from './owner.ts';
@@ -41,17 +41,24 @@ function looksLikeOwner(word: string): boolean {
 
 /** The first word is the owner, unless it can only be a path (which --reference allows). */
 export function parseOwnerAndPaths(given: readonly Given[]): OwnerAndPaths {
-  const [first, ...rest] = given;
-  if (first === undefined)
+  if (given.length === 0)
     throw new UsageError(`no owner and no path were given; for example: ${chownExample}`);
-  for (const { text, origin } of rest) if (text === '') throw new UsageError(`${origin}: the path is empty`);
-  for (const { text, origin } of rest) refuseUnexpanded('path', text, origin);
-  refuseUnexpanded(/^[./]/.test(first.text) ? 'path' : 'name', first.text, first.origin);
-  const words = given.map(({ text }) => text);
-  if (/^[./]/.test(first.text)) return { owner: undefined, words };
+  const [owner] = everyOne(given, (one) => (one === given[0] ? readOwner(one) : checkPath(one)));
+  return { owner, words: given.map(({ text }) => text) };
+}
+
+function readOwner({ text, origin }: Given): OwnerText | undefined {
+  const isPath = /^[./]/.test(text);
+  refuseUnexpanded(isPath ? 'path' : 'name', text, origin);
+  if (isPath) return undefined;
   try {
-    return { owner: parseNewOwner(first.text), words };
+    return parseNewOwner(text);
   } catch (error) {
-    throw new UsageError(`${first.origin}: ${(error as Error).message}`);
+    throw new UsageError(`${origin}: ${(error as Error).message}`);
   }
+}
+
+function checkPath({ text, origin }: Given): undefined {
+  if (text === '') throw new UsageError(`${origin}: the path is empty`);
+  refuseUnexpanded('path', text, origin);
 }

@@ -1,5 +1,5 @@
 import type { Given } from '../../core/options/resolve-options.ts';
-import { UsageError } from '../../core/outcome.ts';
+import { everyOne, UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 export const copyExample = 'initbox copy /app/plugins /plugins';
@@ -14,7 +14,7 @@ export function parseSourcesAndDestination(given: readonly Given[]): SourcesAndD
     throw new UsageError(
       `${given.length === 0 ? 'no source and no DEST were given' : `one word was given, ${JSON.stringify(given[0]?.text)}: DEST comes after the sources`}; for example: ${copyExample}`,
     );
-  for (const { text, origin } of given) refuseUnexpanded('path', text, origin);
+  everyOne(given, ({ text, origin }) => refuseUnexpanded('path', text, origin));
   const words = given.map(({ text }) => text);
   return { sources: words.slice(0, -1), destination: words.at(-1) ?? '' };
 }

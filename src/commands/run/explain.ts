@@ -5,12 +5,17 @@ import type { CommandList } from '../../core/command.ts';
 import type { Mistake } from './graph.ts';
 import { planSchema } from './schema.ts';
 
+interface ShapeMistake extends Mistake {
+  /** Whether the value is of the right kind, and only what it says is not taken. */
+  readonly ofValue: boolean;
+}
+
 /** What the plan's JSON Schema has against it, each mistake with its place and, for a mistyped word, the nearest one. */
 export async function explainShape(
   root: YamlNode,
   plain: unknown,
   commands: CommandList,
-): Promise<Mistake[]> {
+): Promise<ShapeMistake[]> {
   // Bounds are the option's own reader's to tell, which knows more words.
   const problems = checkSchema(await planSchema(commands), plain, nearest).filter(
     ({ message }) => !/^must be (>=|<=|multiple of) /.test(message),
@@ -18,6 +23,7 @@ export async function explainShape(
   const found = problems.map((problem) => ({
     at: placeOf(root, problem),
     text: `${subjectOf(problem, root)}${problem.message}${meantCommand(problem, root, commands)}`,
+    ofValue: /is not what is accepted here|^must be one of /.test(problem.message),
   }));
   const unique = new Map(found.map((mistake) => [JSON.stringify(mistake), mistake]));
   return [...unique.values()].toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);

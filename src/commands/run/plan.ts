@@ -78,7 +78,7 @@ export async function readPlan(
   const mistakes: string[] = [];
   const steps = shape.steps.map((step) => readStep(step, origin, { ...context, successor }, mistakes));
   if (shape.misshapen !== undefined)
-    mistakes.push(...(await explain(root, shape.misshapen, context.commands, origin)));
+    mistakes.push(...(await explain(root, shape.misshapen, context.commands, origin, mistakes)));
   const links = await linkMistakes(shape.misshapen === undefined ? steps : linksIn(root));
   mistakes.push(...links.map(({ at, text: what }) => `${where(origin, at)}: ${what}`));
   if (mistakes.length > 0) throw refusal(origin, [...new Set(mistakes)]);
@@ -283,17 +283,23 @@ function valueOf(map: YamlMap, name: string): YamlNode | undefined {
   return map.entries.find(({ key }) => key === name)?.value;
 }
 
-/** Only a plan that is wrong pays for the schema: loading and compiling it takes longer than most steps. */
+/**
+ * Only a plan that is wrong pays for the schema: loading and compiling it takes longer than most steps.
+ * @param told what is known already: of a value that its own reader refused, the schema says the same in other words
+ */
 async function explain(
   root: YamlNode,
   { at, message }: Misshapen,
   commands: CommandList,
   origin: string,
+  told: readonly string[],
 ): Promise<string[]> {
   const { explainShape } = await import('./explain.ts');
   const mistakes = await explainShape(root, plainValue(root), commands);
-  const found = mistakes.length > 0 ? mistakes : [{ at, text: message }];
-  return found.map((mistake) => `${where(origin, mistake.at)}: ${mistake.text}`);
+  const found = mistakes.length > 0 ? mistakes : [{ at, text: message, ofValue: false }];
+  return found
+    .filter((one) => !(one.ofValue && told.some((line) => line.startsWith(`${where(origin, one.at)}: `))))
+    .map((one) => `${where(origin, one.at)}: ${one.text}`);
 }
 
 function readStep(
@@ -317,7 +323,8 @@ function readStep(
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       // What is wrong with one value knows its line; what is missing is the step's.
-      if (error.message.startsWith(`${origin}:`)) mistakes.push(inKeys(error.message, keys, command));
+      if (error.lines.every((line) => line.startsWith(`${origin}:`)))
+        mistakes.push(...error.lines.map((line) => inKeys(line, keys, command)));
       else tell(at, `step ${JSON.stringify(name.text)}: ${inKeys(error.message, keys, command)}`);
       return undefined;
     }
@@ -486,8 +493,8 @@ function parsePositionals(
     redactor.secret(secret);
     if (written.has(origin)) secrets.add(origin);
   });
-  const [first] = secrets;
-  if (first !== undefined) throw new UsageError(`${first}: ${secretWords('a password')}`);
+  if (secrets.size > 0)
+    throw new UsageError([...secrets].map((origin) => `${origin}: ${secretWords('a password')}`));
   return parsed;
 }
 

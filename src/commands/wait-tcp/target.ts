@@ -5,7 +5,7 @@ import { isIP } from '../../clients/dns/ip-address.ts';
 import type { Endpoint } from '../../clients/tcp.ts';
 import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
-import { refuseUnexpanded, refuseUnexpandedHosts } from '../../core/template-variables.ts';
+import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { shownAddress } from '../../core/userinfo.ts';
 
 /** Ports by URL scheme: IANA's registry, and what the servers' own documentation names. */
@@ -74,6 +74,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   // Connection strings that are no URLs have passwords too: shown is only what looks like host:port.
   const where = /[\s=@/?&;()]/.test(text) ? 'the target' : `"${text}"`;
   const written = text.slice(at + 1);
+  refuseUnexpanded('url', `//${text}`, where);
   refuseUnexpanded('word', written, where);
   return parseHostPort(written, undefined, where);
 }
@@ -100,8 +101,8 @@ function parseUrl(
 ): Endpoint {
   const name = scheme.toLowerCase();
   const where = `the ${name} URL`;
-  refuseUnexpandedHosts(rest, where);
   const at = endOfUserinfo(rest);
+  refuseUnexpandedUrl(name, rest, at, where);
   if (at >= 0) registerUserinfo(rest.slice(0, at), secret);
   if (at >= 0 && isHostPort(rest))
     throw new Error(
@@ -123,6 +124,23 @@ function parseUrl(
   if (authority === '') throw new Error(`${where} has no host; ${accepted}`);
   if (authority.includes(',')) throw severalHosts(where);
   return parseHostPort(authority, knownPorts[name.split('+')[0] ?? name], where);
+}
+
+/**
+ * Refuses a reference in any part of a URL: where one was not replaced, what counts here was hardly meant either.
+ * @param at where the user and password end; none where it is -1
+ */
+function refuseUnexpandedUrl(scheme: string, rest: string, at: number, where: string): void {
+  // After `;` come the properties of JDBC, a password maybe among them.
+  const properties = /^[^/?#;]*(;.*)$/s.exec(rest.slice(at + 1))?.[1] ?? '';
+  const address = rest.slice(0, rest.length - properties.length);
+  refuseUnexpanded('url', `${scheme}://${address}`, where);
+  // A raw `/` in a password hides what comes after it.
+  refuseUnexpanded('url', `${scheme}://${address.slice(at + 1)}`, where);
+  for (const property of properties.split(';')) {
+    const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(property) ?? [];
+    refuseUnexpanded(/password|secret/i.test(name) ? 'secret' : 'name', value, where);
+  }
 }
 
 /**

@@ -62,6 +62,17 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['argument 1', ['wait-tcp', 'http://h:$(X)/a@b']],
     ['argument 1', ['wait-tcp', 'postgres://h/db?host=$(X)']],
     ['argument 1', ['wait-tcp', 'postgres://h/db?host=/run/$(X)']],
+    ['argument 1', ['wait-tcp', `postgres://a@${nowhere}/$(X)`]],
+    ['argument 1', ['wait-tcp', `postgres://$(X)@${nowhere}/x`]],
+    ['argument 1', ['wait-tcp', `postgres://$(X):secret@${nowhere}/x`]],
+    ['argument 1', ['wait-tcp', `postgres://a:$(X)@${nowhere}/x`]],
+    ['argument 1', ['wait-tcp', `http://${nowhere}/$(X)?q={{ x }}`]],
+    ['argument 1', ['wait-tcp', `redis://${nowhere}/0#$(X)`]],
+    ['argument 1', ['wait-tcp', `postgres://a:p/w@${nowhere}/$(X)`]],
+    ['argument 1', ['wait-tcp', `jdbc:postgresql://${nowhere}/$(X)`]],
+    ['argument 1', ['wait-tcp', `app:$(X)@${nowhere}`]],
+    ['argument 1', ['wait-tcp', `jdbc:sqlserver://${nowhere};databaseName=$(X)`]],
+    ['argument 1', ['wait-tcp', `jdbc:sqlserver://${nowhere};user=a;password=$(X)`]],
   ],
   'wait-dns': [
     ['argument 1', ['wait-dns', 'db.$(X).svc']],
@@ -367,6 +378,11 @@ describe('what is meant so is taken', () => {
 
   test.each<Case>([
     ['a socket', ['wait-tcp', 'unix:/run/a$b.sock']],
+    ['a password of a target with a $( in it', ['wait-tcp', `postgres://u:pa$(b)ss$@${nowhere}/x`]],
+    ['a password with a raw / and a $( in it', ['wait-tcp', `postgres://u:p/a$(b)s@${nowhere}/x`]],
+    ['a target’s path, encoded', ['wait-tcp', `http://${nowhere}/%24(X)?q=%7B%7B x }}`]],
+    ['a $ in a target’s path', ['wait-tcp', `http://${nowhere}/odata/$metadata?$top=1`]],
+    ['a password of SQL Server', ['wait-tcp', `jdbc:sqlserver://${nowhere};user=a$b;password=pa$(b)ss`]],
     ['a password in a URL, encoded', wait, { DATABASE_URL: `postgres://u:%24(X)@${nowhere}/x` }],
     [
       'a user and a database in a URL, encoded',

@@ -10,8 +10,9 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   - { name: b, command: [x], grace: 1x, retries: [2], user: bob }
   - { command: [x], grace: 2x }
 `,
-    'plan.yaml has 9 mistakes',
+    'plan.yaml has 10 mistakes',
     'plan.yaml:2:42: targets: "db" has no port; write db:5432, say',
+    'plan.yaml:2:46: targets: the port "0" in "db:0" is not a whole number from 1 to 65535',
     expect.stringMatching(/^plan\.yaml:2:64: step "a": timeout: expected a string or a number/) as string,
     expect.stringMatching(/^plan\.yaml:2:79: interval: "3x" is not a duration/) as string,
     expect.stringMatching(/^plan\.yaml:2:94: successes: "0" is not a whole number/) as string,
@@ -115,6 +116,41 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     'steps:\n  - name: a\n    uses: wait-tcp\n    targets:\n      - db:1\n      - db:99999\n',
     'plan.yaml:6:9: targets: the port "99999" in "db:99999" is not a whole number from 1 to 65535',
   ],
+  'several values of one list, each by its own place': [
+    `steps:
+  - { name: a, uses: wait-tcp, targets: ["db:99999", "host", "db:1", "db:x"] }
+  - { name: b, uses: wait-dns, names: [a..b, db, "db:5"] }
+  - { name: c, uses: wait-http, urls: ["ftp://h/", "api", "http://h/#x"] }
+  - { name: d, uses: copy, sources: ["/a/$(X)", /b, "/c/$(Y)"], destination: "/d/$(Z)" }
+  - { name: e, uses: chown, owner: "a:b:c", paths: ["", /b, "/c/$(Y)"] }
+  - { name: f, uses: fetch-config, sources: ["x:1", "env:HOME", "y:2"], to: /dev/shm/x }
+  - { name: g, uses: render, templates: ["-", "/c/$(Y)"], to: /dev/shm/x/ }
+  - { name: h, uses: wait-postgres, urls: ["$(X)", "http://h/"] }
+`,
+    'plan.yaml has 20 mistakes',
+    expect.stringContaining('plan.yaml:2:42: targets: the port "99999"') as string,
+    expect.stringContaining('plan.yaml:2:54: targets: "host" has no port') as string,
+    expect.stringContaining('plan.yaml:2:70: targets: the port "x"') as string,
+    expect.stringContaining('plan.yaml:3:40: names: "a..b" is not a DNS name') as string,
+    expect.stringContaining('plan.yaml:3:50: names: "db:5" has a port') as string,
+    expect.stringContaining('plan.yaml:4:40: urls: ftp:// is not spoken here') as string,
+    expect.stringContaining('plan.yaml:4:52: urls: "api" has no scheme') as string,
+    expect.stringContaining('plan.yaml:4:59: urls: the URL has a # in it') as string,
+    expect.stringContaining('plan.yaml:5:38: sources cannot be used: the variable X') as string,
+    expect.stringContaining('plan.yaml:5:53: sources cannot be used: the variable Y') as string,
+    expect.stringContaining('plan.yaml:5:78: destination cannot be used: the variable Z') as string,
+    expect.stringContaining('plan.yaml:6:36: owner: "a:b:c" has more than one colon') as string,
+    expect.stringContaining('plan.yaml:6:53: paths: the path is empty') as string,
+    expect.stringContaining('plan.yaml:6:61: paths cannot be used: the variable Y') as string,
+    expect.stringContaining('plan.yaml:7:46: sources: unknown scheme "x"') as string,
+    expect.stringContaining('plan.yaml:7:65: sources: unknown scheme "y"') as string,
+    expect.stringContaining('plan.yaml:8:42: templates: the template: - does not stand') as string,
+    expect.stringContaining(
+      'plan.yaml:8:47: templates: the template cannot be used: the variable Y',
+    ) as string,
+    expect.stringContaining('plan.yaml:9:44: urls: the URL cannot be used: the variable X') as string,
+    expect.stringContaining('plan.yaml:9:52: urls: the URL is a http: URL') as string,
+  ],
   'a target too few': [
     'steps:\n  - name: a\n    uses: wait-tcp\n',
     'plan.yaml:2:5: step "a": no target was given; for example: targets: postgres-service:5432',
@@ -202,6 +238,17 @@ steps: [*e]
     expect.stringMatching(/^plan\.yaml:3:13: "..\/x" is not a valid name/) as string,
     expect.stringMatching(/^plan\.yaml:4:13: "a\\u001b\[31m" is not a valid name/) as string,
     expect.stringMatching(/^plan\.yaml:5:13: "" is not a valid name/) as string,
+  ],
+  'a name and a choice that are none, in a plan that is misshapen: each told once': [
+    `steps:
+  - { name: "a b", command: [x] }
+  - { name: c, uses: wait-dns, names: db, type: XX }
+  - { name: d, command: [x], retry: 3 }
+`,
+    'plan.yaml has 3 mistakes',
+    expect.stringMatching(/^plan\.yaml:2:13: "a b" is not a valid name; /) as string,
+    'plan.yaml:3:49: type: "XX" is not one of A, AAAA, SRV, CNAME, TXT',
+    'plan.yaml:4:30: step "d": unknown key "retry"; did you mean retries?',
   ],
   'a user that is none': [
     'steps:\n  - { name: a, command: [x], user: postgres }\n',
