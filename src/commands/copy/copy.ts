@@ -14,14 +14,14 @@ import {
   UsageError,
 } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { codeAmong, Directory } from '../../fs/directory/directory.ts';
+import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, rawOf, shownName } from '../../fs/directory/file-name.ts';
 import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
 import { exchanged, explained } from '../../fs/error-message.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { createNamer, type Namer } from '../../fs/publish/file-names.ts';
+import { createNamer, dataLink, type Namer } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
-import { removeGeneration } from '../../fs/publish/remove.ts';
+import { findPublished, removeGeneration } from '../../fs/publish/remove.ts';
 import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { HelperLost } from '../../fs/tree/worker-pool.ts';
@@ -34,7 +34,7 @@ import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
 import { MountStages } from './mount-stages.ts';
-import { Prune } from './prune.ts';
+import { hasDataLink, Prune } from './prune.ts';
 import { type Identity, isInside, placeOf } from './same-place.ts';
 import {
   closeSourceRoot,
@@ -232,7 +232,11 @@ class Job {
   async #dry(): Promise<Outcome> {
     const { descriptor: live } = this.#held.destination;
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
-    if (this.#request.delete && live !== undefined) await this.#prune(live);
+    if (this.#request.delete && live !== undefined) {
+      const { random, clock } = this.#context;
+      const namer = createNamer(random, () => clock.date());
+      await this.#prune(live, { namer, alone: false, now: clock.date().getTime() });
+    }
     // Lists are for the work; what is left out of a file is known only once it is read.
     const { problems, large, followed, tight, volumes, stages, attributes, acls, ...counts } = this.#tally;
     void [problems, large, followed, tight, volumes, stages, attributes, acls];
@@ -293,7 +297,7 @@ class Job {
       replaced += await onMounts.merge(way, signal);
       shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
-      if (this.#request.delete) await this.#prune(live, replaced);
+      if (this.#request.delete) await this.#prune(live, which, replaced);
       this.#torn = false;
       return this.#outcome();
     } finally {
@@ -349,22 +353,39 @@ class Job {
     if (sources.some(isOutdated)) throw new Outdated();
   }
 
-  /** @param replaced entries that made way before */
-  async #prune(live: number, replaced = 0): Promise<void> {
+  /**
+   * @param which tells what another run may be building still
+   * @param replaced entries that made way before
+   */
+  async #prune(live: number, which: Parameters<typeof findPublished>[2], replaced = 0): Promise<void> {
     const { destination, sources } = this.#held;
     const { clock, signal, host } = this.#context;
+    const { exclude, libc } = this.#tools;
+    const staysLinked =
+      exclude?.(dataLink) === true || sources.some(({ descriptor }) => hasDataLink(descriptor));
+    using directory = Directory.open(itself(live));
+    const published = findPublished(
+      directory,
+      staysLinked ? linkTarget(directory, dataLink) : undefined,
+      which,
+    );
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
       sources.flatMap(rootsOf),
-      this.#request,
+      { ...this.#request, published },
     );
-    const { exclude, libc } = this.#tools;
     const walk = new Walk(
       {
         top: live,
         path: destination.path,
-        exclude: (path) => path === 'lost+found' || path.startsWith('..initbox') || exclude?.(path) === true,
+        exclude: (path) => {
+          const [top = '', ...inner] = path.split('/');
+          if (path === 'lost+found' || exclude?.(path) === true) return true;
+          if (!top.startsWith('..initbox')) return false;
+          // What is excluded by its path is so in a published tree as well.
+          return !published.has(top) || (inner.length > 0 && exclude?.(inner.join('/')) === true);
+        },
         crossMounts: false,
         libc,
       },

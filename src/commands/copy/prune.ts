@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/walk.ts';
 import { openBelow } from './merge.ts';
@@ -16,6 +17,8 @@ export class Prune implements Visitor {
   readonly #roots: readonly Identity[];
   readonly #dereference: boolean;
   readonly #dryRun: boolean;
+  /** Trees at the top of DEST that were published at once, and are removed. */
+  readonly #published: ReadonlySet<RawName>;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
   removed = 0;
@@ -34,18 +37,29 @@ export class Prune implements Visitor {
     live: number,
     sources: readonly number[],
     roots: readonly number[],
-    { dereference, dryRun }: { readonly dereference: boolean; readonly dryRun: boolean },
+    {
+      dereference,
+      dryRun,
+      published,
+    }: {
+      readonly dereference: boolean;
+      readonly dryRun: boolean;
+      readonly published: ReadonlySet<RawName>;
+    },
   ) {
     this.#live = live;
     this.#sources = sources;
     this.#roots = roots.map((root) => fstatSync(root));
     this.#dereference = dereference;
     this.#dryRun = dryRun;
+    this.#published = published;
     this.#mount = mountWithOthersBelow(live);
   }
 
   entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): void {
     this.#enter(where);
+    // The note goes with the tree: as long as something is left, the next run must know it.
+    if (raw === manifestName && this.#published.has(where.relative())) return;
     if (this.#open.some((source) => hasEntry(source, raw))) return;
     if (!this.#dryRun) unlinkSync(name);
     this.removed++;
@@ -58,8 +72,11 @@ export class Prune implements Visitor {
 
   leave(_stat: Stats, where: Where): void {
     const path = where.relative();
-    if (this.#sources.some((source) => this.#hasDirectory(source, path))) return;
-    if (!this.#dryRun && !this.#removeDirectory(path)) return;
+    if (this.#sourcesOf(path).some((source) => this.#hasDirectory(source, path))) return;
+    if (!this.#dryRun) {
+      if (this.#published.has(path)) removeNote();
+      if (!this.#removeDirectory(path)) return;
+    }
     this.removed++;
   }
 
@@ -105,13 +122,18 @@ export class Prune implements Visitor {
     this.close();
     this.#where = where;
     const path = where.relative();
-    for (const source of this.#sources) {
+    for (const source of this.#sourcesOf(path)) {
       try {
         this.#open.push(this.#openSource(source, path));
       } catch {
         // that source has no such directory
       }
     }
+  }
+
+  /** A published tree is nothing that a source could have. */
+  #sourcesOf(path: RawName): readonly number[] {
+    return this.#published.has(path.split('/', 1)[0] ?? '') ? [] : this.#sources;
   }
 
   #hasDirectory(source: number, path: RawName): boolean {
@@ -147,6 +169,16 @@ export class Prune implements Visitor {
       return openFollowed(below(parent, component), this.#dereference ? 'all' : 'key');
     }
   }
+}
+
+/** Removes the note of the published tree that is the current directory, once nothing else is in it. */
+function removeNote(): void {
+  if (readdirSync('.').every((name) => name === manifestName)) unlinkSync(manifestName);
+}
+
+/** Whether a source has a `..data` which the copy takes. */
+export function hasDataLink(source: number): boolean {
+  return hasEntry(source, dataLink);
 }
 
 /** Whether a source has an entry of that name which the copy takes. */

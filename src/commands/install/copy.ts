@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { constants, fstatSync, lstatSync, promises, renameSync, statfsSync, type BigIntStats } from 'node:fs';
+import {
+  constants,
+  fstatSync,
+  lstatSync,
+  promises,
+  renameSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  type BigIntStats,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
@@ -7,13 +17,20 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import type { Directory } from '../../fs/directory/directory.ts';
+import { codeAmong, type Directory } from '../../fs/directory/directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
 import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
 import { RuntimeFolders } from './folders.ts';
-import { filesOf, folderOf, type Manifest, problemOf, type RuntimeFile } from './manifest.ts';
+import {
+  filesOf,
+  folderOf,
+  installManifestName,
+  type Manifest,
+  problemOf,
+  type RuntimeFile,
+} from './manifest.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
 const piece = 4 << 20;
@@ -21,7 +38,7 @@ const piece = 4 << 20;
 /** Milliseconds after the last write to a half-written file until nobody can be at it any more. */
 const abandoned = 10_000;
 
-/** The program's own file goes last, but for the list: whoever finds it finds a whole runtime. */
+/** The program's own file: it goes first and comes last, so that whoever finds it finds a whole runtime. */
 const entry = 'initbox';
 
 /**
@@ -40,12 +57,21 @@ export async function copyRuntime(
     folders = RuntimeFolders.make(target, entriesOf(files));
     // All of them before anything is written.
     for (const folder of new Set(files.map(folderOf))) folders.find(folder);
-    const stale: RuntimeFile[] = [];
-    for (const file of files)
-      if ((await problemOf(folders, file, context.signal)) !== undefined) stale.push(file);
+    let stale: RuntimeFile[];
+    let program: string | undefined;
+    do {
+      program = identityOf(folders.top);
+      stale = [];
+      for (const file of files)
+        if ((await problemOf(folders, file, context.signal)) !== undefined) stale.push(file);
+      // Another one came meanwhile, by an install that has ended: what was found is not so any more.
+    } while (identityOf(folders.top) !== program);
     removeAbandoned(folders, files, context);
     if (stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
-    const rank = (file: RuntimeFile): number => (file === files.at(-1) ? 2 : Number(file.path === entry));
+    if (stale.some(({ path }) => path !== entry)) {
+      takeAwayProgram(source, folders.top, program);
+      stale = files.filter((file) => file.path === entry || stale.includes(file));
+    }
     for (const file of stale.toSorted((a, b) => rank(a) - rank(b)))
       await place(source, folders.make(folderOf(file)), file, context);
     const bytes = stale.reduce((sum, { size }) => sum + size, 0);
@@ -73,6 +99,33 @@ function wholeName(name: string): string {
   return name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
 }
 
+/** The list stands before the program: it tells of a program what else there is to be. */
+function rank({ path }: RuntimeFile): number {
+  return path === entry ? 2 : Number(path === installManifestName);
+}
+
+/** Which file is the program now; undefined where there is none. */
+function identityOf(top: Directory): string | undefined {
+  const stat = lstatSync(top.at(entry), { bigint: true, throwIfNoEntry: false });
+  return stat && fileIdentity(stat);
+}
+
+/**
+ * Takes the program away before anything that belongs to it is exchanged, unless it is the one that is copied from: with
+ * that, what is exchanged has the same content.
+ * @param program which one it is
+ */
+function takeAwayProgram(source: string, top: Directory, program: string | undefined): void {
+  if (program === undefined) return;
+  const own = statSync(join(source, entry), { bigint: true, throwIfNoEntry: false });
+  if (own !== undefined && fileIdentity(own) === program) return;
+  try {
+    unlinkSync(top.at(entry));
+  } catch (error) {
+    if (codeAmong(error, ['ENOENT', 'EISDIR']) === 'EISDIR') throw folderInTheWay(top, entry);
+  }
+}
+
 async function place(source: string, folder: Directory, file: RuntimeFile, context: Context): Promise<void> {
   const name = basename(file.path);
   const temporary = `${name}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
@@ -83,11 +136,15 @@ async function place(source: string, folder: Directory, file: RuntimeFile, conte
   } catch (error) {
     clearAway(folder, temporary);
     if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
-    throw refused(
-      `cannot write ${folder.shown}/${name}: it is a folder`,
-      'remove it, or name a folder for the runtime alone',
-    );
+    throw folderInTheWay(folder, name);
   }
+}
+
+function folderInTheWay(folder: Directory, name: string): Failure {
+  return refused(
+    `cannot write ${folder.shown}/${name}: it is a folder`,
+    'remove it, or name a folder for the runtime alone',
+  );
 }
 
 /** @throws Failure where another user's file has the name of what was written; one of this user is another install's */

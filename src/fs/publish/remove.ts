@@ -4,7 +4,7 @@ import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts
 import { mountId } from '../directory/mounts.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
 import { hasNote } from './manifest.ts';
-import { wasShown } from './shown-generation.ts';
+import { isShown, wasShown } from './shown-generation.ts';
 
 /** Removals between two chances for a signal to be handled. */
 const atOnce = 200;
@@ -151,6 +151,44 @@ export async function removeLeftovers(
     }
   }
   return removed;
+}
+
+/**
+ * The names of the generations that runs of ours made and that no run may be building still.
+ * @param kept what is not told
+ * @param alone whether the caller has the turn
+ * @param now the wall clock, in milliseconds
+ */
+export function findPublished(
+  directory: Directory,
+  kept: string | undefined,
+  { namer, alone, now }: { readonly namer: Namer; readonly alone: boolean; readonly now: number },
+): Set<string> {
+  const found = new Set<string>();
+  const shown = linkTarget(directory, dataLink);
+  for (const entry of directory.names()) {
+    const name = entry.toString();
+    if (!isGeneration(name) || name === kept) continue;
+    using generation = openOwn(directory, name);
+    if (generation === undefined) continue;
+    const old = now - fstatSync(generation.fd).mtimeMs >= otherPodsTime;
+    if (name === shown || isShown(generation) || old || (alone && namer.isLocal(name))) found.add(name);
+  }
+  return found;
+}
+
+/** Opens a generation of ours; undefined where something else has its name, or this user may not look at it. */
+function openOwn(parent: Directory, name: string): Directory | undefined {
+  let opened: Directory;
+  try {
+    opened = parent.child(name);
+  } catch (error) {
+    codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM']);
+    return undefined;
+  }
+  if (isOnMountOf(parent, opened) && hasNote(parent, opened)) return opened;
+  opened[Symbol.dispose]();
+  return undefined;
 }
 
 /** Removes what readers saw before the current generation. */

@@ -22,3 +22,8 @@ export function wasShown(directory: Directory, name: string): boolean {
   const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
   return stat !== undefined && stat.isDirectory() && (stat.mode & mark) !== 0;
 }
+
+/** The same of a generation that is open. */
+export function isShown(generation: Directory): boolean {
+  return (fstatSync(generation.fd).mode & mark) !== 0;
+}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -14,10 +15,10 @@ import { join } from 'node:path';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { canMount, mountReadOnly, mountTmpfs } from '../../support/faults.ts';
+import { canMount, mountReadOnly, mountTmpfs, underStrace } from '../../support/faults.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
-import { nodePath, projectDirectory, requireOrSkip } from '../../support/tools.ts';
+import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -165,3 +166,101 @@ describe.skipIf(requireOrSkip('mounts', canMount()))('install onto a volume that
     expect(status).toBe(1);
   });
 });
+
+/** Whoever finds the program finds a whole runtime: of an update too, wherever it was cut off. */
+describe.skipIf(requireOrSkip('install that is cut off', whyMissing('strace', 'strace')))(
+  'install that is cut off',
+  () => {
+    const paths = ['initbox', 'bin/node', 'program.js', 'commands/extra.js'];
+    const newer = join(temporaryDirectory('newer').path, 'initbox');
+    const environment = { UV_THREADPOOL_SIZE: '1' };
+    const update = (target: string, ...prefix: readonly string[]) =>
+      runInitbox(['install', target], {
+        program: [nodePath(), join(newer, 'initbox')],
+        env: environment,
+        prefix,
+      });
+
+    /** Writes the list of what is in a folder. */
+    function list(top: string, version: string, listed = paths): void {
+      const files = listed.map((path) => {
+        const content = readFileSync(join(top, path));
+        const sha256 = createHash('sha256').update(content).digest('hex');
+        return { path, size: content.length, mode: '0755', sha256 };
+      });
+      writeFileSync(join(top, 'manifest.json'), JSON.stringify({ version, build: version, files }));
+    }
+
+    beforeAll(() => {
+      cpSync(runtime, newer, { recursive: true });
+      writeFileSync(join(newer, 'bin/node'), 'a newer node');
+      writeFileSync(join(newer, 'commands/extra.js'), 'newer');
+      list(newer, '2.0.0');
+    });
+
+    /** An older version: some of its files are other than the newer one's, some are not there. */
+    function older(differing: readonly string[], absent: readonly string[] = []): string {
+      const target = temporaryDirectory('target').path;
+      for (const folder of ['bin', 'commands']) mkdirSync(join(target, folder));
+      const there = paths.filter((path) => !absent.includes(path));
+      for (const path of there) {
+        const content = differing.includes(path) ? `older ${path}` : readFileSync(join(newer, path));
+        writeFileSync(join(target, path), content);
+        chmodSync(join(target, path), 0o755);
+      }
+      list(target, '1.0.0', there);
+      return target;
+    }
+
+    function expectWholeOrNone(target: string): void {
+      if (!existsSync(join(target, 'initbox'))) return;
+      const manifest = JSON.parse(readFileSync(join(target, 'manifest.json'), 'utf8')) as {
+        files: readonly { path: string; sha256: string }[];
+      };
+      for (const { path, sha256 } of manifest.files)
+        expect(
+          createHash('sha256')
+            .update(readFileSync(join(target, path)))
+            .digest('hex'),
+          path,
+        ).toBe(sha256);
+    }
+
+    const empty = (): string => temporaryDirectory('target').path;
+    const starts: readonly [string, string, () => string][] = [
+      ['an empty folder', 'rename:signal=KILL', empty],
+      ['an empty folder', 'pwrite64:error=ENOSPC', empty],
+      ['a version with other files', 'rename:signal=KILL', () => older(paths)],
+      ['a version with other files', 'unlink:signal=KILL', () => older(paths)],
+      ['a version with other files', 'pwrite64:error=ENOSPC', () => older(paths)],
+      ['a version with the same program', 'rename:signal=KILL', () => older(['commands/extra.js'])],
+      ['a version without one of the files', 'rename:signal=KILL', () => older([], ['commands/extra.js'])],
+    ];
+    test.each(starts)(
+      'over %s, by %s: the program is there with a whole runtime, or not at all; a rerun repairs',
+      async (_, fault, start) => {
+        for (let when = 1; ; when++) {
+          const target = start();
+          const { status } = await update(target, ...underStrace(`inject=${fault}:when=${when}`));
+          expectWholeOrNone(target);
+          expect(await update(target)).toMatchObject({ status: 0 });
+          expect(readFileSync(join(target, 'commands/extra.js'), 'utf8')).toBe('newer');
+          expect(existsSync(join(target, 'initbox'))).toBe(true);
+          expectWholeOrNone(target);
+          if (status === 0) break;
+          expect(when).toBeLessThan(20);
+        }
+      },
+    );
+
+    test('a copy that repairs itself stays whole', async () => {
+      const target = temporaryDirectory('target').path;
+      expect(await install(target)).toMatchObject({ status: 0 });
+      chmodSync(join(target, 'program.js'), 0o600);
+      const itself = { program: [nodePath(), join(target, 'initbox')] };
+      const { status, stderr } = await runInitbox(['install', target], itself);
+      expect(status, stderr).toBe(0);
+      expect(await install(target, '--check')).toMatchObject({ status: 0 });
+    });
+  },
+);

@@ -10,7 +10,11 @@ test('a source is not entered to be emptied, by whatever name it is met', () => 
   const [source, other] = ['source', 'other'].map((name) => mkdtempSync(join(tmpdir(), `initbox-${name}-`)));
   const descriptor = openSync(source as string, 'r');
   try {
-    const prune = new Prune(descriptor, [], [descriptor], { dereference: false, dryRun: true });
+    const prune = new Prune(descriptor, [], [descriptor], {
+      dereference: false,
+      dryRun: true,
+      published: new Set<string>(),
+    });
     expect(() => prune.enter(statSync(source as string))).toThrow('it is a source itself');
     expect(() => prune.enter(statSync(other as string))).not.toThrow();
   } finally {

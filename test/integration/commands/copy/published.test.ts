@@ -1,0 +1,190 @@
+import { execFileSync } from 'node:child_process';
+// A folder that was published at once before, and is copied to with --delete now.
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { canMount, mounting, underStrace } from '../../../support/faults.ts';
+import { runInitbox } from '../../../support/program.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
+import { quote } from '../../../support/undo.ts';
+import { copy, folder, memoryFolder } from './support.ts';
+
+const needsRoot = requireOrSkip(
+  'published trees of others',
+  process.getuid?.() === 0 ? undefined : 'files of another user need root',
+);
+
+/** A source with other files than what was published. */
+function newer(): string {
+  const source = folder();
+  writeFileSync(join(source, 'new'), 'new');
+  return source;
+}
+
+async function published(): Promise<string> {
+  const [source, to] = [folder(), folder()];
+  mkdirSync(join(source, 'deep'));
+  for (const path of ['secret', 'deep/old']) writeFileSync(join(source, path), 'old');
+  const { status, stderr } = await copy([source, to, '--atomic']);
+  expect(status, stderr).toBe(0);
+  return to;
+}
+
+const trees = (top: string): string[] => readdirSync(top).filter((name) => name.startsWith('..initbox_'));
+
+describe('--delete over what was published at once: the tree goes with what leads to it', () => {
+  const ways: readonly [string, () => Promise<string>][] = [
+    ['copy --atomic', published],
+    [
+      'fetch-config --format files',
+      async () => {
+        const [source, to] = [folder(), memoryFolder()];
+        writeFileSync(join(source, 'keys.json'), '{"user":"a","password":"b"}');
+        const { status, stderr } = await runInitbox([
+          'fetch-config',
+          `file:${join(source, 'keys.json')}`,
+          '--format',
+          'files',
+          '--to',
+          to,
+        ]);
+        expect(status, stderr).toBe(0);
+        return to;
+      },
+    ],
+    [
+      'fetch-config --unpack',
+      async () => {
+        const [source, to] = [folder(), folder()];
+        mkdirSync(join(source, 'site/css'), { recursive: true });
+        writeFileSync(join(source, 'site/css/a.css'), 'a');
+        execFileSync('tar', ['-czf', join(source, 'site.tar.gz'), '-C', join(source, 'site'), 'css']);
+        const { status, stderr } = await runInitbox([
+          'fetch-config',
+          `file:${join(source, 'site.tar.gz')}`,
+          '--unpack',
+          '--to',
+          to,
+        ]);
+        expect(status, stderr).toBe(0);
+        return to;
+      },
+    ],
+  ];
+  test.each(ways)('%s', async (_, publish) => {
+    const [source, to] = [newer(), await publish()];
+    expect(trees(to)).toHaveLength(1);
+    const dry = await copy([source, to, '--delete', '--dry-run']);
+    expect(dry.status, dry.stderr).toBe(0);
+    expect(trees(to)).toHaveLength(1);
+    const { status, stderr } = await copy([source, to, '--delete']);
+    expect(status, stderr).toBe(0);
+    expect(readdirSync(to)).toEqual(['new']);
+    const removed = /(\d+) removed/.exec(stderr)?.[1];
+    expect(JSON.parse(dry.stdout)).toMatchObject({ removed: Number(removed) });
+    const again = await copy([source, to, '--delete']);
+    expect(again.stderr).toContain('0 removed');
+  });
+
+  test('the tree of an earlier --delete that left it goes too', async () => {
+    const [source, to] = [newer(), await published()];
+    execFileSync('rm', [join(to, '..data')]);
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(readdirSync(to)).toEqual(['new']);
+  });
+
+  test('without --delete it stays, and so it does while ..data leads to it', async () => {
+    const [source, to] = [newer(), await published()];
+    expect(await copy([source, to])).toMatchObject({ status: 0 });
+    const tree = readlinkSync(join(to, '..data'));
+    expect(await copy([source, to, '--delete', '--exclude', '..data'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(to, tree, 'secret'), 'utf8')).toBe('old');
+  });
+
+  test.skipIf(requireOrSkip('--delete that is killed', whyMissing('strace', 'strace')))(
+    'killed at each removal: the next run removes the rest',
+    async () => {
+      for (let when = 1; ; when++) {
+        const [source, to] = [newer(), await published()];
+        const prefix = underStrace(`inject=unlink,rmdir:signal=KILL:when=${when}`);
+        const { status } = await copy([source, to, '--delete'], { prefix });
+        expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+        expect(readdirSync(to)).toEqual(['new']);
+        if (status === 0) break;
+        expect(when).toBeLessThan(30);
+      }
+    },
+  );
+
+  test('what --exclude names stays in it', async () => {
+    const [source, to] = [newer(), await published()];
+    const tree = join(to, trees(to)[0] as string);
+    expect(await copy([source, to, '--delete', '--exclude', 'deep/old'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(tree, 'deep/old'), 'utf8')).toBe('old');
+    expect(existsSync(join(tree, 'secret'))).toBe(false);
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(readdirSync(to)).toEqual(['new']);
+  });
+
+  test('nothing under such a name that no run of ours made', async () => {
+    const [source, to, outside] = [newer(), folder(), folder()];
+    writeFileSync(join(outside, 'kept'), 'of somebody');
+    mkdirSync(join(to, '..initbox_1_folder'));
+    writeFileSync(join(to, '..initbox_1_folder/kept'), 'of somebody');
+    writeFileSync(join(to, '..initbox_2_file'), 'of somebody');
+    symlinkSync(outside, join(to, '..initbox_3_link'));
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(readdirSync(to).toSorted()).toEqual([
+      '..initbox_1_folder',
+      '..initbox_2_file',
+      '..initbox_3_link',
+      'new',
+    ]);
+    expect(readFileSync(join(to, '..initbox_1_folder/kept'), 'utf8')).toBe('of somebody');
+    expect(readFileSync(join(outside, 'kept'), 'utf8')).toBe('of somebody');
+  });
+
+  test('one that a run is still building stays', async () => {
+    const [source, to] = [newer(), await published()];
+    const tree = join(to, trees(to)[0] as string);
+    // As another pod's run makes it: its name is not of this pod, and no reader has seen it.
+    renameSync(tree, join(to, '..initbox_20990101T000000Z_00000000-0_abcdefabcdef'));
+    chmodSync(join(to, '..initbox_20990101T000000Z_00000000-0_abcdefabcdef'), 0o755);
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(trees(to)).toEqual(['..initbox_20990101T000000Z_00000000-0_abcdefabcdef']);
+  });
+
+  test.skipIf(needsRoot)("another user's, and what others could have made up", async () => {
+    const [source, to] = [newer(), await published()];
+    const tree = join(to, trees(to)[0] as string);
+    chownSync(tree, 4321, 4321);
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(existsSync(join(tree, 'secret'))).toBe(true);
+  });
+
+  test.skipIf(requireOrSkip('mounts in a published tree', canMount()))(
+    'what is mounted in one stays',
+    async () => {
+      const [source, to, other] = [newer(), await published(), folder()];
+      writeFileSync(join(other, 'kept'), 'of another volume');
+      const at = join(to, trees(to)[0] as string, 'deep');
+      const prefix = mounting(`mount --bind ${quote(other)} ${quote(at)}`);
+      await copy([source, to, '--delete'], { prefix });
+      expect(readFileSync(join(other, 'kept'), 'utf8')).toBe('of another volume');
+      expect(existsSync(join(to, '..data'))).toBe(false);
+    },
+  );
+});
