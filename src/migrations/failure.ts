@@ -31,10 +31,13 @@ export interface Explained {
   readonly status: number;
 }
 
+/** The class of SQLSTATEs in which a pooler, say, tells of a connection of its own that broke. */
+const connectionException = '08';
+
 /** True where the server refused the statement and lives: its effect is known. */
 export function isServerRefusal(error: unknown): boolean {
   return (
-    sqlStateOf(error) !== undefined &&
+    sqlStateOf(error)?.startsWith(connectionException) === false &&
     (error as ServerError).severity !== 'FATAL' &&
     (error as ServerError).severity !== 'PANIC'
   );

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { getSystemErrorMessage } from 'node:util';
+import { getSystemErrorMap } from 'node:util';
 
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
@@ -212,11 +212,13 @@ export function startFailure(file: string, { code = '', errno, message }: NodeJS
         'has the container, or its user, reached its limit of processes?',
       );
     default:
-      return refusal(file, code === '' ? message : wordsOf(code, errno));
+      return refusal(file, code === '' && errno === undefined ? message : wordsOf(code, errno));
   }
 }
 
 function wordsOf(code: string, errno: number | undefined): string {
   if (code === 'ELOOP') return 'its symlinks lead in a circle (ELOOP)';
-  return errno === undefined ? code : `${getSystemErrorMessage(errno)} (${code})`;
+  // That of execve is positive, and some of its errors are none of libuv's.
+  const [name, words] = (errno === undefined ? undefined : getSystemErrorMap().get(-Math.abs(errno))) ?? [];
+  return words === undefined ? code || `error ${errno} of the system` : `${words} (${name})`;
 }

@@ -21,6 +21,7 @@ import { systemClock } from '../../../src/process/system-clock.ts';
 import { liveGroup, waitUntil } from '../../support/faults.ts';
 import { runInitbox } from '../../support/program.ts';
 import { within } from '../../support/promptly.ts';
+import { requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 const options = {
@@ -362,6 +363,35 @@ describe('what the kernel refuses only when it starts', () => {
       /^cannot run \S*\/true: its arguments and environment are too large \(E2BIG\)$/,
     );
   });
+
+  const noCapabilities = requireOrSkip(
+    'capabilities of a file',
+    process.getuid?.() === 0 ? whyMissing('setpriv', 'util-linux') : 'only root may set them',
+  );
+  test.skipIf(noCapabilities)(
+    'a capability that it may not have: 126, in the same words under both',
+    async () => {
+      using folder = folderOf({ tool: elf() });
+      chmodSync(folder.path, 0o755);
+      const file = join(folder.path, 'tool');
+      chmodSync(file, 0o755);
+      // vfs_cap_data: revision 2, effective, CAP_NET_BIND_SERVICE (linux/capability.h).
+      const data = '\\x01\\x00\\x00\\x02\\x00\\x04\\x00\\x00' + '\\x00'.repeat(12);
+      const set = `import os; os.setxattr("${file}", "security.capability", b"${data}")`;
+      execFileSync('python3', ['-c', set]);
+      const prefix = [
+        'setpriv',
+        '--reuid=1000',
+        '--regid=1000',
+        '--clear-groups',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+      ];
+      const { status, stderr } = await runInitbox(['wait-dns', '127.0.0.1', '--', file], { prefix });
+      expect(stderr).toContain(`cannot run ${file}: operation not permitted (EPERM)\n`);
+      expect(status).toBe(126);
+    },
+  );
 
   test('links that lead in a circle: 126, in words', async () => {
     using folder = folderOf({});

@@ -12,7 +12,7 @@ import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
 import { UntrustedRecords } from '../trusted-owner.ts';
 import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
-import { unrecordedHolder } from './evidence.ts';
+import { asSeen, unrecordedHolder } from './evidence.ts';
 import { namesWithTag } from './fence.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
 import { readFacts, type ServerIdentity } from './identity.ts';
@@ -187,7 +187,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     let keepsRecords = true;
     try {
       const read = async (): Promise<void> => {
-        last = await readHolderRow(session, key);
+        last = asSeen(await readHolderRow(session, key), sighted);
         await requireWritable(session);
       };
       await read().catch(async (error: unknown) => {

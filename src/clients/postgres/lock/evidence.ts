@@ -41,6 +41,12 @@ export function unrecordedHolder(
   return stranger && { token: stranger.token, settle: stranger.settle, client: undefined };
 }
 
+/** A row with the time that its holder was seen to tell by its session's name, where that is longer. */
+export function asSeen(row: HolderRow | undefined, seen: HolderSeen | undefined): HolderRow | undefined {
+  if (row === undefined || row.token !== seen?.token) return row;
+  return { ...row, settle: Math.max(row.settle, seen.settle ?? 0) };
+}
+
 /**
  * True where the row is of that holder, or of a later one, which waited for it: later both by the token, since a clock
  * may be set, and by the clock, since a restored row may bear a larger token.

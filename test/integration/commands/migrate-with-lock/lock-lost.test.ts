@@ -406,6 +406,19 @@ describe('a row of the records that is not of the last holder says nothing about
     },
   );
 
+  test('a row with a shorter time than its holder was seen to tell shortens no wait', async () => {
+    const first = await startReplica(postgres, [...long, '--', 'sh', '-c', `${sayGroup}; sleep 60`]);
+    const child = await groupOf(first);
+    const second = await startReplica(postgres, [...quick, '--', 'true']);
+    await second.waitForStderr(/held by pod since/);
+    await postgres.sql('UPDATE initbox.locks SET settle_ms = 200');
+    killGroup(first.pid);
+    killGroup(child);
+    await first.exit;
+    await second.waitForStderr(/did not release the lock; waiting 5s for its work to end/);
+    expect((await second.exit).status).toBe(0);
+  });
+
   test('its own times count, where they are longer than those of who waits', async () => {
     using journal = createJournal();
     const first = await startReplica(postgres, [...long, '--', ...journal.child('first', slow)], {
