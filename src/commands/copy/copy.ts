@@ -2,29 +2,16 @@ import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } f
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
-import { exitStatus, signalStatus } from '../../core/exit-status.ts';
-import {
-  DeadlinePassed,
-  done,
-  Failure,
-  failed,
-  firstFailure,
-  type Outcome,
-  SignalReceived,
-  UsageError,
-} from '../../core/outcome.ts';
+import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
-import { itself, rawOf, shownName } from '../../fs/directory/file-name.ts';
-import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
-import { exchanged, explained } from '../../fs/error-message.ts';
+import { Directory, linkTarget } from '../../fs/directory/directory.ts';
+import { itself, shownName } from '../../fs/directory/file-name.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
-import { createNamer, dataLink, type Namer } from '../../fs/publish/file-names.ts';
+import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
-import { findPublished, removeGeneration } from '../../fs/publish/remove.ts';
-import { problemLines, walkProgressText } from '../../fs/tree/tally.ts';
+import { findPublished } from '../../fs/publish/remove.ts';
+import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
-import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
@@ -33,7 +20,8 @@ import { closeDestination, type Destination, makeDestination, openDestination } 
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { merge, openBelow } from './merge.ts';
-import { MountStages } from './mount-stages.ts';
+import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
+import { ended, finished, mostTries, type Standing } from './outcome.ts';
 import { hasDataLink, Prune } from './prune.ts';
 import { type Identity, isInside, placeOf } from './same-place.ts';
 import {
@@ -45,7 +33,6 @@ import {
   type SourceRoot,
 } from './sources.ts';
 import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
-import { copySummary, leftOutText } from './summary.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface CopyRequest {
@@ -66,9 +53,6 @@ export interface CopyRequest {
 
 /** Milliseconds between two lines about a long copy. */
 const progressEvery = 5000;
-
-/** How often a copy begins anew: another run took its stage away, or a ConfigMap was updated meanwhile. */
-const tries = 5;
 
 /** Milliseconds for cleaning up once a signal came. */
 const lastWork = 100;
@@ -206,7 +190,7 @@ class Job {
           const error = firstFailure(thrown);
           const again =
             error instanceof Outdated || (error instanceof WriteFailed && error.code === stageLost);
-          if (!again || attempt === tries) throw thrown;
+          if (!again || attempt === mostTries) throw thrown;
           this.#context.log.info(
             error instanceof Outdated
               ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
@@ -217,7 +201,7 @@ class Job {
         }
       }
     } catch (error) {
-      return this.#ended(error);
+      return ended(this.#standing(), error);
     } finally {
       stop();
     }
@@ -243,7 +227,7 @@ class Job {
     this.#context.stdout(
       `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
     );
-    return this.#outcome();
+    return finished(this.#standing(), this.#context.log);
   }
 
   async #atomically(): Promise<Outcome> {
@@ -254,9 +238,9 @@ class Job {
       (side, right) => this.#refill(side, right),
       this.#context,
     );
-    if (published === 'failed') return this.#outcome();
+    if (published === 'failed') return finished(this.#standing(), this.#context.log);
     for (const warning of published) this.#context.log.warn(warning);
-    return this.#outcome();
+    return finished(this.#standing(), this.#context.log);
   }
 
   /** One pass for an atomic copy, which may take two: to compare, and to build. */
@@ -283,7 +267,7 @@ class Job {
     let onMounts: MountStages | undefined;
     try {
       await this.#fill({ live, stage: stage.tree, links: stage.links }, 'leave', mounts);
-      if (this.#tally.errors > 0) return this.#outcome();
+      if (this.#tally.errors > 0) return finished(this.#standing(), this.#context.log);
       if (this.#request.ifEmpty) {
         const what = whichCopy(this.#request, live);
         stage.startMerging(what);
@@ -299,7 +283,7 @@ class Job {
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, which, replaced);
       this.#torn = false;
-      return this.#outcome();
+      return finished(this.#standing(), this.#context.log);
     } finally {
       await this.#inTime(async () => {
         if (!this.#torn) stage.finishMerging();
@@ -424,80 +408,15 @@ class Job {
     return () => cancel();
   }
 
-  #outcome(): Outcome {
-    const { log } = this.#context;
-    const { path } = this.#held.destination;
-    const tally = this.#tally;
-    const leftOut = leftOutText(tally);
-    if (leftOut !== undefined) log.warn(leftOut);
-    if (tally.ownerless > 0)
-      log.warn(`${tally.ownerless} entries belong to this user, since their owner could not be kept`);
-    const text = `${path}: ${copySummary(tally, this.#removed, this.#request.dryRun)}, in ${this.#elapsed()}`;
-    if (tally.errors === 0) return done(text);
-    return failed(
-      exitStatus.failed,
-      `${tally.errors} of the entries could not be copied${this.#removed === undefined ? `, so ${path} was left as it was` : ''}: ${text}`,
-      {
-        details: problemLines(tally),
-        hint: this.#hint(),
-      },
-    );
-  }
-
-  #hint(): string | undefined {
-    const has = (wanted: string): boolean => this.#tally.problems.some(({ code }) => code === wanted);
-    if (has('EPERM') && this.#request.owner !== undefined)
-      return '--owner needs the capability CHOWN, but for a group that this user is in; a file with set-ID bits needs FOWNER too';
-    return has('EACCES')
-      ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
-      : undefined;
-  }
-
-  /** The copy came to an end before its time. */
-  #ended(thrown: unknown): Outcome {
-    const error = firstFailure(thrown);
-    const { path, descriptor } = this.#held.destination;
-    const soFar = `${path}: stopped after ${copySummary(this.#tally, this.#removed, false)}, in ${this.#elapsed()}`;
-    const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
-    if (error instanceof SignalReceived)
-      return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
-    if (error instanceof DeadlinePassed)
-      return failed(exitStatus.deadline, `${error.message}; ${soFar}`, { hint });
-    if (error instanceof HelperLost && error.code === undefined)
-      return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
-        hint: "was it the container's memory limit (OOMKilled)? Run it again, it copies what is missing",
-      });
-    if (error instanceof Failure || error instanceof UsageError) throw error;
-    if (error instanceof Outdated)
-      return failed(
-        exitStatus.failed,
-        `a ConfigMap or Secret was updated ${tries} times while it was copied`,
-      );
-    if (error instanceof InTheWay)
-      return failed(exitStatus.failed, error.message, { hint: 'remove it, or choose another DEST' });
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw thrown;
-    if (code === stageLost) throw exchanged(path);
-    if (code === 'EACCES' && this.#request.owner !== undefined)
-      return failed(exitStatus.failed, `cannot write ${path}: permission denied (EACCES); ${soFar}`, {
-        hint: 'with --owner, folders need the capability DAC_OVERRIDE beside CHOWN: what belongs to another user is written to',
-      });
-    const cause = error instanceof WriteFailed ? error.cause : error;
-    const entry = error instanceof WriteFailed ? error.entry : undefined;
-    const shown = entry === undefined ? path : `${path}/${shownName(entry)}`;
-    if (descriptor === undefined) throw explained(cause, shown);
-    using directory = Directory.open(itself(descriptor));
-    throw explained(
-      error instanceof HelperLost ? Object.assign(new Error(error.message), { code }) : cause,
-      shown,
-      {
-        directory,
-      },
-    );
-  }
-
-  #elapsed(): string {
-    return formatDuration(this.#context.clock.now() - this.#startedAt);
+  /** Where the copy stands, for what is said of its end. */
+  #standing(): Standing {
+    return {
+      request: this.#request,
+      destination: this.#held.destination,
+      tally: this.#tally,
+      removed: this.#removed,
+      elapsed: formatDuration(this.#context.clock.now() - this.#startedAt),
+    };
   }
 }
 
@@ -520,64 +439,6 @@ function identityOf(descriptor: number | undefined): Identity | undefined {
 /** @throws the system's error where nothing can be made in a directory */
 function writable(directory: number): void {
   accessSync(itself(directory), constants.W_OK | constants.X_OK);
-}
-
-/** What is mounted below DEST: each is a file system of its own, or as good as one. */
-function mountsBelow(path: string, namer: Namer): MountBelow[] {
-  const raw = rawOf(path);
-  return readMounts()
-    .filter(({ point }) => point !== raw && isWithin(point, raw))
-    .map(({ point }) => ({ path: point.slice(raw.length + 1), stage: namer.copy() }));
-}
-
-/**
- * Takes the turn of each mount below DEST as well, and removes what killed runs left there. Its stage is in the mount's
- * root, where a run that has the mount for its own DEST looks for leftovers.
- */
-async function clearMounts(
-  mounts: readonly MountBelow[],
-  live: Directory,
-  { namer, now }: { readonly namer: Namer; readonly now: number },
-  context: Context,
-): Promise<Disposable> {
-  using stack = new DisposableStack();
-  const taken = new Set([live.identity()]);
-  for (const { path } of mounts) {
-    let root: number;
-    try {
-      root = openBelow(live.fd, path);
-    } catch {
-      continue; // a file, or nothing that is copied to
-    }
-    try {
-      using directory = Directory.open(itself(root));
-      const identity = directory.identity();
-      if (taken.has(identity)) continue;
-      taken.add(identity);
-      // Not waited for: another run may wait for this one in its turn.
-      const turn = stack.use(await takeTurn(identity, context, 0));
-      await removeStages(directory, { namer, alone: turn.alone, now });
-    } catch (error) {
-      codeAmong(error, ['EACCES', 'EPERM', 'EIO']); // nothing that this user copies to
-    } finally {
-      closeSync(root);
-    }
-  }
-  return stack.move();
-}
-
-async function removeMountStage(mount: MountBelow, live: number): Promise<void> {
-  try {
-    const root = openBelow(live, mount.path);
-    try {
-      using directory = Directory.open(itself(root));
-      await removeGeneration(directory, mount.stage);
-    } finally {
-      closeSync(root);
-    }
-  } catch {
-    // not there, or not to be removed: the next run looks again
-  }
 }
 
 /** @throws InTheWay where another directory stands there by now */

@@ -1,11 +1,16 @@
 import { closeSync, fstatSync } from 'node:fs';
 
-import { Directory } from '../../fs/directory/directory.ts';
-import { itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import type { Context } from '../../core/context.ts';
+import { codeAmong, Directory } from '../../fs/directory/directory.ts';
+import { itself, rawOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
 import { exchanged } from '../../fs/error-message.ts';
-import { isNameOf, removeOpened } from '../../fs/publish/remove.ts';
+import type { Namer } from '../../fs/publish/file-names.ts';
+import { takeTurn } from '../../fs/publish/publish-lock.ts';
+import { isNameOf, removeGeneration, removeOpened } from '../../fs/publish/remove.ts';
 import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
 import { merge, openBelow } from './merge.ts';
+import { removeStages } from './stage.ts';
 import type { MountStage } from './tally.ts';
 
 /** The stage of one mount, known to be the one into which every process wrote. */
@@ -107,4 +112,62 @@ function isSame({ dev, ino, rootDev, rootIno }: MountStage, { root, stage }: Pre
 
 function check({ root, name, stage, shown }: Prepared): void {
   if (!isNameOf(root, name, stage)) throw exchanged(shown);
+}
+
+/** What is mounted below DEST: each is a file system of its own, or as good as one. */
+export function mountsBelow(path: string, namer: Namer): MountBelow[] {
+  const raw = rawOf(path);
+  return readMounts()
+    .filter(({ point }) => point !== raw && isWithin(point, raw))
+    .map(({ point }) => ({ path: point.slice(raw.length + 1), stage: namer.copy() }));
+}
+
+/**
+ * Takes the turn of each mount below DEST as well, and removes what killed runs left there. Its stage is in the mount's
+ * root, where a run that has the mount for its own DEST looks for leftovers.
+ */
+export async function clearMounts(
+  mounts: readonly MountBelow[],
+  live: Directory,
+  { namer, now }: { readonly namer: Namer; readonly now: number },
+  context: Context,
+): Promise<Disposable> {
+  using stack = new DisposableStack();
+  const taken = new Set([live.identity()]);
+  for (const { path } of mounts) {
+    let root: number;
+    try {
+      root = openBelow(live.fd, path);
+    } catch {
+      continue; // a file, or nothing that is copied to
+    }
+    try {
+      using directory = Directory.open(itself(root));
+      const identity = directory.identity();
+      if (taken.has(identity)) continue;
+      taken.add(identity);
+      // Not waited for: another run may wait for this one in its turn.
+      const turn = stack.use(await takeTurn(identity, context, 0));
+      await removeStages(directory, { namer, alone: turn.alone, now });
+    } catch (error) {
+      codeAmong(error, ['EACCES', 'EPERM', 'EIO']); // nothing that this user copies to
+    } finally {
+      closeSync(root);
+    }
+  }
+  return stack.move();
+}
+
+export async function removeMountStage(mount: MountBelow, live: number): Promise<void> {
+  try {
+    const root = openBelow(live, mount.path);
+    try {
+      using directory = Directory.open(itself(root));
+      await removeGeneration(directory, mount.stage);
+    } finally {
+      closeSync(root);
+    }
+  } catch {
+    // not there, or not to be removed: the next run looks again
+  }
 }
