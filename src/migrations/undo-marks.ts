@@ -1,9 +1,19 @@
 /** Words that can stand alone as the mark of the part that takes a migration back. */
 const mark = '(?:downs?|undo|roll[ -]?backs?|reverts?|downgrades?)';
 
-/** Forms of all words for undoing, in prose too: what they tell is then a matter of the statements. */
-const undo =
-  '(?:downs?|un-?do(?:es|ing|ne)?|roll(?:s|ed|ing)?[ -]?backs?|revert(?:s|ed|ing)?|revers(?:e[sd]?|ing)|downgrad(?:e[sd]?|ing)|back(?:wards?)?|back(?:s|ed|ing)?[ -]?out|t(?:ear|ears|earing|ore)[ -]?down|unapply|(?:un|de-?)install(?:s|ed|ing)?|undeploy|unmigrate)';
+/** Stems of the words for undoing, in prose too: what they tell is then a matter of the statements. */
+const undo = `(?:${[
+  'down(?:s|wards?)?',
+  'un-?d(?:o(?:e?s|ing|ne)?|id)',
+  'roll(?:s|ed|ing)?[ -]?back\\p{L}*',
+  'rever[st]\\p{L}*',
+  'downgrad\\p{L}*',
+  'back(?:wards?)?',
+  'back(?:s|ed|ing)?[ -]?outs?',
+  't(?:ear(?:s|ing)?|or[en])[ -]?downs?',
+  'un[ -]?(?:appl[iy]|install|deploy|migrat)\\p{L}*',
+  'de-?install\\p{L}*',
+].join('|')})`;
 
 /** Words that tools and people put beside it without meaning more. */
 const beside =
