@@ -161,7 +161,8 @@ function ownDirectives(
   { from, to }: Parts,
 ): ReadonlySet<string> {
   const written = new Map(marksOf(directive, lines).map((mark) => [text.indexOf('--', mark.at), mark]));
-  if (written.size === 0) return new Set();
+  const last = [...written.keys()].at(-1);
+  if (last === undefined) return new Set();
   const marks: Mark[] = [];
   const comment = (at: number): void => {
     const mark = written.get(at);
@@ -172,7 +173,7 @@ function ownDirectives(
     [0, from],
     [from, to],
   ] as const)
-    Array.from(statementsIn(text, where, start, end, comment));
+    for (const statement of statementsIn(text, where, start, end, comment)) if (statement.end > last) break;
   for (const mark of marks) {
     if (mark.words !== 'no-transaction' && mark.words !== 'no-undo-part') {
       throw problem(

@@ -66,6 +66,10 @@ export function isUndoMark(comment: string): boolean {
 /** sqitch's own head of a script that undoes (https://sqitch.org/docs/manual/sqitch-add/). */
 const sqitch = /^revert \S+:\S+ from \S+$/iu;
 
+/** Plain English that undoes nothing. "Take it back" and the like are not among it: they can be said of a migration. */
+const phrase =
+  /(?<!\p{L})(?:(?:lock|narrow)(?:s|ed|ing)?(?:[ -](?:it|them|(?:the|all) \p{L}+))?[ -]?down|drop[ -]?down[ -](?:list|menu|box|field|value|option)s?|(?:writ(?:es?|ing|ten)|wrote|no way)[ -]back|backwards?[ -](?:in)?compatib\p{L}*)(?!\p{L})/giu;
+
 const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
 
 /**
@@ -73,7 +77,9 @@ const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
  * does not say that a part for undoing begins; what the statements change does.
  */
 export function speaksOfUndoing(comment: string): 'undo' | 'back' | undefined {
-  const text = plain(comment).replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ');
+  const text = plain(comment)
+    .replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
+    .replaceAll(phrase, '·');
   const said = text.match(undoWord) ?? [];
   if (said.some((word) => !/^back(?:wards?)?$/i.test(word)) || separator.test(text.trim())) return 'undo';
   return said.length > 0 ? 'back' : undefined;

@@ -602,6 +602,41 @@ describe('what goes is known by its names, whatever the statements are', () => {
     expect(up(text)).toEqual(['none', text, undefined]);
   });
 
+  // Plain English with such a word in it.
+  test.each([
+    'lock down the old rows',
+    'locks the table down',
+    'locked it down',
+    'locking-down',
+    'narrow down the search',
+    'narrowing it down',
+    'drop-down list of countries',
+    'the dropdown menu',
+    'drop down values',
+    'write back the sums',
+    'written back',
+    'there is no way back',
+    'backwards compatibility',
+    'backward-compatible',
+    'Backwards incompatible',
+  ])('no word for undoing: %s', (phrase) => {
+    for (const gone of ['drop table a;', 'delete from a;', 'drop schema app cascade;']) {
+      const text = `create table a(b int);\ninsert into a values (1);\n-- ${phrase}\n${gone}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+      // Beside one it hides nothing.
+      for (const comment of [`${phrase}, then undo`, `down: ${phrase}`, `${phrase} / back`])
+        expect(() => up(text.replace(phrase, comment)), comment).toThrow(/^x\.sql:3: this/);
+    }
+  });
+
+  test.each(['take back the table', 'unlock down', 'drop down', 'way back', 'block: down', 'lock. Down'])(
+    'not the phrase: %s',
+    (comment) => {
+      const text = `create table a(b int);\n-- ${comment} it\ndrop table a;`;
+      expect(() => up(text)).toThrow(/^x\.sql:2: this/);
+    },
+  );
+
   // Each form between what is made and what takes it away, and no other word for undoing.
   test.each(
     (
@@ -925,4 +960,9 @@ test('so is one statement of 10 MB below a comment that could be one', () => {
   const rows = "(1, 'a', (2)), ".repeat(700_000);
   const text = `create table t(a int);\n-- undo log\ninsert into t values ${rows} (1);\n${'-- sqlx down\ndrop table o;\n'.repeat(5_000)}`;
   expect(up(text)[0]).toBe('none');
+});
+
+test('so is one with many directives, in text and not', () => {
+  const text = `${'-- initbox:no-transaction\n'.repeat(100_000)}${"SELECT '\n-- initbox:none\n';\n".repeat(100_000)}-- initbox:no-undo-part`;
+  expect(up(text)[2]).toBe(false);
 });
