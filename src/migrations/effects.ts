@@ -85,6 +85,8 @@ const kinds = words(
 const notNames = words(
   'if not exists only concurrently on all in to by for materialized foreign event temp temporary null cascade restrict security row rows level access method data wrapper primary key unique statement force inherit value cast operator class family text search large object owned identity expression partition tables sequences functions routines types schemas public table mapping none',
 );
+/** What holds others: with CASCADE they go with it, and no statement names them. */
+const holders = words('schema extension server wrapper language');
 const begins = words('begin declare then else loop');
 const takingCall =
   /drop|delet|remov|truncat|revo[kc]|revert|detach|disabl|undo|roll_?back|un(?:install|register|schedule)/;
@@ -302,7 +304,15 @@ function record(change: Change, isAction: boolean, context: readonly string[], e
       names.length > 0 ? names : context.length === 0 ? [anything] : verb === 'delete' ? context : set;
     put(gone, takes);
     if (!seen.has('exists')) put(gone, lost);
+    if (!isAction && verb === 'drop' && takesMore(change)) put([anything], takes);
   }
+}
+
+/** DROP of a database, of what a role owns, or of a holder with all that is in it. */
+function takesMore({ first, seen }: Change): boolean {
+  if (first === 'database' || first === 'owned') return true;
+  const kind = first === 'foreign' && seen.has('wrapper') ? 'wrapper' : first;
+  return holders.has(kind) && seen.has('cascade');
 }
 
 function add(more: Effects, to: Effects): void {

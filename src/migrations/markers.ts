@@ -2,6 +2,7 @@ import { UsageError } from '../core/outcome.ts';
 import { readLiquibase } from './liquibase.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
+import { statementsIn } from './undo-evidence.ts';
 import { codeFrom, refuseUndoParts } from './undo-parts.ts';
 
 /** The ways in which a file marks its own parts; `none` where it is one part. */
@@ -87,7 +88,7 @@ export function partsOf(text: string, where: string): Parts {
   const parts = first
     ? first.grammar.read(first.marks, text, where)
     : { marking: 'none' as const, from: 0, to: text.length, transaction: undefined };
-  const directives = ownDirectives(lines, text, where);
+  const directives = ownDirectives(lines, text, where, parts);
   if (!directives.has('no-undo-part')) refuseUndoParts(text, where, parts.from, parts.to);
   const isLiquibase = lines.some((line) => /liquibase|changeset/i.test(line.text));
   const transaction = isLiquibase ? readLiquibase(text, where) : undefined;
@@ -152,8 +153,27 @@ function problem(text: string, where: string, mark: Mark, what: string): UsageEr
   return new UsageError(`${where}:${lineAt(text, mark.at)}: ${what}`);
 }
 
-function ownDirectives(lines: readonly Line[], text: string, where: string): ReadonlySet<string> {
-  const marks = marksOf(directive, lines);
+/** A line that stands in a literal, in another comment, in a body, or below the part that runs, is text. */
+function ownDirectives(
+  lines: readonly Line[],
+  text: string,
+  where: string,
+  { from, to }: Parts,
+): ReadonlySet<string> {
+  const written = new Map(marksOf(directive, lines).map((mark) => [text.indexOf('--', mark.at), mark]));
+  const last = [...written.keys()].at(-1);
+  if (last === undefined) return new Set();
+  const marks: Mark[] = [];
+  const comment = (at: number): void => {
+    const mark = written.get(at);
+    if (mark !== undefined) marks.push(mark);
+  };
+  // The head is not sent, so that nothing which it leaves open reaches into the part.
+  for (const [start, end] of [
+    [0, from],
+    [from, to],
+  ] as const)
+    for (const statement of statementsIn(text, where, start, end, comment)) if (statement.end > last) break;
   for (const mark of marks) {
     if (mark.words !== 'no-transaction' && mark.words !== 'no-undo-part') {
       throw problem(

@@ -37,6 +37,7 @@ const continuation = /[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*
  * @param where names the file in errors
  * @param standardStrings the server's standard_conforming_strings; a SET in the script changes it from there on
  * @param offset where to begin at
+ * @param comment is told where each `--` comment begins that stands in no literal, other comment or body
  * @throws UsageError with the line: a quote never closed, a psql command, COPY from or to the client
  */
 export function* split(
@@ -44,6 +45,7 @@ export function* split(
   where: string,
   standardStrings = true,
   offset = 0,
+  comment?: (at: number) => void,
 ): Generator<Statement> {
   const end = text.length;
   let at = offset;
@@ -123,8 +125,10 @@ export function* split(
         continue;
       }
       case 0x2d: // -
-        if (text.charCodeAt(at + 1) === 0x2d) at = lineEnd(text, at + 2);
-        else token(begin, ++at, '-');
+        if (text.charCodeAt(at + 1) === 0x2d) {
+          if (!body) comment?.(at);
+          at = lineEnd(text, at + 2);
+        } else token(begin, ++at, '-');
         continue;
       case 0x2f: // /
         if (text.charCodeAt(at + 1) === 0x2a) {

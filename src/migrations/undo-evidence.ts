@@ -72,10 +72,17 @@ function beginningsOf(name: string): string[] {
   return [...name.matchAll(/_/g)].map(({ index }) => name.slice(0, index));
 }
 
-function* statementsIn(text: string, where: string, from: number, to: number): Generator<Statement> {
+/** The statements up to what cannot be cut. */
+export function* statementsIn(
+  text: string,
+  where: string,
+  from: number,
+  to: number,
+  comment?: (at: number) => void,
+): Generator<Statement> {
   const part = to === text.length ? text : text.slice(0, to);
   try {
-    yield* split(part, where, true, from);
+    yield* split(part, where, true, from, comment);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
   }

@@ -1,9 +1,19 @@
 /** Words that can stand alone as the mark of the part that takes a migration back. */
 const mark = '(?:downs?|undo|roll[ -]?backs?|reverts?|downgrades?)';
 
-/** Forms of all words for undoing, in prose too: what they tell is then a matter of the statements. */
-const undo =
-  '(?:downs?|un-?do(?:es|ing|ne)?|roll(?:s|ed|ing)?[ -]?backs?|revert(?:s|ed|ing)?|revers(?:e[sd]?|ing)|downgrad(?:e[sd]?|ing)|back(?:wards?)?|back(?:s|ed|ing)?[ -]?out|t(?:ear|ears|earing|ore)[ -]?down|unapply|(?:un|de-?)install(?:s|ed|ing)?|undeploy|unmigrate)';
+/** Stems of the words for undoing, in prose too: what they tell is then a matter of the statements. */
+const undo = `(?:${[
+  'down(?:s|wards?)?',
+  'un-?d(?:o(?:e?s|ing|ne)?|id)',
+  'roll(?:s|ed|ing)?[ -]?back\\p{L}*',
+  'rever[st]\\p{L}*',
+  'downgrad\\p{L}*',
+  'back(?:wards?)?',
+  'back(?:s|ed|ing)?[ -]?outs?',
+  't(?:ear(?:s|ing)?|or[en])[ -]?downs?',
+  'un[ -]?(?:appl[iy]|install|deploy|migrat)\\p{L}*',
+  'de-?install\\p{L}*',
+].join('|')})`;
 
 /** Words that tools and people put beside it without meaning more. */
 const beside =
@@ -56,6 +66,10 @@ export function isUndoMark(comment: string): boolean {
 /** sqitch's own head of a script that undoes (https://sqitch.org/docs/manual/sqitch-add/). */
 const sqitch = /^revert \S+:\S+ from \S+$/iu;
 
+/** Plain English that undoes nothing. "Take it back" and the like are not among it: they can be said of a migration. */
+const phrase =
+  /(?<!\p{L})(?:(?:lock|narrow)(?:s|ed|ing)?(?:[ -](?:it|them|(?:the|all) \p{L}+))?[ -]?down|drop[ -]?down[ -](?:list|menu|box|field|value|option)s?|(?:writ(?:es?|ing|ten)|wrote|no way)[ -]back|backwards?[ -](?:in)?compatib\p{L}*)(?!\p{L})/giu;
+
 const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
 
 /**
@@ -63,7 +77,9 @@ const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
  * does not say that a part for undoing begins; what the statements change does.
  */
 export function speaksOfUndoing(comment: string): 'undo' | 'back' | undefined {
-  const text = plain(comment).replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ');
+  const text = plain(comment)
+    .replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
+    .replaceAll(phrase, '·');
   const said = text.match(undoWord) ?? [];
   if (said.some((word) => !/^back(?:wards?)?$/i.test(word)) || separator.test(text.trim())) return 'undo';
   return said.length > 0 ? 'back' : undefined;

@@ -15,7 +15,7 @@ interface Comment {
 
 /** What a comment must hold to be looked at: a load of data may have a million of them. */
 const telling =
-  /[\x80-\xff]|\b[a-z] [a-z] |down|un-?do|roll|rever|back|t(?:ear|ore)|un-?(?:apply|install|deploy|migrate)|de-?install|\bup|[^a-z]ups?\b|forward|apply|upgrade|migrate|\bdo\b|install|deploy|below/i;
+  /[\x80-\xff]|\b[a-z] [a-z] |down|un-?d[io]|roll|rever|back|\bup|[^a-z]ups?\b|forward|appl[iy]|upgrade|migrat|\bdo\b|install|deploy|below/i;
 
 /**
  * Refuses the start of a part that undoes: to run that part would be the worst of errors. A comment is one if it is a

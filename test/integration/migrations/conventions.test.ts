@@ -116,6 +116,39 @@ describe('each convention', () => {
   });
 });
 
+describe('a directive of initbox in text is text', () => {
+  test('it does not let the part that undoes run', async () => {
+    place = await newDatabase(server);
+    place.write({
+      '1_users.sql':
+        "CREATE TABLE users (id int);\nSELECT 'a\n-- initbox:no-undo-part\nb';\n-- how to undo this migration:\nDROP TABLE users;",
+    });
+    await expect(migrate(place)).rejects.toThrow(/^1_users\.sql:5: this line looks like the start of a part/);
+    expect(await names(place)).toEqual([]);
+  });
+
+  test('it does not take the transaction away', async () => {
+    place = await newDatabase(server);
+    place.write({
+      '1_users.sql':
+        'CREATE TABLE users (id int);\n/* /* */\n-- initbox:no-transaction\n*/\nCREATE TABLE users (id int);',
+    });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/the whole file was rolled back/);
+    expect(await names(place)).toEqual([]);
+  });
+
+  test('what goes with a schema is seen to go', async () => {
+    place = await newDatabase(server);
+    place.write({
+      '1_schema.sql': 'CREATE SCHEMA shop;',
+      '2_users.sql':
+        'SET search_path = shop;\nCREATE TABLE users (id int);\n-- unmigrating:\nDROP SCHEMA shop CASCADE;',
+    });
+    await expect(migrate(place)).rejects.toThrow(/^2_users\.sql:3: this line looks like the start of a part/);
+  });
+});
+
 test('a repeatable file runs again when it changes, and only then', async () => {
   place = await newDatabase(server);
   place.write({ 'V1__t.sql': 'CREATE TABLE t (n int);', 'R__log.sql': 'INSERT INTO t VALUES (1);' });

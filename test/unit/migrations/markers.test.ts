@@ -602,9 +602,191 @@ describe('what goes is known by its names, whatever the statements are', () => {
     expect(up(text)).toEqual(['none', text, undefined]);
   });
 
+  // Plain English with such a word in it.
+  test.each([
+    'lock down the old rows',
+    'locks the table down',
+    'locked it down',
+    'locking-down',
+    'narrow down the search',
+    'narrowing it down',
+    'drop-down list of countries',
+    'the dropdown menu',
+    'drop down values',
+    'write back the sums',
+    'written back',
+    'there is no way back',
+    'backwards compatibility',
+    'backward-compatible',
+    'Backwards incompatible',
+  ])('no word for undoing: %s', (phrase) => {
+    for (const gone of ['drop table a;', 'delete from a;', 'drop schema app cascade;']) {
+      const text = `create table a(b int);\ninsert into a values (1);\n-- ${phrase}\n${gone}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+      // Beside one it hides nothing.
+      for (const comment of [`${phrase}, then undo`, `down: ${phrase}`, `${phrase} / back`])
+        expect(() => up(text.replace(phrase, comment)), comment).toThrow(/^x\.sql:3: this/);
+    }
+  });
+
+  test.each(['take back the table', 'unlock down', 'drop down', 'way back', 'block: down', 'lock. Down'])(
+    'not the phrase: %s',
+    (comment) => {
+      const text = `create table a(b int);\n-- ${comment} it\ndrop table a;`;
+      expect(() => up(text)).toThrow(/^x\.sql:2: this/);
+    },
+  );
+
+  // Each form between what is made and what takes it away, and no other word for undoing.
+  test.each(
+    (
+      'reversal reversals reversion reverser reversible reversibly revertible reverter reversing undid undos undoing undone ' +
+      'unmigrate unmigrating unmigrated unmigration un-migrate un-migration unapply unapplied unapplying unapplies un-apply ' +
+      'undeploy undeployed undeploying undeployment uninstall uninstaller uninstallation deinstallation de-install downward ' +
+      'downwards downgrader rollbacked rollbacking rollbackable rollbacks roll-backs teardown teardowns'
+    )
+      .split(' ')
+      .concat('un migrate', 'un migrating', 'rolled back', 'rolling back', 'torn down'),
+  )('form of a word for undoing: %s', (word) => {
+    for (const comment of [`-- the ${word} of it`, `/* ${word.toUpperCase()}: */`])
+      expect(() => up(`create table a(b int);\n${comment}\ndrop table a;`), comment).toThrow(
+        /^x\.sql:2: this/,
+      );
+    const text = `create table a(b int);\n-- the ${word} of it\ndrop table c;`;
+    expect(up(text)).toEqual(['none', text, undefined]);
+  });
+
+  test.each([
+    'undocumented',
+    'reverend',
+    'download',
+    'downtime',
+    'unapt',
+    'background',
+    'rollout',
+    'deployment',
+  ])('none of its forms: %s', (word) => {
+    const text = `create table a(b int);\n-- the ${word} of it\ndrop table a;`;
+    expect(up(text)).toEqual(['none', text, undefined]);
+  });
+
+  test.each([
+    'drop schema app cascade;',
+    'drop schema if exists "App", other cascade;',
+    'drop owned by app;',
+    'drop owned by app, current_user cascade;',
+    'drop database shop;',
+    'drop database if exists shop with (force);',
+    'drop extension hstore cascade;',
+    'drop server files cascade;',
+    'drop foreign data wrapper files cascade;',
+    'do $$ begin if true then drop schema app cascade; end if; end $$;',
+    "do $$ begin execute format('drop schema %I cascade', 'app'); end $$;",
+  ])('what goes with it is taken away: %s', (gone) => {
+    const made = 'set search_path = app;\ncreate table users(id int);';
+    expect(() => up(`${made}\n-- how to undo it\n${gone}`)).toThrow(/^x\.sql:3: this line/);
+    // Nothing was made above the comment; or all of it is made below.
+    expect(up(`set search_path = app;\n-- undo it\n${gone}`)[0]).toBe('none');
+    expect(up(`-- undo it\n${gone}\n-- undone\n${made}`)[0]).toBe('none');
+  });
+
+  test.each([
+    'drop schema app;',
+    'drop extension hstore;',
+    'drop table c cascade;',
+    'drop foreign table c cascade;',
+    'alter table c drop owned;',
+    'alter table c drop database, drop schema cascade;',
+    'alter extension hstore drop schema app;',
+  ])('only what it names is taken away: %s', (gone) => {
+    expect(up(`create table users(id int);\n-- undo the mistake of 003\n${gone}`)[0]).toBe('none');
+  });
+
   test('a word of another alphabet is another word', () => {
     const text = Buffer.from('create table a ();\n-- вниз, 下, ↓\ndrop table a;').toString('latin1');
     expect(up(text)[0]).toBe('none');
+  });
+});
+
+describe('a directive of its own is a line comment in the part that runs, or above it', () => {
+  const undo = '\n-- how to undo this migration:\nDROP TABLE users;';
+  const made = 'CREATE TABLE users ();\n';
+  const texts = (name: string): [string, string][] => [
+    ['a string', `SELECT 'a\n-- initbox:${name}\nb';`],
+    ['a string with a quote in it', `SELECT 'it''s\n-- initbox:${name}\n';`],
+    ['an escape string', `SELECT E'it\\'s\n-- initbox:${name}\n';`],
+    ['a string of escaped letters', `SELECT U&'a\\0061\n-- initbox:${name}\n';`],
+    ['a continued string', `SELECT 'a'\n'\n-- initbox:${name}\n';`],
+    ['a continued escape string', `SELECT E'a\\''\n  '\\'\n-- initbox:${name}\n';`],
+    ['strings in which a backslash is one', `SELECT 'a\\', '\n-- initbox:${name}\n';`],
+    [
+      'a string in which it is none',
+      `SET standard_conforming_strings = off;\nSELECT 'a\\'\n-- initbox:${name}\n';`,
+    ],
+    ['a string in parentheses', `INSERT INTO t VALUES (1, '\n  -- initbox:${name}\n');`],
+    ['a block comment', `/*\n-- initbox:${name}\n*/ SELECT 1;`],
+    ['a nested comment', `/* a /* b */\n-- initbox:${name}\n*/ SELECT 1;`],
+    ['a quoted name', `SELECT 1 AS "a\n-- initbox:${name}\n";`],
+    ['a quoted name of escaped letters', `SELECT 1 AS U&"a\n-- initbox:${name}\n";`],
+    ['a body', `DO $$ BEGIN\n-- initbox:${name}\nPERFORM 1; END $$;`],
+    ['a body with a tag', `DO $b_1$ BEGIN\n-- initbox:${name}\nPERFORM 1; END $b_1$;`],
+    [
+      'a body of statements',
+      `CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1;\n-- initbox:${name}\nSELECT 2; END;`,
+    ],
+    ['a line with more', `SELECT 1; -- initbox:${name}\n`],
+  ];
+
+  test.each(texts('no-undo-part'))('in %s it does not say that nothing undoes', (_name, text) => {
+    expect(() => up(`${made}${text}${undo}`)).toThrow(/this line looks like the start of a part that undoes/);
+    expect(() => up(`${text}\n${made}${undo}`)).toThrow(
+      /this line looks like the start of a part that undoes/,
+    );
+  });
+
+  test.each(texts('no-transaction'))('in %s it does not take the transaction away', (_name, text) => {
+    for (const written of [text, `${made}${text}`, `-- migrate:up\n${text}\n-- migrate:down\n`])
+      expect(up(written)[2], written).toBe(undefined);
+  });
+
+  test.each(texts('parallel'))('in %s an unknown one is no error', (_name, text) => {
+    expect(up(text)).toEqual(['none', text.trim(), undefined]);
+  });
+
+  test.each(texts('no-transaction'))('below %s it counts', (_name, text) => {
+    expect(up(`${text}\n  --  initbox:no-transaction\n${made}`)[2]).toBe(false);
+    expect(up(`${text.replaceAll('\n', '\r\n')}\r\n-- initbox:no-transaction\r\n${made}`)[2]).toBe(false);
+    expect(up(`${text}\n-- initbox:no-undo-part\n${made}${undo}`)[0]).toBe('none');
+    expect(() => up(`${text}\n-- initbox:parallel\n${made}`)).toThrow(/"-- initbox:parallel" is not known/);
+  });
+
+  test.each([
+    ['-- +goose Up\n', '-- +goose Down\n'],
+    ['-- migrate:up\n', '-- migrate:down\n'],
+    ['-- +migrate Up\n', '-- +migrate Down\n'],
+    ['-- Up Migration\n', '-- Down Migration\n'],
+    ['', '-- Down Migration\n'],
+    ['', '---- create above / drop below ----\n'],
+  ])('%j … %j: only above the part that does not run', (first, second) => {
+    const parts = (head: string, body: string, below: string): string =>
+      `${head}${first}${body}${made}${undo}\n${second}${below}DROP TABLE users;`;
+    const directive = '-- initbox:no-undo-part\n-- initbox:no-transaction\n';
+    expect(() => up(parts('', '', directive))).toThrow(/looks like the start of a part that undoes/);
+    expect(() => up(parts('', '', ''))).toThrow(/looks like the start of a part that undoes/);
+    expect(up(parts(directive, '', ''))[2]).toBe(false);
+    expect(up(parts('', directive, ''))[2]).toBe(false);
+    expect(up(`${first}${made}${second}-- initbox:no-transaction\n`)[2]).toBe(undefined);
+    expect(up(`${first}${made}${second}-- initbox:parallel\n`)[2]).toBe(undefined);
+    if (first !== '') {
+      // What is open where the head ends is no part of what runs.
+      expect(() => up(parts(`/*\n${directive}*/\n`, '', ''))).toThrow(/looks like the start of a part/);
+      expect(up(parts('/* a /* b */\n', directive, ''))[2]).toBe(false);
+    }
+  });
+
+  test('between the parts of one statement it is a comment', () => {
+    const text = `CREATE TABLE a (\n  -- initbox:no-transaction\n  id int\n);`;
+    expect(up(text)[2]).toBe(false);
   });
 });
 
@@ -778,4 +960,9 @@ test('so is one statement of 10 MB below a comment that could be one', () => {
   const rows = "(1, 'a', (2)), ".repeat(700_000);
   const text = `create table t(a int);\n-- undo log\ninsert into t values ${rows} (1);\n${'-- sqlx down\ndrop table o;\n'.repeat(5_000)}`;
   expect(up(text)[0]).toBe('none');
+});
+
+test('so is one with many directives, in text and not', () => {
+  const text = `${'-- initbox:no-transaction\n'.repeat(100_000)}${"SELECT '\n-- initbox:none\n';\n".repeat(100_000)}-- initbox:no-undo-part`;
+  expect(up(text)[2]).toBe(false);
 });
