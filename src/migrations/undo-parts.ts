@@ -9,8 +9,10 @@ interface Comment {
   readonly at: number;
   readonly end: number;
   readonly text: string;
-  /** False where a statement's end stands before it on its line. */
+  /** False where something stands before it on its line. */
   readonly alone: boolean;
+  /** True where nothing but the end of a statement does. */
+  readonly behindEnd: boolean;
 }
 
 /** What a comment must hold to be looked at: a load of data may have a million of them. */
@@ -33,14 +35,17 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
   let seen: { readonly from: number; readonly at: number } | undefined;
   let evidence: Evidence | undefined;
   for (const comment of comments) {
-    const { at, end, text: said, alone } = comment;
+    const { at, end, text: said, alone, behindEnd } = comment;
     const up = alone ? prefixOf('up', said) : undefined;
     if (up !== undefined && !ups.has(up)) ups.set(up, end);
     const way = speaksOfUndoing(said);
-    const isMark = alone && ((isUndoMark(said) && !isListed(text, at)) || endsPair(comment));
+    const isMark = alone && ((isUndoMark(said) && !isListed(text, at, end)) || endsPair(comment));
     if (way === undefined && !isMark) continue;
     evidence ??= evidenceIn(text, where, from, to);
-    if (evidence.inBody(at) || !(isMark || evidence.takenBack(at, way === 'undo'))) continue;
+    // What stands behind a statement speaks of it as well.
+    const places = behindEnd ? [at, text.lastIndexOf(';', at) - 1] : [at];
+    const takenBack = places.some((place) => evidence?.takenBack(place, way === 'undo'));
+    if (evidence.inBody(at) || !(isMark || takenBack)) continue;
     throw new UsageError(
       `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
         'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; ' +
@@ -66,11 +71,18 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
 
 const takesAway = /^(?:drop|delete|truncate|revoke|alter\b[^;]*\bdrop)\b/i;
 
-/** True where the line before is a comment that begins a list ("Status values:"), or its entry for the other word. */
-function isListed(text: string, at: number): boolean {
-  return /(?:^|[\r\n])[ \t]*--(?:[^\r\n]*:|[^A-Za-z\r\n]*(?:ups?|forwards?|apply|upgrade|migrate|do)[^A-Za-z\r\n]*)(?:\r\n|\r|\n)[ \t]*$/i.test(
-    text.slice(Math.max(0, at - 300), at),
-  );
+/** The line before is an entry for the other word, in a list of such words. */
+const otherEntry =
+  /(?:^|[\r\n])[ \t]*--[^A-Za-z\r\n]*(?:ups?|forwards?|apply|upgrade|migrate|do)[^A-Za-z\r\n]*(?:\r\n|\r|\n)[ \t]*$/i;
+/** The line before is a comment that begins a list ("Status values:"), */
+const caption = /(?:^|[\r\n])[ \t]*--[^\r\n]*:(?:\r\n|\r|\n)[ \t]*$/;
+/** and the line behind is an entry of it. */
+const entry = /^(?:\r\n|\r|\n)[ \t]*--[ \t]*[^\s:]+(?:[ \t]+[^\s:]+)?[ \t]*(?:[\r\n]|$)/;
+
+/** True for one word of a list, where it is only spoken of. */
+function isListed(text: string, at: number, end: number): boolean {
+  const above = text.slice(Math.max(0, at - 300), at);
+  return otherEntry.test(above) || (caption.test(above) && entry.test(text.slice(end, end + 300)));
 }
 
 /** The first offset from `from` on that is neither blank nor in a comment; -1 where `to` is reached. */
@@ -94,6 +106,7 @@ function withoutLiterals(text: string): string {
 }
 
 const lineBreak = /[\r\n]|$/g;
+const endOfStatement = /;[ \t\f\v]*$/;
 
 /** Each `--` up to its line's end. */
 function* lineComments(text: string): Generator<Comment> {
@@ -106,6 +119,7 @@ function* lineComments(text: string): Generator<Comment> {
       end,
       text: text.slice(dashes + 2, end),
       alone: /(?:^|[\r\n])[ \t\f\v#]*$/.test(before),
+      behindEnd: endOfStatement.test(before),
     };
     dashes = text.indexOf('--', end);
   }
@@ -120,9 +134,10 @@ function* blockComments(text: string): Generator<Comment> {
     if (opened || closes) {
       const before = text.slice(Math.max(0, from - 102), Math.max(0, from - 2));
       const after = text.slice(index + 2, index + 502);
-      const alone =
-        opened && closes && /(?:^|[\r\n])[ \t\f\v]*$/.test(before) && /^[ \t\f\v]*(?:[\r\n]|$)/.test(after);
-      yield { at: from, end: index + 2, text: text.slice(from, index), alone };
+      const last = opened && closes && /^[ \t\f\v]*(?:[\r\n]|$)/.test(after);
+      const alone = last && /(?:^|[\r\n])[ \t\f\v]*$/.test(before);
+      const behindEnd = last && endOfStatement.test(before);
+      yield { at: from, end: index + 2, text: text.slice(from, index), alone, behindEnd };
     }
     opened = !closes;
     from = index + 2;

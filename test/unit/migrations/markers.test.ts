@@ -945,6 +945,32 @@ describe('a file of Liquibase', () => {
   });
 });
 
+describe('a comment behind a statement speaks of that statement too', () => {
+  test.each([
+    'ALTER TABLE u ADD COLUMN x int; -- up\nALTER TABLE u DROP COLUMN x; -- down\n',
+    'CREATE TABLE users(id int);\nDROP TABLE users; -- down\n',
+    'CREATE TABLE users(id int); /* up */\nDROP TABLE users; /* down */\nSELECT 1;',
+    'CREATE TABLE users(id int);\nDROP TABLE users; -- @undo',
+    'CREATE TABLE users(id int);\nDROP TABLE users; -- only needed for a rollback',
+    'CREATE TABLE users(id int); -- acme:up:42\nDROP TABLE users; -- acme:down:42',
+  ])('%j is refused', (text) =>
+    expect(() => up(text)).toThrow(/this line looks like the start of a part that undoes/),
+  );
+
+  test.each([
+    'DROP TABLE users; -- down',
+    'CREATE TABLE directions(d text);\nINSERT INTO directions VALUES (1); -- down',
+    'CREATE TABLE a(id int);\nDROP TABLE b; -- tear down the old one',
+  ])('%j runs', (text) => expect(up(text)[0]).toBe('none'));
+});
+
+test.each([
+  'ALTER POLICY pol ON t USING (id>1);\n-- Run by hand in an emergency:\n-- ROLLBACK\nALTER POLICY pol ON t USING (true);',
+  'SELECT 1;\n-- Part 2:\n-- DOWN\nSELECT 2;',
+])('a mark below a caption is a mark: %j', (text) =>
+  expect(() => up(text)).toThrow(/this line looks like the start of a part that undoes/),
+);
+
 // Were it read in steps that grow with what was read, this would take hours.
 test('a load of data full of dashes is read once', () => {
   const text = `${'-- a comment\n'.repeat(200_000)}SELECT '${'--'.repeat(500_000)}';`;
