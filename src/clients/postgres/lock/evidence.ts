@@ -43,8 +43,9 @@ export function unrecordedHolder(
 
 /** A row with the time that its holder was seen to tell by its session's name, where that is longer. */
 export function asSeen(row: HolderRow | undefined, seen: HolderSeen | undefined): HolderRow | undefined {
-  if (row === undefined || row.token !== seen?.token) return row;
-  return { ...row, settle: Math.max(row.settle, seen.settle ?? 0) };
+  if (row === undefined || seen?.settle === undefined || row.token !== seen.token) return row;
+  // The name tells whole seconds, rounded up.
+  return seen.settle - row.settle < 1000 ? row : { ...row, settle: seen.settle };
 }
 
 /**
