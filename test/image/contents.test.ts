@@ -132,7 +132,6 @@ test('the code that V8 made of the program is taken by the image’s own Node', 
     const { Script } = require('node:vm');
     for (const file of globSync('/initbox/**/*.code')) {
       const bytes = readFileSync(file.slice(0, -5));
-      const source = '(function(exports,require,module,__filename,__dirname){' + bytes.latin1Slice() + '\\n})';
       // As initbox.js reads it: a line of 128 bytes, each block of 8192 bytes of the code twice, the source.
       const sealed = readFileSync(file);
       const length = (sealed.length - 128 - bytes.length) / 2;
@@ -140,7 +139,7 @@ test('the code that V8 made of the program is taken by the image’s own Node', 
       for (let done = 0; done < length; done += 8192)
         blocks.push(sealed.subarray(128 + 2 * done, 128 + 2 * done + Math.min(8192, length - done)));
       const code = Buffer.concat(blocks);
-      const { cachedDataRejected } = new Script(source, { cachedData: code });
+      const { cachedDataRejected } = new Script(bytes.latin1Slice(), { cachedData: code });
       const own = sealed.latin1Slice(0, 128).startsWith('initbox code 2, Node ' + process.version + ' ' + process.arch + ',');
       console.log(file.slice('/initbox/'.length) + ' ' + (own && !cachedDataRejected));
     }`;
