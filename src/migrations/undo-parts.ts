@@ -74,9 +74,9 @@ const takesAway = /^(?:drop|delete|truncate|revoke|alter\b[^;]*\bdrop)\b/i;
 /** The line before is an entry for the other word, in a list of such words. */
 const otherEntry =
   /(?:^|[\r\n])[ \t]*--[^A-Za-z\r\n]*(?:ups?|forwards?|apply|upgrade|migrate|do)[^A-Za-z\r\n]*(?:\r\n|\r|\n)[ \t]*$/i;
-/** The line before is a comment that begins a list ("Status values:"), */
+/** The line before is a comment that begins a list: "Status values:". */
 const caption = /(?:^|[\r\n])[ \t]*--[^\r\n]*:(?:\r\n|\r|\n)[ \t]*$/;
-/** and the line behind is an entry of it. */
+/** The line behind is an entry of such a list: one word or two. */
 const entry = /^(?:\r\n|\r|\n)[ \t]*--[ \t]*[^\s:]+(?:[ \t]+[^\s:]+)?[ \t]*(?:[\r\n]|$)/;
 
 /** True for one word of a list, where it is only spoken of. */
