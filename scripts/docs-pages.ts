@@ -49,10 +49,7 @@ function optionsTable(options: Options): string {
       ),
       `\`${twinName(name, option)}\``,
       option.fallbackText === '' ? '' : `\`${option.fallbackText}\``,
-      `${option.description}${option.kind === 'list' ? '; may be given several times' : ''}`.replaceAll(
-        '|',
-        '\\|',
-      ),
+      `${option.description}${option.kind === 'list' ? '; can be repeated' : ''}`.replaceAll('|', '\\|'),
     ]),
   );
 }

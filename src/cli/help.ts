@@ -46,7 +46,7 @@ function bare(): Argv {
 
 function yargsOption(name: string, option: Option): YargsOptions {
   const fallback = option.fallbackText === '' ? '' : ` (default ${option.fallbackText})`;
-  const repeat = option.kind === 'list' ? '; may be given several times' : '';
+  const repeat = option.kind === 'list' ? '; can be repeated' : '';
   const value = option.kind === 'switch' ? '' : `${option.placeholder}: `;
   return {
     describe: `${value}${option.description}${repeat}${fallback} [${twinName(name, option)}]`,

@@ -24,7 +24,7 @@ function exitCodes(): string {
   const width = Math.max(...exitTable.map(({ status }) => status.length));
   const rows = exitTable.map(
     ({ status, meaning, restart }) =>
-      `  ${status.padEnd(width)}  ${meaning}${restart ? ` (a restart would: ${restart})` : ''}\n`,
+      `  ${status.padEnd(width)}  ${meaning}${restart ? ` (after a restart: ${restart})` : ''}\n`,
   );
   return `Exit statuses:\n${rows.join('')}`;
 }

@@ -72,7 +72,7 @@ function drop({ user }: StepRequest): void {
     throw new Failure(
       failed(
         exitStatus.failed,
-        `it cannot become user ${user.uid} (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
+        `cannot switch to user ${user.uid} (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
         { hint: 'the container needs root (runAsUser: 0) and the capabilities SETUID and SETGID for that' },
       ),
     );

@@ -61,7 +61,7 @@ function unknownKey(
   const key = (params as { additionalProperty: string }).additionalProperty;
   const known = Object.keys((parentSchema as { properties?: object }).properties ?? {});
   if (known.includes(`${key}-file`)) {
-    const message = `unknown key ${JSON.stringify(key)}: a secret does not stand here; give the path of its file by ${key}-file`;
+    const message = `unknown key ${JSON.stringify(key)}: a secret cannot be written here; give the path of its file with ${key}-file`;
     return { path: [...path, key], message };
   }
   const near = nearest(key, known);
@@ -86,7 +86,7 @@ function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject):
     case 'enum':
       return `must be one of ${(given['allowedValues'] as unknown[]).join(', ')}`;
     case 'maxItems':
-      return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are taken`;
+      return `has ${(data as unknown[]).length} entries; at most ${String(given['limit'])} are allowed`;
     case 'pattern':
       return `${shownValue(data)} is not what is accepted here${accepted}`;
     case 'minItems':

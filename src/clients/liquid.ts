@@ -243,9 +243,9 @@ const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/inline comment/, 'every line of a comment in {% # %} begins with #'],
   [
     /expression|unexpected token|unexpected character|candidates/,
-    'a value is missing here, or has something behind it that cannot stand there',
+    'a value is missing here, or something unexpected follows it',
   ],
-  [/base64/, 'what is to be decoded is not valid base64'],
+  [/base64/, 'the value to decode is not valid base64'],
 ];
 
 /**
@@ -257,7 +257,7 @@ function wordsOf(message: string, template: string | undefined): string {
   const tag = /^tag "(\w+)" not found$/.exec(plain)?.[1];
   if (tag !== undefined)
     return withoutFiles.includes(tag)
-      ? `the tag "${tag}" is not there: a template reads no other files`
+      ? `the tag "${tag}" is not supported: a template cannot read other files`
       : `there is no tag "${tag}"`;
   const open = /^tag \W*(\w+).* not closed$/s.exec(plain)?.[1];
   if (open !== undefined && template?.includes(open)) return `the tag "${open}" is not closed`;
@@ -265,7 +265,7 @@ function wordsOf(message: string, template: string | undefined): string {
   if (filter !== undefined)
     return template !== undefined && new RegExp(String.raw`\|\s*${filter}(?!\w)`).test(template)
       ? `there is no filter "${filter}"`
-      : 'there is no such filter: its name comes from a value';
+      : 'unknown filter: its name comes from a value';
   const variable = /^undefined variable: (.*)$/s.exec(plain)?.[1];
   if (variable !== undefined)
     return template !== undefined && isWritten(variable, template)

@@ -268,7 +268,7 @@ function checkNames(outputs: readonly Output[]): void {
       const file = seen.get(above);
       if (file?.name !== undefined) {
         throw new UsageError(
-          `${output.origin}: ${whole} is below ${above}, which is to be a file (${file.origin})`,
+          `${output.origin}: ${whole} is below ${above}, which must be a file (${file.origin})`,
         );
       }
     }

@@ -67,7 +67,7 @@ export function explained(
       return syscall?.endsWith('chown') === true
         ? say(
             'the owner cannot be changed',
-            '--owner needs the capability CHOWN, but for a group that this user is in',
+            '--owner needs the capability CHOWN, except for a group that this user is in',
           )
         : say(
             'not permitted',
@@ -110,7 +110,7 @@ export function withoutHandle(error: Error): string {
 }
 
 const linkHint =
-  'write the path that is meant, without links: only those that the image itself has, in folders that root alone may write to, are followed';
+  'write the real path, without links: only those that the image itself has, in folders that root alone may write to, are followed';
 
 export const subPathHint =
   'with subPath a single file is mounted, and neither replaced nor updated: mount the whole volume at its folder instead';

@@ -168,7 +168,7 @@ export function unread(error: unknown): {
   if (error instanceof LinkInPath) {
     return {
       why: `cannot be read: ${error.link} is a symbolic link to ${JSON.stringify(error.target)}, which others may have made`,
-      hint: 'write the path that is meant, without links',
+      hint: 'write the real path, without links',
       status: exitStatus.usage,
     };
   }

@@ -191,9 +191,7 @@ export async function waitFor(
     const early =
       ended && watch.answer === undefined && (context.deadline ?? Infinity) - flight.startedAt < shortestTry;
     const heard =
-      early && answer.state === 'not-yet'
-        ? notYet('the time was over before anything could be tried')
-        : answer;
+      early && answer.state === 'not-yet' ? notYet('the time was up before anything could be tried') : answer;
     const changed = watch.record(flight, heard, clock.now(), plan.policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
     if (ended) return;

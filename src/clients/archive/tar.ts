@@ -73,7 +73,7 @@ const block = 512;
 /** One that was cut off between two entries looks whole but for the mark. @throws BrokenArchive */
 function checkEnd({ bytes, entriesEnd, tail }: Reading): void {
   if (bytes - entriesEnd >= block && tail.length === block && tail.every((byte) => byte === 0)) return;
-  throw new BrokenArchive('ends without the mark of its end: it is truncated');
+  throw new BrokenArchive('has no end-of-archive marker: it is truncated');
 }
 
 /** The file from a place on, which moves. Not a ReadStream, which closes the descriptor when anything fails. */
@@ -199,7 +199,7 @@ function entryOf(found: Header): ArchiveEntry {
   return {
     name: named === undefined ? found.name : utf8(named),
     kind,
-    what: otherMeaning ?? words[found.type] ?? 'an entry of a kind that is not unpacked',
+    what: otherMeaning ?? words[found.type] ?? 'an entry of an unsupported type',
     size: kind === 'file' ? found.size : 0,
     mode: found.mode,
     time: found.mtime?.getTime() ?? 0,
@@ -215,8 +215,8 @@ function meaningOfPax(pax: Readonly<Record<string, string>>): string | undefined
   const has = (keyword: RegExp): boolean => Object.keys(pax).some((key) => keyword.test(key));
   if (has(/^GNU\.sparse\.|^SCHILY\.(realsize|offset)$/))
     return 'a sparse file; pack it without --sparse (GNU tar), or with --no-read-sparse (bsdtar)';
-  if (has(/^GNU\.volume\./)) return 'a part of a file that is spread over several archives';
-  if (has(/^SCHILY\.filetype$/)) return 'an entry of a kind that is not unpacked';
+  if (has(/^GNU\.volume\./)) return 'part of a file that spans several archives';
+  if (has(/^SCHILY\.filetype$/)) return 'an entry of an unsupported type';
   const charset = pax['hdrcharset'] ?? 'BINARY';
   // What is not UTF-8 was read as U+FFFD.
   const name = `${pax['path'] ?? ''}${pax['linkpath'] ?? ''}`;
@@ -237,7 +237,7 @@ function broken(error: NodeJS.ErrnoException): Error {
   if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${code})`);
   if (code === 'ZSTD_error_frameParameter_windowTooLarge')
     return new BrokenArchive(
-      `needs more memory than is taken for zstd; compress it without --ultra or --long`,
+      `needs more memory than initbox gives to zstd; compress it without --ultra or --long`,
     );
   if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
   if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);

@@ -15,7 +15,7 @@ export function archiveType(descriptor: number): ArchiveType | { readonly instea
   if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a)) return { instead: 'it is compressed by xz' };
   if (starts(0x42, 0x5a, 0x68)) return { instead: 'it is compressed by bzip2' };
   if (/^\s*<(!doctype|html)/i.test(head.toString('latin1'))) return { instead: 'it is a web page' };
-  return { instead: 'its first bytes are those of none of them' };
+  return { instead: 'its first bytes match none of these formats' };
 }
 
 /** The sum of all bytes, its own field counted as spaces (pax(1), ustar); an empty archive is zeros. */

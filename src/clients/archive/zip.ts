@@ -123,14 +123,14 @@ function entryOf(entry: Entry): ArchiveEntry {
 const faults: readonly (readonly [about: RegExp, words: string])[] = [
   [
     /End of central directory record signature/,
-    'it has no directory at its end: it is cut off, or another kind of file',
+    'it has no central directory: it is truncated, or not a zip file',
   ],
-  [/comment length/, 'bytes follow behind its end'],
+  [/comment length/, 'there are bytes after its end'],
   [/multi-disk/, 'it is one part of several'],
   [/encrypt/, 'it is encrypted'],
-  [/compression method/, 'an entry is compressed in another way than by deflate'],
-  [/size|bytes|overflows|EOF/, 'an entry is not as long as its directory says'],
-  [/path|fileName|file name|characters/, 'an entry has a name that is not taken'],
+  [/compression method/, 'an entry uses a compression method other than deflate'],
+  [/size|bytes|overflows|EOF/, 'an entry’s size differs from the one in the directory'],
+  [/path|fileName|file name|characters/, 'an entry has a name that is not accepted'],
 ];
 
 function broken(error: Error): Error {

@@ -49,7 +49,7 @@ function hintFor(kinds: ReadonlySet<Kind>): string | undefined {
   if (kinds.has('closed'))
     return 'nothing listens at port 53 of a name server (or at the port that --server names): is its address right, and are the pods of CoreDNS ready?';
   if (kinds.has('failed'))
-    return 'a name server has trouble of its own: look at the log of CoreDNS and what it forwards to';
+    return 'a name server failed: look at the log of CoreDNS and at the servers that it forwards to';
   if (kinds.has('nodata')) {
     return 'the name exists without such records: a headless Service has none until a pod behind it is ready (kubectl get endpointslices)';
   }

@@ -30,7 +30,7 @@ export interface LookupOptions {
 
 /**
  * Walks the search list as glibc's res_search does: on to the next name after NXDOMAIN, no data or SERVFAIL; a
- * silent server ends the walk, since a later name might then be taken for the one that was meant.
+ * silent server ends the walk, since a later name might then be mistaken for the intended one.
  */
 export async function lookUp(
   name: string,

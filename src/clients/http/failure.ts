@@ -96,14 +96,14 @@ function proxyRefusal(head: AnswerHead, { proxy, now }: Scene): NotYet | Never {
     return never(
       exitStatus.refused,
       said,
-      'it wants a user and password: put them into HTTPS_PROXY, or list the host in NO_PROXY',
+      'it requires a user and password: set them in HTTPS_PROXY, or list the host in NO_PROXY',
     );
   }
   if (status >= 500 || status === 429 || status === 0) return notYet(said, { busy: busyOf(head, now) });
   return never(
     exitStatus.refused,
     said,
-    'the proxy does not let us to that host: list the host in NO_PROXY if it is inside the cluster',
+    'the proxy does not allow connections to that host: list the host in NO_PROXY if it is inside the cluster',
   );
 }
 
@@ -216,7 +216,7 @@ function protocolFailure(
         : `${who} wants a client certificate (${told})`,
       variable === undefined
         ? 'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault'
-        : 'a client certificate is for servers: a proxy is shown none',
+        : 'initbox shows no client certificate to a proxy',
     );
   }
   if (/^ERR_SSL_.*ALERT|^EPROTO$|^ERR_SSL_/.test(code)) {

@@ -48,7 +48,7 @@ export function readHeaders(
       );
     }
     if (reserved.has(name.toLowerCase()))
-      throw new UsageError(`${origin}: the header ${name} is not for you to set`);
+      throw new UsageError(`${origin}: the header ${name} is set by initbox itself`);
     if (name.toLowerCase() === 'host') refuseUnexpanded('word', value, origin);
     // `Bearer $(TOKEN)` is no more of a token than `$(TOKEN)` is.
     refuseUnexpanded('secret', value.replace(/^[\w-]+ +/, ''), origin);
@@ -80,7 +80,7 @@ export function readHeaders(
       );
     if (!headerLine.test(`${name}: ${value}`)) {
       throw new UsageError(
-        `--header-env: ${variable} holds what no header may hold, or ${name} is not a valid header name`,
+        `--header-env: ${variable} holds a character that no header can have, or ${name} is not a valid header name`,
       );
     }
     take(name, value, `--header-env: ${variable}`);

@@ -18,7 +18,7 @@ export const requestOptions = {
     parse: parseHeaderVariable,
   }),
   'ca-file': text({
-    description: 'the authorities that https servers are verified by, instead of the usual ones',
+    description: 'a PEM file of the authorities (CAs) to trust for https, instead of the usual ones',
     placeholder: 'PATH',
   }),
   'cert-file': text({ description: 'the certificate to show to https servers', placeholder: 'PATH' }),

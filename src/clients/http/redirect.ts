@@ -44,7 +44,8 @@ export async function sendFollowing(
       return answer;
     const location = answer.headers.location;
     if (location === undefined) return refused(`${answer.status} without a Location`);
-    if (!URL.canParse(location, current.url)) return refused(`${answer.status} to what is no URL`);
+    if (!URL.canParse(location, current.url))
+      return refused(`${answer.status} to something that is not a URL`);
     const to = new URL(location, current.url);
     const instead = policy.answer?.(current.url, to, answer);
     if (instead !== undefined) return instead;

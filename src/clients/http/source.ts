@@ -142,13 +142,13 @@ function statusFault({ status, busy }: HttpResponse, secret: boolean): NotYet | 
     return notYet(`answered ${status}`, { busy });
   const hints: Readonly<Record<number, string>> = {
     401: secret
-      ? 'it does not take the credentials that were sent'
+      ? 'it rejected the credentials that were sent'
       : 'it wants credentials: --header-file, or --cert-file and --key-file',
     403: secret
       ? 'the credentials that were sent give no access to it'
       : 'it wants credentials: --header-file, or --cert-file and --key-file',
     404: 'nothing is there: look at the path of the URL',
-    407: 'the proxy wants a user and password: put them into HTTP_PROXY',
+    407: 'the proxy requires a user and password: set them in HTTP_PROXY',
     410: 'it was there once and is gone for good',
   };
   return never(exitStatus.refused, `answered ${status}`, hints[status]);
@@ -174,8 +174,8 @@ function encodingFault(
   if (settings.sha256 !== undefined || compressed.test(url.pathname)) return undefined;
   return never(
     exitStatus.refused,
-    `answered with the Content-Encoding ${excerpt(said, shownOfHeader, redact)}, though it was asked for none`,
-    'the server compresses whatever it is asked: turn that off for this file, or name the sum of the bytes that are meant with --sha256',
+    `answered with the Content-Encoding ${excerpt(said, shownOfHeader, redact)}, though none was requested`,
+    'the server always compresses: turn that off for this file, or give the checksum of the expected bytes with --sha256',
   );
 }
 
@@ -202,7 +202,7 @@ function typeFault(
   return never(
     exitStatus.refused,
     'answered 200 with a web page',
-    'is it a login page or a proxy’s? if a page is what is wanted: --content-type text/html',
+    'is it a login page or a proxy’s? if you want a page, add --content-type text/html',
   );
 }
 
@@ -213,6 +213,6 @@ function sumFault(body: Uint8Array | { sum(): string }, wanted: string | undefin
   return never(
     exitStatus.refused,
     `has the SHA-256 ${sum}, not ${wanted}`,
-    'it is not the file that was meant: was it replaced, or is the sum of another version?',
+    'it is not the expected file: was it replaced, or is the checksum of another version?',
   );
 }

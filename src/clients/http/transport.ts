@@ -227,7 +227,7 @@ function exchange(
           work();
         } catch (error) {
           over = true;
-          finish(never(exitStatus.failed, `the body cannot be kept: ${(error as Error).message}`));
+          finish(never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`));
         }
         return !over;
       };
@@ -316,9 +316,9 @@ function brokenBody(
   const length = response.headers['content-length'];
   const reason =
     length === undefined
-      ? `the body breaks off in a way that HTTP does not know (${code})`
+      ? `the body is not framed as HTTP requires (${code})`
       : `the server sent more than the ${formatBytes(Number(length))} that it announced (${code})`;
-  const hint = 'what is right of it cannot be told: look at the server, or at what is in between';
+  const hint = 'initbox cannot tell which bytes are right: look at the server, and at any proxy in between';
   return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
 }
 

@@ -189,7 +189,7 @@ function asAnswer(error: unknown, peer: string): NotYet | Never {
     );
   if (error instanceof NotPostgres) {
     return notYet(`${error.message} (${peer})`, {
-      hint: 'is it the right port? a new Service leads elsewhere until this node’s kube-proxy knows it',
+      hint: 'is it the right port? a new Service can lead elsewhere until this node’s kube-proxy knows it',
     });
   }
   if (isServerError(error)) return judgeLogin(error, peer);
@@ -254,7 +254,7 @@ function inOurWords(error: unknown): unknown {
   if (problem.includes('signature does not match'))
     return new FinalRefusal(
       'the server could not prove that it knows the password',
-      'is it the right server? somebody on the way may answer in its place: sslmode=verify-full finds out',
+      'is it the right server? something in between may answer instead: sslmode=verify-full checks that',
     );
   if (problem.includes('exceeds scramMaxIterations'))
     return new FinalRefusal(
@@ -298,7 +298,7 @@ async function fitOf(
     const what = standby ? 'a standby' : readOnly ? 'read-only' : 'a primary';
     const wanted =
       attributes === 'primary'
-        ? 'where a primary is wanted'
+        ? 'where a primary is required'
         : `not what target_session_attrs=${attributes} asks for`;
     return notYet(`${what}, ${wanted} (${session.peer})`);
   } catch (error) {

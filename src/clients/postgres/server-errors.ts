@@ -62,7 +62,7 @@ export function judgeLogin(error: ServerError, peer: string): NotYet | Never {
       exitStatus.refused,
       words,
       /startup parameter/i.test(error.message)
-        ? 'a pooler answered: it takes no options at login; connect to the server itself'
+        ? 'a pooler answered: it accepts no options at login; connect to the server itself'
         : undefined,
     );
   }

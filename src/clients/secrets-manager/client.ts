@@ -197,7 +197,7 @@ export function createSecretsManager(
     if (arn === undefined) {
       const region = await clientFor(first).config.region();
       const reply = await parts.post(callerRequest(found, region, environment, clock.date()), probe);
-      const unsaid = 'STS did not say whose the credentials are';
+      const unsaid = 'STS did not say who the credentials belong to';
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
       if (reply.status !== 200) {
         const why = callerRefusal(reply.status, reply.body, redactor.redact);

@@ -98,8 +98,8 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'ValidationException':
       return refused(
         ofSecret
-          ? `was asked for in a way that AWS does not take: ${said}`
-          : `does not take the request for credentials: ${said}`,
+          ? `could not be read, since AWS rejected the request: ${said}`
+          : `rejected the request for credentials: ${said}`,
       );
     case 'DecryptionFailure':
     case 'KMSAccessDeniedException':
@@ -109,7 +109,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
       );
     case 'AccessDeniedException':
     case 'AccessDenied':
-      if (scene.doing === 'credentials') return refused(`the role was not given: ${said}`, trustHint);
+      if (scene.doing === 'credentials') return refused(`the role was not granted: ${said}`, trustHint);
       return refused(
         `access is denied${as}: ${said}`,
         `allow it in the role's policy: {"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"${resourceOf(id, region)}"}, and look at the secret's own policy`,
@@ -120,14 +120,14 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'InvalidClientTokenId':
     case 'InvalidAccessKeyId':
       return refused(
-        `${byAws}does not take the credentials${as}: ${said}`,
+        `${byAws}rejected the credentials${as}: ${said}`,
         'are the keys deactivated, expired, or of another partition?',
       );
     case 'InvalidIdentityToken':
     case 'InvalidIdentityTokenException':
     case 'IDPRejectedClaimException':
       return refused(
-        `${byAws}does not take the service account's token: ${said}`,
+        `${byAws}rejected the service account's token: ${said}`,
         'is the cluster’s OIDC provider registered in IAM, and does the role trust this namespace and service account (sub) and the audience sts.amazonaws.com?',
       );
     case 'SignatureDoesNotMatch':
@@ -135,7 +135,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
     case 'RequestExpired':
     case 'RequestTimeTooSkewed':
       return refused(
-        `${byAws}does not take the signature: ${said}`,
+        `${byAws}rejected the signature: ${said}`,
         `is the secret key right, and the clock? it says ${scene.now.toISOString()} here`,
       );
     default:

@@ -21,7 +21,7 @@ const vaultOptions = {
   }),
   'vault-auth': value<VaultMethod>({
     description:
-      'how to log in; unset, by the one that is given: a token, --vault-role-id, --vault-user, or --vault-role (kubernetes)',
+      'how to log in; unset, it follows from what is given: a token, --vault-role-id, --vault-user, or --vault-role (kubernetes)',
     placeholder: vaultMethods.join('|'),
     choices: vaultMethods,
     parse: choiceParser(vaultMethods),
@@ -39,23 +39,26 @@ const vaultOptions = {
   'vault-secret-id': secret({ description: 'the SecretID to log in with (approle)' }),
   'vault-user': text({ description: 'the user to log in as (userpass)', placeholder: 'NAME' }),
   'vault-password': secret({ description: 'the password to log in with (userpass)' }),
-  'vault-token': secret({ description: 'a token that is there already; unset, VAULT_TOKEN' }),
+  'vault-token': secret({ description: 'an existing token; unset, VAULT_TOKEN' }),
   'vault-unwrap': flag({
     description: 'the token or SecretID given is a wrapping token, to be unwrapped first',
   }),
 };
 
 const awsOptions = {
-  'expect-role': text({ description: 'stop unless AWS knows us as this role', placeholder: 'NAME|ARN' }),
+  'expect-role': text({
+    description: 'stop unless the credentials are those of this role',
+    placeholder: 'NAME|ARN',
+  }),
   'aws-imds': flag({
-    description: 'take the role of the node (IMDS) where no other credentials are configured',
+    description: 'use the role of the node (IMDS) if no other credentials are configured',
   }),
 };
 
 const httpOptions = {
   ...requestOptions,
   'max-size': valueOr({
-    description: 'the most that one body or file may have',
+    description: 'the largest body or file that is accepted',
     placeholder: 'SIZE',
     parse: parseSize,
     fallback: '16Mi',

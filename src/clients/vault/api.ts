@@ -166,7 +166,7 @@ function redirectAnswer(from: URL, to: URL, status: number): NotYet | Never | un
     const why = samePath ? 'a Vault that sends to its leader answers 307' : 'it is another path';
     return never(exitStatus.refused, `${status} to ${to.origin}${to.pathname}: not followed, ${why}`);
   }
-  const reason = `${from.origin} redirects to ${to.origin} (${status}), where no token and no login is sent`;
+  const reason = `${from.origin} redirects to ${to.origin} (${status}); no token and no login is sent there`;
   if (to.protocol !== from.protocol) {
     const up = to.protocol === 'https:' && to.hostname === from.hostname;
     return never(
@@ -206,7 +206,7 @@ function readBody(response: HttpResponse, redact: (text: string) => string): Fie
         exitStatus.refused,
         `answered 200 with ${excerpt(type, shownOfType, redact)} in place of JSON`,
         /^application\/(x-)?(pem|pkix)/i.test(type)
-          ? 'this path gives bare bytes; the certificate of pki/ca/pem, say, is in JSON at vault:pki/cert/ca#certificate'
+          ? 'this path returns raw bytes; the certificate of pki/ca/pem, for example, is in JSON at vault:pki/cert/ca#certificate'
           : 'that is not Vault: a login page or a proxy in between? look at VAULT_ADDR and at the proxy variables',
       ),
     );

@@ -6,7 +6,7 @@ import { runChown } from './run.ts';
 export const chown = defineCommand({
   name: 'chown',
   summary: 'set a volume’s ownership',
-  description: `Gives files and directories an owner, and a mode where one is asked for. Follows no symbolic link, at any depth, also none that is swapped in meanwhile; changes only what is not right yet; stays on the volume. The top directory is set last: an interrupted run is never taken for a whole one.
+  description: `Gives files and directories an owner, and a mode where one is asked for. Follows no symbolic link, at any depth, also none that is swapped in meanwhile; changes only what differs; stays on the volume. The top directory is set last: an interrupted run is never mistaken for a complete one.
 
 Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and DAC_OVERRIDE for directories of others.`,
   examples: [

@@ -17,7 +17,7 @@ export function explainChownError(
     case 'EPERM':
       if (has?.('CHOWN') === false) return `CAP_CHOWN is missing: ${needs}`;
       if (mount !== undefined && ownerless.test(mount.type))
-        return `${where} keeps no owners per file; its mount options uid=, gid= and umask= say who owns it (mountOptions of the PersistentVolume)`;
+        return `${where} stores no owner per file; its mount options uid=, gid= and umask= set it (mountOptions of the PersistentVolume)`;
       if (mount?.type.startsWith('nfs'))
         return `${where} refuses root: the export squashes it (root_squash); set the owner on the server, or export with no_root_squash`;
       if (mount?.type.startsWith('fuse'))

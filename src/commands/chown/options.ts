@@ -21,7 +21,7 @@ export const chownOptions = {
     short: 'R',
   }),
   policy: oneOf({
-    description: 'root-mismatch trusts a top directory that is right and looks no further',
+    description: 'root-mismatch skips the tree if its top directory is right already',
     choices: ['always', 'root-mismatch'],
     fallback: 'always',
   }),
@@ -41,17 +41,17 @@ export const chownOptions = {
     parse: parseNewOwner,
   }),
   reference: value({
-    description: 'the owner of another path, in place of OWNER',
+    description: 'the path whose owner to use, instead of OWNER',
     placeholder: 'PATH',
     parse: parseText,
   }),
   'one-file-system': flag({
-    description: 'stay out of what is mounted below',
+    description: 'do not enter what is mounted below',
     fallback: true,
     short: 'x',
   }),
   exclude: list({
-    description: 'leave out, with all below: a name, or a path below the top with a slash',
+    description: 'skip this and all below it: a name, or a path below the top with a slash',
     placeholder: 'GLOB',
     parse: parseText,
   }),

@@ -61,8 +61,7 @@ export function chownOutcome(
  */
 export function endedEarly(target: ChownTarget, tally: ChownTally, error: unknown, told: Told): Outcome {
   const soFar = `${target.shown}: stopped after ${chownSummary(tally, ownerText(told.owner), false)}, in ${told.elapsed}`;
-  const hint =
-    'the top directory is not set before all below it is: run it again, it goes on where something is left';
+  const hint = 'the top directory is set last: run it again to finish the rest';
   if (error instanceof SignalReceived)
     return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
   if (error instanceof DeadlinePassed)
@@ -72,7 +71,7 @@ export function endedEarly(target: ChownTarget, tally: ChownTally, error: unknow
     });
   if (error instanceof HelperLost && error.code === undefined)
     return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
-      hint: "was it the container's memory limit (OOMKilled)? Run it again, it goes on where something is left",
+      hint: "was it the container's memory limit (OOMKilled)? Run it again to finish the rest",
     });
   if (error instanceof TopRefused || error instanceof HelperLost)
     return topRefused(target, error.code ?? '', told);

@@ -25,7 +25,7 @@ export function pathsOf(
     );
   if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
     throw new UsageError(
-      `both the owner ${words[0]} and --reference were given, and one is enough; a path of that name is written ./${words[0]}`,
+      `both the owner ${words[0]} and --reference were given; use one, not both; a path of that name is written ./${words[0]}`,
     );
   const paths = given.reference === undefined ? words.slice(1) : words;
   if (paths.length === 0) throw new UsageError(`no path was given; for example: ${chownExample}`);

@@ -83,7 +83,7 @@ function openFile({ path, parent, name }: PinnedPath): number {
   const stat = fstatSync(pinned);
   if (!stat.isSymbolicLink() && !stat.isDirectory()) return pinned;
   closeSync(pinned);
-  throw new UsageError(`${shownName(path)} was replaced by something else while it was looked at`);
+  throw new UsageError(`${shownName(path)} was replaced while initbox looked at it`);
 }
 
 export function closeTarget({ place, descriptor, pinned }: ChownTarget): void {
@@ -106,9 +106,7 @@ function nearestPlace(shown: string, create: boolean): { place: PinnedPath; miss
       closeSync(place.parent);
     } catch (error) {
       if (error instanceof LinkInPath)
-        throw new UsageError(
-          `${error.message}; links are not followed: write the path that is meant, without links`,
-        );
+        throw new UsageError(`${error.message}; links are not followed: write the real path, without links`);
       if (error instanceof ClosedPath && error.code === 'ENAMETOOLONG')
         throw new UsageError(`${shown} cannot exist: a name in it is too long (255 bytes are usual)`);
       if (!(error instanceof MissingPath)) throw error;
@@ -149,7 +147,7 @@ export function makeTarget(target: ChownTarget, owner: NewOwner, modes: Modes, o
         const mode = modeOfNew(stat, modes);
         if (mode === undefined && belongsTo(stat, owner)) return;
         // Whoever may write to the parent may have put another there: what is not empty is not what was made.
-        if (!isEmptyDirectory(made)) throw new Error('something else came to stand there meanwhile');
+        if (!isEmptyDirectory(made)) throw new Error('it was replaced by something else meanwhile');
         changeDirectory(made, stat, owner, mode, ownGroup);
       });
       closeSync(at);

@@ -6,7 +6,7 @@ import { runCopy } from './run.ts';
 export const copy = defineCommand({
   name: 'copy',
   summary: 'copy files and trees to a volume',
-  description: `Copies with modes, times, links and, as root, owners. A directory's content goes into DEST; a file goes into DEST where that is a directory, and else becomes DEST. Everything is prepared out of sight and then shown by renames: no reader sees half a file, and where something cannot be copied DEST stays as it was. What is right already is not written again. Links in DEST are neither followed nor written through; of a ConfigMap or Secret, the content is copied.
+  description: `Copies with modes, times, links and, as root, owners. A directory's content goes into DEST; a file goes into DEST where that is a directory, and else becomes DEST. Everything is prepared out of sight and then shown by renames: no reader sees half a file, and where something cannot be copied DEST stays as it was. Files that already match are not rewritten. Links in DEST are neither followed nor written through; of a ConfigMap or Secret, the content is copied.
 
 Needs no root and no capability. As root with the capability CHOWN, owners are kept too.`,
   examples: [

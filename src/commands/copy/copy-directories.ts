@@ -171,7 +171,7 @@ function openLive(parent: number, name: RawName, path: RawName, replaces: boolea
     const stat = lstatSync(below(parent, name), { throwIfNoEntry: false });
     if (stat === undefined || replaces) return undefined;
     throw new InTheWay(
-      `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory is to be`,
+      `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory must be`,
     );
   }
 }
@@ -193,7 +193,7 @@ export function makeStage(parent: number, name: RawName): number {
   }
   try {
     if (!isNewHere(descriptor))
-      throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+      throw new InTheWay(`${JSON.stringify(shownName(name))} in DEST was replaced by something else`);
     using place = Directory.open(itself(descriptor));
     putNote(place);
     return descriptor;
@@ -235,7 +235,7 @@ export function clearEmpty(parent: number, name: RawName): void {
 }
 
 /**
- * The stage of a mount below DEST, which whichever process needs it first makes. It comes to stand there with its note, by
+ * The stage of a mount below DEST, which whichever process needs it first makes. It appears there with its note, by
  * one rename.
  * @throws InTheWay
  */
@@ -249,7 +249,7 @@ function stageOnMount(parent: number, name: RawName): number {
     const { dev, ino } = fstatSync(made);
     const shown = lstatSync(below(parent, name), { throwIfNoEntry: false });
     if (shown?.dev === dev && shown.ino === ino) return made;
-    throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+    throw new InTheWay(`${JSON.stringify(shownName(name))} in DEST was replaced by something else`);
   } catch (error) {
     takeBackStage(parent, own, made);
     closeSync(made);
@@ -278,7 +278,7 @@ export function openStageOnMount(parent: number, name: RawName): number | undefi
     using above = Directory.open(itself(parent));
     using place = Directory.open(itself(descriptor));
     if (hasNote(above, place)) return descriptor;
-    throw new InTheWay(`something else came to stand at ${JSON.stringify(shownName(name))} in DEST`);
+    throw new InTheWay(`${JSON.stringify(shownName(name))} in DEST was replaced by something else`);
   } catch (error) {
     closeSync(descriptor);
     throw error;

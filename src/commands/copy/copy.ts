@@ -123,7 +123,7 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
       ['--atomic', request.atomic],
     ] as const) {
       if (given)
-        throw new UsageError(`${name} is about a directory, and ${request.destination} is to be a file`);
+        throw new UsageError(`${name} applies to directories, and ${request.destination} will be a file`);
     }
   }
   if (request.delete) {
@@ -137,7 +137,7 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
           `${text} is empty, and --delete would remove all of ${request.destination}; is its volume mounted?`,
         );
       if (isInside(placeOf(descriptor), at))
-        throw new UsageError(`${text} is inside of ${request.destination}: --delete would remove it`);
+        throw new UsageError(`${text} is inside ${request.destination}: --delete would remove it`);
     }
   }
   if (request.atomic && (request.noClobber || request.delete))
@@ -177,7 +177,7 @@ class Job {
           if (!this.#torn) {
             if (cutOff.length > 0)
               this.#context.log.warn(
-                `${destination.path} is not whole: a copy to it with other sources or options was cut off`,
+                `${destination.path} is incomplete: an earlier copy to it, with other sources or options, was cut off`,
               );
             return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
           }
@@ -194,7 +194,7 @@ class Job {
           this.#context.log.info(
             error instanceof Outdated
               ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
-              : 'another run took away what was prepared: once more',
+              : 'another run removed the prepared files: starting again',
           );
           this.#held.refresh();
           this.#tally = emptyCopyTally();
@@ -448,7 +448,7 @@ function setMode(live: number, { to, dev, ino, mode }: TightDirectory): void {
     const stat = fstatSync(descriptor);
     if (stat.dev !== dev || stat.ino !== ino)
       throw new InTheWay(
-        `another directory came to stand at ${JSON.stringify(shownName(to))} in DEST during the copy`,
+        `${JSON.stringify(shownName(to))} in DEST was replaced by another directory during the copy`,
       );
     if ((stat.mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
   } finally {

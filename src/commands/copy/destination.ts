@@ -134,7 +134,7 @@ function look(whole: string): Found {
     } catch (error) {
       if (error instanceof LinkInPath)
         throw new UsageError(
-          `${error.message}; links in DEST are not followed: write the path that is meant, without links`,
+          `${error.message}; links in DEST are not followed: write the real path, without links`,
         );
       if (error instanceof MissingPath && error.code === 'ENOTDIR')
         throw new UsageError(`${whole} cannot be made: ${error.nearest} is not a directory`);
@@ -179,5 +179,5 @@ function checkApart(text: string, destination: Destination, source: SourceRoot):
     throw new UsageError(`${source.text} and ${text} are the same directory`);
   const at = placeOf(nearest, missing);
   if (roots.some((root) => isInside(at, placeOf(root))))
-    throw new UsageError(`${text} is inside of ${source.text}: the copy would copy itself`);
+    throw new UsageError(`${text} is inside ${source.text}: the copy would copy itself`);
 }

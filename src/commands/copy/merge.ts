@@ -13,7 +13,7 @@ const atOnce = 500;
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
  * rename over the old one. Directories that are there already are gone through.
  * @param path the path of `live`, relative to DEST
- * @param noClobber leaves what came to stand there meanwhile
+ * @param noClobber leaves what appeared there meanwhile
  * @param replaces whether what is of another kind makes way; for a moment nothing stands there then
  * @param shown is told once readers see the first change
  * @returns how many entries made way so
@@ -140,7 +140,7 @@ function move(stage: number, live: number, raw: RawName, path: RawName): void {
 
 function inTheWay(path: RawName, cause: unknown): InTheWay {
   return new InTheWay(
-    `something else came to stand at ${JSON.stringify(shownName(path))} in DEST during the copy (${(cause as NodeJS.ErrnoException).code})`,
+    `${JSON.stringify(shownName(path))} in DEST was replaced by something else during the copy (${(cause as NodeJS.ErrnoException).code})`,
   );
 }
 

@@ -59,7 +59,7 @@ export function finished(
 function hintOf(request: CopyRequest, tally: CopyTally): string | undefined {
   const has = (wanted: string): boolean => tally.problems.some(({ code }) => code === wanted);
   if (has('EPERM') && request.owner !== undefined)
-    return '--owner needs the capability CHOWN, but for a group that this user is in; a file with set-ID bits needs FOWNER too';
+    return '--owner needs the capability CHOWN, except for a group that this user is in; a file with set-ID bits needs FOWNER too';
   return has('EACCES')
     ? 'this user may not read them: look at runAsUser, or leave them out with --exclude'
     : undefined;
@@ -73,14 +73,14 @@ export function ended({ request, destination, tally, removed, elapsed }: Standin
   const error = firstFailure(thrown);
   const { path, descriptor } = destination;
   const soFar = `${path}: stopped after ${copySummary(tally, removed, false)}, in ${elapsed}`;
-  const hint = 'what was prepared is thrown away; run it again, it copies what is missing';
+  const hint = 'the prepared files are removed; run it again to copy what is missing';
   if (error instanceof SignalReceived)
     return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
   if (error instanceof DeadlinePassed)
     return failed(exitStatus.deadline, `${error.message}; ${soFar}`, { hint });
   if (error instanceof HelperLost && error.code === undefined)
     return failed(exitStatus.failed, `${error.message}; ${soFar}`, {
-      hint: "was it the container's memory limit (OOMKilled)? Run it again, it copies what is missing",
+      hint: "was it the container's memory limit (OOMKilled)? Run it again to copy what is missing",
     });
   if (error instanceof Failure || error instanceof UsageError) throw error;
   if (error instanceof Outdated)

@@ -14,7 +14,7 @@ const positionals = {
 export const fetchConfig = defineCommand({
   name: 'fetch-config',
   summary: 'fetch secrets and configuration into files or the environment',
-  description: `Reads sources and writes them as files, all or nothing: a reader never sees half of one, or two versions mixed. Secrets go to memory (tmpfs) only, unless --allow-disk. What is wrong for now is waited for (a sealed Vault, a refused connection, too many requests); what stays wrong ends it at once, with the cause and what to change.
+  description: `Reads sources and writes them as files, all or nothing: a reader never sees half of one, or two versions mixed. Secrets go to memory (tmpfs) only, unless --allow-disk. It waits through faults that can pass (a sealed Vault, a refused connection, too many requests), and ends at once on those that cannot, with the cause and what to change.
 
 Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=ID][#FIELD], https:// and http:// URLs [#FIELD], file:/PATH[#FIELD], env:NAME or env:PREFIX*.`,
   examples: [

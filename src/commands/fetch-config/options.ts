@@ -28,7 +28,11 @@ const outputOptions = {
 };
 
 const bodyOptions = {
-  sha256: value({ description: 'the sum that the body must have', placeholder: 'HEX', parse: parseSha256 }),
+  sha256: value({
+    description: 'the SHA-256 checksum that the body must have',
+    placeholder: 'HEX',
+    parse: parseSha256,
+  }),
   'etag-file': text({
     description:
       'keep the ETag of an http or https source here, so that a rerun downloads nothing that has not changed',
@@ -44,19 +48,19 @@ const unpackOptions = {
       'unpack an archive (tar, tar.gz, tar.zst, zip) into the folder --to, all of it or nothing; unless --timeout is given it may take 1h, of which 5m without a byte',
   }),
   'strip-components': valueOr({
-    description: 'leave out so many leading components of each name in the archive',
+    description: 'strip this many leading components from each name in the archive',
     placeholder: 'COUNT',
     parse: integer({ min: 0, max: 100 }),
     fallback: '0',
   }),
   'max-unpacked': valueOr({
-    description: 'the most that an archive may unpack to, or have itself',
+    description: 'the largest size of an archive, packed or unpacked',
     placeholder: 'SIZE',
     parse: parseSize,
     fallback: '4Gi',
   }),
   'max-entries': valueOr({
-    description: 'the most entries that an archive may have',
+    description: 'how many entries an archive may have',
     placeholder: 'COUNT',
     parse: integer({ min: 1, max: 10_000_000 }),
     fallback: '200000',

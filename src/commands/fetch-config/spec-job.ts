@@ -25,14 +25,14 @@ export async function planSpec(
   if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
   for (const flag of ['to', 'env', 'sha256', 'mode', 'owner'] as const) {
     if (options[flag] !== undefined && options[flag] !== false)
-      throw new UsageError(`--${flag} does not go with --spec, which says that for each file`);
+      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
   }
   for (const [flag, usual] of [
     ['format', 'raw'],
     ['merge', 'error'],
   ] as const) {
     if (options[flag] !== usual)
-      throw new UsageError(`--${flag} does not go with --spec, which says that for each file`);
+      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
   }
   const spec = await readSpec(file, (value, origin) => {
     redactor.secret(value);

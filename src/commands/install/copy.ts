@@ -182,7 +182,7 @@ async function copyInPieces(
   }
   if (hash.digest('hex') !== sha256)
     throw refused(
-      `cannot copy ${join(from, path)}: it is damaged, since its content is not what the list of the build says`,
+      `cannot copy ${join(from, path)}: it is damaged: its content differs from the build’s manifest`,
       'pull the image again, or fill the volume that this program runs from again',
     );
   await copy.chmod(Number.parseInt(mode, 8));

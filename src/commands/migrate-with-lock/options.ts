@@ -50,8 +50,7 @@ export const migrateWithLockOptions = {
     fallback: '5s',
   }),
   once: value({
-    description:
-      'what the work is known by, such as the image’s digest: a replica that finds it done runs nothing',
+    description: 'the key of the work, such as the image’s digest: a replica that finds it done runs nothing',
     placeholder: 'KEY',
     parse: parseOnceKey,
     // Its own words say what an empty key would do.

@@ -43,9 +43,9 @@ export function readRequest(given: Given, command: readonly string[] | undefined
   ].filter((what) => typeof what === 'string');
   if (asked.length > 1) throw new UsageError(`${asked.join(' and ')} were given; use one of them`);
   if (given.sql === undefined) {
-    if (given.baseline !== undefined) throw new UsageError('--baseline goes with --sql');
-    if (given['dry-run']) throw new UsageError('--dry-run goes with --sql');
-    if (given.accept.length > 0) throw new UsageError('--accept goes with --sql');
+    if (given.baseline !== undefined) throw new UsageError('--baseline needs --sql');
+    if (given['dry-run']) throw new UsageError('--dry-run needs --sql');
+    if (given.accept.length > 0) throw new UsageError('--accept needs --sql');
   }
   if (asked.length === 0) {
     throw new UsageError(
@@ -53,11 +53,11 @@ export function readRequest(given: Given, command: readonly string[] | undefined
     );
   }
   if ((given.status || given.forget !== undefined) && given.once !== undefined)
-    throw new UsageError(`--once goes with a command or with --sql, not with ${asked[0]}`);
+    throw new UsageError(`--once needs a command or --sql and cannot be combined with ${asked[0]}`);
   if (given.status) return { kind: 'status' };
   if (given.forget !== undefined) return { kind: 'forget', key: given.forget };
   if (given.once !== undefined && (given['dry-run'] || given.baseline !== undefined))
-    throw new UsageError(`--once goes with neither --dry-run nor --baseline`);
+    throw new UsageError(`--once cannot be combined with --dry-run or --baseline`);
   const work: LockedWork = command
     ? { kind: 'command', command }
     : {

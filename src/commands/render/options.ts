@@ -38,19 +38,19 @@ export const renderOptions = {
   }),
   delimiters: value({
     description:
-      'what stands around a reference instead of ${ }, or {{ }} and {% %}, for templates that hold other templates',
+      'what encloses a reference instead of ${ }, or {{ }} and {% %}, for templates that hold other templates',
     placeholder: "'OPEN CLOSE'",
     parse: parseDelimiters,
   }),
   check: value<Check>({
-    description: 'write nothing unless what was rendered parses',
+    description: 'write nothing unless the result parses',
     placeholder: checks.join('|'),
     choices: checks,
     parse: choiceParser(checks),
   }),
   mode: modeOption,
   owner: ownerOption,
-  secret: flag({ description: 'what is written is a secret, as where a variable holds one' }),
+  secret: flag({ description: 'treat the output as a secret, for example because a variable holds one' }),
   'allow-disk': allowDiskOption,
   'dry-run': flag({ description: 'render everything, write nothing, and print names and sizes as JSON' }),
   ...sourceOptions,

@@ -13,8 +13,8 @@ const positionals = {
 
 export const run = defineCommand({
   name: 'run',
-  summary: 'do a pod’s whole init phase in one container',
-  description: `Runs the steps of a plan, each a command of initbox or any other, in parallel where they do not need each other. The first failure stops the rest, and the last words name the step. A timeline at the end shows where the time went.
+  summary: 'run a pod’s whole init phase in one container',
+  description: `Runs the steps of a plan, each a command of initbox or any other, in parallel where they do not need each other. The first failure stops the rest, and the termination message names the step. A timeline at the end shows where the time went.
 
 A plan is checked as a whole before anything is done; initbox schema plan prints its JSON Schema.`,
   examples: [

@@ -173,7 +173,10 @@ function readTop(root: YamlNode): {
   if (steps?.kind !== 'list' || steps.items.length === 0)
     throw new Misshapen(steps?.at ?? plan.at, 'the plan needs a list of steps');
   if (steps.items.length > mostSteps)
-    throw new Misshapen(steps.at, `the plan has ${steps.items.length} steps; at most ${mostSteps} are taken`);
+    throw new Misshapen(
+      steps.at,
+      `the plan has ${steps.items.length} steps; at most ${mostSteps} are allowed`,
+    );
   const going = valueOf(plan, 'keep-going');
   if (going !== undefined && !(going.kind === 'scalar' && typeof going.value === 'boolean'))
     throw new Misshapen(going.at, 'keep-going must be true or false');

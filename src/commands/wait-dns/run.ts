@@ -68,7 +68,7 @@ function checkExpected({ types, expected }: Expectation): void {
     const family = isIP(record);
     if (family === 0)
       throw new UsageError(
-        `--expect: "${record}" is no IP address, as all records are of the types ${types.join(', ')}`,
+        `--expect: "${record} " is not an IP address, as all records are of the types ${types.join(', ')}`,
       );
     if (!types.includes(family === 6 ? 'AAAA' : 'A'))
       throw new UsageError(

@@ -15,7 +15,7 @@ export const waitHttp = defineCommand({
   summary: 'wait until URLs answer as expected',
   description: `Waits until every URL answers, and one and the same answer meets every expectation: its status, headers, text, and values of its JSON. Each attempt is a request of its own, over HTTP/1.1 and a new connection.
 
-Everything that a server may say is waited for, a 404 and a bad certificate too: while we wait, its routes, its certificate or the server itself may be replaced. The log says at once what is wrong and what to look at. Certificates are verified, unless --insecure.`,
+It waits through every answer that does not fit, even a 404 or a bad certificate: while we wait, its routes, its certificate or the server itself may be replaced. The log says at once what is wrong and what to look at. Certificates are verified, unless --insecure.`,
   examples: [
     'initbox wait-http http://api:8080/healthz',
     'initbox wait-http https://api.internal/ready --ca-file /etc/ca/ca.crt --json /status=UP',

@@ -36,7 +36,7 @@ function tokensOf(pointer: string): readonly string[] {
   }
   if (path !== '' && !path.startsWith('/')) {
     throw new Error(
-      `${JSON.stringify(pointer)} is no JSON pointer; write /status=UP, or /checks/0/ok=true for something deeper`,
+      `${JSON.stringify(pointer)} is not a JSON pointer; write /status=UP, or /checks/0/ok=true for something deeper`,
     );
   }
   if (/~(?![01])/.test(path))

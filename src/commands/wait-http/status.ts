@@ -21,7 +21,7 @@ export function parseStatuses(text: string): readonly StatusRange[] {
     const to = family === undefined ? Number(last ?? first) : from + 99;
     if (from > to) throw new Error(`the range ${part.trim()} is empty: it ends before it begins`);
     if (from < 200)
-      throw new Error(`${part.trim()}: statuses below 200 only announce an answer, and are never one`);
+      throw new Error(`${part.trim()}: statuses below 200 are interim, and never the final answer`);
     if (to > 599) throw new Error(`${part.trim()}: there are statuses from 200 to 599`);
     return { from, to };
   });

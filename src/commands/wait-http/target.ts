@@ -35,7 +35,7 @@ export function parseTarget(text: string, secret: (value: string) => void): Http
   if (/^[/?]|^$/.test(bare)) throw new Error(`the URL has no host; ${accepted}`);
   if (!URL.canParse(whole)) throw new Error(`the URL cannot be read; look at its host and port; ${accepted}`);
   const url = new URL(whole);
-  if (url.port === '0') throw new Error('the port 0 is none to connect to');
+  if (url.port === '0') throw new Error('nothing can listen at port 0');
   return {
     name: `${url.origin}${url.pathname}${shownQuery(url, secret)}`,
     url,
@@ -45,7 +45,7 @@ export function parseTarget(text: string, secret: (value: string) => void): Http
 
 function wrongScheme(text: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
-  if (scheme !== undefined) return `${scheme}:// is not spoken here; ${accepted}`;
+  if (scheme !== undefined) return `${scheme}:// is not supported here; ${accepted}`;
   // Not shown where it may hold a password.
   if (text.includes('@') || text.startsWith('-')) return `that is not a URL; ${accepted}`;
   const [, written, rest = ''] = /^(?:(https?):)?\/*(.*)$/is.exec(text) ?? [];

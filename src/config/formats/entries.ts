@@ -36,7 +36,7 @@ function scalarText(key: string, value: FieldValue, format: string): string {
   if (value instanceof Uint8Array) return textOfValue(key, value, format);
   if (value === null) {
     throw new FormatError(
-      `${quotedKey(key)} is null, which ${format} has no word for; leave it out, or let a spec give it a default`,
+      `${quotedKey(key)} is null, which ${format} cannot express; leave it out, or let a spec give it a default`,
     );
   }
   const what = Array.isArray(value) ? 'a list' : 'an object';

@@ -637,7 +637,7 @@ test.each([
   ['wait-dns', 'a.'],
 ])('%s: a limit that ends before anything was asked says so', async (...words) => {
   const { status, stderr } = await runInitbox([...words, '--timeout', '1us']);
-  expect(stderr).toContain(`${words[1]} the time was over before anything could be tried`);
+  expect(stderr).toContain(`${words[1]} the time was up before anything could be tried`);
   expect(status).toBe(124);
 });
 

@@ -211,7 +211,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       }
       keepsRecords = false;
       log.warn(
-        `${actingRole} may not keep the lock’s record (${untrusted?.message ?? errorWords(error)}), so that every start waits for the last one’s work; ${grants}`,
+        `${actingRole} may not keep the lock’s record (${untrusted?.message ?? errorWords(error)}), so every start waits for the previous one’s work; ${grants}`,
       );
     }
     if (once) {

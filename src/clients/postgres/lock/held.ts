@@ -141,7 +141,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       if (blocked === undefined || warned) return;
       warned = true;
       log.warn(
-        `the backend ${blocked} waits for this very lock, ${key.id}: a command that takes the same number for itself waits for its own parent forever; give it another --lock-id, or a --lock-name`,
+        `the backend ${blocked} waits for this same lock, ${key.id}: a command that takes the same number for itself waits for its own parent forever; give it another --lock-id, or a --lock-name`,
       );
     } catch (error) {
       lose(`the check of the lock failed: ${errorWords(error)}`, false);
@@ -202,7 +202,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       const askOther = asking(other, limit.signal);
       await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
     } catch (error) {
-      log.debug(`could not look after the command’s connections: ${errorWords(error)}`);
+      log.debug(`could not check the command’s connections: ${errorWords(error)}`);
     } finally {
       cancel();
       other?.destroy();
@@ -254,7 +254,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       await within(unlessAborted(seen, both), seenTime, clock);
       if (witness === undefined)
         log.warn(
-          'no second connection to the database could be had: if the lock is lost, the next holder may not know of this one',
+          'no second connection to the database is available: if the lock is lost, the next holder may not know of this one',
         );
     }
   };

@@ -91,7 +91,7 @@ export function sharedSession(session: Session): Never {
   return never(
     exitStatus.refused,
     `the pooler gives one server session to several clients (${session.peer})`,
-    'it must be in session mode, with its server_reset_query (DISCARD ALL) as it comes',
+    'it must be in session mode, with its default server_reset_query (DISCARD ALL)',
   );
 }
 
@@ -113,8 +113,8 @@ export function writesRefused(session: Session): Never {
 export function poolerRefusal(session: Session): Never {
   return never(
     exitStatus.refused,
-    `a connection pooler stands before the database (${session.peer})`,
-    'through a transaction pooler an advisory lock is no lock: name the server itself by --direct-database-url-file or DIRECT_DATABASE_URL; --allow-session-pooling accepts a pooler in session mode, with less protection',
+    `a connection pooler is in front of the database (${session.peer})`,
+    'an advisory lock does not hold through a transaction pooler: name the server itself by --direct-database-url-file or DIRECT_DATABASE_URL; --allow-session-pooling accepts a pooler in session mode, with less protection',
   );
 }
 

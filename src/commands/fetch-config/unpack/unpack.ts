@@ -360,7 +360,7 @@ class Unpacking {
     if (sha256 === undefined || sha256 === sum) return;
     throw new NotFetched(
       failed(exitStatus.refused, `${this.#address.text} has the SHA-256 ${sum}, not ${sha256}`, {
-        hint: 'it is not the file that was meant: was it replaced, or is the sum of another version?',
+        hint: 'it is not the expected file: was it replaced, or is the checksum of another version?',
       }),
     );
   }

@@ -20,7 +20,7 @@ export function readDotenv(text: string): ReadonlyMap<string, string> {
     if (take(/[ \t]*(?:#[^\n]*)?(?:\r?\n|$)/)) continue;
     const began = line;
     const [, key] = take(/[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/) ?? [];
-    if (key === undefined) throw new Error(`line ${line}: it is no KEY=VALUE`);
+    if (key === undefined) throw new Error(`line ${line}: it is not KEY=VALUE`);
     const single = take(/'([^']*)'/)?.[1];
     const double = single === undefined ? take(/"((?:\\[^]|[^"\\])*)"/)?.[1] : undefined;
     if (single === undefined && double === undefined && /['"]/.test(text[at] ?? ''))

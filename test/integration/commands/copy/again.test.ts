@@ -83,7 +83,7 @@ describe('a file that becomes DEST', () => {
       [[source, from], 'are the same file'],
       [[source, `${source}/`], 'ends in a slash and is a file'],
       [[source, source, '--if-empty'], 'are the same file'],
-      [[source, join(from, 'large'), '--atomic'], '--atomic is about a directory'],
+      [[source, join(from, 'large'), '--atomic'], '--atomic applies to directories'],
       [[from, source], 'is a file and'],
     ] as const) {
       const { status, stderr } = await copy(words);

@@ -494,7 +494,7 @@ describe('bad input: one clear error, nothing written', () => {
     [
       '--atomic to a file',
       (from, to) => [`${from}/f`, `${to}/new`, '--atomic'],
-      /--atomic is about a directory/,
+      /--atomic applies to directories/,
     ],
     ['a mode that is none', (from, to) => [from, to, '--mode', '99'], /--mode: "99" is not a mode/],
     ['a pattern that is none', (from, to) => [from, to, '--exclude', '/'], /--exclude/],

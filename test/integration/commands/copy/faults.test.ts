@@ -111,7 +111,7 @@ describe.skipIf(notRoot)('somebody who may write to DEST', () => {
     const { status, stderr } = await copy([from, to]);
     expect(status).toBe(1);
     expect(stderr).toContain(
-      'a link, which is not followed, stands at "a" in DEST, where a directory is to be',
+      'a link, which is not followed, stands at "a" in DEST, where a directory must be',
     );
     expect(readdirSync(outside)).toEqual([]);
     expect(readdirSync(to)).toEqual(['a']);

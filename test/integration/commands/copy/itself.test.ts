@@ -20,7 +20,7 @@ function bound(from: string, to: string): string[] {
 }
 
 describe.skipIf(noMounts)('a bind mount, as of a subPath', () => {
-  test('--delete: the source is inside of DEST by another name; nothing is removed', async () => {
+  test('--delete: the source is inside DEST by another name; nothing is removed', async () => {
     const [volume, other] = [folder(), folder()];
     mkdirSync(join(volume, 't/keep'), { recursive: true });
     writeFileSync(join(volume, 't/f'), 'f');
@@ -29,7 +29,7 @@ describe.skipIf(noMounts)('a bind mount, as of a subPath', () => {
       const { status, stderr } = await copy([other, volume, ...flags], {
         prefix: bound(join(volume, 't'), other),
       });
-      expect(stderr).toContain(`${other} is inside of ${volume}`);
+      expect(stderr).toContain(`${other} is inside ${volume}`);
       expect(status).toBe(2);
       expect(pathsIn(volume)).toEqual(before);
     }
@@ -40,7 +40,7 @@ describe.skipIf(noMounts)('a bind mount, as of a subPath', () => {
     expect(pathsIn(volume)).toEqual([...before, 'f', 'keep'].toSorted());
   });
 
-  test('DEST is inside of the source by another name', async () => {
+  test('DEST is inside the source by another name', async () => {
     for (const below of ['', 'new/deep']) {
       const [from, to] = [folder(), folder()];
       mkdirSync(join(from, 'sub'));

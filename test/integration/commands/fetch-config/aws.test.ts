@@ -257,7 +257,7 @@ describe.skipIf(missing)('a Secrets Manager server', () => {
         AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/api-server',
       });
     const denied = await run(sts.url, '.token');
-    expect(denied.stderr).toMatch(/the role was not given: Not authorized[\s\S]*hint: .*trust policy/);
+    expect(denied.stderr).toMatch(/the role was not granted: Not authorized[\s\S]*hint: .*trust policy/);
     expect(denied.stderr).not.toContain('secretsmanager:GetSecretValue');
     expect(denied.status).toBe(69);
     const tokenless = await run(sts.url, '.nothing');

@@ -208,13 +208,13 @@ describe('usage errors: status 2, before anything is tried', () => {
       '--baseline alone',
       ['--baseline', '3', '--', 'true'],
       { DATABASE_URL: 'postgres://u@h/d' },
-      /--baseline goes with --sql/,
+      /--baseline needs --sql/,
     ],
     [
       '--once with --status',
       ['--once', 'k', '--status'],
       { DATABASE_URL: 'postgres://u@h/d' },
-      /--once goes with a command or with --sql/,
+      /--once needs a command or --sql and cannot be combined with/,
     ],
   ] as const)('%s', async (_, args, env, expected) => {
     const result = await runInitbox(['migrate-with-lock', ...args], { env });

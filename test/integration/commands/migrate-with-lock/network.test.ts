@@ -191,7 +191,7 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => 
       const replica = await startReplica(postgres, ['--', 'true'], { url: pooler.url() });
       const result = await replica.exit;
       expect(result.status).toBe(69);
-      expect(result.stderr).toContain('a connection pooler stands before the database');
+      expect(result.stderr).toContain('a connection pooler is in front of the database');
       expect(result.stderr).toContain('--direct-database-url-file');
       // Nothing was set in the pool's sessions: a later client finds them as they were.
       const settings = await postgres.sql(

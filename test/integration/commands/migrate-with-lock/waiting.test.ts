@@ -324,11 +324,11 @@ test('a command that waits for its own parent’s lock is told of', async () => 
     'exec psql -c "SELECT pg_advisory_lock(4711)" "$DATABASE_URL"',
   ]);
   await replica.waitForStderr(
-    /the backend \d+ \(initbox:[0-9a-f]{16}:\d+:job\) waits for this very lock, 4711: .* give it another --lock-id/,
+    /the backend \d+ \(initbox:[0-9a-f]{16}:\d+:job\) waits for this same lock, 4711: .* give it another --lock-id/,
   );
   const result = await replica.exit;
   expect(result.status).toBe(124);
-  expect(result.stderr.match(/waits for this very lock/g)).toHaveLength(1);
+  expect(result.stderr.match(/waits for this same lock/g)).toHaveLength(1);
   expect(await holders(postgres)).toEqual([]);
 });
 

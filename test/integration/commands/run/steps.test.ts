@@ -616,7 +616,7 @@ describe.skipIf(notRoot)('user', () => {
       prefix: ['setpriv', '--bounding-set=-setuid,-setgid', '--inh-caps=-all', '--'],
     });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/it cannot become user 1234 \(EPERM\)/);
+    expect(stderr).toMatch(/cannot switch to user 1234 \(EPERM\)/);
     expect(stderr).toMatch(/hint: .*SETUID and SETGID/);
   });
 });

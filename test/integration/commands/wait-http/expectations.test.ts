@@ -375,8 +375,8 @@ describe('bad input: exit 2, one error, nothing asked', () => {
     [[], 'no URL was given; for example: initbox wait-http'],
     [['api:8080'], '"api:8080" has no scheme; write http://api:8080'],
     [['http://a/', '--status', '20x'], '--status: "20x" is not a status'],
-    [['http://a/', '--status', '1xx'], 'never one'],
-    [['http://a/', '--json', 'status=UP'], '--json: "status" is no JSON pointer'],
+    [['http://a/', '--status', '1xx'], 'never the final answer'],
+    [['http://a/', '--json', 'status=UP'], '--json: "status" is not a JSON pointer'],
     [['http://a/', '--body-matches', '('], '--body-matches: '],
     [['http://a/', '--body', ''], '--body is empty'],
     [['http://a/', '--expect-header', 'a b'], '--expect-header: "a b" is not a header'],
@@ -423,6 +423,6 @@ describe('bad input: exit 2, one error, nothing asked', () => {
       },
     );
     expect(status).toBe(2);
-    expect(stderr).toContain('holds what no header may hold');
+    expect(stderr).toContain('holds a character that no header can have');
   });
 });

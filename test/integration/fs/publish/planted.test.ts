@@ -111,7 +111,7 @@ describe.skipIf(skip)('on a volume that others write to', () => {
       mkdirSync(join(elsewhere, 'sub'));
       const result = await runInitbox(args(`${volume}/conf`), { env: { PLANTED_A: 'x', PLANTED_B: 'y' } });
       expect(result.stderr).toContain(`${volume}/conf is a symbolic link to "${elsewhere}"`);
-      expect(result.stderr).toContain('write the path that is meant, without links');
+      expect(result.stderr).toContain('write the real path, without links');
       expect(result.status).toBe(2);
       expect(readdirSync(elsewhere)).toEqual(['sub']);
       expect(readdirSync(join(elsewhere, 'sub'))).toEqual([]);

@@ -182,7 +182,7 @@ files:
     ]) {
       const result = await runInitbox(['fetch-config', '--spec', specFor(target), ...flags]);
       expect(result.status).toBe(2);
-      expect(result.stderr).toContain(`${flags[0]} does not go with --spec`);
+      expect(result.stderr).toContain(`${flags[0]} cannot be combined with --spec`);
     }
     const env = await runInitbox(['fetch-config', 'env:HOME', '--env', '--format', 'json', '--', 'true']);
     expect(env.status).toBe(2);

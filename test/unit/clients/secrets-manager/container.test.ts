@@ -73,8 +73,8 @@ describe('failures', () => {
     ['ResourceNotFoundException', {}, 'never', /does not exist in eu-central-1/],
     ['DecryptionFailure', {}, 'never', /could not be decrypted/],
     ['InvalidRequestException', {}, 'never', /cannot be read/],
-    ['RequestTimeTooSkewed', {}, 'never', /does not take the signature/],
-    ['ExpiredTokenException', {}, 'never', /does not take the credentials/],
+    ['RequestTimeTooSkewed', {}, 'never', /rejected the signature/],
+    ['ExpiredTokenException', {}, 'never', /rejected the credentials/],
     ['CredentialsProviderError', {}, 'never', /no credentials/],
     ['Strange', {}, 'never', /Strange: words/],
   ] as const)('%s', (name, more, state, words) => {

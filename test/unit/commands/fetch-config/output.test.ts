@@ -47,7 +47,7 @@ describe('what cannot be asked for', () => {
 
   it('a file below a file', () => {
     expect(() => prepareOutput([output('a'), output('a/b')], settings)).toThrow(
-      /is below .*which is to be a file/,
+      /is below .*which must be a file/,
     );
   });
 

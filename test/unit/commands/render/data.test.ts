@@ -25,7 +25,7 @@ describe('dotenv', () => {
     });
   });
   test.each([
-    ['A=1\nnonsense', 'line 2: it is no KEY=VALUE'],
+    ['A=1\nnonsense', 'line 2: it is not KEY=VALUE'],
     ['A=1\nB="x', 'line 2: the quote is not closed'],
     ["A='a\nb' c", 'line 2: something follows the closing quote'],
     ['A=1\nA=2', 'line 2: the key of this line is there twice'],

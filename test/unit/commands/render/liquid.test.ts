@@ -106,7 +106,7 @@ describe('a value that a filter takes for an expression is not shown', () => {
 
   test('its place is that of the filter, where the engine tells it', async () => {
     expect(await made('a\n {{ items | where_exp: "x", piped }}')).toBe(
-      '2:2: there is no such filter: its name comes from a value',
+      '2:2: unknown filter: its name comes from a value',
     );
   });
 
@@ -132,9 +132,9 @@ describe('what is wrong is told with its place', () => {
     ['\n{% if user %}', '2:1: the tag "if" is not closed'],
     ['x {{ user', '1:3: the output that begins here is not closed'],
     ['{% nope %}', '1:1: there is no tag "nope"'],
-    ['{% include "/etc/passwd" %}', /^1:1: the tag "include" is not there/],
-    ['{% render "a" %}', /^1:1: the tag "render" is not there/],
-    ['{% layout "a" %}', /^1:1: the tag "layout" is not there/],
+    ['{% include "/etc/passwd" %}', /^1:1: the tag "include" is not supported/],
+    ['{% render "a" %}', /^1:1: the tag "render" is not supported/],
+    ['{% layout "a" %}', /^1:1: the tag "layout" is not supported/],
     ['{{ db }}', '1:1: a list or an object is not text; pick a part of it, or write | json or | yaml'],
     ['{{ list }}', /^1:1: a list or an object/],
     ['{{ nothing }}', '1:1: there is no value here; write | default: "…" for one'],

@@ -133,7 +133,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     expect.stringContaining('plan.yaml:2:70: targets: the port "x"') as string,
     expect.stringContaining('plan.yaml:3:40: names: "a..b" is not a DNS name') as string,
     expect.stringContaining('plan.yaml:3:50: names: "db:5" has a port') as string,
-    expect.stringContaining('plan.yaml:4:40: urls: ftp:// is not spoken here') as string,
+    expect.stringContaining('plan.yaml:4:40: urls: ftp:// is not supported') as string,
     expect.stringContaining('plan.yaml:4:52: urls: "api" has no scheme') as string,
     expect.stringContaining('plan.yaml:4:59: urls: the URL has a # in it') as string,
     expect.stringContaining('plan.yaml:5:38: sources cannot be used: the variable X') as string,
@@ -203,7 +203,7 @@ steps: [*e]
   'JSON cut short': ['{"steps": [{"name": "a"', expect.stringMatching(/^plan\.yaml:1:\d+: /) as string],
   '5,000 steps': [
     `steps:\n${Array.from({ length: 5000 }, (_, index) => `  - { name: s${index}, command: [x] }\n`).join('')}`,
-    'plan.yaml:2:3: steps: has 5000 entries; at most 200 are taken',
+    'plan.yaml:2:3: steps: has 5000 entries; at most 200 are allowed',
   ],
   'mistakes of shape, of values and between steps, all at once': [
     [
@@ -365,7 +365,7 @@ describe('secrets inline in a plan', () => {
     expect(
       await mistakesOf(step('uses: migrate-with-lock\n    database-url: postgres://app@db/app\n    sql: /m')),
     ).toEqual([
-      'plan.yaml:4:5: step "a": unknown key "database-url": a secret does not stand here; give the path of its file by database-url-file',
+      'plan.yaml:4:5: step "a": unknown key "database-url": a secret cannot be written here; give the path of its file with database-url-file',
     ]);
   });
 

@@ -31,9 +31,9 @@ describe('statuses', () => {
     ['2x', /is not a status/],
     ['200,', /"" is not a status/],
     ['299-200', /ends before it begins/],
-    ['100', /never one/],
-    ['1xx', /never one/],
-    ['101-200', /never one/],
+    ['100', /never the final answer/],
+    ['1xx', /never the final answer/],
+    ['101-200', /never the final answer/],
     ['600', /from 200 to 599/],
     ['200-999', /from 200 to 599/],
     ['0xx', /is not a status/],
@@ -82,7 +82,7 @@ describe('targets', () => {
     ['', /empty/],
     ['api:8080/healthz', /no scheme; write http:\/\/api:8080\/healthz/],
     ['/healthz', /no scheme/],
-    ['ftp://x/', /ftp:\/\/ is not spoken/],
+    ['ftp://x/', /ftp:\/\/ is not supported/],
     ['http://', /no host/],
     ['http:///x', /no host/],
     ['http://api/a b', /space/],
@@ -150,8 +150,8 @@ describe('JSON pointers', () => {
   );
 
   test.each([
-    ['status=UP', /no JSON pointer; write \/status=UP/],
-    ['$.status', /no JSON pointer/],
+    ['status=UP', /not a JSON pointer; write \/status=UP/],
+    ['$.status', /not a JSON pointer/],
     ['/a~b', /~0/],
     ['#/a%zz', /starts no escape/],
   ])('%s is refused', (text, message) => expect(() => parseJsonExpectation(text)).toThrow(message));

@@ -73,19 +73,19 @@ describe('refused by its extended header', () => {
       'a part of a file',
       { 'GNU.volume.filename': 'big', 'GNU.volume.offset': '4' },
       '0',
-      'spread over several archives',
+      'spans several archives',
     ],
-    ['a kind that star names', { 'SCHILY.filetype': 'door' }, '0', 'a kind that is not unpacked'],
+    ['a kind that star names', { 'SCHILY.filetype': 'door' }, '0', 'an entry of an unsupported type'],
     [
       'another character set',
       { hdrcharset: 'ISO-IR 8859 1 1998', path: 'x' },
       '0',
       'whose name is not UTF-8',
     ],
-    ['a volume’s label', {}, 'V', 'a kind that is not unpacked'],
-    ['the rest of a file', {}, 'M', 'a kind that is not unpacked'],
-    ['a list of a directory', {}, 'D', 'a kind that is not unpacked'],
-    ['an old sparse file', {}, 'S', 'a kind that is not unpacked'],
+    ['a volume’s label', {}, 'V', 'an entry of an unsupported type'],
+    ['the rest of a file', {}, 'M', 'an entry of an unsupported type'],
+    ['a list of a directory', {}, 'D', 'an entry of an unsupported type'],
+    ['an old sparse file', {}, 'S', 'an entry of an unsupported type'],
   ])('%s', async (_, headers, type, says) => {
     const { status, stderr } = await unpack(tarWith(headers, type));
     expect(stderr).toContain(says);

@@ -122,7 +122,7 @@ describe('requests', () => {
     expect(() => readRequest({ ...none, sql: '/m', forget: 'k' }, ['a'])).toThrow(
       'a command after -- and --sql and --forget were given; use one of them',
     );
-    expect(() => readRequest({ ...none, 'dry-run': true }, ['a'])).toThrow('--dry-run goes with --sql');
+    expect(() => readRequest({ ...none, 'dry-run': true }, ['a'])).toThrow('--dry-run needs --sql');
   });
 
   test('the command’s hash tells words apart', () => {
