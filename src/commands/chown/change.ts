@@ -14,7 +14,7 @@ import { itself } from '../../fs/directory/file-name.ts';
 import { O_PATH, openPinned } from '../../fs/directory/open-directory.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
-import type { Visitor, Where } from '../../fs/tree/walk.ts';
+import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 import { type ChownTally, emptyChownTally } from './tally.ts';
 

@@ -5,7 +5,7 @@ import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
-import type { Visitor, Where } from '../../fs/tree/walk.ts';
+import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { openBelow } from './merge.ts';
 import { isInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';

@@ -4,7 +4,7 @@ import { rawOf, type RawName } from '../../fs/directory/file-name.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
-import type { Visitor, Where } from '../../fs/tree/walk.ts';
+import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import {
   type Attributes,
   attributesOf,

@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  type Dir,
   fstatSync,
   lstatSync,
   opendirSync,
@@ -16,40 +15,11 @@ import { itself, pathOf, type RawName, shownName } from '../directory/file-name.
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
 import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
 import type { Exclude } from './exclude.ts';
+import { Frame } from './frame.ts';
 import { Headroom } from './memory-reclaim.ts';
+import { OpenFrames } from './open-frames.ts';
 import { MountGuard } from './refused-paths.ts';
-
-/** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */
-export interface Visitor {
-  /**
-   * An entry that is not a directory. `name` is what a system call takes, relative to the current directory.
-   * What it throws is handed to `failed`, and the walk goes on; ENOENT counts as vanished.
-   */
-  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void;
-  /**
-   * The same for an entry that is held open (O_PATH), since a mount may come to stand at its name: it may be another than
-   * the one that was listed, and also a directory, which is to be left alone. Without this, `entry` is called.
-   */
-  opened?(descriptor: number): void;
-  /** A directory below the top, before anything in it; where this throws, it is not entered and `failed` is told. */
-  enter?(stat: Stats, raw: RawName): void;
-  /** A directory below the top, after all that is in it; it is the current directory, `.`. */
-  leave(stat: Stats, where: Where): void;
-  failed(path: string, action: string, error: NodeJS.ErrnoException): void;
-  /** Was listed, and was gone when it was looked at. */
-  vanished(): void;
-  excluded(): void;
-  /** A mount, or another file system, that was not entered. */
-  crossed(path: string): void;
-}
-
-/** A directory's place in the tree, for messages: made into text only when one is needed. */
-export interface Where {
-  /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. */
-  relative(raw?: RawName): RawName;
-  /** Whether root alone could give its names to other entries when it was opened. */
-  readonly ofRootAlone: boolean;
-}
+import type { Visitor } from './visitor.ts';
 
 export interface WalkSettings {
   /** The top directory, open; whoever opened it closes it, after the walk. */
@@ -94,51 +64,10 @@ const worthGiving = 1024;
 /** Subdirectories given away at once; fewer towards the end, so that all end together. */
 const mostGiven = 16;
 
-/** By the group's bits, which also bound what an ACL gives to named users (acl(5)), or by those of all others. */
-const othersWrite = 0o022;
-
-class Frame implements Where {
-  readonly parent: Frame | undefined;
-  readonly raw: RawName;
-  readonly dev: number;
-  readonly ino: number;
-  /** Set where it is walked as a whole, and so is left through the visitor. */
-  readonly entered: Stats | undefined;
-  readonly ofRootAlone: boolean;
-  descriptor: number;
-  names: readonly RawName[] = [];
-  next = 0;
-  directories: RawName[] = [];
-  stream: Dir | undefined;
-
-  constructor(parent: Frame | undefined, raw: RawName, stat: Stats, descriptor: number, whole: boolean) {
-    this.parent = parent;
-    this.raw = raw;
-    this.dev = stat.dev;
-    this.ino = stat.ino;
-    this.entered = whole ? stat : undefined;
-    this.ofRootAlone = stat.uid === 0 && (stat.mode & othersWrite) === 0;
-    this.descriptor = descriptor;
-  }
-
-  relative(raw?: RawName): RawName {
-    const parts = raw === undefined ? [] : [raw];
-    for (const frame of this.line()) if (frame.parent !== undefined) parts.push(frame.raw);
-    return parts.toReversed().join('/');
-  }
-
-  /** This directory and those above it, up to the top. */
-  *line(): Generator<Frame> {
-    let frame: Frame | undefined = this.parent;
-    yield this;
-    for (; frame !== undefined; frame = frame.parent) yield frame;
-  }
-}
-
 /**
  * Walks a tree that somebody may be changing under our hands. Each directory is opened once, through no link, and
  * made the current one; its entries are then named by one component, relative to it: no name above can lead elsewhere.
- * The way up is a descriptor that is held, or `../../kernel` where that is the very directory we came from, or the way from the
+ * The way up is a descriptor that is held, or `..` where that is the very directory we came from, or the way from the
  * top once more.
  *
  * The walk is synchronous and cut into runs; between two of them the current directory is what it was before.
@@ -153,10 +82,8 @@ export class Walk {
   readonly #guard: MountGuard | undefined;
   /** By device. */
   readonly #sizeTells = new Map<number, SizeTells>();
-  readonly #limit: number;
   readonly #shares: Share[] = [];
-  /** Frames whose directory is open, shallowest first, without the top. */
-  readonly #held: Frame[] = [];
+  readonly #open: OpenFrames;
   #current: Frame;
 
   constructor(settings: WalkSettings, visitor: Visitor, host: Pick<Host, 'chdir' | 'memoryLimit'>) {
@@ -164,11 +91,11 @@ export class Walk {
     this.#visitor = visitor;
     this.#host = host;
     this.#headroom = new Headroom(host);
-    this.#limit = settings.held ?? 32;
     this.#top = new Frame(undefined, '', fstatSync(settings.top), settings.top, false);
     this.#current = this.#top;
     const mount = settings.crossMounts ? undefined : mountWithOthersBelow(settings.top);
     this.#guard = mount === undefined ? undefined : new MountGuard(mount, settings.libc);
+    this.#open = new OpenFrames(this.#top, settings.held ?? 32, this.#guard, host);
   }
 
   /** Takes on the whole tree below the top. */
@@ -183,7 +110,7 @@ export class Walk {
 
   /** Whether nothing is left to do. */
   get idle(): boolean {
-    return this.#shares.length === 0 && this.#current === this.#top && !hasWork(this.#top);
+    return this.#shares.length === 0 && this.#current === this.#top && !this.#top.hasWork;
   }
 
   /** Shares taken on that were not begun. */
@@ -232,7 +159,7 @@ export class Walk {
   /** Closes what is open. */
   close(): void {
     for (let frame = this.#current; ;) {
-      this.#release(frame);
+      this.#open.release(frame);
       if (frame.parent === undefined) break;
       frame = frame.parent;
     }
@@ -243,7 +170,7 @@ export class Walk {
   #inside(frame: Frame, work: () => void): void {
     const home = openSync('.', O_PATH | constants.O_DIRECTORY);
     try {
-      this.#goTo(frame);
+      this.#open.goTo(frame);
       work();
     } finally {
       this.#host.chdir(itself(home));
@@ -340,7 +267,7 @@ export class Walk {
       return undefined;
     }
     const child = new Frame(frame, raw, stat, descriptor, whole);
-    this.#hold(child);
+    this.#open.hold(child);
     this.#host.chdir(itself(descriptor));
     this.#current = child;
     return child;
@@ -373,47 +300,29 @@ export class Walk {
   /** Back to the directory above. Where that cannot be found any more, what was left to do in it is given up. */
   #up(frame: Frame): void {
     let parent = frame.parent as Frame;
-    if (parent.descriptor < 0) this.#openAbove(parent);
-    this.#release(frame);
+    if (parent.descriptor < 0) this.#open.openAbove(parent);
+    this.#open.release(frame);
     for (;;) {
       this.#current = parent;
       if (
         parent.entered === undefined &&
-        !hasWork(parent) &&
+        !parent.hasWork &&
         parent !== this.#top &&
         this.#shares.length === 0
       ) {
-        this.#release(parent);
+        this.#open.release(parent);
         parent = parent.parent as Frame;
         continue;
       }
       try {
-        this.#goTo(parent);
+        this.#open.goTo(parent);
         return;
       } catch (error) {
         this.#report(parent, undefined, 'return to', error);
-        this.#release(parent);
+        this.#open.release(parent);
         if (parent.parent === undefined) throw error;
         parent = parent.parent;
       }
-    }
-  }
-
-  /**
-   * Opens the directory above the current one, where that is the one we came from: it was entered through the top then,
-   * so nobody has led us out. Any other is left closed.
-   */
-  #openAbove(parent: Frame): void {
-    try {
-      const descriptor = this.#guard === undefined ? openDirectory('..') : this.#guard.directory('..');
-      if (descriptor === undefined) return;
-      const stat = fstatSync(descriptor);
-      if (stat.ino === parent.ino && stat.dev === parent.dev) {
-        parent.descriptor = descriptor;
-        this.#hold(parent);
-      } else closeSync(descriptor);
-    } catch {
-      // then it is opened from the top, or given up
     }
   }
 
@@ -429,10 +338,10 @@ export class Walk {
     if (frame === undefined) {
       while (this.#current !== this.#top) {
         const { parent } = this.#current;
-        this.#release(this.#current);
+        this.#open.release(this.#current);
         this.#current = parent as Frame;
       }
-      this.#goTo(this.#top);
+      this.#open.goTo(this.#top);
       return;
     }
     frame.names = share.names;
@@ -451,13 +360,13 @@ export class Walk {
       while (names.length < batch) {
         const entry = frame.stream?.readSync();
         if (!entry) {
-          closeStream(frame);
+          frame.closeStream();
           break;
         }
         names.push(entry.name);
       }
     } catch (error) {
-      closeStream(frame);
+      frame.closeStream();
       this.#report(frame, undefined, 'list', error);
     }
     return names;
@@ -482,61 +391,6 @@ export class Walk {
     }
   }
 
-  #hold(frame: Frame): void {
-    this.#held.push(frame);
-    if (this.#held.length <= this.#limit) return;
-    const shallowest = this.#held.shift() as Frame;
-    closeSync(shallowest.descriptor);
-    shallowest.descriptor = -1;
-  }
-
-  #release(frame: Frame): void {
-    closeStream(frame);
-    if (frame === this.#top || frame.descriptor < 0) return;
-    closeSync(frame.descriptor);
-    frame.descriptor = -1;
-    const at = this.#held.lastIndexOf(frame);
-    if (at >= 0) this.#held.splice(at, 1);
-  }
-
-  #goTo(frame: Frame): void {
-    if (frame.descriptor < 0) this.#reopen(frame);
-    this.#host.chdir(itself(frame.descriptor));
-  }
-
-  /**
-   * Opens a directory again from the nearest one above that is open, and as many of those above it as may be held.
-   * @throws where it is no longer there, or is another one
-   */
-  #reopen(frame: Frame): void {
-    const missing: Frame[] = [];
-    let from = frame;
-    while (from.descriptor < 0) {
-      missing.push(from);
-      from = from.parent as Frame;
-    }
-    let { descriptor } = from;
-    for (let i = missing.length - 1; i >= 0; i--) {
-      const step = missing[i] as Frame;
-      let next: number;
-      try {
-        next = openDirectory(step.raw, descriptor);
-      } finally {
-        if (i < missing.length - 1 && (missing[i + 1] as Frame).descriptor < 0) closeSync(descriptor);
-      }
-      descriptor = next;
-      const stat = fstatSync(next);
-      if (stat.ino !== step.ino || stat.dev !== step.dev || this.#guard?.holds(next) === false) {
-        closeSync(next);
-        throw Object.assign(new Error('it was moved during the walk'), { code: 'ESTALE' });
-      }
-      if (i < this.#limit >> 1) {
-        step.descriptor = next;
-        this.#held.push(step);
-      }
-    }
-  }
-
   #report(frame: Frame, raw: RawName | undefined, action: string, error: unknown): void {
     const failure = error as NodeJS.ErrnoException;
     if (failure.code === 'ENOENT') this.#visitor.vanished();
@@ -551,16 +405,3 @@ export class Walk {
 
 const quiet = { throwIfNoEntry: false } as const;
 const latin1 = { encoding: 'latin1' } as const;
-
-function hasWork(frame: Frame): boolean {
-  return frame.next < frame.names.length || frame.directories.length > 0 || frame.stream !== undefined;
-}
-
-function closeStream(frame: Frame): void {
-  try {
-    frame.stream?.closeSync();
-  } catch {
-    // closed already
-  }
-  frame.stream = undefined;
-}

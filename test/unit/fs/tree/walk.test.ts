@@ -15,7 +15,8 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { type Share, type Visitor, Walk, type WalkSettings } from '../../../../src/fs/tree/walk.ts';
+import type { Visitor } from '../../../../src/fs/tree/visitor.ts';
+import { type Share, Walk, type WalkSettings } from '../../../../src/fs/tree/walk.ts';
 
 const host = { chdir: (path: string) => process.chdir(path), memoryLimit: () => undefined };
 const never = () => false;

@@ -1,0 +1,61 @@
+import type { Dir, Stats } from 'node:fs';
+
+import type { RawName } from '../directory/file-name.ts';
+import type { Where } from './visitor.ts';
+
+/** By the group's bits, which also bound what an ACL gives to named users (acl(5)), or by those of all others. */
+const othersWrite = 0o022;
+
+/** A directory of the walk: what is known of it, and what is left to do in it. */
+export class Frame implements Where {
+  readonly parent: Frame | undefined;
+  readonly raw: RawName;
+  readonly dev: number;
+  readonly ino: number;
+  /** Set where it is walked as a whole, and so is left through the visitor. */
+  readonly entered: Stats | undefined;
+  readonly ofRootAlone: boolean;
+  descriptor: number;
+  names: readonly RawName[] = [];
+  next = 0;
+  directories: RawName[] = [];
+  stream: Dir | undefined;
+
+  constructor(parent: Frame | undefined, raw: RawName, stat: Stats, descriptor: number, whole: boolean) {
+    this.parent = parent;
+    this.raw = raw;
+    this.dev = stat.dev;
+    this.ino = stat.ino;
+    this.entered = whole ? stat : undefined;
+    this.ofRootAlone = stat.uid === 0 && (stat.mode & othersWrite) === 0;
+    this.descriptor = descriptor;
+  }
+
+  /** Whether anything is left to do in it. */
+  get hasWork(): boolean {
+    return this.next < this.names.length || this.directories.length > 0 || this.stream !== undefined;
+  }
+
+  relative(raw?: RawName): RawName {
+    const parts = raw === undefined ? [] : [raw];
+    for (const frame of this.line()) if (frame.parent !== undefined) parts.push(frame.raw);
+    return parts.toReversed().join('/');
+  }
+
+  /** This directory and those above it, up to the top. */
+  *line(): Generator<Frame> {
+    let frame: Frame | undefined = this.parent;
+    yield this;
+    for (; frame !== undefined; frame = frame.parent) yield frame;
+  }
+
+  /** Ends the reading of its listing. */
+  closeStream(): void {
+    try {
+      this.stream?.closeSync();
+    } catch {
+      // closed already
+    }
+    this.stream = undefined;
+  }
+}
