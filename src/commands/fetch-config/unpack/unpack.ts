@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 
-import { type ArchiveLimits, type ArchiveTarget, BrokenArchive } from '../../../clients/archive/entry.ts';
-import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
+import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
 import type { HttpSourceSettings } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
 import { fetchAll } from '../../../clients/sources/fetch.ts';
@@ -14,32 +12,28 @@ import { reasonOf } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { type Patience, startPatience } from '../../../core/deadline.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
-import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../core/outcome.ts';
+import { done, Failure, failed, firstFailure, type Outcome } from '../../../core/outcome.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
-import { openInputFile, unread } from '../../../fs/input-file.ts';
 import { type Built, type Building, stageTree } from '../../../fs/publish/atomic-directory.ts';
 import { checkRelativePath } from '../../../fs/publish/file-names.ts';
 import { commitAll } from '../../../fs/publish/published.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
 import { checkSetPlace } from '../../../fs/publish/target-checks.ts';
 import { writeFile } from '../../../fs/publish/write.ts';
-import { never, notYet, satisfied, type Answer } from '../../../wait/attempt.ts';
+import { type Answer, satisfied } from '../../../wait/attempt.ts';
 import { waitFor } from '../../../wait/loop.ts';
 import { waitOutcome } from '../../../wait/outcome.ts';
 import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
 import type { FetchOptions } from '../options.ts';
+import { archiveAddress } from './archive-address.ts';
+import { type Archive, knownType, openArchive, readArchive } from './archive.ts';
 import { Download, readAll, sumOf } from './download.ts';
 import { quotedEntry, Refused } from './entry-names.ts';
 import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
 import { sumOfTree } from './tree-sum.ts';
 import { UnpackedTree } from './tree.ts';
-
-/** An open archive. Where others may write to it, its sum is made as it is unpacked, in one pass. */
-type Archive =
-  | { readonly descriptor: number; readonly type: ArchiveType; readonly sum: string }
-  | { readonly descriptor: number; readonly type: Exclude<ArchiveType, 'zip'>; readonly sum: undefined };
 
 /** What an earlier run made of the same archive, as far as its note tells. */
 interface Before {
@@ -83,7 +77,7 @@ export async function unpackArchive(
   context: Context,
 ): Promise<Outcome> {
   const { options, http } = settings;
-  const address = checkUsage(addresses, options);
+  const address = archiveAddress(addresses, options);
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
   const secret = address.scheme !== 'file' && isSecretSource(address, http);
@@ -106,28 +100,6 @@ export async function unpackArchive(
     throw error;
   }
   return done(unpacking.summary(path));
-}
-
-function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
-  const [address, second] = addresses;
-  if (options.spec !== undefined) throw new UsageError('--unpack and --spec cannot be combined');
-  if (address === undefined || second !== undefined)
-    throw new UsageError(`--unpack takes one source, and ${addresses.length} are given`);
-  if (address.scheme !== 'file' && address.scheme !== 'http' && address.scheme !== 'https')
-    throw new UsageError(`--unpack takes an archive by https, http or file, not by ${address.scheme}`);
-  if (address.field !== undefined)
-    throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
-  if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
-  if (options.env) throw new UsageError('--unpack and --env cannot be combined');
-  if (options['etag-file'] !== undefined)
-    throw new UsageError(
-      '--unpack and --etag-file cannot be combined: the sum of the archive is kept beside the tree',
-    );
-  if (options['dry-run'])
-    throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
-  if (options.format !== 'raw')
-    throw new UsageError('--unpack and --format cannot be combined: an archive says what its files are');
-  return address;
 }
 
 class Unpacking {
@@ -254,7 +226,7 @@ class Unpacking {
       collect: () => this.#context.host.collectGarbage(),
     });
     this.#context.host.saveMemory();
-    const sum = await this.#read(archive, tree, patience);
+    const sum = await readArchive(archive, tree, this.#limits, patience);
     this.#checkSum(sum);
     tree.finish();
     if (tree.files === 0 && stage.names().length === 0)
@@ -284,33 +256,6 @@ class Unpacking {
       unchanged: 0,
       bytes: tree.bytes,
     };
-  }
-
-  /**
-   * Returns the sum of what was read. Whatever makes the entries of it may give nothing for as long as a server may, and
-   * no longer.
-   */
-  async #read(
-    { descriptor, type, sum }: Archive,
-    unpacked: UnpackedTree,
-    patience: Patience,
-  ): Promise<string> {
-    const { signal } = patience;
-    const tree = renewing(unpacked, patience);
-    if (type === 'zip') {
-      const { readZip } = await import('../../../clients/archive/zip.ts');
-      await readZip(descriptor, tree, this.#limits, signal);
-      return sum;
-    }
-    const { readTar } = await import('../../../clients/archive/tar.ts');
-    const compression = type === 'tar' ? 'none' : type === 'tar.gz' ? 'gzip' : 'zstd';
-    if (sum !== undefined) {
-      await readTar(descriptor, compression, tree, this.#limits, signal);
-      return sum;
-    }
-    const hash = createHash('sha256');
-    await readTar(descriptor, compression, tree, this.#limits, signal, (bytes) => hash.update(bytes));
-    return hash.digest('hex');
   }
 
   #patience(): Patience {
@@ -395,41 +340,4 @@ function bounded(context: Context, patience: Patience): Context {
   return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
     get: () => patience.at,
   });
-}
-
-/** Whatever comes out of an archive is a sign of life, as what comes in from a server is. */
-function renewing(target: ArchiveTarget, patience: Patience): ArchiveTarget {
-  return {
-    begin(entry) {
-      patience.renew();
-      target.begin(entry);
-    },
-    data(chunk) {
-      patience.renew();
-      target.data(chunk);
-    },
-    end() {
-      patience.renew();
-      target.end();
-    },
-  };
-}
-
-/** @throws Refused where it is none */
-function knownType(descriptor: number): ArchiveType {
-  const type = archiveType(descriptor);
-  if (typeof type === 'string') return type;
-  throw new Refused(`is not a known kind of archive (tar, tar.gz, tar.zst, zip): ${type.instead}`);
-}
-
-function openArchive(path: string): number | Answer {
-  try {
-    return openInputFile(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR')
-      return notYet('does not exist', { hint: 'is the volume mounted here?' });
-    const { status, why, hint } = unread(error);
-    return never(status, why, hint);
-  }
 }
