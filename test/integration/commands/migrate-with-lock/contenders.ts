@@ -1,5 +1,6 @@
-// Replicas of migrate-with-lock, and the journal in which their children write down when they ran.
 import { readFileSync, writeFileSync } from 'node:fs';
+// Replicas of migrate-with-lock, and the journal in which their children write down when they ran.
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import type { Postgres } from '../../../support/postgres.ts';
@@ -68,6 +69,48 @@ export function startReplica(
     ...rest,
     env: { DATABASE_URL: url ?? postgres.url(), HOSTNAME: 'pod', ...options.env },
   });
+}
+
+/** A way to the server that is closed until it is opened, for a replica that has started and asked nobody yet. */
+export interface Gate extends AsyncDisposable {
+  readonly url: string;
+  /** Resolves with the first connection that waits at it. */
+  readonly waiting: Promise<void>;
+  open(): void;
+}
+
+export async function closedGate(postgres: Pick<Postgres, 'url'>): Promise<Gate> {
+  const url = new URL(postgres.url());
+  const to = { host: url.hostname, port: Number(url.port) };
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+  const { promise: waiting, resolve: came } = Promise.withResolvers<void>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.pause().on('error', () => socket.destroy()));
+    came();
+    void opened.then(() => {
+      if (socket.destroyed) return;
+      const onward = connect(to).on('error', () => socket.destroy());
+      sockets.add(onward);
+      socket.pipe(onward).pipe(socket);
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    waiting,
+    open,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
+    },
+  };
 }
 
 /** The backends that hold advisory locks, as the server lists them. */

@@ -16,7 +16,7 @@ import {
 } from '../../../support/faults.ts';
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { within } from '../../../support/promptly.ts';
-import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
+import { closedGate, connections, createJournal, holders, quick, startReplica } from './contenders.ts';
 
 let postgres: Postgres;
 
@@ -441,11 +441,16 @@ describe('a row of the records that is not of the last holder says nothing about
       url: norec(),
     });
     await first.waitForStdout(/ready/);
+    await using gate = await closedGate(postgres);
+    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')], {
+      url: gate.url,
+    });
+    await gate.waiting;
     await postgres.sql('GRANT CONNECT ON DATABASE app TO app');
     try {
       await postgres.sql(harm);
       await endLockSession();
-      const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+      gate.open();
       const result = await second.exit;
       expect(result.status).toBe(0);
       expect(result.stderr).toMatch(/left no record; waiting 5s/);
@@ -489,6 +494,11 @@ describe('a row of the records that is not of the last holder says nothing about
       url: norec(),
     });
     await first.waitForStdout(/ready/);
+    await using gate = await closedGate(postgres);
+    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')], {
+      url: gate.url,
+    });
+    await gate.waiting;
     await endLockSession();
     await first.waitForStderr(/the lock was lost/);
     await waitUntil(async () => {
@@ -497,7 +507,7 @@ describe('a row of the records that is not of the last holder says nothing about
       );
       return rows.length > 0;
     });
-    const second = await startReplica(postgres, [...long, '--', ...journal.child('second', 'true')]);
+    gate.open();
     const result = await second.exit;
     expect(result.status).toBe(0);
     expect(result.stderr).toMatch(/left no record; waiting 5s/);
