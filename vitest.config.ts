@@ -60,8 +60,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/support/**/*.test.ts'],
           exclude: busy,
-          // They wait for half of their time: three leave two cores something over.
-          maxWorkers: 3,
+          // They wait for more than half of their time.
+          maxWorkers: 4,
           sequence: { groupOrder: 2 },
         },
       },

@@ -19,7 +19,7 @@ import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { memoryFolder } from './support.ts';
 
 /** Kills for each way, each at a time when it is at work: few while developing, many where everything must hold. */
-const kills = Number(process.env['INITBOX_TEST_KILLS'] ?? (everythingIsRequired() ? 200 : 30));
+const kills = Number(process.env['INITBOX_TEST_KILLS'] ?? (everythingIsRequired() ? 100 : 30));
 
 const sizes = Array.from({ length: 120 }, (_, index) => 10 + index * index * 5);
 const large = 5 << 20;
@@ -183,7 +183,7 @@ describe('kill -9 at random', () => {
     .skipIf(noMount)
     .each(
       ['mkdir', 'rmdir', 'write', 'fchmod', 'rename', 'unlink'].flatMap((call) =>
-        [1, 2, 3, 4].map((when): [string, number] => [call, when]),
+        [1, 2, 3, 4, 5, 6].map((when): [string, number] => [call, when]),
       ),
     )('killed at its %s of number %i: the next run ends right, and nothing is left', async (call, when) => {
     const [from, to] = [memoryFolder(), memoryFolder()];
