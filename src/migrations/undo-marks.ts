@@ -148,6 +148,12 @@ const forms: readonly {
     line: new RegExp(`^${ornaments}()${word}(?= ?[:=(\\[{>]| [-–—]+ )`, 'iu'),
     form: () => ':',
   },
+  // UP alone, and a comment that begins with "down"
+  {
+    by: 'words',
+    line: new RegExp(`^${ornaments}()(ups?(?=[^\\p{L}\\p{N}]*$)|downs?)(?!\\p{L})`, 'iu'),
+    form: () => 'alone',
+  },
   // up users, migrate up users
   {
     by: 'words',
@@ -162,9 +168,9 @@ const forms: readonly {
 /** "Do" and "back" begin many a sentence: each counts only beside its own opposite. */
 function kindsOf(said: string): readonly string[] {
   if (said === 'do') return ['do'];
-  if (/^back/.test(said)) return ['back'];
+  if (said.startsWith('back')) return ['back'];
   if (/^un-?do/.test(said)) return ['', 'do'];
-  return /^forward/.test(said) ? ['', 'back'] : [''];
+  return said.startsWith('forward') ? ['', 'back'] : [''];
 }
 
 /**

@@ -1067,6 +1067,9 @@ describe('the second of two marks of one form counts, whatever words stand behin
     ['-- Up - users', '-- Down - drop them'],
     ['-- Up (users)', '-- Down (users)'],
     ['-- up users', '-- down users'],
+    ['-- UP', '-- DOWN: users'],
+    ['-- Up:', '-- down users'],
+    ['-- ==== UP ====', '-- ==== DOWN users ===='],
     ['-- migrate up users', '-- migrate down users'],
     ['-- acme: up 42', '-- acme: down 42'],
     ['-- acme.up users', '-- acme.down users'],
@@ -1111,6 +1114,7 @@ describe('the second of two marks of one form counts, whatever words stand behin
 
   test.each<[string, string]>([
     ['-- up votes', '-- down votes'],
+    ['-- up', '-- down payments'],
     ['-- Up: votes for it', '-- Down: votes against it'],
   ])('nor where what follows makes something: %s … %s', (first, second) => {
     for (const below of [
