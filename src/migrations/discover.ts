@@ -149,6 +149,15 @@ const upWord = /^(?:up|do|apply|forward|upgrade|install|deploy|migrate)$/i;
 /** A tool's form: "002.undo.a.sql", "0002.a.rollback.sql", and a name that is nothing else. */
 const undoForm = new RegExp(`^\\d[\\d.]*(?:\\.${undoWords}\\.|(?:.*\\.|[_-])${undoWords}\\.sql$)`, 'i');
 
+/** pg-migrator's names (https://www.npmjs.com/package/pg-migrator): from one version to another. */
+const fromTo = /^0*(\d+)-0*(\d+)\.sql$/i;
+
+/** "2-1" of "2-1.sql", where it goes back from there and "1-2.sql" is among the names. */
+function goesBack(file: string, ways: ReadonlySet<string>): boolean {
+  const [, from = '', to = ''] = fromTo.exec(file) ?? [];
+  return ways.has(`${to}-${from}`) && (from.length - to.length || (from > to ? 1 : -1)) > 0;
+}
+
 interface Words {
   /** The words of a name behind its number, but for the one of a direction at its beginning or end. */
   readonly rest: string;
@@ -174,7 +183,8 @@ function readingsOf(file: string): readonly Words[] {
 
 /**
  * The files that undo the one of their own number: the same words and one for undoing.
- * @throws UsageError for one with a number of its own that has a tool's form of a file that undoes, or ends with a word
+ * @throws UsageError for one with a number of its own that has a tool's form of a file that undoes, goes back from one
+ *   version to another, or ends with a word
  *   for undoing where a file of the same words is there. It may be a migration: to leave it out would be as bad as to run
  *   one that undoes.
  */
@@ -189,6 +199,12 @@ function undoFiles(directory: string, scripts: readonly string[]): ReadonlySet<s
     for (const { direction, rest } of one.readings)
       if (direction !== 'undo') forward.set(rest, [...(forward.get(rest) ?? []), one]);
   }
+  const ways = new Set(
+    scripts.flatMap((file) => {
+      const [, from, to] = fromTo.exec(file) ?? [];
+      return from === undefined || from === to ? [] : [`${from}-${to}`];
+    }),
+  );
   const left = new Set<string>();
   const unclear: string[] = [];
   for (const one of all) {
@@ -197,7 +213,11 @@ function undoFiles(directory: string, scripts: readonly string[]): ReadonlySet<s
     const partners = ({ rest }: Words): (typeof all)[number][] =>
       (forward.get(rest) ?? []).filter((other) => other !== one);
     if (undoing.some((words) => partners(words).some((other) => other.version === version))) left.add(file);
-    else if (undoForm.test(file) || undoing.some((words) => words.last && partners(words).length > 0))
+    else if (
+      undoForm.test(file) ||
+      goesBack(file, ways) ||
+      undoing.some((words) => words.last && partners(words).length > 0)
+    )
       unclear.push(file);
   }
   if (unclear.length > 0) {

@@ -66,7 +66,17 @@ const grammars: readonly Grammar[] = [
   },
 ];
 
-const directive = /^[ \t\f\v]*--[ \t\f\v]*initbox:(.*)/;
+/** What is meant as a directive, however it is spelled. */
+const nearDirective =
+  /^[ \t\f\v]*--[^A-Za-z0-9]*(initbox(?:[ \t\f\v]*[:=].*|[^A-Za-z0-9]+no[-_ ]?(?:transaction|undo).*))/i;
+const directive = /^[ \t\f\v]*--[ \t\f\v]*initbox:(no-transaction|no-undo-part)[ \t\f\v]*$/;
+const directiveNames: readonly [string, RegExp][] = [
+  ['no-transaction', /no[-_ ]?transaction/i],
+  ['no-undo-part', /no[-_ ]?undo[-_ ]?part/i],
+];
+
+/** https://atlasgo.io/versioned/checks: a file that holds several. */
+const txtar = /^[ \t]*--[ \t]*atlas:txtar\b/;
 
 /**
  * Finds the part of a file that migrates up, and what the file says of its transaction.
@@ -75,6 +85,7 @@ const directive = /^[ \t\f\v]*--[ \t\f\v]*initbox:(.*)/;
  */
 export function partsOf(text: string, where: string): Parts {
   const lines = [...markedLines(text)];
+  refuseTxtar(lines, text, where);
   const found = grammars
     .map((grammar) => ({ grammar, marks: marksOf(grammar.line, lines) }))
     .filter(({ marks }) => marks.length > 0);
@@ -93,6 +104,17 @@ export function partsOf(text: string, where: string): Parts {
   const isLiquibase = lines.some((line) => /liquibase|changeset/i.test(line.text));
   const transaction = isLiquibase ? readLiquibase(text, where) : undefined;
   return directives.has('no-transaction') || transaction === false ? { ...parts, transaction: false } : parts;
+}
+
+function refuseTxtar(lines: readonly Line[], text: string, where: string): void {
+  const declared = lines.filter((line) => txtar.test(line.text));
+  const inLiteral = declared.length > 0 ? literalsOf(text) : undefined;
+  const line = declared.find(({ at }) => inLiteral?.(at) === false);
+  if (line === undefined) return;
+  throw new UsageError(
+    `${where}:${lineAt(text, line.at)}: Atlas reads this file as several (checks, migration, down), which is not done here; ` +
+      'run Atlas itself (migrate-with-lock -- atlas migrate apply), or write only the migration into the file, without this line',
+  );
 }
 
 /** Of two tools, the one whose marks all stand in literals is not the one that the file is written for. */
@@ -121,7 +143,7 @@ interface Line {
 }
 
 /** What a line must hold to be looked at closely: a load of data may have a million comments. */
-const telling = /migrat|goose|create above|tern|initbox|liquibase|changeset/i;
+const telling = /migrat|goose|create above|tern|initbox|liquibase|changeset|atlas/i;
 const lineBreak = /[\r\n]|$/g;
 
 /** The comment lines that may be marks, whatever text they stand in: the tools go by lines too. */
@@ -160,7 +182,7 @@ function ownDirectives(
   where: string,
   { from, to }: Parts,
 ): ReadonlySet<string> {
-  const written = new Map(marksOf(directive, lines).map((mark) => [text.indexOf('--', mark.at), mark]));
+  const written = new Map(marksOf(nearDirective, lines).map((mark) => [text.indexOf('--', mark.at), mark]));
   const last = [...written.keys()].at(-1);
   if (last === undefined) return new Set();
   const marks: Mark[] = [];
@@ -174,17 +196,22 @@ function ownDirectives(
     [from, to],
   ] as const)
     for (const statement of statementsIn(text, where, start, end, comment)) if (statement.end > last) break;
+  const names = new Set<string>();
   for (const mark of marks) {
-    if (mark.words !== 'no-transaction' && mark.words !== 'no-undo-part') {
-      throw problem(
-        text,
-        where,
-        mark,
-        `"-- initbox:${mark.words}" is not known; the directives are "-- initbox:no-transaction" and "-- initbox:no-undo-part"`,
-      );
-    }
+    const line = text.slice(mark.at, mark.end);
+    const name = directive.exec(line)?.[1];
+    if (name === undefined) throw problem(text, where, mark, notDirective(line.trim()));
+    names.add(name);
   }
-  return new Set(marks.map((mark) => mark.words));
+  return names;
+}
+
+function notDirective(line: string): string {
+  const meant = directiveNames.find(([, near]) => near.test(line))?.[0];
+  const said = `"${Buffer.from(line, 'latin1').toString()}"`;
+  return meant === undefined
+    ? `${said} is not known; the directives are "-- initbox:no-transaction" and "-- initbox:no-undo-part"`
+    : `${said} is not spelled as a directive; write "-- initbox:${meant}" alone on the line`;
 }
 
 function readDbmate(marks: readonly Mark[], text: string, where: string): Parts {

@@ -12,6 +12,10 @@ export interface Evidence {
   takenBack(at: number, restores: boolean): boolean;
   /** True in a body of statements that BEGIN ATOMIC begins, as in a `$$` body. */
   inBody(at: number): boolean;
+  /** True between the first and the last word of a statement. */
+  inStatement(at: number): boolean;
+  /** False where the part cannot be cut into statements to its end. */
+  readonly whole: boolean;
 }
 
 interface Span {
@@ -35,7 +39,11 @@ export function evidenceIn(text: string, where: string, from: number, to: number
   const taken: Span[] = [];
   const restored: Span[] = [];
   const bodies: Span[] = [];
-  for (const { start, end, words } of statementsIn(text, where, from, to)) {
+  const statements: Span[] = [];
+  let whole = true;
+  const cut = (): void => void (whole = false);
+  for (const { start, end, words } of statementsIn(text, where, from, to, undefined, cut)) {
+    statements.push({ from: start, to: end });
     if (words.includes('ATOMIC')) {
       const body = text.slice(start, end).search(/\bbegin\s+atomic\b/i);
       if (body >= 0) bodies.push({ from: start + body, to: end });
@@ -65,6 +73,8 @@ export function evidenceIn(text: string, where: string, from: number, to: number
   return {
     takenBack: (at, restores) => holds(away, at) || (restores && holds(again, at)),
     inBody: (at) => holds(bodies, at),
+    inStatement: (at) => holdsSorted(statements, at),
+    whole,
   };
 }
 
@@ -79,13 +89,25 @@ export function* statementsIn(
   from: number,
   to: number,
   comment?: (at: number) => void,
+  failed?: () => void,
 ): Generator<Statement> {
   const part = to === text.length ? text : text.slice(0, to);
   try {
     yield* split(part, where, true, from, comment);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
+    failed?.();
   }
+}
+
+function holdsSorted(spans: readonly Span[], at: number): boolean {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle] as Span).to <= at) low = middle + 1;
+    else high = middle;
+  }
+  return at >= (spans[low]?.from ?? Infinity);
 }
 
 /** Overlapping spans as one, so that a file of a thousand drops is not gone over for each comment. */

@@ -68,7 +68,7 @@ const sqitch = /^revert \S+:\S+ from \S+$/iu;
 
 /** Plain English that undoes nothing. "Take it back" and the like are not among it: they can be said of a migration. */
 const phrase =
-  /(?<!\p{L})(?:(?:lock|narrow)(?:s|ed|ing)?(?:[ -](?:it|them|(?:the|all) \p{L}+))?[ -]?down|drop[ -]?down[ -](?:list|menu|box|field|value|option)s?|(?:writ(?:es?|ing|ten)|wrote|no way)[ -]back|backwards?[ -](?:in)?compatib\p{L}*)(?!\p{L})/giu;
+  /(?<!\p{L})(?:(?:lock|narrow|slow|scale?)(?:s|d|ed|ing)?(?:[ -](?:it|them|(?:the|all) \p{L}+))?[ -]?down|drop[ -]?down[ -](?:list|menu|box|field|value|option)s?|(?:writ(?:es?|ing|ten)|wrote|no way)[ -]back|backwards?[ -](?:in)?compatib\p{L}*)(?!\p{L})/giu;
 
 const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
 
@@ -78,20 +78,117 @@ const undoWord = new RegExp(`(?<!\\p{L})${undo}(?!\\p{L})`, 'giu');
  */
 export function speaksOfUndoing(comment: string): 'undo' | 'back' | undefined {
   const text = plain(comment)
-    .replaceAll(/(?<=\p{Ll})(?=\p{Lu})/gu, ' ')
+    .replaceAll(/(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/gu, ' ')
     .replaceAll(phrase, '·');
   const said = text.match(undoWord) ?? [];
   if (said.some((word) => !/^back(?:wards?)?$/i.test(word)) || separator.test(text.trim())) return 'undo';
   return said.length > 0 ? 'back' : undefined;
 }
 
-const directive = /^[^\p{L}\p{N}]*((?:[\p{L}\p{N}_-]+[:=])+)(\p{L}+)(?!\p{L})/iu;
-const upWord = /^(?:ups?|forwards?|apply|upgrades?|migrate|do|install|deploy)$/iu;
-const downWord = new RegExp(`^${undo}$`, 'iu');
+const upWords = 'ups?|forwards?|apply|upgrades?|migrate|do|install|deploy';
+const upWord = new RegExp(`^(?:${upWords})$`, 'iu');
 
-/** "acme:" of "acme:up:42" and of "acme:down:42": the prefix of a tool's two marks. */
-export function prefixOf(direction: 'up' | 'undo', comment: string): string | undefined {
-  if (comment.length > longest) return undefined;
-  const [, prefix = '', word = ''] = directive.exec(plain(comment)) ?? [];
-  return (direction === 'up' ? upWord : downWord).test(word) ? prefix.toLowerCase() : undefined;
+/** One of two marks of one form: "acme:up:42" and "acme:down:42". */
+export interface PairMark {
+  readonly direction: 'up' | 'undo';
+  /** The same for both. */
+  readonly form: string;
+  /** `sign`: nobody writes prose so. `words`: only what the statement below changes tells it from prose. */
+  readonly by: 'colon' | 'sign' | 'words';
+}
+
+const ornaments = '[^\\p{L}\\p{N}+@!%$&#/\\[<{(]*';
+const word = `(${upWords}|${undo})(?!\\p{L})`;
+const forms: readonly {
+  readonly by: PairMark['by'];
+  readonly line: RegExp;
+  readonly form: (prefix: string, rest: string) => string | undefined;
+}[] = [
+  // acme:up:42, acme.up; with a blank between them it is prose ("TODO: apply it").
+  {
+    by: 'colon',
+    line: new RegExp(`^[^\\p{L}\\p{N}]*((?:[\\p{L}\\p{N}_-]+[:=])+)${word}`, 'iu'),
+    form: (prefix) => prefix,
+  },
+  {
+    by: 'sign',
+    line: new RegExp(`^${ornaments}((?:[\\p{L}\\p{N}_-]+[:=./>]+)+)${word}`, 'iu'),
+    form: (prefix) => prefix,
+  },
+  // +acme Up, @up, !up, // up
+  {
+    by: 'sign',
+    line: new RegExp(`^${ornaments}([+@!%$&#]+ ?(?:\\p{L}[\\p{L}\\p{N}_-]*[ :]+)??|//+ ?)${word}`, 'iu'),
+    form: (prefix) => prefix,
+  },
+  // [up], <up>
+  {
+    by: 'sign',
+    line: new RegExp(`^${ornaments}([\\[<{(] ?(?:[\\p{L}\\p{N}_-]+[ :])?)${word} ?[\\]>})]`, 'iu'),
+    form: (prefix) => prefix,
+  },
+  // ==== UP ====
+  {
+    by: 'sign',
+    line: new RegExp(`^ ?([^\\p{L}\\p{N}\\s]{2,} ?)${word} ?[^\\p{L}\\p{N}\\s]{2,}`, 'iu'),
+    form: () => '====',
+  },
+  // acme up 42, acme: up 42, 001_users up
+  {
+    by: 'sign',
+    line: new RegExp(`^${ornaments}([\\p{L}\\p{N}.-]+(?:_[\\p{L}\\p{N}.-]+)*(?::? |[_-]))${word}(.*)$`, 'iu'),
+    form: (prefix, rest) => {
+      const number = /\p{N}/u.test(prefix) ? '' : /^[ :_#-]*([^ ]*\p{N}[^ ]*)/u.exec(rest)?.[1];
+      return number === undefined ? undefined : `${prefix} ${number}`;
+    },
+  },
+  // UP: users, Up - users
+  {
+    by: 'words',
+    line: new RegExp(`^${ornaments}()${word}(?= ?[:=(\\[{>]| [-–—]+ )`, 'iu'),
+    form: () => ':',
+  },
+  // UP alone, and a comment that begins with "down"
+  {
+    by: 'words',
+    line: new RegExp(`^${ornaments}()(ups?(?=[^\\p{L}\\p{N}]*$)|downs?)(?!\\p{L})`, 'iu'),
+    form: () => 'alone',
+  },
+  // up users, migrate up users
+  {
+    by: 'words',
+    line: new RegExp(
+      `^${ornaments}((?:(?:migrate|migrations?|schema|db|sql|script|section|part|begin|start) )?)(ups?|downs?)(?!\\p{L}) +(\\p{L}.*)$`,
+      'iu',
+    ),
+    form: (prefix, rest) => `${prefix}… ${rest}`,
+  },
+];
+
+/** "Do" and "back" begin many a sentence: each counts only beside its own opposite. */
+function kindsOf(said: string): readonly string[] {
+  if (said === 'do') return ['do'];
+  if (said.startsWith('back')) return ['back'];
+  if (/^un-?do/.test(said)) return ['', 'do'];
+  return said.startsWith('forward') ? ['', 'back'] : [''];
+}
+
+/**
+ * Reads a comment as one of two marks. Words may stand behind a mark; between two plain words "up" and "down" are prose,
+ * if no number tells what they are about.
+ */
+export function pairMarks(comment: string): readonly PairMark[] {
+  if (comment.length > longest) return [];
+  const text = plain(comment).trimEnd();
+  const marks: PairMark[] = [];
+  for (const { by, line, form } of forms) {
+    const [, prefix = '', said = '', rest = ''] = line.exec(text) ?? [];
+    if (said === '') continue;
+    const key = form(prefix.toLowerCase().replaceAll(' ', ''), rest.trim().toLowerCase());
+    const direction = upWord.test(said) ? 'up' : 'undo';
+    if (key === undefined) continue;
+    const kinds = by === 'colon' ? [''] : kindsOf(said.toLowerCase());
+    for (const kind of kinds) marks.push({ direction, form: `${by} ${key} ${kind}`, by });
+  }
+  return marks;
 }

@@ -2,7 +2,8 @@ import { UsageError } from '../core/outcome.ts';
 import { literalSpans } from './literals.ts';
 import { lineAt } from './split.ts';
 import { evidenceIn, type Evidence } from './undo-evidence.ts';
-import { isUndoMark, prefixOf, speaksOfUndoing } from './undo-marks.ts';
+import { isUndoMark, pairMarks, speaksOfUndoing, type PairMark } from './undo-marks.ts';
+import { foreignMark } from './undo-tools.ts';
 
 /** A comment without its signs. */
 interface Comment {
@@ -27,38 +28,55 @@ const telling =
  */
 export function refuseUndoParts(text: string, where: string, from: number, to: number): void {
   if (!telling.test(text)) return;
+  const problem = (at: number, tool = ''): UsageError =>
+    new UsageError(
+      `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration${tool}, in a way that is not known here; ` +
+        'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; ' +
+        'if all of the file migrates up, reword the comment, or add the line "-- initbox:no-undo-part"',
+    );
+  const foreign = foreignMark(text, from, to);
+  if (foreign !== undefined) throw problem(foreign.at, ` (${foreign.tool} would end the first part here)`);
   const bare = withoutLiterals(text);
   const comments = [...lineComments(bare), ...blockComments(bare)]
     .filter(({ at, text: said }) => at >= from && at < to && telling.test(said))
     .toSorted((a, b) => a.at - b.at);
+  /** Each form's first mark of the first part, by the code below it. */
   const ups = new Map<string, number>();
   let seen: { readonly from: number; readonly at: number } | undefined;
   let evidence: Evidence | undefined;
   for (const comment of comments) {
     const { at, end, text: said, alone, behindEnd } = comment;
-    const up = alone ? prefixOf('up', said) : undefined;
-    if (up !== undefined && !ups.has(up)) ups.set(up, end);
+    const pairs = alone ? pairMarks(said) : [];
+    for (const { direction, form } of pairs)
+      if (direction === 'up' && !ups.has(form)) ups.set(form, codeAfter(end));
     const way = speaksOfUndoing(said);
-    const isMark = alone && ((isUndoMark(said) && !isListed(text, at, end)) || endsPair(comment));
+    const isMark =
+      alone &&
+      ((isUndoMark(said) && !isListed(text, at, end)) || (way !== undefined && endsPair(comment, pairs)));
     if (way === undefined && !isMark) continue;
     evidence ??= evidenceIn(text, where, from, to);
     // What stands behind a statement speaks of it as well.
     const places = behindEnd ? [at, text.lastIndexOf(';', at) - 1] : [at];
     const takenBack = places.some((place) => evidence?.takenBack(place, way === 'undo'));
-    if (evidence.inBody(at) || !(isMark || takenBack)) continue;
-    throw new UsageError(
-      `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration, in a way that is not known here; ` +
-        'mark the parts with "-- migrate:up" and "-- migrate:down", or take the second one out; ' +
-        'if all of the file migrates up, reword the comment, or add the line "-- initbox:no-undo-part"',
-    );
+    if (evidence.inBody(at) || !(takenBack || (isMark && (!evidence.whole || codeAfter(end) >= 0)))) continue;
+    throw problem(at);
   }
 
-  function endsPair({ at, end, text: said }: Comment): boolean {
-    const prefix = prefixOf('undo', said);
-    const first = prefix === undefined ? undefined : ups.get(prefix);
-    if (first === undefined) return false;
-    const next = codeAfter(end);
-    return next >= 0 && (codeFrom(text, first, at) >= 0 || takesAway.test(text.slice(next, next + 2000)));
+  function endsPair({ at, end }: Comment, pairs: readonly PairMark[]): boolean {
+    return pairs.some(({ direction, form, by }) => {
+      const first = direction === 'undo' ? ups.get(form) : undefined;
+      if (first === undefined) return false;
+      const next = codeAfter(end);
+      if (next < 0) return false;
+      const below = text.slice(next, next + 2000);
+      // Before the comment's own sign.
+      const until = text.startsWith('/*', at - 2) ? at - 2 : at;
+      if (first < 0 || first >= until) return by === 'colon' && takesAway.test(below);
+      if (by === 'words' && makes.test(below)) return false;
+      evidence ??= evidenceIn(text, where, from, to);
+      // A mark stands between statements: inside one, the server takes none of the text.
+      return !evidence.inStatement(at);
+    });
   }
 
   /** One search for all comments above the same statement. */
@@ -70,6 +88,8 @@ export function refuseUndoParts(text: string, where: string, from: number, to: n
 }
 
 const takesAway = /^(?:drop|delete|truncate|revoke|alter\b[^;]*\bdrop)\b/i;
+
+const makes = /^(?:create|insert|grant|comment|alter\b[^;]*\badd)\b/i;
 
 /** The line before is an entry for the other word, in a list of such words. */
 const otherEntry =

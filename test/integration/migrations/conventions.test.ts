@@ -149,6 +149,34 @@ describe('a directive of initbox in text is text', () => {
   });
 });
 
+describe('what undoes in a way of another tool does not run', () => {
+  const made = 'ALTER TABLE users ALTER email SET STATISTICS 500;\n';
+  test.each<[string, Record<string, string>]>([
+    ['Mojo::Pg', { '1_a.sql': `-- 1 up (statistics)\n${made}-- 1 down (comment freely)\nDROP TABLE users;` }],
+    ['MyBatis', { '1_a.sql': `-- // statistics\n${made}-- //@UNDO for the table\nDROP TABLE users;` }],
+    ['Play', { '1_a.sql': `-- Users !Ups x\n${made}-- Users !Downs x\nDROP TABLE users;` }],
+    ['rambler', { '1_a.sql': `-- rambler up\n${made}-- rambler down all\nDROP TABLE users;` }],
+    ['tern', { '1_a.sql': `${made.trim()} ---- create above / drop below ----\nDROP TABLE users;` }],
+    [
+      'tern in a literal',
+      { '1_a.sql': "COMMENT ON TABLE users IS '---- create above / drop below ----';\nDROP TABLE users;" },
+    ],
+    ['an unknown one', { '1_a.sql': `-- acme up 42\n${made}-- acme down 42\nDROP TABLE users;` }],
+    ['pg-migrator', { '1-2.sql': made, '2-1.sql': 'DROP TABLE users;' }],
+    [
+      'Atlas',
+      { '1_a.sql': `-- atlas:txtar\n\n-- migration.sql --\n${made}-- down.sql --\nDROP TABLE users;` },
+    ],
+    ['a directive misspelled', { '1_a.sql': `-- Initbox:no-transaction\n${made}` }],
+  ])('%s', async (_name, files) => {
+    place = await newDatabase(server);
+    await place.sql('CREATE TABLE users (email text)');
+    place.write(files);
+    await expect(migrate(place)).rejects.toMatchObject({ name: 'UsageError' });
+    expect(await names(place)).toEqual(['users']);
+  });
+});
+
 test('a repeatable file runs again when it changes, and only then', async () => {
   place = await newDatabase(server);
   place.write({ 'V1__t.sql': 'CREATE TABLE t (n int);', 'R__log.sql': 'INSERT INTO t VALUES (1);' });

@@ -42,6 +42,8 @@ describe('a plain file whose number is its own is never left out', () => {
     [['001_a.sql', '013_add_rollback.sql', '034_add_undo.sql', '035_b_down.sql']],
     [['20240101120000_a.sql', '20240101120001_enable_rollback.sql']],
     [['1_a.sql', '2_b.sql', '3-c-down.sql']],
+    [['1-1.sql', '2-1.sql', '3-2.sql']],
+    [['1-2.sql', '2-1-users.sql']],
   ])('it runs: %j', async (names) => {
     write(...names);
     const listing = await discover(folder);
@@ -61,6 +63,10 @@ describe('a plain file whose number is its own is never left out', () => {
     [['001_a.sql', '002.undo.b.sql'], '002.undo.b.sql'],
     [['001_a.sql', '0002.b.rollback.sql'], '0002.b.rollback.sql'],
     [['001_a.sql', '2_down.sql'], '2_down.sql'],
+    // pg-migrator: from one version to another.
+    [['1-2.sql', '2-1.sql'], '2-1.sql'],
+    [['1-2.sql', '2-3.sql', '03-2.sql'], '03-2.sql'],
+    [['9-10.sql', '10-9.sql'], '10-9.sql'],
     // The file that is left out for one of the same number does not stand for one of another.
     [['001_a.sql', '001_a_down.sql', '002_a_down.sql'], '002_a_down.sql'],
   ])('it is refused: %j', async (names, file) => {

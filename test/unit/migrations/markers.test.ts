@@ -184,8 +184,8 @@ describe('a mark of the part that undoes, of whatever tool, is refused with its 
       "SELECT 'a\\';\n-- down\nSELECT 'b';",
       "SELECT 'never closed\n-- down\n",
       'SELECT a$$b;\n-- down\nSELECT a$$b;',
-      "-- don't\n-- down\n-- don't",
-      "/* don't /* nested */ */\n\n-- down\n/* don't */",
+      "-- don't\n-- down\n-- don't\nSELECT 1;",
+      "/* don't /* nested */ */\n\n-- down\n/* don't */ SELECT 1;",
     ])
       expect(() => up(text), text).toThrow(/this line looks like the start of a part that undoes/);
   });
@@ -970,6 +970,269 @@ test.each([
 ])('a mark below a caption is a mark: %j', (text) =>
   expect(() => up(text)).toThrow(/this line looks like the start of a part that undoes/),
 );
+
+describe("a known tool's mark is told by that tool's own rule, whatever the statements are", () => {
+  const made = 'ALTER TABLE users ALTER email SET STATISTICS 500;\n';
+  const gone = 'ALTER SEQUENCE s RESTART 5;';
+
+  test.each<[tool: string, line: number, text: string]>([
+    [
+      'Mojo::Pg',
+      3,
+      `-- 1 up (statistics; users comes with the image)\n${made}-- 1 down (...you can comment freely here...)\n`,
+    ],
+    ['Mojo::Pg', 3, `--1up\n${made}--01Down the tables\n`],
+    ['Mojo::Pg', 3, `-- 1 UP - x\n${made}-- 1 DOWN - y\n`],
+    ['Mojo::Pg', 3, `-- 1 up\n${made}-- 2 down: remove\n`],
+    ['Mojo::Pg', 3, `-- 7 upgrade\n${made}-- 7 downgrade\n`],
+    ['Mojo::Pg', 4, `-- 1 up\n${made}SELECT '\n-- 1 down, says the book\n';\n`],
+    ['MyBatis Migrations', 3, `-- // statistics\n${made}-- //@UNDO for the base image's table\n`],
+    ['MyBatis Migrations', 2, `${made}-- // @UNDO: x\n`],
+    ['MyBatis Migrations', 2, `${made}  --// drop users @UNDO\n`],
+    ['MyBatis Migrations', 3, `${made}SELECT '\n-- //@UNDO\n';\n`],
+    ['MyBatis Migrations', 3, `${made}/*\n-- //@UNDO\n*/\n`],
+    ['Play evolutions', 3, `-- Users schema !Ups statistics\n${made}-- Users schema !Downs statistics\n`],
+    ['Play evolutions', 2, `${made}--- users !Downs\n`],
+    ['Play evolutions', 3, `${made}SELECT '\n# !Downs of users\n';\n`],
+    ['rambler', 3, `-- rambler up\n${made}-- rambler down all\n`],
+    ['rambler', 3, `-- rambler up\n${made}-- rambler's own words\n`],
+    ['rambler', 2, `${made}-- rambler down all\n`],
+    ['rambler', 4, `-- rambler up\n${made}SELECT '\n-- rambler stops here\n';\n`],
+    ['tern', 1, `${made.trim()} ---- create above / drop below ----\n`],
+    ['tern', 2, `${made}COMMENT ON TABLE users IS '---- create above / drop below ----';\n`],
+    ['tern', 2, `${made}-- x ---- create above / drop below ----\n`],
+    ['tern', 2, `${made}  ---- create above / drop below ----\n`],
+    ['tern', 2, `${made}----- create above / drop below -----\n`],
+    [
+      'tern',
+      1,
+      `${made.trim()} -- ---- create above / drop below ----\n---- create above / drop below ----\n`,
+    ],
+    ['node-pg-migrate', 3, `${made}SELECT '\n-- Down migration of the orders\n';\n`],
+  ])('%s, line %i of %j', (tool, line, text) => {
+    const message = new RegExp(
+      `^x\\.sql:${line}: this line looks like the start of a part that undoes .*\\(${tool} .*"-- initbox:no-undo-part"`,
+    );
+    expect(() => up(`${text}${gone}`)).toThrow(message);
+    expect(() => up(`${text}${gone}`.replaceAll('\n', '\r\n'))).toThrow(message);
+    expect(() => up(`${text}-- nothing\n`)).toThrow(message);
+    if (text.split('---- create above').length < 3) {
+      // The file's own word; and below the mark of the tool whose file it is.
+      expect(up(`-- initbox:no-undo-part\n${text}${gone}`)[0]).toBe('none');
+      expect(up(`-- +goose Up\nA;\n-- +goose Down\n${text}${gone}`)[0]).toBe('goose');
+    }
+  });
+
+  test.each([
+    '-- 2 down payments per order',
+    '-- 1 update the users\nSELECT 1;\n-- 2 down payments per order',
+    '-- step 1 up\nSELECT 1;\n-- 2 down payments per order',
+    '-- 1 up\n-- 2 up to date',
+    '-- // see the undo log',
+    '-- the rambler table\n-- ramblers walk',
+    '-- rambler up',
+    'SELECT 1; -- see "!Downs"',
+    'SELECT 1; -- down migration of the orders',
+  ])('is none: %j', (comment) => {
+    const text = `${made}${comment}\n${gone}`;
+    expect(up(text)[0]).toBe('none');
+  });
+});
+
+describe('the second of two marks of one form counts, whatever words stand behind it', () => {
+  const made = 'ALTER TABLE users ALTER email SET STATISTICS 500;\n';
+  const pairs: [string, string][] = [
+    ['-- +micrate Up', '-- +micrate Down (comment)'],
+    ['-- +nomad Up x', '-- +nomad Down y'],
+    ['-- + nomad Up', '-- + nomad Down y'],
+    ['-- +Up', '-- +Down of users'],
+    ['-- ==== UP ====', '-- ==== DOWN ==== users'],
+    ['-- *** Apply *** users', '-- *** Roll back *** users'],
+    ['-- @up create it', '-- @down drop it'],
+    ['-- @do', '-- @undo users'],
+    ['-- @forward', '-- @backward of users'],
+    ['-- @apply', '-- @undo users'],
+    ['-- !up create it', '-- !down drop it'],
+    ['-- %up', '-- %down users'],
+    ['-- // up', '-- // down users'],
+    ['-- //up', '-- //down users'],
+    ['-- [up] users', '-- [down] users'],
+    ['-- <up> users', '-- <down> users'],
+    ['-- {up} users', '-- {down} users'],
+    ['-- [acme up] users', '-- [acme down] users'],
+    ['-- acme up 42', '-- acme down 42'],
+    ['-- acme up v42 of users', '-- acme down v42 of users'],
+    ['-- 001_users up', '-- 001_users down it all'],
+    ['-- UP: users', '-- DOWN: users'],
+    ['-- Up - users', '-- Down - drop them'],
+    ['-- Up (users)', '-- Down (users)'],
+    ['-- up users', '-- down users'],
+    ['-- UP', '-- DOWN: users'],
+    ['-- Up:', '-- down users'],
+    ['-- ==== UP ====', '-- ==== DOWN users ===='],
+    ['-- migrate up users', '-- migrate down users'],
+    ['-- acme: up 42', '-- acme: down 42'],
+    ['-- acme.up users', '-- acme.down users'],
+    ['-- acme/up users', '-- acme/down users'],
+    ['/* @up create it */', '/* @down drop it */'],
+  ];
+  test.each(pairs)('%s … %s', (first, second) => {
+    for (const gone of ['DROP TABLE users;', 'ALTER SEQUENCE s RESTART 5;', 'SELECT app.uninstall();']) {
+      const text = `${first}\n${made}${second}\n${gone}`;
+      expect(() => up(text)).toThrow(/^x\.sql:3: this line looks like the start of a part that undoes/);
+      expect(() => up(`-- +goose Up\n${text}`)).toThrow(/^x\.sql:4: /);
+      expect(up(`-- initbox:no-undo-part\n${text}`)[0]).toBe('none');
+    }
+    // The second alone, with words behind it, is a comment; so are two with no SQL between them.
+    const above = `${first}\n${second}\nCREATE TABLE b ();`;
+    expect(up(above)).toEqual(['none', above, undefined]);
+  });
+
+  test.each<[string, string]>([
+    ['-- scale up limits', '-- scale down limits'],
+    ['-- scale up 2 pools', '-- scale down 2 pools'],
+    ['-- clean up old rows', '-- slow down the job'],
+    ['-- Links up', '-- Links down'],
+    ['-- links go up', '-- links go down'],
+    ['-- TODO: apply the rest', '-- TODO: revert this'],
+    ['-- Note: up to 5 rows', '-- Note: down to 5 rows'],
+    ['-- ! do not touch', '-- ! back up the table first'],
+    ['-- // do this first', '-- // roll back by hand'],
+    ['-- upgrade users', '-- downgrade users of today'],
+    ['-- @up', '-- [down] users'],
+    ['-- up users', '-- down orders'],
+    ['-- acme up 42', '-- acme down 43'],
+    ['-- the rows are set up: all', '-- the rows are torn down: all'],
+    ['-- 5 rows up front', '-- scaled down limit'],
+    ['-- (what is up)', '-- (what is down) in it'],
+  ])('prose is none: %s … %s', (first, second) => {
+    for (const below of ['DROP TABLE old;', 'ALTER SEQUENCE s RESTART 5;']) {
+      const text = `${first}\n${made}${second}\n${below}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+
+  test.each<[string, string]>([
+    ['-- up votes', '-- down votes'],
+    ['-- up', '-- down payments'],
+    ['-- Up: votes for it', '-- Down: votes against it'],
+  ])('nor where what follows makes something: %s … %s', (first, second) => {
+    for (const below of [
+      'CREATE TABLE b ();',
+      'ALTER TABLE t ADD down int;',
+      'INSERT INTO b VALUES (1);',
+      "COMMENT ON TABLE t IS 'x';",
+      'GRANT SELECT ON t TO r;',
+    ]) {
+      const text = `${first}\n${made}${second}\n${below}`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+
+  test('inside a statement it is a comment', () => {
+    for (const [first, second] of pairs) {
+      const text = `CREATE TABLE t (\n${first}\na int,\n${second}\nb int);`;
+      expect(up(text)).toEqual(['none', text, undefined]);
+    }
+  });
+});
+
+test.each([
+  'A;\n-- Rollback:\n-- DROP TABLE b;\n-- DROP TABLE a;\n',
+  'A;\n\n-- DOWN\n-- DROP TABLE b;\n',
+  'A;\n/* Rollback */\n/* DROP TABLE b; */',
+  '-- @up\nA;\n-- @down x\n-- DROP TABLE b;\n',
+])('with no statement below it, a mark is a comment: %j', (text) => {
+  expect(up(text)[0]).toBe('none');
+  expect(up(`-- migrate:up\n${text}\n-- migrate:down\nDROP TABLE b;`)[0]).toBe('dbmate');
+  expect(() => up(`${text}\nB;`)).toThrow(/looks like the start of a part that undoes/);
+});
+
+test.each(['scaled down limit', 'slows down the job', 'scaling it down', 'SLOW-DOWN'])(
+  'plain English that undoes nothing: %s',
+  (comment) => {
+    for (const text of [
+      `ALTER TABLE t DROP CONSTRAINT c; -- ${comment}\nALTER TABLE t ADD CONSTRAINT c CHECK (i < 5);`,
+      `ALTER TABLE t DROP CONSTRAINT c;\n-- ${comment}\nALTER TABLE t ADD CONSTRAINT c CHECK (i < 5);`,
+    ])
+      expect(up(text)).toEqual(['none', text, undefined]);
+  },
+);
+
+describe('what is nearly a directive is refused with the right spelling', () => {
+  test.each<[string, string]>([
+    ['-- Initbox:no-undo-part', 'no-undo-part'],
+    ['-- initbox : no-transaction', 'no-transaction'],
+    ['-- initbox :no-transaction', 'no-transaction'],
+    ['--- initbox:no-transaction', 'no-transaction'],
+    ['-- -- initbox:no-transaction', 'no-transaction'],
+    ['-- initbox: no-undo-part', 'no-undo-part'],
+    ['-- initbox:\tno-transaction', 'no-transaction'],
+    ['-- INITBOX:NO-TRANSACTION', 'no-transaction'],
+    ['-- initbox:No-Transaction', 'no-transaction'],
+    ['-- initbox:no_transaction', 'no-transaction'],
+    ['-- initbox:no transaction', 'no-transaction'],
+    ['-- initbox:no-transaction;', 'no-transaction'],
+    ['-- initbox:no-transaction because of the index', 'no-transaction'],
+    ['-- initbox:noUndoPart', 'no-undo-part'],
+    ['-- initbox:no-undo-parts', 'no-undo-part'],
+    ['-- initbox=no-transaction', 'no-transaction'],
+    ['-- initbox no-transaction', 'no-transaction'],
+    ['-- initbox-no-transaction', 'no-transaction'],
+    ['-- @initbox:no-transaction', 'no-transaction'],
+    ['-- [initbox:no-transaction]', 'no-transaction'],
+    ['-- +initbox no-undo-part', 'no-undo-part'],
+  ])('%j', (line, name) => {
+    expect(() => up(`\n${line}\nSELECT 1;`)).toThrow(
+      `x.sql:2: "${line.trim()}" is not spelled as a directive; write "-- initbox:${name}" alone on the line`,
+    );
+    // Where a directive does not count, it is text.
+    expect(up(`SELECT '\n${line}\n';`)[2]).toBe(undefined);
+    expect(up(`-- migrate:up\nSELECT 1;\n-- migrate:down\n${line}\n`)[2]).toBe(undefined);
+  });
+
+  test.each(['-- INITBOX:no-such', '-- initbox:', '-- initbox : parallel', '-- initbox: see the wiki'])(
+    '%j is not known',
+    (line) =>
+      expect(() => up(`\n${line}\nSELECT 1;`)).toThrow(
+        /^x\.sql:2: "-- initbox.*" is not known; the directives are "-- initbox:no-transaction" and "-- initbox:no-undo-part"/i,
+      ),
+  );
+
+  test.each([
+    '-- initbox runs this file',
+    '-- run by initbox: see the wiki',
+    '-- the initbox directive no-transaction is not needed',
+    'SELECT 1; -- Initbox:no-transaction',
+  ])('%j is prose', (line) => expect(up(`${line}\nSELECT 1;`)[2]).toBe(undefined));
+
+  test.each(['--initbox:no-transaction', '--\tinitbox:no-transaction', '  -- initbox:no-transaction  '])(
+    '%j is one: blanks around it are free',
+    (line) => expect(up(`${line}\nSELECT 1;`)[2]).toBe(false),
+  );
+});
+
+describe('a txtar file of Atlas', () => {
+  test.each([
+    '-- atlas:txtar\n\n-- migration.sql --\nSELECT 1;',
+    '-- atlas:txtar\n\n-- checks/destructive.sql --\n-- atlas:assert DS102\nSELECT false;\n-- migration.sql --\nSELECT 1;',
+    '-- licence\n--atlas:txtar\n-- initbox:no-undo-part\n-- migration.sql --\nSELECT 1;\n-- down.sql --\nSELECT 2;',
+  ])('%j is refused', (text) =>
+    expect(() => up(text)).toThrow(
+      /^x\.sql:[12]: Atlas reads this file as several \(checks, migration, down\), which is not done here; .*atlas migrate apply/,
+    ),
+  );
+
+  test('in a literal and in prose it is text', () => {
+    for (const text of ["SELECT '\n-- atlas:txtar\n';", '-- no atlas:txtar file\nSELECT 1;'])
+      expect(up(text)[0]).toBe('none');
+  });
+});
+
+test('a head of many such comments is read once', () => {
+  const text = `${'-- @up x\n-- @down x\n-- acme:up:1\n-- acme:down:1\n'.repeat(10_000)}SELECT 1;`;
+  expect(up(text)[0]).toBe('none');
+});
 
 // Were it read in steps that grow with what was read, this would take hours.
 test('a load of data full of dashes is read once', () => {
