@@ -148,8 +148,7 @@ function inUrl(text: string): string | undefined {
 function unexpandedCredentials(userinfo: string): string | undefined {
   const password = userinfo.slice(userOf(userinfo).length + 1);
   return (
-    inUserOf(userinfo) ??
-    [password, ...password.split(':')].map(inSecret).find((why) => why !== undefined)
+    inUserOf(userinfo) ?? [password, ...password.split(':')].map(inSecret).find((why) => why !== undefined)
   );
 }
 

@@ -106,7 +106,8 @@ function copyModes(text: string | undefined): Modes {
   return modesOf({ file: text, directory, setgid: false });
 }
 
-async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+/** @throws Error where a pattern is not one */
+export async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
   if (patterns.length === 0) return undefined;
   const { compileExclude } = await import('../../fs/tree/exclude.ts');
   return compileExclude(patterns);

@@ -14,7 +14,7 @@ import { reasonOf } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
 import { type Patience, startPatience } from '../../../core/deadline.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
-import { done, Failure, failed, firstFailure, type Outcome, UsageError } from '../../../core/outcome.ts';
+import { done, Failure, failed, firstFailure, type Outcome } from '../../../core/outcome.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
 import { openInputFile, unread } from '../../../fs/input-file.ts';
@@ -35,6 +35,7 @@ import { quotedEntry, Refused } from './entry-names.ts';
 import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
 import { sumOfTree } from './tree-sum.ts';
 import { UnpackedTree } from './tree.ts';
+import { checkUnpack } from './usage.ts';
 
 /** An open archive. Where others may write to it, its sum is made as it is unpacked, in one pass. */
 type Archive =
@@ -83,7 +84,7 @@ export async function unpackArchive(
   context: Context,
 ): Promise<Outcome> {
   const { options, http } = settings;
-  const address = checkUsage(addresses, options);
+  const address = checkUnpack(addresses, options);
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
   const secret = address.scheme !== 'file' && isSecretSource(address, http);
@@ -106,28 +107,6 @@ export async function unpackArchive(
     throw error;
   }
   return done(unpacking.summary(path));
-}
-
-function checkUsage(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
-  const [address, second] = addresses;
-  if (options.spec !== undefined) throw new UsageError('--unpack and --spec cannot be combined');
-  if (address === undefined || second !== undefined)
-    throw new UsageError(`--unpack takes one source, and ${addresses.length} are given`);
-  if (address.scheme !== 'file' && address.scheme !== 'http' && address.scheme !== 'https')
-    throw new UsageError(`--unpack takes an archive by https, http or file, not by ${address.scheme}`);
-  if (address.field !== undefined)
-    throw new UsageError('--unpack takes a whole archive, and no #FIELD of it');
-  if (options.to === undefined) throw new UsageError('--unpack needs --to and the folder that it fills');
-  if (options.env) throw new UsageError('--unpack and --env cannot be combined');
-  if (options['etag-file'] !== undefined)
-    throw new UsageError(
-      '--unpack and --etag-file cannot be combined: the sum of the archive is kept beside the tree',
-    );
-  if (options['dry-run'])
-    throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
-  if (options.format !== 'raw')
-    throw new UsageError('--unpack and --format cannot be combined: an archive says what its files are');
-  return address;
 }
 
 class Unpacking {
