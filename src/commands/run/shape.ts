@@ -185,7 +185,8 @@ function textsOf(value: YamlNode, key: StepKey, wrong: (error: Misshapen) => und
   )
     throw new Misshapen(value.at, 'the value is of the wrong kind');
   const nodes = value.kind === 'list' ? value.items : [value];
-  if (onlyList && nodes.length === 0) throw new Misshapen(value.at, 'the list is empty');
+  const needed = onlyList || (key.kind === 'positional' && key.required);
+  if (needed && nodes.length === 0) throw new Misshapen(value.at, 'the list is empty');
   const types = typesOf(key);
   return nodes.flatMap((node) => {
     if (node.kind === 'scalar' && types.includes(typeof node.value))

@@ -7,12 +7,10 @@ export function inKeys(
   keys: ReadonlyMap<string, StepKey>,
   command: AnyCommand | undefined,
 ): string {
-  const words = [...keys].filter(([, key]) => key.kind === 'positional').map(([name]) => name);
-  // `initbox wait-dns a.b.c` is `names: a.b.c`.
-  const [, before, word] = /^(.*)initbox ([a-z-]+ [^-\s]\S*)$/s.exec(message) ?? [];
-  if (word !== undefined && words.length === 1 && word.startsWith(`${command?.name} `))
-    return `${inKeys(before ?? '', keys, command)}${words[0]}: ${word.slice((command?.name.length ?? 0) + 1)}`;
-  // An example of a command line stays one.
+  const [, before = '', name, line = ''] = /^(.*)initbox ([a-z-]+) (.*)$/s.exec(message) ?? [];
+  if (name !== undefined && name === command?.name)
+    return `${inKeys(before, keys, command)}${exampleInKeys(line, keys, command)}`;
+  // An example of another command line stays one.
   return message
     .replace(
       /initbox .*|--([a-z][a-z0-9-]*)( [A-Z]{2,}\b)?/gs,
@@ -20,4 +18,39 @@ export function inKeys(
         name !== undefined && keys.has(name) ? `${name}${value === undefined ? '' : `:${value}`}` : whole,
     )
     .replaceAll('a command after --', keys.has('command') ? 'a command' : 'a command after -- of run');
+}
+
+/** `/app/plugins /plugins` is `sources: /app/plugins, destination: /plugins`. */
+function exampleInKeys(line: string, keys: ReadonlyMap<string, StepKey>, command: AnyCommand): string {
+  const [own = '', after] = ` ${line}`.split(/ -- /);
+  const words = own.split(' ').filter(Boolean);
+  const plain: string[] = [];
+  const options: string[] = [];
+  while (words.length > 0) {
+    const word = words.shift() ?? '';
+    const [, name = '', value] = /^--([a-z-]+)(?:=(.*))?$/.exec(word) ?? [];
+    const key = keys.get(name);
+    if (key?.kind !== 'option') plain.push(word);
+    else options.push(`${name}: ${key.option.kind === 'switch' ? 'true' : (value ?? words.shift() ?? '')}`);
+  }
+  const places = [...keys].flatMap(([name, key]) =>
+    key.kind === 'positional' ? [{ name, many: key.many }] : [],
+  );
+  const positionals = places.flatMap(({ name, many }, index) => {
+    const taken = plain.splice(0, many ? plain.length - (places.length - 1 - index) : 1);
+    return taken.length === 0 ? [] : [`${name}: ${listOf(taken)}`];
+  });
+  const successor =
+    after === undefined
+      ? []
+      : [
+          command.afterDashes === 'child'
+            ? `command: [${after.split(' ').join(', ')}]`
+            : `and -- ${after} for run`,
+        ];
+  return [...positionals, ...options, ...successor].join(', ');
+}
+
+function listOf(words: readonly string[]): string {
+  return words.length === 1 ? (words[0] ?? '') : `[${words.join(', ')}]`;
 }

@@ -61,7 +61,11 @@ test.each<readonly [lines: string, environment: Record<string, string>, mistake:
   [waitHttp, { HTTP_PROXY: 'http://p:3128', NO_PROXY: '$(X)' }, 'NO_PROXY cannot be used: the variable X'],
   [waitHttp, { SSL_CERT_FILE: '/ca/$(X)' }, 'SSL_CERT_FILE cannot be used: the variable X'],
   [`${waitHttp}\n    header-env: [X=UNSET]`, {}, 'header-env: the variable UNSET is not set'],
-  [`${waitHttp}\n    method: HEAD\n    body: x`, {}, 'an answer to HEAD has no body, so that body, body-matches'],
+  [
+    `${waitHttp}\n    method: HEAD\n    body: x`,
+    {},
+    'an answer to HEAD has no body, so that body, body-matches',
+  ],
   [`${waitHttp}\n    cert-file: /c`, {}, 'cert-file needs key-file beside it'],
   [
     'uses: fetch-config\n    sources: https://h/x\n    to: /dev/shm/x\n    header-env: [X=UNSET]',
@@ -80,9 +84,17 @@ test.each<readonly [lines: string, environment: Record<string, string>, mistake:
   ['uses: chown\n    owner: 1:1\n    paths: /dev', {}, '/dev is the kernel'],
   ['uses: copy\n    sources: /a/b\n    destination: /a/../a/b/', {}, '/a/b and /a/../a/b/ are the same path'],
   ['uses: copy\n    sources: /a\n    destination: ""', {}, 'DEST is empty'],
-  ['uses: copy\n    sources: /a\n    destination: /b\n    delete: true\n    no-clobber: true', {}, 'delete and no-clobber'],
+  [
+    'uses: copy\n    sources: /a\n    destination: /b\n    delete: true\n    no-clobber: true',
+    {},
+    'delete and no-clobber',
+  ],
   ['uses: wait-dns\n    names: db\n    expect: mail', {}, 'expect: "mail" is not an IP address'],
-  ['uses: render\n    templates: /t\n    to: /x\n    language: liquid\n    only: A', {}, 'only is for the language env'],
+  [
+    'uses: render\n    templates: /t\n    to: /x\n    language: liquid\n    only: A',
+    {},
+    'only is for the language env',
+  ],
 ])('%j with %j', async (lines, environment, mistake) => {
   expect(await mistakesOf(plan(lines), { environment })).toEqual([
     expect.stringContaining(`plan.yaml:3:5: step "z": ${mistake}`) as string,
@@ -91,7 +103,9 @@ test.each<readonly [lines: string, environment: Record<string, string>, mistake:
 
 test('all that is wrong with one step is told at once', async () => {
   const mistakes = await mistakesOf(
-    plan(`${fromVault}\n    header-env: [X=UNSET]`.replace('vault:secret/a#f', '[vault:secret/a#f, env:NOPE]')),
+    plan(
+      `${fromVault}\n    header-env: [X=UNSET]`.replace('vault:secret/a#f', '[vault:secret/a#f, env:NOPE]'),
+    ),
     { environment: { ...vault, VAULT_ADDR: 'zz', HTTP_PROXY: 'http://$(X)' } },
   );
   expect(mistakes).toHaveLength(5);
