@@ -29,7 +29,7 @@ export function checkVariables(
   redactor: Redactor,
 ): void {
   hideSecrets(environment, redactor);
-  checkWords(addresses, environment);
+  checkAwsVariables(addresses, environment);
   checkFiles(environment);
 }
 
@@ -37,7 +37,7 @@ export function checkVariables(
  * Looks at what the variables say by themselves: no file is read.
  * @throws UsageError naming the variable
  */
-export function checkWords(addresses: readonly SourceAddress[], environment: Environment): void {
+export function checkAwsVariables(addresses: readonly SourceAddress[], environment: Environment): void {
   refuseUnexpandedVariables(
     {
       AWS_REGION: 'word',

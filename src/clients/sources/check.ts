@@ -40,8 +40,8 @@ export async function checkSources(
     look(() => checkVaultSettings(vaultSources(options, around)));
   }
   if (of('aws-sm').length > 0) {
-    const { checkWords } = await import('../secrets-manager/variables.ts');
-    look(() => checkWords(of('aws-sm'), environment));
+    const { checkAwsVariables } = await import('../secrets-manager/variables.ts');
+    look(() => checkAwsVariables(of('aws-sm'), environment));
   }
   if (of('env').length > 0) {
     const { variablesAt } = await import('../environment-source.ts');

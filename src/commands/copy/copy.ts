@@ -13,7 +13,7 @@ import { findPublished } from '../../fs/publish/remove.ts';
 import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
-import { excludeOf, type Tools, toolsFor } from './assignment.ts';
+import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
@@ -77,7 +77,7 @@ async function toolsOf(patterns: readonly string[]): Promise<Tools> {
 /** @throws UsageError where a pattern is not one */
 export async function checkPatterns(patterns: readonly string[]): Promise<void> {
   try {
-    await excludeOf(patterns);
+    await excludeFor(patterns);
   } catch (error) {
     throw new UsageError(`--exclude: ${(error as Error).message}`);
   }

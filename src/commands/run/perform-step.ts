@@ -1,5 +1,4 @@
 import { reasonOf, sleep } from '../../core/clock.ts';
-import type { AnyCommand } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { formatDuration } from '../../core/duration.ts';
@@ -18,10 +17,8 @@ import { outcomeOfError } from '../../core/unexpected-error.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import type { ChildEnd, ChildOptions } from '../../process/child.ts';
 import { nodeFlags } from '../../process/host.ts';
-import { keysOf } from './keys.ts';
 import type { StepEnd } from './schedule.ts';
 import type { Step } from './step.ts';
-import { inKeys } from './words.ts';
 
 /** Pauses before tries, in milliseconds: doubled from the first to the longest. */
 const firstPause = 1000;
@@ -97,8 +94,7 @@ async function performOnce(
       user === undefined
         ? await performStep(work.command, input, context, readSecretFile)
         : await performAs(user, { kind: 'own', command: work.command.name, input }, step, context);
-    const final = outcome.kind === 'failed' && hopeless.has(outcome.status);
-    return { outcome: inPlansWords(outcome, work.command), final };
+    return { outcome, final: outcome.kind === 'failed' && hopeless.has(outcome.status) };
   }
   if (user !== undefined) {
     const outcome = await performAs(user, { kind: 'any', command: work.command }, step, context);
@@ -111,16 +107,6 @@ async function performOnce(
   } catch (error) {
     return { outcome: outcomeOfError(error, context.log), final: true };
   }
-}
-
-/** What a file or a server tells of a key is told by the key. */
-function inPlansWords(outcome: Outcome, command: AnyCommand): Outcome {
-  if (outcome.kind === 'done' || outcome.status !== exitStatus.usage) return outcome;
-  const keys = keysOf(command);
-  const what = inKeys(outcome.what, keys, command);
-  return outcome.details === undefined
-    ? { ...outcome, what }
-    : { ...outcome, what, details: outcome.details.map((line) => inKeys(line, keys, command)) };
 }
 
 /** Does the work in a process of its own, which becomes that user before it does anything. */

@@ -12,11 +12,11 @@ import { readSecretFile } from '../../fs/input-file.ts';
 import { refuseSharedPaths } from '../../fs/written-paths.ts';
 import { expandReferences } from './expand.ts';
 import type { Linked } from './graph.ts';
+import { inKeys } from './in-keys.ts';
 import { aboutStep, keysOf, namePattern, nameWords } from './keys.ts';
 import { where } from './mistakes.ts';
 import { refuseSecrets, secretWords } from './secrets.ts';
 import type { StepShape, Text } from './shape.ts';
-import { inKeys } from './words.ts';
 
 export type StepWork =
   | { readonly kind: 'own'; readonly command: AnyCommand; readonly input: StepInput }
