@@ -7,8 +7,8 @@ export function inKeys(
   keys: ReadonlyMap<string, StepKey>,
   command: AnyCommand | undefined,
 ): string {
-  const [, before = '', name, line = ''] = /^(.*)initbox ([a-z-]+) (.*)$/s.exec(message) ?? [];
-  if (name !== undefined && name === command?.name)
+  const [, before = '', program, line = ''] = /^(.*)initbox ([a-z-]+) (.*)$/s.exec(message) ?? [];
+  if (program !== undefined && program === command?.name)
     return `${inKeys(before, keys, command)}${exampleInKeys(line, keys, command)}`;
   // An example of another command line stays one.
   return message
