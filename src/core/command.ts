@@ -1,5 +1,5 @@
 import { quotingAdvice } from './advice.ts';
-import type { Context } from './context.ts';
+import type { Context, Environment } from './context.ts';
 import type { Options, Values } from './options/option.ts';
 import type { Given } from './options/resolve-options.ts';
 import { everyOne, UsageError, type Outcome } from './outcome.ts';
@@ -38,6 +38,12 @@ export interface Input<O extends Options, P> {
   readonly limited: boolean;
 }
 
+/** What a check may look at. */
+export interface Surroundings extends Pick<Context, 'redactor' | 'host' | 'paths'> {
+  /** Undefined where nothing is asked of the variables: those of a step that its `when` leaves out may be missing. */
+  readonly environment: Environment | undefined;
+}
+
 /** A command is a value; everything that users see of it is made from it. */
 export interface Command<O extends Options = Options, P = unknown> {
   readonly name: string;
@@ -58,10 +64,11 @@ export interface Command<O extends Options = Options, P = unknown> {
   /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */
   readonly schemas?: Readonly<Record<string, (commands: CommandList) => Promise<object>>>;
   /**
-   * Whether the values fit together, as far as they alone tell: of a plan this is asked before anything runs. Values of
-   * `-file` options are not there yet. Throws UsageError, as `run` does for the same.
+   * Whether the values fit together, and with the variables, as far as that can be told without a file or a server: of a
+   * plan this is asked before anything runs. Of a `-file` option that is given, the value is `unreadSecret`. Throws
+   * UsageError, as `run` does for the same.
    */
-  check?(input: Input<O, P>): void;
+  check?(input: Input<O, P>, around: Surroundings): void | Promise<void>;
   run(input: Input<O, P>, context: Context): Promise<Outcome>;
 }
 

@@ -124,15 +124,17 @@ const reference = String.raw`(?:\$\([^()]*\)|\$\{[^{}]*\}|${template}|<no value>
 /** What stands before a URL's path, after the `//`. A reference in it may hold a `/`: `${HOST:-a/b}`. */
 const authorityAndRest = new RegExp(String.raw`^((?:${reference}|[^/?#])*)(.*)$`, 's');
 
+const userBefore = new RegExp(String.raw`^(?:${reference}|[^:])*`, 's');
+
 function inUrl(text: string): string | undefined {
   const [, scheme] = /^((?:[a-z][a-z0-9+.:-]*:)?\/\/)/i.exec(text) ?? [];
   if (scheme === undefined) return unexpanded(text);
   const [, authority = '', rest = ''] = authorityAndRest.exec(text.slice(scheme.length)) ?? [];
   const at = authority.lastIndexOf('@');
   // What looks like a host and a port may be the beginning of a user and password with a raw `/`: others say so.
-  if (at < 0 && rest.includes('@') && /:.*\D/.test(authority)) return unexpandedHosts(authority);
-  const credentials = at < 0 ? [] : authority.slice(0, at).split(':');
-  const inCredentials = credentials.map(inSecret).find((why) => why !== undefined);
+  if (at < 0 && rest.includes('@') && /:.*\D/.test(authority))
+    return inUserOf(authority) ?? unexpandedHosts(authority);
+  const inCredentials = at < 0 ? undefined : unexpandedCredentials(authority.slice(0, at));
   // After the host a `$` is one of the characters of a URL: OData's $metadata.
   const inRest = unexpanded(rest, false);
   return (
@@ -140,6 +142,23 @@ function inUrl(text: string): string | undefined {
     unexpanded(decoded(authority.slice(at + 1))) ??
     (inRest && `${inRest}; where it is meant so, write $ as %24 and { as %7B`)
   );
+}
+
+/** A user is a name: only a password may have a reference's characters in it. */
+function unexpandedCredentials(userinfo: string): string | undefined {
+  const password = userinfo.slice(userOf(userinfo).length + 1);
+  return (
+    inUserOf(userinfo) ?? [password, ...password.split(':')].map(inSecret).find((why) => why !== undefined)
+  );
+}
+
+function inUserOf(userinfo: string): string | undefined {
+  return unexpanded(userOf(userinfo), false);
+}
+
+/** What stands before the first colon that is not a reference's own: `${USER:-app}`. */
+function userOf(userinfo: string): string {
+  return userBefore.exec(userinfo)?.[0] ?? '';
 }
 
 /** A host as a URL's parser reads it: what is encoded in it means the same. */

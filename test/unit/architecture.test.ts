@@ -181,7 +181,7 @@ const rewriting: Readonly<Record<string, string>> = {
   'clients/http/failure.ts': "looks up OpenSSL's reason",
   'clients/liquid.ts': "looks up a sentence of our own by the parser's",
   'clients/toml.ts': "looks up a sentence of our own by the parser's",
-  'commands/run/plan.ts': 'names a flag by its key, in a sentence of our own',
+  'commands/run/in-keys.ts': 'names a flag by its key, in a sentence of our own',
   'migrations/failure.ts': 'gets the text redacted, in the same expression',
 };
 

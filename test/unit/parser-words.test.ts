@@ -31,6 +31,7 @@ const allowed: Readonly<Record<string, string>> = {
   'commands/fetch-config/spec.ts': 'of our own readers of YAML, sources and options',
   'commands/render/data/parse.ts': 'of parseJson, which is ours',
   'commands/render/data/request.ts': 'of our own readers of names and sources',
+  'clients/http/proxy.ts': 'of our own reader of the variables',
   'commands/run/plan.ts': 'of our own readers of YAML and options',
   'commands/run/source.ts': 'of reading a file, by the system',
   'commands/wait-http/pattern.ts': 'only the reason behind the pattern, which V8 has as constants',

@@ -1,9 +1,9 @@
-import type { Environment } from '../../core/context.ts';
+import type { Context, Environment } from '../../core/context.ts';
 import type { Log } from '../../core/log.ts';
 import { list, parseText, text, type Values } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { parseHeaderVariable } from './headers.ts';
-import { readAuthorities, readPem, type TlsSettings } from './tls.ts';
+import { parseHeaderVariable, readHeaders } from './headers.ts';
+import { checkAuthorities, readAuthorities, readPem, type TlsSettings } from './tls.ts';
 
 /** What every command that speaks HTTP takes for its requests. */
 export const requestOptions = {
@@ -34,15 +34,38 @@ type TlsValues = Pick<
   'ca-file' | 'cert-file' | 'key-file' | 'tls-server-name'
 >;
 
+/**
+ * Checks what requests are sent with, as far as it can be told without a file.
+ * @returns the headers that come from variables
+ * @throws UsageError
+ */
+export function checkRequests(
+  options: Values<typeof requestOptions>,
+  reserved: ReadonlySet<string>,
+  around: Pick<Context, 'environment' | 'redactor'>,
+): Record<string, string> {
+  if (options['ca-file'] === undefined) checkAuthorities(around.environment);
+  return readHeaders({ ...options, 'header-file': [] }, reserved, around);
+}
+
+/** @throws UsageError where a certificate is given without its key, or a key without its certificate */
+export function checkPair({
+  'cert-file': certificate,
+  'key-file': key,
+}: Pick<TlsValues, 'cert-file' | 'key-file'>): void {
+  if ((certificate === undefined) === (key === undefined)) return;
+  throw new UsageError(
+    certificate === undefined
+      ? '--key-file needs --cert-file beside it'
+      : '--cert-file needs --key-file beside it',
+  );
+}
+
 /** How https servers are verified. @throws UsageError where a file cannot be read */
 export function readTlsSettings(options: TlsValues, environment: Environment, verify = true): TlsSettings {
   const certificate = options['cert-file'];
   const key = options['key-file'];
-  if ((certificate === undefined) !== (key === undefined)) {
-    throw new UsageError(
-      `${certificate === undefined ? '--key-file' : '--cert-file'} needs ${certificate === undefined ? '--cert-file' : '--key-file'} beside it`,
-    );
-  }
+  checkPair(options);
   const authorities = readAuthorities(options['ca-file'], '--ca-file', environment);
   const serverName = options['tls-server-name'];
   return {

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 
-import type { Environment } from '../../core/context.ts';
+import type { Context, Environment } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
 import { proxyAuthorization } from './agents.ts';
@@ -34,6 +35,15 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
     const proxy = proxies[url.protocol as keyof typeof proxies];
     return proxy === undefined || direct(url) ? undefined : proxy;
   };
+}
+
+/** As proxyFromEnvironment. @throws UsageError */
+export function readProxies({ environment, redactor }: Pick<Context, 'environment' | 'redactor'>): FindProxy {
+  try {
+    return proxyFromEnvironment(environment, (value) => void redactor.secret(value));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
 const accepted = 'write for example http://proxy.internal:3128';

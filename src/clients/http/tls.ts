@@ -46,6 +46,11 @@ export function readAuthorities(
   return usual ? readPem(usual, 'SSL_CERT_FILE') : undefined;
 }
 
+/** @throws UsageError where SSL_CERT_FILE still holds a reference */
+export function checkAuthorities(environment: Environment): void {
+  refuseUnexpanded('path', environment['SSL_CERT_FILE'] ?? '', 'SSL_CERT_FILE');
+}
+
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */
 export function readPem(path: string, origin: string): string {
   refuseUnexpanded('path', path, origin);

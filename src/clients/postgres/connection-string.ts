@@ -80,15 +80,28 @@ export interface UrlSource {
 /** Milliseconds; libpq waits forever by default, but one server of several must not. */
 const defaultConnectTimeout = 10_000;
 
+/** What a URL and the variables say by themselves. */
+interface Said extends Pick<
+  ConnectionSettings,
+  'user' | 'database' | 'attributes' | 'connectTimeout' | 'origin'
+> {
+  readonly all: Parameters;
+  readonly hosts: readonly Omit<PostgresHost, 'password'>[];
+  readonly password: Secret | undefined;
+  readonly tls: Pick<PostgresTls, 'mode' | 'direct'>;
+  /** Parameters of other programs. */
+  readonly ignored: readonly string[];
+}
+
 /**
- * Reads a URL, with the PG* variables for what it does not say, or the variables alone.
- * @throws UsageError that says what is wrong and where it came from, never the password
+ * Checks a URL and the PG* variables as far as they tell without a file.
+ * @throws UsageError, as readConnection does for the same
  */
-export function readConnection(
+export function checkConnection(
   source: UrlSource | undefined,
   environment: Environment,
   redactor: Redactor,
-): ConnectionSettings {
+): Said {
   const variables = parametersFromEnvironment(environment);
   if (source) refuseUnexpanded('url', source.url.reveal(), source.origin);
   const url = source && parseUrl(source.url.reveal(), source.origin);
@@ -103,15 +116,38 @@ export function readConnection(
   const user = all.get('user')?.text;
   if (!user) throw new UsageError(`no user is named in ${origin}; add one, or set PGUSER`);
   const database = all.get('dbname')?.text || user;
-  const hosts = readHosts(all, origin).map((host) => ({
+  return {
+    all,
+    hosts: readHosts(all, origin),
+    password: secret,
+    user,
+    database,
+    tls: tlsMode(all),
+    attributes: choice(all.get('target_session_attrs'), sessionAttributes) ?? 'any',
+    connectTimeout: readTimeout(all.get('connect_timeout')),
+    origin,
+    ignored: url?.ignored ?? [],
+  };
+}
+
+/**
+ * Reads a URL, with the PG* variables for what it does not say, or the variables alone, and the files that they name.
+ * @throws UsageError that says what is wrong and where it came from, never the password
+ */
+export function readConnection(
+  source: UrlSource | undefined,
+  environment: Environment,
+  redactor: Redactor,
+): ConnectionSettings {
+  const said = checkConnection(source, environment, redactor);
+  const { all, user, database, origin, attributes, connectTimeout } = said;
+  const hosts = said.hosts.map((host) => ({
     ...host,
-    password: secret ?? filePassword({ ...host, database, user }, all, environment, redactor),
+    password: said.password ?? filePassword({ ...host, database, user }, all, environment, redactor),
   }));
-  const warnings = (url?.ignored ?? []).map(
-    (name) => `the parameter ${name} in ${origin} has no effect here`,
-  );
+  const warnings = said.ignored.map((name) => `the parameter ${name} in ${origin} has no effect here`);
   const passwords = all.get('passfile');
-  if (passwords?.text && secret === undefined && hosts.every((host) => host.password === undefined)) {
+  if (passwords?.text && said.password === undefined && hosts.every((host) => host.password === undefined)) {
     const why = canRead(passwords.text) ? `holds no line for ${user} on this server` : 'cannot be read';
     warnings.push(`the password file ${passwords.text} (${passwords.origin}) ${why}`);
   }
@@ -119,9 +155,9 @@ export function readConnection(
     hosts,
     user,
     database,
-    tls: readTls(all, environment, redactor),
-    attributes: choice(all.get('target_session_attrs'), sessionAttributes) ?? 'any',
-    connectTimeout: readTimeout(all.get('connect_timeout')),
+    tls: readTls(said, environment, redactor),
+    attributes,
+    connectTimeout,
     applicationName: all.get('application_name')?.text,
     options: all.get('options')?.text,
     origin,
@@ -219,23 +255,33 @@ function choice<const C extends readonly string[]>(
   return given.text;
 }
 
-function readTls(all: Parameters, environment: Environment, redactor: Redactor): PostgresTls {
-  const home = environment['HOME'];
-  const inHome = (name: string): string | undefined => home && `${home}/.postgresql/${name}`;
+/** @throws UsageError where the parameters about TLS do not fit together */
+function tlsMode(all: Parameters): Said['tls'] {
   const root = fileOf(all, 'sslrootcert');
   const given = choice(all.get('sslmode'), sslModes);
+  const direct = isDirect(all);
   if (root?.text === 'system') {
     // As libpq: what the system trusts signs anybody's certificate, so that only the name tells.
     if (given !== undefined && given !== 'verify-full')
       throw new UsageError(`${root.origin}: sslrootcert=system needs sslmode=verify-full, not ${given}`);
-    return {
-      ...clientCertificate(all, inHome, redactor),
-      mode: 'verify-full',
-      authorities: 'system',
-      direct: isDirect(all),
-    };
+    return { mode: 'verify-full', direct };
   }
   const mode = given ?? 'prefer';
+  if (direct && !['require', 'verify-ca', 'verify-full'].includes(mode))
+    throw new UsageError(`sslnegotiation=direct needs sslmode=require or stricter, not ${mode}`);
+  return { mode, direct };
+}
+
+function readTls(
+  { all, tls: { mode, direct } }: Said,
+  environment: Environment,
+  redactor: Redactor,
+): PostgresTls {
+  const home = environment['HOME'];
+  const inHome = (name: string): string | undefined => home && `${home}/.postgresql/${name}`;
+  const root = fileOf(all, 'sslrootcert');
+  if (root?.text === 'system')
+    return { ...clientCertificate(all, inHome, redactor), mode, authorities: 'system', direct };
   const authorities = mode === 'disable' ? undefined : readAuthorities(root, inHome('root.crt'));
   // libpq obeys a list of revoked certificates in its own place too, where it verifies.
   const revoked = inHome('root.crl');
@@ -246,9 +292,6 @@ function readTls(all: Parameters, environment: Environment, redactor: Redactor):
       `${all.get('sslmode')?.origin ?? 'sslmode'}=${mode} needs the authorities to trust; set sslrootcert or PGSSLROOTCERT to a PEM file, or to system`,
     );
   }
-  const direct = isDirect(all);
-  if (direct && !['require', 'verify-ca', 'verify-full'].includes(mode))
-    throw new UsageError(`sslnegotiation=direct needs sslmode=require or stricter, not ${mode}`);
   if (mode === 'disable') return { mode, authorities, certificate: undefined, key: undefined, direct };
   return { ...clientCertificate(all, inHome, redactor), mode, authorities, direct };
 }

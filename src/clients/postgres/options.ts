@@ -1,8 +1,14 @@
-import type { Context } from '../../core/context.ts';
+import type { Context, Environment } from '../../core/context.ts';
 import { secret } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
-import type { Secret } from '../../core/redaction/redactor.ts';
-import { namesServer, readConnection, type ConnectionSettings } from './connection-string.ts';
+import { unreadSecret, type Redactor, type Secret } from '../../core/redaction/redactor.ts';
+import {
+  checkConnection,
+  namesServer,
+  readConnection,
+  type ConnectionSettings,
+  type UrlSource,
+} from './connection-string.ts';
 
 /** What every command that talks to Postgres takes. */
 export const connectionOptions = {
@@ -10,6 +16,14 @@ export const connectionOptions = {
     description: 'the file that holds the database’s URL; unset, DATABASE_URL, then libpq’s PG* variables',
   }),
 };
+
+/** How a command calls the file and the variable of its URL. */
+interface UrlNames {
+  readonly flag: string;
+  readonly variable: string;
+}
+
+const usualNames: UrlNames = { flag: '--database-url-file', variable: 'DATABASE_URL' };
 
 /**
  * Finds the settings of the connection: the file, then DATABASE_URL, then the PG* variables. A URL takes from the
@@ -19,12 +33,35 @@ export const connectionOptions = {
 export function connectionFrom(
   file: Secret | undefined,
   context: Pick<Context, 'environment' | 'redactor' | 'log'>,
-  names: { readonly flag: string; readonly variable: string } = {
-    flag: '--database-url-file',
-    variable: 'DATABASE_URL',
-  },
+  names: UrlNames = usualNames,
 ): ConnectionSettings {
   const { environment, redactor } = context;
+  const settings = readConnection(sourceOf(file, environment, redactor, names), environment, redactor);
+  for (const warning of settings.warnings) context.log.warn(warning);
+  return settings;
+}
+
+/**
+ * Checks the same as far as it can be told without a file.
+ * @returns undefined where the URL is in a file that is not read yet
+ * @throws UsageError
+ */
+export function checkConnectionFrom(
+  file: Secret | undefined,
+  { environment, redactor }: { readonly environment: Environment; readonly redactor: Redactor },
+  names: UrlNames = usualNames,
+): Pick<ConnectionSettings, 'attributes' | 'origin'> | undefined {
+  if (file === unreadSecret) return undefined;
+  return checkConnection(sourceOf(file, environment, redactor, names), environment, redactor);
+}
+
+/** @throws UsageError where nothing names a server */
+function sourceOf(
+  file: Secret | undefined,
+  environment: Environment,
+  redactor: Redactor,
+  names: UrlNames,
+): UrlSource | undefined {
   const variable = environment[names.variable];
   const source = file
     ? { url: file, origin: names.flag }
@@ -36,7 +73,5 @@ export function connectionFrom(
       `no database was named; set ${names.variable}, ${names.flag}, or PGHOST with PGUSER, PGPASSWORD and PGDATABASE`,
     );
   }
-  const settings = readConnection(source, environment, redactor);
-  for (const warning of settings.warnings) context.log.warn(warning);
-  return settings;
+  return source;
 }

@@ -14,6 +14,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   sslrootcert: 'path',
   sslcert: 'path',
   sslkey: 'path',
+  application_name: 'name',
+  // `-c search_path="$user"` is Postgres's own.
+  options: 'name',
 };
 
 /** @throws UsageError naming the variable, or the parameter and its URL, that holds a reference nobody replaced */

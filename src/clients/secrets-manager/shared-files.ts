@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -45,6 +45,11 @@ function sharedFiles(environment: Environment): readonly (readonly [name: string
     const usual = awsFile(environment, name);
     return named ? [variable, named] : [usual, usual];
   });
+}
+
+/** Whether profiles are there, or a variable names a file for them, which may have to be made yet. */
+export function mayHaveProfiles(environment: Environment): boolean {
+  return sharedFiles(environment).some(([name, path]) => name !== path || existsSync(path));
 }
 
 /** The settings of all profiles, also those of services, which are indented below their name. */

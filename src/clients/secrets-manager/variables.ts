@@ -10,7 +10,7 @@ import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template
 import { isWebUrl } from '../../core/web-url.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { regionOf } from './region.ts';
-import { hideSecrets, sharedSettings, withoutComment } from './shared-files.ts';
+import { hideSecrets, mayHaveProfiles, sharedSettings, withoutComment } from './shared-files.ts';
 
 /** Of a file that is read here, in bytes. */
 const largest = 1 << 20;
@@ -29,6 +29,15 @@ export function checkVariables(
   redactor: Redactor,
 ): void {
   hideSecrets(environment, redactor);
+  checkAwsVariables(addresses, environment);
+  checkFiles(environment);
+}
+
+/**
+ * Looks at what the variables say by themselves: no file is read.
+ * @throws UsageError naming the variable
+ */
+export function checkAwsVariables(addresses: readonly SourceAddress[], environment: Environment): void {
   refuseUnexpandedVariables(
     {
       AWS_REGION: 'word',
@@ -54,18 +63,6 @@ export function checkVariables(
     },
     environment,
   );
-  for (const name of [...tokenFiles, 'AWS_SHARED_CREDENTIALS_FILE']) {
-    const path = environment[name] ?? '';
-    const instead = existsSync(path) ? undefined : secretAsPath(path);
-    if (instead !== undefined) throw new UsageError(`${name}: ${instead}`);
-  }
-  for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_CA_BUNDLE'])
-    contentOf(name, environment);
-  for (const name of tokenFiles) {
-    const token = contentOf(name, environment).trim();
-    refuseUnexpanded('token', token, `the token in the file that ${name} names`);
-    refuseUnsendable(token, `the token in the file that ${name} names`);
-  }
   for (const name of ['AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_SESSION_TOKEN'])
     refuseUnsendable(environment[name] ?? '', name);
   for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
@@ -80,12 +77,33 @@ export function checkVariables(
   )
     throw new UsageError('AWS_REGION is empty; set it to a region such as eu-central-1, or leave it out');
   for (const name of endpoints) checkEndpoint(name, environment[name] ?? '');
-  for (const { file, section, key, value } of sharedSettings(environment))
-    if (key === 'endpoint_url') checkEndpoint(`${file}: endpoint_url in [${section}]`, withoutComment(value));
   checkEndpoint(
     'AWS_CONTAINER_CREDENTIALS_FULL_URI',
     environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'] ?? '',
   );
+  if (
+    addresses.some((address) => regionOf(address, environment) === undefined) &&
+    !mayHaveProfiles(environment)
+  )
+    throw new UsageError('no region is named; set AWS_REGION, or give the ARN of the secret');
+}
+
+/** @throws UsageError naming the variable whose file is wrong */
+function checkFiles(environment: Environment): void {
+  for (const name of [...tokenFiles, 'AWS_SHARED_CREDENTIALS_FILE']) {
+    const path = environment[name] ?? '';
+    const instead = existsSync(path) ? undefined : secretAsPath(path);
+    if (instead !== undefined) throw new UsageError(`${name}: ${instead}`);
+  }
+  for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE', 'AWS_CA_BUNDLE'])
+    contentOf(name, environment);
+  for (const name of tokenFiles) {
+    const token = contentOf(name, environment).trim();
+    refuseUnexpanded('token', token, `the token in the file that ${name} names`);
+    refuseUnsendable(token, `the token in the file that ${name} names`);
+  }
+  for (const { file, section, key, value } of sharedSettings(environment))
+    if (key === 'endpoint_url') checkEndpoint(`${file}: endpoint_url in [${section}]`, withoutComment(value));
 }
 
 /** @throws UsageError that names it, and shows nothing of it: it may hold a password */

@@ -6,7 +6,7 @@ import type { HttpSourceSettings } from '../http/source.ts';
 import type { SourceOptions } from './options.ts';
 
 /** Headers that are ours to set, or the connection's. */
-const reserved: ReadonlySet<string> = new Set([...connectionHeaders, 'host', 'if-none-match']);
+export const reservedHeaders: ReadonlySet<string> = new Set([...connectionHeaders, 'host', 'if-none-match']);
 
 /**
  * What the flags say about http and https sources.
@@ -19,7 +19,7 @@ export function readHttpSettings(
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {
-    headers: readHeaders(options, reserved, context),
+    headers: readHeaders(options, reservedHeaders, context),
     identified: options['cert-file'] !== undefined,
     maxSize: options['max-size'],
     redirects: options.redirects,
@@ -40,7 +40,10 @@ export function isSecretSource(address: SourceAddress, http: HttpSourceSettings)
 }
 
 /** Credentials are for one place: with sources at several hosts they would go to all of them. */
-export function checkOneOrigin(addresses: readonly SourceAddress[], http: HttpSourceSettings): void {
+export function checkOneOrigin(
+  addresses: readonly SourceAddress[],
+  http: Pick<HttpSourceSettings, 'headers' | 'identified'>,
+): void {
   if (Object.keys(http.headers).length === 0 && !http.identified) return;
   const origins = new Set(
     addresses

@@ -1,10 +1,9 @@
 import type { ReadSource, SourceAddress, SourceScheme } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { flagName, type Options } from '../../core/options/option.ts';
-import { UsageError } from '../../core/outcome.ts';
 import type { Target } from '../../wait/attempt.ts';
 import { createResolver } from '../dns/resolver.ts';
-import { proxyFromEnvironment, type FindProxy } from '../http/proxy.ts';
+import { readProxies, type FindProxy } from '../http/proxy.ts';
 import type { Earlier, HttpSourceSettings } from '../http/source.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import type { BodySink, HttpAnswer, HttpClient } from '../http/transport.ts';
@@ -12,6 +11,7 @@ import type { SecretsManager } from '../secrets-manager/client.ts';
 import type { AgentReply } from '../secrets-manager/container.ts';
 import type { Vault } from '../vault/client.ts';
 import { sourceOptions, type SourceOptions } from './options.ts';
+import { vaultSources } from './vault-sources.ts';
 
 /** Requests to one kind of server that are under way at once. */
 const parallel = 8;
@@ -60,9 +60,9 @@ export async function openSources(
     : undefined;
   const { httpReader } = web === undefined ? { httpReader: undefined } : await import('../http/source.ts');
   const { fileReader } = schemes.has('file') ? await import('../file-source.ts') : { fileReader: undefined };
-  const { environmentReader } = schemes.has('env')
+  const { environmentReader, variablesAt } = schemes.has('env')
     ? await import('../environment-source.ts')
-    : { environmentReader: undefined };
+    : { environmentReader: undefined, variablesAt: undefined };
 
   const overHttp = (address: SourceAddress): ReadSource =>
     httpReader!(address, settings.http, {
@@ -71,6 +71,8 @@ export async function openSources(
       earlier: settings.earlier,
       sink: settings.sink,
     });
+  if (schemes.has('env'))
+    for (const address of addresses) if (address.scheme === 'env') variablesAt!(address, context.environment);
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
     'aws-sm': (address) => aws!.reader(address),
@@ -133,35 +135,9 @@ async function openHttp(
   });
 }
 
-function readProxies({ environment, redactor }: Context) {
-  try {
-    return proxyFromEnvironment(environment, (value) => void redactor.secret(value));
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
 async function openVault(options: SourceOptions, context: Context, stack: DisposableStack): Promise<Vault> {
   const { readVaultSettings } = await import('../vault/settings.ts');
-  const vault = readVaultSettings({
-    flags: {
-      address: options['vault-addr'],
-      namespace: options['vault-namespace'],
-      method: options['vault-auth'],
-      mount: options['vault-mount'],
-      role: options['vault-role'],
-      jwtFile: options['vault-jwt-file'],
-      token: options['vault-token'],
-      roleId: options['vault-role-id'],
-      secretId: options['vault-secret-id'],
-      user: options['vault-user'],
-      password: options['vault-password'],
-      unwrap: options['vault-unwrap'],
-    },
-    environment: context.environment,
-    paths: context.paths,
-    redactor: context.redactor,
-  });
+  const vault = readVaultSettings(vaultSources(options, context));
   if (!vault.tls.verify)
     context.log.warn(
       'VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault, or for the https proxy before it, and gets the credentials',

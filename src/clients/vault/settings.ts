@@ -1,14 +1,20 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Environment, Paths } from '../../core/context.ts';
-import { UsageError } from '../../core/outcome.ts';
-import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
+import { everyOne, UsageError } from '../../core/outcome.ts';
+import { unreadSecret, type Redactor, type Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
-import { readAuthorities as usualAuthorities, readPem, type TlsSettings } from '../http/tls.ts';
+import {
+  checkAuthorities,
+  readAuthorities as usualAuthorities,
+  readPem,
+  type TlsSettings,
+} from '../http/tls.ts';
 
 export const vaultMethods = ['kubernetes', 'jwt', 'approle', 'userpass', 'cert', 'token'] as const;
 export type VaultMethod = (typeof vaultMethods)[number];
@@ -56,7 +62,8 @@ export interface VaultSettings {
   readonly tls: TlsSettings;
 }
 
-interface Sources {
+/** Where the settings come from. */
+export interface VaultSources {
   readonly flags: VaultFlags;
   readonly environment: Environment;
   readonly paths: Pick<Paths, 'serviceAccount'>;
@@ -79,7 +86,13 @@ const variables = {
  * (https://developer.hashicorp.com/vault/docs/commands#environment-variables).
  * @throws UsageError naming the flag or variable that is wrong or missing
  */
-export function readVaultSettings(sources: Sources): VaultSettings {
+export function readVaultSettings(sources: VaultSources): VaultSettings {
+  const said = readSaid(sources);
+  return { ...said, login: readLogin(sources, leftToken), tls: readTls(sources.environment) };
+}
+
+/** What needs no file. */
+function readSaid(sources: VaultSources): Pick<VaultSettings, 'address' | 'namespace'> {
   const { flags, environment } = sources;
   // What a flag says is not looked for in its variable.
   const read = {
@@ -88,12 +101,31 @@ export function readVaultSettings(sources: Sources): VaultSettings {
     ...(flags.namespace === undefined ? {} : { VAULT_NAMESPACE: undefined }),
   };
   refuseUnexpandedVariables(variables, read);
-  return {
+  const said = {
     address: readAddress(flags.address, sources),
     namespace: readNamespace(flags.namespace, environment),
-    login: readLogin(sources),
-    tls: readTls(environment),
   };
+  checkTls(environment);
+  return said;
+}
+
+/**
+ * Checks the same as far as it can be told without reading a file.
+ * @throws UsageError
+ */
+export function checkVaultSettings(sources: VaultSources): void {
+  everyOne(
+    [
+      () => void readSaid(sources),
+      () => void readLogin(sources, tokenToCome),
+      () => {
+        const { environment } = sources;
+        const { VAULT_CACERT_BYTES: bytes, VAULT_CACERT: file, VAULT_CAPATH: folder } = environment;
+        if (!bytes && !file && !folder) checkAuthorities(environment);
+      },
+    ],
+    (check) => check(),
+  );
 }
 
 function readNamespace(flag: string | undefined, environment: Environment): string | undefined {
@@ -105,7 +137,7 @@ function readNamespace(flag: string | undefined, environment: Environment): stri
   return text;
 }
 
-function readAddress(flag: string | undefined, { environment, redactor }: Sources): URL {
+function readAddress(flag: string | undefined, { environment, redactor }: VaultSources): URL {
   const text = flag ?? environment['VAULT_ADDR'];
   const origin = flag === undefined ? 'VAULT_ADDR' : '--vault-addr';
   if (text === undefined || text === '') {
@@ -128,14 +160,20 @@ function readAddress(flag: string | undefined, { environment, redactor }: Source
   return url;
 }
 
-function readTls(environment: Environment): TlsSettings {
+/** @throws UsageError where variables about TLS do not fit together */
+function checkTls(environment: Environment): void {
   const certificate = environment['VAULT_CLIENT_CERT'];
-  const key = environment['VAULT_CLIENT_KEY'];
-  if (Boolean(certificate) !== Boolean(key)) {
+  if (Boolean(certificate) !== Boolean(environment['VAULT_CLIENT_KEY'])) {
     throw new UsageError(
       `${certificate ? 'VAULT_CLIENT_CERT' : 'VAULT_CLIENT_KEY'} is set, and ${certificate ? 'VAULT_CLIENT_KEY' : 'VAULT_CLIENT_CERT'} is not; both are needed`,
     );
   }
+  parseGoBoolean(environment, 'VAULT_SKIP_VERIFY');
+}
+
+function readTls(environment: Environment): TlsSettings {
+  const certificate = environment['VAULT_CLIENT_CERT'];
+  const key = environment['VAULT_CLIENT_KEY'];
   const authorities = readAuthorities(environment);
   return {
     verify: !parseGoBoolean(environment, 'VAULT_SKIP_VERIFY'),
@@ -174,9 +212,12 @@ function parseGoBoolean(environment: Environment, name: string): boolean {
   throw new UsageError(`${name} is ${JSON.stringify(text)}, neither true nor false`);
 }
 
-function readLogin(sources: Sources): VaultLogin {
+/** Finds the token in the file that `vault login` leaves; undefined where there is none. */
+type FindLeftToken = (sources: VaultSources) => Secret | undefined;
+
+function readLogin(sources: VaultSources, left: FindLeftToken): VaultLogin {
   const { flags, paths } = sources;
-  const method = flags.method ?? impliedMethod(sources);
+  const method = flags.method ?? impliedMethod(sources, left);
   const mount = (flags.mount ?? method).replace(/^auth\//, '').replace(/^\/+|\/+$/g, '');
   if (mount === '' || /[?#\s]|(^|\/)\.{0,2}(\/|$)/.test(mount)) {
     throw new UsageError(
@@ -225,13 +266,13 @@ function readLogin(sources: Sources): VaultLogin {
     default:
       return {
         method,
-        token: need(givenToken(sources), 'VAULT_TOKEN or --vault-token-file'),
+        token: need(givenToken(sources, left), 'VAULT_TOKEN or --vault-token-file'),
         wrapped: flags.unwrap,
       };
   }
 }
 
-function impliedMethod(sources: Sources): VaultMethod {
+function impliedMethod(sources: VaultSources, left: FindLeftToken): VaultMethod {
   const { flags, environment } = sources;
   const given = [
     ['token', '--vault-token-file', flags.token],
@@ -249,28 +290,43 @@ function impliedMethod(sources: Sources): VaultMethod {
     );
   }
   if (first !== undefined) return first[0];
-  if (givenToken(sources) !== undefined) return 'token';
+  if (givenToken(sources, left) !== undefined) return 'token';
   throw new UsageError(
     'nothing says how to log in to Vault: give --vault-role for the pod’s service account, or VAULT_TOKEN, or --vault-auth and what it needs',
   );
 }
 
 /** As Vault's client: the variable, then the file that `vault login` leaves. */
-function givenToken({ flags, environment, redactor }: Sources): Secret | undefined {
+function givenToken(sources: VaultSources, left: FindLeftToken): Secret | undefined {
+  const { flags, environment, redactor } = sources;
+  if (flags.token === unreadSecret) return unreadSecret;
   if (flags.token !== undefined) {
     return checkedToken(flags.token.reveal(), 'the token in the file of --vault-token-file', redactor);
   }
   const variable = environment['VAULT_TOKEN']?.trim();
-  if (variable) return checkedToken(variable, 'VAULT_TOKEN', redactor);
-  const home = environment['HOME'];
-  if (!home) return undefined;
+  return variable ? checkedToken(variable, 'VAULT_TOKEN', redactor) : left(sources);
+}
+
+function leftToken({ environment, redactor }: VaultSources): Secret | undefined {
+  const path = pathOfLeftToken(environment);
+  if (path === undefined) return undefined;
   let left: string;
   try {
-    left = readSecretFile({ text: join(home, '.vault-token'), origin: '~/.vault-token' }).trim();
+    left = readSecretFile({ text: path, origin: '~/.vault-token' }).trim();
   } catch {
     return undefined; // no one has logged in here, which is the usual case
   }
   return checkedToken(left, '~/.vault-token', redactor);
+}
+
+/** Whoever asks for a token by name may log in later on; else the file must be there. */
+function tokenToCome({ flags, environment }: VaultSources): Secret | undefined {
+  const path = pathOfLeftToken(environment);
+  return path !== undefined && (flags.method === 'token' || existsSync(path)) ? unreadSecret : undefined;
+}
+
+function pathOfLeftToken({ HOME: home }: Environment): string | undefined {
+  return home ? join(home, '.vault-token') : undefined;
 }
 
 function checkedToken(text: string, where: string, redactor: Redactor): Secret {

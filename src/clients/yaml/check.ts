@@ -27,7 +27,8 @@ export function yamlProblem(text: string): string | undefined {
       const [error] = document.errors;
       if (error) return at(error.pos[0], yamlWords(error.code));
       const examined = examine(document);
-      if ('words' in examined) return at(examined.offset, examined.words);
+      const [mistake] = 'mistakes' in examined ? examined.mistakes : [];
+      if (mistake) return at(mistake.offset, mistake.words);
     }
     return undefined;
   } catch (error) {

@@ -7,7 +7,7 @@ const mostAdded = 100_000;
 
 /** What is wrong with a document that was parsed, or what each of its aliases stands for. */
 export type Examined =
-  | { readonly offset: number; readonly words: string }
+  | { readonly mistakes: readonly { readonly offset: number; readonly words: string }[] }
   | { readonly targets: ReadonlyMap<Alias, Node> };
 
 class Mistake extends Error {
@@ -28,6 +28,7 @@ class Mistake extends Error {
 export function examine(document: Document): Examined {
   const anchors = new Map<string, { readonly node: Node; size: number | undefined }>();
   const targets = new Map<Alias, Node>();
+  const mistakes: Mistake[] = [];
   let own = 0;
 
   /** How many values a node stands for. */
@@ -55,7 +56,7 @@ export function examine(document: Document): Examined {
     const keys = new Set<unknown>();
     for (const { key, value } of node.items) {
       if (isScalar(key)) {
-        if (keys.has(key.value)) throw new Mistake(key, yamlWords('DUPLICATE_KEY'));
+        if (keys.has(key.value)) mistakes.push(new Mistake(key, yamlWords('DUPLICATE_KEY')));
         keys.add(key.value);
       }
       size += sizeOf(key) + sizeOf(value);
@@ -65,10 +66,9 @@ export function examine(document: Document): Examined {
 
   try {
     sizeOf(document.contents);
-    return { targets };
   } catch (error) {
     if (!(error instanceof Mistake)) throw error;
-    const { offset, words } = error;
-    return { offset, words };
+    mistakes.push(error);
   }
+  return mistakes.length > 0 ? { mistakes } : { targets };
 }

@@ -12,7 +12,7 @@ import {
 
 import { boundsProblem } from './bounds.ts';
 import { examine } from './examine.ts';
-import { tooDeep, unfilledTemplate, yamlWords } from './yaml-errors.ts';
+import { halfCharacter, tooDeep, unfilledTemplate, yamlWords } from './yaml-errors.ts';
 
 /** A place in a text, both counted from 1. */
 export interface Position {
@@ -53,16 +53,19 @@ export interface YamlEntry {
 export class YamlError extends Error {
   override readonly name = 'YamlError';
   readonly at: Position;
+  /** What is wrong at other places, where the reader could go on. */
+  readonly others: readonly YamlError[];
 
-  constructor(at: Position, message: string) {
+  constructor(at: Position, message: string, others: readonly YamlError[] = []) {
     super(message);
     this.at = at;
+    this.others = others;
   }
 }
 
 /**
  * Reads one document of YAML 1.2, of which JSON is a part. An alias stands for its anchor's node and is not copied.
- * @throws YamlError with the first mistake
+ * @throws YamlError with the first mistake, and every other key that is there twice
  */
 export function parseYamlNodes(text: string): YamlNode {
   try {
@@ -91,7 +94,13 @@ function parse(text: string): YamlNode {
   const [mistake] = [...document.errors, ...document.warnings];
   if (mistake !== undefined) throw new YamlError(place(mistake.pos[0]), yamlWords(mistake.code));
   const examined = examine(document);
-  if ('words' in examined) throw new YamlError(place(examined.offset), examined.words);
+  if ('mistakes' in examined) {
+    const [first, ...others] = examined.mistakes.map(
+      ({ offset, words }) => new YamlError(place(offset), words),
+    );
+    if (first !== undefined) throw new YamlError(first.at, first.message, others);
+    throw new Error('a document that is refused without a mistake');
+  }
   return convert(document, examined.targets, place);
 }
 
@@ -126,6 +135,7 @@ function convert(
     if (isScalar(node)) {
       const value = scalarValue(node.value);
       if (value === undefined) throw new YamlError(at, 'this value is of a type that is not taken here');
+      if (typeof value === 'string' && !value.isWellFormed()) throw new YamlError(at, halfCharacter);
       const written = node.type === 'PLAIN' ? node.source : undefined;
       return { kind: 'scalar', at, value, text: written ?? String(value ?? '') };
     }
@@ -154,9 +164,10 @@ function scalarValue(value: unknown): YamlScalar['value'] | undefined {
   return typeof value === 'bigint' ? Number(value) : undefined;
 }
 
-/** The value alone, as JSON would hold it. */
+/** The value alone, as JSON would hold it: `.inf` and `.nan` are texts there. */
 export function plainValue(node: YamlNode): unknown {
-  if (node.kind === 'scalar') return node.value;
+  if (node.kind === 'scalar')
+    return typeof node.value === 'number' && !Number.isFinite(node.value) ? node.text : node.value;
   if (node.kind === 'list') return node.items.map(plainValue);
   return Object.fromEntries(node.entries.map(({ key, value }) => [key, plainValue(value)]));
 }

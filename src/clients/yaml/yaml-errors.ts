@@ -41,6 +41,8 @@ export const strayAlias =
   'an alias (*name) stands here without an anchor (&name) above it; quote a value that begins with *';
 export const tooManyAliases = 'its aliases (*name) multiply beyond all bounds';
 export const selfAlias = 'an alias stands inside of what it names';
+export const halfCharacter =
+  'this text has one half of a character that takes two (\\ud800 to \\udfff); write both, or the character itself';
 export const tooDeep = sentences.RESOURCE_EXHAUSTION;
 export const tooManyTokens =
   'it has more than 500,000 words, marks and line ends; split it into smaller files';

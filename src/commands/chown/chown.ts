@@ -55,7 +55,8 @@ export async function chownTrees(request: ChownRequest, context: Context): Promi
   }
 }
 
-async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
+/** @throws UsageError where a pattern is not one */
+export async function matcher(patterns: readonly string[]): Promise<Exclude | undefined> {
   try {
     return await excludeOf(patterns);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { defineCommand } from '../../core/command.ts';
 import { chownOptions } from './options.ts';
-import { chownExample, parseOwnerAndPaths, pathsOf } from './positionals.ts';
-import { runChown } from './run.ts';
+import { chownExample, parseOwnerAndPaths } from './positionals.ts';
+import { checkChown, runChown } from './run.ts';
 
 export const chown = defineCommand({
   name: 'chown',
@@ -28,6 +28,6 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes, and D
   options: chownOptions,
   afterDashes: 'successor',
   timeout: '1h',
-  check: ({ options: given, positionals }) => void pathsOf(positionals, given),
+  check: checkChown,
   run: runChown,
 });

@@ -1,6 +1,7 @@
 import { statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { UsageError } from '../../core/outcome.ts';
 import { itself } from '../../fs/directory/file-name.ts';
 import { isWithin } from '../../fs/directory/mounts.ts';
 import { absolutePath } from '../../fs/directory/pinned-path.ts';
@@ -44,6 +45,12 @@ export function refusedPath(text: string, script: string): string | undefined {
       return `${named} is or holds this program's own folder, ${own}`;
   }
   return undefined;
+}
+
+/** @throws UsageError where a path is not one to change, as it is written */
+export function checkPath(text: string, script: string): void {
+  const refused = refusedPath(text, script);
+  if (refused !== undefined) throw new UsageError(refused);
 }
 
 /** The same for what the path leads to. */

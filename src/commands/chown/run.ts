@@ -1,9 +1,22 @@
-import type { Input } from '../../core/command.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import type { Outcome } from '../../core/outcome.ts';
-import { chownTrees } from './chown.ts';
+import { everyOne, type Outcome } from '../../core/outcome.ts';
+import { chownTrees, matcher } from './chown.ts';
 import type { chownOptions } from './options.ts';
 import { pathsOf, type OwnerAndPaths } from './positionals.ts';
+import { checkPath } from './refused.ts';
+
+/**
+ * Checks what can be told without a file.
+ * @throws UsageError, as runChown does for the same
+ */
+export async function checkChown(
+  { options: given, positionals }: Input<typeof chownOptions, OwnerAndPaths>,
+  { host }: Surroundings,
+): Promise<void> {
+  everyOne(pathsOf(positionals, given), (path) => checkPath(path, host.script));
+  await matcher(given.exclude);
+}
 
 /** Gives every path its owner and modes. */
 export async function runChown(

@@ -15,7 +15,7 @@ import {
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
-import { refusedDirectory, refusedPath } from './refused.ts';
+import { checkPath, refusedDirectory } from './refused.ts';
 
 /** A path to work on, whose place nobody can lead elsewhere. */
 export interface ChownTarget {
@@ -37,8 +37,7 @@ export interface ChownTarget {
  *   ClosedPath where it cannot be opened
  */
 export function openTarget(text: string, create: boolean, script: string): ChownTarget {
-  const refused = refusedPath(text, script);
-  if (refused !== undefined) throw new UsageError(refused);
+  checkPath(text, script);
   const shown = absolutePath(text);
   const { place, missing } = nearestPlace(shown, create);
   try {

@@ -74,7 +74,7 @@ export interface Tools {
 /** @throws Error where a pattern is not one */
 export async function toolsFor(exclude: readonly string[]): Promise<Tools> {
   const libc = await openLibc();
-  return { exclude: await excludeOf(exclude), extras: libc && new ExtrasReader(libc), libc };
+  return { exclude: await excludeFor(exclude), extras: libc && new ExtrasReader(libc), libc };
 }
 
 export function knownOf(descriptor: number): KnownDirectory {
@@ -106,7 +106,8 @@ function copyModes(text: string | undefined): Modes {
   return modesOf({ file: text, directory, setgid: false });
 }
 
-async function excludeOf(patterns: readonly string[]): Promise<Exclude | undefined> {
+/** @throws Error where a pattern is not one */
+export async function excludeFor(patterns: readonly string[]): Promise<Exclude | undefined> {
   if (patterns.length === 0) return undefined;
   const { compileExclude } = await import('../../fs/tree/exclude.ts');
   return compileExclude(patterns);

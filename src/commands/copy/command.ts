@@ -1,7 +1,7 @@
 import { defineCommand } from '../../core/command.ts';
 import { copyOptions } from './options.ts';
 import { copyExample, parseSourcesAndDestination } from './positionals.ts';
-import { runCopy } from './run.ts';
+import { checkCopy, runCopy } from './run.ts';
 
 export const copy = defineCommand({
   name: 'copy',
@@ -26,5 +26,6 @@ Needs no root and no capability. As root with the capability CHOWN, owners are k
   options: copyOptions,
   afterDashes: 'successor',
   timeout: '1h',
+  check: checkCopy,
   run: runCopy,
 });

@@ -13,7 +13,7 @@ import { findPublished } from '../../fs/publish/remove.ts';
 import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
-import { type Tools, toolsFor } from './assignment.ts';
+import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
@@ -70,11 +70,23 @@ export async function copyTrees(request: CopyRequest, context: Context): Promise
 }
 
 async function toolsOf(patterns: readonly string[]): Promise<Tools> {
+  await checkPatterns(patterns);
+  return toolsFor(patterns);
+}
+
+/** @throws UsageError where a pattern is not one */
+export async function checkPatterns(patterns: readonly string[]): Promise<void> {
   try {
-    return await toolsFor(patterns);
+    await excludeFor(patterns);
   } catch (error) {
     throw new UsageError(`--exclude: ${(error as Error).message}`);
   }
+}
+
+/** @throws UsageError where two options contradict each other */
+export function checkModes(request: Pick<CopyRequest, 'delete' | 'noClobber'>): void {
+  if (request.delete && request.noClobber)
+    throw new UsageError('--delete and --no-clobber cannot be combined');
 }
 
 /** The sources and DEST, open. */
@@ -116,6 +128,7 @@ class Held implements Disposable {
 }
 
 function checkRequest(request: CopyRequest, { sources, destination }: Held): void {
+  checkModes(request);
   const directories = sources.filter(({ stat }) => stat.isDirectory());
   if (destination.file !== undefined) {
     for (const [name, given] of [
@@ -129,7 +142,6 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
   if (request.delete) {
     if (directories.length < sources.length)
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
-    if (request.noClobber) throw new UsageError('--delete and --no-clobber cannot be combined');
     const at = placeOf(destination.nearest, destination.missing);
     for (const { descriptor, text } of directories) {
       if (readdirSync(itself(descriptor)).length === 0)

@@ -26,9 +26,7 @@ export interface Destination {
  * @throws UsageError where they do not fit together
  */
 export function openDestination(text: string, sources: readonly SourceRoot[]): Destination {
-  if (text === '') throw new UsageError('the last word, DEST, is empty; write a path such as /plugins');
-  const whole = absolutePath(text);
-  if (whole === '/') throw new UsageError(`${text} is the root directory; name the volume, such as /plugins`);
+  const whole = checkDestination(text);
   const found = look(whole);
   // One descriptor, under both names of a destination: whatever goes wrong here, it is closed once.
   try {
@@ -42,6 +40,17 @@ export function openDestination(text: string, sources: readonly SourceRoot[]): D
     closeSync(found.nearest);
     throw error;
   }
+}
+
+/**
+ * @returns the destination as an absolute path
+ * @throws UsageError where nothing can be copied to it, as it is written
+ */
+export function checkDestination(text: string): string {
+  if (text === '') throw new UsageError('DEST is empty; write a path such as /plugins');
+  const whole = absolutePath(text);
+  if (whole === '/') throw new UsageError(`${text} is the root directory; name the volume, such as /plugins`);
+  return whole;
 }
 
 function isDirectory({ stat }: Found): boolean {

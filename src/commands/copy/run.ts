@@ -1,9 +1,29 @@
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import type { Outcome } from '../../core/outcome.ts';
-import { copyTrees } from './copy.ts';
+import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
+import { absolutePath } from '../../fs/directory/pinned-path.ts';
+import { checkModes, checkPatterns, copyTrees } from './copy.ts';
+import { checkDestination } from './destination.ts';
 import type { copyOptions } from './options.ts';
 import type { SourcesAndDestination } from './positionals.ts';
+import { checkSource } from './sources.ts';
+
+/**
+ * Checks what can be told without a file.
+ * @throws UsageError, as runCopy does for the same
+ */
+export async function checkCopy({
+  options: given,
+  positionals: { sources, destination },
+}: Input<typeof copyOptions, SourcesAndDestination>): Promise<void> {
+  everyOne(sources, checkSource);
+  const whole = checkDestination(destination);
+  // A file goes into a directory of its name; a path with a slash, or without an ending, may be either.
+  const same = sources.find((source) => absolutePath(source) === whole);
+  if (same !== undefined) throw new UsageError(`${same} and ${destination} are the same path`);
+  checkModes({ delete: given.delete, noClobber: given['no-clobber'] });
+  await checkPatterns(given.exclude);
+}
 
 /** Copies the sources to the destination. */
 export async function runCopy(

@@ -28,7 +28,7 @@ export interface SourceRoot {
  * @throws UsageError
  */
 export function openSourceRoot(text: string): SourceRoot {
-  if (text === '') throw new UsageError('a source is empty; write a path such as /app/plugins');
+  checkSource(text);
   const { descriptor, stat } = opened(text);
   const real = readlinkSync(itself(descriptor));
   const name = rawOf(basename(text));
@@ -46,6 +46,11 @@ export function openSourceRoot(text: string): SourceRoot {
     closeSync(descriptor);
     throw error;
   }
+}
+
+/** @throws UsageError */
+export function checkSource(text: string): void {
+  if (text === '') throw new UsageError('a source is empty; write a path such as /app/plugins');
 }
 
 function opened(text: string): InputFile {

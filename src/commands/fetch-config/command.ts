@@ -1,6 +1,6 @@
 import { parseSource } from '../../config/source.ts';
 import { defineCommand, each } from '../../core/command.ts';
-import { checkWords } from './job.ts';
+import { checkFetchConfig } from './check.ts';
 import { fetchOptions } from './options.ts';
 import { runFetchConfig } from './run.ts';
 
@@ -34,8 +34,6 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   schemas: {
     'fetch-spec': async () => (await import('./spec.schema.json', { with: { type: 'json' } })).default,
   },
-  check({ options, positionals: given, command }) {
-    if (options.spec === undefined && !options.unpack) checkWords(given, options, command !== undefined);
-  },
+  check: checkFetchConfig,
   run: runFetchConfig,
 });

@@ -1,7 +1,7 @@
 import { defineCommand } from '../../core/command.ts';
 import { migrateWithLockOptions } from './options.ts';
 import { readRequest } from './request.ts';
-import { runMigrateWithLock } from './run.ts';
+import { checkDatabase, runMigrateWithLock } from './run.ts';
 
 export const migrateWithLock = defineCommand({
   name: 'migrate-with-lock',
@@ -21,8 +21,9 @@ The lock is a session's advisory lock, watched over while the command runs: when
   options: migrateWithLockOptions,
   afterDashes: 'child',
   timeout: undefined,
-  check({ options, command }) {
-    readRequest(options, command);
+  check(input, around) {
+    readRequest(input.options, input.command);
+    checkDatabase(input, around);
   },
   run: runMigrateWithLock,
 });

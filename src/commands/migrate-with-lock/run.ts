@@ -1,8 +1,8 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
-import { connectionFrom } from '../../clients/postgres/options.ts';
-import type { Input } from '../../core/command.ts';
+import { checkConnectionFrom, connectionFrom } from '../../clients/postgres/options.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError, type Outcome } from '../../core/outcome.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
@@ -52,25 +52,47 @@ export async function runMigrateWithLock(
   );
 }
 
+/**
+ * Checks where the database is, as far as it can be told without a file.
+ * @throws UsageError, as runMigrateWithLock does for the same
+ */
+export function checkDatabase(
+  { options }: Input<typeof migrateWithLockOptions, unknown>,
+  { environment, redactor }: Surroundings,
+): void {
+  if (environment === undefined) return;
+  const { file, names } = urlOf(options, environment);
+  const connection = checkConnectionFrom(file, { environment, redactor }, names);
+  if (connection !== undefined) refuseStandby(connection);
+}
+
+interface Urls {
+  readonly 'database-url': Secret | undefined;
+  readonly 'direct-database-url': Secret | undefined;
+}
+
+function urlOf(options: Urls, environment: Environment) {
+  const file = options['direct-database-url'];
+  const direct = file !== undefined || Boolean(environment[directNames.variable]);
+  return direct ? { direct, file, names: directNames } : { direct, file: options['database-url'] };
+}
+
+function refuseStandby({ attributes, origin }: Pick<ConnectionSettings, 'attributes' | 'origin'>): void {
+  if (attributes === 'standby' || attributes === 'read-only')
+    throw new UsageError(
+      `target_session_attrs=${attributes} in ${origin} asks for a standby, and a lock is the primary’s`,
+    );
+}
+
 /** The lock's own connection, the direct URL where there is one; and whether the command will come by the same way. */
 function readConnections(
-  options: {
-    readonly 'database-url': Secret | undefined;
-    readonly 'direct-database-url': Secret | undefined;
-  },
+  options: Urls,
   context: Context,
 ): { readonly connection: ConnectionSettings; readonly sameRoute: boolean } {
   const { environment } = context;
-  const file = options['direct-database-url'];
-  const direct = file !== undefined || Boolean(environment[directNames.variable]);
-  const connection = direct
-    ? connectionFrom(file, context, directNames)
-    : connectionFrom(options['database-url'], context);
-  if (connection.attributes === 'standby' || connection.attributes === 'read-only') {
-    throw new UsageError(
-      `target_session_attrs=${connection.attributes} in ${connection.origin} asks for a standby, and a lock is the primary’s`,
-    );
-  }
+  const { direct, file, names } = urlOf(options, environment);
+  const connection = connectionFrom(file, context, names);
+  refuseStandby(connection);
   // Of several servers one is the primary: a standby is passed over. A single one is waited for, and said to be one.
   return {
     connection:

@@ -1,7 +1,8 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { checkRender } from './check-input.ts';
 import { renderOptions } from './options.ts';
-import { requiredTo, runRender } from './run.ts';
+import { runRender } from './run.ts';
 
 const positionals = {
   usage: 'TEMPLATE…',
@@ -31,7 +32,7 @@ Languages: env knows $NAME, \${NAME}, \${NAME:-default}, \${NAME:?message} and \
   options: renderOptions,
   afterDashes: 'successor',
   timeout: '5m',
-  check: ({ options }) => void requiredTo(options),
+  check: checkRender,
   run: runRender,
 });
 

@@ -1,6 +1,7 @@
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { Entry } from './data/gather.ts';
+import { envDelimiters, liquidDelimiters } from './delimiters.ts';
 import type { RenderOptions } from './options.ts';
 import type { Template } from './templates.ts';
 
@@ -29,10 +30,16 @@ export type Compile = (text: string) => Render | Problems;
 const shown = 50;
 
 /** @throws UsageError where options do not go with the language */
-export async function compilerOf(options: RenderOptions, signal: AbortSignal): Promise<Compile> {
-  if (options.language === 'env') return (await import('./env/language.ts')).envCompiler(options);
-  if (options.only.length > 0)
+export function checkLanguage({ language, only, delimiters }: RenderOptions): void {
+  if (language === 'liquid' && only.length > 0)
     throw new UsageError('--only is for the language env: liquid names what it replaces');
+  if (delimiters !== undefined) (language === 'env' ? envDelimiters : liquidDelimiters)(delimiters);
+}
+
+/** @throws UsageError where options do not go with the language */
+export async function compilerOf(options: RenderOptions, signal: AbortSignal): Promise<Compile> {
+  checkLanguage(options);
+  if (options.language === 'env') return (await import('./env/language.ts')).envCompiler(options);
   return (await import('./liquid.ts')).liquidCompiler(options, signal);
 }
 

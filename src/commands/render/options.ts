@@ -10,6 +10,7 @@ import {
   choiceParser,
   type Values,
 } from '../../core/options/option.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';
@@ -56,6 +57,12 @@ export const renderOptions = {
   ...sourceOptions,
 };
 export type RenderOptions = Values<typeof renderOptions>;
+
+/** @throws UsageError where nothing says where to write */
+export function requiredTo({ to }: RenderOptions): string {
+  if (to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
+  return to;
+}
 
 function parseName(given: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(given))

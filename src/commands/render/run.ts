@@ -16,14 +16,14 @@ import {
 import type { FieldValue } from '../../config/source.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import { done, UsageError, type Outcome } from '../../core/outcome.ts';
+import { done, type Outcome } from '../../core/outcome.ts';
 import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { unreadableVariables } from '../../process/utf8.ts';
 import { checkerOf } from './check/check.ts';
 import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
-import { parseDataRequest, type DataRequest } from './data/request.ts';
+import { addressesOf, parseDataRequest, type DataRequest } from './data/request.ts';
 import { compilerOf, forAll, type Data } from './language.ts';
-import type { renderOptions, RenderOptions } from './options.ts';
+import { requiredTo, type renderOptions } from './options.ts';
 import { readTemplates } from './templates.ts';
 
 /** Renders every template and writes them together. */
@@ -124,15 +124,6 @@ export async function runRender(
   } finally {
     await giveBack(sources, inUse, context);
   }
-}
-
-export function requiredTo({ to }: RenderOptions): string {
-  if (to === undefined) throw new UsageError('nothing says where to write: give --to PATH');
-  return to;
-}
-
-function addressesOf(requests: readonly DataRequest[]) {
-  return requests.flatMap(({ from }) => (from.kind === 'source' ? [from.address] : []));
 }
 
 function secretIn({ redactor, log }: Context): (value: string) => void {

@@ -1,7 +1,8 @@
 import { formatDuration } from '../../core/duration.ts';
 import type { Log } from '../../core/log.ts';
 import { depths } from './graph.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Plan } from './plan.ts';
+import type { Step } from './step.ts';
 
 /** The plan as a graph, for programs; `stage` 0 starts at once. */
 export function graphOf(plan: Plan, keepGoing: boolean): object {

@@ -34,8 +34,7 @@ export async function linkMistakes(steps: readonly Linked[]): Promise<Mistake[]>
         mistakes.push({ at: need.at, text: await unknownNeed(need.name, step.name, [...byName.keys()]) });
     }
   }
-  const cycle = findCycle(steps, byName);
-  return cycle === undefined ? mistakes : [...mistakes, cycle];
+  return [...mistakes, ...findCycles(steps, byName)];
 }
 
 async function unknownNeed(name: string, by: string, known: readonly string[]): Promise<string> {
@@ -47,31 +46,33 @@ async function unknownNeed(name: string, by: string, known: readonly string[]): 
   return `step ${JSON.stringify(by)} needs ${JSON.stringify(name)}, and no step has that name${near === undefined ? '' : `; did you mean ${near}?`}`;
 }
 
-function findCycle(steps: readonly Linked[], byName: ReadonlyMap<string, Linked>): Mistake | undefined {
+/** Each cycle that shares no step with one that is told already. */
+function findCycles(steps: readonly Linked[], byName: ReadonlyMap<string, Linked>): readonly Mistake[] {
   const finished = new Set<string>();
   const path: Linked[] = [];
-  const visit = (step: Linked, at: Position): Mistake | undefined => {
-    if (finished.has(step.name)) return undefined;
+  const told = new Set<Linked>();
+  const cycles: Mistake[] = [];
+  const visit = (step: Linked, at: Position): void => {
+    if (finished.has(step.name)) return;
     const start = path.indexOf(step);
     if (start >= 0) {
-      const names = [...path.slice(start), step].map(({ name }) => name);
-      return { at, text: `dependency cycle: ${names.join(' → ')}` };
+      const cycle = path.slice(start);
+      if (cycle.some((one) => told.has(one))) return;
+      for (const one of cycle) told.add(one);
+      const names = [...cycle, step].map(({ name }) => name);
+      cycles.push({ at, text: `dependency cycle: ${names.join(' → ')}` });
+      return;
     }
     path.push(step);
     for (const need of step.needs) {
       const needed = need.name === step.name ? undefined : byName.get(need.name);
-      const found = needed === undefined ? undefined : visit(needed, need.at);
-      if (found !== undefined) return found;
+      if (needed !== undefined) visit(needed, need.at);
     }
     path.pop();
     finished.add(step.name);
-    return undefined;
   };
-  for (const step of steps) {
-    const found = visit(step, step.at);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  for (const step of steps) visit(step, step.at);
+  return cycles;
 }
 
 /** How many steps must be done one after another before each one: 0 for those that start at once. */

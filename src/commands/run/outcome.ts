@@ -4,8 +4,8 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Log } from '../../core/log.ts';
 import { DeadlinePassed, failed, type Failed, type Outcome } from '../../core/outcome.ts';
 import { outcomeOfError } from '../../core/unexpected-error.ts';
-import type { Step } from './plan.ts';
 import type { Ran } from './schedule.ts';
+import type { Step } from './step.ts';
 
 /** What the whole plan came to: the first step that failed tells why, and what it left undone is named. */
 export function outcomeOfPlan(ran: readonly Ran[], took: number, signal: AbortSignal, log: Log): Outcome {

@@ -17,8 +17,8 @@ import { outcomeOfError } from '../../core/unexpected-error.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import type { ChildEnd, ChildOptions } from '../../process/child.ts';
 import { nodeFlags } from '../../process/host.ts';
-import type { Step } from './plan.ts';
 import type { StepEnd } from './schedule.ts';
+import type { Step } from './step.ts';
 
 /** Pauses before tries, in milliseconds: doubled from the first to the longest. */
 const firstPause = 1000;

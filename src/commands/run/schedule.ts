@@ -1,7 +1,7 @@
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { SignalReceived, type Outcome } from '../../core/outcome.ts';
-import type { Step } from './plan.ts';
+import type { Step } from './step.ts';
 
 /** How a step's work ended, after how many tries. */
 export interface StepEnd {

@@ -91,7 +91,11 @@ function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
         items: { type: [...text.type, 'boolean'] },
       };
     case 'positional':
-      return { description: key.description, ...(key.many ? severalOf(text) : text) };
+      return {
+        description: key.description,
+        ...(key.many ? severalOf(text) : text),
+        ...(key.many && key.required ? { minItems: 1 } : {}),
+      };
     case 'about':
     case 'option':
       break;

@@ -1,3 +1,9 @@
+import type { Position } from '../../clients/yaml/nodes.ts';
+import { flagName } from '../../core/options/option.ts';
+import { secretAsPath } from '../../core/secret-as-path.ts';
+import { passwordIn } from '../../core/userinfo.ts';
+import type { StepShape } from './shape.ts';
+
 /**
  * Why a text of a plan is taken for a secret, or undefined. Plans lie in ConfigMaps and repositories, where everybody
  * reads them; a reference such as $(DB_PASSWORD) is none.
@@ -40,4 +46,34 @@ export function inlineSecretInWords(
 /** `$(NAME)`, `$NAME`, `${NAME}`, `$(cat /run/secret)`, whatever fills it in, and `$$…`, which a shell reads. */
 function isReference(text: string): boolean {
   return /^["']?\$/.test(text);
+}
+
+export function secretWords(what: string): string {
+  return `${what} stands in the plan, where everybody can read it; use a file, or a variable: $(NAME)`;
+}
+
+/** @returns whether there was none */
+export function refuseSecrets({ values }: StepShape, tell: (at: Position, text: string) => void): boolean {
+  const found = values.flatMap(({ key, name, texts }) => {
+    if (key.kind === 'words') {
+      const secret = inlineSecretInWords(texts.map(({ text }) => text));
+      return secret === undefined ? [] : [{ name, what: secret.what, at: texts[secret.index]?.at }];
+    }
+    return texts.flatMap(({ text, at }) => {
+      const isFile = key.kind === 'option' && flagName(key.name, key.option).endsWith('-file');
+      const what =
+        inlineSecret(text) ??
+        (isMistypedPassword(text) ? 'an address with a password' : undefined) ??
+        (isFile && secretAsPath(text) ? 'a secret in place of the name of its file' : undefined);
+      return what === undefined ? [] : [{ name, what, at }];
+    });
+  });
+  for (const { name, what, at } of found) if (at !== undefined) tell(at, `${name}: ${secretWords(what)}`);
+  return found.length === 0;
+}
+
+/** `http//user:pw@host`, `user:pw@host`; a reference such as $(DB_PASSWORD) is none. */
+function isMistypedPassword(text: string): boolean {
+  const password = passwordIn(text);
+  return password !== undefined && !password.startsWith('$');
 }

@@ -1,7 +1,7 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { noName, parseName } from './name.ts';
 import { waitDnsOptions } from './options.ts';
-import { runWaitDns } from './run.ts';
+import { checkExpected, runWaitDns } from './run.ts';
 
 const positionals = {
   usage: '[NAME…]',
@@ -29,6 +29,7 @@ A name that resolves doesn’t mean that anything is serving: a Service with a c
   timeout: '5m',
   check({ options, positionals: given }) {
     if (given.length + options.service.length === 0) throw noName();
+    checkExpected(options);
   },
   run: runWaitDns,
 });

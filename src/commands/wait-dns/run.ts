@@ -3,6 +3,7 @@ import { readResolvConf, type ResolverConfig } from '../../clients/dns/resolv-co
 import { createResolver } from '../../clients/dns/resolver.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
+import type { Values } from '../../core/options/option.ts';
 import { UsageError, type Outcome } from '../../core/outcome.ts';
 import { notYet, type NotYet, type Probe, type Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
@@ -23,12 +24,7 @@ export async function runWaitDns(
   const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
   const names = [...new Set([...given, ...services])];
   if (names.length === 0) throw noName();
-  const expectation = {
-    types: options.type.length > 0 ? options.type : (['A', 'AAAA'] as const),
-    minAddresses: options['min-addresses'],
-    expected: options.expect,
-  };
-  checkExpected(expectation);
+  const expectation = checkExpected(options);
   const hosts = options.server === undefined ? context.paths.hosts : undefined;
   const asked = serversOf(options.server, config, context);
   context.log.debug(
@@ -62,17 +58,21 @@ function serversOf(server: Server | undefined, config: ResolverConfig, context: 
 }
 
 /** @throws UsageError where a record is expected that no answer can have */
-function checkExpected({ types, expected }: Expectation): void {
-  if (types.some((type) => type !== 'A' && type !== 'AAAA')) return;
+export function checkExpected(options: Values<typeof waitDnsOptions>): Expectation {
+  const types = options.type.length > 0 ? options.type : (['A', 'AAAA'] as const);
+  const expected = options.expect;
+  const expectation = { types, minAddresses: options['min-addresses'], expected };
+  if (types.some((type) => type !== 'A' && type !== 'AAAA')) return expectation;
   for (const record of expected) {
     const family = isIP(record);
     if (family === 0)
       throw new UsageError(
-        `--expect: "${record} " is not an IP address, as all records are of the types ${types.join(', ')}`,
+        `--expect: "${record}" is not an IP address, as all records are of the types ${types.join(', ')}`,
       );
     if (!types.includes(family === 6 ? 'AAAA' : 'A'))
       throw new UsageError(
         `--expect: ${record} is an IPv${family} address, and only ${types.join(', ')} records are asked for`,
       );
   }
+  return expectation;
 }

@@ -1,6 +1,6 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { waitHttpOptions } from './options.ts';
-import { runWaitHttp } from './run.ts';
+import { checkWaitHttp, runWaitHttp } from './run.ts';
 import { parseTarget } from './target.ts';
 
 const positionals = {
@@ -27,5 +27,6 @@ It waits through every answer that does not fit, even a 404 or a bad certificate
   options: waitHttpOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  check: checkWaitHttp,
   run: runWaitHttp,
 });

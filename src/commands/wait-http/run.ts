@@ -1,12 +1,13 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
-import { readTlsSettings, warnOfUnused } from '../../clients/http/options.ts';
-import { proxyFromEnvironment, type FindProxy } from '../../clients/http/proxy.ts';
+import { checkRequests, checkPair, readTlsSettings, warnOfUnused } from '../../clients/http/options.ts';
+import { readProxies } from '../../clients/http/proxy.ts';
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
-import type { Input } from '../../core/command.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context, Environment } from '../../core/context.ts';
-import { UsageError, type Outcome } from '../../core/outcome.ts';
+import type { Values } from '../../core/options/option.ts';
+import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import { waitFor } from '../../wait/loop.ts';
@@ -30,19 +31,11 @@ export async function runWaitHttp(
   { options, positionals: given }: Input<typeof waitHttpOptions, readonly HttpTarget[]>,
   context: Context,
 ): Promise<Outcome> {
-  const expectations: Expectations = {
-    statuses: options.status.length > 0 ? options.status.flat() : success,
-    headers: options['expect-header'],
-    texts: options.body,
-    patterns: options['body-matches'],
-    json: options.json,
-    mostValues: mostValues(options['max-size']),
-  };
+  const expectations = expectationsOf(options);
+  const method = checkPossible(options, expectations);
   const body = readRequestBody(options['request-body-file']);
-  const method = options.method ?? (body === undefined ? 'GET' : 'POST');
-  checkPossible(method, expectations);
   const headers = readHeaders(options, new Set(connectionHeaders), context);
-  const targets = [...new Map(given.map((target) => [target.url.href + target.name, target])).values()];
+  const targets = distinct(given);
   checkOneOrigin(targets, headers);
   if (options.insecure)
     context.log.warn(
@@ -97,9 +90,53 @@ export async function runWaitHttp(
   return waitOutcome(await waitFor(watched, paced(waitPlanOf(options, watched.length), limit), context));
 }
 
-/** @throws UsageError for what no answer could ever meet */
-function checkPossible(method: string, expectations: Expectations): void {
-  if (!looksAtBody(expectations)) return;
+/**
+ * Checks what can be told without a file or a server.
+ * @throws UsageError, as runWaitHttp does for the same
+ */
+export function checkWaitHttp(
+  { options, positionals: given }: Input<typeof waitHttpOptions, readonly HttpTarget[]>,
+  { environment, redactor }: Surroundings,
+): void {
+  everyOne(
+    [
+      () => void checkPossible(options, expectationsOf(options)),
+      () => checkPair(options),
+      () => {
+        if (environment === undefined) return;
+        const headers = checkRequests(options, new Set(connectionHeaders), { environment, redactor });
+        checkOneOrigin(distinct(given), headers);
+      },
+      () => {
+        if (environment !== undefined) readProxies({ environment, redactor });
+      },
+    ],
+    (check) => check(),
+  );
+}
+
+function expectationsOf(options: Values<typeof waitHttpOptions>): Expectations {
+  return {
+    statuses: options.status.length > 0 ? options.status.flat() : success,
+    headers: options['expect-header'],
+    texts: options.body,
+    patterns: options['body-matches'],
+    json: options.json,
+    mostValues: mostValues(options['max-size']),
+  };
+}
+
+function distinct(targets: readonly HttpTarget[]): readonly HttpTarget[] {
+  return [...new Map(targets.map((target) => [target.url.href + target.name, target])).values()];
+}
+
+/**
+ * @returns the method
+ * @throws UsageError for what no answer could ever meet
+ */
+function checkPossible(options: Values<typeof waitHttpOptions>, expectations: Expectations) {
+  const method = options.method ?? (options['request-body-file'] === undefined ? 'GET' : 'POST');
+  if (!looksAtBody(expectations)) return method;
   if (method === 'HEAD')
     throw new UsageError(
       'an answer to HEAD has no body, so that --body, --body-matches and --json can never hold',
@@ -109,6 +146,7 @@ function checkPossible(method: string, expectations: Expectations): void {
       `an answer ${statusWords(expectations.statuses)} has no body, so that --body, --body-matches and --json can never hold`,
     );
   }
+  return method;
 }
 
 /** A proxy may be reached by https too. */
@@ -133,12 +171,4 @@ function readRequestBody(path: string | undefined): Buffer | undefined {
   return path === undefined
     ? undefined
     : readNamedFile({ text: path, origin: '--request-body-file' }, mostRequestBody);
-}
-
-function readProxies({ environment, redactor }: Context): FindProxy {
-  try {
-    return proxyFromEnvironment(environment, (password) => void redactor.secret(password));
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

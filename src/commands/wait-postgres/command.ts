@@ -1,6 +1,6 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { waitPostgresOptions } from './options.ts';
-import { runWaitPostgres } from './run.ts';
+import { checkDatabases, runWaitPostgres } from './run.ts';
 import { parseUrlArgument } from './url.ts';
 
 const positionals = {
@@ -27,5 +27,6 @@ A server that refuses connections, starts up (57P03) or has none left (53300) is
   options: waitPostgresOptions,
   afterDashes: 'successor',
   timeout: '5m',
+  check: checkDatabases,
   run: runWaitPostgres,
 });

@@ -2,16 +2,18 @@ import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
 import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
 import {
+  checkConnection,
   readConnection,
   type UrlSource,
   type ConnectionSettings,
 } from '../../clients/postgres/connection-string.ts';
 import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
-import { connectionFrom } from '../../clients/postgres/options.ts';
-import type { Input } from '../../core/command.ts';
+import { checkConnectionFrom, connectionFrom } from '../../clients/postgres/options.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { shownHostPort } from '../../core/host-port.ts';
-import { UsageError, type Outcome } from '../../core/outcome.ts';
+import type { Values } from '../../core/options/option.ts';
+import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
@@ -26,8 +28,7 @@ export async function runWaitPostgres(
   context: Context,
 ): Promise<Outcome> {
   const limit = options['attempt-timeout'];
-  if (urls.length > 0 && options['database-url'] !== undefined)
-    throw new UsageError('URLs and --database-url-file were given; use one, not both');
+  refuseBoth(options, urls);
   const demands: Demands = {
     primary: options.primary,
     tables: options.table,
@@ -57,6 +58,25 @@ export async function runWaitPostgres(
     ),
   );
   return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+}
+
+/**
+ * Checks where the databases are, as far as it can be told without a file.
+ * @throws UsageError, as runWaitPostgres does for the same
+ */
+export function checkDatabases(
+  { options, positionals: urls }: Input<typeof waitPostgresOptions, readonly UrlSource[]>,
+  { environment, redactor }: Surroundings,
+): void {
+  refuseBoth(options, urls);
+  if (environment === undefined) return;
+  if (urls.length === 0) checkConnectionFrom(options['database-url'], { environment, redactor });
+  everyOne(urls, (source) => checkConnection(source, environment, redactor));
+}
+
+function refuseBoth(options: Values<typeof waitPostgresOptions>, urls: readonly UrlSource[]): void {
+  if (urls.length > 0 && options['database-url'] !== undefined)
+    throw new UsageError('URLs and --database-url-file were given; use one, not both');
 }
 
 function warnOf(databases: readonly ConnectionSettings[], { log }: Pick<Context, 'log'>): void {

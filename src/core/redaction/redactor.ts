@@ -30,6 +30,9 @@ export class Secret {
   }
 }
 
+/** Stands for a secret in a file that is not read yet. */
+export const unreadSecret = new Secret('');
+
 export const mask = '[redacted]';
 
 /** Shorter values are only masked where they stand alone, or every `a` in a log would go. */

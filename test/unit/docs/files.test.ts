@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { parseSpec } from '../../../src/commands/fetch-config/spec.ts';
-import { read } from '../commands/run/read.ts';
+import { read, usual } from '../commands/run/read.ts';
 import { blocksIn, root } from './pages.ts';
 import { documentsIn, isMap, mapsIn, yamlBlocks } from './yaml.ts';
 
@@ -52,7 +52,7 @@ test('there are some of each', () => {
 test.each(found.map(({ place, kind, text }) => [`${place} is a ${kind}`, kind, text] as const))(
   '%s',
   async (_name, kind, text) => {
-    const environment = { IMAGE_DIGEST: 'sha256:1' };
+    const environment = { ...usual, IMAGE_DIGEST: 'sha256:1' };
     if (kind === 'plan') expect((await read(text, { environment })).steps.length).toBeGreaterThan(0);
     else expect((await parseSpec(text, 'fetch.yaml', () => {})).files.length).toBeGreaterThan(0);
   },

@@ -27,13 +27,13 @@ import { waitOutcome } from '../../../wait/outcome.ts';
 import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
 import type { FetchOptions } from '../options.ts';
-import { archiveAddress } from './archive-address.ts';
 import { type Archive, knownType, openArchive, readArchive } from './archive.ts';
 import { Download, readAll, sumOf } from './download.ts';
 import { quotedEntry, Refused } from './entry-names.ts';
 import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
 import { sumOfTree } from './tree-sum.ts';
 import { UnpackedTree } from './tree.ts';
+import { checkUnpack } from './usage.ts';
 
 /** What an earlier run made of the same archive, as far as its note tells. */
 interface Before {
@@ -77,7 +77,7 @@ export async function unpackArchive(
   context: Context,
 ): Promise<Outcome> {
   const { options, http } = settings;
-  const address = archiveAddress(addresses, options);
+  const address = checkUnpack(addresses, options);
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
   const secret = address.scheme !== 'file' && isSecretSource(address, http);

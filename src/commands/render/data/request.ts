@@ -57,3 +57,8 @@ export function parseVariable(text: string): { readonly name: string; readonly v
   if (reserved.has(name)) throw new Error(`the name ${name} is taken: it is the environment`);
   return { name, value };
 }
+
+/** The sources among the data. */
+export function addressesOf(requests: readonly DataRequest[]): readonly SourceAddress[] {
+  return requests.flatMap(({ from }) => (from.kind === 'source' ? [from.address] : []));
+}

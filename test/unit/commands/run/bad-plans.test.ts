@@ -32,6 +32,68 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
 `,
     'plan.yaml:3:37: dependency cycle: a → c → b → a',
   ],
+  'each of two cycles': [
+    `steps:
+  - { name: a, command: [x], needs: b }
+  - { name: b, command: [x], needs: [a, c] }
+  - { name: c, command: [x], needs: d }
+  - { name: d, command: [x], needs: c }
+`,
+    'plan.yaml has 2 mistakes',
+    'plan.yaml:3:38: dependency cycle: a → b → a',
+    'plan.yaml:5:37: dependency cycle: c → d → c',
+  ],
+  'entries of a list of the wrong kind, and the others': [
+    `steps:
+  - { name: a, uses: wait-tcp, targets: [null, "", "h:99999", "$(X)", "h:1"] }
+  - { name: b, uses: copy, sources: [~, "/a/$(X)"], destination: /b }
+  - { name: c, uses: chown, owner: ~, paths: [data] }
+  - { name: d, uses: wait-dns, names: a, type: [~, XX] }
+`,
+    'plan.yaml has 9 mistakes',
+    'plan.yaml:2:42: step "a": targets: entry 1: expected a string or a number, got nothing',
+    expect.stringContaining('plan.yaml:2:48: targets: the target is empty') as string,
+    expect.stringContaining('plan.yaml:2:52: targets: the port "99999"') as string,
+    expect.stringContaining('plan.yaml:2:63: targets: the target cannot be used: the variable X') as string,
+    'plan.yaml:3:38: step "b": sources: entry 1: expected a string or a number, got nothing',
+    expect.stringContaining('plan.yaml:3:41: sources cannot be used: the variable X') as string,
+    expect.stringContaining('plan.yaml:4:36: step "c": owner: expected a string or a number') as string,
+    expect.stringContaining('plan.yaml:5:49: step "d": type: entry 1') as string,
+    expect.stringContaining('plan.yaml:5:52: type: "XX" is not one of') as string,
+  ],
+  'an endless time, and nothing where a step is needed': [
+    'steps:\n  - { name: a, command: [x], timeout: .inf, grace: .nan, needs: [~] }\n',
+    'plan.yaml has 3 mistakes',
+    expect.stringMatching(/^plan\.yaml:2:39: timeout: "\.inf" is not a duration/) as string,
+    expect.stringMatching(/^plan\.yaml:2:52: grace: "\.nan" is not a duration/) as string,
+    'plan.yaml:2:66: step "a": needs: entry 1: expected a string or a number, got nothing',
+  ],
+  'a merge key': [
+    'x: &x\n  uses: wait-tcp\nsteps:\n  - <<: *x\n    name: a\n    targets: db:1\n',
+    'plan.yaml:4:5: merge keys (<<) are not supported; repeat the keys',
+  ],
+  'one half of a character': [
+    '{"steps": [{"name": "a", "command": ["echo", "\\ud800"]}]}',
+    expect.stringMatching(/^plan\.yaml:1:46: this text has one half of a character/) as string,
+  ],
+  'a program that is a reference, under the lock and alone': [
+    `steps:
+  - { name: a, command: ["$(X)"] }
+  - { name: b, uses: migrate-with-lock, command: ["$(X)"] }
+`,
+    'plan.yaml has 2 mistakes',
+    expect.stringContaining('plan.yaml:2:26: command cannot be used: the variable X') as string,
+    expect.stringContaining('plan.yaml:3:51: command cannot be used: the variable X') as string,
+  ],
+  'lists that must not be empty': [
+    `steps:
+  - { name: a, uses: copy, sources: [], destination: /b }
+  - { name: b, uses: chown, owner: 1, paths: [] }
+`,
+    'plan.yaml has 2 mistakes',
+    expect.stringMatching(/^plan\.yaml:2:37: step "a": sources: must not be empty: /) as string,
+    expect.stringMatching(/^plan\.yaml:3:46: step "b": paths: must not be empty: /) as string,
+  ],
   'a step that needs itself': [
     'steps:\n  - { name: a, command: [x], needs: a }\n',
     'plan.yaml:2:37: step "a" needs itself',
@@ -163,6 +225,12 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     'steps:\n  - name: a\n    command: [x]\n    command: [y]\n',
     'plan.yaml:4:5: this key is there twice',
   ],
+  'several keys given twice': [
+    'steps:\n  - name: a\n    name: b\n    command: [x]\n  - name: c\n    command: [y]\n    name: d\n',
+    'plan.yaml has 2 mistakes',
+    'plan.yaml:3:5: this key is there twice',
+    'plan.yaml:7:5: this key is there twice',
+  ],
   'an alias bomb': [
     `a: &a [x, x, x, x, x, x, x, x, x, x]
 b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]
@@ -262,7 +330,10 @@ steps: [*e]
 
 /** What only several keys together tell. */
 const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>> = {
-  'nothing under the lock': ['uses: migrate-with-lock', 'no command given; '],
+  'nothing under the lock': [
+    'uses: migrate-with-lock',
+    'no command given; write for example: command: [./migrate, --target=latest]',
+  ],
   'two things under the lock': [
     'uses: migrate-with-lock\n    sql: /m\n    command: [./migrate]',
     'a command and sql were given; use one of them',
@@ -273,7 +344,7 @@ const unfit: Readonly<Record<string, readonly [lines: string, mistake: string]>>
   ],
   'an environment of nothing': [
     'uses: fetch-config\n    sources: vault:secret/a\n    env: true',
-    'env needs the command whose environment is meant',
+    'env needs the command whose environment is meant: sources: SOURCE, env: true, and -- ./server for run',
   ],
   'a template for nowhere': ['uses: render\n    templates: /t', 'nothing says where to write: give to: PATH'],
   'an owner of nothing': ['uses: chown\n    owner: 1000', '"paths" is missing'],

@@ -1,5 +1,6 @@
 import { commands } from '../../../../src/commands/index.ts';
 import { readPlan, type Plan } from '../../../../src/commands/run/plan.ts';
+import { podPaths } from '../../../../src/core/context.ts';
 import { UsageError } from '../../../../src/core/outcome.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
 import { systemHost } from '../../../../src/process/host.ts';
@@ -9,11 +10,20 @@ interface Surroundings {
   readonly uid?: number;
 }
 
+/** What the steps of most plans find. */
+export const usual = { DATABASE_URL: 'postgres://app@db/app', VAULT_ADDR: 'https://vault:8200' };
+
 /** Reads a plan as `plan.yaml`. */
-export function read(text: string, { environment = {}, uid = 0 }: Surroundings = {}): Promise<Plan> {
+export function read(text: string, { environment = usual, uid = 0 }: Surroundings = {}): Promise<Plan> {
   return readPlan(
     { text, origin: 'plan.yaml' },
-    { commands, environment, redactor: createRedactor(), host: { ...systemHost, uid } },
+    {
+      commands,
+      environment,
+      redactor: createRedactor(),
+      host: { ...systemHost, uid },
+      paths: podPaths,
+    },
   );
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import type { Step } from '../../../../src/commands/run/plan.ts';
 import { runSteps, type Perform } from '../../../../src/commands/run/schedule.ts';
+import type { Step } from '../../../../src/commands/run/step.ts';
 import { longestChain } from '../../../../src/commands/run/timeline.ts';
 import { sleep } from '../../../../src/core/clock.ts';
 import { done, failed, SignalReceived } from '../../../../src/core/outcome.ts';

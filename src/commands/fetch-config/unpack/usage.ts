@@ -3,10 +3,10 @@ import { UsageError } from '../../../core/outcome.ts';
 import type { FetchOptions } from '../options.ts';
 
 /**
- * The one archive that `--unpack` is for.
- * @throws UsageError where it is none, or where the options do not fit together
+ * @returns the archive
+ * @throws UsageError where the words and flags do not go with --unpack
  */
-export function archiveAddress(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
+export function checkUnpack(addresses: readonly SourceAddress[], options: FetchOptions): SourceAddress {
   const [address, second] = addresses;
   if (options.spec !== undefined) throw new UsageError('--unpack and --spec cannot be combined');
   if (address === undefined || second !== undefined)
