@@ -43,7 +43,7 @@ export const tooManyAliases = 'its aliases (*name) multiply beyond all bounds';
 export const selfAlias = 'an alias stands inside of what it names';
 export const tooDeep = sentences.RESOURCE_EXHAUSTION;
 export const tooManyTokens =
-  'it has more than 500,000 words, marks and line ends; split it into smaller files';
+  'it has more than 100,000 words, marks and line ends; split it into smaller files';
 /** Where `{{` or `<no value>` stands in the line of a mistake. */
 export const unfilledTemplate =
   'a template was not filled in here; give Kubernetes what the template makes (helm template, helm install), or quote a value that has {{ in it';
