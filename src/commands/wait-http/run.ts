@@ -17,7 +17,7 @@ import { looksAtBody, type Expectations } from './expect.ts';
 import type { waitHttpOptions } from './options.ts';
 import { neverHasBody, statusWords, success } from './status.ts';
 import type { HttpTarget } from './target.ts';
-import { mostValues } from './values.ts';
+import { valuesWithin } from './values.ts';
 
 /** What a request may carry, in bytes. */
 const mostRequestBody = 16 * 2 ** 20;
@@ -36,7 +36,7 @@ export async function runWaitHttp(
     texts: options.body,
     patterns: options['body-matches'],
     json: options.json,
-    mostValues: mostValues(options['max-size']),
+    mostValues: valuesWithin(options['max-size']),
   };
   const body = readRequestBody(options['request-body-file']);
   const method = options.method ?? (body === undefined ? 'GET' : 'POST');

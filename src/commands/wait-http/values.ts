@@ -1,4 +1,4 @@
-import { mostValues as mostOfAny } from '../../config/bounds.ts';
+import { mostValues } from '../../config/bounds.ts';
 
 /**
  * Bytes of --max-size for each value of a JSON body. A parsed value takes up to 700 bytes of memory, so a body of `{},`
@@ -7,12 +7,12 @@ import { mostValues as mostOfAny } from '../../config/bounds.ts';
 const bytesPerValue = 8;
 
 /** How many values a JSON body may have, where its length is limited to so many bytes. */
-export function mostValues(maxSize: number): number {
-  return Math.min(mostOfAny, Math.ceil(maxSize / bytesPerValue));
+export function valuesWithin(maxSize: number): number {
+  return Math.min(mostValues, Math.ceil(maxSize / bytesPerValue));
 }
 
 /** In words what a body has that has more of them. */
 export function moreValues(most: number): string {
-  const why = most < mostOfAny ? ', one for every 8 bytes of --max-size' : '';
+  const why = most < mostValues ? ', one for every 8 bytes of --max-size' : '';
   return `more than ${most} values${why}`;
 }
