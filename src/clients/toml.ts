@@ -1,5 +1,7 @@
 import { parse, TomlError } from 'smol-toml';
 
+import { hasMoreOf } from '../config/bounds.ts';
+
 /** By what the parser's sentence is about: it gives no codes, and its own words may quote the text. */
 const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/nested structures/, 'it is nested too deeply'],
@@ -15,8 +17,12 @@ const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/value/, 'this is not a valid value; strings are in quotes'],
 ];
 
+/** Marks that begin a value, a table or a list: the parser takes some 5 µs for each, and cannot be cut. */
+const mostMarks = 100_000;
+
 /** Why a text is not TOML 1.0, with line and column and nothing of the text; undefined where it is TOML. */
 export function tomlProblem(text: string): string | undefined {
+  if (hasMoreOf(text, '=[{', mostMarks)) return `1:1: it has more than 100,000 keys, tables and lists`;
   try {
     parse(text);
     return undefined;

@@ -1,5 +1,7 @@
 import { SaxesParser } from 'saxes';
 
+import { hasMoreOf } from '../config/bounds.ts';
+
 /** By what the parser's sentence is about: it gives no codes, and its own words quote names, which may be values. */
 const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/entity/, 'an & begins no known entity; write &amp; for an &'],
@@ -23,8 +25,12 @@ const sentences: readonly (readonly [about: RegExp, words: string])[] = [
   [/disallowed character/, 'a character stands here that XML does not allow; write &lt; for a <'],
 ];
 
+/** Marks that a tag begins with, or an attribute has: the parser cannot be cut. */
+const mostMarks = 500_000;
+
 /** Why a text is not well-formed XML, with line and column and nothing of the text; undefined where it is. */
 export function xmlProblem(text: string): string | undefined {
+  if (hasMoreOf(text, '<=', mostMarks)) return '1:1: it has more than 500,000 tags and attributes';
   const parser = new SaxesParser({ xmlns: true });
   let problem: string | undefined;
   parser.on('error', ({ message }) => {

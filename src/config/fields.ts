@@ -58,7 +58,14 @@ export function fieldsOfValue(value: FieldValue): ReadonlyMap<string, FieldValue
         : value;
   const object = asObject(parsed);
   if (object === undefined) throw new Error('its JSON is not an object');
-  return new Map(Object.entries(object));
+  return membersOf(object);
+}
+
+/** An object's members as a map; a list of pairs in between takes more time than the rest of it. */
+export function membersOf(object: { readonly [key: string]: FieldValue }): Map<string, FieldValue> {
+  const members = new Map<string, FieldValue>();
+  for (const key of Object.keys(object)) members.set(key, object[key] as FieldValue);
+  return members;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -1,35 +1,178 @@
-import { jsonShapeFault, type JsonShape } from './json-shape.ts';
+import { mostValues, tooManyValues } from './bounds.ts';
 import { JsonNumber, type FieldValue } from './source.ts';
 
-/** What JSON.parse hands to a reviver beside key and value (https://github.com/tc39/proposal-json-parse-with-source). */
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+/** Levels of objects and lists within each other; people write a dozen, and a reader goes down into each by recursion. */
+export const mostNested = 1000;
+
+export interface JsonShape {
+  /** A key may stand in its object twice; the last one counts. */
+  readonly repeatedKeys?: boolean;
+  /** Values that it may have. */
+  readonly most?: number;
+}
 
 /**
- * Reads JSON and keeps the text of numbers that JavaScript would change.
- * @param shape what is taken: a server that is only waited for may repeat a key
- * @throws Error that says where it is wrong, without any of the text: it may be a secret
+ * Why a text is not JSON that is accepted: `values`, it has too many; `shape`, nobody means it so. It quotes nothing of the
+ * text, which may be a secret.
  */
-export function parseJson(text: string, shape: JsonShape = {}): FieldValue {
-  const keep: Reviver = (_key, value, { source }) =>
-    typeof value === 'number' && source !== undefined && String(value) !== source
-      ? new JsonNumber(source)
-      : value;
-  const fault = jsonShapeFault(text, shape);
-  if (fault !== undefined) throw new Error(`${fault.words} (character ${fault.at + 1})`);
-  try {
-    return JSON.parse(text, keep as (key: string, value: unknown) => unknown) as FieldValue;
-  } catch (error) {
-    const message = (error as Error).message;
-    const position = / at position (\d+)/.exec(message)?.[1];
-    const cut = /end of JSON input|Unterminated/.test(message) || Number(position) >= text.length;
-    // oxlint-disable-next-line preserve-caught-error -- V8's message quotes the text
-    throw new Error(
-      cut
-        ? `it ends in the middle of the JSON, after ${text.length} characters`
-        : `it is not JSON${position === undefined ? '' : ` from character ${Number(position) + 1} on`}`,
+export class JsonFault extends Error {
+  override readonly name = 'JsonFault';
+  readonly kind: 'values' | 'shape' | 'cut' | 'syntax';
+  /** Where in the text, from 0. */
+  readonly at: number;
+  /** What is wrong there, without the place. */
+  readonly words: string;
+
+  constructor(kind: JsonFault['kind'], at: number, words: string) {
+    super(
+      {
+        values: words,
+        shape: `${words} (character ${at + 1})`,
+        cut: `${words}, after ${at} characters`,
+        syntax: `it is not JSON from character ${at + 1} on`,
+      }[kind],
     );
+    this.kind = kind;
+    this.at = at;
+    this.words = words;
   }
 }
+
+const blanks = /[ \t\n\r]*/y;
+// oxlint-disable-next-line no-control-regex -- strings may not hold them (RFC 8259, 7)
+const plainCharacters = /[^"\\\u0000-\u001f]*/y;
+// oxlint-disable-next-line no-control-regex -- the same, between escapes
+const characters = /(?:[^"\\\u0000-\u001f]+|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*/y;
+const word = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])/y;
+
+/**
+ * Reads JSON (RFC 8259) in one pass, and keeps the text of numbers that JavaScript would change. It stops at the first thing
+ * that is not accepted: what is not JSON, more values than are read, and what nobody means (a key that is there twice, values
+ * nested so deeply that no stack holds them). JSON.parse would have to be asked after a pass of ours for the last three, and
+ * would call a function for each value to keep its text, which takes three times as long.
+ * @param shape what is taken: a server that is only waited for may repeat a key
+ * @throws JsonFault
+ */
+export function parseJson(
+  text: string,
+  { repeatedKeys = false, most = mostValues }: JsonShape = {},
+): FieldValue {
+  let at = 0;
+  let values = 0;
+  let levels = 0;
+
+  const fault = (kind: JsonFault['kind'], words: string): JsonFault => new JsonFault(kind, at, words);
+  /** What stands here is not what must stand here. */
+  const unexpected = (): JsonFault =>
+    at >= text.length
+      ? fault('cut', 'it ends in the middle of the JSON')
+      : fault('syntax', 'it is not JSON from here on');
+
+  const skipBlanks = (): number => {
+    const code = text.charCodeAt(at);
+    if (code > 0x20) return code;
+    blanks.lastIndex = at;
+    blanks.test(text);
+    at = blanks.lastIndex;
+    return text.charCodeAt(at);
+  };
+
+  const readText = (): string => {
+    const start = at;
+    plainCharacters.lastIndex = start + 1;
+    plainCharacters.test(text);
+    at = plainCharacters.lastIndex;
+    if (text.charCodeAt(at) === quote) return text.slice(start + 1, at++);
+    characters.lastIndex = at;
+    characters.test(text);
+    at = characters.lastIndex;
+    if (text.charCodeAt(at) === quote) return JSON.parse(text.slice(start, ++at)) as string;
+    throw unexpected();
+  };
+
+  const readValue = (): FieldValue => {
+    const code = skipBlanks();
+    if (++values > most) throw fault('values', tooManyValues(most));
+    if (code === quote) return readText();
+    if (code === openBrace || code === openBracket) {
+      if (++levels > mostNested)
+        throw fault('shape', `it is nested deeper than ${mostNested.toLocaleString('en-US')} levels`);
+      at++;
+      const made = code === openBrace ? readMembers() : readItems();
+      levels--;
+      return made;
+    }
+    word.lastIndex = at;
+    if (!word.test(text)) throw unexpected();
+    const written = text.slice(at, word.lastIndex);
+    at = word.lastIndex;
+    if (code === letterT) return true;
+    if (code === letterF) return false;
+    if (code === letterN) return null;
+    const number = Number(written);
+    return String(number) === written ? number : new JsonNumber(written);
+  };
+
+  const readItems = (): FieldValue[] => {
+    const items: FieldValue[] = [];
+    if (skipBlanks() === closeBracket) {
+      at++;
+      return items;
+    }
+    for (;;) {
+      items.push(readValue());
+      const code = skipBlanks();
+      if (code !== comma && code !== closeBracket) throw unexpected();
+      at++;
+      if (code === closeBracket) return items;
+    }
+  };
+
+  const readMembers = (): FieldValue => {
+    const members: Record<string, FieldValue> = {};
+    let code = skipBlanks();
+    if (code === closeBrace) {
+      at++;
+      return members;
+    }
+    for (;;) {
+      if (code !== quote) throw unexpected();
+      const began = at;
+      const key = readText();
+      if (!repeatedKeys && Object.hasOwn(members, key)) {
+        at = began;
+        throw fault('shape', 'this key is there twice');
+      }
+      if (skipBlanks() !== colon) throw unexpected();
+      at++;
+      const value = readValue();
+      if (key === '__proto__')
+        Object.defineProperty(members, key, { value, enumerable: true, configurable: true, writable: true });
+      else members[key] = value;
+      code = skipBlanks();
+      if (code !== comma && code !== closeBrace) throw unexpected();
+      at++;
+      if (code === closeBrace) return members;
+      code = skipBlanks();
+    }
+  };
+
+  const made = readValue();
+  skipBlanks();
+  if (at < text.length) throw unexpected();
+  return made;
+}
+
+const quote = 0x22;
+const comma = 0x2c;
+const colon = 0x3a;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const letterF = 0x66;
+const letterN = 0x6e;
+const letterT = 0x74;
 
 /** A JSON object's members; undefined for anything else. */
 export function asObject(value: FieldValue | undefined): { readonly [key: string]: FieldValue } | undefined {

@@ -80,20 +80,28 @@ function prefix(common: Fields): string {
 }
 
 /**
- * A text on one line, its control characters shown as escapes: what a server says, or a file is called, cannot forge a
- * line or drive a terminal.
+ * Characters that are not seen, and change what is: controls, line and paragraph separators, and those of format (zero-width
+ * ones, and those that turn the direction of text around), by their Unicode categories (https://www.unicode.org/reports/tr44/#General_Category_Values).
+ */
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const unseenRuns = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
+
+/**
+ * A text on one line, its unseen characters shown as escapes: what a server says, or a file is called, cannot forge a line,
+ * drive a terminal or look like another text.
  */
 export function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- these are what it is about
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, (run) =>
+  return text.replace(unseenRuns, (run) =>
     /^[\r\n\t\u0085\u2028\u2029]+$/.test(run) ? ' ' : escaped(run).slice(1, -1),
   );
 }
 
-/** JSON without the control characters and line breaks above ASCII, which JSON allows as they are. */
+/** JSON without the unseen characters above ASCII, which JSON allows as they are. */
 function escaped(value: unknown, replacer?: (key: string, value: unknown) => unknown): string {
-  return JSON.stringify(value, replacer).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return JSON.stringify(value, replacer).replace(unseen, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
   );
 }

@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
+import { JsonFault, parseJson } from '../../config/json.ts';
 import type { FetchAnswer, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Environment } from '../../core/context.ts';
@@ -90,9 +91,16 @@ async function collectAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   const kept = new GrowingBytes();
   for await (const piece of stream) {
     kept.add(piece);
-    if (kept.length > largestAnswer) throw new AnswerTooLarge();
+    if (kept.length > largestAnswer) throw new AnswerTooLarge('it has more than 1 MiB');
   }
-  return kept.taken();
+  const bytes = kept.taken();
+  try {
+    parseJson(Buffer.from(bytes).toString());
+  } catch (error) {
+    if (error instanceof JsonFault && error.kind === 'values') throw new AnswerTooLarge(error.message);
+    // What else is wrong with it, the SDK finds.
+  }
+  return bytes;
 }
 
 /** Milliseconds before their end at which credentials are renewed, as the SDK does. */

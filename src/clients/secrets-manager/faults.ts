@@ -146,9 +146,16 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
 const trustHint =
   'does the role that the service account is annotated with exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to the cluster’s OIDC provider for this namespace and service account (sub) and the audience sts.amazonaws.com?';
 
-/** The body of an answer is longer than any that Secrets Manager gives. */
+/** An answer is larger than any that Secrets Manager gives; its words say by what. */
 export class AnswerTooLarge extends Error {
   override readonly name = 'AnswerTooLarge';
+  /** The SDK adds words of its own to the message. */
+  readonly words: string;
+
+  constructor(words: string) {
+    super(words);
+    this.words = words;
+  }
 }
 
 /** The SDK could not read an answer, and says so with the parser's words, which quote it. */
@@ -179,7 +186,8 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
   if (scene.connection !== undefined && !late) return scene.connection;
   const network = networkFault(error);
   if (network !== undefined) return network;
-  if (late) return notYet(`does not answer (${said})`);
+  // Of the SDK, not of AWS: its words are about its own parts.
+  if (late) return notYet('does not answer in time');
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
     return notYet(
@@ -201,12 +209,13 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
     return never(exitStatus.usage, 'no region is named', 'set AWS_REGION, or give the ARN of the secret');
   }
   // JSON, in which a value has another type than Secrets Manager gives it.
-  if (scene.doing === 'secret' && status < 300 && isUnreadable(error) && !(error instanceof SyntaxError))
+  const isAnother = isUnreadable(error) && !(error instanceof SyntaxError || error instanceof AnswerTooLarge);
+  if (scene.doing === 'secret' && status < 300 && isAnother)
     return notYet(`answered ${status || 200} with a broken body: a value in it has another type`);
   if (isUnreadable(error) || error instanceof AnswerTooLarge)
     return never(
       exitStatus.refused,
-      `gave an answer that is not from ${scene.doing === 'secret' ? 'Secrets Manager' : 'STS'}: it ${error instanceof AnswerTooLarge ? 'has more than 1 MiB' : 'cannot be read'}`,
+      `gave an answer that is not from ${scene.doing === 'secret' ? 'Secrets Manager' : 'STS'}: ${error instanceof AnswerTooLarge ? error.words : 'it cannot be read'}`,
       'look at AWS_ENDPOINT_URL and at the proxy variables',
     );
   return never(

@@ -1,4 +1,4 @@
-import { pickField, registerContent } from '../../config/fields.ts';
+import { membersOf, pickField, registerContent } from '../../config/fields.ts';
 import { asObject, asString, asText } from '../../config/json.ts';
 import type { FetchAnswer, FieldValue, Provenance, ReadSource, SourceAddress } from '../../config/source.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -249,7 +249,7 @@ export function createVault(
         confirm: false,
       };
     }
-    const fields = new Map<string, FieldValue>(Object.entries(inner));
+    const fields = membersOf(inner);
     registerContent(redactor, { kind: 'fields', fields });
     const lease = leaseOf(reply, address);
     const content = pickField(fields, address.field);

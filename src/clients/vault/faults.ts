@@ -188,9 +188,14 @@ export function readFault(
   return { answer: never(exitStatus.refused, `answered ${reply.status}${said(reply)}`), confirm: false };
 }
 
+/** Policies that are named. */
+const mostPolicies = 20;
+
 function denied({ apiPath, policies, namespace, guessed, secretPath }: ReadScene): Never {
   const own = policies.filter((policy) => policy !== 'default');
-  const held = policies.length === 0 ? '' : ` (policies: ${policies.join(', ')})`;
+  const more = policies.length > mostPolicies ? ` and ${policies.length - mostPolicies} more` : '';
+  const held =
+    policies.length === 0 ? '' : ` (policies: ${policies.slice(0, mostPolicies).join(', ')}${more})`;
   const line = (path: string): string => `path "${path}" { capabilities = ["read"] }`;
   // Told nothing of the engine, we must not name a line that would change nothing.
   const lines = guessed
@@ -199,7 +204,7 @@ function denied({ apiPath, policies, namespace, guessed, secretPath }: ReadScene
   return never(
     exitStatus.refused,
     `permission denied on ${guessed ? secretPath : apiPath}${inNamespace(namespace)}: the token${held} may not read it, or is not valid`,
-    `add to ${own.length > 0 ? `the policy ${own.join(' or ')}` : 'a policy of the role'}: ${lines}`,
+    `add to ${own.length > 0 ? `the policy ${own.slice(0, mostPolicies).join(' or ')}` : 'a policy of the role'}: ${lines}`,
   );
 }
 

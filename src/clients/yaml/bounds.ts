@@ -3,7 +3,7 @@ import { Lexer } from 'yaml';
 import { tooDeep, tooManyTokens } from './yaml-errors.ts';
 
 /** Tokens of a text: words, marks, blanks and line ends. The parser takes some 10 µs and 1 kB for each, and cannot be cut. */
-export const mostTokens = 500_000;
+export const mostTokens = 100_000;
 
 /** Levels of lists and maps within each other; the parser goes down into each by recursion. */
 const mostLevels = 500;

@@ -45,7 +45,7 @@ export const halfCharacter =
   'this text has one half of a character that takes two (\\ud800 to \\udfff); write both, or the character itself';
 export const tooDeep = sentences.RESOURCE_EXHAUSTION;
 export const tooManyTokens =
-  'it has more than 500,000 words, marks and line ends; split it into smaller files';
+  'it has more than 100,000 words, marks and line ends; split it into smaller files';
 /** Where `{{` or `<no value>` stands in the line of a mistake. */
 export const unfilledTemplate =
   'a template was not filled in here; give Kubernetes what the template makes (helm template, helm install), or quote a value that has {{ in it';

@@ -1,5 +1,5 @@
 import type { HttpResponse } from '../../clients/http/transport.ts';
-import { asObject, parseJson } from '../../config/json.ts';
+import { asObject, JsonFault, parseJson } from '../../config/json.ts';
 import { JsonNumber, type FieldValue } from '../../config/source.ts';
 import type { Clock } from '../../core/clock.ts';
 import { excerpt } from '../../core/excerpt.ts';
@@ -7,7 +7,7 @@ import { headerHolds, type HeaderExpectation } from './header.ts';
 import { matchesWithin, patternTime } from './pattern.ts';
 import { equals, resolvePointer, type JsonExpectation } from './pointer.ts';
 import { includes, statusWords, type StatusRange } from './status.ts';
-import { hasMoreValues } from './values.ts';
+import { moreValues } from './values.ts';
 
 /** What must all hold of one and the same response. */
 export interface Expectations {
@@ -91,12 +91,12 @@ function jsonFaults(
   cut: Cut,
 ): string[] {
   if (expected.length === 0) return [];
-  if (hasMoreValues(text, mostValues))
-    return [`JSON of more than ${mostValues} values in its body, one for every 8 bytes of --max-size`];
   let document: FieldValue;
   try {
-    document = parseJson(text, { repeatedKeys: true });
+    document = parseJson(text, { repeatedKeys: true, most: mostValues });
   } catch (error) {
+    if (error instanceof JsonFault && error.kind === 'values')
+      return [`JSON of ${moreValues(mostValues)} in its body`];
     return [
       text.trim() === ''
         ? 'an empty body instead of JSON'

@@ -18,7 +18,7 @@ import { looksAtBody, type Expectations } from './expect.ts';
 import type { waitHttpOptions } from './options.ts';
 import { neverHasBody, statusWords, success } from './status.ts';
 import type { HttpTarget } from './target.ts';
-import { mostValues } from './values.ts';
+import { valuesWithin } from './values.ts';
 
 /** What a request may carry, in bytes. */
 const mostRequestBody = 16 * 2 ** 20;
@@ -122,7 +122,7 @@ function expectationsOf(options: Values<typeof waitHttpOptions>): Expectations {
     texts: options.body,
     patterns: options['body-matches'],
     json: options.json,
-    mostValues: mostValues(options['max-size']),
+    mostValues: valuesWithin(options['max-size']),
   };
 }
 

@@ -31,6 +31,15 @@ const quote = byteOf('"');
 /** RFC 3986, 2.1. */
 export const percentEncoding: Escaping = { marks: [percent], read: readPercent };
 
+/** The same of a text in ISO 8859-1, as old servers and forms have it: `%E9` is é. */
+export const percentEncodedLatin1: Escaping = {
+  marks: [percent],
+  read(text, at) {
+    const value = digitsAt(text, at + 1, 2, 16);
+    return value === undefined ? undefined : codePoint(3, value);
+  },
+};
+
 /** `application/x-www-form-urlencoded`: https://url.spec.whatwg.org/#urlencoded-parsing. */
 export const formEncoding: Escaping = {
   marks: [plus, percent],

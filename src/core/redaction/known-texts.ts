@@ -5,6 +5,14 @@ import { createPrefixTable, LineHashes, shortestText, type PrefixTable } from '.
 /** Lines of a value that are looked for by themselves have at least so many bytes. */
 const shortestLine = 8;
 
+/**
+ * Lines that are looked for by themselves, of all values of one time together; each value has the same share of them. No
+ * signal is heard while they are taken into a table, and a value of more lines is data that nobody's message has a line of.
+ */
+const mostLines = 100_000;
+/** Lines that each value has at least. */
+const leastShare = 4;
+
 /** Values of up to so many bytes, and of letters alone, are words that paths and sentences have too. */
 const longestWord = 7;
 
@@ -109,10 +117,10 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
     }
     ends.push(written);
   }
-  let most = values.length;
-  for (let at = bytes.indexOf(lineEnd); at >= 0; at = bytes.indexOf(lineEnd, at + 1)) most++;
-  const starts = new Uint32Array(most + values.length);
-  const lengths = new Uint32Array(most + values.length);
+  const share = shareOf(bytes, ends);
+  const most = values.length + Math.min(values.length + size, mostLines + values.length * leastShare);
+  const starts = new Uint32Array(most);
+  const lengths = new Uint32Array(most);
   let count = 0;
   const take = (start: number, end: number, least: number): void => {
     // A file's byte order mark is no part of what is in it.
@@ -132,7 +140,7 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
   let next = -1;
   for (const end of ends) {
     take(start, end, shortestText);
-    for (let line = start; ;) {
+    for (let line = start, left = share; left > 0; left--) {
       if (next < line) {
         const found = bytes.indexOf(lineEnd, line);
         next = found < 0 ? size : found;
@@ -145,6 +153,22 @@ function tableOf(values: readonly (string | Uint8Array)[], size: number, filter:
     start = end;
   }
   return createPrefixTable({ bytes, starts, lengths, count }, size);
+}
+
+/** Lines that may be taken of each value: all that there are, where they are few. */
+function shareOf(bytes: Uint8Array, ends: readonly number[]): number {
+  let ofLines = 0;
+  let start = 0;
+  let next = -1;
+  for (const end of ends) {
+    if (next < start) {
+      const found = bytes.indexOf(lineEnd, start);
+      next = found < 0 ? bytes.length : found;
+    }
+    if (next < end) ofLines++;
+    start = end;
+  }
+  return Math.max(leastShare, Math.floor(mostLines / Math.max(1, ofLines)));
 }
 
 const lineEnd = 0x0a;

@@ -6,6 +6,7 @@ import {
   formEncoding,
   hexPairs,
   lineWraps,
+  percentEncodedLatin1,
   percentEncoding,
   singleQuotes,
   unescape,
@@ -47,6 +48,7 @@ const escapings: readonly Escaping[] = [
   doubleQuotes,
   lineWraps,
   hexPairs,
+  percentEncodedLatin1,
 ];
 
 /** A view that others may be made from. */

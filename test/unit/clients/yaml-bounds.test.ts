@@ -31,18 +31,18 @@ describe.each([
 ])('%s', (_name, problem) => {
   test.each([
     ['20,000 keys', lines(20_000, (at) => `k${at}: v`), undefined],
-    ['20,000 keys in braces', `{${lines(20_000, (at) => `k${at}: v,`)}}`, undefined],
+    ['15,000 keys in braces', `{${lines(15_000, (at) => `k${at}: v,`)}}`, undefined],
     ['10,000 anchors with an alias each', lines(10_000, (at) => `- &a${at} v\n- *a${at}`), undefined],
     ['20,000 aliases of one anchor', `- &a x\n${'- *a\n'.repeat(20_000)}`, undefined],
     ['200,000 brackets', `a: ${'['.repeat(200_000)}`, /^1:504: it is nested too deeply/],
     ['200,000 lists in one line', `${'- '.repeat(200_000)}x`, /^1:1001: it is nested too deeply/],
     ['200,000 colons', ': '.repeat(200_000), /^1:1001: it is nested too deeply/],
     [
-      'a list of 250,000',
-      '- v\n'.repeat(250_000),
-      /^125001:1: it has more than 500,000 words, marks and line ends/,
+      'a list of 50,000',
+      '- v\n'.repeat(50_000),
+      /^25001:1: it has more than 100,000 words, marks and line ends/,
     ],
-    ['a million empty lines', `a: 1${'\n'.repeat(1_000_000)}`, /it has more than 500,000/],
+    ['a million empty lines', `a: 1${'\n'.repeat(1_000_000)}`, /it has more than 100,000/],
     [
       '3,000 anchors within each other',
       `- &a0 [x]\n${lines(3000, (at) => `- &a${at + 1} [*a${at}]`)}`,

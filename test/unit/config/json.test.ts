@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { asText, parseJson } from '../../../src/config/json.ts';
+import { asText, JsonFault, parseJson } from '../../../src/config/json.ts';
 import { JsonNumber } from '../../../src/config/source.ts';
 
 describe('parseJson', () => {
@@ -63,9 +63,32 @@ describe('what nobody means', () => {
     '{"a":"a","b":["a","a",{"a":1},{"a":1}],"c":{"a":"b"}}',
     '{"\\\\":1,"\\"":2,"a\\\\":"b\\\\","}":"{"}',
   ])('%s has no key twice', (text) => expect(parseJson(text)).toBeTypeOf('object'));
+  test.each([
+    ['1', 1],
+    ['[]', 1],
+    ['[ { } ]', 2],
+    ['[1,2,3]', 4],
+    ['{"a":1,"b":[{},{}]}', 5],
+    ['"a,[{"', 1],
+    ['"\\",\\\\"', 1],
+    [String.raw`["\\",1,"\\\",[",2]`, 5],
+    ['{"a,b":"c,\\"d,"}', 2],
+  ])('%s has %i values', (text, values) => {
+    expect(parseJson(text, { most: values })).toBeDefined();
+    const fault = (): unknown => parseJson(text, { most: values - 1 });
+    expect(fault).toThrow(JsonFault);
+    expect(fault).toThrow(`it has more than ${values - 1} values`);
+  });
+  test('50,000 values are read; what has more is refused without reading the rest', () => {
+    expect(parseJson(`[${'1,'.repeat(49_998)}1]`)).toHaveLength(49_999);
+    for (const text of [`[${'1,'.repeat(49_999)}1]`, '[1,'.repeat(300), `{"a":[${'{},'.repeat(60_000)}`])
+      expect(() => parseJson(text)).toThrow(
+        text.length < 1000 ? 'ends in the middle' : 'it has more than 50,000 values',
+      );
+  });
   test('the work is linear', () => {
     const before = process.cpuUsage();
-    parseJson(JSON.stringify(Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`k${at}`, at]))));
+    parseJson(JSON.stringify(Object.fromEntries(Array.from({ length: 49_000 }, (_, at) => [`k${at}`, at]))));
     parseJson(`["${'\\\\'.repeat(300_000)}"]`);
     parseJson(`["${'\\"'.repeat(300_000)}"]`);
     expect(process.cpuUsage(before).user / 1000).toBeLessThan(5000);

@@ -1,9 +1,12 @@
+import { checkLines, mostValues, tooManyValues } from '../../../config/bounds.ts';
+
 /**
  * Reads Java's properties
  * (https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html#load(java.io.Reader)).
  * @throws Error with the line, without the text
  */
 export function readProperties(text: string): ReadonlyMap<string, string> {
+  checkLines(text);
   const found = new Map<string, string>();
   const lines = text.split(/\r\n|\r|\n/);
   for (let index = 0; index < lines.length; index++) {
@@ -19,6 +22,7 @@ export function readProperties(text: string): ReadonlyMap<string, string> {
     const rest = line.slice(key.length).replace(/^[ \t\f]*[:=]?[ \t\f]*/, '');
     const name = unescaped(key, first);
     if (found.has(name)) throw new Error(`line ${first}: the key of this line is there twice`);
+    if (found.size === mostValues) throw new Error(tooManyValues());
     found.set(name, unescaped(rest, first));
   }
   return found;

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer, type ServerOptions } from 'node:https';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -51,6 +52,21 @@ async function listening(answers: Answers, tls?: ServerOptions) {
   };
 }
 
+/** Accepts connections and says nothing. */
+async function silent() {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => void sockets.add(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
 const keys = { AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE', AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIxxxx' };
 const xml = { 'Content-Type': 'text/xml' };
 const secret = { Name: 'a', SecretString: 'correct-horse', VersionId: 'v1', VersionStages: ['AWSCURRENT'] };
@@ -82,6 +98,26 @@ async function read(env: Record<string, string>, timeout = '3s', ...more: string
   );
   return { status, said: stderr + log.read(), target };
 }
+
+test('an answer of more values than are read is refused before the SDK reads it', async () => {
+  using server = await listening({
+    '/': { body: `{"Name":"a","VersionStages":[${'"s",'.repeat(60_000)}"s"]}` },
+  });
+  const { status, said } = await read({ AWS_ENDPOINT_URL: server.url, ...keys });
+  expect(said).toContain('gave an answer that is not from Secrets Manager: it has more than 50,000 values');
+  expect(status).toBe(69);
+});
+
+test('what does not answer is told in words of our own, not of the SDK', { timeout: 120_000 }, async () => {
+  using server = await silent();
+  const { status, said } = await read(
+    { AWS_REGION: 'eu-central-1', HTTPS_PROXY: server.url, ...keys },
+    '25s',
+  );
+  expect(said).toContain('does not answer in time');
+  expect(said).not.toMatch(/smithy|node-http-handler|request socket/);
+  expect(status).toBe(124);
+});
 
 describe('a secret that the SDK reads by itself is hidden where a server repeats it', () => {
   const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcGkifQ.c2lnbmF0dXJlLXNlY3JldA';

@@ -71,7 +71,7 @@ describe('properties', () => {
 describe('files that do not parse say where, and no value', () => {
   test.each<[DataEnding, string, RegExp]>([
     ['.json', '{"a": secret}', /^1:7: it is not JSON from here on$/],
-    ['.json', '{"a": "secret', /^1:7: /],
+    ['.json', '{"a": "secret', /^1:14: it ends here/],
     ['.json', '{"a": 1, "secret"', /^1:18: it ends here/],
     ['.yaml', 'a: 1\nb: "secret', /^2:\d+: /],
     ['.yaml', 'a: [secret', /^1:\d+: |^2:1: /],

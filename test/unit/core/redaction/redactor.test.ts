@@ -29,6 +29,22 @@ describe('redaction goes by value', () => {
     expect(shown).not.toContain('second line');
   });
 
+  test('percent-encoded in Latin-1, as old servers write it', () => {
+    const old = createRedactor();
+    old.secret('pä55 & wörd é');
+    expect(old.redact('q=p%E455%20%26%20w%F6rd%20%E9&x')).toBe('q=[redacted]&x');
+    expect(old.redact('q=p%E455+%26+w%F6rd+%E9&x')).toBe('q=[redacted]&x');
+  });
+
+  test('of a value of a million lines, its first ones and those of other values are known', () => {
+    const large = createRedactor();
+    large.secret(
+      Array.from({ length: 1_000_000 }, (_, at) => `line${String(at).padStart(8, '0')}`).join('\n'),
+    );
+    large.secret('-----BEGIN-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF');
+    expect(large.redact('a line00000017 and kqhkiG9w0BAQEF')).toBe('a [redacted] and [redacted]');
+  });
+
   test('a secret that contains another goes as a whole', () => {
     const both = createRedactor();
     both.secret('hunter2');
@@ -110,11 +126,15 @@ describe('log', () => {
   test('control characters cannot forge a line or drive a terminal', () => {
     expect(oneLine('a\u001b[31mred\u0007 \r\nb\u2028c\u0085d')).toBe('a\\u001b[31mred\\u0007  b c d');
     expect(oneLine('\u009b31m\u007f')).toBe('\\u009b31m\\u007f');
+    expect(oneLine('a\u202eb\u2066c\u200bd\ufeff\u{e0041}\ud800')).toBe(
+      'a\\u202eb\\u2066c\\u200bd\\ufeff\\udb40\\udc41\\ud800',
+    );
+    expect(oneLine('größer 日本 😀')).toBe('größer 日本 😀');
     expect(oneLine('\r\n\u001b')).toBe('\\r\\n\\u001b');
-    const line = logged('json', (log) => log.info('a\u009b\u2028\u0085', { detail: '\u007f\n' }));
+    const line = logged('json', (log) => log.info('a\u009b\u2028\u0085\u202e\u200b', { detail: '\u007f\n' }));
     // oxlint-disable-next-line no-control-regex -- these are what it is about
-    expect(line.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
-    expect(JSON.parse(line)).toMatchObject({ msg: 'a\u009b\u2028\u0085', detail: '\u007f\n' });
+    expect(line.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u200b\u2028-\u202e]/);
+    expect(JSON.parse(line)).toMatchObject({ msg: 'a\u009b\u2028\u0085\u202e\u200b', detail: '\u007f\n' });
     expect(logged('text', (log) => log.with({ step: 'a\nb' }).info('c')).split('\n')).toHaveLength(2);
   });
 });
