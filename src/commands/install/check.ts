@@ -2,7 +2,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { RuntimeFolders } from './folders.ts';
-import { entriesOf, filesOf, folderOf, type Manifest, problemOf } from './manifest.ts';
+import { filesOf, folderOf, isOfRuntimeIn, type Manifest, problemOf } from './manifest.ts';
 
 /** Compares a copy with the runtime that this program belongs to, and changes nothing. */
 export async function checkRuntime(
@@ -12,7 +12,7 @@ export async function checkRuntime(
   { signal }: Context,
 ): Promise<Outcome> {
   const files = filesOf(source, manifest);
-  using folders = RuntimeFolders.find(target, entriesOf(files));
+  using folders = RuntimeFolders.find(target, isOfRuntimeIn(files));
   const problems: string[] = [];
   /** What is wrong with a folder, told once and not of each file in it. */
   const closed = new Map<string, string>();

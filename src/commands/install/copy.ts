@@ -24,7 +24,7 @@ import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
 import { RuntimeFolders } from './folders.ts';
 import {
-  entriesOf,
+  isOfRuntimeIn,
   filesOf,
   folderOf,
   installManifestName,
@@ -62,7 +62,7 @@ export async function copyRuntime(
   let folders: RuntimeFolders | undefined;
   try {
     const files = filesOf(source, manifest);
-    folders = RuntimeFolders.make(target, entriesOf(files));
+    folders = RuntimeFolders.make(target, isOfRuntimeIn(files));
     // All of them before anything is written.
     for (const folder of new Set(files.map(folderOf))) folders.find(folder);
     const filling = new Filling(source, folders, files, context);

@@ -41,7 +41,7 @@ export function filesOf(source: string, { files }: Manifest): readonly RuntimeFi
 }
 
 /** Tells the runtime's files, its folders, and what installs write beside their places. */
-export function entriesOf(files: readonly RuntimeFile[]): (folder: string, name: string) => boolean {
+export function isOfRuntimeIn(files: readonly RuntimeFile[]): (folder: string, name: string) => boolean {
   const paths = new Set<string>();
   for (const { path } of files) for (let at = path; at !== '.'; at = dirname(at)) paths.add(at);
   return (folder, name) => paths.has(join(folder, wholeName(name)));
