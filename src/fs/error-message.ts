@@ -4,7 +4,7 @@ import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, firstFailure } from '../core/outcome.ts';
 import { formatBytes } from '../core/size.ts';
 import type { Directory } from './directory/directory.ts';
-import { LinkInPath } from './directory/pinned-path.ts';
+import { ExchangedInPath, LinkInPath } from './directory/pinned-path.ts';
 
 /** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
 export function refused(what: string, hint?: string, status: number = exitStatus.failed): Failure {
@@ -45,6 +45,12 @@ export function explained(
       exitStatus.usage,
     );
   }
+  // Whatever status was asked for: a rerun may find it at rest.
+  if (error instanceof ExchangedInPath)
+    return refused(
+      `${where}: ${error.message}`,
+      'somebody else renames what is in that folder: use one of its own',
+    );
   const { syscall } = error as NodeJS.ErrnoException;
   const code = systemErrorCode(error);
   const say = (what: string, hint?: string): Failure =>

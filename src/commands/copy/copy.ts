@@ -19,6 +19,7 @@ import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
+import { Kept } from './kept.ts';
 import { merge, openBelow } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
 import { ended, finished, mostTries, type Standing } from './outcome.ts';
@@ -227,12 +228,12 @@ class Job {
 
   async #dry(): Promise<Outcome> {
     const { descriptor: live } = this.#held.destination;
+    const { random, clock } = this.#context;
+    const namer = createNamer(random, () => clock.date());
+    const which = { namer, alone: false, now: clock.date().getTime() };
+    const kept = live === undefined ? undefined : await this.#kept(live, which);
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
-    if (this.#request.delete && live !== undefined) {
-      const { random, clock } = this.#context;
-      const namer = createNamer(random, () => clock.date());
-      await this.#prune(live, { namer, alone: false, now: clock.date().getTime() });
-    }
+    if (this.#request.delete && live !== undefined) await this.#prune(live, which, kept);
     // Lists are for the work; what is left out of a file is known only once it is read.
     const { problems, large, followed, tight, volumes, stages, attributes, acls, ...counts } = this.#tally;
     void [problems, large, followed, tight, volumes, stages, attributes, acls];
@@ -272,6 +273,7 @@ class Job {
     const namer = createNamer(context.random, () => context.clock.date());
     const mounts = mountsBelow(destination.path, namer);
     const which = { namer, alone: turn.alone, now: context.clock.date().getTime() };
+    const kept = await this.#kept(live, which);
     await removeStages(directory, which);
     using _ = await clearMounts(mounts, directory, which, context);
     using stage = new Stage(directory, namer.copy());
@@ -293,7 +295,7 @@ class Job {
       replaced += await onMounts.merge(way, signal);
       shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
-      if (this.#request.delete) await this.#prune(live, which, replaced);
+      if (this.#request.delete) await this.#prune(live, which, kept, replaced);
       this.#torn = false;
       return finished(this.#standing(), this.#context.log);
     } finally {
@@ -350,21 +352,40 @@ class Job {
   }
 
   /**
+   * What --delete leaves because --exclude keeps something that is reached through it; undefined where it leaves nothing.
+   * @throws Failure where a source has something else in such a place: before anything is written
+   */
+  async #kept(live: number, which: Which): Promise<Kept | undefined> {
+    const { exclude, libc } = this.#tools;
+    const { destination, sources } = this.#held;
+    if (!this.#request.delete || exclude === undefined) return undefined;
+    const published = this.#published(live, which);
+    const apart = (path: string): boolean => isApart(path, published);
+    const walking = { top: live, path: destination.path, exclude: apart, libc };
+    const kept = await Kept.find(exclude, walking, this.#context);
+    const tops = sources.map(({ descriptor }) => descriptor);
+    kept.check(tops, this.#request.dereference, destination.path);
+    return kept;
+  }
+
+  /** The trees in DEST that were published at once before, and go with --delete. */
+  #published(live: number, which: Which): ReadonlySet<string> {
+    const staysLinked =
+      this.#tools.exclude?.(dataLink) === true ||
+      this.#held.sources.some(({ descriptor }) => hasDataLink(descriptor));
+    using directory = Directory.open(itself(live));
+    return findPublished(directory, staysLinked ? linkTarget(directory, dataLink) : undefined, which);
+  }
+
+  /**
    * @param which tells what another run may be building still
    * @param replaced entries that made way before
    */
-  async #prune(live: number, which: Parameters<typeof findPublished>[2], replaced = 0): Promise<void> {
+  async #prune(live: number, which: Which, kept: Kept | undefined, replaced = 0): Promise<void> {
     const { destination, sources } = this.#held;
     const { clock, signal, host } = this.#context;
     const { exclude, libc } = this.#tools;
-    const staysLinked =
-      exclude?.(dataLink) === true || sources.some(({ descriptor }) => hasDataLink(descriptor));
-    using directory = Directory.open(itself(live));
-    const published = findPublished(
-      directory,
-      staysLinked ? linkTarget(directory, dataLink) : undefined,
-      which,
-    );
+    const published = this.#published(live, which);
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
@@ -376,11 +397,10 @@ class Job {
         top: live,
         path: destination.path,
         exclude: (path) => {
+          if (isApart(path, published) || exclude?.(path) === true || kept?.has(path) === true) return true;
           const [top = '', ...inner] = path.split('/');
-          if (path === 'lost+found' || exclude?.(path) === true) return true;
-          if (!top.startsWith('..initbox')) return false;
           // What is excluded by its path is so in a published tree as well.
-          return !published.has(top) || (inner.length > 0 && exclude?.(inner.join('/')) === true);
+          return published.has(top) && inner.length > 0 && exclude?.(inner.join('/')) === true;
         },
         crossMounts: false,
         libc,
@@ -430,6 +450,15 @@ class Job {
       elapsed: formatDuration(this.#context.clock.now() - this.#startedAt),
     };
   }
+}
+
+/** Tells what another run may be building still. */
+type Which = Parameters<typeof findPublished>[2];
+
+/** Whether --delete leaves an entry of DEST whatever the sources have. */
+function isApart(path: string, published: ReadonlySet<string>): boolean {
+  const [top = ''] = path.split('/', 1);
+  return path === 'lost+found' || (top.startsWith('..initbox') && !published.has(top));
 }
 
 /**

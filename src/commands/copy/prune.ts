@@ -124,7 +124,7 @@ export class Prune implements Visitor {
     const path = where.relative();
     for (const source of this.#sourcesOf(path)) {
       try {
-        this.#open.push(this.#openSource(source, path));
+        this.#open.push(openInSource(source, path, this.#dereference));
       } catch {
         // that source has no such directory
       }
@@ -138,36 +138,36 @@ export class Prune implements Visitor {
 
   #hasDirectory(source: number, path: RawName): boolean {
     try {
-      closeSync(this.#openSource(source, path));
+      closeSync(openInSource(source, path, this.#dereference));
       return true;
     } catch {
       return false;
     }
   }
+}
 
-  /** A directory of a source, through the links that the copy has followed and no others. */
-  #openSource(top: number, path: RawName): number {
-    let at = openDirectory('.', top);
-    for (const component of path === '' ? [] : path.split('/')) {
-      try {
-        const next = this.#openComponent(at, component);
-        closeSync(at);
-        at = next;
-      } catch (error) {
-        closeSync(at);
-        throw error;
-      }
-    }
-    return at;
-  }
-
-  #openComponent(parent: number, component: RawName): number {
+/** A directory of a source, through the links that the copy has followed and no others; the caller closes it. */
+export function openInSource(top: number, path: RawName, dereference: boolean): number {
+  let at = openDirectory('.', top);
+  for (const component of path === '' ? [] : path.split('/')) {
     try {
-      return openDirectory(component, parent);
+      const next = openComponent(at, component, dereference);
+      closeSync(at);
+      at = next;
     } catch (error) {
-      if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-      return openFollowed(below(parent, component), this.#dereference ? 'all' : 'key');
+      closeSync(at);
+      throw error;
     }
+  }
+  return at;
+}
+
+function openComponent(parent: number, component: RawName, dereference: boolean): number {
+  try {
+    return openDirectory(component, parent);
+  } catch (error) {
+    if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
+    return openFollowed(below(parent, component), dereference ? 'all' : 'key');
   }
 }
 

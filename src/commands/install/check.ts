@@ -2,7 +2,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { RuntimeFolders } from './folders.ts';
-import { filesOf, folderOf, type Manifest, problemOf } from './manifest.ts';
+import { filesOf, folderOf, isOfRuntimeIn, type Manifest, problemOf } from './manifest.ts';
 
 /** Compares a copy with the runtime that this program belongs to, and changes nothing. */
 export async function checkRuntime(
@@ -12,7 +12,7 @@ export async function checkRuntime(
   { signal }: Context,
 ): Promise<Outcome> {
   const files = filesOf(source, manifest);
-  using folders = RuntimeFolders.find(target);
+  using folders = RuntimeFolders.find(target, isOfRuntimeIn(files));
   const problems: string[] = [];
   /** What is wrong with a folder, told once and not of each file in it. */
   const closed = new Map<string, string>();
@@ -25,7 +25,10 @@ export async function checkRuntime(
       closed.set(folder, problem.what);
       if (!problem.mendable) toRemove.push(folder);
     } else if (folders === undefined) problems.push(`${file.path} is missing or unreadable (ENOENT)`);
-    else problems.push((await problemOf(folders, file, signal)) ?? '');
+    else {
+      problems.push((await problemOf(folders, file, signal)) ?? '');
+      if (folders.isFolder(file.path)) toRemove.push(file.path);
+    }
   }
   const found = [...closed.values(), ...problems].filter((problem) => problem !== '');
   if (found.length === 0)
@@ -37,6 +40,6 @@ export async function checkRuntime(
     hint:
       toRemove.length === 0
         ? `initbox install ${target} repairs it`
-        : `remove ${toRemove.join(', ')}, into which install does not write; then initbox install ${target} repairs it`,
+        : `remove ${toRemove.join(', ')}, which install does not replace; then initbox install ${target} repairs it`,
   });
 }

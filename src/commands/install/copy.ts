@@ -10,7 +10,7 @@ import {
   unlinkSync,
   type BigIntStats,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -24,12 +24,15 @@ import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
 import { RuntimeFolders } from './folders.ts';
 import {
+  isOfRuntimeIn,
   filesOf,
   folderOf,
   installManifestName,
   type Manifest,
-  problemOf,
+  lookAt,
   type RuntimeFile,
+  stateOf,
+  wholeName,
 } from './manifest.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
@@ -40,6 +43,11 @@ const abandoned = 10_000;
 
 /** The program's own file: it goes first and comes last, so that whoever finds it finds a whole runtime. */
 const entry = 'initbox';
+
+const asNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** How often it begins anew because another install exchanged what this one wrote. */
+const mostRounds = 5;
 
 /**
  * Copies what is missing, differs, or could be changed by somebody else. Each file is written beside its place and
@@ -54,29 +62,24 @@ export async function copyRuntime(
   let folders: RuntimeFolders | undefined;
   try {
     const files = filesOf(source, manifest);
-    folders = RuntimeFolders.make(target, entriesOf(files));
+    folders = RuntimeFolders.make(target, isOfRuntimeIn(files));
     // All of them before anything is written.
     for (const folder of new Set(files.map(folderOf))) folders.find(folder);
-    let stale: RuntimeFile[];
-    let program: string | undefined;
-    do {
-      program = identityOf(folders.top);
-      stale = [];
-      for (const file of files)
-        if ((await problemOf(folders, file, context.signal)) !== undefined) stale.push(file);
-      // Another one came meanwhile, by an install that has ended: what was found is not so any more.
-    } while (identityOf(folders.top) !== program);
+    const filling = new Filling(source, folders, files, context);
+    let stale = await filling.look();
     removeAbandoned(folders, files, context);
     if (stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
-    if (stale.some(({ path }) => path !== entry)) {
-      takeAwayProgram(source, folders.top, program);
-      stale = files.filter((file) => file.path === entry || stale.includes(file));
+    for (let round = 1; stale.length > 0; round++) {
+      if (round > mostRounds) {
+        filling.takeAwayProgram();
+        throw ofOthers(target);
+      }
+      await filling.write(stale);
+      stale = await filling.look();
     }
-    for (const file of stale.toSorted((a, b) => rank(a) - rank(b)))
-      await place(source, folders.make(folderOf(file)), file, context);
-    const bytes = stale.reduce((sum, { size }) => sum + size, 0);
+    const bytes = [...filling.written].reduce((sum, { size }) => sum + size, 0);
     return done(
-      `${target} holds initbox ${manifest.version}: ${stale.length} files, ${formatBytes(bytes)} copied`,
+      `${target} holds initbox ${manifest.version}: ${filling.written.size} files, ${formatBytes(bytes)} copied`,
     );
   } catch (error) {
     throw error instanceof Failure || context.signal.aborted
@@ -87,16 +90,133 @@ export async function copyRuntime(
   }
 }
 
-/** Tells the runtime's files, its folders, and what installs write beside their places. */
-function entriesOf(files: readonly RuntimeFile[]): (folder: string, name: string) => boolean {
-  const paths = new Set<string>();
-  for (const { path } of files) for (let at = path; at !== '.'; at = dirname(at)) paths.add(at);
-  return (folder, name) => paths.has(join(folder, wholeName(name)));
+function ofOthers(target: string): Failure {
+  return refused(
+    `cannot fill ${target}: another install, of another version, writes to it at the same time, so no program was left there`,
+    'let one install at a time write to a folder, or give each version a folder of its own (subPath); then run it again',
+  );
 }
 
-/** What a file that is half-written is to become. */
-function wholeName(name: string): string {
-  return name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
+/**
+ * One install. Another one, of another version, may write to the same folder: so the program is there only while every
+ * file is the one that this run looked at or wrote, and whatever program appears in between is taken away again.
+ */
+class Filling {
+  readonly #source: string;
+  readonly #folders: RuntimeFolders;
+  readonly #files: readonly RuntimeFile[];
+  readonly #context: Context;
+  /** The program that is copied from, where that is a file of the same name. */
+  readonly #own: string | undefined;
+  /** In which state each file was last found right. */
+  readonly #right = new Map<RuntimeFile, string>();
+  /** In which state each file was last found wrong. */
+  readonly #wrong = new Map<RuntimeFile, string | undefined>();
+  readonly written = new Set<RuntimeFile>();
+
+  constructor(source: string, folders: RuntimeFolders, files: readonly RuntimeFile[], context: Context) {
+    this.#source = source;
+    this.#folders = folders;
+    this.#files = files;
+    this.#context = context;
+    const own = statSync(join(source, entry), { bigint: true, throwIfNoEntry: false });
+    this.#own = own && fileIdentity(own);
+  }
+
+  /** Finds what is to be written. The content of a file is compared once for each state of it. */
+  async look(): Promise<RuntimeFile[]> {
+    let stale: RuntimeFile[];
+    let program: string | undefined;
+    do {
+      program = identityOf(this.#folders.top);
+      stale = [];
+      for (const file of this.#files) if (!(await this.#isRight(file))) stale.push(file);
+      // Another one came meanwhile, by an install that has ended: what was found is not so any more.
+    } while (identityOf(this.#folders.top) !== program);
+    return stale;
+  }
+
+  /** Writes them, and the program last. Returns early where another install came in between. */
+  async write(stale: readonly RuntimeFile[]): Promise<void> {
+    const program = this.#files.find(({ path }) => path === entry);
+    const parts = stale.filter((file) => file !== program);
+    if (parts.length > 0) this.takeAwayProgram();
+    for (const file of parts.toSorted((a, b) => rank(a) - rank(b))) await this.#place(file);
+    if (program === undefined || !this.#isSettled(program)) return;
+    if (await this.#isRight(program)) return;
+    await this.#place(program);
+    if (!this.#isSettled(program)) this.takeAwayProgram();
+  }
+
+  /**
+   * Takes the program away before anything that belongs to it is exchanged, unless it is the one that is copied from:
+   * with that, what is exchanged has the same content.
+   */
+  takeAwayProgram(): void {
+    const { top } = this.#folders;
+    const program = identityOf(top);
+    if (program === undefined || program === this.#own) return;
+    try {
+      unlinkSync(top.at(entry));
+    } catch (error) {
+      if (codeAmong(error, ['ENOENT', 'EISDIR']) === 'EISDIR') throw folderInTheWay(top, entry);
+    }
+  }
+
+  async #isRight(file: RuntimeFile): Promise<boolean> {
+    const state = this.#stateOf(file);
+    if (state !== undefined && this.#right.get(file) === state) return true;
+    if (this.#wrong.has(file) && this.#wrong.get(file) === state) return false;
+    const looked = await lookAt(this.#folders, file, this.#context.signal);
+    const right = looked.problem === undefined && looked.state !== undefined;
+    if (right) this.#right.set(file, looked.state);
+    // Of a link, which is not opened, the state that was seen before.
+    else this.#wrong.set(file, looked.state ?? state);
+    return right;
+  }
+
+  /** Whether all files but the program are still what this run looked at or wrote. */
+  #isSettled(program: RuntimeFile): boolean {
+    return this.#files.every((file) => {
+      if (file === program) return true;
+      const state = this.#stateOf(file);
+      return state !== undefined && state === this.#right.get(file);
+    });
+  }
+
+  #stateOf(file: RuntimeFile): string | undefined {
+    const folder = this.#folders.find(folderOf(file));
+    const stat = folder && lstatSync(folder.at(basename(file.path)), { bigint: true, throwIfNoEntry: false });
+    return stat && stateOf(stat);
+  }
+
+  async #place(file: RuntimeFile): Promise<void> {
+    const folder = this.#folders.make(folderOf(file));
+    const name = basename(file.path);
+    const { host, random } = this.#context;
+    const temporary = `${name}.${host.pid}-${Math.floor(random() * 2 ** 32).toString(36)}.tmp`;
+    try {
+      await using copy = await promises.open(folder.at(temporary), asNew, 0o600);
+      await copyInPieces(this.#source, file, copy, this.#context);
+      // Another install of this version was faster: its program stays.
+      if (await this.#isRight(file)) {
+        clearAway(folder, temporary);
+        return;
+      }
+      // Both times: one that ends between these calls leaves its program to what is not its own.
+      if (file.path !== entry) this.takeAwayProgram();
+      renameSync(folder.at(temporary), folder.at(name));
+      if (file.path !== entry) this.takeAwayProgram();
+      const made = fstatSync(copy.fd, { bigint: true });
+      requireWritten(folder, name, made);
+      this.#right.set(file, stateOf(made));
+      this.written.add(file);
+    } catch (error) {
+      clearAway(folder, temporary);
+      if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
+      throw folderInTheWay(folder, name);
+    }
+  }
 }
 
 /** The list stands before the program: it tells of a program what else there is to be. */
@@ -108,36 +228,6 @@ function rank({ path }: RuntimeFile): number {
 function identityOf(top: Directory): string | undefined {
   const stat = lstatSync(top.at(entry), { bigint: true, throwIfNoEntry: false });
   return stat && fileIdentity(stat);
-}
-
-/**
- * Takes the program away before anything that belongs to it is exchanged, unless it is the one that is copied from: with
- * that, what is exchanged has the same content.
- * @param program which one it is
- */
-function takeAwayProgram(source: string, top: Directory, program: string | undefined): void {
-  if (program === undefined) return;
-  const own = statSync(join(source, entry), { bigint: true, throwIfNoEntry: false });
-  if (own !== undefined && fileIdentity(own) === program) return;
-  try {
-    unlinkSync(top.at(entry));
-  } catch (error) {
-    if (codeAmong(error, ['ENOENT', 'EISDIR']) === 'EISDIR') throw folderInTheWay(top, entry);
-  }
-}
-
-async function place(source: string, folder: Directory, file: RuntimeFile, context: Context): Promise<void> {
-  const name = basename(file.path);
-  const temporary = `${name}.${context.host.pid}-${Math.floor(context.random() * 2 ** 32).toString(36)}.tmp`;
-  try {
-    const written = await copyInPieces(source, file, folder.at(temporary), context);
-    renameSync(folder.at(temporary), folder.at(name));
-    requireWritten(folder, name, written);
-  } catch (error) {
-    clearAway(folder, temporary);
-    if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
-    throw folderInTheWay(folder, name);
-  }
 }
 
 function folderInTheWay(folder: Directory, name: string): Failure {
@@ -156,18 +246,15 @@ function requireWritten(folder: Directory, name: string, written: BigIntStats): 
 
 /**
  * Not by copyFile or one sync at the end: neither can be cut short, and the process's end waits for them.
- * @returns which file was made
  * @throws Failure where the source is not what its list says: copied, it would be found wrong by every later run
  */
 async function copyInPieces(
   from: string,
   { path, mode, sha256 }: RuntimeFile,
-  to: string,
+  copy: promises.FileHandle,
   { signal }: Context,
-): Promise<BigIntStats> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+): Promise<void> {
   await using source = await promises.open(join(from, path), 'r');
-  await using copy = await promises.open(to, flags, 0o600);
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(piece);
   for (let size = 0; ;) {
@@ -187,7 +274,6 @@ async function copyInPieces(
     );
   await copy.chmod(Number.parseInt(mode, 8));
   await copy.sync();
-  return fstatSync(copy.fd, { bigint: true });
 }
 
 /** Removes what installs that were killed have left half-written: each may be as large as Node itself. */

@@ -1,4 +1,4 @@
-import { fchmodSync, fstatSync, type Stats } from 'node:fs';
+import { fchmodSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
@@ -9,6 +9,7 @@ import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn } from '../../fs/directory/safe-open.ts';
 import { explained, refused } from '../../fs/error-message.ts';
 import { isOwnAloneIn } from '../../fs/publish/own-files.ts';
+import { systemHost } from '../../process/host.ts';
 
 interface FolderProblem {
   readonly what: string;
@@ -42,12 +43,14 @@ class FolderOfOthers extends Error {
 export class RuntimeFolders implements Disposable {
   readonly #open = new Map<string, Directory>();
 
-  /** Whether an entry of a folder is the runtime's; undefined where folders are left as they are. */
-  readonly #isOfRuntime: IsOfRuntime | undefined;
+  readonly #isOfRuntime: IsOfRuntime;
+  /** Whether folders are closed to a group that may write to them, or left as they are. */
+  readonly #closes: boolean;
 
-  private constructor(directory: Directory, isOfRuntime?: IsOfRuntime) {
+  private constructor(directory: Directory, isOfRuntime: IsOfRuntime, closes: boolean) {
     this.#open.set(top, directory);
     this.#isOfRuntime = isOfRuntime;
+    this.#closes = closes;
   }
 
   /**
@@ -56,16 +59,16 @@ export class RuntimeFolders implements Disposable {
    */
   static make(path: string, isOfRuntime: IsOfRuntime): RuntimeFolders {
     try {
-      return new RuntimeFolders(Directory.make(path), isOfRuntime);
+      return new RuntimeFolders(Directory.make(path), isOfRuntime, true);
     } catch (error) {
       throw inWords(error, path);
     }
   }
 
-  /** Opens a folder; undefined where there is none. @throws Failure, or the system's error */
-  static find(path: string): RuntimeFolders | undefined {
+  /** Opens a folder and changes nothing; undefined where there is none. @throws Failure, or the system's error */
+  static find(path: string, isOfRuntime: IsOfRuntime): RuntimeFolders | undefined {
     try {
-      return new RuntimeFolders(Directory.reach(path));
+      return new RuntimeFolders(Directory.reach(path), isOfRuntime, false);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
@@ -118,6 +121,13 @@ export class RuntimeFolders implements Disposable {
     }
   }
 
+  /** Whether a folder has the path of a file. */
+  isFolder(path: string): boolean {
+    const folder = this.#find(dirname(path));
+    const stat = folder && lstatSync(folder.at(basename(path)), { throwIfNoEntry: false });
+    return stat?.isDirectory() === true;
+  }
+
   #find(path: string): Directory | undefined {
     const known = this.#open.get(path);
     if (known !== undefined) return known;
@@ -128,8 +138,11 @@ export class RuntimeFolders implements Disposable {
     const stat = fstatSync(directory.fd);
     const why = whyNotOwn(parent, stat);
     if (why !== undefined) {
-      directory[Symbol.dispose]();
-      throw new FolderOfOthers(directory.shown, why, isOpenToGroupAlone(stat));
+      using _ = directory;
+      const open = isOpenToGroupAlone(stat);
+      const strange = open ? this.#strangeIn(path, directory) : undefined;
+      if (strange !== undefined) throw holding(directory.shown, stat, strange);
+      throw new FolderOfOthers(directory.shown, why, open && mayChangeMode(stat));
     }
     this.#open.set(path, directory);
     return directory;
@@ -140,33 +153,46 @@ export class RuntimeFolders implements Disposable {
    * into a folder that the loader looks into before the list's: so nothing else may be there once the folder is closed.
    */
   #closeToGroup(path: string, directory: Directory): void {
-    const isOfRuntime = this.#isOfRuntime;
     const stat = fstatSync(directory.fd);
-    if (isOfRuntime === undefined || !isOpenToGroupAlone(stat)) return;
+    if (!this.#closes || !isOpenToGroupAlone(stat)) return;
     try {
       fchmodSync(directory.fd, stat.mode & 0o7777 & ~0o020);
     } catch (error) {
       codeAmong(error, ['EPERM']);
       return; // root's folder, and this user is not root: it is judged as it is
     }
-    const strange = directory
-      .names()
-      .map((name) => name.toString())
-      .find((name) => !isOfRuntime(path, name));
+    const strange = this.#strangeIn(path, directory);
     if (strange === undefined) return;
     const shown = directory.shown;
     // The next run must find it as it was, or it would take it for right.
     fchmodSync(directory.fd, stat.mode & 0o7777);
     directory[Symbol.dispose]();
-    throw new FolderOfOthers(
-      shown,
-      `may be written to by group ${stat.gid} and holds ${JSON.stringify(strange)}, which is not of the runtime`,
-    );
+    throw holding(shown, stat, strange);
+  }
+
+  /** An entry that is not of the runtime. */
+  #strangeIn(path: string, directory: Directory): string | undefined {
+    return directory
+      .names()
+      .map((name) => name.toString())
+      .find((name) => !this.#isOfRuntime(path, name));
   }
 
   [Symbol.dispose](): void {
     for (const directory of this.#open.values()) directory[Symbol.dispose]();
   }
+}
+
+function holding(shown: string, { gid }: Stats, strange: string): FolderOfOthers {
+  return new FolderOfOthers(
+    shown,
+    `may be written to by group ${gid} and holds ${JSON.stringify(strange)}, which is not of the runtime`,
+  );
+}
+
+/** Whether this user may close a folder to its group. */
+function mayChangeMode({ uid }: Stats): boolean {
+  return systemHost.uid === 0 || uid === systemHost.uid;
 }
 
 /** A folder of root's or of this user, whose group may write to it, and not everybody. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { constants, promises, readFileSync } from 'node:fs';
+import { type BigIntStats, constants, promises, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
+import type { Directory } from '../../fs/directory/directory.ts';
 import { type RuntimeFolders, whyNotOwn } from './folders.ts';
 
 /** The list of the runtime's files, made with the image; paths are relative to the runtime's folder. */
@@ -39,39 +40,90 @@ export function filesOf(source: string, { files }: Manifest): readonly RuntimeFi
   return [...files, { path: installManifestName, size: bytes.length, mode: '0644', sha256 }];
 }
 
+/** Tells the runtime's files, its folders, and what installs write beside their places. */
+export function isOfRuntimeIn(files: readonly RuntimeFile[]): (folder: string, name: string) => boolean {
+  const paths = new Set<string>();
+  for (const { path } of files) for (let at = path; at !== '.'; at = dirname(at)) paths.add(at);
+  return (folder, name) => paths.has(join(folder, wholeName(name)));
+}
+
+/** What a file that is half-written is to become. */
+export function wholeName(name: string): string {
+  return name.replace(/\.\d+-[0-9a-z]+\.tmp$/, '');
+}
+
 /** The folder that a file is in, as RuntimeFolders knows it. */
 export function folderOf({ path }: RuntimeFile): string {
   return dirname(path);
 }
 
+/** What a look at a copy of a file found. */
+export interface Looked {
+  /** Undefined where it is right. */
+  readonly problem: string | undefined;
+  /** Which state of which file was looked at; undefined where none could be opened. */
+  readonly state: string | undefined;
+}
+
+/** Tells one state of a file: another file has another inode, and a change gives the same one another time (ctime). */
+export function stateOf({ dev, ino, ctimeNs, size, mode, uid }: BigIntStats): string {
+  return [dev, ino, ctimeNs, size, mode, uid].join('-');
+}
+
 /**
- * What is wrong with a copy of a file; undefined where it is right. Its content is always compared: size and times are
- * what somebody else would have made right. All of it is asked of one open file, which no link leads to.
- * @throws the signal's reason, Failure where its folder is not one to write to, or the system's error of that folder
+ * What is wrong with a copy of a file; undefined where it is right.
+ * @throws as lookAt
  */
 export async function problemOf(
   folders: RuntimeFolders,
   file: RuntimeFile,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  return (await lookAt(folders, file, signal)).problem;
+}
+
+/**
+ * Compares a copy of a file with the list. Its content is always compared: size and times are what somebody else would
+ * have made right. All of it is asked of one open file, which no link leads to.
+ * @throws the signal's reason, Failure where its folder is not one to write to, or the system's error of that folder
+ */
+export async function lookAt(
+  folders: RuntimeFolders,
+  file: RuntimeFile,
+  signal: AbortSignal,
+): Promise<Looked> {
   const { path } = file;
   const folder = folders.find(folderOf(file));
-  if (folder === undefined) return `${path} is missing or unreadable (ENOENT)`;
+  if (folder === undefined) return { problem: `${path} is missing or unreadable (ENOENT)`, state: undefined };
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     await using handle = await promises.open(folder.at(basename(path)), flags);
-    const stat = await handle.stat();
-    if (!stat.isFile()) return `${path} is not a file`;
-    const why = whyNotOwn(folder, stat);
-    if (why !== undefined) return `${path} ${why}`;
-    if (stat.size !== file.size) return `${path} has ${stat.size} bytes instead of ${file.size}`;
-    if ((stat.mode & 0o7777) !== Number.parseInt(file.mode, 8)) return `${path} has the wrong mode`;
-    return (await sha256Of(handle, signal)) === file.sha256 ? undefined : `${path} has other content`;
+    // Before it is read: whatever changes from here on has another state.
+    const state = stateOf(await handle.stat({ bigint: true }));
+    return { problem: await problemIn(handle, folder, file, signal), state };
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'ELOOP' ? `${path} is a symbolic link` : `${path} is missing or unreadable (${code})`;
+    const problem =
+      code === 'ELOOP' ? `${path} is a symbolic link` : `${path} is missing or unreadable (${code})`;
+    return { problem, state: undefined };
   }
+}
+
+async function problemIn(
+  handle: promises.FileHandle,
+  folder: Directory,
+  file: RuntimeFile,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { path } = file;
+  const stat = await handle.stat();
+  if (!stat.isFile()) return `${path} is not a file`;
+  const why = whyNotOwn(folder, stat);
+  if (why !== undefined) return `${path} ${why}`;
+  if (stat.size !== file.size) return `${path} has ${stat.size} bytes instead of ${file.size}`;
+  if ((stat.mode & 0o7777) !== Number.parseInt(file.mode, 8)) return `${path} has the wrong mode`;
+  return (await sha256Of(handle, signal)) === file.sha256 ? undefined : `${path} has other content`;
 }
 
 /** Bytes that are read between two looks at the signal. */

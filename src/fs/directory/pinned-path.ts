@@ -28,6 +28,16 @@ export class LinkInPath extends Error {
   }
 }
 
+/** A part of a path that was a link when it was opened, and something else when it was read. */
+export class ExchangedInPath extends Error {
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`${path} was exchanged for something else while it was opened`);
+    this.path = path;
+  }
+}
+
 /** A component that is not there or is no directory; the rest of the path is `missing`. */
 export class MissingPath extends Error {
   readonly code: string;

@@ -6,7 +6,7 @@ import { below, rawOf, type RawName, shownName } from './file-name.ts';
 import { readLink } from './link.ts';
 import { mountId } from './mounts.ts';
 import { asPinned, isNoDirectory, O_PATH } from './open-directory.ts';
-import { absolutePath, LinkInPath } from './pinned-path.ts';
+import { absolutePath, ExchangedInPath, LinkInPath } from './pinned-path.ts';
 
 /** Needs no permission to read: a folder that may only be entered leads on. */
 const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -149,10 +149,16 @@ function step(
   }
   const target = follow(way, name);
   if (target !== undefined) return target;
-  throw new LinkInPath(
-    shownName(`${path}/${name}`),
-    shownName(readlinkSync(below(descriptor, name), 'latin1')),
-  );
+  throw linkInPath(descriptor, name, shownName(`${path}/${name}`));
+}
+
+/** @param shown the link's path */
+function linkInPath(folder: number, name: RawName, shown: string): Error {
+  try {
+    return new LinkInPath(shown, shownName(readlinkSync(below(folder, name), 'latin1')));
+  } catch {
+    return new ExchangedInPath(shown);
+  }
 }
 
 function linkAt(way: readonly Step[], name: RawName): Stats | undefined {

@@ -272,6 +272,27 @@ describe.skipIf(skip)('install onto a volume that others write to', () => {
     expect(existsSync(join(volume, 'initbox'))).toBe(false);
   });
 
+  test('--check tells to remove what install does not close or replace', async () => {
+    expect(await install(volume)).toMatchObject({ status: 0 });
+    const check = async () => (await install(volume, '--check')).stderr;
+    const repairs = `hint: initbox install ${volume} repairs it`;
+    chownSync(join(volume, 'bin'), 0, 1234);
+    chmodSync(join(volume, 'bin'), 0o775);
+    expect(await check()).toContain(repairs);
+    mkdirSync(join(volume, 'bin/glibc-hwcaps'));
+    expect(await check()).toContain('holds "glibc-hwcaps", which is not of the runtime');
+    expect(await check()).toContain('remove bin, which install does not replace');
+    expect(await install(volume)).toMatchObject({ status: 2 });
+    rmSync(join(volume, 'bin'), { recursive: true });
+    rmSync(join(volume, 'program.js'));
+    mkdirSync(join(volume, 'program.js'));
+    expect(await check()).toContain('remove program.js, which install does not replace');
+    expect(await install(volume)).toMatchObject({ status: 1 });
+    rmSync(join(volume, 'program.js'), { recursive: true });
+    expect(await check()).toContain(repairs);
+    expect(await install(volume)).toMatchObject({ status: 0 });
+  });
+
   test('--check makes nothing', async () => {
     const { status } = await install(join(volume, 'deep/shared'), '--check');
     expect(status).toBe(1);

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   statSync,
   truncateSync,
   utimesSync,
@@ -16,6 +17,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { canMount, mountReadOnly, mountTmpfs, underStrace } from '../../support/faults.ts';
+import { liveDescendants } from '../../support/process-table.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
 import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../../support/tools.ts';
@@ -252,6 +254,104 @@ describe.skipIf(requireOrSkip('install that is cut off', whyMissing('strace', 's
         }
       },
     );
+
+    /** Starts the update under strace; it stops itself at one of its renames. Undefined where it has ended before. */
+    async function stoppedUpdate(target: string, ...faults: readonly string[]) {
+      const started = await startInitbox(['install', target], {
+        program: [nodePath(), join(newer, 'initbox')],
+        env: environment,
+        prefix: underStrace(...faults),
+      });
+      let ended = false;
+      void started.exit.then(() => (ended = true));
+      // A traced process stops at each call for a moment: it has stopped itself where it does not go on.
+      let pid: number | undefined;
+      let [seen, since] = ['', 0];
+      await waitUntil(
+        () => {
+          pid = liveDescendants(started.pid)[0]?.pid;
+          const status = pid === undefined ? '' : statusOf(pid);
+          if (!/^State:\s*[Tt]/m.test(status) || status !== seen) [seen, since] = [status, Date.now()];
+          return ended || (status !== '' && Date.now() - since > 500);
+        },
+        { what: 'an update that has stopped' },
+      );
+      if (ended || pid === undefined) return undefined;
+      const stopped = pid;
+      const goOn = async () => {
+        while (!ended) {
+          if (statusOf(stopped) !== '') process.kill(stopped, 'SIGCONT');
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        return started.exit;
+      };
+      return { goOn };
+    }
+
+    function statusOf(pid: number): string {
+      try {
+        return readFileSync(`/proc/${pid}/status`, 'latin1');
+      } catch {
+        return ''; // it has ended
+      }
+    }
+
+    test.each([1, 3, 5])(
+      'two versions at once: the other one comes after rename %i, and one version is whole in the end',
+      async (when) => {
+        const target = older(paths);
+        const stopped = await stoppedUpdate(target, `inject=rename:signal=STOP:when=${when}`);
+        expect(await install(target)).toMatchObject({ status: 0 });
+        expectWholeOrNone(target);
+        const { status, stderr } = (await stopped?.goOn()) ?? {};
+        expect(status, stderr).toBe(0);
+        expect(existsSync(join(target, 'initbox'))).toBe(true);
+        expectWholeOrNone(target);
+      },
+    );
+
+    test('one that goes on after another version came, and is killed: a whole version or no program', async () => {
+      for (let when = 2; ; when += 2) {
+        const target = older(paths);
+        const faults = ['inject=rename:signal=STOP:when=2', `inject=unlink:signal=KILL:when=${when}`];
+        const stopped = await stoppedUpdate(target, ...faults);
+        if (stopped === undefined) continue; // killed before the other one came
+        expect(await install(target)).toMatchObject({ status: 0 });
+        const { status } = await stopped.goOn();
+        expectWholeOrNone(target);
+        if (status === 0) break;
+        expect(when).toBeLessThan(30);
+      }
+    });
+
+    test('another version that does not give way: no program, and why', async () => {
+      const target = older(paths);
+      const other = join(target, 'program.js');
+      const stop = new AbortController();
+      const exchanging = (async () => {
+        while (!stop.signal.aborted) {
+          writeFileSync(`${other}.new`, 'of another version', { mode: 0o755 });
+          renameSync(`${other}.new`, other);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      })();
+      const { status, stderr } = await update(target);
+      stop.abort();
+      await exchanging;
+      expect(status, stderr).toBe(1);
+      expect(stderr).toContain('another install');
+      expect(existsSync(join(target, 'initbox'))).toBe(false);
+    });
+
+    test('an install of the same version that was faster keeps its program', async () => {
+      const target = older(paths);
+      const slow = await stoppedUpdate(target, 'inject=fdatasync:signal=STOP:when=1');
+      expect(await update(target)).toMatchObject({ status: 0 });
+      const { ino, ctimeMs } = statSync(join(target, 'initbox'));
+      const { status, stderr } = (await slow?.goOn()) ?? {};
+      expect(status, stderr).toBe(0);
+      expect(statSync(join(target, 'initbox'))).toMatchObject({ ino, ctimeMs });
+    });
 
     test('a copy that repairs itself stays whole', async () => {
       const target = temporaryDirectory('target').path;

@@ -188,3 +188,173 @@ describe('--delete over what was published at once: the tree goes with what lead
     },
   );
 });
+
+describe('--delete --exclude: what leads to an excluded entry through ..data stays with it', () => {
+  const newName = '..2026_01_01_00_00_00.123';
+
+  /** As the kubelet fills a volume. */
+  function kubelet(to = folder()): string {
+    mkdirSync(join(to, newName, 'conf'), { recursive: true });
+    for (const path of ['k', 'other', 'conf/app', 'conf/local.db'])
+      writeFileSync(join(to, newName, path), `old ${path}`);
+    symlinkSync(newName, join(to, '..data'));
+    for (const name of ['k', 'other', 'conf']) symlinkSync(`..data/${name}`, join(to, name));
+    return to;
+  }
+
+  /** The same, published by initbox. */
+  async function own(): Promise<string> {
+    const [source, to] = [folder(), folder()];
+    mkdirSync(join(source, 'conf'));
+    for (const path of ['k', 'other', 'conf/app', 'conf/local.db'])
+      writeFileSync(join(source, path), `old ${path}`);
+    const { status, stderr } = await copy([source, to, '--atomic']);
+    expect(status, stderr).toBe(0);
+    return to;
+  }
+
+  const makers: readonly [string, () => Promise<string>][] = [
+    ["the kubelet's form", async () => kubelet()],
+    ["initbox's own", own],
+  ];
+  const excludes: readonly [string, string, readonly string[]][] = [
+    ['/k', 'k', ['..data', 'k', 'new']],
+    ['k', 'k', ['..data', 'k', 'new']],
+    ['/conf', 'conf/local.db', ['..data', 'conf', 'new']],
+    ['conf', 'conf/app', ['..data', 'conf', 'new']],
+    ['conf/local.db', 'conf/local.db', ['..data', 'conf', 'new']],
+    ['local.db', 'conf/local.db', ['..data', 'conf', 'new']],
+  ];
+  const cases = makers.flatMap(([form, make]) =>
+    excludes.map(([pattern, kept, left]) => [form, pattern, kept, left, make] as const),
+  );
+
+  test.each(cases)('%s, --exclude %s: %s is read as before', async (_form, pattern, kept, left, make) => {
+    const [source, to] = [newer(), await make()];
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', pattern]);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(to, kept), 'utf8')).toBe(`old ${kept}`);
+    const tree = readlinkSync(join(to, '..data'));
+    expect(readdirSync(to).toSorted()).toEqual([...left, tree].toSorted());
+    expect(existsSync(join(to, tree, 'other'))).toBe(false);
+    // Without --exclude nothing of it stays.
+    expect(await copy([source, to, '--delete'])).toMatchObject({ status: 0 });
+    expect(readdirSync(to)).toEqual(['new']);
+  });
+
+  test('what stays is still there after the next publication', async () => {
+    const [source, to] = [newer(), memoryFolder()];
+    writeFileSync(join(source, 'keys.json'), '{"password":"old password"}');
+    expect(
+      await runInitbox([
+        'fetch-config',
+        `file:${join(source, 'keys.json')}`,
+        '--format',
+        'files',
+        '--to',
+        to,
+      ]),
+    ).toMatchObject({ status: 0 });
+    expect(await copy([source, to, '--delete', '--exclude', '/password'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(to, 'password'), 'utf8')).toBe('old password');
+    const atomic = folder();
+    writeFileSync(join(atomic, 'page'), 'page');
+    expect(await copy([atomic, to, '--atomic'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(to, 'password'), 'utf8')).toBe('old password');
+  });
+
+  test('in a folder below DEST too', async () => {
+    const [source, to] = [newer(), folder()];
+    mkdirSync(join(to, 'app'));
+    kubelet(join(to, 'app'));
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', 'app/k']);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(to, 'app/k'), 'utf8')).toBe('old k');
+    expect(existsSync(join(to, 'app', newName, 'other'))).toBe(false);
+  });
+
+  const leading: readonly [string, (to: string) => string][] = [
+    ['by a relative path', () => '..data/conf/app'],
+    ['by an absolute path', (to) => join(to, '..data/conf/app')],
+    ['by the tree itself', () => `${newName}/conf/app`],
+    ['by another link', () => 'conf/app'],
+  ];
+  test.each(leading)('a link of one’s own that leads there %s', async (_way, target) => {
+    const [source, to] = [newer(), kubelet()];
+    symlinkSync(target(to), join(to, 'current'));
+    expect(await copy([source, to, '--delete', '--exclude', 'current'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(to, 'current'), 'utf8')).toBe('old conf/app');
+    expect(existsSync(join(to, newName, 'conf/local.db'))).toBe(false);
+  });
+
+  test('a link in an excluded folder, and one in what such a link leads to', async () => {
+    const [source, to] = [newer(), kubelet()];
+    mkdirSync(join(to, 'mine'));
+    symlinkSync('../..data/conf', join(to, 'mine/conf'));
+    symlinkSync('../k', join(to, newName, 'conf/further'));
+    expect(await copy([source, to, '--delete', '--exclude', 'mine'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(to, 'mine/conf/local.db'), 'utf8')).toBe('old conf/local.db');
+    expect(readFileSync(join(to, 'mine/conf/further'), 'utf8')).toBe('old k');
+    expect(existsSync(join(to, newName, 'other'))).toBe(false);
+  });
+
+  const conflicts: readonly [string, (source: string) => void][] = [
+    [
+      'a folder',
+      (source) => {
+        mkdirSync(join(source, 'conf'));
+        writeFileSync(join(source, 'conf/app'), 'new');
+      },
+    ],
+    ['a file', (source) => writeFileSync(join(source, 'conf'), 'new')],
+  ];
+  const refusals = makers.flatMap(([form, make]) =>
+    conflicts.map(([what, put]) => [form, what, make, put] as const),
+  );
+  test.each(refusals)(
+    '%s: a published folder that holds something excluded does not become %s of the source',
+    async (_form, _what, make, put) => {
+      const [source, to] = [newer(), await make()];
+      put(source);
+      const before = execFileSync('find', [to, '-printf', '%P %i %l\\n'], { encoding: 'utf8' });
+      for (const more of [['--dry-run'], []]) {
+        const args = [source, to, '--delete', '--exclude', 'conf/local.db', ...more];
+        const { status, stderr } = await copy(args);
+        expect(status, stderr).toBe(1);
+        expect(stderr).toContain('conf/local.db');
+        expect(stderr).toContain('--exclude');
+        expect(execFileSync('find', [to, '-printf', '%P %i %l\\n'], { encoding: 'utf8' })).toBe(before);
+      }
+    },
+  );
+
+  test('a folder that an excluded link leads into does not make way for a file', async () => {
+    const [source, to] = [newer(), folder()];
+    mkdirSync(join(to, 'app'));
+    kubelet(join(to, 'app'));
+    symlinkSync('app/..data/k', join(to, 'current'));
+    writeFileSync(join(source, 'app'), 'a file');
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', 'current']);
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain('current');
+    expect(readFileSync(join(to, 'current'), 'utf8')).toBe('old k');
+    expect(existsSync(join(to, 'new'))).toBe(false);
+  });
+
+  test('a link that leads nowhere, out of DEST, or in a circle keeps nothing', async () => {
+    const [source, to] = [newer(), kubelet()];
+    const links = { a: '..data/absent', b: '../..data', c: '..data/../c', d: '/..data/k' };
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(to, name));
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', '[abcd]']);
+    expect(status, stderr).toBe(0);
+    expect(readdirSync(to).toSorted()).toEqual(['a', 'b', 'c', 'd', 'new']);
+  });
+
+  test('a source that has the same link leaves it', async () => {
+    const [source, to] = [newer(), kubelet()];
+    symlinkSync('..data/conf', join(source, 'conf'));
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', 'conf/local.db']);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(to, 'conf/local.db'), 'utf8')).toBe('old conf/local.db');
+  });
+});

@@ -144,8 +144,8 @@ const missing = requireOrSkip('bodies', probe === undefined ? 'no cgroup can be 
 test.skipIf(missing)('a body in 300,000 chunks of one byte takes no more memory than others', async () => {
   await using server = await startFaultServer({ '/': tinyChunks(300_000) });
   for (const args of [
-    ['fetch-config', `${server.url}/`, '--to', target, '--timeout', '50s'],
-    ['wait-http', `${server.url}/`, '--body', 'aaa', '--max-size', '1Mi', '--timeout', '50s'],
+    ['fetch-config', `${server.url}/`, '--to', target, '--timeout', '5m'],
+    ['wait-http', `${server.url}/`, '--body', 'aaa', '--max-size', '1Mi', '--timeout', '5m'],
   ]) {
     using limit = limitMemory(128 << 20)!;
     expect(await runInitbox(args, { prefix: limit.prefix })).toMatchObject({ status: 0, signal: null });
