@@ -41,8 +41,6 @@ export class JsonFault extends Error {
 const blanks = /[ \t\n\r]*/y;
 // oxlint-disable-next-line no-control-regex -- strings may not hold them (RFC 8259, 7)
 const plainCharacters = /[^"\\\u0000-\u001f]*/y;
-// oxlint-disable-next-line no-control-regex -- the same, between escapes
-const characters = /(?:[^"\\\u0000-\u001f]+|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*/y;
 const word = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])/y;
 
 /**
@@ -83,9 +81,7 @@ export function parseJson(
     plainCharacters.test(text);
     at = plainCharacters.lastIndex;
     if (text.charCodeAt(at) === quote) return text.slice(start + 1, at++);
-    characters.lastIndex = at;
-    characters.test(text);
-    at = characters.lastIndex;
+    at = endOfText(text, at);
     if (text.charCodeAt(at) === quote) return JSON.parse(text.slice(start, ++at)) as string;
     throw unexpected();
   };
@@ -163,6 +159,25 @@ export function parseJson(
   return made;
 }
 
+/**
+ * Where a string's closing quote stands, or the first thing in it that is not valid, or where the text ends. Character by
+ * character: a repeated group of a regular expression takes a place on a stack each time, which megabytes of escapes fill.
+ */
+function endOfText(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === quote || code < 0x20) return at;
+    if (code !== backslash) continue;
+    const next = text.charAt(at + 1);
+    if (next === '' || (next === 'u' && at + 6 > text.length)) return text.length;
+    if (next === 'u' ? !fourDigits.test(text.slice(at + 2, at + 6)) : !'"\\/bfnrt'.includes(next)) return at;
+    at += next === 'u' ? 5 : 1;
+  }
+  return text.length;
+}
+
+const fourDigits = /^[\dA-Fa-f]{4}$/;
+const backslash = 0x5c;
 const quote = 0x22;
 const comma = 0x2c;
 const colon = 0x3a;

@@ -67,7 +67,7 @@ export function readLiquibase(text: string, where: string): false | undefined {
       continue;
     }
     let outside = false;
-    for (const [word] of given.matchAll(/(?:[^\s"]|"[^"]*")+|"/g)) {
+    for (const [word] of given.matchAll(/(?:[^\s"]+|"[^"]*")+|"/g)) {
       const plain = word.replaceAll('"', '');
       if (condition.test(plain)) throw underCondition(at);
       if (set && /^runInTransaction:false$/i.test(plain)) outside = true;

@@ -25,8 +25,8 @@ export const dollarTag = new RegExp(`\\$(?:[${letters}][${letters}0-9]*)?\\$`, '
 const digits = /[0-9]+/y;
 /** What can be a keyword. Bytes of other letters must stay as they are. */
 const plainWord = /^[A-Za-z_0-9$]{1,64}$/;
-/** Between two parts of one literal: blanks and comments with at least one line end (SQL's continuation). */
-const continuation = /[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:[ \t\r\n\f\v]|--[^\r\n]*[\r\n])*'/y;
+const blanks = /[ \t\r\n\f\v]*/y;
+const comment = /--[^\r\n]*/y;
 
 /**
  * Cuts a script into its statements as psql does: quotes, dollar quotes, nested comments, escape strings, parentheses
@@ -244,11 +244,23 @@ function afterPrefixed(text: string, at: number, letter: number, backslashes: bo
 /** After the literal whose quote opens at `open`; -1 where it never closes. */
 function afterString(text: string, open: number, backslashes: boolean): number {
   if (!backslashes) return afterQuoted(text, open, "'");
-  for (let at = open; ; at = continuation.lastIndex - 1) {
+  for (let at = open; ;) {
     const after = afterEscaped(text, at);
     // Only in escape strings does it matter that the next part belongs to the same literal.
-    continuation.lastIndex = after;
-    if (after < 0 || !continuation.test(text)) return after;
+    const next = after < 0 ? undefined : continuation(text, after);
+    if (next === undefined) return after;
+    at = next;
+  }
+}
+
+/** The quote of a literal's next part: blanks and comments with at least one line end are between them (SQL's continuation). */
+function continuation(text: string, from: number): number | undefined {
+  for (let at = from; ;) {
+    blanks.lastIndex = comment.lastIndex = at;
+    blanks.test(text);
+    if (blanks.lastIndex > at) at = blanks.lastIndex;
+    else if (comment.test(text)) at = comment.lastIndex;
+    else return text[at] === "'" && /[\r\n]/.test(text.slice(from, at)) ? at : undefined;
   }
 }
 

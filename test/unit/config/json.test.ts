@@ -86,6 +86,12 @@ describe('what nobody means', () => {
         text.length < 1000 ? 'ends in the middle' : 'it has more than 50,000 values',
       );
   });
+  test('a string of millions of escapes is read, and told where it is cut off', () => {
+    const escapes = 'x\\u00e9'.repeat(2_000_000);
+    expect(parseJson(`"${escapes}"`)).toHaveLength(4_000_000);
+    expect(() => parseJson(`"${escapes}`)).toThrow(`after ${escapes.length + 1} characters`);
+    expect(() => parseJson(`"${escapes}\\x"`)).toThrow(`from character ${escapes.length + 2} on`);
+  });
   test('the work is linear', () => {
     const before = process.cpuUsage();
     parseJson(JSON.stringify(Object.fromEntries(Array.from({ length: 49_000 }, (_, at) => [`k${at}`, at]))));

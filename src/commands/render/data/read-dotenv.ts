@@ -3,7 +3,6 @@ import { checkLines, mostValues, tooManyValues } from '../../../config/bounds.ts
 const emptyLine = /[ \t]*(?:#[^\n]*)?(?:\r?\n|$)/y;
 const keyAndEquals = /[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
 const singleQuoted = /'([^']*)'/y;
-const doubleQuoted = /"((?:\\[^]|[^"\\])*)"/y;
 const restOfLine = /[^\r\n]*/y;
 
 /**
@@ -16,13 +15,22 @@ export function readDotenv(text: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   let at = text.startsWith('\uFEFF') ? 1 : 0;
   let line = 1;
+  const pass = (passed: string): void => {
+    at += passed.length;
+    for (let end = passed.indexOf('\n'); end >= 0; end = passed.indexOf('\n', end + 1)) line++;
+  };
   const take = (pattern: RegExp): RegExpExecArray | undefined => {
     pattern.lastIndex = at;
     const match = pattern.exec(text) ?? undefined;
-    if (match === undefined) return undefined;
-    at += match[0].length;
-    for (let end = match[0].indexOf('\n'); end >= 0; end = match[0].indexOf('\n', end + 1)) line++;
+    if (match !== undefined) pass(match[0]);
     return match;
+  };
+  const takeDoubleQuoted = (): string | undefined => {
+    const closing = text[at] === '"' ? closingQuote(text, at + 1) : -1;
+    if (closing < 0) return undefined;
+    const quoted = text.slice(at, closing + 1);
+    pass(quoted);
+    return quoted.slice(1, -1);
   };
   while (at < text.length) {
     if (take(emptyLine)) continue;
@@ -30,7 +38,7 @@ export function readDotenv(text: string): ReadonlyMap<string, string> {
     const [, key] = take(keyAndEquals) ?? [];
     if (key === undefined) throw new Error(`line ${line}: it is not KEY=VALUE`);
     const single = take(singleQuoted)?.[1];
-    const double = single === undefined ? take(doubleQuoted)?.[1] : undefined;
+    const double = single === undefined ? takeDoubleQuoted() : undefined;
     if (single === undefined && double === undefined && /['"]/.test(text[at] ?? ''))
       throw new Error(`line ${began}: the quote is not closed`);
     const bare = single === undefined && double === undefined ? (take(restOfLine)?.[0] ?? '') : undefined;
@@ -48,8 +56,36 @@ function plain(text: string): string {
   return text.replace(/(^|[ \t])#.*$/, '').trim();
 }
 
-const named: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
+const named: Readonly<Record<string, string>> = {
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  '\\': '\\',
+  '"': '"',
+  $: '$',
+};
+
+/**
+ * The first double quote that no backslash escapes, or -1. By searches: a repeated group of a regular expression takes a
+ * place on a stack for each character.
+ */
+function closingQuote(text: string, from: number): number {
+  for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 1)) {
+    let backslashes = at;
+    while (backslashes > from && text[backslashes - 1] === '\\') backslashes--;
+    if ((at - backslashes) % 2 === 0) return at;
+  }
+  return -1;
+}
 
 function unescaped(text: string): string {
-  return text.replace(/\\([nrt\\"$])/g, (_, escape: string) => named[escape] ?? escape);
+  let made = '';
+  let from = 0;
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', at + 2)) {
+    const meant = named[text.charAt(at + 1)];
+    if (meant === undefined) continue;
+    made += text.slice(from, at) + meant;
+    from = at + 2;
+  }
+  return made + text.slice(from);
 }

@@ -11,14 +11,17 @@ export function readProperties(text: string): ReadonlyMap<string, string> {
   const lines = text.split(/\r\n|\r|\n/);
   for (let index = 0; index < lines.length; index++) {
     const first = index + 1;
-    let line = (lines[index] ?? '').replace(/^[ \t\f]+/, '');
-    if (line === '' || line.startsWith('#') || line.startsWith('!')) continue;
-    // An odd number of backslashes last goes on in the next line, less the blanks that it begins with.
-    while (/(?<!\\)(?:\\\\)*\\$/.test(line) && index + 1 < lines.length) {
+    let piece = (lines[index] ?? '').replace(/^[ \t\f]+/, '');
+    if (piece === '' || piece.startsWith('#') || piece.startsWith('!')) continue;
+    const pieces: string[] = [];
+    while (goesOn(piece) && index + 1 < lines.length) {
+      pieces.push(piece.slice(0, -1));
       index++;
-      line = line.slice(0, -1) + (lines[index] ?? '').replace(/^[ \t\f]+/, '');
+      // Less the blanks that it begins with.
+      piece = (lines[index] ?? '').replace(/^[ \t\f]+/, '');
     }
-    const key = /^(?:\\.|[^\\:= \t\f])*/s.exec(line)?.[0] ?? '';
+    const line = pieces.join('') + piece;
+    const key = line.slice(0, endOfKey(line));
     const rest = line.slice(key.length).replace(/^[ \t\f]*[:=]?[ \t\f]*/, '');
     const name = unescaped(key, first);
     if (found.has(name)) throw new Error(`line ${first}: the key of this line is there twice`);
@@ -26,6 +29,22 @@ export function readProperties(text: string): ReadonlyMap<string, string> {
     found.set(name, unescaped(rest, first));
   }
   return found;
+}
+
+/** A line whose last backslash is not escaped by another goes on in the next one. */
+function goesOn(line: string): boolean {
+  let at = line.length;
+  while (line[at - 1] === '\\') at--;
+  return (line.length - at) % 2 === 1;
+}
+
+/** By characters: a repeated group of a regular expression takes a place on a stack for each of them. */
+function endOfKey(line: string): number {
+  for (let at = 0; at < line.length; at++) {
+    if (line[at] === '\\') at++;
+    else if (':= \t\f'.includes(line.charAt(at))) return at;
+  }
+  return line.length;
 }
 
 const named: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };

@@ -68,6 +68,21 @@ describe('properties', () => {
   });
 });
 
+describe('what is megabytes long', () => {
+  const long = 4 << 20;
+  const escapes = 1 << 18;
+  test('dotenv: a quoted value, with and without escapes', () => {
+    expect(readDotenv(`A="${'x'.repeat(long)}"\nB=1`).get('A')).toHaveLength(long);
+    expect(readDotenv(`A="${'x\\"'.repeat(escapes)}"\nB=1`).get('A')).toHaveLength(2 * escapes);
+    expect(() => readDotenv(`A="${'\\"'.repeat(long)}`)).toThrow('line 1: the quote is not closed');
+  });
+  test('properties: a key, and a value over 240,000 lines', () => {
+    expect([...readProperties(`${'k'.repeat(long)}=v`).keys()][0]).toHaveLength(long);
+    expect(readProperties(`k=${'xxxxxxxxxxxxxxx\\\n'.repeat(240_000)}y`).get('k')).toHaveLength(3_600_001);
+    expect(readProperties(`k=${'\\'.repeat(escapes)}`).get('k')).toHaveLength(escapes / 2);
+  });
+});
+
 describe('files that do not parse say where, and no value', () => {
   test.each<[DataEnding, string, RegExp]>([
     ['.json', '{"a": secret}', /^1:7: it is not JSON from here on$/],
