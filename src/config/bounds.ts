@@ -1,5 +1,5 @@
 /**
- * Values that a document from a server or a file may have: elements of lists, members of objects, and itself. Reading it, and
+ * Values that a document from a server or a file may have: elements of lists and members of objects. Reading it, and
  * telling the redactor about each value, takes some microseconds for each, in which no timer and no signal is heard.
  */
 export const mostValues = 50_000;

@@ -56,7 +56,8 @@ export function parseJson(
   { repeatedKeys = false, most = mostValues }: JsonShape = {},
 ): FieldValue {
   let at = 0;
-  let values = 0;
+  // The document itself is none.
+  let values = -1;
   let levels = 0;
 
   const fault = (kind: JsonFault['kind'], words: string): JsonFault => new JsonFault(kind, at, words);

@@ -36,6 +36,11 @@ const tools: readonly Tool[] = [
   },
   { name: 'rambler', down: /^-- rambler[ \t]+down\b/gim },
   {
+    // https://github.com/pressly/goose (internal/sqlparser/parser.go): without every -- and +goose, the line says "down".
+    name: 'goose',
+    down: /^--(?![ \t\f\v]*\+goose[ \t\f\v])(?:[ \t\f\v-]*\+goose[ \t\f\v-]*down|[ \t\f\v-]*down[ \t\f\v-]*\+goose)[ \t\f\v-]*$/gim,
+  },
+  {
     // https://github.com/jackc/tern (migrate.go): it splits the text at these signs. The honoured mark ends the part.
     name: 'tern',
     down: /---- create above \/ drop below ----/g,
@@ -44,6 +49,12 @@ const tools: readonly Tool[] = [
     // https://github.com/salsita/node-pg-migrate (sqlMigration.ts)
     name: 'node-pg-migrate',
     down: /^[ \t\f\v]*--[ \t\f\v-]*down[ \t\f\v]+migration\b/gim,
+  },
+  {
+    // Whatever goes on behind these words; in a file of another tool "down migrations" is prose.
+    name: 'node-pg-migrate',
+    down: /^[ \t\f\v]*--[ \t\f\v-]*down[ \t\f\v]+migration/gim,
+    up: /^[ \t\f\v]*--[ \t\f\v-]*up[ \t\f\v]+migration/gim,
   },
 ];
 

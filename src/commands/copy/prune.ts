@@ -18,6 +18,8 @@ export class Prune implements Visitor {
   readonly #dereference: boolean;
   readonly #dryRun: boolean;
   /** Trees at the top of DEST that were published at once, and are removed. */
+  /** Of a dry run, the directories in which something is left; a real one is told by the system. */
+  readonly #staying = new Set<RawName>();
   readonly #published: ReadonlySet<RawName>;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
@@ -73,7 +75,9 @@ export class Prune implements Visitor {
   leave(_stat: Stats, where: Where): void {
     const path = where.relative();
     if (this.#sourcesOf(path).some((source) => this.#hasDirectory(source, path))) return;
-    if (!this.#dryRun) {
+    if (this.#dryRun) {
+      if (this.#staying.delete(path)) return this.#stays(above(path));
+    } else {
       if (this.#published.has(path)) removeNote();
       if (!this.#removeDirectory(path)) return;
     }
@@ -91,7 +95,11 @@ export class Prune implements Visitor {
   }
 
   vanished(): void {}
-  excluded(): void {}
+
+  excluded(where: Where): void {
+    this.#stays(where.relative());
+  }
+
   crossed(): void {}
 
   close(): void {
@@ -99,10 +107,14 @@ export class Prune implements Visitor {
     this.#open = [];
   }
 
+  #stays(path: RawName): void {
+    if (this.#dryRun) this.#staying.add(path);
+  }
+
   /** False where something is left in it: what --exclude protects stays, and the directories that lead to it. */
   #removeDirectory(path: RawName): boolean {
     const slash = path.lastIndexOf('/');
-    const parent = openBelow(this.#live, path.slice(0, Math.max(0, slash)));
+    const parent = openBelow(this.#live, above(path));
     try {
       // Names above may lead elsewhere by now; nothing leads back to DEST's mount out of another one.
       if (this.#mount !== undefined && mountId(parent) !== this.#mount) return false;
@@ -144,6 +156,10 @@ export class Prune implements Visitor {
       return false;
     }
   }
+}
+
+function above(path: RawName): RawName {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** A directory of a source, through the links that the copy has followed and no others; the caller closes it. */

@@ -2,7 +2,7 @@ import { checkPair } from '../../clients/http/options.ts';
 import { checkSources } from '../../clients/sources/check.ts';
 import type { SourceAddress } from '../../config/source.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
-import { checkWords } from './job.ts';
+import { checkBesideSpec, checkWords } from './job.ts';
 import type { fetchOptions } from './options.ts';
 import { checkUnpack } from './unpack/usage.ts';
 
@@ -15,7 +15,8 @@ export async function checkFetchConfig(
   { environment, ...around }: Surroundings,
 ): Promise<void> {
   if (options.unpack) checkUnpack(given, options);
-  else if (options.spec === undefined) checkWords(given, options, command !== undefined);
+  else if (options.spec !== undefined) checkBesideSpec(given, options);
+  else checkWords(given, options, command !== undefined);
   checkPair(options);
   if (environment !== undefined) await checkSources(given, options, { ...around, environment });
 }

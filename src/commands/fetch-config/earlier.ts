@@ -6,7 +6,7 @@ import type { Earlier } from '../../clients/http/source.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import type { Fetched, SourceAddress } from '../../config/source.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { Failure, UsageError } from '../../core/outcome.ts';
+import { Failure } from '../../core/outcome.ts';
 import { Directory } from '../../fs/directory/directory.ts';
 import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
@@ -15,7 +15,7 @@ import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/ato
 import { contentMode } from '../../fs/publish/attributes.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { openPublished } from '../../fs/publish/target-checks.ts';
-import type { FetchJob } from './job.ts';
+import { etagNeedsPlainBody, type FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
 
 /** One body of http or https that goes into one file as it is: what an earlier run may have done already. */
@@ -34,9 +34,7 @@ export function earlierOf(job: FetchJob, options: FetchOptions): Earlier | undef
   const plain = plainOf(job);
   const etagFile = options['etag-file'];
   if (etagFile !== undefined && (plain === undefined || job.outputs.some(({ secret }) => secret))) {
-    throw new UsageError(
-      '--etag-file is for one http or https source without credentials that goes into one file as it is: what it keeps would tell about a secret',
-    );
+    throw etagNeedsPlainBody();
   }
   if (etagFile !== undefined) checkEtagPlace(etagFile);
   if (plain === undefined || (etagFile === undefined && options.sha256 === undefined)) return undefined;

@@ -86,6 +86,23 @@ export function checkWords(
     );
   }
   checkSum(addresses, options);
+  checkEtagFile(addresses, options);
+}
+
+/** @throws UsageError where words or flags stand beside a specification that says the same for each file */
+export function checkBesideSpec(given: readonly SourceAddress[], options: FetchOptions): void {
+  if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
+  for (const flag of ['to', 'env', 'sha256', 'mode', 'owner'] as const) {
+    if (options[flag] !== undefined && options[flag] !== false)
+      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
+  }
+  for (const [flag, usual] of [
+    ['format', 'raw'],
+    ['merge', 'error'],
+  ] as const) {
+    if (options[flag] !== usual)
+      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
+  }
 }
 
 function jobOf(
@@ -117,6 +134,21 @@ function checkSum(addresses: readonly SourceAddress[], { sha256 }: FetchOptions)
     throw new UsageError(`--sha256 is the sum of one body, and ${addresses.length} sources are given`);
   if (only?.scheme !== 'http' && only?.scheme !== 'https')
     throw new UsageError('--sha256 is for http and https sources');
+}
+
+function checkEtagFile(addresses: readonly SourceAddress[], options: FetchOptions): void {
+  if (options['etag-file'] === undefined) return;
+  const [only, second] = addresses;
+  const http = only?.scheme === 'http' || only?.scheme === 'https';
+  if (second !== undefined || !http || only.field !== undefined || options.env || options.format !== 'raw')
+    throw etagNeedsPlainBody();
+}
+
+/** For `--etag-file` beside anything but one body that is content and goes into one file as it is. */
+export function etagNeedsPlainBody(): UsageError {
+  return new UsageError(
+    '--etag-file is for one http or https source without credentials that goes into one file as it is: what it keeps would tell about a secret',
+  );
 }
 
 /**

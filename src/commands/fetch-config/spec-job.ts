@@ -7,7 +7,7 @@ import { outputTo, type Output } from '../../config/outputs.ts';
 import type { SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import type { Inputs, FetchJob } from './job.ts';
+import { checkBesideSpec, type FetchJob, type Inputs } from './job.ts';
 import type { FetchOptions } from './options.ts';
 import { readSpec, type SpecFile } from './spec.ts';
 
@@ -22,18 +22,7 @@ export async function planSpec(
   { redactor, log }: Pick<Context, 'redactor' | 'log'>,
 ): Promise<FetchJob> {
   const file = options.spec ?? '';
-  if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
-  for (const flag of ['to', 'env', 'sha256', 'mode', 'owner'] as const) {
-    if (options[flag] !== undefined && options[flag] !== false)
-      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
-  }
-  for (const [flag, usual] of [
-    ['format', 'raw'],
-    ['merge', 'error'],
-  ] as const) {
-    if (options[flag] !== usual)
-      throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
-  }
+  checkBesideSpec(given, options);
   const spec = await readSpec(file, (value, origin) => {
     redactor.secret(value);
     log.warn(`${origin}: a secret stands in the specification; a header from a file would not show it`);

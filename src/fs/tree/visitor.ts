@@ -21,7 +21,8 @@ export interface Visitor {
   failed(path: string, action: string, error: NodeJS.ErrnoException): void;
   /** Was listed, and was gone when it was looked at. */
   vanished(): void;
-  excluded(): void;
+  /** What `exclude` names in a directory. */
+  excluded(where: Where): void;
   /** A mount, or another file system, that was not entered. */
   crossed(path: string): void;
 }

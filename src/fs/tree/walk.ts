@@ -203,7 +203,7 @@ export class Walk {
     for (let i = frame.next; i < stop; i++) {
       const raw = names[i] as RawName;
       if (exclude !== undefined && exclude(shownName(frame.relative(raw)))) {
-        visitor.excluded();
+        visitor.excluded(frame);
         continue;
       }
       const name = pathOf(raw);

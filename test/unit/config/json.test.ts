@@ -64,24 +64,25 @@ describe('what nobody means', () => {
     '{"\\\\":1,"\\"":2,"a\\\\":"b\\\\","}":"{"}',
   ])('%s has no key twice', (text) => expect(parseJson(text)).toBeTypeOf('object'));
   test.each([
-    ['1', 1],
-    ['[]', 1],
-    ['[ { } ]', 2],
-    ['[1,2,3]', 4],
-    ['{"a":1,"b":[{},{}]}', 5],
-    ['"a,[{"', 1],
-    ['"\\",\\\\"', 1],
-    [String.raw`["\\",1,"\\\",[",2]`, 5],
-    ['{"a,b":"c,\\"d,"}', 2],
+    ['[ { } ]', 1],
+    ['[1,2,3]', 3],
+    ['{"a":1,"b":[{},{}]}', 4],
+    ['"a,[{"', 0],
+    ['"\\",\\\\"', 0],
+    [String.raw`["\\",1,"\\\",[",2]`, 4],
+    ['{"a,b":"c,\\"d,"}', 1],
   ])('%s has %i values', (text, values) => {
     expect(parseJson(text, { most: values })).toBeDefined();
     const fault = (): unknown => parseJson(text, { most: values - 1 });
     expect(fault).toThrow(JsonFault);
     expect(fault).toThrow(`it has more than ${values - 1} values`);
   });
+  test.each(['1', '[]', '"a,[{"', '"\\",\\\\"'])('%s has none', (text) =>
+    expect(parseJson(text, { most: 0 })).toBeDefined(),
+  );
   test('50,000 values are read; what has more is refused without reading the rest', () => {
-    expect(parseJson(`[${'1,'.repeat(49_998)}1]`)).toHaveLength(49_999);
-    for (const text of [`[${'1,'.repeat(49_999)}1]`, '[1,'.repeat(300), `{"a":[${'{},'.repeat(60_000)}`])
+    expect(parseJson(`[${'1,'.repeat(49_999)}1]`)).toHaveLength(50_000);
+    for (const text of [`[${'1,'.repeat(50_000)}1]`, '[1,'.repeat(300), `{"a":[${'{},'.repeat(60_000)}`])
       expect(() => parseJson(text)).toThrow(
         text.length < 1000 ? 'ends in the middle' : 'it has more than 50,000 values',
       );

@@ -981,6 +981,11 @@ describe("a known tool's mark is told by that tool's own rule, whatever the stat
       3,
       `-- 1 up (statistics; users comes with the image)\n${made}-- 1 down (...you can comment freely here...)\n`,
     ],
+    ['goose', 3, `-- +goose Up\n${made}-- +gooseDown\n`],
+    ['goose', 3, `-- +goose Up\n${made}-- Down +goose\n`],
+    ['goose', 3, `-- +gooseUp\n${made}-- -- +GOOSEdown --\n`],
+    ['node-pg-migrate', 3, `-- Up Migration\n${made}-- Down Migrations for 42\n`],
+    ['node-pg-migrate', 3, `-- Up Migration\n${made}-- down migrationscript\n`],
     ['Mojo::Pg', 3, `--1up\n${made}--01Down the tables\n`],
     ['Mojo::Pg', 3, `-- 1 UP - x\n${made}-- 1 DOWN - y\n`],
     ['Mojo::Pg', 3, `-- 1 up\n${made}-- 2 down: remove\n`],
@@ -1016,7 +1021,8 @@ describe("a known tool's mark is told by that tool's own rule, whatever the stat
     expect(() => up(`${text}${gone}`)).toThrow(message);
     expect(() => up(`${text}${gone}`.replaceAll('\n', '\r\n'))).toThrow(message);
     expect(() => up(`${text}-- nothing\n`)).toThrow(message);
-    if (text.split('---- create above').length < 3) {
+    const isOfTool = /^-- (?:\+goose Up|Up Migration)/.test(text);
+    if (!isOfTool && text.split('---- create above').length < 3) {
       // The file's own word; and below the mark of the tool whose file it is.
       expect(up(`-- initbox:no-undo-part\n${text}${gone}`)[0]).toBe('none');
       expect(up(`-- +goose Up\nA;\n-- +goose Down\n${text}${gone}`)[0]).toBe('goose');

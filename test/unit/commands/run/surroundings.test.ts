@@ -57,6 +57,13 @@ test.each<readonly [lines: string, environment: Record<string, string>, mistake:
     {},
     'env:NOPE_* matches no variable',
   ],
+  ['uses: fetch-config\n    spec: /x\n    to: /y', {}, 'to cannot be combined with spec'],
+  ['uses: fetch-config\n    spec: /x\n    sources: env:A', { A: '1' }, 'spec names the sources'],
+  [
+    'uses: fetch-config\n    sources: env:A\n    etag-file: /e\n    to: /y',
+    { A: '1' },
+    'etag-file is for one http or https source',
+  ],
   [waitHttp, { HTTP_PROXY: 'http://$(X):3128' }, 'HTTP_PROXY cannot be used: the variable X'],
   [waitHttp, { HTTP_PROXY: 'http://p:3128', NO_PROXY: '$(X)' }, 'NO_PROXY cannot be used: the variable X'],
   [waitHttp, { SSL_CERT_FILE: '/ca/$(X)' }, 'SSL_CERT_FILE cannot be used: the variable X'],
