@@ -5,7 +5,7 @@ const large = ['chown.test.ts', 'files.test.ts'];
 
 const shared = {
   root: import.meta.dirname,
-  testTimeout: 120_000,
+  testTimeout: 240_000,
   hookTimeout: 300_000,
   retry: 0,
 };

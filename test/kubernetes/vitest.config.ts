@@ -7,7 +7,7 @@ const shared = {
   root: import.meta.dirname,
   setupFiles: ['setup.ts'],
   pool: 'forks' as const,
-  testTimeout: 180_000,
+  testTimeout: 300_000,
   hookTimeout: 300_000,
   retry: 0,
 };
