@@ -1,6 +1,7 @@
 // What `kubectl get`, `describe` and `logs` show of an init phase that fails, and what the kubelet's restarts do.
 import { describe, expect, test } from 'vitest';
 
+import { waitUntil } from '../support/wait-until.ts';
 import { noCluster } from './support/example.ts';
 import { ended, initStatus, Namespace } from './support/namespace.ts';
 import { initbox, podWith } from './support/probe.ts';
@@ -87,7 +88,12 @@ describe.skipIf(noCluster)('a failed init container', () => {
     await watch.until(/^Init:(Error|CrashLoopBackOff)$/);
     const description = await namespace.kubectl('describe', 'pod', 'app');
     expect(description).toMatch(/2_items\.sql:1: relation "items" already exists/);
-    expect(await namespace.logs('app', 'migrate')).toContain('2_items.sql');
+    // Between the end of one run and the words of the next there is a moment without the log of either.
+    const said = async (): Promise<boolean> => {
+      const log = await namespace.logs('app', 'migrate').catch(() => '');
+      return log.includes('2_items.sql');
+    };
+    await waitUntil(said, { timeout: 120_000, interval: 200, what: 'a log that names 2_items.sql' });
     expect(await database.sql("select count(*) from pg_class where relname in ('users', 'orders')")).toBe(
       '1',
     );
