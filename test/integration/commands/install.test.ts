@@ -335,7 +335,8 @@ describe.skipIf(requireOrSkip('install that is cut off', whyMissing('strace', 's
           await new Promise((resolve) => setTimeout(resolve, 1));
         }
       })();
-      const { status, stderr } = await update(target);
+      // Long enough after each rename for an exchange, however slow the machine is.
+      const { status, stderr } = await update(target, ...underStrace('inject=rename:delay_exit=300000'));
       stop.abort();
       await exchanging;
       expect(status, stderr).toBe(1);
