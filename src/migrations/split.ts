@@ -25,8 +25,8 @@ export const dollarTag = new RegExp(`\\$(?:[${letters}][${letters}0-9]*)?\\$`, '
 const digits = /[0-9]+/y;
 /** What can be a keyword. Bytes of other letters must stay as they are. */
 const plainWord = /^[A-Za-z_0-9$]{1,64}$/;
-const blanks = /[ \t\r\n\f\v]*/y;
-const comment = /--[^\r\n]*/y;
+const someBlanks = /[ \t\r\n\f\v]*/y;
+const lineComment = /--[^\r\n]*/y;
 
 /**
  * Cuts a script into its statements as psql does: quotes, dollar quotes, nested comments, escape strings, parentheses
@@ -256,10 +256,10 @@ function afterString(text: string, open: number, backslashes: boolean): number {
 /** The quote of a literal's next part: blanks and comments with at least one line end are between them (SQL's continuation). */
 function continuation(text: string, from: number): number | undefined {
   for (let at = from; ;) {
-    blanks.lastIndex = comment.lastIndex = at;
-    blanks.test(text);
-    if (blanks.lastIndex > at) at = blanks.lastIndex;
-    else if (comment.test(text)) at = comment.lastIndex;
+    someBlanks.lastIndex = lineComment.lastIndex = at;
+    someBlanks.test(text);
+    if (someBlanks.lastIndex > at) at = someBlanks.lastIndex;
+    else if (lineComment.test(text)) at = lineComment.lastIndex;
     else return text[at] === "'" && /[\r\n]/.test(text.slice(from, at)) ? at : undefined;
   }
 }
