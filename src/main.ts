@@ -15,7 +15,7 @@ import { cutLines, cutToLimit, failureLines } from './core/termination-message.t
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
-import { letThreadsEnd, systemHost } from './process/host.ts';
+import { endAtOnce, systemHost } from './process/host.ts';
 import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
 import type * as replacing from './process/replace-process.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
@@ -47,7 +47,7 @@ void main(process.argv.slice(2)).then(end);
 /** The one place where the process ends. */
 function end(status: number): never {
   stderr.flush();
-  letThreadsEnd();
+  endAtOnce(status);
   process.exit(status);
 }
 

@@ -4,6 +4,7 @@ import process from 'node:process';
 
 import type { Host } from '../core/host.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
+import { libcAtOnce } from './libc.ts';
 
 let collect: Collect | undefined;
 
@@ -92,19 +93,23 @@ function garbageCollector(): Collect {
   return collect;
 }
 
-/** Microseconds of processor time after which V8 may well be compiling beside the program. */
-const hot = 1_000_000;
+/** Microseconds of processor time after which V8's threads may well be at work beside the program; a start takes half. */
+const worked = 150_000;
 
 /**
- * Call it right before process.exit, which waits for V8's threads. One of them compiles what runs often; where it wants
- * memory past a limit, it waits until the main thread has collected garbage, which that never does once it waits itself:
- * the work was done and the process hung (unpacking 300 MB three at a time: 4 of 36 runs; V8's
- * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown). A collection lets that
- * thread go on, and moves the limit away from what it still wants.
+ * Ends the process where process.exit might hang; call it right before that. process.exit waits for V8's threads, and these
+ * may wait for the main thread: one that compiles, until garbage is collected (V8's
+ * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown; unpacking 300 MB three at a
+ * time: 4 of 36 runs), or for a wake-up that they missed (nodejs/node#54918). The work was done then, and the process hung,
+ * deaf to signals. So the C library ends it, unless it did no more than start: to prepare that call takes 3 ms. Where Node
+ * cannot call it, a collection lets a thread that compiles go on.
  */
-export function letThreadsEnd(): void {
+export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
-  if (collect !== undefined || user + system > hot) garbageCollector()({ type: 'major' });
+  if (collect !== undefined || user + system > worked) {
+    libcAtOnce()?.exit(status);
+    garbageCollector()({ type: 'major' });
+  }
 }
 
 function realPath(path: string): string {

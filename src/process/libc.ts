@@ -18,6 +18,8 @@ export interface Libc {
    * (openat2(2), RESOLVE_NO_XDEV). The name ends with a NUL.
    */
   openOnMount(name: Buffer, flags: number): number;
+  /** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
+  exit(status: number): void;
 }
 
 /** The same number on every architecture (asm-generic/unistd.h), and the values of linux/openat2.h and fcntl.h. */
@@ -53,6 +55,7 @@ function load(): Libc | undefined {
       lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
       syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
+      _exit: { return: 'void', arguments: ['i32'] },
     });
     const { flistxattr, listxattr, readlinkat, lseek, syscall, copy_file_range: range } = functions;
     // struct open_how: flags, mode, resolve.
@@ -63,6 +66,7 @@ function load(): Libc | undefined {
       listxattr,
       readlinkat,
       lseek,
+      exit: (status) => void functions._exit(status),
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {
         how[0] = BigInt(flags) | closeOnExec;

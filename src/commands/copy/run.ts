@@ -18,7 +18,6 @@ export async function checkCopy({
 }: Input<typeof copyOptions, SourcesAndDestination>): Promise<void> {
   everyOne(sources, checkSource);
   const whole = checkDestination(destination);
-  // A file goes into a directory of its name; a path with a slash, or without an ending, may be either.
   const same = sources.find((source) => absolutePath(source) === whole);
   if (same !== undefined) throw new UsageError(`${same} and ${destination} are the same path`);
   checkModes({ delete: given.delete, noClobber: given['no-clobber'] });

@@ -31,7 +31,7 @@ import {
   terminationLog,
 } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
-import { nodePath, requireOrSkip } from '../../support/tools.ts';
+import { nodePath, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -670,4 +670,19 @@ describe('options without an effect are warned about', () => {
       '--cross-origin',
     ]);
   });
+});
+
+const noStrace = requireOrSkip('the end of a process that has worked', whyMissing('strace', 'strace'));
+test.skipIf(noStrace)('what has worked ends without waiting for V8’s threads', async () => {
+  const folder = temporaryDirectory('end');
+  const [from, to, calls] = ['from', 'to', 'calls'].map((name) => join(folder.path, name));
+  mkdirSync(from!);
+  for (let at = 0; at < 3000; at++) writeFileSync(join(from!, `f${at}`), 'x');
+  const prefix = ['strace', '-f', '-qq', '-e', 'trace=exit,exit_group', '-o', calls!];
+  const { status, stderr } = await runInitbox(['copy', from!, to!], { prefix });
+  expect(status, stderr).toBe(0);
+  const ends = readFileSync(calls!, 'utf8');
+  expect(ends).toMatch(/exit_group\(0\)/);
+  // A thread that is waited for ends by itself before.
+  expect(ends.slice(0, ends.lastIndexOf('exit_group'))).not.toMatch(/ exit\(0\)/);
 });
