@@ -66,7 +66,7 @@ function load(): Libc | undefined {
       listxattr,
       readlinkat,
       lseek,
-      exit: (status) => void functions._exit(status),
+      exit: functions._exit,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {
         how[0] = BigInt(flags) | closeOnExec;

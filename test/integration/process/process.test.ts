@@ -674,8 +674,8 @@ describe('options without an effect are warned about', () => {
 
 const noStrace = requireOrSkip('the end of a process that has worked', whyMissing('strace', 'strace'));
 test.skipIf(noStrace)('what has worked ends without waiting for V8’s threads', async () => {
-  const folder = temporaryDirectory('end');
-  const [from, to, calls] = ['from', 'to', 'calls'].map((name) => join(folder.path, name));
+  const own = temporaryDirectory('end');
+  const [from, to, calls] = ['from', 'to', 'calls'].map((name) => join(own.path, name));
   mkdirSync(from!);
   for (let at = 0; at < 3000; at++) writeFileSync(join(from!, `f${at}`), 'x');
   const prefix = ['strace', '-f', '-qq', '-e', 'trace=exit,exit_group', '-o', calls!];
