@@ -27,7 +27,7 @@ const telling =
  * @throws UsageError with the line
  */
 export function refuseUndoParts(text: string, where: string, from: number, to: number): void {
-  if (!telling.test(text)) return;
+  if (!telling.test(text) && !/\+goose/i.test(text)) return;
   const problem = (at: number, tool = ''): UsageError =>
     new UsageError(
       `${where}:${lineAt(text, at)}: this line looks like the start of a part that undoes the migration${tool}, in a way that is not known here; ` +

@@ -3,6 +3,8 @@ interface Tool {
   readonly name: string;
   /** Its own expression for the line that begins that part; the first group, if any, is the mark's number. */
   readonly down: RegExp;
+  /** Whether the tool takes a line that looks like one. */
+  readonly takes?: (line: string) => boolean;
   /** A file that has no such line is not the tool's, so that the words are prose in it. */
   readonly up?: RegExp;
 }
@@ -31,14 +33,17 @@ const tools: readonly Tool[] = [
   {
     // https://github.com/elwinar/rambler: any other line that begins so ends the part.
     name: 'rambler',
-    down: /^-- rambler(?![ \t]*up[ \t]*$)/gm,
-    up: /^-- rambler[ \t]*up[ \t]*$/gm,
+    down: /^-- rambler(?![ \t\f\v]*up[ \t\f\v]*$)/gm,
+    up: /^-- rambler[ \t\f\v]*up[ \t\f\v]*$/gm,
   },
-  { name: 'rambler', down: /^-- rambler[ \t]+down\b/gim },
+  { name: 'rambler', down: /^-- rambler[ \t\f\v]*down\b/gim },
   {
-    // https://github.com/pressly/goose (internal/sqlparser/parser.go): without every -- and +goose, the line says "down".
+    // https://github.com/pressly/goose (internal/sqlparser/parser.go, extractAnnotation)
     name: 'goose',
-    down: /^--(?![ \t\f\v]*\+goose[ \t\f\v])(?:[ \t\f\v-]*\+goose[ \t\f\v-]*down|[ \t\f\v-]*down[ \t\f\v-]*\+goose)[ \t\f\v-]*$/gim,
+    down: /^--.*\+goose.*$/gim,
+    takes: (line) =>
+      !/^--[ \t\f\v]*\+goose[ \t\f\v]/i.test(line) &&
+      /^\s*down\s*$/i.test(line.replaceAll('--', '').replace(/\+goose/i, '')),
   },
   {
     // https://github.com/jackc/tern (migrate.go): it splits the text at these signs. The honoured mark ends the part.
@@ -68,17 +73,31 @@ export function foreignMark(
   to: number,
 ): { readonly at: number; readonly tool: string } | undefined {
   let first: { readonly at: number; readonly tool: string } | undefined;
+  const seen = withPlainBlanks(text);
   for (const tool of tools) {
-    for (const { 0: mark, 1: number, index } of text.matchAll(tool.down)) {
+    for (const { 0: mark, 1: number, index } of seen.matchAll(tool.down)) {
       if (index < from) continue;
       if (index >= Math.min(to, first?.at ?? to)) break;
-      if (!isIn(tool, text, number)) continue;
+      if (tool.takes?.(mark) === false || !isIn(tool, seen, number)) continue;
       const start = mark.search(/[^ \t\f\v]/);
       first = { at: index + Math.max(start, 0), tool: tool.name };
       break;
     }
   }
   return first;
+}
+
+/**
+ * The tools trim and match by Unicode: the blanks and line ends outside of ASCII, in UTF-8, become those of ASCII, as many
+ * bytes as they had. (https://go.dev/pkg/unicode/#IsSpace; `\\s` and `^` of JavaScript)
+ */
+function withPlainBlanks(text: string): string {
+  return text
+    .replace(/\xe2\x80[\xa8\xa9]/g, '\n  ')
+    .replace(
+      /\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2(?:\x80[\x80-\x8a\xaf]|\x81\x9f)|\xe3\x80\x80|\xef\xbb\xbf/g,
+      (blank) => ' '.repeat(blank.length),
+    );
 }
 
 /** A first mark of the same number, or one that is a word of its own: "1 update" is no mark for "2 down". */

@@ -984,6 +984,17 @@ describe("a known tool's mark is told by that tool's own rule, whatever the stat
     ['goose', 3, `-- +goose Up\n${made}-- +gooseDown\n`],
     ['goose', 3, `-- +goose Up\n${made}-- Down +goose\n`],
     ['goose', 3, `-- +gooseUp\n${made}-- -- +GOOSEdown --\n`],
+    ['goose', 3, `-- +goose Up\n${made}-- Down\u00a0+goose\n`],
+    ['goose', 3, `-- +goose Up\n${made}-- Down +goose\u00a0\n`],
+    ['goose', 3, `-- +goose Up\n${made}-- Do+goosewn\n`],
+    ['goose', 3, `-- +goose Up\n${made}-- D--own+goose\n`],
+    ['rambler', 3, `-- rambler up\u00a0\n${made}-- ramblerdown\n`],
+    ['rambler', 3, `-- rambler\u000bup\n${made}-- ramblers end\n`],
+    ['rambler', 2, `${made}-- ramblerdown\n`],
+    ['node-pg-migrate', 3, `--\u00a0Up Migration\n${made}-- Down migrations go here\n`],
+    ['node-pg-migrate', 3, `-- Up Migration\n${made}-- Down\u00a0migrationfoo because x\n`],
+    ['node-pg-migrate', 3, `-- Up Migration\n${made}-- see the notes\u2028-- Down Migration\n`],
+    ['node-pg-migrate', 3, `-- Up Migration\n${made}\u3000-- Down Migration\n`],
     ['node-pg-migrate', 3, `-- Up Migration\n${made}-- Down Migrations for 42\n`],
     ['node-pg-migrate', 3, `-- Up Migration\n${made}-- down migrationscript\n`],
     ['Mojo::Pg', 3, `--1up\n${made}--01Down the tables\n`],
@@ -1014,14 +1025,15 @@ describe("a known tool's mark is told by that tool's own rule, whatever the stat
       `${made.trim()} -- ---- create above / drop below ----\n---- create above / drop below ----\n`,
     ],
     ['node-pg-migrate', 3, `${made}SELECT '\n-- Down migration of the orders\n';\n`],
-  ])('%s, line %i of %j', (tool, line, text) => {
+  ])('%s, line %i of %j', (tool, line, written) => {
+    const text = Buffer.from(written).toString('latin1');
     const message = new RegExp(
       `^x\\.sql:${line}: this line looks like the start of a part that undoes .*\\(${tool} .*"-- initbox:no-undo-part"`,
     );
     expect(() => up(`${text}${gone}`)).toThrow(message);
     expect(() => up(`${text}${gone}`.replaceAll('\n', '\r\n'))).toThrow(message);
     expect(() => up(`${text}-- nothing\n`)).toThrow(message);
-    const isOfTool = /^-- (?:\+goose Up|Up Migration)/.test(text);
+    const isOfTool = /^--\s(?:\+goose Up|Up Migration)/.test(text);
     if (!isOfTool && text.split('---- create above').length < 3) {
       // The file's own word; and below the mark of the tool whose file it is.
       expect(up(`-- initbox:no-undo-part\n${text}${gone}`)[0]).toBe('none');
