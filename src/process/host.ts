@@ -107,7 +107,8 @@ const worked = 150_000;
 export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
   if (collect !== undefined || user + system > worked) {
-    libcAtOnce()?.exit(status);
+    // What waits for the end, such as a preload, gets it in the usual way.
+    if (process.listenerCount('exit') === 0) libcAtOnce()?.exit(status);
     garbageCollector()({ type: 'major' });
   }
 }

@@ -311,7 +311,7 @@ describe('wait-dns', () => {
     [['wait-dns', 'db:5432'], /has a port/],
     [['wait-dns', 'x', '--type', 'MX'], /not one of A, AAAA/],
     [['wait-dns', 'x', '--server', 'dns.example:0'], /from 1 to 65535/],
-    [['wait-dns', 'x', '--expect', '10.0.0.300'], /"10\.0\.0\.300" is no IP address/],
+    [['wait-dns', 'x', '--expect', '10.0.0.300'], /"10\.0\.0\.300" is not an IP address/],
     [['wait-dns', 'x', '--type', 'A', '--expect', 'fd00::1'], /is an IPv6 address, and only A records/],
     [['wait-dns', '$(DB_HOST)'], /the variable DB_HOST/],
   ])('%j is a usage error', async (args, message) => {
