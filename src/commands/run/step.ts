@@ -5,7 +5,7 @@ import type { Option, Options, Values } from '../../core/options/option.ts';
 import { checkExpanded, resolveOptions, type Given } from '../../core/options/resolve-options.ts';
 import { limitOf } from '../../core/options/shared-options.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { unreadSecret, type Redactor } from '../../core/redaction/redactor.ts';
+import { unreadSecret } from '../../core/redaction/redactor.ts';
 import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
@@ -15,8 +15,9 @@ import type { Linked } from './graph.ts';
 import { inKeys } from './in-keys.ts';
 import { aboutStep, keysOf, namePattern, nameWords } from './keys.ts';
 import { where } from './mistakes.ts';
-import { refuseSecrets, secretWords } from './secrets.ts';
+import { refuseSecrets } from './secrets.ts';
 import type { StepShape, Text } from './shape.ts';
+import { readPositionals } from './step-positionals.ts';
 
 export type StepWork =
   | { readonly kind: 'own'; readonly command: AnyCommand; readonly input: StepInput }
@@ -49,186 +50,231 @@ export interface PlanContext extends Pick<Context, 'environment' | 'redactor' | 
  * Reads the values of one step, and has the command that it uses check them together.
  * @param mistakes gets what is wrong, each with its place
  */
-export async function readStep(
+export function readStep(
   shape: StepShape,
   origin: string,
   context: PlanContext,
   mistakes: string[],
 ): Promise<Step> {
-  const { command, at } = shape;
-  const name = shape.values.find(({ key }) => key.kind === 'name')?.texts[0] ?? { text: '', at };
-  const tell = (place: Position, text: string): void =>
-    void mistakes.push(`${where(origin, place)}: ${text}`);
-  if (!shape.lost.includes('name') && !new RegExp(namePattern).test(name.text))
-    tell(name.at, `${JSON.stringify(name.text.slice(0, 80))} is not a valid name; ${nameWords}`);
-  const keys = keysOf(command);
-  const tellError = (error: unknown): undefined => {
-    if (!(error instanceof UsageError)) throw error;
-    for (const line of error.lines) {
-      const words = inKeys(line, keys, command);
-      // What is wrong with one value knows its line; what is missing is the step's.
-      if (line.startsWith(`${origin}:`)) mistakes.push(words);
-      else tell(at, `step ${JSON.stringify(name.text)}: ${words}`);
-    }
-    return undefined;
-  };
-  const guarded = <T>(action: () => T): T | undefined => {
+  return new StepReader(shape, origin, context, mistakes).read();
+}
+
+type GivenByKey = Map<string, readonly Given[]>;
+
+class StepReader {
+  readonly #shape: StepShape;
+  readonly #origin: string;
+  readonly #context: PlanContext;
+  readonly #mistakes: string[];
+  readonly #name: Text;
+  readonly #keys: ReturnType<typeof keysOf>;
+  /** Origins of texts in which no variable was replaced: in these no secret may stand. */
+  readonly #literal = new Set<string>();
+
+  constructor(shape: StepShape, origin: string, context: PlanContext, mistakes: string[]) {
+    this.#shape = shape;
+    this.#origin = origin;
+    this.#context = context;
+    this.#mistakes = mistakes;
+    this.#keys = keysOf(shape.command);
+    this.#name = this.#textsOf('name')[0] ?? { text: '', at: shape.at };
+  }
+
+  async read(): Promise<Step> {
+    const { command } = this.#shape;
+    this.#checkName();
+    const secretFree = refuseSecrets(this.#shape, (at, text) => this.#tell(at, text));
+    const own = this.#given('option');
+    const about = new Map([...this.#given('about'), ...pick(own, 'timeout')]);
+    own.delete('timeout');
+    const said = this.#resolveEach(optionsAbout(command), about);
+    const user = said?.['user'] as StepUser | undefined;
+    this.#checkUser(user);
+    this.#checkTexts();
+    const written = wordsOf(this.#shape);
+    const words = written?.map((text) => expandReferences(text, this.#context.environment));
+    this.#checkWords(words);
+    const positionals = this.#positionals();
+    const limitGiven = about.get('timeout')?.[0];
+    const limited = limitGiven !== undefined;
+    const values =
+      command === undefined || !secretFree
+        ? undefined
+        : await this.#readOwn(command, { own, said, words, positionals, limited });
+    return {
+      name: this.#name.text,
+      at: this.#name.at,
+      // An empty one has been told.
+      needs: this.#textsOf('needs').flatMap(({ text, at }) => (text === '' ? [] : [{ name: text, at }])),
+      when: said?.['when'] as string | undefined,
+      user,
+      retries: (said?.['retries'] as number | undefined) ?? 0,
+      limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
+      limitOrigin: limitGiven?.origin ?? 'the default of timeout',
+      work:
+        command === undefined
+          ? {
+              kind: 'any',
+              command: words ?? [],
+              written: written ?? [],
+              grace: (said?.['grace'] as number | undefined) ?? 0,
+            }
+          : { kind: 'own', command, input: { options: [...own], positionals, words, limited } },
+    };
+  }
+
+  /** The values for the command's options; it has checked them together with what else it is given. */
+  async #readOwn(
+    command: AnyCommand,
+    {
+      own,
+      said,
+      words,
+      positionals,
+      limited,
+    }: {
+      readonly own: GivenByKey;
+      readonly said: Values<Options> | undefined;
+      readonly words: readonly string[] | undefined;
+      readonly positionals: readonly Given[];
+      readonly limited: boolean;
+    },
+  ): Promise<Values<Options> | undefined> {
+    const options = command.options as Options;
+    const values = this.#resolveEach(withoutFiles(options), own);
+    // Secrets' files are read when the step starts; their paths are there already.
+    for (const [key, option] of Object.entries(options))
+      if (option.kind === 'secret') this.#guarded(() => checkExpanded(option, own.get(key) ?? []));
+    this.#guarded(() => refuseSharedPaths(options, (key) => own.get(key) ?? [], positionals));
+    const parsed = readPositionals(command, positionals, {
+      literal: this.#literal,
+      shape: this.#shape,
+      context: this.#context,
+      guarded: (action) => this.#guarded(action),
+    });
+    if (values === undefined || parsed === undefined || said === undefined || this.#shape.lost.length > 0)
+      return values;
+    const { environment, ...around } = this.#context;
+    const leftOut = said['when'] !== undefined && !environment[said['when'] as string];
     try {
-      return action();
+      await command.check?.(
+        {
+          options: { ...values, ...unreadSecrets(options, own) },
+          limited,
+          positionals: parsed[0],
+          command: command.afterDashes === 'successor' ? this.#context.successor : words,
+        },
+        { ...around, environment: leftOut ? undefined : environment },
+      );
     } catch (error) {
-      return tellError(error);
+      this.#tellError(error);
     }
-  };
-  const literal = new Set<string>();
-  const give = (key: string, { text, at: place }: Text): Given => {
-    const value = expandReferences(text, context.environment);
-    const given = { text: value, origin: `${where(origin, place)}: ${key}` };
-    if (value === text) literal.add(given.origin);
-    return given;
-  };
-  const of = (kind: 'about' | 'option'): Map<string, readonly Given[]> => {
-    const found = new Map<string, readonly Given[]>();
-    for (const { key, name: word, texts } of shape.values)
+    return values;
+  }
+
+  #checkName(): void {
+    const { text, at } = this.#name;
+    if (!this.#shape.lost.includes('name') && !new RegExp(namePattern).test(text))
+      this.#tell(at, `${JSON.stringify(text.slice(0, 80))} is not a valid name; ${nameWords}`);
+  }
+
+  #checkUser(user: StepUser | undefined): void {
+    const { uid } = this.#context.host;
+    if (user === undefined || uid === 0) return;
+    this.#tell(
+      this.#textsOf('user')[0]?.at ?? this.#shape.at,
+      `user: only root can become another user, and this is UID ${uid} (set runAsUser: 0 for this container)`,
+    );
+  }
+
+  #checkTexts(): void {
+    for (const { name, texts } of this.#shape.values)
+      for (const { text, at } of texts)
+        if (text.includes('\0'))
+          this.#tell(at, `${name}: it holds a NUL (\\0), which no argument or path can`);
+  }
+
+  /** Of the words behind the program a shell may make something. */
+  #checkWords(words: readonly string[] | undefined): void {
+    const program = words?.[0];
+    if (program === undefined) return;
+    const place = this.#shape.values.find(({ key }) => key.kind === 'words')?.texts[0]?.at ?? this.#shape.at;
+    if (!this.#shape.lost.includes('words'))
+      this.#guarded(() => refuseUnexpanded('path', program, `${where(this.#origin, place)}: command`));
+    if (program === '') this.#tell(this.#shape.at, `${this.#subject()}: its command is empty`);
+  }
+
+  #positionals(): readonly Given[] {
+    return this.#shape.values
+      .flatMap(({ key, name, texts }) =>
+        key.kind === 'positional'
+          ? [{ index: key.index, given: texts.map((text) => this.#give(name, text)) }]
+          : [],
+      )
+      .toSorted((a, b) => a.index - b.index)
+      .flatMap(({ given }) => given);
+  }
+
+  #textsOf(name: string): readonly Text[] {
+    return this.#shape.values.find((value) => value.name === name)?.texts ?? [];
+  }
+
+  #given(kind: 'about' | 'option'): GivenByKey {
+    const found: GivenByKey = new Map();
+    for (const { key, name, texts } of this.#shape.values)
       if (key.kind === kind)
         found.set(
           key.name,
-          texts.map((text) => give(word, text)),
+          texts.map((text) => this.#give(name, text)),
         );
     return found;
-  };
-  const secretFree = refuseSecrets(shape, tell);
-  const own = of('option');
-  const about = new Map([...of('about'), ...pick(own, 'timeout')]);
-  own.delete('timeout');
-  const aboutOptions = optionsAbout(command);
-  const resolve = (options: Options, given: ReadonlyMap<string, readonly Given[]>) =>
-    guarded(() => resolveOptions(options, given, {}, context.redactor, readSecretFile));
-  // Each value by itself first, so that one mistake does not hide another.
-  const resolveEach = (
-    options: Options,
-    given: ReadonlyMap<string, readonly Given[]>,
-  ): Values<Options> | undefined => {
+  }
+
+  #give(key: string, { text, at }: Text): Given {
+    const value = expandReferences(text, this.#context.environment);
+    const given = { text: value, origin: `${where(this.#origin, at)}: ${key}` };
+    if (value === text) this.#literal.add(given.origin);
+    return given;
+  }
+
+  /** Each value by itself first, so that one mistake does not hide another. */
+  #resolveEach(options: Options, given: ReadonlyMap<string, readonly Given[]>): Values<Options> | undefined {
+    const resolve = (some: Options, values: ReadonlyMap<string, readonly Given[]>) =>
+      this.#guarded(() => resolveOptions(some, values, {}, this.#context.redactor, readSecretFile));
     const each = Object.entries(options).flatMap(([key, option]) =>
       (option.kind === 'list' ? (given.get(key) ?? []).map((one) => [one]) : [given.get(key) ?? []]).map(
         (values) => resolve({ [key]: option }, new Map(values.length === 0 ? [] : [[key, values]])),
       ),
     );
     return each.includes(undefined) ? undefined : resolve(options, given);
-  };
-  const said = resolveEach(aboutOptions, about);
-  const user = said?.['user'] as StepUser | undefined;
-  if (user !== undefined && context.host.uid !== 0) {
-    const place = shape.values.find(({ name: word }) => word === 'user')?.texts[0]?.at ?? at;
-    tell(
-      place,
-      `user: only root can become another user, and this is UID ${context.host.uid} (set runAsUser: 0 for this container)`,
-    );
   }
-  for (const { name: word, texts } of shape.values)
-    for (const { text, at: place } of texts)
-      if (text.includes('\0')) tell(place, `${word}: it holds a NUL (\\0), which no argument or path can`);
-  const written = wordsOf(shape);
-  const words = written?.map((text) => expandReferences(text, context.environment));
-  // Of the other words a shell may make something.
-  if (words?.[0] !== undefined && !shape.lost.includes('words')) {
-    const place = shape.values.find(({ key }) => key.kind === 'words')?.texts[0]?.at ?? at;
-    const [program] = words;
-    guarded(() => refuseUnexpanded('path', program, `${where(origin, place)}: command`));
-  }
-  if (words?.[0] === '') tell(at, `step ${JSON.stringify(name.text)}: its command is empty`);
-  const positionals = shape.values
-    .flatMap(({ key, name: word, texts }) =>
-      key.kind === 'positional' ? [{ index: key.index, given: texts.map((text) => give(word, text)) }] : [],
-    )
-    .toSorted((a, b) => a.index - b.index)
-    .flatMap(({ given }) => given);
-  const limitGiven = about.get('timeout')?.[0];
-  const limited = limitGiven !== undefined;
-  let values: Values<Options> | undefined;
-  if (command !== undefined && secretFree) {
-    values = resolveEach(withoutFiles(command.options as Options), own);
-    // Secrets' files are read when the step starts; their paths are there already.
-    for (const [key, option] of Object.entries(command.options as Options))
-      if (option.kind === 'secret') guarded(() => checkExpanded(option, own.get(key) ?? []));
-    guarded(() => refuseSharedPaths(command.options as Options, (key) => own.get(key) ?? [], positionals));
-    const parsed = readPositionals(command, positionals, { literal, shape, context, guarded });
-    const after = command.afterDashes === 'successor' ? context.successor : words;
-    if (values !== undefined && parsed !== undefined && said !== undefined && shape.lost.length === 0) {
-      const options = { ...values, ...unreadSecrets(command.options as Options, own) };
-      const { environment, ...around } = context;
-      const leftOut = said['when'] !== undefined && !environment[said['when'] as string];
-      try {
-        await command.check?.(
-          { options, limited, positionals: parsed[0], command: after },
-          { ...around, environment: leftOut ? undefined : environment },
-        );
-      } catch (error) {
-        tellError(error);
-      }
-    }
-  }
-  return {
-    name: name.text,
-    at: name.at,
-    // An empty one has been told.
-    needs: (shape.values.find(({ name: word }) => word === 'needs')?.texts ?? []).flatMap(
-      ({ text, at: place }) => (text === '' ? [] : [{ name: text, at: place }]),
-    ),
-    when: said?.['when'] as string | undefined,
-    user,
-    retries: (said?.['retries'] as number | undefined) ?? 0,
-    limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
-    limitOrigin: limitGiven?.origin ?? 'the default of timeout',
-    work:
-      command === undefined
-        ? {
-            kind: 'any',
-            command: words ?? [],
-            written: written ?? [],
-            grace: (said?.['grace'] as number | undefined) ?? 0,
-          }
-        : { kind: 'own', command, input: { options: [...own], positionals, words, limited } },
-  };
-}
 
-/**
- * Reads what belongs to no option. Where some of it is missing or of the wrong kind, only what is wrong with the rest
- * counts, and not how many there are.
- */
-function readPositionals(
-  command: AnyCommand,
-  positionals: readonly Given[],
-  {
-    literal,
-    shape: { lost, values },
-    context: { redactor },
-    guarded,
-  }: {
-    readonly literal: ReadonlySet<string>;
-    readonly shape: StepShape;
-    readonly context: Pick<Context, 'redactor'>;
-    readonly guarded: <T>(action: () => T) => T | undefined;
-  },
-): readonly [unknown] | undefined {
-  const read = (): readonly [unknown] => [parsePositionals(command, positionals, literal, redactor)];
-  if (!lost.includes('positional')) return guarded(read);
-  // Without the first of several keys, what follows it would be read in its place.
-  const several = command.positionals?.keys !== undefined;
-  if (
-    several &&
-    !values.some(({ key, texts }) => key.kind === 'positional' && key.index === 0 && texts.length > 0)
-  )
-    return undefined;
-  return guarded(() => {
+  #guarded<T>(action: () => T): T | undefined {
     try {
-      return read();
+      return action();
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
-      const own = error.lines.filter((line) => positionals.some(({ origin }) => line.startsWith(origin)));
-      if (own.length > 0) throw new UsageError(own);
-      return undefined;
+      return this.#tellError(error);
     }
-  });
+  }
+
+  #tellError(error: unknown): undefined {
+    if (!(error instanceof UsageError)) throw error;
+    for (const line of error.lines) {
+      const words = inKeys(line, this.#keys, this.#shape.command);
+      // What is wrong with one value knows its line; what is missing is the step's.
+      if (line.startsWith(`${this.#origin}:`)) this.#mistakes.push(words);
+      else this.#tell(this.#shape.at, `${this.#subject()}: ${words}`);
+    }
+    return undefined;
+  }
+
+  #tell(at: Position, text: string): void {
+    this.#mistakes.push(`${where(this.#origin, at)}: ${text}`);
+  }
+
+  #subject(): string {
+    return `step ${JSON.stringify(this.#name.text)}`;
+  }
 }
 
 /** Stand for the secrets whose files are named. */
@@ -263,21 +309,4 @@ function pick(
 ): (readonly [string, readonly Given[]])[] {
   const found = given.get(name);
   return found === undefined ? [] : [[name, found]];
-}
-
-/** The command's own reader knows a password that it finds; in the text of a plan none may stand. */
-function parsePositionals(
-  command: AnyCommand,
-  positionals: readonly Given[],
-  written: ReadonlySet<string>,
-  redactor: Redactor,
-): unknown {
-  const secrets = new Set<string>();
-  const parsed: unknown = command.positionals?.parse(positionals, (secret: string, origin: string) => {
-    redactor.secret(secret);
-    if (written.has(origin)) secrets.add(origin);
-  });
-  if (secrets.size > 0)
-    throw new UsageError([...secrets].map((origin) => `${origin}: ${secretWords('a password')}`));
-  return parsed;
 }
