@@ -93,8 +93,11 @@ function garbageCollector(): Collect {
   return collect;
 }
 
-/** Microseconds of processor time after which V8's threads may well be at work beside the program; a start takes half. */
+/** Microseconds of processor time after which V8's threads may be at work beside the program; a start takes half. */
 const worked = 150_000;
+
+/** Microseconds after which one of them may well be compiling. */
+const hot = 1_000_000;
 
 /**
  * Ends the process where process.exit might hang; call it right before that. process.exit waits for V8's threads, and these
@@ -106,11 +109,12 @@ const worked = 150_000;
  */
 export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
-  if (collect !== undefined || user + system > worked) {
-    // What waits for the end, such as a preload, gets it in the usual way.
-    if (process.listenerCount('exit') === 0) libcAtOnce()?.exit(status);
-    garbageCollector()({ type: 'major' });
-  }
+  const used = user + system;
+  // What waits for the end, such as a preload, gets it in the usual way.
+  if (process.listenerCount('exit') === 0 && (collect !== undefined || used > worked))
+    libcAtOnce()?.exit(status);
+  // To ask for a collection changes V8's flags: code that is compiled for later is not taken any more then.
+  if (collect !== undefined || used > hot) garbageCollector()({ type: 'major' });
 }
 
 function realPath(path: string): string {

@@ -103,6 +103,25 @@ function flip(path: string, at: (length: number) => number): void {
 /** Where V8 looks at nothing itself: it compares versions, flags and lengths, and sums up nothing (code-serializer.cc). */
 const places = Array.from({ length: 23 }, (_, index) => index / 23);
 
+test('V8 takes the code of every file', () => {
+  const script = `
+    const { readFileSync } = require('node:fs');
+    const { Script } = require('node:vm');
+    for (const file of process.argv.slice(1)) {
+      const source = readFileSync(file.slice(0, -5));
+      // A line of 128 bytes, each block of 8192 bytes of the code twice, the source.
+      const sealed = readFileSync(file);
+      const length = (sealed.length - 128 - source.length) / 2;
+      const blocks = [];
+      for (let done = 0; done < length; done += 8192)
+        blocks.push(sealed.subarray(128 + 2 * done, 128 + 2 * done + Math.min(8192, length - done)));
+      const { cachedDataRejected } = new Script(source.latin1Slice(), { cachedData: Buffer.concat(blocks) });
+      if (cachedDataRejected) console.log(file);
+    }`;
+  const paths = files.map((file) => join(projectDirectory, 'dist', file));
+  expect(execFileSync(nodePath(), ['-e', script, ...paths], { encoding: 'utf8' })).toBe('');
+});
+
 describe('code that does not fit its file never runs', () => {
   const harms: readonly (readonly [string, (path: string, index: number) => void])[] = [
     ...places.map(
