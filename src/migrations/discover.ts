@@ -184,9 +184,8 @@ function readingsOf(file: string): readonly Words[] {
 /**
  * The files that undo the one of their own number: the same words and one for undoing.
  * @throws UsageError for one with a number of its own that has a tool's form of a file that undoes, goes back from one
- *   version to another, or ends with a word
- *   for undoing where a file of the same words is there. It may be a migration: to leave it out would be as bad as to run
- *   one that undoes.
+ *   version to another, or ends with a word for undoing where a file of the same words is there. It may be a migration: to
+ *   leave it out would be as bad as to run one that undoes.
  */
 function undoFiles(directory: string, scripts: readonly string[]): ReadonlySet<string> {
   const all = scripts.map((file) => ({

@@ -104,7 +104,7 @@ const forms: readonly {
   readonly line: RegExp;
   readonly form: (prefix: string, rest: string) => string | undefined;
 }[] = [
-  // acme:up:42, acme.up; with a blank between them it is prose ("TODO: apply it").
+  // acme:up:42, acme.up; with a blank between them it is prose ("Note: apply it").
   {
     by: 'colon',
     line: new RegExp(`^[^\\p{L}\\p{N}]*((?:[\\p{L}\\p{N}_-]+[:=])+)${word}`, 'iu'),

@@ -89,7 +89,7 @@ export function foreignMark(
 
 /**
  * The tools trim and match by Unicode: the blanks and line ends outside of ASCII, in UTF-8, become those of ASCII, as many
- * bytes as they had. (https://go.dev/pkg/unicode/#IsSpace; `\\s` and `^` of JavaScript)
+ * bytes as they had. (https://go.dev/pkg/unicode/#IsSpace; `\s` and `^` of JavaScript)
  */
 function withPlainBlanks(text: string): string {
   return text
