@@ -279,6 +279,17 @@ describe('options', () => {
     expect(readFileSync(join(to, 'a/f'), 'utf8')).toBe('a/f');
   });
 
+  test('--delete --dry-run counts no folder in which something excluded stays', async () => {
+    const [from, to] = [memoryFolder(), memoryFolder()];
+    mkdirSync(join(to, 'x/y'), { recursive: true });
+    for (const name of ['x/y/keep', 'old']) writeFileSync(join(to, name), name);
+    writeFileSync(join(from, 'new'), 'new');
+    const args = [from, to, '--delete', '--exclude', 'keep'];
+    expect((await copy([...args, '--dry-run'])).stdout).toMatch(/"removed": ?1\b/);
+    expect((await copy(args)).stderr).toContain('1 removed');
+    expect(existsSync(join(to, 'x/y/keep'))).toBe(true);
+  });
+
   test('--delete removes what no source has, but not what is excluded', async () => {
     const [from, to] = [smallTree(), folder()];
     mkdirSync(join(to, 'old/deep'), { recursive: true });
