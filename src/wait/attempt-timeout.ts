@@ -1,13 +1,19 @@
 import type { Clock } from '../core/clock.ts';
-import { startDeadline } from '../core/deadline.ts';
+import { startDeadline, type Deadline } from '../core/deadline.ts';
 import { formatDuration } from '../core/duration.ts';
 import { durationOr } from '../core/options/option.ts';
 import { connectHint } from '../core/socket-errors.ts';
-import { notYet, type NotYet, type Target } from './attempt.ts';
+import { notYet, type Answer, type NotYet, type Target } from './attempt.ts';
 import type { WaitPlan } from './loop.ts';
 
 /** Attempts of one target that may be under way at once where each costs the other end something. */
 const overlap = 5;
+
+/**
+ * Milliseconds for an attempt of which the other end has said that it is at work on it: PgBouncer keeps a client that
+ * waits for a server for up to 120 s (query_wait_timeout), and does not notice before then that the client is gone.
+ */
+const workTime = 130_000;
 
 /** Milliseconds without an answer that mean something: what was cut sooner was perhaps only slow. */
 const silence = 1000;
@@ -36,19 +42,37 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
     async attempt(probe) {
       let phase = '';
       const startedAt = clock.now();
-      using time = startDeadline(clock, { signal: probe.signal }, limit, '--attempt-timeout');
-      const answer = await target.attempt({
-        signal: time.signal,
-        phase(text) {
-          phase = text;
-          probe.phase(text);
-        },
-      });
-      if (answer.state !== 'not-yet' || !time.signal.aborted) return answer;
+      let time = startDeadline(clock, probe, limit, '--attempt-timeout');
+      const cut = new AbortController();
+      const follow = ({ signal }: Deadline): void =>
+        signal.addEventListener('abort', () => signal === time.signal && cut.abort(signal.reason));
+      if (time.signal.aborted) cut.abort(time.signal.reason);
+      follow(time);
+      let answer: Answer;
+      try {
+        answer = await target.attempt({
+          signal: cut.signal,
+          phase(text) {
+            phase = text;
+            probe.phase(text);
+          },
+          atWork(yes) {
+            probe.atWork?.(yes);
+            if (limit === 0) return;
+            time[Symbol.dispose]();
+            time = startDeadline(clock, probe, yes ? Math.max(limit, workTime) : limit, '--attempt-timeout');
+            follow(time);
+          },
+        });
+      } finally {
+        time[Symbol.dispose]();
+      }
+      if (answer.state !== 'not-yet' || !cut.signal.aborted) return answer;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
-      const cut = unanswered(phase, said, clock.now() - startedAt);
-      const longer = cut.hint === silentHint && limit > 0 ? `${cut.hint} ${attemptHint}` : cut.hint;
-      return notYet(cut.reason, { busy: answer.busy, hint: answer.hint ?? longer });
+      const silence = unanswered(phase, said, clock.now() - startedAt);
+      const longer =
+        silence.hint === silentHint && limit > 0 ? `${silence.hint} ${attemptHint}` : silence.hint;
+      return notYet(silence.reason, { busy: answer.busy, hint: answer.hint ?? longer });
     },
   };
 }

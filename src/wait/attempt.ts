@@ -62,6 +62,11 @@ export interface Probe {
   readonly signal: AbortSignal;
   /** Where the attempt stands, after the target's name: `connecting to 10.0.0.4`. Shown while nothing answers. */
   phase(text: string): void;
+  /**
+   * Whether the other end is at work on what this attempt began, so that giving it up would leave something behind there:
+   * while it is, neither a newer attempt nor the limit of one attempt cuts it.
+   */
+  atWork?(yes: boolean): void;
 }
 
 /** Something to wait for. The attempt is made once per call: it does not loop, sleep, log or exit. */

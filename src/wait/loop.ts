@@ -8,6 +8,9 @@ import { createProgress } from './progress.ts';
 import type { Schedule } from './schedule.ts';
 import { type StartedAttempt, type Policy, TargetState } from './target-state.ts';
 
+/** Milliseconds between two attempts while the other end is at work on the first: its answer is on the way. */
+const paceOfWork = 10_000;
+
 /** How to wait: when to try, what counts, and how far attempts may overlap. */
 export interface WaitPlan {
   readonly schedule: Schedule;
@@ -109,15 +112,16 @@ export async function waitFor(
 
   /** When a target whose older attempts hang may be tried again; undefined where that is now. */
   const pacedStart = (watch: TargetState, now: number): number | undefined => {
-    const newest = plan.pace === undefined ? undefined : watch.newest();
-    if (plan.pace === undefined || newest === undefined) return undefined;
+    const newest = watch.newest();
+    const pace = newest?.atWork === true ? paceOfWork : plan.pace;
+    if (pace === undefined || newest === undefined) return undefined;
     if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
-    const at = newest.startedAt + plan.pace;
+    const at = newest.startedAt + pace;
     // Timers are set by a difference, which loses the last bits: what is due within a millisecond is due.
     return at - now >= 1 ? Math.min(at, (context.deadline ?? Infinity) - lastLead) : undefined;
   };
 
-  /** Starts what is due, as far as descriptors allow; what hangs longest makes room. */
+  /** Starts what is due, as far as descriptors allow; what hangs longest makes room, unless the other end is at work. */
   const pump = (): void => {
     wakePump();
     while (!ended && due.length > 0) {
@@ -137,8 +141,8 @@ export async function waitFor(
       }
       const full =
         watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
-      const oldest = full?.values().next().value;
-      if (oldest !== undefined && plan.patient) {
+      const oldest = full && cutFirst(full);
+      if (full !== undefined && (plan.patient || oldest === undefined)) {
         if (full !== watch.flights) return;
         due.shift();
         held.add(watch);
@@ -171,6 +175,9 @@ export async function waitFor(
       signal: flight.controller.signal,
       phase(text: string) {
         flight.phase = text;
+      },
+      atWork(yes: boolean) {
+        flight.atWork = yes;
       },
     };
     const run = watch.target
@@ -270,6 +277,12 @@ function decision(watches: readonly TargetState[], policy: Policy): 'satisfied' 
   const every = (state: TargetState['state']): boolean => watches.every((watch) => watch.state === state);
   if (policy.any ? every('never') : any('never')) return 'never';
   return (policy.any ? any('satisfied') : every('satisfied')) ? 'satisfied' : undefined;
+}
+
+/** The attempt that makes room for a newer one; undefined where the other end is at work on all of them. */
+function cutFirst(flights: Iterable<StartedAttempt>): StartedAttempt | undefined {
+  for (const flight of flights) if (!flight.atWork) return flight;
+  return undefined;
 }
 
 function stopFlights(flights: Iterable<StartedAttempt>): void {

@@ -19,6 +19,8 @@ export interface StartedAttempt {
   readonly startedAt: number;
   readonly controller: AbortController;
   phase: string;
+  /** Whether the other end has said that it is at work on it. */
+  atWork: boolean;
 }
 
 /** What is known of one target; pure bookkeeping, no time of its own. */
@@ -53,6 +55,7 @@ export class TargetState {
       startedAt: now,
       controller: new AbortController(),
       phase: '',
+      atWork: false,
     };
     this.flights.add(flight);
     return flight;

@@ -62,6 +62,8 @@ export interface ConnectionSettings {
   readonly attributes: SessionAttributes;
   /** Milliseconds for one connection to one address, login included. */
   readonly connectTimeout: number;
+  /** Whether that was asked for. */
+  readonly connectTimeoutGiven: boolean;
   readonly applicationName: string | undefined;
   /** Command-line options for the backend (libpq's options). */
   readonly options: string | undefined;
@@ -69,6 +71,11 @@ export interface ConnectionSettings {
   readonly origin: string;
   /** Things worth telling that are no error. */
   readonly warnings: readonly string[];
+}
+
+/** What stands for what is not said. */
+export interface Otherwise {
+  readonly user?: string;
 }
 
 /** Where a URL was found. */
@@ -83,7 +90,7 @@ const defaultConnectTimeout = 10_000;
 /** What a URL and the variables say by themselves. */
 interface Said extends Pick<
   ConnectionSettings,
-  'user' | 'database' | 'attributes' | 'connectTimeout' | 'origin'
+  'user' | 'database' | 'attributes' | 'connectTimeout' | 'connectTimeoutGiven' | 'origin'
 > {
   readonly all: Parameters;
   readonly hosts: readonly Omit<PostgresHost, 'password'>[];
@@ -101,6 +108,7 @@ export function checkConnection(
   source: UrlSource | undefined,
   environment: Environment,
   redactor: Redactor,
+  otherwise: Otherwise = {},
 ): Said {
   const variables = parametersFromEnvironment(environment);
   if (source) refuseUnexpanded('url', source.url.reveal(), source.origin);
@@ -113,7 +121,7 @@ export function checkConnection(
   refuseUnsupported(all);
 
   // An empty value is one: it keeps out what the variables say, and libpq then takes its default.
-  const user = all.get('user')?.text;
+  const user = all.get('user')?.text || otherwise.user;
   if (!user) throw new UsageError(`no user is named in ${origin}; add one, or set PGUSER`);
   const database = all.get('dbname')?.text || user;
   return {
@@ -125,6 +133,7 @@ export function checkConnection(
     tls: tlsMode(all),
     attributes: choice(all.get('target_session_attrs'), sessionAttributes) ?? 'any',
     connectTimeout: readTimeout(all.get('connect_timeout')),
+    connectTimeoutGiven: Number(all.get('connect_timeout')?.text ?? 0) > 0,
     origin,
     ignored: url?.ignored ?? [],
   };
@@ -138,9 +147,10 @@ export function readConnection(
   source: UrlSource | undefined,
   environment: Environment,
   redactor: Redactor,
+  otherwise: Otherwise = {},
 ): ConnectionSettings {
-  const said = checkConnection(source, environment, redactor);
-  const { all, user, database, origin, attributes, connectTimeout } = said;
+  const said = checkConnection(source, environment, redactor, otherwise);
+  const { all, user, database, origin, attributes, connectTimeout, connectTimeoutGiven } = said;
   const hosts = said.hosts.map((host) => ({
     ...host,
     password: said.password ?? filePassword({ ...host, database, user }, all, environment, redactor),
@@ -158,6 +168,7 @@ export function readConnection(
     tls: readTls(said, environment, redactor),
     attributes,
     connectTimeout,
+    connectTimeoutGiven,
     applicationName: all.get('application_name')?.text,
     options: all.get('options')?.text,
     origin,

@@ -7,6 +7,7 @@ import {
   namesServer,
   readConnection,
   type ConnectionSettings,
+  type Otherwise,
   type UrlSource,
 } from './connection-string.ts';
 
@@ -34,9 +35,11 @@ export function connectionFrom(
   file: Secret | undefined,
   context: Pick<Context, 'environment' | 'redactor' | 'log'>,
   names: UrlNames = usualNames,
+  otherwise: Otherwise = {},
 ): ConnectionSettings {
   const { environment, redactor } = context;
-  const settings = readConnection(sourceOf(file, environment, redactor, names), environment, redactor);
+  const source = sourceOf(file, environment, redactor, names);
+  const settings = readConnection(source, environment, redactor, otherwise);
   for (const warning of settings.warnings) context.log.warn(warning);
   return settings;
 }
@@ -50,9 +53,10 @@ export function checkConnectionFrom(
   file: Secret | undefined,
   { environment, redactor }: { readonly environment: Environment; readonly redactor: Redactor },
   names: UrlNames = usualNames,
+  otherwise: Otherwise = {},
 ): Pick<ConnectionSettings, 'attributes' | 'origin'> | undefined {
   if (file === unreadSecret) return undefined;
-  return checkConnection(sourceOf(file, environment, redactor, names), environment, redactor);
+  return checkConnection(sourceOf(file, environment, redactor, names), environment, redactor, otherwise);
 }
 
 /** @throws UsageError where nothing names a server */

@@ -21,6 +21,7 @@ export const sqlState = {
   readOnlyTransaction: '25006',
   adminShutdown: '57P01',
   idleSessionTimeout: '57P05',
+  cannotConnectNow: '57P03',
 } as const;
 
 export function isServerError(error: unknown): error is ServerError {

@@ -17,7 +17,7 @@ const bytesAsMessage = 16;
 
 /**
  * A stream as the driver wants one, over an open connection. It hands on whole messages only, each of which has been
- * checked, and no error of the driver leaves it but as the connection's.
+ * checked, and no error of the driver leaves it but as the connection's. It emits `heard` when the first bytes come.
  */
 export class Wire extends EventEmitter {
   readonly #stream: Socket;
@@ -122,6 +122,7 @@ export class Wire extends EventEmitter {
       this.#backlog = Buffer.concat([this.#backlog, bytes]);
       return;
     }
+    if (this.#greeting === undefined) this.emit('heard');
     this.#greeting ??= Buffer.from(bytes.subarray(0, 4096));
     try {
       let rest: Buffer | undefined = this.#skip(bytes);

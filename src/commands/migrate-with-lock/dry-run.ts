@@ -1,9 +1,9 @@
-import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
 import { readFacts } from '../../clients/postgres/lock/identity.ts';
 import { patience as statementTime } from '../../clients/postgres/lock/prepare.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import type { Context } from '../../core/context.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { readDirectory } from '../../migrations/directory.ts';

@@ -1,7 +1,8 @@
 import type { Loss } from '../../clients/lock.ts';
-import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import { connectPostgres } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import type { Session } from '../../clients/postgres/session.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';

@@ -1,4 +1,3 @@
-import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { seeHolder } from '../../clients/postgres/lock/advisory.ts';
@@ -6,6 +5,7 @@ import { readFacts } from '../../clients/postgres/lock/identity.ts';
 import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
 import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
 import { readHolderRow } from '../../clients/postgres/lock/records.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
 import { UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
 import type { Context } from '../../core/context.ts';

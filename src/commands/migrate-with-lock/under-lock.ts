@@ -1,10 +1,10 @@
 import type { LockTiming, Loss } from '../../clients/lock.ts';
-import type { ConnectContext } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { createPostgresLock } from '../../clients/postgres/lock/backend.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
 import { unlessAborted, within } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';

@@ -1,5 +1,6 @@
-import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import { connectPostgres } from '../../clients/postgres/connect.ts';
 import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { isForbidden } from '../../clients/postgres/once-record.ts';
 import { errorWords } from '../../clients/postgres/server-errors.ts';
 import type { Session } from '../../clients/postgres/session.ts';

@@ -8,6 +8,10 @@ import { parseTable } from './table.ts';
 
 export const waitPostgresOptions = {
   ...connectionOptions,
+  accepting: flag({
+    description:
+      'it is enough that the server takes logins, as pg_isready sees it: for pods without a password, sends none',
+  }),
   primary: flag({ description: 'it must be a primary that takes writes' }),
   table: list({
     description: 'a table or view that must be there, and on which the role has some right',

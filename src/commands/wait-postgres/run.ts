@@ -1,13 +1,16 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { connectPostgres, type ConnectContext } from '../../clients/postgres/connect.ts';
+import { findAccepting } from '../../clients/postgres/accepting.ts';
+import { connectPostgres } from '../../clients/postgres/connect.ts';
 import {
   checkConnection,
   readConnection,
-  type UrlSource,
   type ConnectionSettings,
+  type Otherwise,
+  type UrlSource,
 } from '../../clients/postgres/connection-string.ts';
 import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
+import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { checkConnectionFrom, connectionFrom } from '../../clients/postgres/options.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
@@ -28,7 +31,7 @@ export async function runWaitPostgres(
   context: Context,
 ): Promise<Outcome> {
   const limit = options['attempt-timeout'];
-  refuseBoth(options, urls);
+  checkDemands(options, urls);
   const demands: Demands = {
     primary: options.primary,
     tables: options.table,
@@ -39,19 +42,25 @@ export async function runWaitPostgres(
   };
   const databases =
     urls.length > 0
-      ? urls.map((source) => readConnection(source, context.environment, context.redactor))
-      : [connectionFrom(options['database-url'], context)];
+      ? urls.map((source) =>
+          readConnection(source, context.environment, context.redactor, otherwiseOf(options)),
+        )
+      : [connectionFrom(options['database-url'], context, undefined, otherwiseOf(options))];
   if (urls.length > 0) warnOf(databases, context);
   const client = {
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
     redactor: context.redactor,
+    limit,
   };
   const targets = databases.map((settings) =>
     bounded(
       {
         name: nameOf(settings),
-        attempt: (probe) => attemptLogin(settings, demands, client, probe),
+        attempt: (probe) =>
+          options.accepting
+            ? findAccepting(settings, client, probe)
+            : attemptLogin(settings, demands, client, probe),
       },
       limit,
       context.clock,
@@ -68,13 +77,29 @@ export function checkDatabases(
   { options, positionals: urls }: Input<typeof waitPostgresOptions, readonly UrlSource[]>,
   { environment, redactor }: Surroundings,
 ): void {
-  refuseBoth(options, urls);
+  checkDemands(options, urls);
   if (environment === undefined) return;
-  if (urls.length === 0) checkConnectionFrom(options['database-url'], { environment, redactor });
-  everyOne(urls, (source) => checkConnection(source, environment, redactor));
+  if (urls.length === 0)
+    checkConnectionFrom(options['database-url'], { environment, redactor }, undefined, otherwiseOf(options));
+  everyOne(urls, (source) => checkConnection(source, environment, redactor, otherwiseOf(options)));
 }
 
-function refuseBoth(options: Values<typeof waitPostgresOptions>, urls: readonly UrlSource[]): void {
+/** Without a login nobody need be named. */
+function otherwiseOf({ accepting }: Pick<Values<typeof waitPostgresOptions>, 'accepting'>): Otherwise {
+  return accepting ? { user: 'initbox' } : {};
+}
+
+function checkDemands(options: Values<typeof waitPostgresOptions>, urls: readonly UrlSource[]): void {
+  const needing = (
+    [
+      ['--primary', options.primary],
+      ['--table', options.table.length > 0],
+      ['--query', options.query !== undefined],
+      ['--migrated', options.migrated !== undefined],
+    ] as const
+  ).find(([, given]) => given);
+  if (options.accepting && needing !== undefined)
+    throw new UsageError(`${needing[0]} needs a login, and --accepting makes none; use one of the two`);
   if (urls.length > 0 && options['database-url'] !== undefined)
     throw new UsageError('URLs and --database-url-file were given; use one, not both');
 }

@@ -4,9 +4,10 @@ import { exitStatus } from '../../../core/exit-status.ts';
 import { unanswered } from '../../../wait/attempt-timeout.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
 import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../../lock.ts';
-import { connectPostgres, type ConnectContext } from '../connect.ts';
+import { connectPostgres } from '../connect.ts';
 import type { ConnectionSettings } from '../connection-string.ts';
 import type { LockKey } from '../lock-key.ts';
+import type { ConnectContext } from '../login.ts';
 import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
 import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
@@ -28,6 +29,7 @@ import {
 import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
 import { readSlots, scarce } from './slots.ts';
 import { holderTag, readTag, waiterTag } from './tag.ts';
+import { nextToken } from './token.ts';
 
 export interface PostgresLockSettings {
   readonly connection: ConnectionSettings;
@@ -235,7 +237,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     const xid = BigInt(String(rows[0]?.['xid']));
     const unrecorded = unrecordedHolder(last, sighted, left);
     // Never from a name: any role may give itself one.
-    const token = last !== undefined && last.token >= xid ? last.token + 1n : xid;
+    const token = nextToken(xid, prepared.facts.identity.timeline, last?.token);
     const settle = settleTime(timing);
     const tag = holderTag(key, token, settle, clock.date());
     await session.query(`SET application_name = '${tag}'; UNLISTEN ${channelOf(key)}`, undefined, {
