@@ -39,12 +39,20 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Our resolver in the shape that node:net takes: getaddrinfo cannot be cancelled, and exit waits for it. */
-export function lookupThrough(resolve: ResolveAddresses, probe: Probe): LookupFunction {
+/**
+ * Our resolver in the shape that node:net takes: getaddrinfo cannot be cancelled, and exit waits for it.
+ * @param found is told the addresses before they are connected to
+ */
+export function lookupThrough(
+  resolve: ResolveAddresses,
+  probe: Probe,
+  found: (addresses: readonly string[]) => void = () => {},
+): LookupFunction {
   return (host, options, callback) => {
     resolve(host, probe).then(
       (answer) => {
         if (answer.state !== 'found') return callback(new NameNotFound(answer), []);
+        found(answer.addresses);
         const all = answer.addresses.map((address) => ({ address, family: isIP(address) }));
         const wanted =
           options.family === 4 || options.family === 6

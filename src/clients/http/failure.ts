@@ -5,6 +5,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { NameNotFound, ProxyFailure, ProxyRefused } from './agents.ts';
+import { AnswerFault } from './answer-head.ts';
 import { busyOf, type AnswerHead } from './retry-after.ts';
 
 interface SystemError extends Error {
@@ -61,7 +62,10 @@ export function failureOf(given: unknown, before: Scene): NotYet | Never {
   if (error instanceof ProxyRefused) return proxyRefusal(error.head, scene);
   const failure = error as SystemError;
   const code = codeOf(failure);
-  const wrong = certificateFailure(code, failure, scene, peer) ?? protocolFailure(code, failure, peer);
+  const wrong =
+    error instanceof AnswerFault
+      ? answerFailure(error, peer)
+      : (certificateFailure(code, failure, scene, peer) ?? protocolFailure(code, failure, peer));
   if (wrong !== undefined) return scene.forgiving ? notYet(wrong.reason, { hint: wrong.hint }) : wrong;
   const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
   const said = new Map<string, Set<string>>();
@@ -226,16 +230,24 @@ function protocolFailure(
       'do both ends have a TLS version and cipher in common?',
     );
   }
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return never(exitStatus.refused, 'the response has more than 16 KiB of headers');
-  if (code.startsWith('HPE_')) {
+  return undefined;
+}
+
+/** An answer that curl would not read either (answers.ts). */
+function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: Peer): NotYet | Never {
+  if (kind === 'cut') return notYet(message);
+  const speaker = variable === undefined ? 'what answers there' : who;
+  if (kind === 'broken')
     return never(
       exitStatus.refused,
-      variable === undefined
-        ? `what answers there does not speak HTTP (${code})`
-        : `${who} does not speak HTTP (${code})`,
-      `is it https://${host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
+      `${variable === undefined ? 'the answer' : `the answer of ${who}`} is not valid HTTP: ${message}`,
+      'look at the server, and at any proxy in between',
     );
-  }
-  return undefined;
+  const scheme = variable === undefined ? '' : `${variable} with `;
+  const hints: Readonly<Record<typeof kind, string>> = {
+    'not-http': `is it ${scheme}https://${host}, or another port?`,
+    tls: `is it ${scheme}https://${host}?`,
+    http2: 'a server that speaks only HTTP/2, as those of gRPC do, is reached at h2c:// by wait-http alone',
+  };
+  return never(exitStatus.refused, `${speaker} does not speak HTTP/1.1 (${message})`, hints[kind]);
 }

@@ -6,7 +6,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   connect as tlsConnect,
@@ -27,6 +27,8 @@ import {
   ProxyFailure,
   ProxyRefused,
 } from './agents.ts';
+import { headLimits } from './answer-head.ts';
+import { expectAnswer, readAsCurl } from './answers.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
@@ -101,6 +103,7 @@ class TunnelAgent extends HttpsAgent {
     if (proxy === undefined) return super.createConnection(options, created);
     const connecting: RequestOptions = {
       method: 'CONNECT',
+      ...headLimits,
       ...proxyAddress(proxy),
       path: target,
       headers: { Host: target, ...proxyAuthorization(proxy) },
@@ -111,6 +114,7 @@ class TunnelAgent extends HttpsAgent {
       proxy.protocol === 'https:'
         ? httpsRequest({ ...connecting, ...proxyTlsOptions(this.#tls, proxy) })
         : httpRequest(connecting);
+    readAsCurl(request);
     let certificate: PeerCertificate | undefined;
     request.once('socket', (socket) => {
       // Emitted before the verification, after which Node drops the certificate that it refused.
@@ -119,7 +123,9 @@ class TunnelAgent extends HttpsAgent {
       });
     });
     request.once('connect', (reply: IncomingMessage, socket) => {
-      if (reply.statusCode !== 200) {
+      const { statusCode: status = 0 } = reply;
+      // RFC 9110, 9.3.6: any 2xx opens the tunnel.
+      if (status < 200 || status > 299) {
         socket.destroy();
         return callback?.(new ProxyRefused(reply));
       }
@@ -166,6 +172,7 @@ class NotingAgent extends TunnelAgent {
     const proxy = this.#proxyFor(url);
     let certificate: PeerCertificate | undefined;
     const watch = (stream: Duplex): void => {
+      expectAnswer(stream as TLSSocket, anyMethod);
       // Emitted before the verification, after which Node drops the certificate that it refused.
       stream.prependOnceListener('secure', () => {
         certificate = (stream as TLSSocket).getPeerCertificate();
@@ -179,6 +186,28 @@ class NotingAgent extends TunnelAgent {
     });
     if (stream) watch(stream);
     return stream;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    expectAnswer(socket as TLSSocket, anyMethod);
+  }
+}
+
+/** An SDK sends no HEAD and no CONNECT, whose answers alone depend on the method. */
+const anyMethod = 'GET';
+
+/** Has answers read as curl reads them, for a client that brings its own HTTP. */
+class PlainAgent extends HttpAgent {
+  override createConnection(...given: Parameters<HttpAgent['createConnection']>): Duplex | null | undefined {
+    const stream = super.createConnection(...given);
+    if (stream) expectAnswer(stream as Socket, anyMethod);
+    return stream;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    expectAnswer(socket as Socket, anyMethod);
   }
 }
 
@@ -198,7 +227,7 @@ export function agentsFor(settings: {
   // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
   const httpsAgent = new NotingAgent(settings.proxy, settings.tls, options);
   return {
-    httpAgent: new HttpAgent(options),
+    httpAgent: new PlainAgent(options),
     httpsAgent,
     connectionFault(given, now) {
       for (let error = given; error instanceof Error; error = error.cause) {
