@@ -33,20 +33,19 @@ class AnswerReader {
     // Both node:net and node:tls hand over what they read by this method of stream.Readable.
     socket.push = (chunk: Buffer | null) => {
       if (socket.destroyed) return push(chunk);
+      const out: Buffer[] = [];
+      let fault: unknown;
       try {
-        if (chunk === null) {
-          this.#endOfHead();
-          return push(null);
-        }
-        const out: Buffer[] = [];
-        this.#read(chunk, (piece) => void out.push(piece));
-        const [first, ...more] = out;
-        if (first === undefined) return true;
-        return push(more.length === 0 ? first : Buffer.concat(out));
+        if (chunk === null) this.#endOfHead();
+        else this.#read(chunk, (piece) => void out.push(piece));
       } catch (error) {
-        socket.destroy(error as Error);
-        return false;
+        fault = error;
       }
+      const [first, ...more] = out;
+      // What is right of it comes before what is wrong.
+      const wants = first === undefined ? true : push(more.length === 0 ? first : Buffer.concat(out));
+      if (fault !== undefined) socket.destroy(fault as Error);
+      return chunk === null && fault === undefined ? push(null) : wants;
     };
   }
 

@@ -123,17 +123,32 @@ const untrusted: ReadonlySet<string> = new Set([
   'INVALID_CA',
 ]);
 
-/** A certificate that no authority's certificate makes right; the same reference. */
-const rejected: ReadonlySet<string> = new Set([
-  'UNSPECIFIED',
-  'CERT_REJECTED',
-  'CERT_CHAIN_TOO_LONG',
-  'PATH_LENGTH_EXCEEDED',
-  'INVALID_PURPOSE',
-  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
-  'ERROR_IN_CERT_NOT_AFTER_FIELD',
-  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
-  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+/** What is wrong with a certificate that no authority's certificate makes right, and what to do; the same reference. */
+const rejected: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map([
+  [
+    'INVALID_PURPOSE',
+    [
+      'is not meant for a server: its key usage or extended key usage does not allow that',
+      'make a new certificate with extendedKeyUsage = serverAuth (a certificate for clients alone has clientAuth)',
+    ],
+  ],
+  ['CERT_REJECTED', ['is rejected for servers by its authority', 'make a new certificate']],
+  ['CERT_CHAIN_TOO_LONG', ['has a chain of too many authorities', 'make a new certificate']],
+  [
+    'PATH_LENGTH_EXCEEDED',
+    [
+      'comes from an authority below one that allows no further authority (pathlen)',
+      'make a new certificate',
+    ],
+  ],
+  ['ERROR_IN_CERT_NOT_BEFORE_FIELD', ['has a first date that cannot be read', 'make a new certificate']],
+  ['ERROR_IN_CERT_NOT_AFTER_FIELD', ['has a last date that cannot be read', 'make a new certificate']],
+  ['UNABLE_TO_DECRYPT_CERT_SIGNATURE', ['has a signature that cannot be read', 'make a new certificate']],
+  [
+    'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+    ['comes from an authority whose key cannot be read', 'make a new certificate'],
+  ],
+  ['UNSPECIFIED', ['is not valid', 'make a new certificate']],
 ]);
 
 function certificateFailure(
@@ -160,7 +175,9 @@ function certificateFailure(
     return never(
       exitStatus.refused,
       `the certificate of ${host} ${state}${dates}; the clock here says ${scene.now.toISOString()}`,
-      "renew the certificate, or set the node's clock if it is the one that is wrong",
+      code === 'CERT_HAS_EXPIRED'
+        ? "renew the certificate, or set the node's clock if it is the one that is wrong"
+        : "set the node's clock if it is behind, or the clock of whoever issued the certificate",
     );
   }
   if (code === 'CERT_REVOKED') return never(exitStatus.refused, `the certificate of ${host} is revoked`);
@@ -172,12 +189,9 @@ function certificateFailure(
       `the certificate of ${host} is too weak (${error.message})`,
       'make a new certificate, with an RSA key of at least 2,048 bits or an EC key, and with a SHA-256 signature',
     );
-  if (rejected.has(code))
-    return never(
-      exitStatus.refused,
-      `the certificate of ${host} is not valid (${code})`,
-      'make a new certificate',
-    );
+  const wrong = rejected.get(code);
+  if (wrong !== undefined)
+    return never(exitStatus.refused, `the certificate of ${host} ${wrong[0]} (${code})`, wrong[1]);
   if (!untrusted.has(code)) return undefined;
   return never(
     exitStatus.refused,
@@ -221,6 +235,22 @@ function protocolFailure(
       variable === undefined
         ? 'give one that it trusts: --cert-file and --key-file, or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY for Vault'
         : 'initbox shows no client certificate to a proxy',
+    );
+  }
+  if (/UNRECOGNIZED_NAME/.test(words)) {
+    return never(
+      exitStatus.refused,
+      `${who} does not know the name that was asked for (TLS alert: unrecognized name)`,
+      variable === undefined
+        ? 'use a name that it serves, in the URL or by --tls-server-name; behind an ingress or gateway, look at its hosts'
+        : `write the proxy's address in ${variable} with a name that it serves`,
+    );
+  }
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(words)) {
+    return never(
+      exitStatus.refused,
+      `${who} speaks no version of TLS from 1.2 on`,
+      'let it speak TLS 1.2 or 1.3: older versions are not safe',
     );
   }
   if (/^ERR_SSL_.*ALERT|^EPROTO$|^ERR_SSL_/.test(code)) {

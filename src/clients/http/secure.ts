@@ -6,7 +6,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { isIP, type LookupFunction, type Socket } from 'node:net';
+import { type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   connect as tlsConnect,
@@ -26,6 +26,8 @@ import {
   proxyAuthorization,
   ProxyFailure,
   ProxyRefused,
+  serverNameOf,
+  withoutFinalDot,
 } from './agents.ts';
 import { headLimits } from './answer-head.ts';
 import { expectAnswer, readAsCurl } from './answers.ts';
@@ -51,7 +53,8 @@ export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptio
         agents.get(key) ??
         (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(() => proxy, tls, options));
       agents.set(key, agent);
-      return httpsRequest({ ...request, agent });
+      // Node would take that of a Host header, and verify the certificate by it.
+      return httpsRequest({ servername: serverNameOf(request.host ?? ''), ...request, agent });
     },
     requestOfProxy(request, proxy) {
       // Apart from those of targets: its certificate is looked at by other rules.
@@ -75,7 +78,7 @@ function proxyTlsOptions({ verify, authorities }: TlsSettings, proxy: URL): Conn
   const { host } = proxyAddress(proxy);
   return {
     ...tlsOptions({ verify, ...(authorities === undefined ? {} : { authorities }) }),
-    servername: isIP(host) === 0 ? host : '',
+    servername: serverNameOf(host),
   };
 }
 
@@ -94,9 +97,11 @@ class TunnelAgent extends HttpsAgent {
   }
 
   override createConnection(
-    options: ConnectionOptions & { lookup?: LookupFunction },
+    given: ConnectionOptions & { lookup?: LookupFunction },
     created?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
+    const name = given.servername ? withoutFinalDot(given.servername) : serverNameOf(given.host ?? '');
+    const options = { ...given, servername: name };
     const callback = created as Created | undefined;
     const target = shownHostPort(options.host ?? undefined, options.port);
     const proxy = this.#proxyFor(new URL(`https://${target}`));
@@ -129,11 +134,7 @@ class TunnelAgent extends HttpsAgent {
         socket.destroy();
         return callback?.(new ProxyRefused(reply));
       }
-      const host = options.servername ?? options.host ?? '';
-      return callback?.(
-        null,
-        tlsConnect({ ...options, socket, ...(isIP(host) ? {} : { servername: host }) }),
-      );
+      return callback?.(null, tlsConnect({ ...options, socket }));
     });
     request.once('response', (reply) => {
       reply.destroy();
