@@ -51,7 +51,7 @@ export function shownAddress(text: string, redactor?: Pick<Redactor, 'secret'>):
 
 /**
  * Takes the user and password off what follows the `//` of a URL: they end at the last `@` before the path.
- * @throws Error where they have a raw `/`, `?`, `#`, blank, backslash or control character, or a `%` that begins no escape
+ * @throws Error where they have a raw `/`, `?`, `#`, blank, backslash or control character
  */
 export function takeUserinfo(
   rest: string,
@@ -77,11 +77,20 @@ export function takeUserinfo(
     throw new Error(
       `${where} has a blank, a backslash or a control character in its user or password; encode it, a blank as %20`,
     );
-  try {
-    if (password !== '') secret(decodeURIComponent(password));
-    decodeURIComponent(userinfo);
-  } catch {
-    throw new Error(`${where} has a user or password with a % that starts no escape; encode it as %25`);
-  }
+  if (password !== '') secret(percentDecoded(password).toString());
   return { userinfo, bare: rest.slice(at + 1) };
+}
+
+/** The bytes of a user or password in a URL. A `%` that begins no escape is itself, as curl has it: `p%ss`. */
+export function percentDecoded(text: string): Buffer {
+  const bytes = Buffer.from(text).toString('latin1');
+  const decoded = bytes.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(decoded, 'latin1');
+}
+
+/** The Authorization header that the user and password of a URL make (RFC 7617). */
+export function basicAuthorization(userinfo: string): string {
+  return `Basic ${percentDecoded(userinfo.includes(':') ? userinfo : `${userinfo}:`).toString('base64')}`;
 }

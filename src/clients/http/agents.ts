@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
+import { basicAuthorization } from '../../core/userinfo.ts';
 import type { NotYet, Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { AnswerHead } from './retry-after.ts';
@@ -39,12 +40,20 @@ export class ProxyFailure extends Error {
   }
 }
 
-/** Our resolver in the shape that node:net takes: getaddrinfo cannot be cancelled, and exit waits for it. */
-export function lookupThrough(resolve: ResolveAddresses, probe: Probe): LookupFunction {
+/**
+ * Our resolver in the shape that node:net takes: getaddrinfo cannot be cancelled, and exit waits for it.
+ * @param found is told the addresses before they are connected to
+ */
+export function lookupThrough(
+  resolve: ResolveAddresses,
+  probe: Probe,
+  found: (addresses: readonly string[]) => void = () => {},
+): LookupFunction {
   return (host, options, callback) => {
     resolve(host, probe).then(
       (answer) => {
         if (answer.state !== 'found') return callback(new NameNotFound(answer), []);
+        found(answer.addresses);
         const all = answer.addresses.map((address) => ({ address, family: isIP(address) }));
         const wanted =
           options.family === 4 || options.family === 6
@@ -65,6 +74,16 @@ const perAddress = 1000;
 
 export const agentOptions = { keepAlive: true, autoSelectFamilyAttemptTimeout: perAddress } as const;
 
+/** The final dot of `api.ns.svc.cluster.local.` is for resolvers alone: RFC 6066, 3 forbids it in a server's name. */
+export function withoutFinalDot(name: string): string {
+  return name.replace(/(?<=[^.])\.$/, '');
+}
+
+/** The name to ask a TLS server for, and to look for in its certificate; empty for an address. */
+export function serverNameOf(host: string): string {
+  return isIP(host) === 0 ? withoutFinalDot(host) : '';
+}
+
 /** Where a proxy listens. */
 export function proxyAddress(proxy: URL): { readonly host: string; readonly port: number } {
   return {
@@ -75,6 +94,5 @@ export function proxyAddress(proxy: URL): { readonly host: string; readonly port
 
 export function proxyAuthorization(proxy: URL): { 'Proxy-Authorization'?: string } {
   if (proxy.username === '' && proxy.password === '') return {};
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { 'Proxy-Authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
+  return { 'Proxy-Authorization': basicAuthorization(`${proxy.username}:${proxy.password}`) };
 }

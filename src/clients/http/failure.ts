@@ -5,6 +5,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { NameNotFound, ProxyFailure, ProxyRefused } from './agents.ts';
+import { AnswerFault } from './answer-head.ts';
 import { busyOf, type AnswerHead } from './retry-after.ts';
 
 interface SystemError extends Error {
@@ -61,7 +62,10 @@ export function failureOf(given: unknown, before: Scene): NotYet | Never {
   if (error instanceof ProxyRefused) return proxyRefusal(error.head, scene);
   const failure = error as SystemError;
   const code = codeOf(failure);
-  const wrong = certificateFailure(code, failure, scene, peer) ?? protocolFailure(code, failure, peer);
+  const wrong =
+    error instanceof AnswerFault
+      ? answerFailure(error, peer)
+      : (certificateFailure(code, failure, scene, peer) ?? protocolFailure(code, failure, peer));
   if (wrong !== undefined) return scene.forgiving ? notYet(wrong.reason, { hint: wrong.hint }) : wrong;
   const each = failure.errors && failure.errors.length > 0 ? failure.errors : [failure];
   const said = new Map<string, Set<string>>();
@@ -119,17 +123,32 @@ const untrusted: ReadonlySet<string> = new Set([
   'INVALID_CA',
 ]);
 
-/** A certificate that no authority's certificate makes right; the same reference. */
-const rejected: ReadonlySet<string> = new Set([
-  'UNSPECIFIED',
-  'CERT_REJECTED',
-  'CERT_CHAIN_TOO_LONG',
-  'PATH_LENGTH_EXCEEDED',
-  'INVALID_PURPOSE',
-  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
-  'ERROR_IN_CERT_NOT_AFTER_FIELD',
-  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
-  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+/** What is wrong with a certificate that no authority's certificate makes right, and what to do; the same reference. */
+const rejected: ReadonlyMap<string, readonly [what: string, hint: string]> = new Map([
+  [
+    'INVALID_PURPOSE',
+    [
+      'is not meant for a server: its key usage or extended key usage does not allow that',
+      'make a new certificate with extendedKeyUsage = serverAuth (a certificate for clients alone has clientAuth)',
+    ],
+  ],
+  ['CERT_REJECTED', ['is rejected for servers by its authority', 'make a new certificate']],
+  ['CERT_CHAIN_TOO_LONG', ['has a chain of too many authorities', 'make a new certificate']],
+  [
+    'PATH_LENGTH_EXCEEDED',
+    [
+      'comes from an authority below one that allows no further authority (pathlen)',
+      'make a new certificate',
+    ],
+  ],
+  ['ERROR_IN_CERT_NOT_BEFORE_FIELD', ['has a first date that cannot be read', 'make a new certificate']],
+  ['ERROR_IN_CERT_NOT_AFTER_FIELD', ['has a last date that cannot be read', 'make a new certificate']],
+  ['UNABLE_TO_DECRYPT_CERT_SIGNATURE', ['has a signature that cannot be read', 'make a new certificate']],
+  [
+    'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+    ['comes from an authority whose key cannot be read', 'make a new certificate'],
+  ],
+  ['UNSPECIFIED', ['is not valid', 'make a new certificate']],
 ]);
 
 function certificateFailure(
@@ -156,7 +175,9 @@ function certificateFailure(
     return never(
       exitStatus.refused,
       `the certificate of ${host} ${state}${dates}; the clock here says ${scene.now.toISOString()}`,
-      "renew the certificate, or set the node's clock if it is the one that is wrong",
+      code === 'CERT_HAS_EXPIRED'
+        ? "renew the certificate, or set the node's clock if it is the one that is wrong"
+        : "set the node's clock if it is behind, or the clock of whoever issued the certificate",
     );
   }
   if (code === 'CERT_REVOKED') return never(exitStatus.refused, `the certificate of ${host} is revoked`);
@@ -168,12 +189,9 @@ function certificateFailure(
       `the certificate of ${host} is too weak (${error.message})`,
       'make a new certificate, with an RSA key of at least 2,048 bits or an EC key, and with a SHA-256 signature',
     );
-  if (rejected.has(code))
-    return never(
-      exitStatus.refused,
-      `the certificate of ${host} is not valid (${code})`,
-      'make a new certificate',
-    );
+  const wrong = rejected.get(code);
+  if (wrong !== undefined)
+    return never(exitStatus.refused, `the certificate of ${host} ${wrong[0]} (${code})`, wrong[1]);
   if (!untrusted.has(code)) return undefined;
   return never(
     exitStatus.refused,
@@ -219,6 +237,22 @@ function protocolFailure(
         : 'initbox shows no client certificate to a proxy',
     );
   }
+  if (/UNRECOGNIZED_NAME/.test(words)) {
+    return never(
+      exitStatus.refused,
+      `${who} does not know the name that was asked for (TLS alert: unrecognized name)`,
+      variable === undefined
+        ? 'use a name that it serves, in the URL or by --tls-server-name; behind an ingress or gateway, look at its hosts'
+        : `write the proxy's address in ${variable} with a name that it serves`,
+    );
+  }
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(words)) {
+    return never(
+      exitStatus.refused,
+      `${who} speaks no version of TLS from 1.2 on`,
+      'let it speak TLS 1.2 or 1.3: older versions are not safe',
+    );
+  }
   if (/^ERR_SSL_.*ALERT|^EPROTO$|^ERR_SSL_/.test(code)) {
     return never(
       exitStatus.refused,
@@ -226,16 +260,24 @@ function protocolFailure(
       'do both ends have a TLS version and cipher in common?',
     );
   }
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return never(exitStatus.refused, 'the response has more than 16 KiB of headers');
-  if (code.startsWith('HPE_')) {
+  return undefined;
+}
+
+/** An answer that curl would not read either (answers.ts). */
+function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: Peer): NotYet | Never {
+  if (kind === 'cut') return notYet(message);
+  const speaker = variable === undefined ? 'what answers there' : who;
+  if (kind === 'broken')
     return never(
       exitStatus.refused,
-      variable === undefined
-        ? `what answers there does not speak HTTP (${code})`
-        : `${who} does not speak HTTP (${code})`,
-      `is it https://${host}, another port, or a server that speaks only HTTP/2, as gRPC's do?`,
+      `${variable === undefined ? 'the answer' : `the answer of ${who}`} is not valid HTTP: ${message}`,
+      'look at the server, and at any proxy in between',
     );
-  }
-  return undefined;
+  const scheme = variable === undefined ? '' : `${variable} with `;
+  const hints: Readonly<Record<typeof kind, string>> = {
+    'not-http': `is it ${scheme}https://${host}, or another port?`,
+    tls: `is it ${scheme}https://${host}?`,
+    http2: 'a server that speaks only HTTP/2, as those of gRPC do, is reached at h2c:// by wait-http alone',
+  };
+  return never(exitStatus.refused, `${speaker} does not speak HTTP/1.1 (${message})`, hints[kind]);
 }

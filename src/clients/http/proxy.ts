@@ -3,10 +3,14 @@ import { BlockList, isIP } from 'node:net';
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { percentDecoded } from '../../core/userinfo.ts';
 import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
-import { proxyAuthorization } from './agents.ts';
+import { proxyAuthorization, withoutFinalDot } from './agents.ts';
 
-/** The proxy for a URL; undefined where it is reached directly. */
+/**
+ * The proxy for a URL; undefined where it is reached directly.
+ * @throws UsageError where the proxy is of a kind that initbox does not speak to
+ */
 export type FindProxy = (url: URL) => URL | undefined;
 
 /**
@@ -17,15 +21,16 @@ export type FindProxy = (url: URL) => URL | undefined;
  * @throws Error naming the variable that is malformed
  */
 export function proxyFromEnvironment(environment: Environment, secret: (value: string) => void): FindProxy {
-  const of = (name: string): URL | undefined => {
-    const origin = environment[name.toLowerCase()] ? name.toLowerCase() : name;
+  const originOf = (name: string): string => (environment[name.toLowerCase()] ? name.toLowerCase() : name);
+  const origins = { 'http:': originOf('HTTP_PROXY'), 'https:': originOf('HTTPS_PROXY') };
+  const of = (origin: string): URL | undefined => {
     const text = environment[origin];
     return text ? parseProxy(text, origin, secret) : undefined;
   };
   // Under CGI, HTTP_PROXY would be a client's header "Proxy" (https://httpoxy.org).
   const proxies = {
-    'http:': environment['REQUEST_METHOD'] === undefined ? of('HTTP_PROXY') : undefined,
-    'https:': of('HTTPS_PROXY'),
+    'http:': environment['REQUEST_METHOD'] === undefined ? of(origins['http:']) : undefined,
+    'https:': of(origins['https:']),
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return () => undefined;
   const except = environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY';
@@ -33,17 +38,33 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
   const direct = exceptions(environment[except] ?? '');
   return (url) => {
     const proxy = proxies[url.protocol as keyof typeof proxies];
-    return proxy === undefined || direct(url) ? undefined : proxy;
+    if (proxy === undefined || direct(url)) return undefined;
+    // Where NO_PROXY covers all that is asked, nobody is concerned.
+    if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:')
+      throw new UsageError(
+        `${origins[url.protocol as keyof typeof proxies]} names a proxy by ${proxy.protocol}//; http:// and https:// are accepted. If ${url.hostname} is reached without a proxy, list it in NO_PROXY`,
+      );
+    return proxy;
   };
 }
 
-/** As proxyFromEnvironment. @throws UsageError */
-export function readProxies({ environment, redactor }: Pick<Context, 'environment' | 'redactor'>): FindProxy {
+/**
+ * As proxyFromEnvironment.
+ * @param urls what will be asked
+ * @throws UsageError also where one of these has a proxy of another kind
+ */
+export function readProxies(
+  { environment, redactor }: Pick<Context, 'environment' | 'redactor'>,
+  urls: Iterable<URL> = [],
+): FindProxy {
+  let find: FindProxy;
   try {
-    return proxyFromEnvironment(environment, (value) => void redactor.secret(value));
+    find = proxyFromEnvironment(environment, (value) => void redactor.secret(value));
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+  for (const url of urls) find(url);
+  return find;
 }
 
 const accepted = 'write for example http://proxy.internal:3128';
@@ -64,60 +85,75 @@ function parseProxy(text: string, origin: string, secret: (value: string) => voi
   } catch {
     throw new Error(`${origin} is not a URL; ${accepted}`);
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new Error(`${origin} names a proxy by ${url.protocol}//; http:// and https:// are accepted`);
-  }
   if (`${url.pathname}${url.search}${url.hash}`.includes('@'))
     throw new Error(
       `${origin} has an @ behind its host; encode a /, ? or # in its user or password as %2F, %3F, %23`,
     );
-  if (url.password !== '') secret(url.password);
-  try {
-    if (url.password !== '') secret(decodeURIComponent(url.password));
-    const { 'Proxy-Authorization': header } = proxyAuthorization(url);
-    // `Basic PAIR`: what a proxy may quote.
-    if (header !== undefined) secret(header.slice(header.indexOf(' ') + 1));
-  } catch {
-    throw new Error(`${origin} has a % in its user or password that is not an escape; write %25 for it`);
+  if (url.password !== '') {
+    secret(url.password);
+    secret(percentDecoded(url.password).toString());
   }
+  const { 'Proxy-Authorization': header } = proxyAuthorization(url);
+  // `Basic PAIR`: what a proxy may quote.
+  if (header !== undefined) secret(header.slice(header.indexOf(' ') + 1));
   return url;
 }
 
+interface Exception {
+  /** A name with a dot before it. */
+  readonly suffix: string;
+  /** The name itself is meant too, not only what lies below it. */
+  readonly exact: boolean;
+  readonly port: string | undefined;
+}
+
 function exceptions(list: string): (url: URL) => boolean {
-  const networks = new BlockList();
-  const names: { readonly suffix: string; readonly exact: boolean; readonly port: string | undefined }[] = [];
+  /** Networks by the port that they are meant with; '' for every port. */
+  const networks = new Map<string, BlockList>();
+  const names: Exception[] = [];
   let everything = false;
-  for (const entry of list.split(',').map((part) => part.trim().toLowerCase())) {
+  // curl takes blanks between them as well.
+  for (const entry of list.split(/[\s,]+/).map((part) => part.toLowerCase())) {
     if (entry === '') continue;
     if (entry === '*') everything = true;
-    const [network = '', bits] = entry.split('/');
-    const family = isIP(network.replace(/^\[|\]$/g, ''));
+    const { name, port } = splitPort(entry);
+    const [network = '', bits] = name.split('/');
+    const address = network.replace(/^\[|\]$/g, '');
+    const family = isIP(address);
     if (family !== 0) {
-      const address = network.replace(/^\[|\]$/g, '');
       const longest = family === 6 ? 128 : 32;
       const prefix = bits === undefined ? longest : Number(bits);
-      if (Number.isInteger(prefix) && prefix >= 0 && prefix <= longest) {
-        networks.addSubnet(address, prefix, family === 6 ? 'ipv6' : 'ipv4');
-      }
+      if (!Number.isInteger(prefix) || prefix < 0 || prefix > longest) continue;
+      const those = networks.get(port ?? '') ?? new BlockList();
+      networks.set(port ?? '', those);
+      those.addSubnet(address, prefix, family === 6 ? 'ipv6' : 'ipv4');
       continue;
     }
-    const [, name = '', port] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
-    const wild = name.replace(/^\*(?=\.)/, '');
+    const wild = withoutFinalDot(name.replace(/^\*(?=\.)/, ''));
     // `.example.com` is what lies below it, `example.com` is itself as well.
     names.push({ suffix: wild.startsWith('.') ? wild : `.${wild}`, exact: !wild.startsWith('.'), port });
   }
   return (url) => {
-    const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+    const host = withoutFinalDot(url.hostname.replace(/^\[|\]$/g, '').toLowerCase());
     const family = isIP(host);
     if (everything || host === 'localhost') return true;
-    if (family !== 0) return isLoopback(host) || networks.check(host, family === 6 ? 'ipv6' : 'ipv4');
     const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+    if (family !== 0) {
+      const type = family === 6 ? 'ipv6' : 'ipv4';
+      return isLoopback(host) || ['', port].some((key) => networks.get(key)?.check(host, type) === true);
+    }
     return names.some(
       (entry) =>
         (entry.port === undefined || entry.port === port) &&
         (host.endsWith(entry.suffix) || (entry.exact && host === entry.suffix.slice(1))),
     );
   };
+}
+
+/** `10.0.0.1:8080`, `[fd00::1]:8080`, `api:8080`; `fd00::1` and `fd00::/8` have no port. */
+function splitPort(entry: string): { readonly name: string; readonly port: string | undefined } {
+  const [, name, port] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(entry) ?? [];
+  return name === undefined ? { name: entry, port: undefined } : { name, port };
 }
 
 function isLoopback(address: string): boolean {

@@ -42,11 +42,9 @@ export async function sendFollowing(
     const answer = await client.send(current, probe);
     if (answer.state !== 'response' || !redirects.has(answer.status) || policy.wanted?.(answer))
       return answer;
-    const location = answer.headers.location;
-    if (location === undefined) return refused(`${answer.status} without a Location`);
-    if (!URL.canParse(location, current.url))
-      return refused(`${answer.status} to something that is not a URL`);
-    const to = new URL(location, current.url);
+    if (!answer.headers.location) return refused(`${answer.status} without a Location`);
+    const to = locationOf(answer, current.url);
+    if (to === undefined) return refused(`${answer.status} to something that is not a URL`);
     const instead = policy.answer?.(current.url, to, answer);
     if (instead !== undefined) return instead;
     const leaves = to.origin !== current.url.origin;
@@ -65,6 +63,18 @@ export async function sendFollowing(
     }
     current = next;
   }
+}
+
+/**
+ * Where a redirect leads; undefined where it names nothing that is a URL. Bytes beyond ASCII are encoded as they come, as
+ * curl does it: raw UTF-8 in a Location is common, and Node reads headers in Latin-1.
+ */
+export function locationOf({ headers }: Pick<HttpResponse, 'headers'>, from: URL): URL | undefined {
+  const text = (headers.location ?? '').replaceAll(
+    /[\u0080-\u00ff]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return text !== '' && URL.canParse(text, from) ? new URL(text, from) : undefined;
 }
 
 /** Why a redirect is not followed; undefined where it is. */

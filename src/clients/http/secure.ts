@@ -6,7 +6,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   connect as tlsConnect,
@@ -26,7 +26,11 @@ import {
   proxyAuthorization,
   ProxyFailure,
   ProxyRefused,
+  serverNameOf,
+  withoutFinalDot,
 } from './agents.ts';
+import { headLimits } from './answer-head.ts';
+import { expectAnswer, readAsCurl } from './answers.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { tlsOptions, type TlsSettings } from './tls.ts';
@@ -49,7 +53,8 @@ export function createSecureClient(tls: TlsSettings, connections: HttpAgentOptio
         agents.get(key) ??
         (proxy === undefined ? new HttpsAgent(options) : new TunnelAgent(() => proxy, tls, options));
       agents.set(key, agent);
-      return httpsRequest({ ...request, agent });
+      // Node would take that of a Host header, and verify the certificate by it.
+      return httpsRequest({ servername: serverNameOf(request.host ?? ''), ...request, agent });
     },
     requestOfProxy(request, proxy) {
       // Apart from those of targets: its certificate is looked at by other rules.
@@ -73,7 +78,7 @@ function proxyTlsOptions({ verify, authorities }: TlsSettings, proxy: URL): Conn
   const { host } = proxyAddress(proxy);
   return {
     ...tlsOptions({ verify, ...(authorities === undefined ? {} : { authorities }) }),
-    servername: isIP(host) === 0 ? host : '',
+    servername: serverNameOf(host),
   };
 }
 
@@ -92,15 +97,18 @@ class TunnelAgent extends HttpsAgent {
   }
 
   override createConnection(
-    options: ConnectionOptions & { lookup?: LookupFunction },
+    given: ConnectionOptions & { lookup?: LookupFunction },
     created?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
+    const name = given.servername ? withoutFinalDot(given.servername) : serverNameOf(given.host ?? '');
+    const options = { ...given, servername: name };
     const callback = created as Created | undefined;
     const target = shownHostPort(options.host ?? undefined, options.port);
     const proxy = this.#proxyFor(new URL(`https://${target}`));
     if (proxy === undefined) return super.createConnection(options, created);
     const connecting: RequestOptions = {
       method: 'CONNECT',
+      ...headLimits,
       ...proxyAddress(proxy),
       path: target,
       headers: { Host: target, ...proxyAuthorization(proxy) },
@@ -111,6 +119,7 @@ class TunnelAgent extends HttpsAgent {
       proxy.protocol === 'https:'
         ? httpsRequest({ ...connecting, ...proxyTlsOptions(this.#tls, proxy) })
         : httpRequest(connecting);
+    readAsCurl(request);
     let certificate: PeerCertificate | undefined;
     request.once('socket', (socket) => {
       // Emitted before the verification, after which Node drops the certificate that it refused.
@@ -119,15 +128,13 @@ class TunnelAgent extends HttpsAgent {
       });
     });
     request.once('connect', (reply: IncomingMessage, socket) => {
-      if (reply.statusCode !== 200) {
+      const { statusCode: status = 0 } = reply;
+      // RFC 9110, 9.3.6: any 2xx opens the tunnel.
+      if (status < 200 || status > 299) {
         socket.destroy();
         return callback?.(new ProxyRefused(reply));
       }
-      const host = options.servername ?? options.host ?? '';
-      return callback?.(
-        null,
-        tlsConnect({ ...options, socket, ...(isIP(host) ? {} : { servername: host }) }),
-      );
+      return callback?.(null, tlsConnect({ ...options, socket }));
     });
     request.once('response', (reply) => {
       reply.destroy();
@@ -166,6 +173,7 @@ class NotingAgent extends TunnelAgent {
     const proxy = this.#proxyFor(url);
     let certificate: PeerCertificate | undefined;
     const watch = (stream: Duplex): void => {
+      expectAnswer(stream as TLSSocket, anyMethod);
       // Emitted before the verification, after which Node drops the certificate that it refused.
       stream.prependOnceListener('secure', () => {
         certificate = (stream as TLSSocket).getPeerCertificate();
@@ -179,6 +187,28 @@ class NotingAgent extends TunnelAgent {
     });
     if (stream) watch(stream);
     return stream;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    expectAnswer(socket as TLSSocket, anyMethod);
+  }
+}
+
+/** An SDK sends no HEAD and no CONNECT, whose answers alone depend on the method. */
+const anyMethod = 'GET';
+
+/** Has answers read as curl reads them, for a client that brings its own HTTP. */
+class PlainAgent extends HttpAgent {
+  override createConnection(...given: Parameters<HttpAgent['createConnection']>): Duplex | null | undefined {
+    const stream = super.createConnection(...given);
+    if (stream) expectAnswer(stream as Socket, anyMethod);
+    return stream;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    expectAnswer(socket as Socket, anyMethod);
   }
 }
 
@@ -198,7 +228,7 @@ export function agentsFor(settings: {
   // An SDK asks several hosts, and each may have a proxy or not: an endpoint in the VPC stands in NO_PROXY by its name.
   const httpsAgent = new NotingAgent(settings.proxy, settings.tls, options);
   return {
-    httpAgent: new HttpAgent(options),
+    httpAgent: new PlainAgent(options),
     httpsAgent,
     connectionFault(given, now) {
       for (let error = given; error instanceof Error; error = error.cause) {

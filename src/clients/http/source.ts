@@ -11,6 +11,7 @@ import {
 import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
+import { basicAuthorization } from '../../core/userinfo.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
@@ -42,6 +43,15 @@ export interface Earlier {
 const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (credentials are not sent there)';
 
+/** The URLs of the http and https sources among these. */
+export function webUrls(addresses: readonly SourceAddress[]): URL[] {
+  return addresses.filter(({ scheme }) => scheme === 'http' || scheme === 'https').map(urlOf);
+}
+
+function urlOf({ scheme, path }: SourceAddress): URL {
+  return new URL(`${scheme}:${path}`);
+}
+
 /** Reads an http or https source by GET. */
 export function httpReader(
   address: SourceAddress,
@@ -59,10 +69,10 @@ export function httpReader(
     readonly sink?: (BodySink & { sum(): string }) | undefined;
   },
 ): ReadSource {
-  const url = new URL(`${address.scheme}:${address.path}`);
+  const url = urlOf(address);
   const headers = {
     ...settings.headers,
-    ...(address.userinfo === undefined ? {} : { Authorization: basic(address.userinfo) }),
+    ...(address.userinfo === undefined ? {} : { Authorization: basicAuthorization(address.userinfo) }),
     ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
@@ -129,10 +139,6 @@ function found(
   const content = pickFromBytes(body, address.field);
   if ('state' in content) return content;
   return { state: 'fetched', fetched: { content, secret, provenance: { source: address.text, ...more } } };
-}
-
-function basic(userinfo: string): string {
-  return `Basic ${Buffer.from(decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`)).toString('base64')}`;
 }
 
 /** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */

@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 
 import type { Clock } from '../../core/clock.ts';
@@ -18,6 +18,8 @@ import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
+import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
+import { readAsCurl } from './answers.ts';
 import { failureOf } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { busyOf } from './retry-after.ts';
@@ -106,14 +108,20 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
   let secure: SecureClient | undefined;
   const turns = createTurns(settings.parallel);
 
-  const start = (request: HttpRequest, probe: Probe, proxy: URL | undefined): ClientRequest => {
+  const start = (
+    request: HttpRequest,
+    probe: Probe,
+    proxy: URL | undefined,
+    found: (addresses: readonly string[]) => void,
+  ): ClientRequest => {
     const { url, method } = request;
     const length =
       request.body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(request.body)) };
     const common = {
       method,
+      ...headLimits,
       headers: { 'User-Agent': 'initbox', 'Accept-Encoding': 'identity', ...length, ...request.headers },
-      lookup: lookupThrough(settings.resolve, probe),
+      lookup: lookupThrough(settings.resolve, probe, found),
       host: url.hostname.replace(/^\[|\]$/g, ''),
       path: `${url.pathname}${url.search}`,
     };
@@ -140,7 +148,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       if (request.url.protocol === 'https:' || proxy?.protocol === 'https:') {
         secure ??= (await import('./secure.ts')).createSecureClient(settings.tls, connections);
       }
-      return exchange(request, probe, settings, proxy, () => start(request, probe, proxy));
+      return exchange(request, probe, settings, proxy, (found) => start(request, probe, proxy, found));
     },
     [Symbol.dispose]() {
       plain.destroy();
@@ -155,7 +163,7 @@ function exchange(
   probe: Probe,
   settings: HttpSettings,
   proxy: URL | undefined,
-  start: () => ClientRequest,
+  start: (found: (addresses: readonly string[]) => void) => ClientRequest,
 ): Promise<HttpAnswer> {
   const { url, maxBody } = request;
   return new Promise((resolve) => {
@@ -165,6 +173,7 @@ function exchange(
     let cancel = (): void => {};
     let certificate: PeerCertificate | undefined;
     let phase = '';
+    let phaseHint: string | undefined;
     let received = 0;
 
     const finish = (answer: HttpAnswer): void => {
@@ -173,10 +182,11 @@ function exchange(
       if (answer.state !== 'response') outgoing?.destroy();
       resolve(answer);
     };
-    const onAbort = (): void => finish(notYet(`${phase}: no answer yet`));
+    const onAbort = (): void => finish(notYet(`${phase}: no answer yet`, { hint: phaseHint }));
     /** A phase that makes no progress for so long ends the attempt. */
     const enter = (name: string, limit: number, hint?: string): void => {
       phase = name;
+      phaseHint = hint;
       probe.phase(name);
       cancel();
       cancel = settings.clock.after(limit, () =>
@@ -191,8 +201,13 @@ function exchange(
     let bodyOf: IncomingMessage | undefined;
 
     const via = request.socketPath ?? (proxy === undefined ? url.host : `the proxy ${proxy.host}`);
-    const connecting = (address?: string): void =>
-      enter(`connecting to ${address ?? via}`, settings.patience.connecting, connectHint('silent'));
+    const tunnel = proxy !== undefined && url.protocol === 'https:';
+    const connecting = (addresses: readonly string[] = []): void => {
+      const list = addresses.length === 0 ? '' : ` (${addresses.join(', ')})`;
+      // A proxy that makes a tunnel connects to the target in this time too.
+      if (tunnel) enter(`connecting through ${via}${list}`, settings.patience.resolving);
+      else enter(`connecting to ${via}${list}`, settings.patience.connecting, connectHint('silent'));
+    };
     const shaking = (): void =>
       enter(`TLS handshake with ${peerOf(socket) || url.host}`, settings.patience.handshake, handshakeHint);
     const waiting = (): void =>
@@ -260,14 +275,21 @@ function exchange(
     };
 
     probe.signal.addEventListener('abort', onAbort, { once: true });
-    if (request.socketPath !== undefined) connecting();
-    else if (proxy === undefined) enter(`resolving ${url.hostname}`, settings.patience.resolving);
-    else enter(`connecting through ${via}`, settings.patience.resolving);
+    const named = (proxy ?? url).hostname.replace(/^\[|\]$/g, '');
+    // By our lookup's word: a name of the hosts file is found before the socket could tell.
+    if (request.socketPath !== undefined || isIP(named) !== 0) connecting();
+    else
+      enter(
+        `resolving ${named}${proxy === undefined ? '' : ` (the proxy ${proxy.host})`}`,
+        settings.patience.resolving,
+      );
     try {
-      outgoing = start();
+      outgoing = start(connecting);
     } catch (error) {
       return finish(never(exitStatus.refused, `the request cannot be sent: ${(error as Error).message}`));
     }
+    takeAllHeaders(outgoing);
+    readAsCurl(outgoing, settings.forgiving ? 'dropped' : 'refused');
     if (request.closing) outgoing.shouldKeepAlive = false;
     outgoing.on('error', fail);
     outgoing.once('socket', (assigned) => {
@@ -275,8 +297,6 @@ function exchange(
       const encrypted = 'encrypted' in assigned;
       if (outgoing?.reusedSocket) return waiting();
       if (assigned.connecting) {
-        if (/^[\d.]+$|^\[/.test(url.hostname) || proxy !== undefined) connecting();
-        assigned.once('lookup', () => connecting());
         assigned.once('connect', () => (encrypted ? shaking() : waiting()));
       } else if (encrypted) shaking();
       else waiting();
@@ -312,12 +332,13 @@ function brokenBody(
   forgiving: boolean,
 ): NotYet | Never {
   const { code = '' } = error as NodeJS.ErrnoException;
-  if (!code.startsWith('HPE_')) return cutBody(response, received);
+  const fault = error instanceof AnswerFault ? error.message : code.startsWith('HPE_') ? code : undefined;
+  if (fault === undefined) return cutBody(response, received);
   const length = response.headers['content-length'];
   const reason =
     length === undefined
-      ? `the body is not framed as HTTP requires (${code})`
-      : `the server sent more than the ${formatBytes(Number(length))} that it announced (${code})`;
+      ? `the body is not framed as HTTP requires (${fault})`
+      : `the server sent more than the ${formatBytes(Number(length))} that it announced (${fault})`;
   const hint = 'initbox cannot tell which bytes are right: look at the server, and at any proxy in between';
   return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
 }

@@ -3,6 +3,7 @@ import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { checkRequests } from '../http/options.ts';
 import { readProxies } from '../http/proxy.ts';
+import { webUrls } from '../http/source.ts';
 import { checkOneOrigin, reservedHeaders } from './http-settings.ts';
 import type { SourceOptions } from './options.ts';
 import { vaultSources } from './vault-sources.ts';
@@ -34,7 +35,8 @@ export async function checkSources(
     const headers = checkRequests(options, reservedHeaders, around);
     checkOneOrigin(addresses, { headers, identified: options['cert-file'] !== undefined });
   });
-  if (of('http', 'https', 'vault', 'aws-sm').length > 0) look(() => void readProxies(around));
+  if (of('http', 'https', 'vault', 'aws-sm').length > 0)
+    look(() => void readProxies(around, webUrls(addresses)));
   if (of('vault').length > 0) {
     const { checkVaultSettings } = await import('../vault/settings.ts');
     look(() => checkVaultSettings(vaultSources(options, around)));

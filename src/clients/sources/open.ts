@@ -143,8 +143,16 @@ async function openVault(options: SourceOptions, context: Context, stack: Dispos
       'VAULT_SKIP_VERIFY is on: whoever answers is taken for Vault, or for the https proxy before it, and gets the credentials',
     );
   const { createVault } = await import('../vault/client.ts');
-  const http = stack.use(await openHttp(vault.tls, context));
+  const http = stack.use(await openHttp(vault.tls, context, readProxies(context, [vault.address])));
   return createVault(vault, { http, clock: context.clock, redactor: context.redactor });
+}
+
+/** What is asked by most: a proxy that cannot be spoken to is told of before anything is asked. */
+function usualEndpoint(environment: Context['environment']): URL {
+  const given = environment['AWS_ENDPOINT_URL_SECRETS_MANAGER'] || environment['AWS_ENDPOINT_URL'];
+  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || 'us-east-1';
+  const usual = `https://secretsmanager.${region}.amazonaws.com`;
+  return new URL(given && URL.canParse(given) ? given : usual);
 }
 
 async function openAws(
@@ -167,7 +175,7 @@ async function openAws(
   const near = stack.use(await openHttp(tls, context, () => undefined));
   const { connectionFault, ...agents } = agentsFor({
     resolve: createResolver(context.paths),
-    proxy: readProxies(context),
+    proxy: readProxies(context, [usualEndpoint(environment)]),
     tls,
   });
   return createSecretsManager(

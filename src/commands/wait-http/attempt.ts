@@ -1,4 +1,4 @@
-import { namedOrigin, sendFollowing } from '../../clients/http/redirect.ts';
+import { locationOf, namedOrigin, sendFollowing } from '../../clients/http/redirect.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../clients/http/transport.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Host } from '../../core/host.ts';
@@ -70,10 +70,9 @@ const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (headers are not sent there)';
 
 /** Where a redirect leads, without its query, which may hold a token. */
-function location({ status, headers }: HttpResponse, { url }: HttpRequest): string {
-  if (status < 300 || status > 399 || headers.location === undefined) return '';
-  if (!URL.canParse(headers.location, url)) return '';
-  const to = new URL(headers.location, url);
+function location(answer: HttpResponse, { url }: HttpRequest): string {
+  const to = answer.status < 300 || answer.status > 399 ? undefined : locationOf(answer, url);
+  if (to === undefined) return '';
   return ` to ${to.origin === url.origin ? '' : namedOrigin(to)}${to.pathname}`;
 }
 

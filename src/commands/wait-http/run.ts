@@ -46,7 +46,7 @@ export async function runWaitHttp(
   using client = createHttpClient({
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
-    proxy: readProxies(context),
+    proxy: readProxies(context, webUrls(targets)),
     tls,
     patience: usualHttpLimits,
     parallel,
@@ -108,7 +108,7 @@ export function checkWaitHttp(
         checkOneOrigin(distinct(given), headers);
       },
       () => {
-        if (environment !== undefined) readProxies({ environment, redactor });
+        if (environment !== undefined) readProxies({ environment, redactor }, webUrls(given));
       },
     ],
     (check) => check(),
@@ -124,6 +124,11 @@ function expectationsOf(options: Values<typeof waitHttpOptions>): Expectations {
     json: options.json,
     mostValues: valuesWithin(options['max-size']),
   };
+}
+
+/** What a proxy may be between. */
+function webUrls(targets: readonly HttpTarget[]): URL[] {
+  return targets.filter(({ socketPath }) => socketPath === undefined).map(({ url }) => url);
 }
 
 function distinct(targets: readonly HttpTarget[]): readonly HttpTarget[] {

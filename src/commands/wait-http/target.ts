@@ -1,6 +1,6 @@
 import { signingValues } from '../../config/source.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { takeUserinfo } from '../../core/userinfo.ts';
+import { basicAuthorization, takeUserinfo } from '../../core/userinfo.ts';
 
 /** Where a request goes. */
 export interface HttpTarget {
@@ -39,7 +39,7 @@ export function parseTarget(text: string, secret: (value: string) => void): Http
   return {
     name: `${url.origin}${url.pathname}${shownQuery(url, secret)}`,
     url,
-    ...(userinfo === undefined ? {} : { authorization: basic(userinfo) }),
+    ...(userinfo === undefined ? {} : { authorization: basicAuthorization(userinfo) }),
   };
 }
 
@@ -65,11 +65,6 @@ function parseUnix(text: string): HttpTarget {
     throw new Error('the path has a # in it, and what follows one is never sent; write %23');
   const url = new URL(`http://localhost${rest}`);
   return { name: `unix:${path}:${url.pathname}${url.search}`, url, socketPath: path };
-}
-
-function basic(userinfo: string): string {
-  const pair = decodeURIComponent(userinfo.includes(':') ? userinfo : `${userinfo}:`);
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
 }
 
 function shownQuery(url: URL, secret: (value: string) => void): string {

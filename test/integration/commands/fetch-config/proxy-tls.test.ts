@@ -225,30 +225,40 @@ describe('a proxy at an https:// address', () => {
 });
 
 describe('settings that nobody can follow: 2, and nothing is asked', () => {
-  test.each(['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY'])(
-    'a raw percent sign in the password of %s',
-    async (name) => {
-      for (const command of [
-        ['fetch-config', 'http://config.internal/f', '--to', join(folder(), 'f')],
-        ['wait-http', 'http://config.internal/f'],
-      ]) {
-        const { status, stderr } = await runToDeadline([...command, '--timeout', '2s'], {
-          env: { [name]: 'http://user:proxy-c%nary@127.0.0.1:1' },
-        });
-        expect(status).toBe(2);
-        expect(stderr).toMatch(
-          new RegExp(`${name} has a % in its user or password that is not an escape.*%25`),
-        );
-        expect(stderr).not.toContain('c%nary');
-      }
-    },
-  );
+  test.each(['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY'])('%s that names a SOCKS proxy', async (name) => {
+    const scheme = name === 'HTTPS_PROXY' ? 'https' : 'http';
+    for (const command of [
+      ['fetch-config', `${scheme}://config.internal/f`, '--to', join(folder(), 'f')],
+      ['wait-http', `${scheme}://config.internal/f`],
+    ]) {
+      const env = { [name]: 'socks5://user:proxy-canary@127.0.0.1:1' };
+      const { status, stderr } = await runToDeadline([...command, '--timeout', '2s'], { env });
+      expect(status).toBe(2);
+      expect(stderr).toContain(`${name} names a proxy by socks5://; http:// and https:// are accepted`);
+      expect(stderr).toContain('NO_PROXY');
+      expect(stderr).not.toContain('canary');
+    }
+  });
 
-  test('an encoded % works', async () => {
+  test('a SOCKS proxy that NO_PROXY makes needless is not looked at', async () => {
+    const env = {
+      HTTPS_PROXY: 'socks5://127.0.0.1:1',
+      HTTP_PROXY: 'socks5h://127.0.0.1:1',
+      NO_PROXY: '127.0.0.0/8',
+    };
+    const to = join(folder(), 'f');
+    const trusted = ['--ca-file', authority.certificateFile, '--tls-server-name', 'config.internal'];
+    expect(
+      (await runInitbox(['fetch-config', `${target.url}/f`, '--to', to, ...trusted], { env })).status,
+    ).toBe(0);
+    expect((await runInitbox(['wait-http', `${target.url}/f`, ...trusted], { env })).status).toBe(0);
+  });
+
+  test.each(['us%25er:p%25ss', 'us%er:p%ss'])('a % in %s, encoded or not, is a %%', async (written) => {
     using proxy = await startProxy(undefined);
     const to = join(folder(), 'f');
     const { status } = await runInitbox(['fetch-config', 'http://config.internal/f', '--to', to], {
-      env: { HTTP_PROXY: `http://us%25er:p%25ss@localhost:${proxy.port}` },
+      env: { HTTP_PROXY: `http://${written}@localhost:${proxy.port}` },
     });
     expect(status).toBe(0);
     expect(proxy.seen[0]).toContain(`Basic ${Buffer.from('us%er:p%ss').toString('base64')}`);
