@@ -61,6 +61,8 @@ interface Rendered {
   readonly path: string;
   readonly file: FileContent;
   readonly secret: boolean;
+  /** Who reads it needs no share in its mode: the kubelet is root. */
+  readonly forKubelet: boolean;
 }
 
 type PublishContext = Pick<Context, 'signal' | 'clock' | 'random' | 'host'>;
@@ -209,7 +211,13 @@ function renderAll(
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
       const mode = output.mode ?? (given.secret ? secretMode : contentMode);
       const file = { bytes, mode, owner: output.owner, lasting };
-      rendered.set(whole, { folder: output.folder, path, file, secret: given.secret });
+      rendered.set(whole, {
+        folder: output.folder,
+        path,
+        file,
+        secret: given.secret,
+        forKubelet: output.format === 'env-file',
+      });
     }
   }
   return { rendered: [...rendered.values()], warnings };
@@ -293,8 +301,8 @@ function namesOf(group: readonly Output[]): string[] {
 /** One warning a folder, for the mode that the fewest may read. */
 function sharingWarnings(rendered: readonly Rendered[], { host }: PublishContext): string[] {
   const found = new Map<string, string>();
-  for (const { folder, file, secret } of rendered) {
-    if (!secret || found.has(folder)) continue;
+  for (const { folder, file, secret, forKubelet } of rendered) {
+    if (!secret || forKubelet || found.has(folder)) continue;
     const warning = sharingWarning(folder, file.mode, file.owner, host);
     if (warning !== undefined) found.set(folder, warning);
   }

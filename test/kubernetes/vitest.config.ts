@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 /** Those that compare times, and those that use the one role of the one Vault: one test file at a time. */
-const alone = ['pods.test.ts', 'examples/all-in-one.test.ts', 'examples/config-from-vault.test.ts'];
+const alone = [
+  'pods.test.ts',
+  'examples/all-in-one.test.ts',
+  'examples/config-from-vault.test.ts',
+  'examples/env-from-vault.test.ts',
+];
 
 const shared = {
   root: import.meta.dirname,

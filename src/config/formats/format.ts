@@ -1,6 +1,7 @@
 import type { FieldValue } from '../source.ts';
 import { formatDotenv } from './dotenv.ts';
 import { type Entries, FormatError } from './entries.ts';
+import { formatEnvFile } from './env-file.ts';
 import { formatFiles } from './files.ts';
 import { formatJson, formatJsonValue } from './json.ts';
 import { formatProperties } from './properties.ts';
@@ -8,7 +9,7 @@ import { formatRaw, formatRawValue } from './raw.ts';
 import { formatShell } from './shell.ts';
 import { formatYaml, formatYamlValue } from './yaml.ts';
 
-export const formats = ['raw', 'json', 'yaml', 'dotenv', 'properties', 'shell', 'files'] as const;
+export const formats = ['raw', 'json', 'yaml', 'dotenv', 'env-file', 'properties', 'shell', 'files'] as const;
 export type Format = (typeof formats)[number];
 /** The formats whose output is one file. */
 export type FileFormat = Exclude<Format, 'files'>;
@@ -31,8 +32,9 @@ export interface Formatted<T> {
  * @throws FormatError naming the key and the way out, never a value
  */
 export function formatFile(format: FileFormat, content: Content): Formatted<Uint8Array> {
-  if (format === 'dotenv') {
-    const { bytes, warnings } = formatDotenv(fieldsOf(content, format));
+  if (format === 'dotenv' || format === 'env-file') {
+    const write = format === 'dotenv' ? formatDotenv : formatEnvFile;
+    const { bytes, warnings } = write(fieldsOf(content, format));
     return { output: bytes, warnings };
   }
   return { output: writers[format](content), warnings: [] };
@@ -43,7 +45,7 @@ export function formatFileSet(content: Content): Formatted<ReadonlyMap<string, U
   return { output: formatFiles(fieldsOf(content, 'files')), warnings: [] };
 }
 
-type Plain = Exclude<FileFormat, 'dotenv'>;
+type Plain = Exclude<FileFormat, 'dotenv' | 'env-file'>;
 
 const writers: Readonly<Record<Plain, (content: Content) => Uint8Array>> = {
   raw: (content) =>

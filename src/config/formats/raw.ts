@@ -14,7 +14,7 @@ export function formatRaw(entries: Entries): Uint8Array {
     const names = [...entries.keys()];
     const shown = names.slice(0, 10).map(quotedKey).join(', ');
     throw new FormatError(
-      `raw holds one value, and there are ${names.length} fields (${shown}${names.length > 10 ? ', …' : ''}); pick one with #FIELD, or choose --format json, yaml, dotenv, properties, shell or files`,
+      `raw holds one value, and there are ${names.length} fields (${shown}${names.length > 10 ? ', …' : ''}); pick one with #FIELD, or choose --format json, yaml, dotenv, env-file, properties, shell or files`,
     );
   }
   return formatRawValue(first[1], first[0]);

@@ -10,7 +10,7 @@ describe.skipIf(noCluster)('all-in-one', () => {
     await using example = await Example.create(import.meta.filename, 'baseline');
     const { namespace } = example;
     await using _volume = await volumeFor(namespace, 'data');
-    await allowInVault(namespace.name, 'listen = 8080');
+    await allowInVault(namespace.name, { config: 'listen = 8080' });
     const database = await Database.create(namespace);
     await namespace.apply([database.secret(), await vaultAuthority()]);
     await example.apply();

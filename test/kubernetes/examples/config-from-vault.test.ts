@@ -7,7 +7,7 @@ import { allowInVault, bao, vaultAuthority } from '../support/services.ts';
 describe.skipIf(noCluster)('config-from-vault', () => {
   test("logs in with the pod's projected token, which Vault has reviewed by the API server", async () => {
     await using example = await Example.create(import.meta.filename);
-    await allowInVault(example.namespace.name, 'listen = 8080');
+    await allowInVault(example.namespace.name, { config: 'listen = 8080' });
     await example.namespace.apply([await vaultAuthority()]);
     await example.apply();
     const [pod] = await example.becomesReady();
@@ -28,7 +28,7 @@ describe.skipIf(noCluster)('config-from-vault', () => {
 
   test('another service account: 69, and kubectl describe says what to change', async () => {
     await using example = await Example.create(import.meta.filename);
-    await allowInVault('elsewhere', 'listen = 8080');
+    await allowInVault('elsewhere', { config: 'listen = 8080' });
     await example.namespace.apply([await vaultAuthority()]);
     await example.apply();
     const pod = await example.watch.until(/^Init:(Error|CrashLoopBackOff)$/);

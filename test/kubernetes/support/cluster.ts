@@ -4,7 +4,7 @@ import { delimiter } from 'node:path';
 import { env } from 'node:process';
 
 import { run } from '../../support/build-cache.ts';
-import { buildShop, load } from './images.ts';
+import { buildApplications, load } from './images.ts';
 import { kubectl } from './kubectl.ts';
 
 /** Why there is no cluster, or undefined when there is one: for requireOrSkip. */
@@ -33,7 +33,7 @@ export async function startCluster(): Promise<AsyncDisposable> {
   await kubectl('get', 'namespaces');
   const loader = env['KUBE_LOAD'] ?? (script === undefined ? '' : `'${script}' load -`);
   if (loader !== '') {
-    await buildShop();
+    await buildApplications();
     await load(loader);
   }
   const all = stack.move();

@@ -36,7 +36,9 @@ export function readExample(name: string, file: 'before.yaml' | 'after.yaml'): T
 export function localised<T>(value: T): T {
   const change = (key: string, one: unknown): unknown => {
     if (typeof one !== 'string') return one;
-    return key === 'image' ? imageFor(one) : one.replace('vault.vault.svc', `vault.${servicesNamespace}.svc`);
+    return key === 'image' || key === 'reference'
+      ? imageFor(one)
+      : one.replace('vault.vault.svc', `vault.${servicesNamespace}.svc`);
   };
   return JSON.parse(JSON.stringify(value, change)) as T;
 }

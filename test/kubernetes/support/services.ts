@@ -161,8 +161,11 @@ export function bao(...args: readonly string[]): Promise<string> {
 }
 
 /** A secret, and leave for a service account `api-server` of a namespace to read it, as the example says. */
-export async function allowInVault(namespace: string, config: string): Promise<void> {
-  await bao('kv', 'put', 'secret/api-server', `config=${config}`);
+export async function allowInVault(
+  namespace: string,
+  secret: Readonly<Record<string, string>>,
+): Promise<void> {
+  await inside('vault', JSON.stringify(secret), ['bao', 'kv', 'put', 'secret/api-server', '-']);
   const policy = 'path "secret/data/api-server" { capabilities = ["read"] }';
   await inside('vault', policy, ['bao', 'policy', 'write', 'api-server', '-']);
   const role = [

@@ -7,7 +7,8 @@ const restOfLine = /[^\r\n]*/y;
 
 /**
  * Reads `KEY=VALUE` lines as dotenv readers agree: `#` begins a comment, `export` may stand first, single quotes keep
- * everything, double quotes know `\n`, `\r`, `\t`, `\\`, `\"` and `\$`, both may span lines. Nothing is expanded.
+ * everything, double quotes know `\n`, `\r`, `\t`, `\\`, `\"`, `\$` and a
+ * backtick, both may span lines. Nothing is expanded.
  * @throws Error with the line, without the text
  */
 export function readDotenv(text: string): ReadonlyMap<string, string> {
@@ -63,6 +64,7 @@ const named: Readonly<Record<string, string>> = {
   '\\': '\\',
   '"': '"',
   $: '$',
+  '`': '`',
 };
 
 /**

@@ -180,7 +180,7 @@ describe.skipIf(missing)('no value leaves by another way than it should', () => 
     return ['--vault-role-id', 'role', '--vault-secret-id-file', join(place, '.id')];
   };
 
-  test.each(['raw', 'json', 'yaml', 'dotenv', 'properties', 'shell', 'files'])(
+  test.each(['raw', 'json', 'yaml', 'dotenv', 'env-file', 'properties', 'shell', 'files'])(
     'Vault, as %s',
     async (format) => {
       await using server = await vaultServer(readings['whole'] as Behaviour);

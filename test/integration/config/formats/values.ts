@@ -100,6 +100,19 @@ const known = [
   'a\n b\n',
   'x # not a comment',
   '#starts',
+  "it's",
+  'it\'s "x"',
+  'say "x"',
+  'it\'s "x"\nEVIL=1',
+  "it's\\",
+  'EVIL=1\nEVIL=2',
+  "a\nexport EVIL='1'",
+  '\\\\server\\share',
+  "it's ${HOME}",
+  '${HOME}',
+  'a\r\nb\r\n',
+  'a\rb',
+  '\ttabs\t',
   'VAR=value',
   'export X=1',
 ];
@@ -114,11 +127,15 @@ function generator(seed: number): () => number {
   };
 }
 
-/** `K0`, `K1`, …: the known ones, one of 1 MB, and generated ones. */
+/** `K0`, `K1`, …: the known ones, one of 64 kB, one of 1 MB, and generated ones. */
 export function generatedValues(count = 2000): Map<string, string> {
   const random = generator(42);
   const pick = (): string => pieces[Math.floor(random() * pieces.length)] as string;
-  const values = [...known, `${'0123456789abcde\n'.repeat(65_536)}'"$(touch EXECUTED)\\.`];
+  const values = [
+    ...known,
+    'x'.repeat(65_536 - 20),
+    `${'0123456789abcde\n'.repeat(65_536)}'"$(touch EXECUTED)\\.`,
+  ];
   while (values.length < count) {
     values.push(Array.from({ length: 1 + Math.floor(random() * 24) }, pick).join(''));
   }

@@ -120,7 +120,7 @@ describe('a specification', () => {
     [
       'a format that is none',
       'files:\n  - path: /a\n    format: toml\n    from: env:A\n',
-      /^fetch\.yaml:3:5: files\[0\]\.format: must be one of raw, json, yaml, dotenv, properties, shell, files$/,
+      /^fetch\.yaml:3:5: files\[0\]\.format: must be one of raw, json, yaml, dotenv, env-file, properties, shell, files$/,
     ],
     ['no source', 'files:\n  - path: /a\n', /^fetch\.yaml:2:5: files\[0\]: "from" is missing$/],
     [

@@ -20,7 +20,7 @@ function alone(format: FileFormat, value: FieldValue): string {
 }
 
 const textFormats = formats.filter((format): format is FileFormat => format !== 'files');
-const keyed = ['dotenv', 'properties', 'shell'] as const;
+const keyed = ['dotenv', 'env-file', 'properties', 'shell'] as const;
 
 describe('numbers', () => {
   const fields = parseJson('{"PRICE":1.10,"ID":12345678901234567890,"N":1e5,"T":true}') as Record<
@@ -77,23 +77,81 @@ describe('dotenv', () => {
     ['two words', "'two words'"],
     ['$(id)', "'$(id)'"],
     ['a\nb', "'a\nb'"],
-    ["it's", '"it\'s"'],
+    ["it's\nmine", '"it\'s\nmine"'],
     ['it\'s "x"\n', '"it\'s \\"x\\"\\n"'],
-    ['C:\\dir\\', 'C:\\dir\\'],
-    ['a\r\nb', '"a\\r\\nb"'],
+    ["it's $(id) and `id`", '"it\'s \\$(id) and \\`id\\`"'],
+    ['\\\\server\\share', "'\\\\server\\share'"],
+    ['C:\\dir\\', 'C:\\dir\\\n'],
+    ['a\r\nb', '"a\\r\nb"'],
   ])('writes %j', (value, text) => {
     expect(written('dotenv', { KEY: value })).toBe(`KEY=${text}\n`);
   });
 
-  it('warns of what a shell would run', () => {
+  it('warns of each key that some readers read otherwise, and names them', () => {
     const fields = new Map<string, FieldValue>([
-      ['A', "it's $(id)"],
-      ['B', '$(id)'],
-      ['C', "it's"],
+      ['PLAIN', 'x'],
+      ['WORDS', 'two words'],
+      ['LATER', 'again two'],
+      ['QUOTES', 'it\'s "x"'],
+      ['SHARE', '\\\\server\\share'],
+      ['UID', '1'],
     ]);
-    const { warnings } = formatFile('dotenv', { kind: 'fields', fields });
+    expect(formatFile('dotenv', { kind: 'fields', fields }).warnings).toEqual([
+      '"WORDS", "LATER": docker --env-file takes the quotes for a part of these values; other readers of dotenv do not',
+      '"QUOTES": dotenv has no way to write this value that all readers read alike, and these read something else: docker --env-file, Node, npm dotenv, godotenv; another --format holds this value',
+      '"SHARE": dotenv has no way to write this value that all readers read alike, and these read something else: docker --env-file, python-dotenv; another --format holds this value',
+      '"UID": dotenv has no way to write this value that all readers read alike, and these read something else: bash; another --format holds this value',
+    ]);
+  });
+
+  it.each(['two words\\', 'x;id\\', '$(id)\\', "it's\\", '"\\'])(
+    'refuses %j, which no reader and shell holds',
+    (value) => {
+      expect(() => written('dotenv', { KEY: value })).toThrow('"KEY" ends with a backslash');
+    },
+  );
+});
+
+describe('env-file', () => {
+  it.each([
+    ['plain', "'plain'"],
+    ['$(id) `id` "x" \\ #', '\'$(id) `id` "x" \\ #\''],
+    [' a\n\tb ', "' a\n\tb '"],
+    ['a\rb\r', "'a\rb\r'"],
+  ])('writes %j', (value, text) => {
+    expect(written('env-file', { KEY: value })).toBe(`KEY=${text}\n`);
+    expect(formatFile('env-file', { kind: 'fields', fields: new Map([['KEY', value]]) }).warnings).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    ["it's", /^"KEY" holds a single quote, and the kubelet has no way to read one/],
+    ['a\r\nb', /^"KEY" holds a carriage return before a line end, which the kubelet drops/],
+    ['x'.repeat(65_530), /^"KEY" has a line of 65536 bytes, and the kubelet reads lines of 65535/],
+    ['é\n'.repeat(50_000), /^"KEY" has 150005 bytes with its name, and Linux takes 131072/],
+  ])('refuses what the kubelet reads otherwise', (value, message) => {
+    expect(() => written('env-file', { KEY: value })).toThrow(message);
+  });
+
+  it.each(['a.b-c', '1X', 'export K', "it's", 'a#b'])('takes the key %j, as the API server does', (key) => {
+    expect(written('env-file', { [key]: 'x' })).toBe(`${key}='x'\n`);
+  });
+
+  it.each(['', ' A', 'A ', '\tA', '#A', 'A=B', 'Ä', 'A\nB', '\ufeffA'])('refuses the key %j', (key) => {
+    expect(() => written('env-file', { [key]: 'x' })).toThrow('cannot be a key of an env file');
+  });
+
+  it('warns of an empty value, which counts as a missing key', () => {
+    const fields = new Map([
+      ['A', ''],
+      ['B', 'x'],
+      ['C', ''],
+    ]);
+    const { output, warnings } = formatFile('env-file', { kind: 'fields', fields });
+    expect(Buffer.from(output).toString()).toBe("A=''\nB='x'\nC=''\n");
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/^"A": .*do not source the file/);
+    expect(warnings[0]).toMatch(/^"A", "C": the value is empty, which the kubelet takes for a missing key/);
   });
 });
 
@@ -146,8 +204,8 @@ describe('what cannot be written', () => {
     expect(() => written(format, { 'A;id': 'x' })).toThrow('is not a valid variable name');
   });
 
-  it('shell: variables that bash does not let anybody set', () => {
-    expect(() => written('shell', { UID: '0' })).toThrow('"UID" cannot be set in bash');
+  it.each(['UID', 'GROUPS', 'SECONDS', '_'])('shell: %s, which bash sets by itself', (key) => {
+    expect(() => written('shell', { [key]: '0' })).toThrow(`"${key}" cannot be set in a shell`);
   });
 
   it.each(keyed)('%s: a value without a name', (format) => {
