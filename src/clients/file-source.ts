@@ -22,7 +22,7 @@ export function fileReader(address: SourceAddress, maxSize: number, redactor: Re
     try {
       return await read(address, maxSize, redactor);
     } catch (error) {
-      return faultOf(error as NodeJS.ErrnoException);
+      return faultOf(error as NodeJS.ErrnoException, address.path);
     }
   };
 }
@@ -96,10 +96,12 @@ function textOrBytes(bytes: Uint8Array): FieldValue {
 }
 
 /** A missing file is waited for: a sidecar may write it. What permissions forbid stays forbidden. */
-function faultOf(error: NodeJS.ErrnoException): NotYet | Never {
+function faultOf(error: NodeJS.ErrnoException, path: string): NotYet | Never {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
     return notYet('does not exist', {
-      hint: 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
+      hint: path.includes('*')
+        ? 'a * is taken as it is here: no shell expands it; name the folder, or each file'
+        : 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
     });
   }
   const { status, why, hint } = unread(error);

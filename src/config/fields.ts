@@ -1,3 +1,4 @@
+import { whyNotUtf8 } from '../core/byte-order-mark.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { never, type Never } from '../wait/attempt.ts';
@@ -72,7 +73,7 @@ function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new Error('it is not UTF-8');
+    throw new Error(whyNotUtf8(bytes));
   }
 }
 

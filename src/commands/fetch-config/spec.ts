@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path';
 
 import type { Format } from '../../config/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
+import { whyNotUtf8 } from '../../core/byte-order-mark.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
@@ -237,6 +238,6 @@ function readText(file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new UsageError(`--spec: ${file} is not UTF-8 text`, { cause: error });
+    throw new UsageError(`--spec: ${file}: ${whyNotUtf8(bytes)}`, { cause: error });
   }
 }
