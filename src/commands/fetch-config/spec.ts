@@ -58,6 +58,7 @@ interface WrittenPart {
   readonly keys?: readonly string[] | Readonly<Record<string, string | WrittenKey>>;
   readonly others?: boolean;
   readonly optional?: boolean;
+  readonly public?: boolean;
 }
 interface WrittenKey {
   readonly key?: string;
@@ -159,7 +160,8 @@ class SpecReader {
   #part(part: string | WrittenPart, path: Path): SpecPart {
     if (typeof part === 'string')
       return { address: this.#source(part, path), keys: undefined, others: false };
-    const address = this.#source(part.source, [...path, 'source']);
+    const source = this.#source(part.source, [...path, 'source']);
+    const address = part.public ? { ...source, public: true } : source;
     if (part.keys === undefined) {
       if (part.others !== undefined || part.optional !== undefined)
         this.#refuse(path, '"others" and "optional" go with "keys"; without these everything is taken');
