@@ -7,15 +7,16 @@ import type { Redactor } from '../core/redaction/redactor.ts';
 /** Reads `env:NAME`, one field of that name, or `env:APP_*`, all variables that start so. */
 export function environmentReader(
   address: SourceAddress,
-  environment: Environment,
-  redactor: Redactor,
+  { environment, redactor }: { readonly environment: Environment; readonly redactor: Redactor },
+  saidSecret: boolean | undefined,
 ): ReadSource {
+  const secret = address.public ? false : (saidSecret ?? true);
   return async () => {
     const fields = variablesAt(address, environment);
-    registerContent(redactor, { kind: 'fields', fields });
+    if (secret) registerContent(redactor, { kind: 'fields', fields });
     const content = pickField(fields, address.field);
     if ('state' in content) return content;
-    return { state: 'fetched', fetched: { content, secret: true, provenance: { source: address.text } } };
+    return { state: 'fetched', fetched: { content, secret, provenance: { source: address.text } } };
   };
 }
 

@@ -7,64 +7,84 @@ import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from
 import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { formatBytes } from '../core/size.ts';
+import { liesInConfigMap } from '../fs/config-map.ts';
 import { namesInInput, openInput, requireFile, unread } from '../fs/input-file.ts';
 import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
 
 const contentOf = promisify(readFile);
 
-/**
- * Reads what Kubernetes mounts: a file, or a folder with one file for each key (a Secret's or a ConfigMap's volume).
- * All of it counts as secret: a file does not tell.
- * @param maxSize bytes that one file may have
- */
-export function fileReader(address: SourceAddress, maxSize: number, redactor: Redactor): ReadSource {
+export interface FileSourceSettings {
+  /** Bytes that one file may have. */
+  readonly maxSize: number;
+  /** What the user says; unsaid, all of it is a secret but what lies on the volume of a ConfigMap. */
+  readonly saidSecret: boolean | undefined;
+}
+
+/** Reads what Kubernetes mounts: a file, or a folder with one file for each key (a Secret's or a ConfigMap's volume). */
+export function fileReader(
+  address: SourceAddress,
+  settings: FileSourceSettings,
+  redactor: Redactor,
+): ReadSource {
   return async () => {
     try {
-      return await read(address, maxSize, redactor);
+      return await read(address, settings, redactor);
     } catch (error) {
-      return faultOf(error as NodeJS.ErrnoException);
+      return faultOf(error as NodeJS.ErrnoException, address.path);
     }
   };
 }
 
-async function read(address: SourceAddress, maxSize: number, redactor: Redactor): Promise<FetchAnswer> {
+async function read(
+  address: SourceAddress,
+  { maxSize, saidSecret }: FileSourceSettings,
+  redactor: Redactor,
+): Promise<FetchAnswer> {
+  const secretIf = (evident: boolean): boolean => (address.public ? false : (saidSecret ?? evident));
   const found = await readEntry(address.path, maxSize);
-  if (found === 'folder') {
-    const fields = await readFolder(address.path, maxSize);
-    if (!(fields instanceof Map)) return fields;
-    registerContent(redactor, { kind: 'fields', fields });
-    return answer(pickField(fields, address.field), address, undefined);
-  }
   if ('state' in found) return found;
-  registerContent(redactor, { kind: 'value', value: found.bytes });
+  if (found.bytes === undefined) {
+    const folder = await readFolder(address.path, maxSize);
+    if ('state' in folder) return folder;
+    const { fields } = folder;
+    const secret = secretIf(found.secret || folder.secret);
+    if (secret) registerContent(redactor, { kind: 'fields', fields });
+    return answer(pickField(fields, address.field), address, { secret });
+  }
+  const secret = secretIf(found.secret);
+  if (secret) registerContent(redactor, { kind: 'value', value: found.bytes });
   const content = pickFromBytes(found.bytes, address.field);
-  if (!('state' in content)) registerContent(redactor, content);
-  return answer(content, address, found.modified.toISOString());
+  if (secret && !('state' in content)) registerContent(redactor, content);
+  return answer(content, address, { secret, time: found.modified.toISOString() });
 }
 
 function answer(
   content: Fetched['content'] | Never,
   address: SourceAddress,
-  time: string | undefined,
+  { secret, time }: { readonly secret: boolean; readonly time?: string },
 ): FetchAnswer {
   if ('state' in content) return content;
   const provenance = { source: address.text, ...(time === undefined ? {} : { time }) };
-  return { state: 'fetched', fetched: { content, secret: true, provenance } };
+  return { state: 'fetched', fetched: { content, secret, provenance } };
 }
 
-interface FileContent {
-  readonly bytes: Uint8Array;
+interface Entry {
+  /** Undefined for a folder. */
+  readonly bytes?: Uint8Array;
   readonly modified: Date;
+  /** By evidence. */
+  readonly secret: boolean;
 }
 
-async function readEntry(path: string, maxSize: number): Promise<FileContent | 'folder' | Never> {
+async function readEntry(path: string, maxSize: number): Promise<Entry | Never> {
   using input = openInput(path);
   const { descriptor, stat } = input;
-  if (stat.isDirectory()) return 'folder';
+  const entry = { modified: stat.mtime, secret: !liesInConfigMap(descriptor) };
+  if (stat.isDirectory()) return entry;
   requireFile(stat);
   if (stat.size > maxSize) return tooLarge(stat.size, maxSize);
   const bytes = await contentOf(descriptor);
-  return bytes.length > maxSize ? tooLarge(bytes.length, maxSize) : { bytes, modified: stat.mtime };
+  return bytes.length > maxSize ? tooLarge(bytes.length, maxSize) : { ...entry, bytes };
 }
 
 function tooLarge(size: number, maxSize: number): Never {
@@ -75,16 +95,21 @@ function tooLarge(size: number, maxSize: number): Never {
 }
 
 /** Names with a leading dot are the kubelet's own (..data). */
-async function readFolder(path: string, maxSize: number): Promise<Map<string, FieldValue> | NotYet | Never> {
+async function readFolder(
+  path: string,
+  maxSize: number,
+): Promise<{ readonly fields: Map<string, FieldValue>; readonly secret: boolean } | NotYet | Never> {
   const fields = new Map<string, FieldValue>();
+  let secret = false;
   for (const name of namesInInput(path)) {
     if (name.startsWith('.')) continue;
     const entry = await readEntry(join(path, name), maxSize);
-    if (entry === 'folder') continue;
     if ('state' in entry) return { ...entry, reason: `${name} ${entry.reason}` };
+    if (entry.bytes === undefined) continue;
+    secret ||= entry.secret;
     fields.set(name, textOrBytes(entry.bytes));
   }
-  return fields;
+  return { fields, secret };
 }
 
 function textOrBytes(bytes: Uint8Array): FieldValue {
@@ -96,10 +121,12 @@ function textOrBytes(bytes: Uint8Array): FieldValue {
 }
 
 /** A missing file is waited for: a sidecar may write it. What permissions forbid stays forbidden. */
-function faultOf(error: NodeJS.ErrnoException): NotYet | Never {
+function faultOf(error: NodeJS.ErrnoException, path: string): NotYet | Never {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
     return notYet('does not exist', {
-      hint: 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
+      hint: path.includes('*')
+        ? 'a * is taken as it is here: no shell expands it; name the folder, or each file'
+        : 'is the volume mounted here, and does the Secret or ConfigMap have that key?',
     });
   }
   const { status, why, hint } = unread(error);

@@ -1,3 +1,4 @@
+import { whyNotUtf8 } from '../core/byte-order-mark.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { never, type Never } from '../wait/attempt.ts';
@@ -15,7 +16,7 @@ export function pickField(
   field: string | undefined,
 ): Content | Never {
   if (field === undefined) return { kind: 'fields', fields };
-  const value = fields.get(field);
+  const value = fieldAt(fields, field);
   if (value !== undefined) return { kind: 'value', value };
   const names = [...fields.keys()];
   const list = names
@@ -29,6 +30,35 @@ export function pickField(
       ? 'it has no fields at all'
       : `its fields are ${list}${names.length > shown ? ` and ${names.length - shown} more` : ''}`,
   );
+}
+
+/**
+ * The field of that name, or what lies below one: `db.password`, `hosts.0`. A key that has dots of its own is found by its whole
+ * name: of several readings the one with the longest keys counts.
+ */
+export function fieldAt(fields: ReadonlyMap<string, FieldValue>, path: string): FieldValue | undefined {
+  return below((key) => fields.get(key), path);
+}
+
+function below(member: (key: string) => FieldValue | undefined, path: string): FieldValue | undefined {
+  const whole = member(path);
+  if (whole !== undefined) return whole;
+  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
+    const members = membersIn(member(path.slice(0, dot)));
+    const found = members && below(members, path.slice(dot + 1));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Looks into an object by key, or into a list by number from 0; undefined for what has no parts. */
+function membersIn(value: FieldValue | undefined): ((key: string) => FieldValue | undefined) | undefined {
+  if (Array.isArray(value)) {
+    const items = value as readonly FieldValue[];
+    return (key) => (/^(0|[1-9]\d*)$/.test(key) ? items[Number(key)] : undefined);
+  }
+  const object = asObject(value);
+  return object && ((key) => (Object.hasOwn(object, key) ? object[key] : undefined));
 }
 
 /** Bytes as they are, or the field that `#FIELD` picks from the JSON object in them. */
@@ -72,7 +102,7 @@ function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new Error('it is not UTF-8');
+    throw new Error(whyNotUtf8(bytes));
   }
 }
 

@@ -18,23 +18,25 @@ export interface JsonShape {
 export class JsonFault extends Error {
   override readonly name = 'JsonFault';
   readonly kind: 'values' | 'shape' | 'cut' | 'syntax';
-  /** Where in the text, from 0. */
-  readonly at: number;
+  /** Where in the text, both from 1; columns in UTF-16 units, as editors count them. */
+  readonly line: number;
+  readonly column: number;
   /** What is wrong there, without the place. */
   readonly words: string;
 
-  constructor(kind: JsonFault['kind'], at: number, words: string) {
+  constructor(kind: JsonFault['kind'], words: string, line: number, column: number) {
     super(
       {
         values: words,
-        shape: `${words} (character ${at + 1})`,
-        cut: `${words}, after ${at} characters`,
-        syntax: `it is not JSON from character ${at + 1} on`,
+        shape: `${words} (line ${line}, column ${column})`,
+        cut: `${words} (line ${line}, column ${column})`,
+        syntax: `it is not JSON from line ${line}, column ${column} on`,
       }[kind],
     );
     this.kind = kind;
-    this.at = at;
     this.words = words;
+    this.line = line;
+    this.column = column;
   }
 }
 
@@ -55,12 +57,19 @@ export function parseJson(
   text: string,
   { repeatedKeys = false, most = mostValues }: JsonShape = {},
 ): FieldValue {
-  let at = 0;
+  // A byte order mark is no part of the text (RFC 8259, 8.1).
+  const begin = text.charCodeAt(0) === byteOrderMark ? 1 : 0;
+  let at = begin;
   // The document itself is none.
   let values = -1;
   let levels = 0;
 
-  const fault = (kind: JsonFault['kind'], words: string): JsonFault => new JsonFault(kind, at, words);
+  const fault = (kind: JsonFault['kind'], words: string): JsonFault => {
+    const lineStart = Math.max(begin, at === 0 ? 0 : text.lastIndexOf('\n', at - 1) + 1);
+    let line = 1;
+    for (let end = text.indexOf('\n'); end >= 0 && end < lineStart; end = text.indexOf('\n', end + 1)) line++;
+    return new JsonFault(kind, words, line, at - lineStart + 1);
+  };
   /** What stands here is not what must stand here. */
   const unexpected = (): JsonFault =>
     at >= text.length
@@ -177,6 +186,7 @@ function endOfText(text: string, from: number): number {
   return text.length;
 }
 
+const byteOrderMark = 0xfeff;
 const fourDigits = /^[\dA-Fa-f]{4}$/;
 const backslash = 0x5c;
 const quote = 0x22;

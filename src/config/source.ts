@@ -68,6 +68,8 @@ export interface SourceAddress {
   readonly field: string | undefined;
   /** The user and password of a URL, as they were written. */
   readonly userinfo?: string;
+  /** True where a specification says that what it gives is no secret. */
+  readonly public?: boolean;
   /** Safe to print: without userinfo and without the values of a URL's query. */
   readonly text: string;
 }
@@ -244,16 +246,30 @@ function withoutUserinfo(
   return { rest: `//${bare}`, ...taken };
 }
 
-/** Names of parameters that sign or authorise a URL, as S3, Azure's SAS and others name them. */
-const signing =
-  /^(x-amz-(signature|security-token|credential)|x-goog-signature|sig|signature|token|access_token|api[_-]?key|key|password|secret)$/i;
+/**
+ * Words in the names of parameters that sign or authorise a URL, as S3, Azure's SAS, GitLab and others name them: what only
+ * resembles one counts, since a secret that is taken for content is readable by all. `author` is none.
+ */
+const signingWord =
+  /token|secret|session|passw|pwd|passphrase|passcode|credential|signature|signed|bearer|auth(?!ors?(?![a-z]))|jwt|api-?key|access-?key|(?<![a-z])(key|sig|sas|pass|pin|otp|pat|cred|creds|sid|ticket|hmac|assertion)(?![a-z])/;
+
+/** A JSON Web Token, whatever it is called. */
+const webToken = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** The values of a URL's query that give access. */
 export function signingValues(path: string): string[] {
   const query = /\?(.*)$/s.exec(path)?.[1] ?? '';
   return [...new URLSearchParams(query)]
-    .filter(([name, value]) => signing.test(name) && value !== '')
+    .filter(([name, value]) => value !== '' && (signingWord.test(wordsOf(name)) || webToken.test(value)))
     .map(([, value]) => value);
+}
+
+/** `clientSecret`, `client_secret` and `client.secret` as `client-secret`. */
+function wordsOf(name: string): string {
+  return name
+    .replace(/([a-z0-9])(?=[A-Z])/g, '$1-')
+    .replace(/[^A-Za-z0-9]+/g, '-')
+    .toLowerCase();
 }
 
 function registerQuery(path: string, secret: (value: string) => void): void {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
 
+import { withoutByteOrderMark } from '../core/byte-order-mark.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
@@ -196,13 +197,11 @@ export function readNamedFile({ text, origin }: Given, largest = usualLimit): Bu
 }
 
 /**
- * Reads a secret's file less one line end, which editors and `echo` add.
+ * Reads a secret's file less one line end and a byte order mark, which editors and `echo` add.
  * @throws UsageError where it is missing, not a regular file, unreadable or empty
  */
 export function readSecretFile(given: Given): string {
-  const trimmed = readNamedFile(given)
-    .toString()
-    .replace(/\r?\n$/, '');
+  const trimmed = withoutByteOrderMark(readNamedFile(given).toString()).replace(/\r?\n$/, '');
   if (trimmed === '') throw new UsageError(`${given.origin}: the file ${given.text} is empty`);
   return trimmed;
 }

@@ -31,6 +31,8 @@ export interface HttpSourceSettings {
   readonly contentType: string | undefined;
   /** A web page is what is wanted: its file is named .html. */
   readonly htmlExpected: boolean;
+  /** What the user says of all sources that may be secret or not: true, they are. */
+  readonly saidSecret: boolean | undefined;
 }
 
 /** What an earlier run got from the same source. */
@@ -76,11 +78,12 @@ export function httpReader(
     ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
-  const secret =
+  const identified =
     settings.identified ||
     signed ||
     address.userinfo !== undefined ||
     Object.keys(settings.headers).length > 0;
+  const secret = address.public ? false : (settings.saidSecret ?? identified);
   const accept = settings.contentType ?? '*/*';
   const request: HttpRequest = {
     method: 'GET',
@@ -111,7 +114,7 @@ export function httpReader(
     const body = unchanged ? earlier.body : answer.body;
     const fault = unchanged
       ? undefined
-      : (statusFault(answer, secret) ??
+      : (statusFault(answer, identified) ??
         (sink === undefined ? encodingFault(answer, settings, url, redactor) : undefined) ??
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
@@ -142,15 +145,15 @@ function found(
 }
 
 /** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */
-function statusFault({ status, busy }: HttpResponse, secret: boolean): NotYet | Never | undefined {
+function statusFault({ status, busy }: HttpResponse, identified: boolean): NotYet | Never | undefined {
   if (status === 200) return undefined;
   if (status === 408 || status === 425 || status === 429 || status >= 500)
     return notYet(`answered ${status}`, { busy });
   const hints: Readonly<Record<number, string>> = {
-    401: secret
+    401: identified
       ? 'it rejected the credentials that were sent'
       : 'it wants credentials: --header-file, or --cert-file and --key-file',
-    403: secret
+    403: identified
       ? 'the credentials that were sent give no access to it'
       : 'it wants credentials: --header-file, or --cert-file and --key-file',
     404: 'nothing is there: look at the path of the URL',

@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -54,7 +55,8 @@ export function checkAuthorities(environment: Environment): void {
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */
 export function readPem(path: string, origin: string): string {
   refuseUnexpanded('path', path, origin);
-  const text = readNamedFile({ text: path, origin }).toString();
+  // OpenSSL knows a line that begins with it and nothing else.
+  const text = withoutByteOrderMark(readNamedFile({ text: path, origin }).toString());
   if (!text.includes('-----BEGIN ')) throw new UsageError(`${origin}: the file ${path} is not in PEM format`);
   return text;
 }

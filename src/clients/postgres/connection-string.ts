@@ -116,6 +116,7 @@ export function checkConnection(
   const origin = source?.origin ?? 'PG* variables';
   const all: Parameters = new Map([...variables, ...(url?.parameters ?? [])]);
   refuseUnexpandedParameters(all);
+  refuseLineEnds(all);
   const password = all.get('password');
   const secret = password?.text ? redactor.secret(password.text) : undefined;
   refuseUnsupported(all);
@@ -137,6 +138,15 @@ export function checkConnection(
     origin,
     ignored: url?.ignored ?? [],
   };
+}
+
+/** @throws UsageError naming the variable that ends in a line end, which a server would take for a part of it */
+function refuseLineEnds(all: Parameters): void {
+  for (const { text, origin } of all.values())
+    if (/[\r\n]$/.test(text))
+      throw new UsageError(
+        `${origin} ends with a line end; make the Secret without one (printf '%s' VALUE in place of echo)`,
+      );
 }
 
 /**

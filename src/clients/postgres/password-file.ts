@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
@@ -53,7 +54,7 @@ function contentOf(path: string): string | undefined {
   // Said so by who wants none.
   if (path === '/dev/null') return undefined;
   try {
-    return readInput(path, largest).toString();
+    return withoutByteOrderMark(readInput(path, largest).toString());
   } catch (error) {
     if ('code' in (error as Error)) return undefined;
     throw new UsageError(`the password file ${path} ${whyUnread(error)}`, { cause: error });

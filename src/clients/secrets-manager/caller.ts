@@ -22,17 +22,7 @@ export interface SignedRequest {
  * (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). It needs no permission.
  * The SDK's client for it would weigh as much as the one for secrets.
  */
-export function callerRequest(
-  keys: Keys,
-  region: string,
-  environment: Environment,
-  now: Date,
-): SignedRequest {
-  const url = new URL(
-    environment['AWS_ENDPOINT_URL_STS'] ||
-      environment['AWS_ENDPOINT_URL'] ||
-      `https://sts.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`,
-  );
+export function callerRequest(keys: Keys, region: string, url: URL, now: Date): SignedRequest {
   const body = 'Action=GetCallerIdentity&Version=2011-06-15';
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '');
   const day = time.slice(0, 8);
@@ -67,6 +57,18 @@ export function callerRequest(
       authorization: `AWS4-HMAC-SHA256 Credential=${keys.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
     },
   };
+}
+
+/**
+ * Where STS answers, beside Secrets Manager in the same region: the SDK knows the domains of all partitions, and which variables
+ * and profiles ask for FIPS. In GovCloud the usual endpoint of STS is the one with FIPS
+ * (https://docs.aws.amazon.com/general/latest/gr/sts.html).
+ */
+export function callerEndpoint(secretsManager: URL, environment: Environment): URL {
+  const named = environment['AWS_ENDPOINT_URL_STS'] || environment['AWS_ENDPOINT_URL'];
+  if (named) return new URL(named);
+  const host = secretsManager.hostname.replace(/^secretsmanager\b/, 'sts');
+  return new URL(`https://${host.replace(/^sts-fips\.(us-gov-)/, 'sts.$1')}/`);
 }
 
 /** The ARN in the reply; undefined where there is none. */

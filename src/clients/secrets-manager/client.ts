@@ -27,11 +27,19 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import { callerArn, callerRefusal, callerRequest, isRole, type SignedRequest } from './caller.ts';
+import {
+  callerArn,
+  callerEndpoint,
+  callerRefusal,
+  callerRequest,
+  isRole,
+  type SignedRequest,
+} from './caller.ts';
 import { agentOf, askForKeys, type AgentReply, type AskAgent, type TemporaryKeys } from './container.ts';
 import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
+import { trimmedKeys } from './variables.ts';
 
 export interface SecretsManagerSettings {
   /** Take the credentials of the node where nothing else is configured. */
@@ -123,6 +131,8 @@ export function createSecretsManager(
   };
 
   let held: TemporaryKeys | undefined;
+  /** Of these keys it is known whose they are. */
+  let identified: TemporaryKeys | undefined;
   let renewing: Promise<TemporaryKeys | NotYet | Never> | undefined;
 
   const common = (region: string | undefined) => ({
@@ -166,6 +176,7 @@ export function createSecretsManager(
       AWS_MAX_ATTEMPTS: '1',
       // The chain's last resort is the node's role, which most often is not meant: a missed Pod Identity ends there.
       ...(settings.imds && !ours ? {} : { AWS_EC2_METADATA_DISABLED: 'true' }),
+      ...trimmedKeys(environment),
       ...(ours ? { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' } : {}),
     };
     try {
@@ -200,11 +211,21 @@ export function createSecretsManager(
       provider?.[0] === 'CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN' ? environment['AWS_ROLE_ARN'] : undefined;
     caller = [provider?.[1] ?? 'an unnamed provider', ...(webRole ? [webRole] : [])].join(', ');
     const from = `credentials from ${caller}`;
-    if (settings.expectRole === undefined) return satisfied(from);
+    if (settings.expectRole === undefined) {
+      identified = found;
+      return satisfied(from);
+    }
     let arn = webRole;
     if (arn === undefined) {
-      const region = await clientFor(first).config.region();
-      const reply = await parts.post(callerRequest(found, region, environment, clock.date()), probe);
+      const { config } = clientFor(first);
+      const region = await config.region();
+      const beside = config.endpointProvider({
+        Region: region,
+        UseFIPS: await config.useFipsEndpoint(),
+        UseDualStack: await config.useDualstackEndpoint(),
+      }).url;
+      const url = callerEndpoint(beside, environment);
+      const reply = await parts.post(callerRequest(found, region, url, clock.date()), probe);
       const unsaid = 'STS did not say who the credentials belong to';
       if (reply.state !== 'answer') return { ...reply, reason: `${unsaid}: ${reply.reason}` };
       if (reply.status !== 200) {
@@ -219,8 +240,10 @@ export function createSecretsManager(
       arn = callerArn(reply.body);
       caller = `${caller}, ${arn ?? 'unknown'}`;
     }
-    if (arn !== undefined && isRole(arn, settings.expectRole))
+    if (arn !== undefined && isRole(arn, settings.expectRole)) {
+      identified = found;
       return satisfied(`${from}, which is the expected role (${arn})`);
+    }
     return never(
       exitStatus.refused,
       `the ${from} are those of ${arn ?? 'an unknown caller'}, not of the role ${settings.expectRole}`,
@@ -242,9 +265,12 @@ export function createSecretsManager(
     reader: (address) => async (probe) => {
       const client = clientFor(address);
       let region = 'the region';
-      const without = await renew(probe, address);
-      if (without !== undefined) return without;
       try {
+        // Keys that were renewed while we waited may come from another provider of the chain, and be another role's.
+        if (held === undefined || held !== identified || endsSoon(held, clock.date())) {
+          const answer = await identify(address, probe);
+          if (answer.state !== 'satisfied') return answer;
+        }
         region = await client.config.region();
         const versionId = address.options.get('version');
         const stage = address.options.get('stage');

@@ -19,6 +19,21 @@ const endpoints = ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_
 
 const tokenFiles = ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', 'AWS_WEB_IDENTITY_TOKEN_FILE'];
 
+const keys = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'];
+
+/**
+ * The keys without the blanks and line ends around them, as a Secret that was made with `echo` has them: the SDK would sign with
+ * them, or put them into a header.
+ */
+export function trimmedKeys(environment: Environment): Record<string, string> {
+  return Object.fromEntries(
+    keys.flatMap((name) => {
+      const text = environment[name];
+      return text === undefined || text === text.trim() ? [] : [[name, text.trim()]];
+    }),
+  );
+}
+
 /**
  * Looks at the variables that the SDK reads by itself, while a mistake in one can still be told as one.
  * @throws UsageError naming the variable
@@ -76,6 +91,12 @@ export function checkAwsVariables(addresses: readonly SourceAddress[], environme
     addresses.some((address) => regionOf(address, environment) === undefined)
   )
     throw new UsageError('AWS_REGION is empty; set it to a region such as eu-central-1, or leave it out');
+  // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html: the SDK throws at another word.
+  for (const name of ['AWS_USE_FIPS_ENDPOINT', 'AWS_USE_DUALSTACK_ENDPOINT']) {
+    const said = environment[name];
+    if (said !== undefined && said !== 'true' && said !== 'false')
+      throw new UsageError(`${name} is ${JSON.stringify(said)}; write true or false, or leave it out`);
+  }
   for (const name of endpoints) checkEndpoint(name, environment[name] ?? '');
   checkEndpoint(
     'AWS_CONTAINER_CREDENTIALS_FULL_URI',

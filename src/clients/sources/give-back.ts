@@ -6,8 +6,12 @@ import type { Sources } from './open.ts';
 
 /** Milliseconds that revoking the token may take: it is a courtesy, and the app is waiting. */
 const revokeTime = 2000;
-/** The same where time is up already: a run that is tried again and again must not leave a token behind each time. */
+/**
+ * The same where time is up already, or a signal came, which is obeyed within 200 ms: a run that is tried again and again must
+ * not leave a token behind each time.
+ */
 const lateTime = 150;
+const signalTime = 120;
 
 /**
  * Whatever happened, a token that was made for this run is not left behind.
@@ -16,8 +20,7 @@ const lateTime = 150;
 export async function giveBack({ vault }: Sources, inUse: boolean, context: Context): Promise<void> {
   if (vault === undefined) return;
   const late = context.signal.aborted;
-  if (late && context.signal.reason instanceof SignalReceived) return;
-  const time = late ? lateTime : revokeTime;
+  const time = !late ? revokeTime : context.signal.reason instanceof SignalReceived ? signalTime : lateTime;
   const bounds = late ? { signal: new AbortController().signal } : context;
   using limit = startDeadline(context.clock, bounds, time, 'revoking the token');
   try {

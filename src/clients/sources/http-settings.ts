@@ -1,6 +1,8 @@
 import { signingValues, type SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { liesInConfigMap } from '../../fs/config-map.ts';
+import { openInput } from '../../fs/input-file.ts';
 import { connectionHeaders, readHeaders } from '../http/headers.ts';
 import type { HttpSourceSettings } from '../http/source.ts';
 import type { SourceOptions } from './options.ts';
@@ -24,19 +26,44 @@ export function readHttpSettings(
     maxSize: options['max-size'],
     redirects: options.redirects,
     crossOrigin: options['cross-origin'],
+    saidSecret: options.secret ? true : options.public ? false : undefined,
     ...body,
   };
 }
 
-/** Is what this source gives a secret, as far as can be told before it is read? Plain http(s) is content. */
+/**
+ * Is what this source gives a secret, as far as can be told before it is read? What Vault and AWS give always is. Of the others
+ * the user may say it; unsaid, plain http(s) and the files of a ConfigMap are content, and all else is a secret.
+ * @throws UsageError where a secret is said to be none
+ */
 export function isSecretSource(address: SourceAddress, http: HttpSourceSettings): boolean {
-  if (address.scheme !== 'http' && address.scheme !== 'https') return true;
+  const said = address.public ? false : http.saidSecret;
+  if (address.scheme === 'vault' || address.scheme === 'aws-sm') {
+    if (said === false)
+      throw new UsageError(
+        `${address.text} cannot be public: what Vault and AWS give is always a secret; fetch it in a run of its own, or write it to a disk by --allow-disk and --mode`,
+      );
+    return true;
+  }
+  if (said !== undefined) return said;
+  if (address.scheme === 'file') return !isConfigMap(address.path);
+  if (address.scheme === 'env') return true;
   return (
     http.identified ||
     address.userinfo !== undefined ||
     Object.keys(http.headers).length > 0 ||
     signingValues(address.path).length > 0
   );
+}
+
+/** What cannot be opened yet may become anything. */
+function isConfigMap(path: string): boolean {
+  try {
+    using input = openInput(path);
+    return liesInConfigMap(input.descriptor);
+  } catch {
+    return false;
+  }
 }
 
 /** Credentials are for one place: with sources at several hosts they would go to all of them. */

@@ -78,8 +78,13 @@ export async function openSources(
     'aws-sm': (address) => aws!.reader(address),
     http: (address) => overHttp(address),
     https: (address) => overHttp(address),
-    file: (address) => fileReader!(address, settings.options['max-size'], context.redactor),
-    env: (address) => environmentReader!(address, context.environment, context.redactor),
+    file: (address) =>
+      fileReader!(
+        address,
+        { maxSize: settings.options['max-size'], saidSecret: settings.http.saidSecret },
+        context.redactor,
+      ),
+    env: (address) => environmentReader!(address, context, settings.http.saidSecret),
   };
   const held = stack.move();
   return {

@@ -77,6 +77,14 @@ export const sourceOptions = {
   ...vaultOptions,
   ...awsOptions,
   ...httpOptions,
+  secret: flag({
+    description: 'what is written is a secret, for example because a variable or a plain URL holds one',
+    insteadOf: ['public'],
+  }),
+  public: flag({
+    description: 'what file:, env:, http: and https: sources give is no secret: any volume, mode 0444',
+    insteadOf: ['secret'],
+  }),
   interval: intervalOption,
 };
 export type SourceOptions = Values<typeof sourceOptions>;

@@ -25,9 +25,9 @@ export function sharedReads(addresses: readonly SourceAddress[]): Reads {
   return { addresses: reads, of };
 }
 
-function identityOf({ scheme, path, options, userinfo }: SourceAddress): string {
+function identityOf({ scheme, path, options, userinfo, public: content }: SourceAddress): string {
   const sorted = [...options].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([scheme, path, sorted, userinfo]);
+  return JSON.stringify([scheme, path, sorted, userinfo, content]);
 }
 
 function withoutField({ field, text, ...rest }: SourceAddress): SourceAddress {

@@ -70,6 +70,12 @@ export function createVault(
   /** The clock's reading at which our own token ends. */
   let loginEnds = Number.POSITIVE_INFINITY;
   let renewal: Promise<Answer> | undefined;
+  /** Ends logins that nobody waits for any more. */
+  const abandoned = new AbortController();
+  /** Logins that were cut off: their answers may still bring a token. */
+  const underWay = new Set<Promise<void>>();
+  /** Tokens that came after the run had ended. */
+  const late: Login[] = [];
   let login: Login | undefined = given && {
     state: 'logged-in',
     token: given,
@@ -109,25 +115,41 @@ export function createVault(
       return leases.map((lease) => leaseNote(lease, lifetime));
     },
     async finish(inUse, probe) {
-      if (login === undefined || !login.own) return undefined;
+      await Promise.race([Promise.all(underWay), aborted(probe.signal)]);
+      abandoned.abort();
+      if (underWay.size > 0)
+        return {
+          revoked: false,
+          words: 'a login was cut off: if Vault made a token for it, that token lives on until it expires',
+        };
+      const ends = await Promise.all(late.map((one) => revoke(one, probe)));
+      const failed = ends.find(({ revoked }) => !revoked);
+      if (failed !== undefined || login === undefined || !login.own) return failed ?? ends[0];
       if (inUse && leases.length > 0) {
         return {
           revoked: false,
           words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
         };
       }
-      const foreign = await notOurs(login, probe);
-      if (foreign !== undefined) return { revoked: false, words: foreign };
-      const reply = await api.write('auth/token/revoke-self', undefined, login.token, probe);
-      if (reply.state === 'reply' && succeeded(reply))
-        return {
-          revoked: true,
-          words: `the token of this run is revoked${leases.length > 0 ? ', and its leases with it' : ''}`,
-        };
-      const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
-      return { revoked: false, words: `${kept}: ${why}` };
+      return revoke(login, probe);
     },
   };
+
+  async function revoke(
+    session: Login,
+    probe: Probe,
+  ): Promise<{ readonly revoked: boolean; readonly words: string }> {
+    const foreign = await notOurs(session, probe);
+    if (foreign !== undefined) return { revoked: false, words: foreign };
+    const reply = await api.write('auth/token/revoke-self', undefined, session.token, probe);
+    if (reply.state === 'reply' && succeeded(reply))
+      return {
+        revoked: true,
+        words: `the token of this run is revoked${leases.length > 0 ? ', and its leases with it' : ''}`,
+      };
+    const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
+    return { revoked: false, words: `${kept}: ${why}` };
+  }
 
   /**
    * Why there is no proof that revoke-self would end the token of our login: an agent or proxy in between may put its
@@ -150,7 +172,22 @@ export function createVault(
   async function enter(probe: Probe): Promise<Answer> {
     const asked = clock.now();
     const { login: way, namespace } = settings;
-    const answer = await logIn(api, way, { namespace, redactor, now: clock.date() }, probe);
+    // Vault makes the token whether or not its answer is waited for: a login that is cut off goes on until `finish`.
+    const going = logIn(
+      api,
+      way,
+      { namespace, redactor, now: clock.date() },
+      { signal: abandoned.signal, phase: (text) => probe.phase(text) },
+    );
+    const answer = await Promise.race([going, aborted(probe.signal)]);
+    if (answer === undefined) {
+      const over: Promise<void> = going
+        .then((one) => void (one.state === 'logged-in' && one.own && late.push(one)))
+        .catch(() => {})
+        .finally(() => underWay.delete(over));
+      underWay.add(over);
+      return notYet('no answer yet');
+    }
     if (answer.state !== 'logged-in') return answer;
     login = answer;
     loginEnds = answer.own && answer.lifetime > 0 ? asked + answer.lifetime * 1000 : Number.POSITIVE_INFINITY;
@@ -261,6 +298,14 @@ export function createVault(
       ...(lease ? { lease } : {}),
     };
   }
+}
+
+/** Resolves with nothing when the signal is aborted. */
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
 }
 
 function again(answer: Never): NotYet {

@@ -185,6 +185,15 @@ export function readFault(
   if (state !== undefined) return { answer: state, confirm: false };
   if (reply.status === 403) return { answer: denied(scene), confirm: true, denied: true };
   if (reply.status === 404) return { answer: absent(reply, scene), confirm: true };
+  if (reply.status === 405)
+    return {
+      answer: never(
+        exitStatus.refused,
+        `answered 405: this path cannot be read${said(reply)}`,
+        'a source is read, and paths that make something (pki/issue, pki/sign, transit/encrypt) are written to: let cert-manager or Vault Agent make it, or store the result in a KV engine',
+      ),
+      confirm: false,
+    };
   return { answer: never(exitStatus.refused, `answered ${reply.status}${said(reply)}`), confirm: false };
 }
 
@@ -227,6 +236,12 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
       'write ?kv=2, and no data/ in the path',
     );
   }
+  if (secretPath.includes('*'))
+    return never(
+      exitStatus.refused,
+      `there is no secret at ${secretPath}${inNamespace(scene.namespace)}`,
+      'a * is taken as it is here: nothing expands it; name each secret by its path',
+    );
   const inside = mount === undefined ? secretPath : secretPath.slice(mount.length);
   const hint =
     inside.startsWith('data/') && scene.kv === 2

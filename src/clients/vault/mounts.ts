@@ -24,6 +24,17 @@ export interface Mounts {
 }
 
 /**
+ * The mount's path as the one that was asked for begins. Vault tells it from the root namespace on, and `b/secret/app` in the
+ * namespace `a` lies on `a/b/secret/`; as `vault kv get` does it (addPrefixToKVPath in command/kv_helpers.go).
+ */
+function relativeTo(path: string, mountPath: string): string {
+  let mount = mountPath;
+  while (mount !== '' && !`${path}/`.startsWith(mount))
+    mount = mount.slice(mount.indexOf('/') + 1 || mount.length);
+  return mount;
+}
+
+/**
  * Finds which engine serves a path, as `vault kv get` does (sys/internal/ui/mounts), and remembers: Vault allows no
  * mount below another, so that one answer serves all paths below it.
  */
@@ -43,8 +54,8 @@ export function createMounts(api: VaultApi): Mounts {
     if (reply.state !== 'reply') return reply;
     if (!succeeded(reply)) return stateFault(reply) ?? { state: 'unknown' };
     const data = asObject(reply.body['data']);
-    const mountPath = asString(data?.['path']);
-    if (mountPath === undefined) return { state: 'unknown' };
+    const mountPath = relativeTo(path, asString(data?.['path']) ?? '');
+    if (mountPath === '') return { state: 'unknown' };
     const type = asString(data?.['type']);
     const version = asString(asObject(data?.['options'])?.['version']);
     const kv = type === 'kv' || type === 'generic' ? (version === '2' ? 2 : 1) : undefined;

@@ -157,6 +157,10 @@ function readAddress(flag: string | undefined, { environment, redactor }: VaultS
     hidePasswords(text, redactor);
     throw new UsageError(`${origin} has more in it than scheme, host, port and path`);
   }
+  if (/\/v1\/*$/.test(url.pathname))
+    throw new UsageError(
+      `${origin} ends with /v1, which every request adds; write ${url.href.replace(/\/+v1\/*$/, '')}`,
+    );
   return url;
 }
 
@@ -197,10 +201,15 @@ function readAuthorities(environment: Environment): string | undefined {
   } catch (error) {
     throw new UsageError(`VAULT_CAPATH: the folder ${folder} ${whyUnread(error)}`, { cause: error });
   }
-  return names
-    .filter((name) => /\.(pem|crt|cer)$/.test(name))
-    .map((name) => readPem(join(folder, name), 'VAULT_CAPATH'))
-    .join('\n');
+  // A file may have two names here: its own, and the hash by which OpenSSL looks it up (`9d66eef0.0`), often a link to it.
+  const texts = names
+    .filter((name) => /\.(pem|crt|cer)$|^[0-9a-f]{8}\.\d+$/.test(name))
+    .map((name) => readPem(join(folder, name), 'VAULT_CAPATH'));
+  if (texts.length === 0)
+    throw new UsageError(
+      `VAULT_CAPATH: the folder ${folder} holds no certificate: no file is named *.pem, *.crt, *.cer or by its hash (9d66eef0.0)`,
+    );
+  return [...new Set(texts)].join('\n');
 }
 
 /** Go's strconv.ParseBool, which Vault's client uses: anything else is an error, never "on". */

@@ -3,7 +3,10 @@ import { parseYamlNodes, YamlError, type Position, type YamlNode } from './nodes
 
 /** A YAML text as values, and where each of them stands. */
 export interface YamlText {
-  /** Objects, arrays, strings, booleans, null, and numbers; a JsonNumber where JavaScript would change the digits. */
+  /**
+   * Objects, arrays, strings, booleans, null, and numbers; a JsonNumber where JavaScript would change the digits, and the text
+   * as it was written where JSON has no such number: `0644`, `+49…`, `0x1F`, `.inf`.
+   */
   readonly value: unknown;
   /** `3:5`, the line and column of what is under a path; of its nearest parent where it is not there. */
   at(path: readonly (string | number)[]): string;
@@ -41,8 +44,9 @@ function valueOf(node: YamlNode): unknown {
   if (node.kind === 'map')
     return Object.fromEntries(node.entries.map(({ key, value }) => [key, valueOf(value)]));
   const { value, text } = node;
-  const changed = typeof value === 'number' && String(value) !== text && jsonNumber.test(text);
-  return changed ? new JsonNumber(text) : value;
+  if (typeof value !== 'number' || String(value) === text) return value;
+  // Readers of YAML 1.1 and 1.2 take `0644` for two different numbers; a phone number is none.
+  return jsonNumber.test(text) ? new JsonNumber(text) : text;
 }
 
 /** The place of a key, or of a list's entry. */

@@ -1,3 +1,4 @@
+import { fieldAt } from '../../config/fields.ts';
 import { quotedKey } from '../../config/formats/entries.ts';
 import { parseJson } from '../../config/json.ts';
 import type { FieldValue } from '../../config/source.ts';
@@ -35,7 +36,7 @@ export function pickKeys(
   const picked = new Map<string, FieldValue>();
   const missing: string[] = [];
   for (const { name, key, optional, fallback, decode } of rules) {
-    const value = fields.get(key);
+    const value = fieldAt(fields, key);
     if (value !== undefined) picked.set(name, decoded(key, value, decode, source, register));
     else if (fallback !== undefined) picked.set(name, fallback);
     else if (!optional) missing.push(key);

@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path';
 
 import type { Format } from '../../config/formats/format.ts';
 import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
+import { whyNotUtf8 } from '../../core/byte-order-mark.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
@@ -57,6 +58,7 @@ interface WrittenPart {
   readonly keys?: readonly string[] | Readonly<Record<string, string | WrittenKey>>;
   readonly others?: boolean;
   readonly optional?: boolean;
+  readonly public?: boolean;
 }
 interface WrittenKey {
   readonly key?: string;
@@ -158,7 +160,8 @@ class SpecReader {
   #part(part: string | WrittenPart, path: Path): SpecPart {
     if (typeof part === 'string')
       return { address: this.#source(part, path), keys: undefined, others: false };
-    const address = this.#source(part.source, [...path, 'source']);
+    const source = this.#source(part.source, [...path, 'source']);
+    const address = part.public ? { ...source, public: true } : source;
     if (part.keys === undefined) {
       if (part.others !== undefined || part.optional !== undefined)
         this.#refuse(path, '"others" and "optional" go with "keys"; without these everything is taken');
@@ -237,6 +240,6 @@ function readText(file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new UsageError(`--spec: ${file} is not UTF-8 text`, { cause: error });
+    throw new UsageError(`--spec: ${file}: ${whyNotUtf8(bytes)}`, { cause: error });
   }
 }

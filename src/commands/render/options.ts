@@ -51,7 +51,6 @@ export const renderOptions = {
   }),
   mode: modeOption,
   owner: ownerOption,
-  secret: flag({ description: 'treat the output as a secret, for example because a variable holds one' }),
   'allow-disk': allowDiskOption,
   'dry-run': flag({ description: 'render everything, write nothing, and print names and sizes as JSON' }),
   ...sourceOptions,

@@ -51,7 +51,7 @@ export async function runRender(
     templates.map((template) => ({ template })),
     ({ template }) => compile(template.text),
   );
-  const files = await readFiles(requests, largest, context);
+  const files = await readFiles(requests, largest, options.public, context);
 
   const http = readHttpSettings(
     options,

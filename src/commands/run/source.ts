@@ -1,3 +1,4 @@
+import { whyNotUtf8 } from '../../core/byte-order-mark.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -69,6 +70,6 @@ function decode(bytes: Buffer, origin: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new UsageError(`the plan ${origin} is not UTF-8`);
+    throw new UsageError(`the plan ${origin}: ${whyNotUtf8(bytes)}`);
   }
 }

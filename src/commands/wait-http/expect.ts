@@ -1,6 +1,7 @@
 import type { HttpResponse } from '../../clients/http/transport.ts';
 import { asObject, JsonFault, parseJson } from '../../config/json.ts';
 import { JsonNumber, type FieldValue } from '../../config/source.ts';
+import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import type { Clock } from '../../core/clock.ts';
 import { excerpt } from '../../core/excerpt.ts';
 import { headerHolds, type HeaderExpectation } from './header.ts';
@@ -57,7 +58,7 @@ export async function faultsOf(
   const encoding = response.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
     return [...faults, `a body in ${cut(encoding)}, which was not asked for`];
-  const text = response.body.toString('utf8').replace(/^\uFEFF/, '');
+  const text = withoutByteOrderMark(response.body.toString('utf8'));
   for (const part of expectations.texts)
     if (!text.includes(part)) faults.push(`a body without ${JSON.stringify(cut(part))}`);
   faults.push(...(await patternFaults(text, expectations.patterns, clock, cut)));

@@ -16,7 +16,7 @@ export class FormatError extends Error {
 export const longestVariable = 131_072;
 
 /** Where a structure can go, for messages. */
-const structured = 'json and yaml hold it, or pick one part of it with #FIELD';
+const structured = 'json and yaml hold it, or pick one part of it, as in #FIELD.PART';
 
 /**
  * A value as the text that a format of plain texts holds: numbers as they were written, `true` and `false`.

@@ -18,16 +18,27 @@ describe('parseJson', () => {
     ['null', null],
   ])('%s', (text, expected) => expect(parseJson(text)).toEqual(expected));
 
+  test('a byte order mark is no part of it', () => {
+    expect(parseJson('\ufeff{"a":"\ufeff"}')).toEqual({ a: '\ufeff' });
+    expect(() => parseJson('\ufeff\ufeff1')).toThrow('not JSON');
+    expect(() => parseJson(' \ufeff1')).toThrow('not JSON');
+  });
+
   test('a key named __proto__ is a key', () => {
     expect(Object.keys(parseJson('{"__proto__":{"x":1}}') as object)).toEqual(['__proto__']);
   });
 
   test.each([
-    ['{"password":"hunter2"', /ends in the middle of the JSON, after 21 characters/],
+    ['{"password":"hunter2"', /ends in the middle of the JSON \(line 1, column 22\)/],
     ['{"password":"hunter2', /ends in the middle/],
     ['hunter2', /not JSON/],
     ['{"a":hunter2}', /it is not JSON/],
-    ['', /ends in the middle|not JSON/],
+    ['', /ends in the middle of the JSON \(line 1, column 1\)/],
+    ['\n', /ends in the middle of the JSON \(line 2, column 1\)/],
+    ['{\n  "a": 1,\n  hunter2\n}', /it is not JSON from line 3, column 3 on/],
+    ['{\r\n"a": 1,\r\n"b": "é" hunter2\r\n}', /it is not JSON from line 3, column 10 on/],
+    ['\ufeff{hunter2', /it is not JSON from line 1, column 2 on/],
+    ['\ufeff{\n"a" hunter2', /it is not JSON from line 2, column 5 on/],
   ])('%s: says where, without any of the text', (text, words) => {
     expect(() => parseJson(text)).toThrow(words);
     try {
@@ -43,14 +54,16 @@ describe('what nobody means', () => {
   const nested = (levels: number): string => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
   test('1,000 levels are read, more are refused without going down into them', () => {
     expect(parseJson(nested(1000))).toBeTypeOf('object');
-    expect(() => parseJson(nested(1001))).toThrow('it is nested deeper than 1,000 levels (character 1005)');
+    expect(() => parseJson(nested(1001))).toThrow(
+      'it is nested deeper than 1,000 levels (line 1, column 1005)',
+    );
     const before = process.cpuUsage();
     for (const open of ['[', '{"a":', '[{"a":'])
       expect(() => parseJson(open.repeat(2_000_000))).toThrow('nested deeper');
     expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
   });
   test.each([
-    ['{"hunter2":1,"hunter2":2}', 'this key is there twice (character 14)'],
+    ['{"hunter2":1,"hunter2":2}', 'this key is there twice (line 1, column 14)'],
     ['[{"a":{"b":1,"c":{},"b":[]}}]', 'this key is there twice'],
     ['{"a":1,"\\u0061":2}', 'this key is there twice'],
     ['{"\\"":1,"\\"":2}', 'this key is there twice'],
@@ -90,8 +103,8 @@ describe('what nobody means', () => {
   test('a string of millions of escapes is read, and told where it is cut off', () => {
     const escapes = 'x\\u00e9'.repeat(2_000_000);
     expect(parseJson(`"${escapes}"`)).toHaveLength(4_000_000);
-    expect(() => parseJson(`"${escapes}`)).toThrow(`after ${escapes.length + 1} characters`);
-    expect(() => parseJson(`"${escapes}\\x"`)).toThrow(`from character ${escapes.length + 2} on`);
+    expect(() => parseJson(`"${escapes}`)).toThrow(`(line 1, column ${escapes.length + 2})`);
+    expect(() => parseJson(`"${escapes}\\x"`)).toThrow(`from line 1, column ${escapes.length + 2} on`);
   });
   test('the work is linear', () => {
     const before = process.cpuUsage();

@@ -90,3 +90,61 @@ test('signingValues finds what gives access to a URL', () => {
   expect(signingValues('//h/a?sig=s1&x=2&TOKEN=t1&access_token=t2')).toEqual(['s1', 't1', 't2']);
   expect(signingValues('//h/a')).toEqual([]);
 });
+
+describe('what gives access in the query of a URL', () => {
+  test.each([
+    'client_secret',
+    'clientSecret',
+    'CLIENT-SECRET',
+    'auth_token',
+    'access-token',
+    'accessToken',
+    'authorization',
+    'auth',
+    'authkey',
+    'private_token',
+    'job_token',
+    'X-Amz-Signature',
+    'X-Amz-Credential',
+    'X-Goog-Signature',
+    'AWSAccessKeyId',
+    'Key-Pair-Id',
+    'sig',
+    'sas',
+    'apikey',
+    'api_key',
+    'api.key',
+    'key',
+    'subscription-key',
+    'pwd',
+    'user[password]',
+    'passphrase',
+    'otp',
+    'jwt',
+    'sessionid',
+    'PHPSESSION',
+    'ticket',
+    'bearer',
+    'credentials',
+    'hmac',
+  ])('%s', (name) =>
+    expect(signingValues(`//h/f?ref=main&${encodeURIComponent(name)}=abcd`)).toEqual(['abcd']),
+  );
+  test.each([
+    'ref',
+    'version',
+    'author',
+    'authors',
+    'keyword',
+    'sidebar',
+    'format',
+    'design',
+    'page',
+    'sha',
+    'pinned',
+  ])('not %s', (name) => expect(signingValues(`//h/f?${name}=abcd`)).toEqual([]));
+  test('a JSON Web Token, whatever it is called', () => {
+    const token = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
+    expect(signingValues(`//h/f?x=${token}&y=eyJ`)).toEqual([token]);
+  });
+});

@@ -80,7 +80,7 @@ export async function unpackArchive(
   const address = checkUnpack(addresses, options);
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
-  const secret = address.scheme !== 'file' && isSecretSource(address, http);
+  const secret = address.scheme === 'file' ? http.saidSecret === true : isSecretSource(address, http);
   const memoryOnly = secret && !options['allow-disk'];
   checkSetPlace(path, [], { memoryOnly });
   const unpacking = new Unpacking(address, settings, context);

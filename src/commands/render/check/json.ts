@@ -1,5 +1,4 @@
 import { JsonFault, parseJson } from '../../../config/json.ts';
-import { lineAndColumn } from '../line-and-column.ts';
 
 /** Why a text is not JSON that is accepted, with line and column and nothing of it; undefined where it is. */
 export function jsonProblem(text: string): string | undefined {
@@ -9,6 +8,6 @@ export function jsonProblem(text: string): string | undefined {
   } catch (error) {
     if (!(error instanceof JsonFault)) throw error;
     const words = error.kind === 'cut' ? 'it ends here, in the middle of the JSON' : error.words;
-    return `${lineAndColumn(text, error.at)}: ${words}`;
+    return `${error.line}:${error.column}: ${words}`;
   }
 }

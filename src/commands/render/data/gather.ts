@@ -27,11 +27,13 @@ export interface FileData {
 
 /**
  * Reads the files among the data.
+ * @param content where the user says that they hold no secret
  * @throws UsageError where one is missing or does not parse
  */
 export async function readFiles(
   requests: readonly DataRequest[],
   largest: number,
+  content: boolean,
   { redactor }: Pick<Context, 'redactor'>,
 ): Promise<readonly FileData[]> {
   const found: FileData[] = [];
@@ -40,7 +42,7 @@ export async function readFiles(
     const { path, ending } = request.from;
     try {
       let secret = true;
-      const bytes = readWhole(path, largest, (descriptor) => (secret = isInMemory(descriptor)));
+      const bytes = readWhole(path, largest, (descriptor) => (secret = !content && isInMemory(descriptor)));
       const value = await parseData(bytes, ending);
       if (secret) registerValue(redactor, value);
       found.push({ request, value, secret });

@@ -2,6 +2,7 @@ import { extname } from 'node:path';
 
 import { parseJson } from '../../../config/json.ts';
 import type { FieldValue } from '../../../config/source.ts';
+import { whyNotUtf8, withoutByteOrderMark } from '../../../core/byte-order-mark.ts';
 import { jsonProblem } from '../check/json.ts';
 import { readDotenv } from './read-dotenv.ts';
 import { readProperties } from './read-properties.ts';
@@ -22,7 +23,7 @@ export function endingOf(path: string): DataEnding | undefined {
  * @throws Error that says where it is wrong, without more of the text than keys
  */
 export async function parseData(bytes: Uint8Array, ending: DataEnding): Promise<FieldValue> {
-  const text = decodeUtf8(bytes);
+  const text = withoutByteOrderMark(decodeUtf8(bytes));
   if (ending === '.json') return jsonOf(text);
   if (ending === '.properties') return Object.fromEntries(readProperties(text));
   if (ending === '.env') return Object.fromEntries(readDotenv(text));
@@ -45,6 +46,6 @@ export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch (error) {
-    throw new Error('it is not UTF-8 text', { cause: error });
+    throw new Error(whyNotUtf8(bytes), { cause: error });
   }
 }

@@ -14,7 +14,7 @@ const restOfLine = /[^\r\n]*/y;
 export function readDotenv(text: string): ReadonlyMap<string, string> {
   checkLines(text);
   const found = new Map<string, string>();
-  let at = text.startsWith('\uFEFF') ? 1 : 0;
+  let at = 0;
   let line = 1;
   const pass = (passed: string): void => {
     at += passed.length;

@@ -215,7 +215,7 @@ test('a key that is there twice in a fetched object is an error', async () => {
   writeFileSync(source, '{"hunter2": "x", "hunter2": "y"}');
   for (const args of [[`file:${source}`, '--format', 'json'], [`file:${source}#hunter2`]]) {
     const { status, text } = await said(['fetch-config', ...args, '--to', target]);
-    expect(text).toContain('this key is there twice (character 18)');
+    expect(text).toContain('this key is there twice (line 1, column 18)');
     expect(status).toBe(69);
   }
 });

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { callerArn, callerRequest, isRole } from '../../../../src/clients/secrets-manager/caller.ts';
+import {
+  callerArn,
+  callerEndpoint,
+  callerRequest,
+  isRole,
+} from '../../../../src/clients/secrets-manager/caller.ts';
 import { faultOf, type SdkError } from '../../../../src/clients/secrets-manager/faults.ts';
 import { regionOf } from '../../../../src/clients/secrets-manager/region.ts';
 import { parseSource } from '../../../../src/config/source.ts';
@@ -30,7 +35,7 @@ test('the request to STS is signed as Signature Version 4 asks', () => {
       sessionToken: 'token',
     },
     'eu-central-1',
-    {},
+    callerEndpoint(new URL('https://secretsmanager.eu-central-1.amazonaws.com/'), {}),
     new Date('2026-11-22T10:20:30.456Z'),
   );
   expect(url.href).toBe('https://sts.eu-central-1.amazonaws.com/');

@@ -108,8 +108,8 @@ describe('a specification', () => {
       /unknown key "zebra"; known are path, format, mode, owner, merge, from$/,
     ],
     [
-      'a mode without quotes',
-      'files:\n  - path: /a\n    mode: 0440\n    from: env:A\n',
+      'a mode that is a number',
+      'files:\n  - path: /a\n    mode: 440\n    from: env:A\n',
       /^fetch\.yaml:3:5: files\[0\]\.mode: expected a string, got a number: a file mode in octal and in quotes/,
     ],
     [
