@@ -12,6 +12,7 @@ import {
 
 import { itself } from '../../fs/directory/file-name.ts';
 import { O_PATH, openPinned } from '../../fs/directory/open-directory.ts';
+import { systemErrorCode } from '../../fs/error-message.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
@@ -172,13 +173,12 @@ export class OwnerVisitor implements Visitor {
   }
 
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
-    const { code, message } = error;
     // The top cannot be marked: no entry is to blame, and none may be changed.
     if (error instanceof this.#plan.fatal) throw error;
     this.#distrustTop();
     this.#tally.errors++;
     if (this.#tally.problems.length < listedProblems)
-      this.#tally.problems.push({ path, action, code: code ?? message });
+      this.#tally.problems.push({ path, action, code: systemErrorCode(error) ?? error.message });
   }
 
   vanished(): void {

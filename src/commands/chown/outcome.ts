@@ -11,6 +11,7 @@ import {
 import { rawOf } from '../../fs/directory/file-name.ts';
 import { mountOf, readMounts } from '../../fs/directory/mounts.ts';
 import type { ClosedPath } from '../../fs/directory/pinned-path.ts';
+import { systemErrorCode } from '../../fs/error-message.ts';
 import { problemLines } from '../../fs/tree/tally.ts';
 import { HelperLost } from '../../fs/tree/worker-pool.ts';
 import type { Capability } from '../../process/capabilities.ts';
@@ -76,7 +77,8 @@ export function endedEarly(target: ChownTarget, tally: ChownTally, error: unknow
   if (error instanceof TopRefused || error instanceof HelperLost)
     return topRefused(target, error.code ?? '', told);
   if (error instanceof Failure || error instanceof UsageError) throw error;
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { message } = error as NodeJS.ErrnoException;
+  const code = systemErrorCode(error);
   const what = error instanceof NotMade ? message : `cannot change ${target.shown}: ${message}`;
   return failed(exitStatus.failed, what, {
     hint: code === undefined ? undefined : explainChownError(code, mount(target), told.capability),

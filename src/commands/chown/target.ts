@@ -12,6 +12,7 @@ import {
   openPlaceDirectory,
   type PinnedPath,
 } from '../../fs/directory/pinned-path.ts';
+import { systemErrorCode } from '../../fs/error-message.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
@@ -77,7 +78,7 @@ function openFile({ path, parent, name }: PinnedPath): number {
   try {
     pinned = openPinned(below(parent, name));
   } catch (error) {
-    throw new ClosedPath(shownName(path), (error as NodeJS.ErrnoException).code ?? String(error));
+    throw new ClosedPath(shownName(path), systemErrorCode(error) ?? String(error));
   }
   const stat = fstatSync(pinned);
   if (!stat.isSymbolicLink() && !stat.isDirectory()) return pinned;
@@ -125,8 +126,8 @@ export class NotMade extends Error {
   readonly code: string;
 
   constructor(path: string, error: unknown) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    super(`cannot make ${path} for its owner (${code ?? message})`, { cause: error });
+    const code = systemErrorCode(error);
+    super(`cannot make ${path} for its owner (${code ?? String(error)})`, { cause: error });
     this.code = code ?? '';
   }
 }

@@ -1,5 +1,6 @@
 import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 
+import { systemErrorCode } from '../../fs/error-message.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory, directoryMode } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
@@ -88,7 +89,7 @@ function substitutes(code: string, owner: NewOwner): readonly ((id: number | und
 }
 
 function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
+  return systemErrorCode(error) ?? String(error);
 }
 
 function isWholeMark(stat: Stats, owner: NewOwner, keepAccess: number | undefined): boolean {

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, un
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { systemErrorCode } from '../../fs/error-message.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
@@ -84,13 +85,13 @@ export class Prune implements Visitor {
     this.removed++;
   }
 
-  failed(path: string, action: string, { code, message }: NodeJS.ErrnoException): void {
+  failed(path: string, action: string, error: NodeJS.ErrnoException): void {
     this.errors++;
     if (this.problems.length < listedProblems)
       this.problems.push({
         path,
         action: action === 'change' || action === 'enter' ? 'remove' : action,
-        code: code ?? message,
+        code: systemErrorCode(error) ?? error.message,
       });
   }
 

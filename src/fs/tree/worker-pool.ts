@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import type { Helper, Host, Parent } from '../../core/host.ts';
+import { systemErrorCode } from '../error-message.ts';
 import type { Share, Walk } from './walk.ts';
 
 /** What a helper is told. */
@@ -254,7 +255,8 @@ export function serveWalk<S, T>(
     try {
       walk.run(() => now() >= until);
     } catch (error) {
-      const { message, code } = error as NodeJS.ErrnoException;
+      const { message } = error as Error;
+      const code = systemErrorCode(error);
       return parent.send({ kind: 'failed', message, code } satisfies WorkerResponse<T>);
     }
     const share = wanted ? walk.give() : undefined;

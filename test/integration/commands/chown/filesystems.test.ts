@@ -4,10 +4,10 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { canMount, mounting, mountReadOnly } from '../../../support/faults.ts';
+import { canMount, mounting, mountReadOnly, underStrace } from '../../../support/faults.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
-import { chown, folder, memoryFolder, modeOf, notRoot, ownerOf, owners, smallTree } from './support.ts';
+import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf, owners, smallTree } from './support.ts';
 
 const noMounts = notRoot || requireOrSkip('mounts for chown', canMount());
 const noFuse =
@@ -320,5 +320,24 @@ describe.skipIf(noMounts)('capabilities', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('the id is not mapped in this user namespace');
     expect(owners(top)).toEqual({ '0:0': 11 });
+  });
+});
+
+describe.skipIf(noStrace)('a quota that is used up', () => {
+  // Node has no name for this error.
+  test.each([
+    ['the top', 'chown,fchown,lchown:error=EDQUOT:when=1', /cannot change the owner of \S+ to 1000:1000 \(EDQUOT\)/],
+    ['what is below', 'lchown:error=EDQUOT:when=1+', /cannot change "\S+": EDQUOT/],
+    ['a folder that is made', 'mkdir:error=EDQUOT', /cannot make \S+ for its owner \(EDQUOT\)/],
+  ])('is named, and said in words: %s', async (what, fault, message) => {
+    const top = smallTree();
+    const path = what.startsWith('a folder') ? join(top, 'new') : top;
+    const { status, stderr } = await chown(['1000:1000', path, '--create'], {
+      prefix: underStrace(`inject=${fault}`),
+    });
+    expect(stderr).toMatch(message);
+    expect(stderr).toContain("hint: the new owner's disk quota is used up");
+    expect(stderr).not.toContain('Unknown system error');
+    expect(status).toBe(1);
   });
 });
