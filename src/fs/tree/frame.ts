@@ -1,6 +1,7 @@
 import type { Dir, Stats } from 'node:fs';
 
-import type { RawName } from '../directory/file-name.ts';
+import { type Calls, calls, sideBySide } from '../calls.ts';
+import { below, pathOf, type RawName } from '../directory/file-name.ts';
 import type { Where } from './visitor.ts';
 
 /** By the group's bits, which also bound what an ACL gives to named users (acl(5)), or by those of all others. */
@@ -20,6 +21,7 @@ export class Frame implements Where {
   next = 0;
   directories: RawName[] = [];
   stream: Dir | undefined;
+  calls: Calls = calls;
 
   constructor(parent: Frame | undefined, raw: RawName, stat: Stats, descriptor: number, whole: boolean) {
     this.parent = parent;
@@ -40,6 +42,12 @@ export class Frame implements Where {
     const parts = raw === undefined ? [] : [raw];
     for (const frame of this.line()) if (frame.parent !== undefined) parts.push(frame.raw);
     return parts.toReversed().join('/');
+  }
+
+  /** In a narrow walk it is the current directory. */
+  path(raw?: RawName): string | Buffer {
+    if (this.calls === sideBySide) return below(this.descriptor, raw ?? '.');
+    return raw === undefined ? '.' : pathOf(raw);
   }
 
   /** This directory and those above it, up to the top. */

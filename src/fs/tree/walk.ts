@@ -11,6 +11,7 @@ import {
 
 import type { Host } from '../../core/host.ts';
 import type { Libc } from '../../process/libc.ts';
+import { doAtOnce, type Work } from '../calls.ts';
 import { itself, pathOf, type RawName, shownName } from '../directory/file-name.ts';
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
 import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
@@ -202,7 +203,7 @@ export class Walk {
     const stop = names.length;
     for (let i = frame.next; i < stop; i++) {
       const raw = names[i] as RawName;
-      if (exclude !== undefined && exclude(shownName(frame.relative(raw)))) {
+      if (exclude !== undefined && exclude(shownName(frame.relative(raw)), frame)) {
         visitor.excluded(frame);
         continue;
       }
@@ -212,7 +213,10 @@ export class Walk {
         if (stat === undefined) visitor.vanished();
         else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
         else if (guard !== undefined) this.#guarded(guard, stat, frame, raw);
-        else visitor.entry(name, stat, frame, raw);
+        else {
+          const work = visitor.entry(name, stat, frame, raw);
+          if (work !== undefined) doAtOnce(work);
+        }
       } catch (error) {
         this.#report(frame, raw, 'change', error);
       }
@@ -260,7 +264,7 @@ export class Walk {
       return undefined;
     }
     try {
-      this.#visitor.enter?.(stat, raw);
+      atOnce(this.#visitor.enter?.(stat, raw, frame));
     } catch (error) {
       closeSync(descriptor);
       this.#report(frame, raw, 'enter', error);
@@ -280,7 +284,7 @@ export class Walk {
       if (stat === undefined) this.#visitor.vanished();
       else if (stat.isDirectory()) frame.directories.push(raw);
       else if (this.#guard !== undefined) this.#guarded(this.#guard, stat, frame, raw);
-      else this.#visitor.entry(pathOf(raw), stat, frame, raw);
+      else atOnce(this.#visitor.entry(pathOf(raw), stat, frame, raw));
     } catch (error) {
       this.#report(frame, raw, 'change', error);
     }
@@ -289,7 +293,7 @@ export class Walk {
   #leave(frame: Frame): void {
     if (frame.entered !== undefined) {
       try {
-        this.#visitor.leave(frame.entered, frame);
+        atOnce(this.#visitor.leave(frame.entered, frame));
       } catch (error) {
         this.#report(frame, undefined, 'change', error);
       }
@@ -384,8 +388,8 @@ export class Walk {
     const descriptor = guard.pinned(raw);
     if (descriptor === undefined) return visitor.crossed(this.#shown(frame, raw));
     try {
-      if (visitor.opened === undefined) visitor.entry(pathOf(raw), stat, frame, raw);
-      else visitor.opened(descriptor);
+      if (visitor.opened === undefined) atOnce(visitor.entry(pathOf(raw), stat, frame, raw));
+      else atOnce(visitor.opened(descriptor, frame));
     } finally {
       closeSync(descriptor);
     }
@@ -401,6 +405,10 @@ export class Walk {
     const relative = shownName(frame.relative(raw));
     return relative === '' ? this.#settings.path : `${this.#settings.path}/${relative}`;
   }
+}
+
+function atOnce(work: void | Work<void>): void {
+  if (work !== undefined) doAtOnce(work);
 }
 
 const quiet = { throwIfNoEntry: false } as const;
