@@ -5,6 +5,7 @@ import {
   chownSync,
   close,
   closeSync,
+  type Dirent,
   fchmod,
   fchmodSync,
   fchown,
@@ -49,7 +50,8 @@ import { promisify } from 'node:util';
 
 type FilePath = string | Buffer;
 type Time = number | string;
-type Soon<T> = T | Promise<T>;
+/** What a call gives, now or later. */
+export type Soon<T> = T | Promise<T>;
 
 /** The system calls on files that a walk makes. Errors are thrown, or reject, as Node's own have them. */
 export interface Calls {
@@ -84,9 +86,12 @@ export interface Calls {
   readlink(path: FilePath): Soon<Buffer>;
   /** Names as bytes, one character each. */
   readdir(path: FilePath): Soon<string[]>;
+  /** The same, with what kind of entry each is. */
+  entries(path: FilePath): Soon<Dirent[]>;
 }
 
 const quiet = { throwIfNoEntry: false } as const;
+const withKinds = { encoding: 'latin1', withFileTypes: true } as const;
 
 /** Each call made at once: the process does nothing else meanwhile. */
 export const calls: Calls = {
@@ -112,6 +117,7 @@ export const calls: Calls = {
   symlink: (target, path) => symlinkSync(target, path),
   readlink: (path) => readlinkSync(path, 'buffer'),
   readdir: (path) => readdirSync(path, 'latin1'),
+  entries: (path) => readdirSync(path, withKinds),
 };
 
 const lstatLater = promisify(lstat);
@@ -163,6 +169,7 @@ export const sideBySide: Calls = {
   symlink: promisify(symlink) as Calls['symlink'],
   readlink: (path) => readlinkLater(path, 'buffer'),
   readdir: (path) => readdirLater(path, 'latin1'),
+  entries: (path) => readdirLater(path, withKinds),
 };
 
 /** Work on files, cut at each of its calls. It is the same work whether its calls are made at once or side by side. */

@@ -1,5 +1,6 @@
-import { chmodSync, chownSync, fchmodSync, fchownSync, fstatSync, futimesSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 
+import { type Calls, given, type Soon, type Work } from '../../fs/calls.ts';
 import { itself } from '../../fs/directory/file-name.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
@@ -66,27 +67,28 @@ export function hasAttributes(there: Stats, wanted: Attributes): boolean {
  * change then; set-ID bits last, since giving a file away clears them.
  * @returns false where the owner could not be kept
  */
-export function finishFile(
+export function* finishFile(
+  calls: Calls,
   descriptor: number,
   stat: Stats,
   wanted: Attributes,
   place: CopyDirectory,
   settings: AttributeSettings,
-): boolean {
+): Work<boolean> {
   let { mode } = wanted;
   let kept = true;
   const { owner } = wanted;
   const plain = mode & ~setIds;
-  if (plain !== (plain & 0o777 & ~settings.mask)) fchmodSync(descriptor, plain);
-  futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
-  const given = owner !== undefined && (owner.uid !== settings.ownUser || owner.gid !== place.group);
-  if (given) {
-    kept = tryOwner(() => fchownSync(descriptor, owner.uid, owner.gid), settings);
+  if (plain !== (plain & 0o777 & ~settings.mask)) yield* given(calls.fchmod(descriptor, plain));
+  yield* given(calls.futimes(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs)));
+  const isGiven = owner !== undefined && (owner.uid !== settings.ownUser || owner.gid !== place.group);
+  if (isGiven) {
+    kept = yield* tryOwner(() => calls.fchown(descriptor, owner.uid, owner.gid), settings);
     if (!kept) mode &= ~setIds;
   }
   // Judged by the owner that the file has: a file system may take another one and not keep it.
-  if ((mode & setIds) !== 0) mode = withoutOthersBits(mode, stat, fstatSync(descriptor));
-  if ((mode & setIds) !== 0) fchmodSync(descriptor, mode);
+  if ((mode & setIds) !== 0) mode = withoutOthersBits(mode, stat, yield* given(calls.fstat(descriptor)));
+  if ((mode & setIds) !== 0) yield* given(calls.fchmod(descriptor, mode));
   return kept;
 }
 
@@ -106,9 +108,9 @@ export function secondsOf(milliseconds: number): number | string {
 }
 
 /** Runs what changes an owner. False where that is not allowed and nobody asked for it. */
-export function tryOwner(change: () => void, settings: AttributeSettings): boolean {
+export function* tryOwner(change: () => Soon<void>, settings: AttributeSettings): Work<boolean> {
   try {
-    change();
+    yield* given(change());
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -119,35 +121,37 @@ export function tryOwner(change: () => void, settings: AttributeSettings): boole
 }
 
 /** Gives a directory that is there already its attributes. False where the owner could not be kept. */
-export function mendDirectory(
+export function* mendDirectory(
+  calls: Calls,
   descriptor: number,
   there: Stats,
   wanted: Attributes,
   settings: AttributeSettings,
-): boolean {
+): Work<boolean> {
   const path = itself(descriptor);
   const { owner } = wanted;
   let kept = true;
   if (owner !== undefined && (there.uid !== owner.uid || there.gid !== owner.gid))
-    kept = tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
+    kept = yield* tryOwner(() => calls.chown(path, owner.uid, owner.gid), settings);
   if ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
-    chmodSync(path, kept ? wanted.mode : wanted.mode & ~setIds);
+    yield* given(calls.chmod(path, kept ? wanted.mode : wanted.mode & ~setIds));
   return kept;
 }
 
 /** Gives a directory that was just made its attributes; set-group-ID that it inherited stays where its group does. */
-export function finishDirectory(
+export function* finishDirectory(
+  calls: Calls,
   descriptor: number,
   stat: Stats,
   wanted: Attributes,
   inherited: boolean,
   settings: AttributeSettings,
-): boolean {
+): Work<boolean> {
   const path = itself(descriptor);
   const { owner } = wanted;
-  const given = owner !== undefined && (stat.uid !== owner.uid || stat.gid !== owner.gid);
+  const isGiven = owner !== undefined && (stat.uid !== owner.uid || stat.gid !== owner.gid);
   const mode = inherited && owner === undefined ? wanted.mode | setgid : wanted.mode;
   // Before it is another's, and while its group is one of ours: chown(2) leaves the mode of a directory.
-  if ((stat.mode & permissions) !== mode) chmodSync(path, mode);
-  return !given || tryOwner(() => chownSync(path, owner.uid, owner.gid), settings);
+  if ((stat.mode & permissions) !== mode) yield* given(calls.chmod(path, mode));
+  return !isGiven || (yield* tryOwner(() => calls.chown(path, owner.uid, owner.gid), settings));
 }

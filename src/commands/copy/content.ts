@@ -1,43 +1,87 @@
-import { constants, readSync, type Stats, writeSync } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
+
+import { type Calls, given, type Work } from '../../fs/calls.ts';
 
 /** The most that is copied in one go, in bytes: some milliseconds, so that signals are heard. */
 export const atOnce = 4 << 20;
 
-const chunk = 1 << 18;
-const buffer = Buffer.allocUnsafeSlow(chunk);
-let second: Buffer | undefined;
-
 export const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
+/** Buffers of one length, made when they are needed, and never more than so many: whoever needs one more waits. */
+class Buffers {
+  readonly length: number;
+  readonly #free: Buffer[] = [];
+  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  #left: number;
+
+  constructor(length: number, most: number) {
+    this.length = length;
+    this.#left = most;
+  }
+
+  *take(): Work<Buffer> {
+    const buffer = this.#free.pop();
+    if (buffer !== undefined) return buffer;
+    if (this.#left > 0) {
+      this.#left--;
+      return Buffer.allocUnsafeSlow(this.length);
+    }
+    return (yield new Promise<Buffer>((resolve) => this.#waiting.push(resolve))) as Buffer;
+  }
+
+  giveBack(buffer: Buffer): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(buffer);
+    else next(buffer);
+  }
+}
+
+/** Most files of most trees fit into a small one, of which as many may be needed as files are under way: 3 MiB in all, with the large ones. */
+const small = new Buffers(1 << 14, 64);
+const large = new Buffers(1 << 18, 8);
+
 /** Copies the content of one open file to another that is empty; returns its bytes. */
-export function copyContent(from: number, to: number, size: number): number {
-  let at = 0;
-  for (;;) {
-    const length = readSync(from, buffer, 0, chunk, null);
-    if (length === 0) return at;
-    for (let done = 0; done < length;) done += writeSync(to, buffer, done, length - done);
-    at += length;
-    // Files of /proc say that they are empty, and are not.
-    if (at === size && length < chunk) return at;
+export function* copyContent(calls: Calls, from: number, to: number, size: number): Work<number> {
+  // One byte more than the file has: a read that does not fill the buffer is the last.
+  const buffers = size < small.length ? small : large;
+  const buffer = yield* buffers.take();
+  try {
+    for (let at = 0; ;) {
+      const length = yield* given(calls.read(from, buffer, 0, buffers.length, null));
+      if (length === 0) return at;
+      for (let done = 0; done < length;) done += yield* given(calls.write(to, buffer, done, length - done));
+      at += length;
+      // Files of /proc say that they are empty, and are not.
+      if (at === size && length < buffers.length) return at;
+    }
+  } finally {
+    buffers.giveBack(buffer);
   }
 }
 
-/** Whether two open files hold the same. */
-export function sameContent(one: number, other: number): boolean {
-  second ??= Buffer.allocUnsafeSlow(chunk);
-  for (let at = 0; ;) {
-    const length = readFully(one, buffer, at);
-    if (length !== readFully(other, second, at)) return false;
-    if (!buffer.subarray(0, length).equals(second.subarray(0, length))) return false;
-    if (length < chunk) return true;
-    at += length;
+/** Whether two open files of about that size hold the same. */
+export function* sameContent(calls: Calls, one: number, other: number, size: number): Work<boolean> {
+  const buffers = size < small.length >> 1 ? small : large;
+  const buffer = yield* buffers.take();
+  try {
+    const chunk = buffers.length >> 1;
+    const [first, second] = [buffer.subarray(0, chunk), buffer.subarray(chunk)];
+    for (let at = 0; ;) {
+      const length = yield* readFully(calls, one, first, at);
+      if (length !== (yield* readFully(calls, other, second, at))) return false;
+      if (!first.subarray(0, length).equals(second.subarray(0, length))) return false;
+      if (length < chunk) return true;
+      at += length;
+    }
+  } finally {
+    buffers.giveBack(buffer);
   }
 }
 
-function readFully(descriptor: number, into: Buffer, position: number): number {
+function* readFully(calls: Calls, descriptor: number, into: Buffer, position: number): Work<number> {
   let length = 0;
-  while (length < chunk) {
-    const read = readSync(descriptor, into, length, chunk - length, position + length);
+  while (length < into.length) {
+    const read = yield* given(calls.read(descriptor, into, length, into.length - length, position + length));
     if (read === 0) break;
     length += read;
   }
@@ -61,9 +105,9 @@ export function sameTime(source: Stats, there: Stats): boolean {
 }
 
 /** The same for two open files; false where one of them cannot be read. */
-export function holdTheSame(one: number, other: number): boolean {
+export function* holdTheSame(calls: Calls, one: number, other: number, size: number): Work<boolean> {
   try {
-    return sameContent(one, other);
+    return yield* sameContent(calls, one, other, size);
   } catch {
     return false; // it is copied, or the copying says why not
   }

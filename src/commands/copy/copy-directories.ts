@@ -7,16 +7,24 @@ import {
   readdirSync,
   renameSync,
   rmdirSync,
+  type Stats,
   unlinkSync,
 } from 'node:fs';
 
+import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { Directory } from '../../fs/directory/directory.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { isEmptyDirectory, isNoDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
+import {
+  asDirectory,
+  isEmptyDirectory,
+  isNoDirectory,
+  openDirectory,
+} from '../../fs/directory/open-directory.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { removeEmpty } from '../../fs/publish/remove.ts';
-import { InTheWay, writing } from './failures.ts';
+import { Turns } from '../../fs/turns.ts';
+import { InTheWay, writeFailed, writingIn } from './failures.ts';
 import type { MountStage } from './tally.ts';
 
 /** One directory on the side of DEST. */
@@ -31,6 +39,9 @@ export interface CopyDirectory {
   group: number;
   /** Whether directories made in `stage` get set-group-ID. */
   inherits: boolean;
+  /** How many pieces of work are under way in it; it stays open for them. */
+  uses: number;
+  closed: boolean;
 }
 
 /** A mount below DEST: nothing can be renamed into it, so that it has a stage of its own. */
@@ -51,6 +62,8 @@ export class Places implements Disposable {
   readonly #ownGroup: number;
   readonly #replaces: boolean;
   readonly #filled: (stage: MountStage) => void;
+  /** A directory is opened, and its stage made, by one piece of work; others wait for it. */
+  readonly #turns = new Turns();
 
   /**
    * @param live DEST, open; undefined where it does not exist
@@ -70,66 +83,122 @@ export class Places implements Disposable {
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
     this.#replaces = replaces;
-    const top: CopyDirectory = { path: '', live, stage: undefined, group: ownGroup, inherits: false };
-    if (stage !== undefined) this.#adopt(top, stage);
-    this.#open.set('', top);
+    const top = this.#placeAt('', live);
+    if (stage !== undefined) this.#adopt(top, stage, fstatSync(stage));
   }
 
-  /** Opens one, and lets go of those that were not used for longest. Places from earlier calls may be closed then. */
-  visit(path: RawName): CopyDirectory {
-    while (this.#open.size > held) {
+  /**
+   * Opens one, and lets go of those that nobody uses and that were not used for longest. It stays open until it is given
+   * back.
+   */
+  visit(by: Calls, path: RawName): Work<CopyDirectory> {
+    let over = this.#open.size - held;
+    if (over > 0)
       for (const old of this.#open.values()) {
-        if (old.path === '') continue;
+        if (old.path === '' || old.uses > 0) continue;
         this.#close(old);
-        break;
+        if (--over <= 0) break;
       }
-    }
-    return this.#at(path);
+    return this.#at(by, path);
+  }
+
+  giveBack(place: CopyDirectory): void {
+    place.uses--;
   }
 
   /** The stage of a place, made where it is missing. @throws WriteFailed */
-  stageOf(place: CopyDirectory): number {
+  *stageOf(by: Calls, place: CopyDirectory): Work<number> {
     if (place.stage !== undefined) return place.stage;
     if (place.path === '') throw new Error('nothing is to be written');
-    const own = this.#mounts.get(place.path);
-    const made = writing(() => {
-      if (own !== undefined && place.live !== undefined) {
-        const holder = stageOnMount(place.live, own);
-        try {
-          const [stage, root] = [fstatSync(holder), fstatSync(place.live)];
-          const { dev, ino } = stage;
-          this.#filled({ path: place.path, dev, ino, rootDev: root.dev, rootIno: root.ino });
-          return makeOrOpenDirectory(holder, treeName);
-        } finally {
-          closeSync(holder);
-        }
-      }
-      const { parent, name } = split(place.path);
-      return makeOrOpenDirectory(this.stageOf(this.#at(parent)), name);
-    });
-    this.#adopt(place, made);
-    return made;
+    yield* this.#turns.take(place);
+    try {
+      return place.stage ?? (yield* writingIn(this.#makeStage(by, place)));
+    } finally {
+      this.#turns.end(place);
+    }
   }
 
-  #at(path: RawName): CopyDirectory {
-    const known = this.#open.get(path);
-    if (known !== undefined) {
-      if (path !== '') {
-        this.#open.delete(path);
-        this.#open.set(path, known);
-      }
-      return known;
+  *#makeStage(by: Calls, place: CopyDirectory): Work<number> {
+    const own = this.#mounts.get(place.path);
+    const made =
+      own !== undefined && place.live !== undefined
+        ? this.#stageOnMount(place.path, place.live, own)
+        : yield* this.#stageBelow(by, place.path);
+    try {
+      this.#adopt(place, made, yield* given(by.fstat(made)));
+      return made;
+    } catch (error) {
+      closeSync(made);
+      throw error;
     }
+  }
+
+  /** Rare, and so done at once. */
+  #stageOnMount(path: RawName, live: number, name: RawName): number {
+    const holder = stageOnMount(live, name);
+    try {
+      const [stage, root] = [fstatSync(holder), fstatSync(live)];
+      const { dev, ino } = stage;
+      this.#filled({ path, dev, ino, rootDev: root.dev, rootIno: root.ino });
+      return makeOrOpenDirectory(holder, treeName);
+    } finally {
+      closeSync(holder);
+    }
+  }
+
+  *#stageBelow(by: Calls, path: RawName): Work<number> {
     const { parent, name } = split(path);
-    const above = this.#at(parent);
-    const live = above.live === undefined ? undefined : openLive(above.live, name, path, this.#replaces);
-    const place: CopyDirectory = { path, live, stage: undefined, group: this.#ownGroup, inherits: false };
+    const above = yield* this.#at(by, parent);
+    try {
+      return yield* makingOrOpening(by, yield* this.stageOf(by, above), name);
+    } finally {
+      this.giveBack(above);
+    }
+  }
+
+  *#at(by: Calls, path: RawName): Work<CopyDirectory> {
+    const known = this.#known(path);
+    if (known !== undefined) return known;
+    yield* this.#turns.take(path);
+    try {
+      return this.#known(path) ?? (yield* this.#opened(by, path));
+    } finally {
+      this.#turns.end(path);
+    }
+  }
+
+  #known(path: RawName): CopyDirectory | undefined {
+    const known = this.#open.get(path);
+    if (known === undefined) return undefined;
+    known.uses++;
+    if (path === '') return known;
+    this.#open.delete(path);
+    this.#open.set(path, known);
+    return known;
+  }
+
+  *#opened(by: Calls, path: RawName): Work<CopyDirectory> {
+    const { parent, name } = split(path);
+    const above = yield* this.#at(by, parent);
+    try {
+      const live =
+        above.live === undefined ? undefined : yield* openLive(by, above.live, name, path, this.#replaces);
+      const place = this.#placeAt(path, live);
+      place.uses = 1;
+      return place;
+    } finally {
+      this.giveBack(above);
+    }
+  }
+
+  #placeAt(path: RawName, live: number | undefined): CopyDirectory {
+    const group = this.#ownGroup;
+    const place = { path, live, stage: undefined, group, inherits: false, uses: 0, closed: false };
     this.#open.set(path, place);
     return place;
   }
 
-  #adopt(place: CopyDirectory, stage: number): void {
-    const { mode, gid } = fstatSync(stage);
+  #adopt(place: CopyDirectory, stage: number, { mode, gid }: Stats): void {
     place.stage = stage;
     place.inherits = (mode & 0o2000) !== 0;
     place.group = place.inherits ? gid : this.#ownGroup;
@@ -137,6 +206,7 @@ export class Places implements Disposable {
 
   #close(place: CopyDirectory): void {
     this.#open.delete(place.path);
+    place.closed = true;
     if (place.live !== undefined) closeSync(place.live);
     if (place.stage !== undefined) closeSync(place.stage);
   }
@@ -158,17 +228,20 @@ function split(path: RawName): { readonly parent: RawName; readonly name: RawNam
 }
 
 /** @throws InTheWay where a link or a file stands there that does not make way */
-function openLive(parent: number, name: RawName, path: RawName, replaces: boolean): number | undefined {
+function* openLive(
+  by: Calls,
+  parent: number,
+  name: RawName,
+  path: RawName,
+  replaces: boolean,
+): Work<number | undefined> {
   try {
-    return openDirectory(name, parent);
+    return yield* given(by.open(below(parent, name), asDirectory));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
-    if (!isNoDirectory(code))
-      return writing(() => {
-        throw error;
-      });
-    const stat = lstatSync(below(parent, name), { throwIfNoEntry: false });
+    if (!isNoDirectory(code)) throw writeFailed(error);
+    const stat = yield* given(by.lstat(below(parent, name)));
     if (stat === undefined || replaces) return undefined;
     throw new InTheWay(
       `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory must be`,
@@ -300,10 +373,15 @@ export function removeUnfinished(parent: Directory, name: string, stage: Directo
 
 /** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */
 export function makeOrOpenDirectory(parent: number, name: RawName): number {
+  return doAtOnce(makingOrOpening(calls, parent, name));
+}
+
+function* makingOrOpening(by: Calls, parent: number, name: RawName): Work<number> {
+  const path = below(parent, name);
   try {
-    mkdirSync(below(parent, name), { mode: 0o700 });
+    yield* given(by.mkdir(path, 0o700));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  return openDirectory(name, parent);
+  return yield* given(by.open(path, asDirectory));
 }

@@ -1,3 +1,4 @@
+import type { Work } from '../../fs/calls.ts';
 import type { RawName } from '../../fs/directory/file-name.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 
@@ -36,8 +37,22 @@ export function writing<T>(work: () => T, entry?: RawName): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error, entry);
+    throw writeFailed(error, entry);
   }
+}
+
+/** The same for work that is cut at its calls. @throws WriteFailed */
+export function* writingIn<T>(work: Work<T>): Work<T> {
+  try {
+    return yield* work;
+  } catch (error) {
+    throw writeFailed(error);
+  }
+}
+
+/** What an error on the side of DEST is to be thrown as. */
+export function writeFailed(error: unknown, entry?: RawName): WriteFailed | InTheWay {
+  return error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error, entry);
 }
 
 /** A ConfigMap or Secret moved on to another version while it was copied. */

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, readlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { isWithin } from '../../fs/directory/mounts.ts';
 import { addTally, listedProblems } from '../../fs/tree/tally.ts';
@@ -129,11 +130,9 @@ class Filling {
       () => tally,
     );
     try {
-      const whole = put.file(
-        { path: itself(source.descriptor), stat: source.stat, followed: 'all' },
-        places.visit(''),
-        raw,
-      );
+      const top = doAtOnce(places.visit(calls, ''));
+      const opened = { path: itself(source.descriptor), stat: source.stat, followed: 'all' } as const;
+      const whole = doAtOnce(put.file(calls, opened, top, raw));
       addTally(this.#tally, tally);
       if (!whole) await this.#one(source.descriptor, 'all', '', raw, places);
     } catch (error) {
@@ -178,7 +177,7 @@ class Filling {
         const { directory, name } = split(from);
         const parent = openBelow(top.descriptor, directory);
         try {
-          descriptor = openSource(below(parent, name), followed);
+          descriptor = doAtOnce(openSource(calls, below(parent, name), followed));
         } finally {
           closeSync(parent);
         }
@@ -203,13 +202,12 @@ class Filling {
     const tally = this.#tally;
     const put = new Put(places, settings, () => tally);
     const { signal } = this.#context;
-    await copyLarge(descriptor, followed, places.visit(directory), raw, {
-      places,
-      put,
-      settings,
-      tally,
-      signal,
-    });
+    const place = doAtOnce(places.visit(calls, directory));
+    try {
+      await copyLarge(descriptor, followed, place, raw, { places, put, settings, tally, signal });
+    } finally {
+      places.giveBack(place);
+    }
   }
 
   async #follow(top: Top, from: RawName, to: RawName): Promise<void> {
@@ -218,7 +216,8 @@ class Filling {
     let descriptor: number | undefined;
     try {
       parent = openBelow(top.descriptor, directory);
-      descriptor = openFollowed(below(parent, name), this.#common.dereference ? 'all' : 'key');
+      const way = this.#common.dereference ? 'all' : 'key';
+      descriptor = doAtOnce(openFollowed(calls, below(parent, name), way));
       checkNotDestination(fstatSync(descriptor), this.#common.destination);
       const target = readlinkSync(itself(descriptor), 'latin1');
       const chain = [...top.chain, readlinkSync(itself(parent), 'latin1')];

@@ -2,6 +2,7 @@ import { closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats,
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { codeAmong } from '../../fs/directory/directory.ts';
 import { below, itself, pathOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { refused } from '../../fs/error-message.ts';
@@ -307,7 +308,7 @@ function entryOf(top: number, path: RawName, dereference: boolean): SourceEntry 
   try {
     const at = below(parent, name);
     const stat = lstatSync(at, { throwIfNoEntry: false });
-    if (stat === undefined || isInternal(name, parent)) return undefined;
+    if (stat === undefined || isInternal(name, (entry) => below(parent, entry))) return undefined;
     const followed = stat.isSymbolicLink() ? statBehind(at, dereference) : stat;
     if (followed === undefined) return { directory: false, link: readlinkSync(at, 'latin1') };
     return { directory: followed.isDirectory(), link: undefined };
@@ -318,7 +319,7 @@ function entryOf(top: number, path: RawName, dereference: boolean): SourceEntry 
 
 function statBehind(path: string | Buffer, dereference: boolean): Stats | undefined {
   try {
-    return dereference ? statSync(path) : statOfKey(path);
+    return dereference ? statSync(path) : doAtOnce(statOfKey(calls, path));
   } catch {
     return undefined; // the copy says what is wrong with it
   }

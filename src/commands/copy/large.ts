@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { below, itself, type RawName } from '../../fs/directory/file-name.ts';
 import { attributesOf, finishFile } from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
@@ -51,15 +52,15 @@ export async function copyLarge(
     tally.bytes += stat.size;
     return;
   }
-  if (shared && put.linkKnown(stat, place, raw)) {
+  if (shared && doAtOnce(put.linkKnown(calls, stat, place, raw))) {
     tally.copied++;
     return;
   }
   put.note(settings.extras?.ofFile(from));
-  const stage = places.stageOf(place);
+  const stage = doAtOnce(places.stageOf(calls, place));
   const path = below(stage, raw);
   if (!cloned(from, path)) {
-    const to = writing(() => create(path, wanted.mode));
+    const to = writing(() => doAtOnce(create(calls, path, wanted.mode)));
     try {
       await pump(from, to, stat, settings.libc, signal);
     } finally {
@@ -69,14 +70,14 @@ export async function copyLarge(
   writing(() => {
     const to = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
     try {
-      if (!finishFile(to, stat, wanted, place, settings)) tally.ownerless++;
+      if (!doAtOnce(finishFile(calls, to, stat, wanted, place, settings))) tally.ownerless++;
     } finally {
       closeSync(to);
     }
   });
   tally.bytes += stat.size;
   tally.copied++;
-  if (shared) put.know(stat, place, raw);
+  if (shared) doAtOnce(put.know(calls, stat, place, raw));
 }
 
 /** Shares the blocks of the source (FICLONE, ioctl_ficlone(2)), on btrfs, XFS and the like. */
@@ -115,16 +116,17 @@ async function isAdopted(
   if (place.live === undefined) return false;
   let to: number;
   try {
-    to = openSource(below(place.live, raw), 'none');
+    to = doAtOnce(openSource(calls, below(place.live, raw), 'none'));
   } catch {
     return false;
   }
   try {
     const there = fstatSync(to);
-    if (!there.isFile() || there.size !== stat.size || !put.fits(stat, there, place)) return false;
+    if (!there.isFile() || there.size !== stat.size) return false;
+    if (!doAtOnce(put.fits(calls, stat, there, place))) return false;
     const same = await holdTheSame(from, to, stat.size, signal);
-    if (!same || !put.adopt(stat, to, there, place, raw, followed)) return false;
-    put.countRight(stat, there, place, raw);
+    if (!same || !doAtOnce(put.adopt(calls, stat, to, there, place, raw, followed))) return false;
+    doAtOnce(put.countRight(calls, stat, there, place, raw));
     return true;
   } finally {
     closeSync(to);

@@ -1,8 +1,9 @@
 import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { openDirectory } from '../../fs/directory/open-directory.ts';
+import { asDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { InTheWay, WriteFailed, writing } from './failures.ts';
 import { entriesOf } from './replace.ts';
 
@@ -109,7 +110,7 @@ function makeWay(
       unlinkSync(below(live, raw));
       return 0;
     }
-    const count = entriesOf(live, raw);
+    const count = doAtOnce(entriesOf(calls, live, raw));
     renameSync(below(live, raw), below(stage, freeName(stage, counter)));
     return count;
   }, path);
@@ -146,10 +147,15 @@ function inTheWay(path: RawName, cause: unknown): InTheWay {
 
 /** Opens a directory below another, one component at a time and through no link; the caller closes it. */
 export function openBelow(top: number, path: RawName): number {
-  let at = openDirectory('.', top);
+  return doAtOnce(openingBelow(calls, top, path));
+}
+
+/** The same as work. */
+export function* openingBelow(by: Calls, top: number, path: RawName): Work<number> {
+  let at = yield* given(by.open(below(top, '.'), asDirectory));
   for (const component of path === '' ? [] : path.split('/')) {
     try {
-      const next = openDirectory(component, at);
+      const next = yield* given(by.open(below(at, component), asDirectory));
       closeSync(at);
       at = next;
     } catch (error) {

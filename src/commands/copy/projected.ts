@@ -1,19 +1,11 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 
+import { type Calls, given, type Work } from '../../fs/calls.ts';
 import { below, itself, pathOf, type RawName, rawOf } from '../../fs/directory/file-name.ts';
-import { isNoDirectory, openDirectory, openPinned } from '../../fs/directory/open-directory.ts';
+import { asDirectory, asPinned, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isOwn, ownTarget } from '../../fs/directory/safe-open.ts';
 import { dataLink, isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
-import { openBelow } from './merge.ts';
+import { openingBelow } from './merge.ts';
 
 /**
  * The links of a ConfigMap's, Secret's or projected volume: `key -> ..data/key`, and `..data -> ..2026_…`, the directory
@@ -36,13 +28,11 @@ const ownNote = /^\.\.initbox(-archive)?\.json$/;
 
 /**
  * Whether a name is part of how a volume keeps its versions, or of how initbox works, and no content of anybody.
- * @param directory the one that holds it, open; unless given, the current one
+ * @param at the path of an entry of the directory that holds it
  */
-export function isInternal(name: RawName, directory?: number): boolean {
+export function isInternal(name: RawName, at: (entry: RawName) => string | Buffer): boolean {
   if (!name.startsWith('..')) return false;
   if (isCopyPlace(name) || ownNote.test(name)) return true;
-  const at = (entry: RawName): string | Buffer =>
-    directory === undefined ? pathOf(entry) : below(directory, entry);
   try {
     const data = readlinkSync(at(dataLink), 'latin1');
     if (name === dataLink || isOurs(name)) return true;
@@ -56,9 +46,9 @@ export function isInternal(name: RawName, directory?: number): boolean {
 
 /** Whether a volume holds nothing but versions and the links to the keys of the current one. */
 export function isOnlyKeys(volume: number): boolean {
+  const at = (name: RawName): string | Buffer => below(volume, name);
   return readdirSync(itself(volume), { encoding: 'latin1', withFileTypes: true }).every(
-    (entry) =>
-      isInternal(entry.name, volume) || (entry.isSymbolicLink() && isKeyOfItsName(volume, entry.name)),
+    (entry) => isInternal(entry.name, at) || (entry.isSymbolicLink() && isKeyOfItsName(volume, entry.name)),
   );
 }
 
@@ -72,51 +62,55 @@ function isKeyOfItsName(volume: number, name: RawName): boolean {
 }
 
 /** Whether a link has the form `..data/key` or `..data/folder/key`. */
-export function isKey(path: string | Buffer): boolean {
-  return componentsOf(path) !== undefined;
+export function* isKey(calls: Calls, path: string | Buffer): Work<boolean> {
+  return (yield* componentsOf(calls, path)) !== undefined;
 }
 
-function componentsOf(path: string | Buffer): readonly RawName[] | undefined {
-  const [data, ...components] = readlinkSync(path, 'latin1').split('/');
-  if (data !== '..data' || !isOwn(lstatSync(path))) return undefined;
+function* componentsOf(calls: Calls, path: string | Buffer): Work<readonly RawName[] | undefined> {
+  const target = yield* given(calls.readlink(path));
+  const [data, ...components] = target.toString('latin1').split('/');
+  if (data !== '..data') return undefined;
+  const link = yield* given(calls.lstat(path));
+  if (link === undefined) throw Object.assign(new Error('the link is gone'), { code: 'ENOENT' });
+  if (!isOwn(link)) return undefined;
   const plain = components.every((component) => component !== '' && !/^\.\.?$/.test(component));
   return components.length > 0 && plain ? components : undefined;
 }
 
 /** What a key's link leads to; undefined where the link is not one of such a volume. */
-export function statOfKey(path: string | Buffer): Stats | undefined {
-  const pinned = pinKey(path);
+export function* statOfKey(calls: Calls, path: string | Buffer): Work<Stats | undefined> {
+  const pinned = yield* pinKey(calls, path);
   if (pinned === undefined) return undefined;
   try {
-    return fstatSync(pinned);
+    return yield* given(calls.fstat(pinned));
   } finally {
     closeSync(pinned);
   }
 }
 
 /** Opens what a key's link leads to. @throws the system's error, or where the link is not one of such a volume */
-export function openKey(path: string | Buffer, flags: number): number {
-  const pinned = pinKey(path);
+export function* openKey(calls: Calls, path: string | Buffer, flags: number): Work<number> {
+  const pinned = yield* pinKey(calls, path);
   if (pinned === undefined) throw new Error('it is not a link of a ConfigMap or Secret any more');
   try {
-    return openSync(itself(pinned), flags);
+    return yield* given(calls.open(itself(pinned), flags));
   } finally {
     closeSync(pinned);
   }
 }
 
 /** Pins the regular file or directory of a key. */
-function pinKey(path: string | Buffer): number | undefined {
-  const components = componentsOf(path);
+function* pinKey(calls: Calls, path: string | Buffer): Work<number | undefined> {
+  const components = yield* componentsOf(calls, path);
   if (components === undefined) return undefined;
   const raw = typeof path === 'string' ? rawOf(path) : path.toString('latin1');
   const slash = raw.lastIndexOf('/');
-  const volume = openDirectory(slash < 0 ? '.' : `${raw.slice(0, slash)}/.`);
+  const volume = yield* given(calls.open(slash < 0 ? '.' : pathOf(`${raw.slice(0, slash)}/.`), asDirectory));
   try {
-    const version = openVersion(volume);
+    const version = yield* openVersion(calls, volume);
     if (version === undefined) return undefined;
     try {
-      return pinPlain(version, components);
+      return yield* pinPlain(calls, version, components);
     } finally {
       closeSync(version);
     }
@@ -125,20 +119,24 @@ function pinKey(path: string | Buffer): number | undefined {
   }
 }
 
-function pinPlain(version: number, components: readonly RawName[]): number | undefined {
+function* pinPlain(calls: Calls, version: number, components: readonly RawName[]): Work<number | undefined> {
   let parent: number;
   try {
-    parent = openBelow(version, components.slice(0, -1).join('/'));
+    parent = yield* openingBelow(calls, version, components.slice(0, -1).join('/'));
   } catch (error) {
     if (isNoDirectory((error as NodeJS.ErrnoException).code)) return undefined;
     throw error;
   }
   try {
-    const pinned = openPinned(below(parent, components.at(-1) ?? ''));
-    const stat = fstatSync(pinned);
-    if (stat.isFile() || stat.isDirectory()) return pinned;
-    closeSync(pinned);
-    return undefined;
+    const pinned = yield* given(calls.open(below(parent, components.at(-1) ?? ''), asPinned));
+    let plain = false;
+    try {
+      const stat = yield* given(calls.fstat(pinned));
+      plain = stat.isFile() || stat.isDirectory();
+    } finally {
+      if (!plain) closeSync(pinned);
+    }
+    return plain ? pinned : undefined;
   } finally {
     closeSync(parent);
   }
@@ -148,12 +146,12 @@ function pinPlain(version: number, components: readonly RawName[]): number | und
  * Opens the current version of a volume.
  * @returns undefined where its `..data` does not lead to a directory beside it
  */
-export function openVersion(volume: number): number | undefined {
+export function* openVersion(calls: Calls, volume: number): Work<number | undefined> {
   for (let before = ''; ;) {
-    const name = versionOf(volume);
+    const name = yield* versionOf(calls, volume);
     if (name === undefined) return undefined;
     try {
-      return openDirectory(name, volume);
+      return yield* given(calls.open(below(volume, name), asDirectory));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (isNoDirectory(code)) return undefined;
@@ -164,10 +162,11 @@ export function openVersion(volume: number): number | undefined {
   }
 }
 
-function versionOf(volume: number): RawName | undefined {
+function* versionOf(calls: Calls, volume: number): Work<RawName | undefined> {
   try {
-    if (!lstatSync(`${itself(volume)}/..data`).isSymbolicLink()) return undefined;
-    const name = ownTarget(volume, '..data');
+    const data = yield* given(calls.lstat(below(volume, dataLink)));
+    if (!data?.isSymbolicLink()) return undefined;
+    const name = yield* ownTarget(calls, volume, dataLink);
     return name !== undefined && versionName.test(name) ? name : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -180,14 +179,14 @@ function versionOf(volume: number): RawName | undefined {
 export type Following = 'none' | 'key' | 'all';
 
 /** Never blocks on a FIFO that was swapped in, and follows a link only where that was asked for. */
-export function openSource(path: string | Buffer, following: Following): number {
+export function* openSource(calls: Calls, path: string | Buffer, following: Following): Work<number> {
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-  if (following === 'key') return openKey(path, flags);
-  return openSync(path, following === 'all' ? flags : flags | constants.O_NOFOLLOW);
+  if (following === 'key') return yield* openKey(calls, path, flags);
+  return yield* given(calls.open(path, following === 'all' ? flags : flags | constants.O_NOFOLLOW));
 }
 
 /** The same for a directory behind a link. */
-export function openFollowed(path: string | Buffer, following: Following): number {
+export function* openFollowed(calls: Calls, path: string | Buffer, following: Following): Work<number> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
-  return following === 'key' ? openKey(path, flags) : openSync(path, flags);
+  return following === 'key' ? yield* openKey(calls, path, flags) : yield* given(calls.open(path, flags));
 }

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
@@ -184,7 +185,7 @@ function openComponent(parent: number, component: RawName, dereference: boolean)
     return openDirectory(component, parent);
   } catch (error) {
     if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-    return openFollowed(below(parent, component), dereference ? 'all' : 'key');
+    return doAtOnce(openFollowed(calls, below(parent, component), dereference ? 'all' : 'key'));
   }
 }
 
@@ -200,5 +201,8 @@ export function hasDataLink(source: number): boolean {
 
 /** Whether a source has an entry of that name which the copy takes. */
 function hasEntry(source: number, raw: RawName): boolean {
-  return lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined && !isInternal(raw, source);
+  return (
+    lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined &&
+    !isInternal(raw, (entry) => below(source, entry))
+  );
 }

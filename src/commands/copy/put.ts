@@ -1,21 +1,8 @@
-import {
-  closeSync,
-  fstatSync,
-  futimesSync,
-  linkSync,
-  lstatSync,
-  lutimesSync,
-  lchownSync,
-  openSync,
-  rmdirSync,
-  rmSync,
-  type Stats,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { lchownSync, rmdirSync, type Stats } from 'node:fs';
 
+import { type Calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { below, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { readLink, targetOf } from '../../fs/directory/link.ts';
+import { readLink } from '../../fs/directory/link.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import type { Libc } from '../../process/libc.ts';
@@ -30,7 +17,7 @@ import {
 } from './attributes.ts';
 import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
 import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
-import { InTheWay, writing } from './failures.ts';
+import { InTheWay, WriteFailed, writeFailed, writing, writingIn } from './failures.ts';
 import { type Following, openSource } from './projected.ts';
 import type { MayReplace } from './replace.ts';
 import { type CopyTally } from './tally.ts';
@@ -81,113 +68,126 @@ export class Put {
    * What the walk saw of the source, and of the name in DEST, only tells whether there is anything to do: both names may
    * lead to other files by now. Whatever is done afterwards is judged by what was opened.
    */
-  file(source: Source, place: CopyDirectory, raw: RawName): boolean {
-    const tally = this.#tally();
+  *file(calls: Calls, source: Source, place: CopyDirectory, raw: RawName): Work<boolean> {
     const { stat } = source;
     const { noClobber, checksum, dryRun } = this.#settings;
-    const there = this.#there(place, raw, 'file');
+    const there = place.live === undefined ? undefined : yield* this.#there(calls, place, raw, 'file');
     if (there !== undefined && place.live !== undefined) {
       if (noClobber) {
-        tally.kept++;
+        this.#tally().kept++;
         return true;
       }
       const like = there.isFile() ? likeness(stat, there, checksum) : 'different';
-      if (like !== 'different' && this.fits(stat, there, place)) {
+      if (like !== 'different' && (yield* this.fits(calls, stat, there, place))) {
         if (like === 'unknown' && stat.size > atOnce) return false;
         const right =
           like === 'same'
-            ? this.#stays(stat, there, place, raw, source.followed)
-            : this.#compared(source, place, raw);
+            ? yield* this.#stays(calls, stat, there, place, raw, source.followed)
+            : yield* this.#compared(calls, source, place, raw);
         if (right) {
-          this.countRight(stat, there, place, raw);
+          yield* this.countRight(calls, stat, there, place, raw);
           return true;
         }
       }
     }
     if (dryRun) {
-      tally.copied++;
-      tally.bytes += stat.size;
+      this.#tally().copied++;
+      this.#tally().bytes += stat.size;
       return true;
     }
-    if (stat.size > atOnce || !this.#write(source, place, raw)) return false;
-    tally.copied++;
+    if (stat.size > atOnce || !(yield* this.#write(calls, source, place, raw))) return false;
+    this.#tally().copied++;
     return true;
   }
 
   /** Copies a symbolic link as a link. */
-  link(path: string | Buffer, stat: Stats, place: CopyDirectory, raw: RawName): void {
-    const tally = this.#tally();
-    const { noClobber, dryRun, right, libc } = this.#settings;
-    const there = this.#there(place, raw, 'link');
+  *link(calls: Calls, path: string | Buffer, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
+    const { noClobber, dryRun, libc } = this.#settings;
+    const there = place.live === undefined ? undefined : yield* this.#there(calls, place, raw, 'link');
     if (there !== undefined && place.live !== undefined) {
       if (noClobber) {
-        tally.kept++;
+        this.#tally().kept++;
         return;
       }
-      const target = targetOf(path);
-      const same =
-        there.isSymbolicLink() &&
-        targetOf(below(place.live, raw)).equals(target) &&
-        this.fits(stat, there, place);
-      if (same && (dryRun || right === 'leave' || this.#share(place, raw, there, target))) {
-        this.countRight(stat, there, place, raw);
+      if (yield* this.#isSameLink(calls, path, stat, there, place, raw)) {
+        yield* this.countRight(calls, stat, there, place, raw);
         return;
       }
     }
-    const source = dryRun ? undefined : readLink(path, libc);
-    tally.copied++;
-    if (source === undefined) return;
-    const { owner } = attributesOf(source.stat, this.#settings);
-    writing(() => {
-      const stage = this.#places.stageOf(place);
-      const name = below(stage, raw);
-      try {
-        symlinkSync(source.target, name);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-        unlinkSync(name);
-        symlinkSync(source.target, name);
-      }
-      if (owner !== undefined && (owner.uid !== this.#settings.ownUser || owner.gid !== place.group)) {
-        if (!tryOwner(() => lchownSync(name, owner.uid, owner.gid), this.#settings)) tally.ownerless++;
-      }
-      lutimesSync(name, secondsOf(source.stat.atimeMs), secondsOf(source.stat.mtimeMs));
-    });
+    if (dryRun) this.#tally().copied++;
+    else {
+      const source = yield* readLink(calls, path, libc);
+      this.#tally().copied++;
+      yield* writingIn(this.#makeLink(calls, source.stat, source.target, place, raw));
+    }
+  }
+
+  *#isSameLink(
+    calls: Calls,
+    path: string | Buffer,
+    stat: Stats,
+    there: Stats,
+    place: CopyDirectory,
+    raw: RawName,
+  ): Work<boolean> {
+    const { dryRun, right } = this.#settings;
+    const target = yield* given(calls.readlink(path));
+    if (!there.isSymbolicLink()) return false;
+    const ours = yield* given(calls.readlink(below(place.live as number, raw)));
+    if (!ours.equals(target) || !(yield* this.fits(calls, stat, there, place))) return false;
+    return dryRun || right === 'leave' || (yield* this.#share(calls, place, raw, there, target));
+  }
+
+  *#makeLink(calls: Calls, stat: Stats, target: Buffer, place: CopyDirectory, raw: RawName): Work<void> {
+    const { owner } = attributesOf(stat, this.#settings);
+    const name = below(yield* this.#places.stageOf(calls, place), raw);
+    try {
+      yield* given(calls.symlink(target, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      yield* given(calls.unlink(name));
+      yield* given(calls.symlink(target, name));
+    }
+    if (owner !== undefined && (owner.uid !== this.#settings.ownUser || owner.gid !== place.group)) {
+      const kept = yield* tryOwner(() => calls.lchown(name, owner.uid, owner.gid), this.#settings);
+      if (!kept) this.#tally().ownerless++;
+    }
+    yield* given(calls.lutimes(name, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs)));
   }
 
   /**
    * Gives a file with several names one more name in the stage, where its content is there already.
    * @returns whether it was
    */
-  linkKnown(stat: Stats, place: CopyDirectory, raw: RawName): boolean {
+  *linkKnown(calls: Calls, stat: Stats, place: CopyDirectory, raw: RawName): Work<boolean> {
     const { links } = this.#settings;
     if (links === undefined) return false;
-    const stage = this.#places.stageOf(place);
+    const stage = yield* this.#places.stageOf(calls, place);
     const known = below(links, keyOf(stat));
     for (;;) {
       try {
-        linkSync(known, below(stage, raw));
+        yield* given(calls.link(known, below(stage, raw)));
         return true;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== 'EEXIST') return false; // not there yet, or no links between these two: it is copied
-        writing(() => unlinkSync(below(stage, raw)));
+        yield* removing(calls, below(stage, raw));
       }
     }
   }
 
   /** Remembers a file in the stage, for its other names. */
-  know(stat: Stats, place: CopyDirectory, raw: RawName): void {
+  *know(calls: Calls, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
     const { links } = this.#settings;
     if (links === undefined) return;
-    const stage = this.#places.stageOf(place);
+    const stage = yield* this.#places.stageOf(calls, place);
     try {
-      linkSync(below(stage, raw), below(links, keyOf(stat)));
+      yield* given(calls.link(below(stage, raw), below(links, keyOf(stat))));
     } catch (error) {
-      // Another process was first: its copy is the one for all names.
+      // Another process, or another piece of work, was first: its copy is the one for all names.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return;
-      writing(() => unlinkSync(below(stage, raw)));
-      if (!this.linkKnown(stat, place, raw)) throw error;
+      yield* removing(calls, below(stage, raw));
+      if (!(yield* this.linkKnown(calls, stat, place, raw))) throw error;
     }
   }
 
@@ -198,20 +198,19 @@ export class Put {
   }
 
   /** Whether what is in DEST has the owner and mode that a copy of the source would get. */
-  fits(stat: Stats, there: Stats, place: CopyDirectory): boolean {
+  *fits(calls: Calls, stat: Stats, there: Stats, place: CopyDirectory): Work<boolean> {
     const wanted = attributesOf(stat, this.#settings);
     if (hasAttributes(there, wanted)) return true;
     const { owner } = wanted;
-    if (owner === undefined || this.#keepsOwner(owner, there.dev, place)) return false;
+    if (owner === undefined || (yield* this.#keepsOwner(calls, owner, there.dev, place))) return false;
     return hasAttributes(there, withoutOwner(wanted));
   }
 
   /** Counts an entry that stays as it is. */
-  countRight(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName): void {
-    const tally = this.#tally();
-    tally.right++;
-    if (!hasAttributes(there, attributesOf(stat, this.#settings))) tally.ownerless++;
-    this.#uncover(place, raw);
+  *countRight(calls: Calls, stat: Stats, there: Stats, place: CopyDirectory, raw: RawName): Work<void> {
+    this.#tally().right++;
+    if (!hasAttributes(there, attributesOf(stat, this.#settings))) this.#tally().ownerless++;
+    yield* this.#uncover(calls, place, raw);
   }
 
   /**
@@ -221,136 +220,155 @@ export class Put {
    * @param descriptor the file in DEST, and `there` what it is
    * @returns false where it has to be written all the same
    */
-  adopt(
+  *adopt(
+    calls: Calls,
     stat: Stats,
     descriptor: number,
     there: Stats,
     place: CopyDirectory,
     raw: RawName,
     followed: Following,
-  ): boolean {
-    if (!this.#stays(stat, there, place, raw, followed)) return false;
+  ): Work<boolean> {
+    if (!(yield* this.#stays(calls, stat, there, place, raw, followed))) return false;
     const { right, dryRun } = this.#settings;
     if (right === 'link' || dryRun || sameTime(stat, there)) return true;
     // The other name may be one outside of DEST, of a file that nobody asked to change.
     if (there.nlink > 1 && !isShared(stat, followed)) return false;
     try {
-      futimesSync(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs));
+      yield* given(calls.futimes(descriptor, secondsOf(stat.atimeMs), secondsOf(stat.mtimeMs)));
       return true;
     } catch (error) {
       // Another user's, whose time only he may set.
       if ((error as NodeJS.ErrnoException).code === 'EPERM') return false;
-      return writing(() => {
-        throw error;
-      });
+      throw writeFailed(error);
     }
   }
 
   /** What stands there, if it may be replaced. @throws InTheWay */
-  #there(place: CopyDirectory, raw: RawName, what: string): Stats | undefined {
-    if (place.live === undefined) return undefined;
-    const { live } = place;
-    const there = writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
+  *#there(calls: Calls, place: CopyDirectory, raw: RawName, what: string): Work<Stats | undefined> {
+    const live = place.live as number;
+    let there: Stats | undefined;
+    try {
+      there = yield* given(calls.lstat(below(live, raw)));
+    } catch (error) {
+      throw writeFailed(error);
+    }
     if (!there?.isDirectory()) return there;
     const path = place.path === '' ? raw : `${place.path}/${raw}`;
-    if (this.#settings.mayReplace?.(live, raw, path)) return undefined;
+    const { mayReplace } = this.#settings;
+    if (mayReplace !== undefined && (yield* mayReplace(calls, live, raw, path))) return undefined;
     throw new InTheWay(
       `a directory stands at ${JSON.stringify(shownName(path))} in DEST, where a ${what} is to be`,
     );
   }
 
   /** What is there is right: it stays, and the new tree or the other names of its source get it too. */
-  #stays(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName, followed: Following): boolean {
+  *#stays(
+    calls: Calls,
+    stat: Stats,
+    there: Stats,
+    place: CopyDirectory,
+    raw: RawName,
+    followed: Following,
+  ): Work<boolean> {
     const { right, dryRun, links } = this.#settings;
     if (dryRun) return true;
-    if (right === 'link') return this.#share(place, raw, there);
-    return links === undefined || !isShared(stat, followed) || this.#sharesName(stat, there, place, raw);
+    if (right === 'link') return yield* this.#share(calls, place, raw, there);
+    if (links === undefined || !isShared(stat, followed)) return true;
+    return yield* this.#sharesName(calls, links, stat, there, place, raw);
   }
 
   /** Compares a file with what is in DEST, and adopts that where it holds the same. */
-  #compared({ path, followed }: Source, place: CopyDirectory, raw: RawName): boolean {
+  *#compared(calls: Calls, { path, followed }: Source, place: CopyDirectory, raw: RawName): Work<boolean> {
     let from: number | undefined;
     let to: number | undefined;
     try {
       try {
-        from = openSource(path, followed);
-        to = openSource(below(place.live as number, raw), 'none');
+        from = yield* openSource(calls, path, followed);
+        to = yield* openSource(calls, below(place.live as number, raw), 'none');
       } catch {
         return false; // it is copied, or the copying says why not
       }
-      const stat = fstatSync(from);
-      const there = fstatSync(to);
+      const stat = yield* given(calls.fstat(from));
+      const there = yield* given(calls.fstat(to));
       if (!stat.isFile() || !there.isFile() || stat.size !== there.size || stat.size > atOnce) return false;
-      if (!this.fits(stat, there, place) || !holdTheSame(from, to)) return false;
-      return this.adopt(stat, to, there, place, raw, followed);
+      if (!(yield* this.fits(calls, stat, there, place))) return false;
+      if (!(yield* holdTheSame(calls, from, to, stat.size))) return false;
+      return yield* this.adopt(calls, stat, to, there, place, raw, followed);
     } finally {
-      if (from !== undefined) closeSync(from);
-      if (to !== undefined) closeSync(to);
+      if (from !== undefined) yield* given(calls.close(from));
+      if (to !== undefined) yield* given(calls.close(to));
     }
   }
 
   /** Whether a file in DEST is the same as the other names of its source are. */
-  #sharesName(stat: Stats, there: Stats, place: CopyDirectory, raw: RawName): boolean {
-    const { links, ownUser, mayChown } = this.#settings;
-    if (links === undefined) return true;
+  *#sharesName(
+    calls: Calls,
+    links: number,
+    stat: Stats,
+    there: Stats,
+    place: CopyDirectory,
+    raw: RawName,
+  ): Work<boolean> {
+    const { ownUser, mayChown } = this.#settings;
     // Another user's own file, in which he would go on writing under its other names too.
     if (!mayChown && there.uid !== ownUser) return true;
     const known = below(links, keyOf(stat));
     // By way of the stage, where nobody exchanges names: what is remembered is what was looked at.
-    if (!this.#share(place, raw, there)) return true;
-    return writing(() => {
-      const own = below(this.#places.stageOf(place), raw);
-      try {
-        linkSync(own, known);
-        return true;
-      } catch (error) {
-        // Links are refused: then copies are what there is.
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return true;
-        return isSameFile(lstatSync(known), there);
-      } finally {
-        unlinkSync(own);
-      }
-    });
+    if (!(yield* this.#share(calls, place, raw, there))) return true;
+    const own = below(yield* this.#places.stageOf(calls, place), raw);
+    try {
+      yield* given(calls.link(own, known));
+      return true;
+    } catch (error) {
+      // Links are refused: then copies are what there is.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return true;
+      return isSameFile(yield* looking(calls, known), there);
+    } finally {
+      yield* removing(calls, own);
+    }
   }
 
   /** The same file in the new tree. False where the kernel refuses, or where the name leads to another by now. */
-  #share(place: CopyDirectory, raw: RawName, there: Stats, target?: Buffer): boolean {
-    const stage = this.#places.stageOf(place);
+  *#share(calls: Calls, place: CopyDirectory, raw: RawName, there: Stats, target?: Buffer): Work<boolean> {
+    const stage = yield* this.#places.stageOf(calls, place);
     const own = below(stage, raw);
     try {
-      linkSync(below(place.live as number, raw), own);
+      yield* given(calls.link(below(place.live as number, raw), own));
     } catch {
       return false;
     }
-    const shared = writing(() => lstatSync(own));
+    const shared = yield* looking(calls, own);
     const same =
       isSameFile(shared, there) &&
       shared.mode === there.mode &&
       shared.uid === there.uid &&
       shared.gid === there.gid;
-    if (same && (target === undefined || targetOf(own).equals(target))) return true;
-    writing(() => unlinkSync(own));
+    if (same && (target === undefined || (yield* given(calls.readlink(own))).equals(target))) return true;
+    yield* removing(calls, own);
     return false;
   }
 
   /** An earlier source of the same name is not shown over what is right already. */
-  #uncover(place: CopyDirectory, raw: RawName): void {
+  *#uncover(calls: Calls, place: CopyDirectory, raw: RawName): Work<void> {
     const { later, right, dryRun } = this.#settings;
     if (!later || dryRun || right === 'link') return;
-    writing(() => rmSync(below(this.#places.stageOf(place), raw), { force: true }));
+    yield* removing(calls, below(yield* this.#places.stageOf(calls, place), raw));
   }
 
   /** Whether the file system of DEST lets this process give files to that owner. */
-  #keepsOwner(owner: FileOwner, dev: number, place: CopyDirectory): boolean {
+  *#keepsOwner(calls: Calls, owner: FileOwner, dev: number, place: CopyDirectory): Work<boolean> {
     const { dryRun } = this.#settings;
     if (dryRun || this.#settings.owner !== undefined) return true;
     const key = `${dev} ${owner.uid}:${owner.gid}`;
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
+    const stage = yield* this.#places.stageOf(calls, place);
+    // Once for each owner, and so at once.
     const kept = writing(() => {
-      const probe = makeProbe(this.#places.stageOf(place));
+      const probe = makeProbe(stage);
       try {
-        return tryOwner(() => lchownSync(probe, owner.uid, owner.gid), this.#settings);
+        return doAtOnce(tryOwner(() => lchownSync(probe, owner.uid, owner.gid), this.#settings));
       } finally {
         rmdirSync(probe);
       }
@@ -360,31 +378,34 @@ export class Put {
   }
 
   /** False where it turns out to be so large that it is to be copied in steps. */
-  #write({ path, followed }: Source, place: CopyDirectory, raw: RawName): boolean {
-    const tally = this.#tally();
-    const from = openSource(path, followed);
+  *#write(calls: Calls, { path, followed }: Source, place: CopyDirectory, raw: RawName): Work<boolean> {
+    const from = yield* openSource(calls, path, followed);
     try {
       // Whoever may write to the source's folder may have put another file under the name since it was looked at.
-      const stat = fstatSync(from);
+      const stat = yield* given(calls.fstat(from));
       if (!stat.isFile()) throw new Error('it is not a regular file any more');
       if (stat.size > atOnce) return false;
       const shared = isShared(stat, followed);
-      if (shared && this.linkKnown(stat, place, raw)) return true;
+      if (shared && (yield* this.linkKnown(calls, stat, place, raw))) return true;
       this.note(this.#settings.extras?.ofFile(from));
-      const wanted = attributesOf(stat, this.#settings);
-      writing(() => {
-        const to = create(below(this.#places.stageOf(place), raw), wanted.mode);
-        try {
-          tally.bytes += copyContent(from, to, stat.size);
-          if (!finishFile(to, stat, wanted, place, this.#settings)) tally.ownerless++;
-        } finally {
-          closeSync(to);
-        }
-      });
-      if (shared) this.know(stat, place, raw);
+      yield* writingIn(this.#writeFrom(calls, from, stat, place, raw));
+      if (shared) yield* this.know(calls, stat, place, raw);
       return true;
     } finally {
-      closeSync(from);
+      yield* given(calls.close(from));
+    }
+  }
+
+  *#writeFrom(calls: Calls, from: number, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
+    const wanted = attributesOf(stat, this.#settings);
+    const stage = place.stage ?? (yield* this.#places.stageOf(calls, place));
+    const to = yield* create(calls, below(stage, raw), wanted.mode);
+    try {
+      const bytes = yield* copyContent(calls, from, to, stat.size);
+      this.#tally().bytes += bytes;
+      if (!(yield* finishFile(calls, to, stat, wanted, place, this.#settings))) this.#tally().ownerless++;
+    } finally {
+      yield* given(calls.close(to));
     }
   }
 }
@@ -399,14 +420,34 @@ function isSameFile(one: Stats, other: Stats): boolean {
 }
 
 /** Makes a file; a second source of the same name wins over the first. */
-export function create(path: string | Buffer, mode: number): number {
+export function* create(calls: Calls, path: string | Buffer, mode: number): Work<number> {
   try {
-    return openSync(path, newFile, mode & 0o777);
+    return yield* given(calls.open(path, newFile, mode & 0o777));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    unlinkSync(path);
-    return openSync(path, newFile, mode & 0o777);
+    yield* given(calls.unlink(path));
+    return yield* given(calls.open(path, newFile, mode & 0o777));
   }
+}
+
+/** Removes a name in the stage, if something has it. @throws WriteFailed */
+function* removing(calls: Calls, path: string | Buffer): Work<void> {
+  try {
+    yield* given(calls.unlink(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw writeFailed(error);
+  }
+}
+
+/** What a name in the stage is. @throws WriteFailed */
+function* looking(calls: Calls, path: string | Buffer): Work<Stats> {
+  try {
+    const stat = yield* given(calls.lstat(path));
+    if (stat !== undefined) return stat;
+  } catch (error) {
+    throw writeFailed(error);
+  }
+  throw new WriteFailed(Object.assign(new Error('a file of the stage is gone'), { code: 'ENOENT' }));
 }
 
 function keyOf({ dev, ino }: Stats): RawName {

@@ -1,11 +1,12 @@
-import { closeSync, readdirSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 
-import { itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { openDirectory } from '../../fs/directory/open-directory.ts';
+import { type Calls, given, type Work } from '../../fs/calls.ts';
+import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { asDirectory } from '../../fs/directory/open-directory.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 
 /** Says whether the directory of that name, at that path in DEST, may make way for a file or a link. */
-export type MayReplace = (parent: number, raw: RawName, path: RawName) => boolean;
+export type MayReplace = (calls: Calls, parent: number, raw: RawName, path: RawName) => Work<boolean>;
 
 /**
  * With --delete a directory makes way for what is no directory in the source, as with rsync; where --exclude keeps
@@ -14,35 +15,36 @@ export type MayReplace = (parent: number, raw: RawName, path: RawName) => boolea
  */
 export function replacerOf(deletes: boolean, exclude: Exclude | undefined): MayReplace | undefined {
   if (!deletes) return undefined;
-  return (parent, raw, path) => {
+  return function* mayReplace(calls, parent, raw, path) {
     if (exclude === undefined) return true;
-    let free = true;
-    eachBelow(parent, raw, path, (entry) => {
-      if (exclude(shownName(entry))) free = false;
-      return free;
-    });
-    return free;
+    return yield* eachBelow(calls, parent, raw, path, (entry) => !exclude(shownName(entry)));
   };
 }
 
 /** The number of entries of a directory, itself and all below it. */
-export function entriesOf(parent: number, raw: RawName): number {
+export function* entriesOf(calls: Calls, parent: number, raw: RawName): Work<number> {
   let count = 1;
-  eachBelow(parent, raw, '', () => {
+  yield* eachBelow(calls, parent, raw, '', () => {
     count++;
     return true;
   });
   return count;
 }
 
-/** Calls back for each entry below, through no link, until that says false. */
-function eachBelow(parent: number, raw: RawName, path: RawName, take: (path: RawName) => boolean): boolean {
-  const directory = openDirectory(raw, parent);
+/** Calls back for each entry below, through no link, until that says false. Whether it never did. */
+function* eachBelow(
+  calls: Calls,
+  parent: number,
+  raw: RawName,
+  path: RawName,
+  take: (path: RawName) => boolean,
+): Work<boolean> {
+  const directory = yield* given(calls.open(below(parent, raw), asDirectory));
   try {
-    for (const entry of readdirSync(itself(directory), { encoding: 'latin1', withFileTypes: true })) {
-      const below = `${path}/${entry.name}`;
-      if (!take(below)) return false;
-      if (entry.isDirectory() && !eachBelow(directory, entry.name, below, take)) return false;
+    for (const entry of yield* given(calls.entries(itself(directory)))) {
+      const whole = `${path}/${entry.name}`;
+      if (!take(whole)) return false;
+      if (entry.isDirectory() && !(yield* eachBelow(calls, directory, entry.name, whole, take))) return false;
     }
     return true;
   } finally {

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, readlinkSync, realpathSync, type Stats } from 'no
 import { basename } from 'node:path';
 
 import { UsageError } from '../../core/outcome.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { itself, type RawName, rawOf } from '../../fs/directory/file-name.ts';
 import { openDirectory } from '../../fs/directory/open-directory.ts';
 import { type InputFile, InputRefused, openInput, whyUnread } from '../../fs/input-file.ts';
@@ -40,7 +41,7 @@ export function openSourceRoot(text: string): SourceRoot {
   const root = { text, real, descriptor, stat, name, volume: undefined };
   try {
     // With other entries in it, it is copied as a directory, and its keys as those of a volume below a source.
-    const version = isOnlyKeys(descriptor) ? openVersion(descriptor) : undefined;
+    const version = isOnlyKeys(descriptor) ? doAtOnce(openVersion(calls, descriptor)) : undefined;
     return version === undefined ? root : atVersion({ ...root, volume: descriptor }, version);
   } catch (error) {
     closeSync(descriptor);
@@ -65,7 +66,7 @@ function opened(text: string): InputFile {
 export function currentVersion(root: SourceRoot): SourceRoot {
   const { volume, text } = root;
   if (volume === undefined) return root;
-  const version = openVersion(volume);
+  const version = doAtOnce(openVersion(calls, volume));
   if (version === undefined) throw new UsageError(`${text}: its ..data leads out of it`);
   return atVersion(root, version);
 }

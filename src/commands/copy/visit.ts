@@ -1,6 +1,7 @@
-import { constants, fstatSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { constants, fstatSync, type Stats } from 'node:fs';
 
-import { rawOf, type RawName } from '../../fs/directory/file-name.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
+import { pathOf, rawOf, type RawName } from '../../fs/directory/file-name.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
@@ -13,7 +14,7 @@ import {
   mendDirectory,
 } from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
-import { isFinal, writing } from './failures.ts';
+import { isFinal, writingIn } from './failures.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
 import { checkNotDestination, type Identity } from './same-place.ts';
@@ -37,9 +38,11 @@ export class Visit implements Visitor {
   readonly #places: Places;
   readonly #put: Put;
   #tally = emptyCopyTally();
+  /** The directory of the last entry, and its place: the next entry is in the same one mostly. */
   #where: Where | undefined;
   #place: CopyDirectory | undefined;
-  #volume: Where | undefined;
+  /** Directories that are a ConfigMap's volume, of which the version is noted. */
+  readonly #volumes = new WeakSet<Where>();
 
   constructor(places: Places, settings: VisitSettings) {
     this.#places = places;
@@ -59,13 +62,20 @@ export class Visit implements Visitor {
     this.#tally.stages.push(stage);
   }
 
-  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
+  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void | Work<void> {
     this.#tally.entries++;
     switch (stat.mode & constants.S_IFMT) {
       case constants.S_IFREG:
         return this.#file(name, stat, 'none', where, raw);
       case constants.S_IFLNK:
         return this.#link(name, stat, where, raw);
+      default:
+        return this.#leaveOut(stat);
+    }
+  }
+
+  #leaveOut(stat: Stats): void {
+    switch (stat.mode & constants.S_IFMT) {
       case constants.S_IFIFO:
         this.#tally.fifos++;
         return;
@@ -81,56 +91,68 @@ export class Visit implements Visitor {
     checkNotDestination(stat, this.#settings.destination);
   }
 
-  leave(stat: Stats, where: Where): void {
+  *leave(stat: Stats, where: Where): Work<void> {
     this.#tally.entries++;
     this.#tally.directories++;
-    this.#finish(stat, this.#at(where), () => this.#settings.extras?.ofCurrentDirectory());
+    const place = yield* this.#at(where);
+    try {
+      // Plain, whatever names lead there: it is the current one, or one by its descriptor.
+      const path = where.path() as string;
+      yield* this.#finish(where.calls, stat, place, () => this.#settings.extras?.ofDirectory(path));
+    } finally {
+      this.#places.giveBack(place);
+    }
   }
 
   /** The directory behind a link, which is the top of a walk: it is finished as those below it are. */
   leaveTop(descriptor: number): void {
     const { prefix, extras } = this.#settings;
     const extrasOf = () => extras?.ofFile(descriptor);
-    this.#finish(fstatSync(descriptor), this.#places.visit(prefix), extrasOf, true);
+    const place = doAtOnce(this.#places.visit(calls, prefix));
+    try {
+      doAtOnce(this.#finish(calls, fstatSync(descriptor), place, extrasOf, true));
+    } finally {
+      this.#places.giveBack(place);
+    }
   }
 
   /** @param linked whether a link led to it */
-  #finish(
+  *#finish(
+    by: Calls,
     stat: Stats,
     place: CopyDirectory,
     extrasOf: () => Parameters<Put['note']>[0],
     linked = false,
-  ): void {
+  ): Work<void> {
     const { dryRun, right, overridesModes, explicit } = this.#settings;
     const found = attributesOf(stat, this.#settings);
     const tight = !overridesModes && (found.mode & 0o700) !== 0o700;
     // A tree behind ..data is removed again by whoever made it: its directories stay writable for their owner.
     const wanted = tight && right === 'link' ? { ...found, mode: found.mode | 0o700 } : found;
-    if (place.live !== undefined && right === 'leave') {
-      const closed = linked && this.#wasLeftClosed(place.live);
+    const { live } = place;
+    if (live !== undefined && right === 'leave') {
+      const closed = linked && this.#wasLeftClosed(live);
+      const whole = closed ? withItsGroup(wanted, live) : wanted;
       if (explicit || tight || closed)
-        this.#mendDirectory(
-          place,
-          place.live,
-          closed ? withItsGroup(wanted, place.live) : wanted,
-          tight,
-          explicit || closed,
-        );
+        yield* this.#mendDirectory(by, place, live, whole, tight, explicit || closed);
       else this.#tally.right++;
       return;
     }
-    if (place.live === undefined) this.#tally.copied++;
+    if (live === undefined) this.#tally.copied++;
     else this.#tally.right++;
     if (dryRun) return;
-    if (place.live === undefined) this.#put.note(extrasOf());
-    writing(() => {
-      const stage = this.#places.stageOf(place);
-      const late = tight && right === 'leave';
-      if (late) this.#tally.tight.push(tightOf(place, stage, wanted.mode));
-      const now = late ? { ...wanted, mode: wanted.mode | 0o700 } : wanted;
-      if (!finishDirectory(stage, fstatSync(stage), now, place.inherits, this.#settings))
-        this.#tally.ownerless++;
-    });
+    if (live === undefined) this.#put.note(extrasOf());
+    yield* writingIn(this.#finishStage(by, place, wanted, tight && right === 'leave'));
+  }
+
+  /** @param late whether its mode is set at the end */
+  *#finishStage(by: Calls, place: CopyDirectory, wanted: Attributes, late: boolean): Work<void> {
+    const stage = yield* this.#places.stageOf(by, place);
+    const stat = yield* given(by.fstat(stage));
+    if (late) this.#tally.tight.push(tightOf(place, stat, wanted.mode));
+    const now = late ? { ...wanted, mode: wanted.mode | 0o700 } : wanted;
+    if (!(yield* finishDirectory(by, stage, stat, now, place.inherits, this.#settings)))
+      this.#tally.ownerless++;
   }
 
   /** Earlier versions left a directory behind a link as it is while it is filled: for whoever copies alone. */
@@ -139,14 +161,15 @@ export class Visit implements Visitor {
     return uid === this.#settings.ownUser && (mode & 0o5777) === 0o700;
   }
 
-  #mendDirectory(
+  *#mendDirectory(
+    by: Calls,
     place: CopyDirectory,
     live: number,
-    wanted: ReturnType<typeof attributesOf>,
+    wanted: Attributes,
     tight: boolean,
     explicit: boolean,
-  ): void {
-    const there = fstatSync(live);
+  ): Work<void> {
+    const there = yield* given(by.fstat(live));
     // One that a run which was cut off left open for itself, or one whose owner asked for something else.
     const left = tight && (there.mode & 0o7777) === (wanted.mode | 0o700);
     const wrong = (explicit || left) && !hasAttributes(there, wanted);
@@ -156,11 +179,9 @@ export class Visit implements Visitor {
     }
     this.#tally.copied++;
     if (this.#settings.dryRun) return;
-    if (tight) this.#tally.tight.push(tightOf(place, live, wanted.mode));
-    else
-      writing(() => {
-        if (!mendDirectory(live, there, wanted, this.#settings)) this.#tally.ownerless++;
-      });
+    if (tight) this.#tally.tight.push(tightOf(place, there, wanted.mode));
+    else if (!(yield* writingIn(mendDirectory(by, live, there, wanted, this.#settings))))
+      this.#tally.ownerless++;
   }
 
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
@@ -186,47 +207,79 @@ export class Visit implements Visitor {
 
   crossed(): void {}
 
-  #at(where: Where): CopyDirectory {
-    if (this.#where === where && this.#place !== undefined) return this.#place;
+  /** The place of a directory, which is to be given back. */
+  *#at(where: Where): Work<CopyDirectory> {
+    const last = this.#place;
+    if (this.#where === where && last !== undefined && !last.closed) {
+      last.uses++;
+      return last;
+    }
     const { prefix } = this.#settings;
     const path = where.relative();
-    this.#place = undefined;
-    this.#place = this.#places.visit(prefix === '' ? path : path === '' ? prefix : `${prefix}/${path}`);
+    const whole = prefix === '' ? path : path === '' ? prefix : `${prefix}/${path}`;
+    const place = yield* this.#places.visit(where.calls, whole);
+    this.#place = place;
     this.#where = where;
-    return this.#place;
+    return place;
   }
 
-  /** The version of a ConfigMap's volume, of which all keys are to be. */
-  #remember(where: Where): void {
-    if (this.#volume === where) return;
-    this.#volume = where;
+  /** The version of a ConfigMap's volume, of which all keys are to be. It is noted before any key is read. */
+  *#remember(where: Where): Work<void> {
+    if (this.#volumes.has(where)) return;
     try {
-      this.#tally.volumes.push({ path: where.relative(), version: readlinkSync('..data') });
+      const version = yield* given(where.calls.readlink(where.path('..data')));
+      // Of several that looked at the same time each notes what it saw: they may have seen different ones.
+      this.#tally.volumes.push({ path: where.relative(), version: version.toString() });
     } catch {
       // no volume, but a link that looks like one of its keys
     }
+    this.#volumes.add(where);
   }
 
-  #file(name: string | Buffer, stat: Stats, followed: Following, where: Where, raw: RawName): void {
-    const place = this.#at(where);
-    if (this.#put.file({ path: name, stat, followed }, place, raw)) return;
-    this.#tally.large.push({
-      from: where.relative(raw),
-      to: place.path === '' ? raw : `${place.path}/${raw}`,
-      followed,
-    });
+  *#file(name: string | Buffer, stat: Stats, followed: Following, where: Where, raw: RawName): Work<void> {
+    const place = yield* this.#at(where);
+    try {
+      if (yield* this.#put.file(where.calls, { path: name, stat, followed }, place, raw)) return;
+      this.#tally.large.push({
+        from: where.relative(raw),
+        to: place.path === '' ? raw : `${place.path}/${raw}`,
+        followed,
+      });
+    } finally {
+      this.#places.giveBack(place);
+    }
   }
 
-  #link(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void {
+  *#link(name: string | Buffer, stat: Stats, where: Where, raw: RawName): Work<void> {
     const { dereference } = this.#settings;
-    const key = isKey(name);
-    if (key) this.#remember(where);
+    const key = yield* isKey(where.calls, name);
+    if (key) yield* this.#remember(where);
     // Nobody else decides what this process reads.
     if (dereference && !key && !isOwn(stat)) throw new Error('the link was made by another user');
-    let target: Stats | undefined;
+    const target = yield* this.#behind(where.calls, name, key);
+    if (target !== undefined && !target.isDirectory()) {
+      const followed = dereference ? 'all' : 'key';
+      if (target.isFile()) yield* this.#file(name, target, followed, where, raw);
+      else this.#leaveOut(target);
+      return;
+    }
+    const place = yield* this.#at(where);
     try {
-      if (dereference) target = statSync(name);
-      else if (key) target = statOfKey(name);
+      if (target === undefined) yield* this.#put.link(where.calls, name, stat, place, raw);
+      else {
+        const to = place.path === '' ? raw : `${place.path}/${raw}`;
+        this.#tally.followed.push({ from: where.relative(raw), to });
+      }
+    } finally {
+      this.#places.giveBack(place);
+    }
+  }
+
+  /** What a link leads to that is followed; undefined where it is copied as a link. */
+  *#behind(by: Calls, name: string | Buffer, key: boolean): Work<Stats | undefined> {
+    try {
+      if (this.#settings.dereference) return yield* given(by.stat(name));
+      return key ? yield* statOfKey(by, name) : undefined;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       throw new Error(
@@ -234,15 +287,6 @@ export class Visit implements Visitor {
         { cause: error },
       );
     }
-    if (target === undefined) return this.#put.link(name, stat, this.#at(where), raw);
-    if (target.isFile()) return this.#file(name, target, dereference ? 'all' : 'key', where, raw);
-    if (target.isDirectory()) {
-      const { path } = this.#at(where);
-      this.#tally.followed.push({ from: where.relative(raw), to: path === '' ? raw : `${path}/${raw}` });
-      return;
-    }
-    this.#tally.entries--;
-    this.entry(name, target, where, raw);
   }
 }
 
@@ -253,17 +297,16 @@ function withItsGroup(wanted: Attributes, live: number): Attributes {
     : wanted;
 }
 
-function tightOf({ path }: CopyDirectory, descriptor: number, mode: number): TightDirectory {
-  const { dev, ino } = fstatSync(descriptor);
+function tightOf({ path }: CopyDirectory, { dev, ino }: Stats, mode: number): TightDirectory {
   return { to: path, dev, ino, mode };
 }
 
 /** What the kubelet keeps beside the keys (`..data`, `..2026_…`), what a copy prepares, and initbox's own notes: no content of anybody. */
 export function withoutInternals(exclude: Exclude | undefined): Exclude {
-  return (path) => {
+  return (path, where) => {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    // The walk asks while the directory that holds the name is the current one.
-    if (name.startsWith('..') && isInternal(rawOf(name))) return true;
+    const at = (entry: RawName): string | Buffer => where?.path(entry) ?? pathOf(entry);
+    if (name.startsWith('..') && isInternal(rawOf(name), at)) return true;
     return exclude !== undefined && exclude(path);
   };
 }

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, typ
 
 import { systemHost } from '../../process/host.ts';
 import { libcAtOnce } from '../../process/libc.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../calls.ts';
 import { below, rawOf, type RawName, shownName } from './file-name.ts';
 import { readLink } from './link.ts';
 import { mountId } from './mounts.ts';
@@ -179,17 +180,17 @@ function imageLink(way: readonly Step[], name: RawName): RawName | undefined {
 }
 
 function ownLink(way: readonly Step[], name: RawName): RawName | undefined {
-  return ownTarget(last(way).descriptor, name);
+  return doAtOnce(ownTarget(calls, last(way).descriptor, name));
 }
 
 /**
  * Where a link in an open folder leads that root or whoever runs this made; undefined where others did.
  * @throws the system's error, an Error where it is no link any more
  */
-export function ownTarget(folder: number, name: RawName): RawName | undefined {
+export function* ownTarget(by: Calls, folder: number, name: RawName): Work<RawName | undefined> {
   // Elsewhere another link can take its place between the look at its owner and the look at its target.
-  const libc = isGuarded(fstatSync(folder)) ? undefined : libcAtOnce();
-  const { stat, target } = readLink(below(folder, name), libc);
+  const libc = isGuarded(yield* given(by.fstat(folder))) ? undefined : libcAtOnce();
+  const { stat, target } = yield* readLink(by, below(folder, name), libc);
   return isOwn(stat) ? target.toString('latin1') : undefined;
 }
 

@@ -28,8 +28,9 @@ export class ExtrasReader {
     return this.#among(this.#libc.flistxattr(descriptor, this.#names, longest));
   }
 
-  ofCurrentDirectory(): Extras {
-    return this.#among(this.#libc.listxattr('.', this.#names, longest));
+  /** @param path `.`, or one by a descriptor */
+  ofDirectory(path: string): Extras {
+    return this.#among(this.#libc.listxattr(path, this.#names, longest));
   }
 
   /** Names end with a NUL. A negative length is an error: the file system has none of this. */
