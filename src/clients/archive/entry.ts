@@ -17,11 +17,14 @@ export interface ArchiveEntry {
   readonly target?: RawName;
 }
 
-/** Takes the entries of an archive, one after the other. What its calls throw ends the reading. */
+/**
+ * Takes the entries of an archive, one after the other. What its calls throw, or reject with, ends the reading; where one
+ * returns a promise, nothing more is read until that is fulfilled.
+ */
 export interface ArchiveTarget {
-  begin(entry: ArchiveEntry): void;
-  data(chunk: Uint8Array): void;
-  end(): void;
+  begin(entry: ArchiveEntry): void | Promise<void>;
+  data(chunk: Uint8Array): void | Promise<void>;
+  end(): void | Promise<void>;
 }
 
 /** Bounds that hold while an archive is read, whatever it says of itself. */

@@ -124,30 +124,49 @@ function counter({ bytes, entries }: ArchiveLimits, reading: Reading): Transform
   });
 }
 
+const nothing = (): void => {};
+
 function parserFor(target: ArchiveTarget, failure: { refused?: Error }, reading: Reading) {
   // Options that its types do not tell of: names stay the bytes that they are; headers from before POSIX have no mark.
   const options = { filenameEncoding: 'latin1', allowUnknownFormat: true };
   const parser = extract(options as Parameters<typeof extract>[0]);
   parser.on('entry', (found, stream, next) => {
-    const guarded = (work: () => void): void => {
+    const refuse = (error: unknown): void => {
+      failure.refused ??= error as Error;
+      parser.destroy(failure.refused);
+    };
+    /** Goes on with `then` when the work is done, at once where it can be. */
+    const guarded = (work: () => void | Promise<void>, then: () => void): void => {
       if (failure.refused !== undefined) return;
       try {
-        work();
+        const begun = work();
+        if (begun === undefined) then();
+        else begun.then(then).catch(refuse);
       } catch (error) {
-        failure.refused = error as Error;
-        parser.destroy(failure.refused);
+        refuse(error);
       }
     };
     // Where its content begins, which the types do not tell of either.
     const { byteOffset } = found as Header & { readonly byteOffset: number };
     if (withoutContent.has(found.type)) expectNoContent(parser, found);
     reading.entriesEnd = byteOffset + Math.ceil((found.size ?? 0) / block) * block;
-    guarded(() => target.begin(entryOf(found)));
-    stream.on('data', (data) => guarded(() => target.data(data as Uint8Array)));
-    stream.on('end', () => {
-      guarded(() => target.end());
-      next();
-    });
+    let writing: Promise<void> | undefined;
+    const take = (data: Uint8Array): void => {
+      const begun = target.data(data);
+      if (begun === undefined) return;
+      stream.pause();
+      writing = begun.then(() => void stream.resume());
+      writing.catch(refuse);
+    };
+    guarded(
+      () => target.begin(entryOf(found)),
+      () => {
+        stream.on('data', (data) => guarded(() => take(data as Uint8Array), nothing));
+        stream.on('end', () =>
+          guarded(() => (writing === undefined ? target.end() : writing.then(() => target.end())), next),
+        );
+      },
+    );
     stream.on('error', () => {});
   });
   return parser;

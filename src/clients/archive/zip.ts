@@ -53,41 +53,49 @@ async function one(zip: ZipFile, entry: Entry, target: ArchiveTarget, signal: Ab
     if (entry.uncompressedSize > longestTarget)
       throw new BrokenArchive(`has a link whose target is longer than ${longestTarget} bytes`);
     const parts: Uint8Array[] = [];
-    await content(zip, entry, (data) => parts.push(data), signal);
-    target.begin({ ...found, target: Buffer.concat(parts).toString('latin1') });
+    await content(zip, entry, (data) => void parts.push(data), signal);
+    await target.begin({ ...found, target: Buffer.concat(parts).toString('latin1') });
   } else {
-    target.begin(found);
+    await target.begin(found);
     if (found.kind === 'file') await content(zip, entry, (data) => target.data(data), signal);
   }
-  target.end();
+  await target.end();
 }
 
 /** The unpacked bytes, checked against the size and the CRC that the archive gives. */
 function content(
   zip: ZipFile,
   entry: Entry,
-  take: (data: Uint8Array) => void,
+  take: (data: Uint8Array) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     zip.openReadStream(entry, (error, stream) => {
       if (error) return reject(broken(error));
       let sum = 0;
+      let writing: Promise<void> | undefined;
+      const refuse = (refused: unknown): void => {
+        stream.destroy();
+        reject(refused);
+      };
       stream.on('data', (data: Buffer) => {
         sum = crc32(data, sum);
         try {
           if (signal.aborted) throw reasonOf(signal);
-          take(data);
+          const begun = take(data);
+          if (begun === undefined) return;
+          stream.pause();
+          writing = begun.then(() => void stream.resume());
+          writing.catch(refuse);
         } catch (refused) {
-          stream.destroy();
-          reject(refused);
+          refuse(refused);
         }
       });
       stream.on('error', (failure: Error) => reject(broken(failure)));
       // After its end or an error this says nothing new.
       stream.on('close', () => reject(new BrokenArchive(endedEarly(entry))));
       stream.on('end', () => {
-        if (sum === entry.crc32) resolve();
+        if (sum === entry.crc32) resolve(writing);
         else reject(new BrokenArchive(`is damaged: the CRC of ${JSON.stringify(nameOf(entry))} is wrong`));
       });
     });

@@ -1,8 +1,9 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 
+import { sideBySide } from '../calls.ts';
 import { below, itself, type RawName } from './file-name.ts';
 import { makeDirectory } from './new-directory.ts';
-import { openDirectory } from './open-directory.ts';
+import { asDirectory, openDirectory } from './open-directory.ts';
 import { makeFolder, openFolder } from './safe-open.ts';
 
 /**
@@ -52,6 +53,19 @@ export class Directory implements Disposable {
   child(name: string | Buffer, hidden?: string): Directory {
     const raw = Buffer.from(name).toString('latin1');
     return new Directory(openDirectory(raw, this.fd), `${this.shown}/${name.toString()}`, hidden);
+  }
+
+  /** As child and names, by calls that others are made beside. */
+  async list(name: string | Buffer): Promise<{ readonly child: Directory; readonly names: Buffer[] }> {
+    const fd = await sideBySide.open(this.at(name), asDirectory);
+    const child = new Directory(fd, `${this.shown}/${name.toString()}`);
+    try {
+      const names = await sideBySide.readdir(child.itself);
+      return { child, names: names.map((raw) => Buffer.from(raw, 'latin1')) };
+    } catch (error) {
+      child[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** A path for calls that do not follow a link at its end. Buffers are for names that are not UTF-8. */

@@ -1,7 +1,10 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 
+import { sideBySide } from '../calls.ts';
 import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { mountId } from '../directory/mounts.ts';
+import { Lanes } from '../lanes.ts';
+import { Tempo } from '../tempo.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
@@ -14,19 +17,7 @@ const atOnce = 200;
  * mount, and minds nothing that is gone already.
  */
 export async function removeTree(parent: Directory, name: string | Buffer): Promise<void> {
-  let directory: Directory;
-  try {
-    directory = parent.child(name);
-  } catch (error) {
-    if (codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']) !== 'ENOENT') removeFile(parent, name);
-    return;
-  }
-  {
-    using opened = directory;
-    if (!isOnMountOf(parent, opened)) return;
-    await clear(opened, opened.names());
-  }
-  removeEmpty(parent, name);
+  await new Removal().tree(parent, name);
 }
 
 /**
@@ -42,7 +33,7 @@ export async function removeOpened(parent: Directory, name: string, opened: Dire
 
 /** Removes what is in an opened directory of ours, but for some names. */
 export async function clearAllBut(opened: Directory, kept: readonly string[]): Promise<void> {
-  await clear(
+  await new Removal().clear(
     opened,
     opened.names().filter((entry) => !kept.includes(entry.toString())),
   );
@@ -62,16 +53,49 @@ export async function removeGeneration(parent: Directory, name: string): Promise
   else removeEmpty(parent, name);
 }
 
-async function clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
-  let count = 0;
-  for (const entry of entries) {
-    if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+/** Removals of one tree, which go on side by side once the volume turns out to be slow. */
+class Removal {
+  readonly #tempo = new Tempo();
+  readonly #lanes = new Lanes();
+  #count = 0;
+
+  async clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
+    const inside: Buffer[] = [];
+    for (const entry of entries) {
+      if (++this.#count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
+      try {
+        // The kernel lets one call at a time change a directory; side by side go those of several.
+        if (this.#tempo.isSlow) await sideBySide.unlink(directory.at(entry));
+        else this.#tempo.time(() => unlinkSync(directory.at(entry)));
+      } catch (error) {
+        // EBUSY: a file is mounted there.
+        const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
+        if (code !== 'EISDIR' && code !== 'EPERM') continue;
+        if (this.#tempo.isSlow) inside.push(entry);
+        else await this.tree(directory, entry);
+      }
+    }
+    await this.#lanes.branch(inside, (entry) => this.tree(directory, entry));
+  }
+
+  async tree(parent: Directory, name: string | Buffer): Promise<void> {
+    let found: { readonly child: Directory; readonly names: Buffer[] | undefined };
     try {
-      unlinkSync(directory.at(entry));
+      found = this.#tempo.isSlow ? await parent.list(name) : { child: parent.child(name), names: undefined };
     } catch (error) {
-      // EBUSY: a file is mounted there.
-      const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
-      if (code === 'EISDIR' || code === 'EPERM') await removeTree(directory, entry);
+      if (codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']) !== 'ENOENT') removeFile(parent, name);
+      return;
+    }
+    {
+      using opened = found.child;
+      if (!isOnMountOf(parent, opened)) return;
+      await this.clear(opened, found.names ?? opened.names());
+    }
+    if (!this.#tempo.isSlow) return removeEmpty(parent, name);
+    try {
+      await sideBySide.rmdir(parent.at(name));
+    } catch (error) {
+      stillThere(error);
     }
   }
 }
@@ -94,9 +118,13 @@ export function removeEmpty(parent: Directory, name: string | Buffer): void {
   try {
     rmdirSync(parent.at(name));
   } catch (error) {
-    // ENOTEMPTY: somebody writes into it still, and the next run removes it; or it is none of ours.
-    codeAmong(error, ['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY']);
+    stillThere(error);
   }
+}
+
+/** ENOTEMPTY: somebody writes into it still, and the next run removes it; or it is none of ours. */
+function stillThere(error: unknown): void {
+  codeAmong(error, ['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY']);
 }
 
 /** Removes a file or link; it may be gone already. */

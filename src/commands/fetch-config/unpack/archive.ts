@@ -46,15 +46,15 @@ function renewing(target: ArchiveTarget, patience: Patience): ArchiveTarget {
   return {
     begin(entry) {
       patience.renew();
-      target.begin(entry);
+      return target.begin(entry);
     },
     data(chunk) {
       patience.renew();
-      target.data(chunk);
+      return target.data(chunk);
     },
     end() {
       patience.renew();
-      target.end();
+      return target.end();
     },
   };
 }

@@ -1,19 +1,24 @@
-import { createHash, type Hash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, type Stats } from 'node:fs';
 
 import { reasonOf } from '../../../core/clock.ts';
 import type { Patience } from '../../../core/deadline.ts';
+import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../../../fs/calls.ts';
 import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
+import { below, itself, rawOf, type RawName } from '../../../fs/directory/file-name.ts';
+import { asDirectory } from '../../../fs/directory/open-directory.ts';
 import { isOpenToOthers, isOwn } from '../../../fs/directory/safe-open.ts';
+import { Lanes } from '../../../fs/lanes.ts';
+import { Tempo } from '../../../fs/tempo.ts';
 import { sumOf } from './download.ts';
 
-/** Entries between two chances for a signal to be handled. */
-const atOnce = 500;
+/** Entries between two chances for a signal to be handled, and the most that are looked at side by side. */
+const atOnce = 256;
 
 /**
  * The sum over all that is under some names of a directory: type, mode, owner, and of files and links size and time, of
- * links what they lead to. Where somebody else may write to a file, or put another into its place, he can make all of
- * that right: so its content is in the sum too.
+ * links what they lead to, of directories the sum of what is in them. Where somebody else may write to a file, or put
+ * another into its place, he can make all of that right: so its content is in the sum too.
  * @throws the signal's reason, or the system's error
  */
 export async function sumOfTree(
@@ -21,67 +26,122 @@ export async function sumOfTree(
   names: readonly string[],
   patience: Patience,
 ): Promise<string> {
-  const hash = createHash('sha256');
-  const entries = names.map((name) => Buffer.from(name)).toSorted(Buffer.compare);
-  await addEntries(directory, entries, false, { hash, patience, left: atOnce });
-  return hash.digest('hex');
+  return new Summing(patience).entries(directory.fd, names.map(rawOf), false);
 }
 
-interface Summing {
-  readonly hash: Hash;
-  readonly patience: Patience;
-  left: number;
-}
+class Summing {
+  readonly #patience: Patience;
+  readonly #tempo = new Tempo();
+  readonly #calls = new Lanes();
+  readonly #directories = new Lanes();
 
-async function addEntries(
-  directory: Directory,
-  names: readonly Buffer[],
-  open: boolean,
-  summing: Summing,
-): Promise<void> {
-  const { hash, patience } = summing;
-  for (const name of names) {
-    if (--summing.left <= 0) {
-      summing.left = atOnce;
+  constructor(patience: Patience) {
+    this.#patience = patience;
+  }
+
+  /** @param open whether others may put something in the place of the entries */
+  async entries(directory: number, names: readonly RawName[], open: boolean): Promise<string> {
+    const hash = createHash('sha256');
+    const sorted = names.toSorted();
+    for (let at = 0; at < sorted.length; at += atOnce) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (patience.signal.aborted) throw reasonOf(patience.signal);
-      patience.renew();
+      if (this.#patience.signal.aborted) throw reasonOf(this.#patience.signal);
+      this.#patience.renew();
+      const some = sorted.slice(at, at + atOnce);
+      const stats = await this.#statsOf(directory, some);
+      const entries = some.map((name, index) => new Entry(name, stats[index] as Stats));
+      await this.#directories.branch(
+        entries.filter(({ stat }) => !stat.isFile() || open || isChangeable(stat)),
+        async (entry) => {
+          entry.inside = await this.#inside(directory, entry, open);
+        },
+      );
+      for (const entry of entries) hash.update(entry.text());
     }
-    const stat = lstatSync(directory.at(name));
-    hash.update(`${name.toString('hex')} ${stat.mode} ${stat.uid} ${stat.gid}`);
+    return hash.digest('hex');
+  }
+
+  async #statsOf(directory: number, names: readonly RawName[]): Promise<Stats[]> {
+    if (!this.#tempo.isSlow)
+      return names.map((name) => this.#tempo.time(() => doAtOnce(statOf(calls, directory, name))));
+    return Promise.all(
+      names.map((name) => this.#calls.run(() => doInTime(statOf(sideBySide, directory, name)))),
+    );
+  }
+
+  #do<T>(work: (how: Calls) => Work<T>): Promise<T> {
+    if (this.#tempo.isSlow) return this.#calls.run(() => doInTime(work(sideBySide)));
+    return Promise.resolve(this.#tempo.time(() => doAtOnce(work(calls))));
+  }
+
+  /** What of an entry its stat does not tell. */
+  async #inside(directory: number, { name, stat }: Entry, open: boolean): Promise<string> {
+    const path = below(directory, name);
     if (stat.isDirectory()) {
-      using child = directory.child(name);
-      hash.update(' (');
-      await addEntries(child, child.names().toSorted(Buffer.compare), open || isChangeable(stat), summing);
-      hash.update(')');
-      continue;
+      const [child, names] = await this.#do((how) => listed(how, path));
+      try {
+        return await this.entries(child, names, open || isChangeable(stat));
+      } finally {
+        closeSync(child);
+      }
     }
-    hash.update(` ${stat.size} ${stat.mtimeMs}`);
-    if (stat.isSymbolicLink())
-      hash.update(` ${readlinkSync(directory.at(name), { encoding: 'buffer' }).toString('hex')}`);
-    else if (stat.isFile() && (open || isChangeable(stat)))
-      hash.update(` ${await contentOf(directory, name, patience)}`);
-    hash.update(';');
+    if (stat.isSymbolicLink()) return (await this.#do((how) => given(how.readlink(path)))).toString('hex');
+    return stat.isFile() ? this.#contentOf(path) : '';
+  }
+
+  async #contentOf(path: string | Buffer): Promise<string> {
+    let descriptor: number;
+    try {
+      descriptor = await this.#do((how) => given(how.open(path, toRead)));
+    } catch (error) {
+      codeAmong(error, ['EACCES', 'EPERM']);
+      return `unread ${Math.random()}`; // never the same: the tree is made anew
+    }
+    try {
+      // Another may have come to stand there since it was looked at: a FIFO would give nothing, for ever.
+      return fstatSync(descriptor).isFile() ? await sumOf(descriptor, this.#patience) : 'exchanged';
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+}
+
+const toRead = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+class Entry {
+  readonly name: RawName;
+  readonly stat: Stats;
+  inside = '';
+
+  constructor(name: RawName, stat: Stats) {
+    this.name = name;
+    this.stat = stat;
+  }
+
+  text(): string {
+    const { mode, uid, gid, size, mtimeMs } = this.stat;
+    const own = this.stat.isDirectory() ? '' : ` ${size} ${mtimeMs}`;
+    return `${Buffer.from(this.name, 'latin1').toString('hex')} ${mode} ${uid} ${gid}${own} ${this.inside};`;
+  }
+}
+
+function* statOf(how: Calls, directory: number, name: RawName): Work<Stats> {
+  const stat = yield* given(how.lstat(below(directory, name)));
+  if (stat === undefined) throw Object.assign(new Error('ENOENT: it is gone'), { code: 'ENOENT' });
+  return stat;
+}
+
+/** A directory, opened, and what is in it. */
+function* listed(how: Calls, path: string | Buffer): Work<[descriptor: number, names: RawName[]]> {
+  const descriptor = yield* given(how.open(path, asDirectory));
+  try {
+    return [descriptor, yield* given(how.readdir(itself(descriptor)))];
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
   }
 }
 
 function isChangeable(stat: Stats): boolean {
   return !isOwn(stat) || isOpenToOthers(stat);
-}
-
-async function contentOf(directory: Directory, name: Buffer, patience: Patience): Promise<string> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  let descriptor: number;
-  try {
-    descriptor = openSync(directory.at(name), flags);
-  } catch (error) {
-    codeAmong(error, ['EACCES', 'EPERM']);
-    return `unread ${Math.random()}`; // never the same: the tree is made anew
-  }
-  try {
-    // Another may have come to stand there since it was looked at: a FIFO would give nothing, for ever.
-    return fstatSync(descriptor).isFile() ? await sumOf(descriptor, patience) : 'exchanged';
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -1,26 +1,15 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  futimesSync,
-  lchownSync,
-  linkSync,
-  lstatSync,
-  lutimesSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
 import { formatBytes } from '../../../core/size.ts';
+import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../../../fs/calls.ts';
 import { below, type RawName } from '../../../fs/directory/file-name.ts';
-import { isNoDirectory, openDirectory } from '../../../fs/directory/open-directory.ts';
+import { isNoDirectory } from '../../../fs/directory/open-directory.ts';
 import type { FileOwner } from '../../../fs/publish/attributes.ts';
+import { Tempo } from '../../../fs/tempo.ts';
+import { Directories, inTurn, type Place } from './directories.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
+import { UnderWay } from './under-way.ts';
 
 export interface TreeSettings {
   readonly strip: number;
@@ -31,9 +20,6 @@ export interface TreeSettings {
   readonly collect: () => void;
 }
 
-/** Directories kept open. */
-const held = 64;
-
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** Bytes of content between two collections: some milliseconds of work, for one. */
@@ -42,19 +28,36 @@ const betweenCollections = 8 << 20;
 /** Writes to one file are gathered up to so many bytes. */
 const gathered = 1 << 17;
 
-/** Builds a tree from an archive's entries, below one directory that nobody sees yet, and through no link. */
-export class UnpackedTree implements ArchiveTarget, Disposable {
-  readonly #top: number;
+/** Files up to here are kept in memory and written beside others, where the volume is slow. */
+const small = 1 << 18;
+
+/** A file whose content is on its way. */
+interface Filling {
+  readonly entry: ArchiveEntry;
+  readonly path: RawName;
+  /** Undefined where all of it is kept, to be written when it is whole. */
+  descriptor: number | undefined;
+  /** Where it goes, beside others. */
+  readonly place: Place | undefined;
+  parts: Uint8Array[];
+  /** Bytes in parts. */
+  pending: number;
+  /** Bytes to come. */
+  left: number;
+}
+
+/**
+ * Builds a tree from an archive's entries, below one directory that nobody sees yet, and through no link. Entry after entry,
+ * until the volume turns out to be slow; then small files, links and directories of several folders at once.
+ */
+export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
   readonly #settings: TreeSettings;
   readonly #folded = new FoldedNames();
-  readonly #open = new Map<RawName, number>();
-  #entry: ArchiveEntry | undefined;
-  #file: number | undefined;
-  /** Directories in the order in which they were made, where an owner is to be set. */
-  readonly #made: RawName[] = [];
-  #parts: Uint8Array[] = [];
-  #pending = 0;
-  #left = 0;
+  readonly #tempo = new Tempo();
+  readonly #directories: Directories;
+  /** Unset while each call is made at once. */
+  #underWay: UnderWay | undefined;
+  #file: Filling | undefined;
   #closed = false;
   #uncollected = 0;
   files = 0;
@@ -62,11 +65,13 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   bytes = 0;
 
   constructor(top: number, settings: TreeSettings) {
-    this.#top = top;
     this.#settings = settings;
+    const { mode, owner } = settings;
+    const checkName = (path: RawName): void => this.#checkName(path);
+    this.#directories = new Directories(top, { mode, owner, tempo: this.#tempo, checkName });
   }
 
-  begin(entry: ArchiveEntry): void {
+  begin(entry: ArchiveEntry): void | Promise<void> {
     if (this.#closed) throw new Error('the tree is closed');
     const { limits, strip } = this.#settings;
     if (++this.entries > limits.entries)
@@ -74,199 +79,235 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
     if (this.bytes + entry.size > limits.bytes)
       throw new Refused(`unpacks to more than ${formatBytes(limits.bytes)} (--max-unpacked)`);
     if (entry.kind === 'other') throw new Refused(`has ${quotedEntry(entry.name)}, ${entry.what}`);
-    this.#entry = entry;
-    this.#letGo();
+    this.#directories.letGo();
     const place = entryPathOf(entry.name, strip);
-    const raw = place.at(-1);
     // What --strip-components takes with its name is left out, as tar does.
-    if (raw === undefined) return;
+    if (place.length === 0) return;
+    if (this.#tempo.isSlow) return this.#beginBeside((this.#underWay ??= new UnderWay()), entry, place);
+    this.#beginAtOnce(entry, place);
+  }
+
+  #beginAtOnce(entry: ArchiveEntry, place: readonly RawName[]): void {
     if (entry.kind === 'directory') {
-      this.#directory(place, entry);
+      this.#directories.reach(place, entry.name, directoryMode(entry));
       return;
     }
     const path = place.join('/');
     this.#checkName(path);
-    const at = below(this.#directory(place.slice(0, -1)), raw);
-    try {
-      if (entry.kind === 'file') this.#file = openSync(at, newFile, 0o600);
-      else if (entry.kind === 'link') this.#link(at, entry, place.length - 1);
-      else this.#hardLink(at, entry);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      throw new Refused(`has two entries of the name ${quotedEntry(path)}`);
-    }
-    this.#left = entry.size;
+    const at = below(this.#directories.reach(place.slice(0, -1), entry.name), place.at(-1) as RawName);
+    if (entry.kind === 'file') {
+      const descriptor = this.#tempo.time(() => doAtOnce(made(given(calls.open(at, newFile, 0o600)), path)));
+      this.#file = { entry, path, descriptor, place: undefined, parts: [], pending: 0, left: entry.size };
+    } else if (entry.kind === 'link') doAtOnce(made(this.#link(calls, at, entry, place.length - 1), path));
+    else doAtOnce(made(this.#hardLink(calls, at, entry), path));
     this.files++;
   }
 
-  data(chunk: Uint8Array): void {
+  async #beginBeside(underWay: UnderWay, entry: ArchiveEntry, place: readonly RawName[]): Promise<void> {
+    while (underWay.isFull || this.#directories.isFull) {
+      await underWay.ended();
+      this.#directories.letGo();
+    }
+    if (this.#closed) return;
+    underWay.check();
+    if (entry.kind === 'directory') {
+      this.#directories.leave(this.#directories.begin(underWay, place, entry.name, directoryMode(entry)));
+      return;
+    }
+    const path = place.join('/');
+    this.#checkName(path);
+    const raw = place.at(-1) as RawName;
+    const parent = this.#directories.begin(underWay, place.slice(0, -1), entry.name);
+    this.files++;
+    if (entry.kind === 'link') {
+      checkLink(entry.name, entry.target ?? '', place.length - 1);
+      underWay.begin(path, 0, () =>
+        this.#inPlace(underWay, parent, (how, fd) =>
+          made(this.#link(how, below(fd, raw), entry, place.length - 1), path),
+        ),
+      );
+      return;
+    }
+    if (entry.kind === 'file' && entry.size <= small) {
+      this.#file = {
+        entry,
+        path,
+        descriptor: undefined,
+        place: parent,
+        parts: [],
+        pending: 0,
+        left: entry.size,
+      };
+      return;
+    }
+    // What was begun on the path comes first: then this is found to be the second of that name.
+    await underWay.on(path);
+    if (entry.kind === 'hard link') {
+      await underWay.on(entryPathOf(entry.target ?? '', this.#settings.strip).join('/'));
+      return this.#inPlace(underWay, parent, (how, fd) =>
+        made(this.#hardLink(how, below(fd, raw), entry), path),
+      );
+    }
+    const descriptor = await this.#inPlace(underWay, parent, (how, fd) =>
+      made(given(how.open(below(fd, raw), newFile, 0o600)), path),
+    );
+    if (this.#closed) return closeSync(descriptor);
+    this.#file = { entry, path, descriptor, place: undefined, parts: [], pending: 0, left: entry.size };
+  }
+
+  /** Puts something into a directory once that is ready, and leaves it. */
+  async #inPlace<T>(
+    underWay: UnderWay,
+    place: Place,
+    work: (how: Calls, directory: number) => Work<T>,
+  ): Promise<T> {
+    try {
+      const fd = await place.ready;
+      return await inTurn(place, () => underWay.call(() => doInTime(work(sideBySide, fd))));
+    } finally {
+      this.#directories.leave(place);
+    }
+  }
+
+  data(chunk: Uint8Array): void | Promise<void> {
     // A reader that was stopped may have some more on its way; the descriptor's number may be another file's by now.
     if (this.#closed) return;
-    const entry = this.#entry as ArchiveEntry;
     this.bytes += chunk.length;
     this.#uncollected += chunk.length;
     if (this.#uncollected > betweenCollections) {
       this.#uncollected = 0;
       this.#settings.collect();
     }
-    this.#left -= chunk.length;
     if (this.bytes > this.#settings.limits.bytes)
       throw new Refused(`unpacks to more than ${formatBytes(this.#settings.limits.bytes)} (--max-unpacked)`);
-    if (this.#file === undefined) return;
-    if (this.#left < 0) throw new Refused(`has more content in ${quotedEntry(entry.name)} than it says`);
-    if (chunk.length >= gathered && this.#pending === 0) return writeAll(this.#file, chunk);
-    this.#parts.push(chunk);
-    this.#pending += chunk.length;
-    if (this.#pending >= gathered) this.#flush();
-  }
-
-  end(): void {
-    const entry = this.#entry;
-    if (this.#closed || this.#file === undefined || entry === undefined) return;
-    if (this.#left !== 0) throw new Refused(`ends inside of ${quotedEntry(entry.name)}`);
-    this.#flush();
-    const { owner } = this.#settings;
-    // Set-ID bits are nothing that a download should bring.
-    fchmodSync(this.#file, this.#settings.mode ?? (entry.mode ?? 0o644) & 0o777);
-    if (entry.time > 0) futimesSync(this.#file, entry.time / 1000, entry.time / 1000);
-    // Last: what belongs to somebody else, only CAP_FOWNER changes.
-    if (owner !== undefined) fchownSync(this.#file, owner.uid, owner.gid);
     const file = this.#file;
-    this.#file = undefined;
-    closeSync(file);
+    if (file === undefined) return;
+    file.left -= chunk.length;
+    if (file.left < 0) throw new Refused(`has more content in ${quotedEntry(file.entry.name)} than it says`);
+    if (file.descriptor !== undefined && chunk.length >= gathered && file.pending === 0)
+      return this.#write(file.descriptor, chunk);
+    file.parts.push(chunk);
+    file.pending += chunk.length;
+    if (file.descriptor !== undefined && file.pending >= gathered) return this.#flush(file, file.descriptor);
   }
 
-  /** Gives the directories to their owner, once nothing is to be put into them: only CAP_DAC_OVERRIDE could then. */
-  finish(): void {
-    const { owner } = this.#settings;
-    if (owner === undefined) return;
-    for (const path of this.#made.toReversed()) {
-      fchownSync(this.#existing(path.split('/')), owner.uid, owner.gid);
-      this.#letGo();
+  end(): void | Promise<void> {
+    const file = this.#file;
+    if (this.#closed || file === undefined) return;
+    if (file.left !== 0) throw new Refused(`ends inside of ${quotedEntry(file.entry.name)}`);
+    const { descriptor, place } = file;
+    if (descriptor === undefined) {
+      this.#file = undefined;
+      return this.#fillLater(this.#underWay as UnderWay, file, place as Place);
+    }
+    const bytes = file.parts.length === 1 ? (file.parts[0] as Uint8Array) : Buffer.concat(file.parts);
+    this.#file = undefined;
+    if (this.#underWay !== undefined)
+      return this.#finishBeside(this.#underWay, descriptor, bytes, file.entry);
+    doAtOnce(this.#finishFile(calls, descriptor, bytes, file.entry));
+  }
+
+  #fillLater(underWay: UnderWay, { entry, path, parts }: Filling, place: Place): void {
+    // A copy: the parts are of large buffers.
+    const bytes = Buffer.concat(parts);
+    const raw = path.slice(path.lastIndexOf('/') + 1);
+    underWay.begin(path, bytes.length, async () => {
+      const descriptor = await this.#inPlace(underWay, place, (how, fd) =>
+        made(given(how.open(below(fd, raw), newFile, 0o600)), path),
+      );
+      await this.#finishBeside(underWay, descriptor, bytes, entry);
+    });
+  }
+
+  async #finishBeside(
+    underWay: UnderWay,
+    descriptor: number,
+    bytes: Uint8Array,
+    entry: ArchiveEntry,
+  ): Promise<void> {
+    let begun = false;
+    try {
+      await underWay.call(() => {
+        begun = true;
+        return doInTime(this.#finishFile(sideBySide, descriptor, bytes, entry));
+      });
+    } finally {
+      if (!begun) closeSync(descriptor);
     }
   }
 
-  [Symbol.dispose](): void {
+  /** Done when all of it is there. */
+  async finish(): Promise<void> {
+    await this.#underWay?.all();
+    if (this.#underWay === undefined) doAtOnce(this.#directories.finish(calls));
+    else await doInTime(this.#directories.finish(sideBySide));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    if (this.#file !== undefined) closeSync(this.#file);
+    await this.#underWay?.stop();
+    if (this.#file?.descriptor !== undefined) closeSync(this.#file.descriptor);
     this.#file = undefined;
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
-    this.#open.clear();
+    this.#directories.close();
   }
 
-  #flush(): void {
-    const [only, second] = this.#parts;
-    if (only === undefined || this.#file === undefined) return;
-    writeAll(this.#file, second === undefined ? only : Buffer.concat(this.#parts));
-    this.#parts = [];
-    this.#pending = 0;
+  #write(descriptor: number, bytes: Uint8Array): void | Promise<void> {
+    if (this.#underWay === undefined) return doAtOnce(writeAll(calls, descriptor, bytes));
+    return this.#underWay.call(() => doInTime(writeAll(sideBySide, descriptor, bytes)));
   }
 
-  #link(at: string | Buffer, entry: ArchiveEntry, depth: number): void {
+  #flush(file: Filling, descriptor: number): void | Promise<void> {
+    const bytes = file.parts.length === 1 ? (file.parts[0] as Uint8Array) : Buffer.concat(file.parts);
+    file.parts = [];
+    file.pending = 0;
+    return this.#write(descriptor, bytes);
+  }
+
+  /** Its last bytes, mode, time and owner; then it is closed. */
+  *#finishFile(how: Calls, descriptor: number, bytes: Uint8Array, entry: ArchiveEntry): Work<void> {
+    const { mode, owner } = this.#settings;
+    try {
+      yield* writeAll(how, descriptor, bytes);
+      // Set-ID bits are nothing that a download should bring.
+      yield* given(how.fchmod(descriptor, mode ?? (entry.mode ?? 0o644) & 0o777));
+      if (entry.time > 0) yield* given(how.futimes(descriptor, entry.time / 1000, entry.time / 1000));
+      // Last: what belongs to somebody else, only CAP_FOWNER changes.
+      if (owner !== undefined) yield* given(how.fchown(descriptor, owner.uid, owner.gid));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    yield* given(how.close(descriptor));
+  }
+
+  *#link(how: Calls, at: string | Buffer, entry: ArchiveEntry, depth: number): Work<void> {
     const target = entry.target ?? '';
     checkLink(entry.name, target, depth);
-    symlinkSync(Buffer.from(target, 'latin1'), at);
-    if (entry.time > 0) lutimesSync(at, entry.time / 1000, entry.time / 1000);
+    yield* given(how.symlink(Buffer.from(target, 'latin1'), at));
+    if (entry.time > 0) yield* given(how.lutimes(at, entry.time / 1000, entry.time / 1000));
     const { owner } = this.#settings;
-    if (owner !== undefined) lchownSync(at, owner.uid, owner.gid);
+    if (owner !== undefined) yield* given(how.lchown(at, owner.uid, owner.gid));
   }
 
-  #hardLink(at: string | Buffer, entry: ArchiveEntry): void {
+  *#hardLink(how: Calls, at: string | Buffer, entry: ArchiveEntry): Work<void> {
     const target = entry.target ?? '';
     const place = entryPathOf(target, this.#settings.strip);
     const raw = place.at(-1);
-    const missing = (): never => {
-      throw new Refused(
-        `has ${quotedEntry(entry.name)}, another name of ${quotedEntry(target)}, which is not a file that came before it`,
-      );
-    };
-    if (raw === undefined) return missing();
+    const missing = new Refused(
+      `has ${quotedEntry(entry.name)}, another name of ${quotedEntry(target)}, which is not a file that came before it`,
+    );
+    if (raw === undefined) throw missing;
     let from: string | Buffer;
     try {
-      from = below(this.#existing(place.slice(0, -1)), raw);
+      from = below(yield* this.#directories.existing(how, place.slice(0, -1)), raw);
       // Of a link, another name would lead elsewhere from another directory.
-      if (!lstatSync(from).isFile()) return missing();
+      if ((yield* given(how.lstat(from)))?.isFile() !== true) throw missing;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT' && !isNoDirectory(code)) throw error;
-      return missing();
+      throw missing;
     }
-    linkSync(from, at);
-  }
-
-  /** A directory, made with those above it where they are missing; `entry` is set where it is one of the archive's. */
-  #directory(place: readonly RawName[], entry?: ArchiveEntry): number {
-    let at = this.#top;
-    let path = '';
-    for (const [index, raw] of place.entries()) {
-      path = path === '' ? raw : `${path}/${raw}`;
-      at = this.#open.get(path) ?? this.#enter(at, raw, path);
-      if (entry !== undefined && index === place.length - 1) {
-        // Its owner goes on to fill it, and a later run removes it.
-        this.#setMode(at, ((entry.mode ?? 0o755) & 0o777) | 0o700);
-      }
-    }
-    return at;
-  }
-
-  #enter(parent: number, raw: RawName, path: RawName): number {
-    let made = true;
-    try {
-      mkdirSync(below(parent, raw), { mode: 0o755 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      made = false;
-    }
-    if (made) this.#checkName(path);
-    const descriptor = this.#openDirectory(parent, raw, path);
-    if (made) {
-      this.#setMode(descriptor, 0o755);
-      if (this.#settings.owner !== undefined) this.#made.push(path);
-    }
-    this.#open.set(path, descriptor);
-    return descriptor;
-  }
-
-  #setMode(directory: number, said: number): void {
-    const { mode } = this.#settings;
-    const wanted = mode === undefined ? said : mode | ((mode & 0o444) >> 2) | 0o700;
-    const now = fstatSync(directory).mode & 0o7777;
-    if ((now & 0o777) !== wanted) fchmodSync(directory, (now & 0o7000) | wanted);
-  }
-
-  #existing(place: readonly RawName[]): number {
-    let at = this.#top;
-    let path = '';
-    for (const raw of place) {
-      path = path === '' ? raw : `${path}/${raw}`;
-      const known = this.#open.get(path);
-      if (known === undefined) {
-        at = openDirectory(raw, at);
-        this.#open.set(path, at);
-      } else at = known;
-    }
-    return at;
-  }
-
-  #openDirectory(parent: number, raw: RawName, path: RawName): number {
-    try {
-      return openDirectory(raw, parent);
-    } catch (error) {
-      if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-      const link = lstatSync(below(parent, raw)).isSymbolicLink();
-      throw new Refused(
-        `has ${quotedEntry(this.#entry?.name ?? path)}, which goes through the ${link ? 'link' : 'file'} ${quotedEntry(path)} that came before it`,
-      );
-    }
-  }
-
-  /** Between two entries, when none of the directories is in use. */
-  #letGo(): void {
-    for (const [path, descriptor] of this.#open) {
-      if (this.#open.size <= held) return;
-      closeSync(descriptor);
-      this.#open.delete(path);
-    }
+    yield* given(how.link(from, at));
   }
 
   #checkName(path: RawName): void {
@@ -277,6 +318,22 @@ export class UnpackedTree implements ArchiveTarget, Disposable {
   }
 }
 
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at, bytes.length - at);
+function directoryMode({ mode }: ArchiveEntry): number {
+  return (mode ?? 0o755) & 0o777;
+}
+
+/** @throws Refused where something has the path already */
+function* made<T>(work: Work<T>, path: RawName): Work<T> {
+  try {
+    return yield* work;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new Refused(`has two entries of the name ${quotedEntry(path)}`);
+  }
+}
+
+function* writeAll(how: Calls, descriptor: number, bytes: Uint8Array): Work<void> {
+  const { buffer, byteOffset, length } = bytes;
+  const all = Buffer.from(buffer, byteOffset, length);
+  for (let at = 0; at < length;) at += yield* given(how.write(descriptor, all, at, length - at));
 }

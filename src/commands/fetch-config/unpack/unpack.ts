@@ -218,7 +218,7 @@ class Unpacking {
 
   async #unpack(archive: Archive, stage: Directory, patience: Patience): Promise<Built> {
     const { options } = this.#settings;
-    using tree = new UnpackedTree(stage.fd, {
+    await using tree = new UnpackedTree(stage.fd, {
       strip: options['strip-components'],
       mode: options.mode,
       owner: options.owner,
@@ -228,7 +228,7 @@ class Unpacking {
     this.#context.host.saveMemory();
     const sum = await readArchive(archive, tree, this.#limits, patience);
     this.#checkSum(sum);
-    tree.finish();
+    await tree.finish();
     if (tree.files === 0 && stage.names().length === 0)
       throw new Refused(
         options['strip-components'] > 0 && tree.entries > 0
