@@ -281,3 +281,10 @@ function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: 
   };
   return never(exitStatus.refused, `${speaker} does not speak HTTP/1.1 (${message})`, hints[kind]);
 }
+
+/** True where the server knows no HTTP/1.1: by TLS's alert (RFC 7301, 3.2), or because it speaks HTTP/2 at once. */
+export function wantsHttp2(error: unknown): boolean {
+  if (error instanceof AnswerFault) return error.kind === 'http2';
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return /NO_APPLICATION_PROTOCOL/.test(`${code} ${message.toUpperCase().replaceAll(' ', '_')}`);
+}

@@ -109,12 +109,13 @@ function carriesCredentials(
 
 /** RFC 9110, 15.4: 303 asks for a GET, and after 301 and 302 a POST becomes one. */
 function redirected(from: HttpRequest, to: URL, status: number, leaves: boolean): HttpRequest {
-  const { body, socketPath, ...rest } = from;
+  const { body, socketPath, h2c, ...rest } = from;
   const becomesGet = (status === 303 && from.method !== 'HEAD') || (status < 303 && from.method === 'POST');
   return {
     ...rest,
     url: to,
     ...(becomesGet ? { method: 'GET' } : body === undefined ? {} : { body }),
     ...(socketPath === undefined || leaves ? {} : { socketPath }),
+    ...(h2c === undefined || leaves ? {} : { h2c }),
   };
 }

@@ -20,7 +20,7 @@ import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
 import { readAsCurl } from './answers.ts';
-import { failureOf } from './failure.ts';
+import { failureOf, wantsHttp2 } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { busyOf } from './retry-after.ts';
 import type { SecureClient } from './secure.ts';
@@ -33,6 +33,8 @@ export interface HttpRequest {
   readonly body?: string | Uint8Array;
   /** The Unix socket to connect to instead of the URL's host. */
   readonly socketPath?: string;
+  /** HTTP/2 without TLS, by prior knowledge; no proxy is used. */
+  readonly h2c?: boolean;
   /** The connection is not kept for the next request. */
   readonly closing?: boolean;
   /** The answer is taken from its head alone; its body is not waited for. */
@@ -144,6 +146,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     async send(request, probe) {
       using turn = await turns.take(probe.signal);
       if (!turn.taken) return notYet('not asked yet');
+      if (request.h2c) return (await import('./http2.ts')).exchangeHttp2(request, probe, settings);
       const proxy = request.socketPath === undefined ? settings.proxy(request.url) : undefined;
       if (request.url.protocol === 'https:' || proxy?.protocol === 'https:') {
         secure ??= (await import('./secure.ts')).createSecureClient(settings.tls, connections);
@@ -180,8 +183,18 @@ function exchange(
       cancel();
       probe.signal.removeEventListener('abort', onAbort);
       if (answer.state !== 'response') outgoing?.destroy();
-      resolve(answer);
+      if (answer.state !== 'response' || !mayWantHttp2(answer)) return resolve(answer);
+      return void byHttp2().then((other) => resolve(other.state === 'response' ? other : answer));
     };
+    const direct = url.protocol === 'https:' && proxy === undefined;
+    const byHttp2 = async (): Promise<HttpAnswer> =>
+      (await import('./http2.ts')).exchangeHttp2(request, probe, settings);
+    /** Node's servers of HTTP/2 alone agree on no protocol (RFC 7301), and refuse whatever is asked in HTTP/1.1. */
+    const mayWantHttp2 = ({ status }: HttpResponse): boolean =>
+      direct &&
+      request.method === 'GET' &&
+      [403, 426, 505].includes(status) &&
+      (socket as TLSSocket | undefined)?.alpnProtocol === false;
     const onAbort = (): void => finish(notYet(`${phase}: no answer yet`, { hint: phaseHint }));
     /** A phase that makes no progress for so long ends the attempt. */
     const enter = (name: string, limit: number, hint?: string): void => {
@@ -195,6 +208,13 @@ function exchange(
     };
     const fail = (error: unknown): void => {
       const { forgiving = false } = settings;
+      // curl offers both protocols; here only a server that wants the other one gets it.
+      if (direct && bodyOf === undefined && wantsHttp2(error)) {
+        cancel();
+        probe.signal.removeEventListener('abort', onAbort);
+        outgoing?.destroy();
+        return void byHttp2().then(resolve);
+      }
       if (bodyOf !== undefined) return finish(brokenBody(bodyOf, received, error, forgiving));
       finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date(), forgiving }));
     };

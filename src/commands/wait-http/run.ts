@@ -54,7 +54,7 @@ export async function runWaitHttp(
     forgiving: true,
   });
   const identified = tls.certificate !== undefined;
-  const inquiry = ({ url, socketPath, authorization }: HttpTarget) => ({
+  const inquiry = ({ url, socketPath, h2c, authorization }: HttpTarget) => ({
     client,
     clock: context.clock,
     host: context.host,
@@ -72,6 +72,7 @@ export async function runWaitHttp(
         ...headers,
       },
       ...(socketPath === undefined ? {} : { socketPath }),
+      ...(h2c === undefined ? {} : { h2c }),
       ...(body === undefined ? {} : { body }),
       ignoreBody: !looksAtBody(expectations),
       maxBody: options['max-size'],
@@ -128,7 +129,7 @@ function expectationsOf(options: Values<typeof waitHttpOptions>): Expectations {
 
 /** What a proxy may be between. */
 function webUrls(targets: readonly HttpTarget[]): URL[] {
-  return targets.filter(({ socketPath }) => socketPath === undefined).map(({ url }) => url);
+  return targets.filter(({ socketPath, h2c }) => socketPath === undefined && !h2c).map(({ url }) => url);
 }
 
 function distinct(targets: readonly HttpTarget[]): readonly HttpTarget[] {

@@ -8,14 +8,17 @@ export interface HttpTarget {
   readonly name: string;
   readonly url: URL;
   readonly socketPath?: string;
+  /** HTTP/2 without TLS. */
+  readonly h2c?: boolean;
   /** The Authorization header that the URL's user and password make. */
   readonly authorization?: string;
 }
 
-const accepted = 'write http://HOST:PORT/PATH, https://…, or unix:/SOCKET:/PATH';
+const accepted =
+  'write http://HOST:PORT/PATH, https://…, h2c://… for HTTP/2 without TLS, or unix:/SOCKET:/PATH';
 
 /**
- * Reads a URL, or `unix:/run/app.sock:/healthz`.
+ * Reads a URL, also one of `h2c://`, or `unix:/run/app.sock:/healthz`.
  * @param secret gets whatever must never be printed
  * @throws Error that says what is accepted
  */
@@ -26,19 +29,21 @@ export function parseTarget(text: string, secret: (value: string) => void): Http
   if (/[\s\\\u0000-\u001f\u007f]/.test(text))
     throw new Error('the URL has a space, a backslash or a control character in it; encode it, as %20');
   if (text.startsWith('unix:')) return parseUnix(text);
-  const [, scheme = '', rest = ''] = /^(https?):\/\/(.*)$/i.exec(text) ?? [];
+  const [, scheme = '', rest = ''] = /^(https?|h2c):\/\/(.*)$/i.exec(text) ?? [];
   if (scheme === '') throw new Error(wrongScheme(text));
   const { userinfo, bare } = takeUserinfo(rest, 'the URL', secret);
   if (bare.includes('#'))
     throw new Error('the URL has a # in it, and what follows one is never sent; write %23');
-  const whole = `${scheme}://${bare}`;
+  const h2c = scheme.toLowerCase() === 'h2c';
+  const whole = `${h2c ? 'http' : scheme}://${bare}`;
   if (/^[/?]|^$/.test(bare)) throw new Error(`the URL has no host; ${accepted}`);
   if (!URL.canParse(whole)) throw new Error(`the URL cannot be read; look at its host and port; ${accepted}`);
   const url = new URL(whole);
   if (url.port === '0') throw new Error('nothing can listen at port 0');
   return {
-    name: `${url.origin}${url.pathname}${shownQuery(url, secret)}`,
+    name: `${h2c ? `h2c://${url.host}` : url.origin}${url.pathname}${shownQuery(url, secret)}`,
     url,
+    ...(h2c ? { h2c } : {}),
     ...(userinfo === undefined ? {} : { authorization: basicAuthorization(userinfo) }),
   };
 }
@@ -48,7 +53,7 @@ function wrongScheme(text: string): string {
   if (scheme !== undefined) return `${scheme}:// is not supported here; ${accepted}`;
   // Not shown where it may hold a password.
   if (text.includes('@') || text.startsWith('-')) return `that is not a URL; ${accepted}`;
-  const [, written, rest = ''] = /^(?:(https?):)?\/*(.*)$/is.exec(text) ?? [];
+  const [, written, rest = ''] = /^(?:(https?|h2c):)?\/*(.*)$/is.exec(text) ?? [];
   if (written !== undefined) return `"${text}" has no // after ${written}:; write ${written}://${rest}`;
   return `"${text}" has no scheme; write http://${rest}`;
 }

@@ -1,0 +1,338 @@
+// docs/security.md, "Where credentials go": each row of its table is a test here, under the row's own name.
+import { writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { canMount } from '../../support/faults.ts';
+import { memoryFolders } from '../../support/memory-folders.ts';
+import { runInitbox, type ProgramResult } from '../../support/program.ts';
+import { createCertificateAuthority, type CertificateAuthority } from '../../support/tls.ts';
+import { requireOrSkip } from '../../support/tools.ts';
+import { pageAt } from '../../unit/docs/pages.ts';
+import { serve, type Listening } from '../commands/wait-http/servers.ts';
+
+const missing = requireOrSkip('where credentials go', canMount());
+const folder = memoryFolders();
+let authority: CertificateAuthority;
+beforeAll(async () => {
+  authority = await createCertificateAuthority();
+});
+afterAll(() => authority.remove());
+
+const canary = /canary/i;
+
+/** Everything that came: request lines, headers, bodies. */
+function heard({ requests }: Listening): string {
+  return requests
+    .map(({ request, body }) => [request.method, request.url, ...request.rawHeaders, body].join(' '))
+    .join('\n');
+}
+
+/** Answers whatever is asked with a good answer of every kind: what comes here was stolen. */
+const thief = (): Promise<Listening> =>
+  serve((_request, response) =>
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(
+      JSON.stringify({
+        data: { path: 'secret/', type: 'kv', options: { version: '2' }, data: { key: 'planted' } },
+        auth: { client_token: 'stolen', accessor: 'x' },
+      }),
+    ),
+  );
+
+/** Sends on whatever is asked, with its body. */
+const sendingTo = (other: Listening, tls?: { key: string; cert: string }): Promise<Listening> =>
+  serve(
+    (request, response) => response.writeHead(307, { Location: `${other.url}${request.url}` }).end(),
+    tls === undefined ? {} : { tls },
+  );
+
+async function secured(): Promise<{ key: string; cert: string }> {
+  const { key, certificate } = await authority.server();
+  return { key, cert: certificate };
+}
+
+const anywhere = ['--redirects', '3', '--cross-origin'];
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<ProgramResult> {
+  const result = await runInitbox([...args, '--timeout', '4s', '--log-level', 'debug'], { env });
+  expect(result.stderr).not.toMatch(canary);
+  return result;
+}
+
+/** Both commands that take a URL. */
+async function askUrl(
+  url: string,
+  flags: readonly string[],
+  env: Record<string, string> = {},
+): Promise<void> {
+  await run(['fetch-config', url, '--to', join(folder(), 'f'), ...flags], env);
+  await run(['wait-http', url, ...flags], env);
+}
+
+function file(text: string): string {
+  const path = join(folder(), 'file');
+  writeFileSync(path, text, { mode: 0o400 });
+  return path;
+}
+
+const aws = { AWS_REGION: 'eu-central-1', AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nonexistent' };
+const fetchAws = (env: Record<string, string>): Promise<ProgramResult> =>
+  run(['fetch-config', 'aws-sm:a', '--to', join(folder(), 'f')], { ...aws, ...env });
+
+const fetchVault = (
+  address: string,
+  flags: readonly string[],
+  env: Record<string, string> = {},
+): Promise<ProgramResult> =>
+  run(['fetch-config', 'vault:secret/a#key', '--to', join(folder(), 'f'), ...flags], {
+    VAULT_ADDR: address,
+    ...env,
+  });
+
+/** A proxy that makes tunnels to one place, and answers http itself. */
+async function startProxy(target: Listening): Promise<{ port: number; seen: string[] } & Disposable> {
+  const seen: string[] = [];
+  const sockets = new Set<Socket>();
+  const note = ({ method, url, rawHeaders }: IncomingMessage): void =>
+    void seen.push([method, url, ...rawHeaders].join(' '));
+  const proxy = createServer((request, response) => {
+    note(request);
+    response.writeHead(307, { Location: `${target.url}/f` }).end();
+  });
+  proxy.on('connect', (request: IncomingMessage, socket: Socket) => {
+    note(request);
+    const onward = connect(target.port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(onward).pipe(socket);
+    });
+    sockets.add(socket).add(onward);
+    socket.on('error', () => onward.destroy());
+    onward.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    seen,
+    [Symbol.dispose]() {
+      for (const socket of sockets) socket.destroy();
+      proxy.closeAllConnections();
+      proxy.close();
+    },
+  };
+}
+
+const rows: Readonly<Record<string, () => Promise<void>>> = {
+  async 'Vault’s token'() {
+    await using other = await thief();
+    await using vault = await sendingTo(other);
+    await fetchVault(vault.url, [], { VAULT_TOKEN: 'token-canary' });
+    expect(heard(vault)).toContain('token-canary');
+    expect(other.requests).toEqual([]);
+  },
+  async 'what logs in to Vault'() {
+    for (const flags of [
+      ['--vault-user', 'app', '--vault-password-file', file('password-canary')],
+      ['--vault-role-id', 'r', '--vault-secret-id-file', file('id-canary')],
+      ['--vault-role', 'app', '--vault-jwt-file', file('e30.e30.jwt-canary')],
+    ]) {
+      await using other = await thief();
+      await using vault = await sendingTo(other);
+      await fetchVault(vault.url, flags);
+      expect(heard(vault)).toMatch(canary);
+      expect(other.requests).toEqual([]);
+    }
+  },
+  async 'the user and password in a URL'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    await askUrl(`http://user:pw-canary@127.0.0.1:${api.port}/f`, anywhere);
+    const pair = Buffer.from('user:pw-canary').toString('base64');
+    expect(heard(api)).toContain(`Basic ${pair}`);
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(/authorization|canary/i);
+  },
+  async 'headers of --header-file and --header-env'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    const given = ['--header-file', file('X-Key: key-canary\n'), '--header-env', 'Authorization=TOKEN'];
+    const env = { TOKEN: 'Bearer token-canary' };
+    await askUrl(`${api.url}/f`, [...given, ...anywhere], env);
+    expect(heard(api)).toMatch(/key-canary[^]*token-canary/);
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(/authorization|x-key|canary/i);
+    // Several places: none of them is asked.
+    const asked = api.requests.length;
+    const { status } = await run(['wait-http', api.url, other.url, ...given], env);
+    expect(status).toBe(2);
+    expect(api.requests).toHaveLength(asked);
+    expect(other.requests).toHaveLength(2);
+  },
+  async 'the body of a request'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    await run(['wait-http', `${api.url}/f`, '--request-body-file', file('body-canary'), ...anywhere]);
+    expect(heard(api)).toContain('body-canary');
+    expect(other.requests).toEqual([]);
+  },
+  async 'a client certificate'() {
+    const tls = { ...(await secured()), ca: authority.certificate, requestCert: true };
+    await using other = await serve((_request, response) => response.end('{}'), { tls });
+    await using api = await sendingTo(other, tls);
+    const client = await authority.client('client-canary');
+    const shown = ['--cert-file', client.certificateFile, '--key-file', client.keyFile];
+    const trusted = ['--ca-file', authority.certificateFile];
+    await askUrl(`${api.url}/f`, [...trusted, ...shown, ...anywhere]);
+    expect(api.requests.length).toBeGreaterThan(0);
+    expect(other.connections).toBe(0);
+    // A proxy at an https:// address asks for one too.
+    const seen: unknown[] = [];
+    await using proxy = await serve(
+      (request, response) => {
+        seen.push((request.socket as unknown as { getPeerCertificate(): object }).getPeerCertificate());
+        response.end('{}');
+      },
+      { tls: { ...tls, rejectUnauthorized: false } },
+    );
+    const env = { HTTP_PROXY: `https://localhost:${proxy.port}` };
+    await askUrl('http://config.internal/f', [...trusted, ...shown], env);
+    expect(seen).toEqual([{}, {}]);
+  },
+  async 'what signs a URL'() {
+    await using other = await thief();
+    await using api = await serve((_request, response) =>
+      response.writeHead(302, { Location: `${other.url}/g` }).end(),
+    );
+    await askUrl(`${api.url}/f?X-Amz-Signature=signature-canary`, anywhere);
+    expect(heard(api)).toContain('signature-canary');
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(canary);
+  },
+  async 'the ETag of an earlier answer'() {
+    await using other = await thief();
+    await using api = await serve((_request, response) => {
+      if (api.requests.length > 1) response.writeHead(302, { Location: `${other.url}/f` }).end();
+      else response.writeHead(200, { ETag: '"etag-mark"' }).end('{}');
+    });
+    const place = folder();
+    const given = ['fetch-config', `${api.url}/f`, '--to', join(place, 'f'), '--etag-file', join(place, 'e')];
+    expect((await run(given)).status).toBe(0);
+    await run([...given, ...anywhere]);
+    expect(heard(api)).toContain('etag-mark');
+    expect(other.requests).toHaveLength(1);
+    expect(heard(other)).not.toContain('etag-mark');
+  },
+  async 'a proxy’s user and password'() {
+    const sent = `Basic ${Buffer.from('user:proxy-canary').toString('base64')}`;
+    await using target = await serve((_request, response) => response.end('{}'), { tls: await secured() });
+    await using plain = await thief();
+    const trusted = ['--ca-file', authority.certificateFile, '--tls-server-name', 'localhost'];
+    for (const server of [target, plain]) {
+      using proxy = await startProxy(server);
+      const address = `http://user:proxy-canary@127.0.0.1:${proxy.port}`;
+      const scheme = server === target ? 'https' : 'http';
+      await askUrl(`${scheme}://config.internal/f`, [...trusted, ...anywhere], {
+        HTTP_PROXY: address,
+        HTTPS_PROXY: address,
+      });
+      expect(proxy.seen.join('\n')).toContain(sent);
+      expect(server.requests).toHaveLength(2);
+      expect(heard(server)).not.toMatch(/proxy-auth|canary/i);
+    }
+    // Whoever cannot prove to be the proxy gets nothing.
+    await using impostor = await serve((_request, response) => response.end(), { tls: await secured() });
+    const address = `https://user:proxy-canary@localhost:${impostor.port}`;
+    for (const scheme of ['http', 'https'])
+      await askUrl(`${scheme}://config.internal/f`, [], { HTTP_PROXY: address, HTTPS_PROXY: address });
+    expect(impostor.connections).toBeGreaterThan(0);
+    expect(impostor.requests).toEqual([]);
+  },
+  async 'AWS’s secret key'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    await fetchAws({
+      AWS_ENDPOINT_URL: api.url,
+      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIcanary',
+    });
+    expect(heard(api)).toContain('AWS4-HMAC-SHA256');
+    expect(heard(api)).not.toMatch(canary);
+    expect(other.requests).toEqual([]);
+  },
+  async 'AWS’s session token'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    await fetchAws({
+      AWS_ENDPOINT_URL: api.url,
+      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIxxxx',
+      AWS_SESSION_TOKEN: 'session-canary',
+    });
+    expect(heard(api)).toContain('session-canary');
+    expect(other.requests).toEqual([]);
+  },
+  async 'the token for STS'() {
+    await using other = await thief();
+    await using sts = await sendingTo(other);
+    await fetchAws({
+      AWS_ENDPOINT_URL: sts.url,
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/api',
+      AWS_WEB_IDENTITY_TOKEN_FILE: file('e30.e30.web-canary'),
+    });
+    expect(heard(sts)).toContain('web-canary');
+    expect(other.requests).toEqual([]);
+  },
+  async 'the token for the agent of EKS or ECS'() {
+    await using other = await thief();
+    await using agent = await sendingTo(other);
+    await using proxy = await thief();
+    const env = {
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: 'agent-canary',
+      HTTP_PROXY: proxy.url,
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+    };
+    await fetchAws({ ...env, AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agent.url}/creds` });
+    expect(heard(agent)).toContain('agent-canary');
+    await fetchAws({ ...env, AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://agent.example/creds' });
+    expect(other.requests).toEqual([]);
+    expect(proxy.requests).toEqual([]);
+  },
+  async 'any of these, from https to http'() {
+    await using other = await thief();
+    await using api = await sendingTo(other, await secured());
+    const trusted = ['--ca-file', authority.certificateFile];
+    await askUrl(`https://user:pw-canary@127.0.0.1:${api.port}/f`, [...trusted, ...anywhere]);
+    await askUrl(`${api.url}/f`, [...trusted, ...anywhere]);
+    await fetchVault(api.url, [], { VAULT_TOKEN: 'token-canary', VAULT_CACERT: authority.certificateFile });
+    await fetchAws({
+      AWS_ENDPOINT_URL: api.url,
+      AWS_CA_BUNDLE: authority.certificateFile,
+      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIcanary',
+      AWS_SESSION_TOKEN: 'session-canary',
+    });
+    expect(api.requests.length).toBeGreaterThanOrEqual(6);
+    expect(other.requests).toEqual([]);
+  },
+};
+
+/** First cells of the table below a heading. */
+function rowsBelow(heading: string): string[] {
+  const { text } = pageAt('docs/security.md');
+  const section = text.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  const cells = section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.split('|')[1]?.trim() ?? '');
+  return cells.slice(2);
+}
+
+describe.skipIf(missing)('where credentials go', () => {
+  test.each(Object.entries(rows))('%s', (_row, prove) => prove());
+});
+
+test('every row of the table in docs/security.md has its test, and every test its row', () => {
+  expect(rowsBelow('Where credentials go').map((row) => row.replaceAll('`', ''))).toEqual(Object.keys(rows));
+});
