@@ -165,13 +165,19 @@ export interface DryFile {
   readonly fields?: readonly string[];
 }
 
-/** What would be written: names and sizes. @throws Failure where a format cannot hold the content */
+/**
+ * What would be written: names and sizes.
+ * @param warn gets sentences without values
+ * @throws Failure where a format cannot hold the content
+ */
 export function dryReport(
   outputs: readonly Output[],
   contents: ReadonlyMap<Output, OutputContent>,
+  warn: (text: string) => void,
 ): readonly DryFile[] {
   return outputs.flatMap((output) => {
-    const { rendered } = renderAll([output], contents);
+    const { rendered, warnings } = renderAll([output], contents);
+    for (const warning of warnings) warn(warning);
     const content = contents.get(output)?.content;
     return rendered.map(({ folder, path, file }) => ({
       path: `${folder}/${path}`,

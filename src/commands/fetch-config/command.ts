@@ -20,6 +20,7 @@ Sources: vault:PATH[?version=N][#FIELD], aws-sm:NAME-or-ARN[?stage=NAME&version=
   examples: [
     'initbox fetch-config vault:secret/api-server#config --to /config/app.conf --vault-role api-server',
     'initbox fetch-config vault:secret/api-server --to /config/app.env --format dotenv --vault-role api-server',
+    'initbox fetch-config vault:secret/api-server --to /env/app.env --format env-file --vault-role api-server',
     'initbox fetch-config vault:secret/api-server --env --vault-role api-server -- ./server',
     'initbox fetch-config aws-sm:prod/api --to /config --format files',
     'initbox fetch-config https://config.internal/app.yaml --sha256 HEX --to /config/app.yaml',

@@ -99,7 +99,8 @@ async function carryOut(
       : variablesOf(contentOf(job, 'environment', result.found, context.redactor).content);
   if (options['dry-run']) {
     const { dryRunReport } = await import('./dry-run.ts');
-    const report = dryRunReport(result.found, dryReport(job.outputs, contents), environment);
+    const files = dryReport(job.outputs, contents, (warning) => context.log.warn(warning));
+    const report = dryRunReport(result.found, files, environment);
     context.stdout(`${JSON.stringify(report, null, 2)}\n`);
     return done('dry run: everything could be read, nothing was written');
   }

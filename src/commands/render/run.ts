@@ -112,7 +112,9 @@ export async function runRender(
       ]),
     );
     if (options['dry-run']) {
-      const report = dryReport(outputs, contents).map(({ path, size, mode }) => ({ path, size, mode }));
+      const report = dryReport(outputs, contents, (warning) => context.log.warn(warning)).map(
+        ({ path, size, mode }) => ({ path, size, mode }),
+      );
       context.stdout(`${JSON.stringify({ files: report }, null, 2)}\n`);
       return done('dry run: everything could be rendered, nothing was written');
     }

@@ -64,8 +64,8 @@ function fromPairs(text: string): Map<string, string> {
   );
 }
 
-it('has 2,000 values, with newlines, quotes, commands and one of 1 MB', () => {
-  expect(values.size).toBe(2000);
+it('has 5,000 values, with newlines, quotes, commands and one of 1 MB', () => {
+  expect(values.size).toBe(5000);
   const all = [...values.values()];
   expect(all.filter((value) => value.includes('$(')).length).toBeGreaterThan(100);
   expect(all.filter((value) => value.includes('\n')).length).toBeGreaterThan(100);
@@ -75,26 +75,6 @@ it('has 2,000 values, with newlines, quotes, commands and one of 1 MB', () => {
 
 describe.skipIf(requireOrSkip('formats read by Python', canInstallPython()))('Python reads back', () => {
   const script = (body: string): string => `import json, sys\n${body}\njson.dump(value, sys.stdout)`;
-
-  it('dotenv, by python-dotenv', async () => {
-    const { python, folder: packages } = await pythonPackage('python-dotenv==1.2.2');
-    const body = `import dotenv\nvalue = dict(dotenv.dotenv_values(sys.argv[1], interpolate=False))`;
-    // A backslash at the end of what needs quotes: refused rather than written so that it swallows the next line.
-    const refused = [...values].filter(
-      ([, value]) => value.endsWith('\\') && /\p{Cc}|^['"\s]|\s#/u.test(value),
-    );
-    for (const [key, value] of refused) {
-      expect(() => formatFile('dotenv', { kind: 'fields', fields: new Map([[key, value]]) })).toThrow(
-        'ends with a backslash',
-      );
-    }
-    const gone = new Set(refused.map(([key]) => key));
-    const expressible = new Map([...values].filter(([key]) => !gone.has(key)));
-    expect(refused.length).toBeLessThan(values.size / 40);
-    const path = written('dotenv', expressible);
-    const found = fromJson(read([python, '-c', script(body), path], { PYTHONPATH: packages }));
-    expect(differences(found, expressible)).toEqual([]);
-  });
 
   it('yaml, by PyYAML, a reader of YAML 1.1', async () => {
     const { python, folder: packages } = await pythonPackage('PyYAML==6.0.3');
@@ -144,19 +124,6 @@ describe.each(['bash', 'dash'])('%s sources', (shell) => {
       expect(differences(fromPairs(read([shell, '-c', script, shell, written('shell')])))).toEqual([]);
     },
   );
-});
-
-it('bash sources dotenv too, but for what the format cannot say in both', () => {
-  // A carriage return, a backslash or a single quote needs escapes that dotenv readers know and shells do not.
-  const plain = new Map([...values].filter(([, value]) => !/['\r\\]/.test(value)));
-  expect(plain.size).toBeGreaterThan(500);
-  const path = join(folder.path, 'plain.env');
-  const { output, warnings } = formatFile('dotenv', { kind: 'fields', fields: plain });
-  expect(warnings).toEqual([]);
-  writeFileSync(path, output);
-  const script = `set -eu; . "$1"; for name in ${[...plain.keys()].join(' ')}; do printf '%s\\0%s\\0' "$name" "\${!name}"; done`;
-  expect(fromPairs(read(['bash', '-c', script, 'bash', path]))).toEqual(plain);
-  expect(existsSync(join(folder.path, 'EXECUTED'))).toBe(false);
 });
 
 it('yaml is read back by a reader of YAML 1.2', () => {

@@ -128,7 +128,7 @@ function generator(seed: number): () => number {
 }
 
 /** `K0`, `K1`, …: the known ones, one of 64 kB, one of 1 MB, and generated ones. */
-export function generatedValues(count = 2000): Map<string, string> {
+export function generatedValues(count = 5000): Map<string, string> {
   const random = generator(42);
   const pick = (): string => pieces[Math.floor(random() * pieces.length)] as string;
   const values = [

@@ -110,6 +110,32 @@ files:
     expect(readdirSync(target)).toEqual([]);
   });
 
+  it('env-file: for the kubelet, in memory, and refused with the name of what it cannot hold', async () => {
+    const target = fresh();
+    const fields = { PASSWORD: 'two words', EMPTY: '' };
+    writeFileSync(join(sources.path, 'app.json'), JSON.stringify(fields));
+    const args = ['fetch-config', source('app.json'), '--format', 'env-file', '--mode', '0400'];
+    const to = `${target}/app.env`;
+    const asked = await runInitbox([...args, '--to', to, '--dry-run']);
+    expect(asked).toMatchObject({ status: 0 });
+    expect(asked.stderr).toMatch(/warn .*"EMPTY": the value is empty/);
+    expect(readdirSync(target)).toEqual([]);
+    const written = await runInitbox([...args, '--to', to]);
+    expect(written).toMatchObject({ status: 0 });
+    expect(readFileSync(to, 'utf8')).toBe("PASSWORD='two words'\nEMPTY=''\n");
+    // The kubelet is root: nobody has to share the file with the application.
+    expect(written.stderr.match(/warn/g)).toHaveLength(1);
+    const disk = temporaryDirectory('disk');
+    expect(await runInitbox([...args, '--to', `${disk.path}/app.env`])).toMatchObject({ status: 2 });
+    disk.remove();
+    writeFileSync(join(sources.path, 'app.json'), JSON.stringify({ ...fields, PASSWORD: "it's hunter2" }));
+    const refused = await runInitbox([...args, '--to', to]);
+    expect(refused.status).toBe(69);
+    expect(refused.stderr).toContain('"PASSWORD" holds a single quote');
+    expect(refused.stderr).not.toContain('hunter2');
+    expect(readFileSync(to, 'utf8')).toBe("PASSWORD='two words'\nEMPTY=''\n");
+  });
+
   it('refuses a disk for secrets before it reads any, unless told otherwise', async () => {
     const disk = temporaryDirectory('disk');
     const args = ['fetch-config', source('db.json'), '--format', 'json', '--to', `${disk.path}/db.json`];
