@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 
@@ -126,12 +126,34 @@ function realPath(path: string): string {
 }
 
 /**
- * Becomes another user for good. Unlike spawn's `uid`, which empties them, the supplementary groups stay: a volume's
- * fsGroup is among them.
+ * Becomes another user for good. Unlike spawn's `uid`, which empties them, the supplementary groups stay that the pod gave: a
+ * volume's fsGroup is among them. Those of the user that it was go: group 0, which container runtimes put among them, and what
+ * /etc/group says of that user.
  * @throws the system's error (EPERM where it is not root)
  */
 export function becomeUser({ uid, gid }: { readonly uid: number; readonly gid: number | undefined }): void {
-  // The group first: afterwards it is not allowed any more.
-  if (gid !== undefined) process.setgid?.(gid);
+  // The groups first: afterwards it is not allowed any more.
+  if (gid !== undefined) {
+    const own = new Set([0, ...groupsByFile(process.getuid?.() ?? 0)]);
+    process.setgroups?.((process.getgroups?.() ?? []).filter((group) => group === gid || !own.has(group)));
+    process.setgid?.(gid);
+  }
   process.setuid?.(uid);
+}
+
+/** The groups that /etc/group gives to a user; none where the image has no such file. */
+function groupsByFile(uid: number): number[] {
+  const linesOf = (path: string): string[][] => {
+    try {
+      return readFileSync(path, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'));
+    } catch {
+      return [];
+    }
+  };
+  const names = new Set(linesOf('/etc/passwd').flatMap(([name, , id]) => (id === String(uid) ? [name] : [])));
+  return linesOf('/etc/group').flatMap(([, , id, members]) =>
+    members?.split(',').some((member) => names.has(member)) ? [Number(id)] : [],
+  );
 }

@@ -503,6 +503,22 @@ describe.skipIf(notRoot)('user', () => {
     ]);
   });
 
+  test('group 0, and the groups of the user before, go; those of the pod stay', async () => {
+    const { status, stdout, stderr } = await runPlan(
+      [
+        { name: 'a', command: sh('id -G'), user: '1234:2345' },
+        { name: 'b', command: sh('id -G'), user: '1234:0', needs: 'a' },
+      ],
+      [],
+      {
+        prefix: as('0,10,2000'),
+        files: { '/etc/group': 'root:x:0:\nwheel:x:10:root,other\nteam:x:2000:other\n' },
+      },
+    );
+    expect(status, stderr).toBe(0);
+    expect(stdout.trim().split('\n')).toEqual(['2345 2000', '0 2000']);
+  });
+
   test('a command has the descriptors that one without a user has', async () => {
     const look = sh('for f in /proc/self/fd/*; do readlink $f; done | grep -c -e socket -e pipe; true');
     const { stdout } = await runPlan([

@@ -105,6 +105,58 @@ describe('files that do not parse say where, and no value', () => {
   });
 });
 
+describe('values of YAML arrive as they are written', () => {
+  test.each([
+    ['0123456', '0123456'],
+    ['0644', '0644'],
+    ['+491701234567', '+491701234567'],
+    ['0x1F', '0x1F'],
+    ['0o17', '0o17'],
+    ['00012345678901234567890', '00012345678901234567890'],
+    ['12345678901234567890123', '12345678901234567890123'],
+    ['1e3', '1e3'],
+    ['1.10', '1.10'],
+    ['+.5', '+.5'],
+    ['.5', '.5'],
+    ['5.', '5.'],
+    ['.inf', '.inf'],
+    ['-.INF', '-.INF'],
+    ['.nan', '.nan'],
+    ['-0', '-0'],
+    ['1_000', '1_000'],
+    ['yes', 'yes'],
+    ['no', 'no'],
+    ['on', 'on'],
+    ['2001-01-01', '2001-01-01'],
+    ['12:30:45', '12:30:45'],
+    ['true', 'true'],
+  ])('%s', async (written, expected) => {
+    const value = await parseData(
+      Buffer.from(`a: ${written}\nb: {c: [${written}]}\n${written}: d\n`),
+      '.yaml',
+    );
+    const { a, b } = value as { a: unknown; b: { c: unknown[] } };
+    expect([String(a), String(b.c[0])]).toEqual([expected, expected]);
+    expect(Object.keys(value as object)).toContain(written);
+  });
+  test('a text in quotes that looks like a number stays one', async () => {
+    expect(await parseData(Buffer.from(`a: "0x1F"\nb: '1.0'\n`), '.yaml')).toEqual({ a: '0x1F', b: '1.0' });
+  });
+});
+
+describe('a byte order mark is no part of what is read', () => {
+  test.each<[DataEnding, string]>([
+    ['.json', '{"k":"v"}'],
+    ['.yaml', 'k: v'],
+    ['.properties', 'k=v'],
+    ['.env', 'k=v'],
+  ])('%s', async (ending, text) => {
+    expect(await parseData(Buffer.from(`\ufeff${text}`), ending)).toEqual({ k: 'v' });
+    const utf16 = Buffer.from(`\ufeff${text}`, 'utf16le');
+    await expect(parseData(utf16, ending)).rejects.toThrow('it is UTF-16 text; save it as UTF-8');
+  });
+});
+
 describe('--data', () => {
   test('names a source or a file', () => {
     expect(request('db=vault:secret/db')).toMatchObject({ name: 'db', from: { kind: 'source' } });
