@@ -124,7 +124,8 @@ export function copyWalk(
   const { mounts, ownGroup, replaces } = assignment;
   const filled = (one: MountStage): void => visit.filled(one);
   const places = new Places(live, stage, mounts, ownGroup, replaces, filled);
-  const visit: Visit = new Visit(places, settingsOf(assignment, links, tools));
+  const ownLinks = links === undefined ? undefined : places.own(links);
+  const visit: Visit = new Visit(places, settingsOf(assignment, ownLinks, tools));
   const walk = new Walk(
     {
       top: source,

@@ -64,6 +64,8 @@ export class Places implements Disposable {
   readonly #filled: (stage: MountStage) => void;
   /** A directory is opened, and its stage made, by one piece of work; others wait for it. */
   readonly #turns = new Turns();
+  /** Of what was given, and is not known by its path. */
+  readonly #own: number[] = [];
 
   /**
    * @param live DEST, open; undefined where it does not exist
@@ -83,8 +85,15 @@ export class Places implements Disposable {
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
     this.#replaces = replaces;
-    const top = this.#placeAt('', live);
-    if (stage !== undefined) this.#adopt(top, stage, fstatSync(stage));
+    const top = this.#placeAt('', live === undefined ? undefined : openDirectory('.', live));
+    if (stage !== undefined) this.#adopt(top, openDirectory('.', stage), fstatSync(stage));
+  }
+
+  /** A descriptor of its own of a directory, which is closed with the others. */
+  own(directory: number): number {
+    const descriptor = openDirectory('.', directory);
+    this.#own.push(descriptor);
+    return descriptor;
   }
 
   /**
@@ -211,9 +220,15 @@ export class Places implements Disposable {
     if (place.stage !== undefined) closeSync(place.stage);
   }
 
-  /** Closes all but the two that it was given. */
+  /**
+   * Closes all, unless work is under way that is given up: its last calls may be yet to come, and go by these descriptors,
+   * which must not stand for other directories then.
+   */
   [Symbol.dispose](): void {
-    for (const place of this.#open.values()) if (place.path !== '') this.#close(place);
+    const places = [...this.#open.values()];
+    if (places.some(({ uses }) => uses > 0)) return;
+    for (const place of places) this.#close(place);
+    for (const descriptor of this.#own.splice(0)) closeSync(descriptor);
   }
 }
 

@@ -132,7 +132,12 @@ class Filling {
     try {
       const top = doAtOnce(places.visit(calls, ''));
       const opened = { path: itself(source.descriptor), stat: source.stat, followed: 'all' } as const;
-      const whole = doAtOnce(put.file(calls, opened, top, raw));
+      let whole: boolean;
+      try {
+        whole = doAtOnce(put.file(calls, opened, top, raw));
+      } finally {
+        places.giveBack(top);
+      }
       addTally(this.#tally, tally);
       if (!whole) await this.#one(source.descriptor, 'all', '', raw, places);
     } catch (error) {

@@ -27,6 +27,12 @@ export interface Left {
 /** Directories kept open at once, beside those in which something is under way. */
 const held = 128;
 
+/**
+ * Pieces of work under way in one directory as long as there is work in others: the kernel has one call at a time make,
+ * rename or remove names in a directory.
+ */
+const inOneDirectory = 4;
+
 /** Names read at once. */
 const batch = 128;
 
@@ -133,8 +139,18 @@ export class WideWalk {
   /** Begins one piece of work; false where there is none. */
   #begin(): boolean {
     if (++this.#begun % stride === 0) this.#headroom.keep();
+    if (this.#beginWhere(inOneDirectory) || this.#beginWhere(Infinity)) return true;
+    const share = this.#shares.shift();
+    if (share === undefined) return false;
+    this.#start(this.#top, () => this.#enterShare(share));
+    return true;
+  }
+
+  /** @param most how much may be under way already in the directory */
+  #beginWhere(most: number): boolean {
     for (let at = this.#stack.length - 1; at >= 0; at--) {
       const frame = this.#stack[at] as Frame;
+      if (frame.pins >= most) continue;
       const raw = frame.names[frame.next];
       if (raw !== undefined) {
         frame.next++;
@@ -154,10 +170,7 @@ export class WideWalk {
       frame.queued = false;
       this.#stack.splice(at, 1);
     }
-    const share = this.#shares.shift();
-    if (share === undefined) return false;
-    this.#start(this.#top, () => this.#enterShare(share));
-    return true;
+    return false;
   }
 
   #start(frame: Frame, work: () => Promise<void>): void {
