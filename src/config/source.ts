@@ -37,6 +37,8 @@ export interface Fetched {
     | { readonly kind: 'value'; readonly value: FieldValue };
   /** False for what plain http(s) served to anybody: content, which may be read by all. */
   readonly secret: boolean;
+  /** What an earlier run wrote is right and stays: it is too large for memory, and the content here is empty. */
+  readonly reused?: boolean;
   readonly provenance: Provenance;
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
 import {
@@ -37,9 +38,26 @@ export interface HttpSourceSettings {
 
 /** What an earlier run got from the same source. */
 export interface Earlier {
-  readonly body: Uint8Array;
+  /** Undefined where it is too large for memory: then it stays where it is. */
+  readonly body: Uint8Array | undefined;
+  /** The body's, where it was asked for. */
+  readonly sum: string;
   /** The body's, where it was kept. */
   readonly etag?: string;
+}
+
+/** Takes a body in place of the answer. */
+export interface SourceSink extends BodySink {
+  /** The option that bounds it. */
+  readonly limit: string;
+  /** Whether a Content-Encoding does not matter: what it is shows when it is read. */
+  readonly anyEncoding: boolean;
+  /** Bytes that it has. */
+  readonly size: number;
+  /** The SHA-256 of the body. */
+  sum(): string;
+  /** The whole body, where it is small enough for memory. */
+  kept(): Uint8Array | undefined;
 }
 
 const redirectHint =
@@ -67,8 +85,7 @@ export function httpReader(
     readonly client: HttpClient;
     readonly redactor: Redactor;
     readonly earlier?: Earlier | undefined;
-    /** Takes the body in place of the answer, which is empty then, and tells its SHA-256. */
-    readonly sink?: (BodySink & { sum(): string }) | undefined;
+    readonly sink?: SourceSink | undefined;
   },
 ): ReadSource {
   const url = urlOf(address);
@@ -85,23 +102,20 @@ export function httpReader(
     Object.keys(settings.headers).length > 0;
   const secret = address.public ? false : (settings.saidSecret ?? identified);
   const accept = settings.contentType ?? '*/*';
+  const partial = new Partial(sink);
   const request: HttpRequest = {
     method: 'GET',
     url,
     headers: { Accept: accept, ...headers },
     maxBody: settings.maxSize,
-    maxBodyOrigin: sink === undefined ? '--max-size' : '--max-unpacked',
-    sink,
+    maxBodyOrigin: sink?.limit ?? '--max-size',
+    sink: sink && partial,
   };
   return async (probe) => {
-    if (
-      earlier !== undefined &&
-      settings.sha256 !== undefined &&
-      sumFault(earlier.body, settings.sha256) === undefined
-    ) {
-      return found(address, earlier.body, secret, {});
+    if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
+      return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
-    const answer = await sendFollowing(client, request, probe, {
+    const answer = await sendFollowing(client, partial.goOn(request), probe, {
       most: settings.redirects,
       tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
@@ -110,43 +124,93 @@ export function httpReader(
       hint: redirectHint,
     });
     if (answer.state !== 'response') return answer;
+    if (partial.isAsked && answer.resumed !== true && (answer.status === 206 || answer.status === 416)) {
+      partial.forget();
+      return notYet(`answered ${answer.status}, and not with the rest of the body`);
+    }
     const unchanged = answer.status === 304 && earlier?.etag !== undefined;
-    const body = unchanged ? earlier.body : answer.body;
+    const body = unchanged ? earlier.body : (sink?.kept() ?? answer.body);
     const fault = unchanged
       ? undefined
       : (statusFault(answer, identified) ??
-        (sink === undefined ? encodingFault(answer, settings, url, redactor) : undefined) ??
+        (sink?.anyEncoding === true ? undefined : encodingFault(answer, settings, url, redactor)) ??
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
-    const wrong = sumFault(sink ?? body, settings.sha256);
+    const wrong = sumFault(unchanged ? earlier : (sink ?? answer.body), settings.sha256);
     if (wrong !== undefined) return wrong;
-    if (secret && sink === undefined) registerContent(redactor, { kind: 'value', value: body });
+    // What is too large for memory is not shown either.
+    const known = secret && (sink === undefined || sink.kept() !== undefined);
+    if (known && body !== undefined) registerContent(redactor, { kind: 'value', value: body });
     const modified = answer.headers['last-modified'];
     const etag = answer.headers.etag ?? (unchanged ? earlier.etag : undefined);
     const fetched = found(address, body, secret, {
       ...(modified === undefined ? {} : { time: modified }),
       ...(etag === undefined ? {} : { etag }),
+      reused: unchanged && body === undefined,
     });
-    if (secret && sink === undefined && fetched.state === 'fetched')
-      registerContent(redactor, fetched.fetched.content);
+    if (known && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
 }
 
+/** A body that may come in several parts, where connections end inside it. */
+class Partial implements BodySink {
+  readonly #sink: SourceSink | undefined;
+  /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
+  #etag: string | undefined;
+  #asked = false;
+
+  constructor(sink: SourceSink | undefined) {
+    this.#sink = sink;
+  }
+
+  /** Whether the last request was for the rest of a body. */
+  get isAsked(): boolean {
+    return this.#asked;
+  }
+
+  /** The same request for what is missing still, where the server can tell that it is the rest of the same. */
+  goOn(request: HttpRequest): HttpRequest {
+    const size = this.#sink?.size ?? 0;
+    this.#asked = this.#etag !== undefined && size > 0;
+    if (this.#etag === undefined || size === 0) return request;
+    const headers = { ...request.headers, Range: `bytes=${size}-`, 'If-Range': this.#etag };
+    return { ...request, headers, resumeAt: size };
+  }
+
+  forget(): void {
+    this.#etag = undefined;
+  }
+
+  start(headers: IncomingHttpHeaders): void {
+    const { etag } = headers;
+    this.#etag = etag?.startsWith('"') === true ? etag : undefined;
+    this.#sink?.start(headers);
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    return this.#sink?.write(chunk);
+  }
+}
+
 function found(
   address: SourceAddress,
-  body: Uint8Array,
+  body: Uint8Array | undefined,
   secret: boolean,
-  more: Pick<Provenance, 'time' | 'etag'>,
+  { reused, ...more }: Pick<Provenance, 'time' | 'etag'> & { readonly reused: boolean },
 ): FetchAnswer {
-  const content = pickFromBytes(body, address.field);
+  const content = pickFromBytes(body ?? Buffer.alloc(0), address.field);
   if ('state' in content) return content;
-  return { state: 'fetched', fetched: { content, secret, provenance: { source: address.text, ...more } } };
+  const provenance = { source: address.text, ...more };
+  return { state: 'fetched', fetched: { content, secret, provenance, ...(reused && { reused }) } };
 }
 
 /** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */
-function statusFault({ status, busy }: HttpResponse, identified: boolean): NotYet | Never | undefined {
-  if (status === 200) return undefined;
+function statusFault(
+  { status, busy, resumed }: HttpResponse,
+  identified: boolean,
+): NotYet | Never | undefined {
+  if (status === 200 || resumed === true) return undefined;
   if (status === 408 || status === 425 || status === 429 || status >= 500)
     return notYet(`answered ${status}`, { busy });
   const hints: Readonly<Record<number, string>> = {
@@ -215,9 +279,14 @@ function typeFault(
   );
 }
 
-function sumFault(body: Uint8Array | { sum(): string }, wanted: string | undefined): Never | undefined {
+function sumFault(body: Uint8Array | SourceSink | Earlier, wanted: string | undefined): Never | undefined {
   if (wanted === undefined) return undefined;
-  const sum = 'sum' in body ? body.sum() : createHash('sha256').update(body).digest('hex');
+  const sum =
+    body instanceof Uint8Array
+      ? createHash('sha256').update(body).digest('hex')
+      : typeof body.sum === 'string'
+        ? body.sum
+        : body.sum();
   if (sum === wanted) return undefined;
   return never(
     exitStatus.refused,

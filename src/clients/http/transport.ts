@@ -13,6 +13,7 @@ import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { shownHostPort } from '../../core/host-port.ts';
+import { Failure } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
@@ -45,13 +46,18 @@ export interface HttpRequest {
   readonly maxBodyOrigin: string;
   /** Takes the body of an answer with status 200, which is not kept in memory then. */
   readonly sink?: BodySink | undefined;
+  /** What a request with `Range: bytes=N-` goes on from: an answer with status 206 from there is added to the sink. */
+  readonly resumeAt?: number | undefined;
 }
 
-/** Where a body goes that is too large for memory. What its calls throw ends the attempt for good. */
+/**
+ * Where a body goes that is too large for memory. What its calls throw, or reject with, ends the attempt for good; where
+ * one returns a promise, nothing more is received until that is fulfilled.
+ */
 export interface BodySink {
   /** A body begins; what came before was cut off. */
-  start(): void;
-  write(chunk: Uint8Array): void;
+  start(headers: IncomingHttpHeaders): void;
+  write(chunk: Uint8Array): Promise<void> | undefined;
 }
 
 export interface HttpResponse {
@@ -59,6 +65,8 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** It is the rest of a body, from the place that was asked for. */
+  readonly resumed?: boolean;
   /** The address that answered: the server's, or the proxy's. */
   readonly peer: string;
   /** It wants fewer requests. */
@@ -238,11 +246,13 @@ function exchange(
 
     const receive = (response: IncomingMessage): undefined => {
       bodyOf = response;
-      const length = Number(response.headers['content-length'] ?? Number.NaN);
+      const resumed = request.resumeAt !== undefined && isRestFrom(response, request.resumeAt);
+      if (resumed) received = request.resumeAt;
+      const length = received + Number(response.headers['content-length'] ?? Number.NaN);
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
       const tooLong = (size: string): Never | NotYet => {
         const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`;
-        const hint = `is it the right address? ${request.sink === undefined ? '--max-size' : '--max-unpacked'} raises the limit`;
+        const hint = `is it the right address? ${request.maxBodyOrigin} raises the limit`;
         return settings.forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
       };
       if (request.ignoreBody) {
@@ -254,19 +264,31 @@ function exchange(
         finish(tooLong(formatBytes(length)));
         return undefined;
       }
-      const sink = response.statusCode === 200 ? request.sink : undefined;
+      const sink = response.statusCode === 200 || resumed ? request.sink : undefined;
       const kept = new GrowingBytes(sink === undefined ? length || 0 : 0);
       let over = false;
-      const keep = (work: () => void): boolean => {
-        try {
-          work();
-        } catch (error) {
-          over = true;
-          finish(never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`));
-        }
-        return !over;
+      const unstored = (error: unknown): void => {
+        over = true;
+        const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
+        finish(never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]));
       };
-      if (!keep(() => sink?.start())) return undefined;
+      let storing: Promise<void> | undefined;
+      const store = (chunk: Uint8Array): void => {
+        const begun = sink?.write(chunk);
+        if (begun === undefined) return;
+        response.pause();
+        cancel();
+        storing = begun.then(() => {
+          if (over) return;
+          enter(phase, settings.patience.body);
+          response.resume();
+        }, unstored);
+      };
+      try {
+        if (!resumed) sink?.start(response.headers);
+      } catch (error) {
+        return void unstored(error);
+      }
       let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
       response.on('data', (chunk: Buffer) => {
@@ -277,7 +299,14 @@ function exchange(
           return finish(tooLong(`more than ${formatBytes(maxBody)}`));
         }
         if (sink === undefined) kept.add(chunk);
-        else if (!keep(() => sink.write(chunk))) return;
+        else {
+          try {
+            store(chunk);
+          } catch (error) {
+            return unstored(error);
+          }
+          if (response.isPaused()) return;
+        }
         phase = `receiving the body (${formatBytes(received)}${total})`;
         probe.phase(phase);
         const now = settings.clock.now();
@@ -289,7 +318,12 @@ function exchange(
       response.once('error', fail);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(response, received));
-        finish({ ...headOf(response, settings.clock), body: kept.taken(), peer: peerOf(socket) });
+        const head = headOf(response, settings.clock);
+        const whole = (): void => {
+          if (!over) finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed });
+        };
+        if (storing === undefined) whole();
+        else void storing.then(whole);
       });
       return undefined;
     };
@@ -338,6 +372,13 @@ const fine = 300;
 
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
+
+/** Whether an answer is the rest of what was asked for (RFC 9110, 14.4 and 15.3.7). */
+function isRestFrom({ statusCode, headers }: IncomingMessage, place: number): boolean {
+  if (statusCode !== 206) return false;
+  const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range'])) ?? [];
+  return Number(first) === place && Number(last) + 1 === Number(size);
+}
 
 function headOf(response: IncomingMessage, clock: Clock): Omit<HttpResponse, 'body' | 'peer'> {
   const { statusCode: status = 0, headers } = response;

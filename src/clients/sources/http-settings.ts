@@ -8,7 +8,13 @@ import type { HttpSourceSettings } from '../http/source.ts';
 import type { SourceOptions } from './options.ts';
 
 /** Headers that are ours to set, or the connection's. */
-export const reservedHeaders: ReadonlySet<string> = new Set([...connectionHeaders, 'host', 'if-none-match']);
+export const reservedHeaders: ReadonlySet<string> = new Set([
+  ...connectionHeaders,
+  'host',
+  'if-none-match',
+  'range',
+  'if-range',
+]);
 
 /**
  * What the flags say about http and https sources.

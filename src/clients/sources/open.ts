@@ -4,9 +4,9 @@ import { flagName, type Options } from '../../core/options/option.ts';
 import type { Target } from '../../wait/attempt.ts';
 import { createResolver } from '../dns/resolver.ts';
 import { readProxies, type FindProxy } from '../http/proxy.ts';
-import type { Earlier, HttpSourceSettings } from '../http/source.ts';
+import type { Earlier, HttpSourceSettings, SourceSink } from '../http/source.ts';
 import type { TlsSettings } from '../http/tls.ts';
-import type { BodySink, HttpAnswer, HttpClient } from '../http/transport.ts';
+import type { HttpAnswer, HttpClient } from '../http/transport.ts';
 import type { SecretsManager } from '../secrets-manager/client.ts';
 import type { AgentReply } from '../secrets-manager/container.ts';
 import type { Vault } from '../vault/client.ts';
@@ -30,7 +30,7 @@ export interface SourceSettings {
   readonly tls: TlsSettings;
   readonly earlier: Earlier | undefined;
   /** Takes the body of the one http or https source, which is too large for memory. */
-  readonly sink?: (BodySink & { sum(): string }) | undefined;
+  readonly sink?: SourceSink | undefined;
 }
 
 /**

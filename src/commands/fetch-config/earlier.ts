@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, readFileSync, type Stats } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 
 import type { Earlier } from '../../clients/http/source.ts';
 import { asObject, asString, parseJson } from '../../config/json.ts';
+import type { Output } from '../../config/outputs.ts';
 import type { Fetched, SourceAddress } from '../../config/source.ts';
+import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure } from '../../core/outcome.ts';
 import { Directory } from '../../fs/directory/directory.ts';
@@ -12,17 +14,14 @@ import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
 import { explained } from '../../fs/error-message.ts';
 import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
-import { contentMode } from '../../fs/publish/attributes.ts';
+import { contentMode, secretMode } from '../../fs/publish/attributes.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { openPublished } from '../../fs/publish/target-checks.ts';
 import { etagNeedsPlainBody, type FetchJob } from './job.ts';
 import type { FetchOptions } from './options.ts';
-
-/** One body of http or https that goes into one file as it is: what an earlier run may have done already. */
-interface Plain {
-  readonly address: SourceAddress;
-  readonly path: string;
-}
+import { plainOf } from './plain.ts';
+import { keptInMemory, type Spool } from './spool.ts';
+import { sumOf } from './unpack/download.ts';
 
 /**
  * What an earlier run left, where it can spare this one the download: the file has the wanted sum, or the ETag of
@@ -30,7 +29,11 @@ interface Plain {
  * @throws UsageError where --etag-file goes with something else than one such body, Failure with status 2 where it
  *   leads through a link or is no file
  */
-export function earlierOf(job: FetchJob, options: FetchOptions): Earlier | undefined {
+export async function earlierOf(
+  job: FetchJob,
+  options: FetchOptions,
+  context: Pick<Context, 'signal'>,
+): Promise<Earlier | undefined> {
   const plain = plainOf(job);
   const etagFile = options['etag-file'];
   if (etagFile !== undefined && (plain === undefined || job.outputs.some(({ secret }) => secret))) {
@@ -38,14 +41,35 @@ export function earlierOf(job: FetchJob, options: FetchOptions): Earlier | undef
   }
   if (etagFile !== undefined) checkEtagPlace(etagFile);
   if (plain === undefined || (etagFile === undefined && options.sha256 === undefined)) return undefined;
-  const { path } = plain;
-  const read = readRegular(() => openPublished(path), options['max-size']);
-  if (read === undefined) return undefined;
-  const { body, stat } = read;
-  // What another user put there was not fetched, whatever the ETag beside it says.
-  const own = isOwn(stat) || stat.uid === options.owner?.uid;
-  const etag = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, body);
-  return { body, ...(etag === undefined ? {} : { etag }) };
+  let descriptor: number;
+  try {
+    descriptor = openPublished(plain.path);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile() || stat.size > options['max-size']) return undefined;
+    const large = stat.size > keptInMemory;
+    if (large && !isAsWanted(stat, plain.output)) return undefined;
+    const body = large ? undefined : readFileSync(descriptor);
+    const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
+    // What another user put there was not fetched, whatever the ETag beside it says.
+    const own = isOwn(stat) || stat.uid === options.owner?.uid;
+    const etag = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, sum);
+    return { body, sum, ...(etag === undefined ? {} : { etag }) };
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    return undefined;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Whether a file that is not written again has the mode and the owner that it is to have. */
+function isAsWanted(stat: Stats, { mode, owner, secret }: Output): boolean {
+  if ((stat.mode & 0o7777) !== (mode ?? (secret ? secretMode : contentMode))) return false;
+  return owner === undefined ? isOwn(stat) : stat.uid === owner.uid && stat.gid === owner.gid;
 }
 
 /** Keeps the ETag for the next run; returns why it could not. */
@@ -54,6 +78,7 @@ export async function keepEtag(
   options: FetchOptions,
   found: ReadonlyMap<SourceAddress, Fetched>,
   context: PublishContext,
+  spool: Spool | undefined,
 ): Promise<string | undefined> {
   const path = options['etag-file'];
   const plain = plainOf(job);
@@ -61,8 +86,10 @@ export async function keepEtag(
   if (path === undefined || plain === undefined || fetched?.content.kind !== 'value') return undefined;
   const { etag } = fetched.provenance;
   const body = fetched.content.value;
-  if (etag === undefined || !(body instanceof Uint8Array)) return undefined;
-  const kept = { source: sourceSum(plain.address), etag, sha256: sha256(body) };
+  // What is kept of a file that stayed is right still.
+  if (etag === undefined || !(body instanceof Uint8Array) || fetched.reused === true) return undefined;
+  const sum = spool?.isLarge === true ? spool.sum() : sha256(body);
+  const kept = { source: sourceSum(plain.address), etag, sha256: sum };
   const bytes = Buffer.from(`${JSON.stringify(kept)}\n`);
   try {
     const file = { bytes, mode: contentMode, lasting: false };
@@ -93,24 +120,14 @@ function checkEtagPlace(path: string): void {
   }
 }
 
-function plainOf({ addresses, outputs }: FetchJob): Plain | undefined {
-  const [address, another] = addresses;
-  const [output, more] = outputs;
-  if (address === undefined || another !== undefined || output?.name === undefined || more !== undefined)
-    return undefined;
-  if (!/^https?$/.test(address.scheme) || address.field !== undefined || output.format !== 'raw')
-    return undefined;
-  return { address, path: join(output.folder, output.name) };
-}
-
-function etagOf(path: string, address: SourceAddress, body: Uint8Array): string | undefined {
+function etagOf(path: string, address: SourceAddress, sum: string): string | undefined {
   try {
     const read = readRegular(() => openFileThere(path, toRead), largestEtag);
     // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
     if (read === undefined || !isOwn(read.stat) || isOpenToOthers(read.stat) || read.stat.nlink > 1)
       return undefined;
     const kept = asObject(parseJson(Buffer.from(read.body).toString()));
-    if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sha256(body)) return undefined;
+    if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sum) return undefined;
     return asString(kept['etag']);
   } catch {
     return undefined; // the first run, or a file that was cut off: download as if there were none

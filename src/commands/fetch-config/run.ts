@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { readTlsSettings } from '../../clients/http/options.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
@@ -14,15 +14,19 @@ import {
   type OutputContent,
   type OutputSettings,
 } from '../../config/outputs.ts';
-import type { SourceAddress } from '../../config/source.ts';
+import type { Fetched, SourceAddress } from '../../config/source.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { done, type Outcome } from '../../core/outcome.ts';
+import type { Published } from '../../fs/publish/published.ts';
+import { isManaged } from '../../fs/publish/target-checks.ts';
 import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { variablesOf } from './environment.ts';
 import { contentOf, planJob, type FetchJob } from './job.ts';
 import type { fetchOptions, FetchOptions } from './options.ts';
+import { plainOf } from './plain.ts';
+import type { Spool } from './spool.ts';
 
 /** Reads every source and writes what is made of them, or hands it on as variables. */
 export async function runFetchConfig(
@@ -52,11 +56,12 @@ export async function runFetchConfig(
     options['etag-file'] !== undefined || options.sha256 !== undefined
       ? await import('./earlier.ts')
       : undefined;
-  const earlier = reruns?.earlierOf(job, options);
-  using sources = await openSources(job.addresses, { options, http, tls, earlier }, context);
+  const earlier = await reruns?.earlierOf(job, options, context);
+  await using spool = await spoolFor(job, options, context);
+  using sources = await openSources(job.addresses, { options, http, tls, earlier, sink: spool }, context);
   let inUse = false;
   try {
-    const outcome = await carryOut(job, sources, options, settings, context);
+    const outcome = await carryOut(job, { sources, spool }, options, settings, context);
     inUse = outcome.kind === 'done' && !options['dry-run'];
     return outcome;
   } finally {
@@ -78,9 +83,26 @@ function readBy({ addresses }: FetchJob, options: FetchOptions): Given[] {
   return [...files, ...sources.map(({ path, text }) => ({ text: path, origin: text }))];
 }
 
+/** Where the body goes of a job that is one download to one file. */
+async function spoolFor(job: FetchJob, options: FetchOptions, context: Context): Promise<Spool | undefined> {
+  const plain = plainOf(job);
+  if (plain === undefined || options['dry-run'] || isManaged(plain.output.folder, basename(plain.path)))
+    return undefined;
+  const { Spool } = await import('./spool.ts');
+  const memoryOnly = plain.output.secret && !options['allow-disk'];
+  const summed = options.sha256 !== undefined || options['etag-file'] !== undefined;
+  return new Spool(plain.path, { memoryOnly }, summed, context);
+}
+
+/** What a job is carried out by. */
+interface Means {
+  readonly sources: Sources;
+  readonly spool: Spool | undefined;
+}
+
 async function carryOut(
   job: FetchJob,
-  sources: Sources,
+  { sources, spool }: Means,
   options: FetchOptions,
   settings: OutputSettings,
   context: Context,
@@ -90,6 +112,17 @@ async function carryOut(
   for (const [address, { provenance }] of result.found) {
     context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
+  const plain = plainOf(job);
+  const fetched = plain && result.found.get(plain.address);
+  if (plain !== undefined && fetched?.reused === true)
+    return done(summaryText({ written: 0, unchanged: 1, removed: 0, bytes: 0, warnings: [] }));
+  if (plain !== undefined && spool?.isLarge === true) {
+    const { publishSpooled } = await import('./spool.ts');
+    const published = await publishSpooled(plain, spool, context);
+    return finished(published, job, result.found, options, context, spool);
+  }
+  // It may have begun with a larger body, and holds the turn to write.
+  await spool?.[Symbol.asyncDispose]();
   const contents = new Map<Output, OutputContent>(
     job.outputs.map((output) => [output, contentOf(job, output, result.found, context.redactor)]),
   );
@@ -110,11 +143,22 @@ async function carryOut(
     return { ...done(`${count} variable${count === 1 ? '' : 's'} for the command`), environment };
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
-  for (const warning of published.warnings) context.log.warn(warning);
   await tellLeases(sources, context);
+  return finished(published, job, result.found, options, context, undefined);
+}
+
+async function finished(
+  published: Published,
+  job: FetchJob,
+  found: ReadonlyMap<SourceAddress, Fetched>,
+  options: FetchOptions,
+  context: Context,
+  spool: Spool | undefined,
+): Promise<Outcome> {
+  for (const warning of published.warnings) context.log.warn(warning);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
-    const trouble = await keepEtag(job, options, result.found, context);
+    const trouble = await keepEtag(job, options, found, context, spool);
     if (trouble !== undefined) context.log.warn(trouble);
   }
   return done(summaryText(published));

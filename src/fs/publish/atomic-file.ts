@@ -7,6 +7,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { type Directory, linkTarget } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
+import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, isOurs } from './file-names.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { takeTurn } from './publish-lock.ts';
@@ -56,10 +57,10 @@ export async function stageFile(
   return {
     async commit() {
       try {
-        requireWritten(opened, temporary, whole, written, file);
+        requireWritten(opened, temporary, whole, written, file.owner);
         renameSync(opened.at(temporary), opened.at(name));
         renamed = true;
-        requireWritten(opened, name, whole, written, file);
+        requireWritten(opened, name, whole, written, file.owner);
         opened.sync();
       } catch (error) {
         throw explained(error, whole, { directory: opened });
@@ -79,12 +80,12 @@ export async function stageFile(
  * @throws Failure where another user's file has the name of what was written: whoever may rename there puts it in the
  *   place of ours. One of this user, or of the owner that was asked for, is a later run's.
  */
-function requireWritten(
+export function requireWritten(
   directory: Directory,
   name: string,
   shown: string,
   written: FileIdentity,
-  { owner }: FileContent,
+  owner: FileOwner | undefined,
 ): void {
   const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
   const uid = Number(stat?.uid);

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, ftruncateSync, openSync, read, writeSync } from 'node:fs';
 
-import type { BodySink } from '../../../clients/http/transport.ts';
+import type { SourceSink } from '../../../clients/http/source.ts';
 import { reasonOf, unlessAborted } from '../../../core/clock.ts';
 import type { Patience } from '../../../core/deadline.ts';
 import type { Directory } from '../../../fs/directory/directory.ts';
@@ -12,7 +12,9 @@ const chunk = 1 << 20;
 const betweenCollections = 8 << 20;
 
 /** An archive on its way: in a file on the volume, since it may be larger than memory; its sum is made as it comes. */
-export class Download implements BodySink, Disposable {
+export class Download implements SourceSink, Disposable {
+  readonly limit = '--max-unpacked';
+  readonly anyEncoding = true;
   readonly descriptor: number;
   readonly #came: () => void;
   #hash: Hash = createHash('sha256');
@@ -38,7 +40,15 @@ export class Download implements BodySink, Disposable {
     this.#hash = createHash('sha256');
   }
 
-  write(bytes: Uint8Array): void {
+  get size(): number {
+    return this.#at;
+  }
+
+  kept(): undefined {
+    return undefined;
+  }
+
+  write(bytes: Uint8Array): undefined {
     this.#hash.update(bytes);
     for (let at = 0; at < bytes.length;)
       at += writeSync(this.descriptor, bytes, at, bytes.length - at, this.#at + at);
@@ -83,7 +93,10 @@ export async function readAll(
 }
 
 /** The SHA-256 of an open file. */
-export async function sumOf(descriptor: number, { signal, renew }: Patience): Promise<string> {
+export async function sumOf(
+  descriptor: number,
+  { signal, renew }: Pick<Patience, 'signal' | 'renew'>,
+): Promise<string> {
   const hash = createHash('sha256');
   const take = (bytes: Uint8Array): void => {
     hash.update(bytes);

@@ -96,10 +96,13 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     this.#checkName(path);
     const at = below(this.#directories.reach(place.slice(0, -1), entry.name), place.at(-1) as RawName);
     if (entry.kind === 'file') {
-      const descriptor = this.#tempo.time(() => doAtOnce(made(given(calls.open(at, newFile, 0o600)), path)));
+      const descriptor = this.#tempo.time(() =>
+        doAtOnce(made(() => given(calls.open(at, newFile, 0o600)), path)),
+      );
       this.#file = { entry, path, descriptor, place: undefined, parts: [], pending: 0, left: entry.size };
-    } else if (entry.kind === 'link') doAtOnce(made(this.#link(calls, at, entry, place.length - 1), path));
-    else doAtOnce(made(this.#hardLink(calls, at, entry), path));
+    } else if (entry.kind === 'link')
+      doAtOnce(made(() => this.#link(calls, at, entry, place.length - 1), path));
+    else doAtOnce(made(() => this.#hardLink(calls, at, entry), path));
     this.files++;
   }
 
@@ -123,7 +126,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
       checkLink(entry.name, entry.target ?? '', place.length - 1);
       underWay.begin(path, 0, () =>
         this.#inPlace(underWay, parent, (how, fd) =>
-          made(this.#link(how, below(fd, raw), entry, place.length - 1), path),
+          made(() => this.#link(how, below(fd, raw), entry, place.length - 1), path),
         ),
       );
       return;
@@ -145,11 +148,11 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     if (entry.kind === 'hard link') {
       await underWay.on(entryPathOf(entry.target ?? '', this.#settings.strip).join('/'));
       return this.#inPlace(underWay, parent, (how, fd) =>
-        made(this.#hardLink(how, below(fd, raw), entry), path),
+        made(() => this.#hardLink(how, below(fd, raw), entry), path),
       );
     }
     const descriptor = await this.#inPlace(underWay, parent, (how, fd) =>
-      made(given(how.open(below(fd, raw), newFile, 0o600)), path),
+      made(() => given(how.open(below(fd, raw), newFile, 0o600)), path),
     );
     if (this.#closed) return closeSync(descriptor);
     this.#file = { entry, path, descriptor, place: undefined, parts: [], pending: 0, left: entry.size };
@@ -213,7 +216,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     const raw = path.slice(path.lastIndexOf('/') + 1);
     underWay.begin(path, bytes.length, async () => {
       const descriptor = await this.#inPlace(underWay, place, (how, fd) =>
-        made(given(how.open(below(fd, raw), newFile, 0o600)), path),
+        made(() => given(how.open(below(fd, raw), newFile, 0o600)), path),
       );
       await this.#finishBeside(underWay, descriptor, bytes, entry);
     });
@@ -323,9 +326,9 @@ function directoryMode({ mode }: ArchiveEntry): number {
 }
 
 /** @throws Refused where something has the path already */
-function* made<T>(work: Work<T>, path: RawName): Work<T> {
+function* made<T>(work: () => Work<T>, path: RawName): Work<T> {
   try {
-    return yield* work;
+    return yield* work();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new Refused(`has two entries of the name ${quotedEntry(path)}`);

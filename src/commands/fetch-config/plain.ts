@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+
+import type { Output } from '../../config/outputs.ts';
+import type { SourceAddress } from '../../config/source.ts';
+import type { FetchJob } from './job.ts';
+
+/** One body of http or https that goes into one file as it is. */
+export interface Plain {
+  readonly address: SourceAddress;
+  readonly output: Output;
+  readonly path: string;
+}
+
+/** Undefined where a job is anything else. */
+export function plainOf({ addresses, outputs, inputs }: FetchJob): Plain | undefined {
+  const [address, another] = addresses;
+  const [output, more] = outputs;
+  if (address === undefined || another !== undefined || output?.name === undefined || more !== undefined)
+    return undefined;
+  if (!/^https?$/.test(address.scheme) || address.field !== undefined || output.format !== 'raw')
+    return undefined;
+  if (inputs.get(output)?.parts.some(({ keys }) => keys !== undefined) === true) return undefined;
+  return { address, output, path: join(output.folder, output.name) };
+}
