@@ -6,6 +6,7 @@ import { makeDirectory } from '../directory/new-directory.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
+import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
@@ -68,6 +69,8 @@ export interface TreePlan {
   readonly needed?: number;
   /** True where it must not reach a disk. */
   readonly memoryOnly?: boolean;
+  /** Whom folders belong to that are made for it; unset, whoever runs this. */
+  readonly owner?: FileOwner | undefined;
   /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
   readonly lasting?: boolean;
 }
@@ -83,7 +86,9 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
   let tree: Tree | undefined;
   let target: Directory | undefined;
   try {
-    target = stack.use(openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true }));
+    target = stack.use(
+      openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true, owner: plan.owner }),
+    );
     currentGeneration(target);
     const turn = stack.use(await takeTurn(target.identity(), context));
     const namer = createNamer(context.random, () => clock.date());

@@ -86,7 +86,13 @@ export async function unpackArchive(
   const unpacking = new Unpacking(address, settings, context);
   try {
     const staged = await stageTree(
-      { path, set: 'fetch-config --unpack', build: (building) => unpacking.build(building), memoryOnly },
+      {
+        path,
+        set: 'fetch-config --unpack',
+        build: (building) => unpacking.build(building),
+        memoryOnly,
+        owner: options.owner,
+      },
       context,
     );
     try {
