@@ -1,5 +1,6 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 
+import { letWrite } from '../directory/access.ts';
 import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { mountId } from '../directory/mounts.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
@@ -64,6 +65,7 @@ export async function removeGeneration(parent: Directory, name: string): Promise
 
 async function clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
   let count = 0;
+  if (entries.length > 0) letWrite(directory.fd);
   for (const entry of entries) {
     if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
     try {

@@ -333,7 +333,7 @@ class Unpacking {
     if (error instanceof Refused || error instanceof BrokenArchive)
       return failed(exitStatus.refused, `${this.#address.text} ${error.message}; nothing was unpacked`, {
         hint:
-          error instanceof BrokenArchive
+          error instanceof BrokenArchive && error.damaged
             ? 'was it cut off on its way, or damaged? --sha256 tells'
             : 'an archive like this is not unpacked, not even in part',
       });
