@@ -96,7 +96,10 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
 }
 
 function intentOf(group: readonly Output[], { allowDisk }: OutputSettings): Intent {
-  return { memoryOnly: !allowDisk && group.some(({ secret }) => secret) };
+  return {
+    memoryOnly: !allowDisk && group.some(({ secret }) => secret),
+    owner: group.find(({ owner }) => owner !== undefined)?.owner,
+  };
 }
 
 /** One folder under two paths would be published twice, and the second time remove what the first one wrote. */

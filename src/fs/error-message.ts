@@ -4,6 +4,7 @@ import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, firstFailure } from '../core/outcome.ts';
 import { formatBytes } from '../core/size.ts';
 import type { Directory } from './directory/directory.ts';
+import { WrongPlace } from './directory/missing-folders.ts';
 import { ExchangedInPath, LinkInPath } from './directory/pinned-path.ts';
 
 /** Why nothing can be, or was, published. Status 2 before anything was tried, 1 afterwards. */
@@ -34,6 +35,7 @@ export function explained(
   more: { readonly directory?: Directory; readonly needed?: number; readonly status?: number } = {},
 ): Failure {
   const error = firstFailure(thrown);
+  if (error instanceof WrongPlace) return error;
   if (error instanceof Failure) {
     return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
   }

@@ -33,8 +33,37 @@ if (!(seconds > 0) || !Number.isInteger(seed))
 
 /** Names that he puts things under: those of files to come, and those that programs use on the way. */
 const names = [
-  ...['su', 'secret', 'f0', 'f1', 'f2', 'f5', 'large', 'd0', 'd1', 'conf', 'a', 'b', 'sub', 'site', 'runtime', 'bin'],
-  ...['etag', 'etag.tmp', 'f0.tmp', '..data', '..data_tmp', '..initbox.json', '.f0', 'mine', 'in', 'closed', 'sql'],
+  ...[
+    'su',
+    'secret',
+    'f0',
+    'f1',
+    'f2',
+    'f5',
+    'large',
+    'd0',
+    'd1',
+    'conf',
+    'a',
+    'b',
+    'sub',
+    'site',
+    'runtime',
+    'bin',
+  ],
+  ...[
+    'etag',
+    'etag.tmp',
+    'f0.tmp',
+    '..data',
+    '..data_tmp',
+    '..initbox.json',
+    '.f0',
+    'mine',
+    'in',
+    'closed',
+    'sql',
+  ],
 ];
 
 interface Attacker {
@@ -46,10 +75,27 @@ interface Attacker {
 
 async function startAttacker(ground: Ground, { pairs = [], quiet = false }: AttackCase): Promise<Attacker> {
   const { volume, outside } = ground;
-  const targets = ['', '/secret', '/su', '/f0', '/d0', '/d0/d1', '/d0/secret', '/closed', '/closed/secret', '/large'];
+  const targets = [
+    '',
+    '/secret',
+    '/su',
+    '/f0',
+    '/d0',
+    '/d0/d1',
+    '/d0/secret',
+    '/closed',
+    '/closed/secret',
+    '/large',
+  ];
   const given = {
     names,
-    targets: [...targets.map((name) => outside + name), '../outside/secret', '../outside', ground.taken, '/etc/passwd'],
+    targets: [
+      ...targets.map((name) => outside + name),
+      '../outside/secret',
+      '../outside',
+      ground.taken,
+      '/etc/passwd',
+    ],
     evil: { 64: marks.evil, 7: marks.evil, [(4 << 20) + 64]: marks.evil },
     time: time.getTime() / 1000,
     pairs,
@@ -62,7 +108,9 @@ async function startAttacker(ground: Ground, { pairs = [], quiet = false }: Atta
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   let over = false;
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() => (over = true));
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(
+    () => (over = true),
+  );
   while (!said.includes('ready')) {
     if (over) throw new Error('the attacker did not begin');
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -118,7 +166,10 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
   const wrong = new Set<string>();
   ground.empty();
   one.prepare(ground);
-  const calm = await runInitbox(one.args(ground), { env: one.env ?? {}, ...(one.program && { program: one.program }) });
+  const calm = await runInitbox(one.args(ground), {
+    env: one.env ?? {},
+    ...(one.program && { program: one.program }),
+  });
   if (process.env['CALM']) console.log(`calm ${calm.status}: ${calm.stderr.slice(-600)}`);
   ground.empty();
   one.prepare(ground);
@@ -146,7 +197,8 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
     const said = result.stdout + result.stderr;
     if (said.includes(marks.secret)) wrong.add(`said a secret: ${said.slice(0, 500)}`);
     if (said.includes('unexpected error')) wrong.add(`unexpected: ${said.slice(0, 500)}`);
-    if (result.status === null || result.status > 124) wrong.add(`ended with ${status}: ${said.slice(0, 500)}`);
+    if (result.status === null || result.status > 124)
+      wrong.add(`ended with ${status}: ${said.slice(0, 500)}`);
     await attacker.paused(() => {
       for (const top of one.judged?.(ground) ?? [ground.volume])
         for (const line of wrongIn(top, one.allowed)) wrong.add(line);

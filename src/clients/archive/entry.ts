@@ -37,4 +37,11 @@ export interface ArchiveLimits {
 /** An archive that is not whole, or not what it says it is. The message follows the archive's name. */
 export class BrokenArchive extends Error {
   override readonly name = 'BrokenArchive';
+  /** Whether it may have been whole before it came here. */
+  readonly damaged: boolean;
+
+  constructor(message: string, damaged = true) {
+    super(message);
+    this.damaged = damaged;
+  }
 }

@@ -8,6 +8,7 @@ import { extract, type Header } from 'tar-stream';
 import { reasonOf, unlessAborted } from '../../core/clock.ts';
 import { formatBytes } from '../../core/size.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
+import { typeOfHead } from './type.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -40,7 +41,7 @@ export async function readTar(
   const unpacked = decompressed(compression);
   const streams = [
     chunksOf(descriptor, place, seen, signal),
-    ...(unpacked === undefined ? [] : [unpacked]),
+    ...(unpacked === undefined ? [] : [unpacked, headLook(compression)]),
     counter(limits, reading),
     parser,
   ] as const;
@@ -110,6 +111,40 @@ function decompressed(compression: Compression): Transform | undefined {
   });
 }
 
+/** Looks whether what was compressed is a tar file: nothing of it goes on before that is clear. */
+function headLook(compression: Compression): Transform {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  const why = (begin: Buffer): Error | undefined => {
+    const type = typeOfHead(begin.subarray(0, block));
+    if (type === 'tar') return undefined;
+    const instead =
+      typeof type === 'object'
+        ? type.instead
+        : type === 'zip'
+          ? 'it is a zip file'
+          : 'it is compressed once more';
+    return new BrokenArchive(
+      `is compressed by ${compression}, and what is in it is not a tar file: ${instead}`,
+      false,
+    );
+  };
+  return new Transform({
+    transform(data: Buffer, _encoding, callback: TransformCallback) {
+      if (head === undefined) return callback(null, data);
+      head = Buffer.concat([head, data]);
+      if (head.length < block) return callback();
+      const begin = head;
+      head = undefined;
+      const wrong = why(begin);
+      if (wrong === undefined) callback(null, begin);
+      else callback(wrong);
+    },
+    flush(callback: TransformCallback) {
+      callback((head && why(head)) ?? null);
+    },
+  });
+}
+
 function counter({ bytes, entries }: ArchiveLimits, reading: Reading): Transform {
   const most = bytes + header * (entries + 1);
   return new Transform({
@@ -159,7 +194,7 @@ function parserFor(target: ArchiveTarget, failure: { refused?: Error }, reading:
       writing.catch(refuse);
     };
     guarded(
-      () => target.begin(entryOf(found)),
+      () => target.begin(entryOf(found, globalOf(parser))),
       () => {
         stream.on('data', (data) => guarded(() => take(data as Uint8Array), nothing));
         stream.on('end', () =>
@@ -208,11 +243,19 @@ const words: Readonly<Record<string, string>> = {
   fifo: 'a FIFO',
 };
 
-function entryOf(found: Header): ArchiveEntry {
+/**
+ * The extended header that holds for all entries that follow. The parser takes it to be of those alone that have one of
+ * their own. Its field is not public; the tests fail where it is another.
+ */
+function globalOf(parser: object): Readonly<Record<string, string>> {
+  return (parser as { readonly _paxGlobal?: Readonly<Record<string, string>> | null })._paxGlobal ?? {};
+}
+
+function entryOf(found: Header, global: Readonly<Record<string, string>>): ArchiveEntry {
   // Names in extended headers are UTF-8 by definition (pax(1)); others are whatever bytes they are.
   const pax = found.pax as Readonly<Record<string, string>> | null | undefined;
   const named = pax?.['GNU.sparse.name'] ?? pax?.['path'];
-  const otherMeaning = pax ? meaningOfPax(pax) : undefined;
+  const otherMeaning = meaningOfGlobal(global) ?? meaningOfPax({ ...global, ...pax });
   const kind = otherMeaning === undefined ? (kinds[found.type] ?? 'other') : 'other';
   const linkname = (found.linkname as string | null) ?? '';
   return {
@@ -224,6 +267,13 @@ function entryOf(found: Header): ArchiveEntry {
     time: found.mtime?.getTime() ?? 0,
     target: pax?.['linkpath'] === undefined ? linkname : utf8(linkname),
   };
+}
+
+/** One name or size for every entry is nothing that any tool writes. */
+function meaningOfGlobal(global: Readonly<Record<string, string>>): string | undefined {
+  return ['path', 'linkpath', 'size'].some((keyword) => Object.hasOwn(global, keyword))
+    ? 'whose name or size is in an extended header for all entries'
+    : undefined;
 }
 
 /**

@@ -5,7 +5,12 @@ export type ArchiveType = 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
 /** What an open file is, by its first bytes; otherwise what it looks like instead, in words. */
 export function archiveType(descriptor: number): ArchiveType | { readonly instead: string } {
   const head = Buffer.alloc(512);
-  const length = readSync(descriptor, head, 0, 512, 0);
+  return typeOfHead(head.subarray(0, readSync(descriptor, head, 0, 512, 0)));
+}
+
+/** The same by up to 512 bytes of its beginning. */
+export function typeOfHead(head: Buffer): ArchiveType | { readonly instead: string } {
+  const { length } = head;
   const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
   if (length === 0) return { instead: 'it is empty' };
   if (starts(0x1f, 0x8b)) return 'tar.gz';

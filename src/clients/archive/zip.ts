@@ -1,3 +1,4 @@
+import { isAscii, isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 
 import { fromFd, type Entry, type ZipFile } from 'yauzl';
@@ -106,13 +107,49 @@ function endedEarly(entry: Entry): string {
   return `is damaged: the content of ${JSON.stringify(nameOf(entry))} ends early`;
 }
 
+/** Systems of "version made by" (APPNOTE.TXT 4.4.2) on which a path has backslashes and a name the letters of DOS. */
+const fat = 0;
+const ntfs = 10;
+/** Those whose modes are Unix's. */
+const unixes: ReadonlySet<number> = new Set([3, 19]);
+
+/** Names are UTF-8 (4.4.4). */
+const utf8Flag = 1 << 11;
+
+/** The name in UTF-8 beside one that is not (Info-ZIP; APPNOTE.TXT 4.6.9). */
+const unicodePath = 0x7075;
+
+/** Code page 437 from 0x80 on, the letters of DOS (APPNOTE.TXT, appendix D). */
+const dosLetters =
+  'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0';
+
+/** A name as the bytes that it gets, one character each. */
 function nameOf(entry: Entry): string {
-  return (entry.fileName as unknown as Buffer).toString('latin1');
+  const raw = entry.fileName as unknown as Buffer;
+  const name = otherName(entry, raw) ?? raw.toString('latin1');
+  const system = entry.versionMadeBy >> 8;
+  // What Windows packs may have backslashes alone, as Info-ZIP and libarchive take it too (SharpZipLib#617).
+  return (system === fat || system === ntfs) && !name.includes('/') ? name.replaceAll('\\', '/') : name;
+}
+
+/** The name in UTF-8, where the archive has it there, or in the letters of DOS. */
+function otherName(entry: Entry, raw: Buffer): string | undefined {
+  if ((entry.generalPurposeBitFlag & utf8Flag) !== 0 || isAscii(raw)) return undefined;
+  const field = entry.extraFields.find(({ id }) => id === unicodePath)?.data;
+  // Of a name that was changed since, the sum is another.
+  if (field !== undefined && field.length > 5 && field[0] === 1 && field.readUInt32LE(1) === crc32(raw))
+    return field.subarray(5).toString('latin1');
+  const system = entry.versionMadeBy >> 8;
+  if ((system !== fat && system !== ntfs) || isUtf8(raw)) return undefined;
+  const letters = [...raw].map((byte) =>
+    byte < 0x80 ? String.fromCharCode(byte) : (dosLetters[byte - 0x80] ?? ''),
+  );
+  return Buffer.from(letters.join('')).toString('latin1');
 }
 
 function entryOf(entry: Entry): ArchiveEntry {
   const name = nameOf(entry);
-  const unix = entry.versionMadeBy >> 8 === 3 ? entry.externalFileAttributes >>> 16 : 0;
+  const unix = unixes.has(entry.versionMadeBy >> 8) ? entry.externalFileAttributes >>> 16 : 0;
   const type = unix & typeBits;
   const directory = name.endsWith('/') || type === directoryType;
   const kind =

@@ -4,7 +4,7 @@ import { everyOne, type Outcome } from '../../core/outcome.ts';
 import { chownTrees, matcher } from './chown.ts';
 import type { chownOptions } from './options.ts';
 import { pathsOf, type OwnerAndPaths } from './positionals.ts';
-import { checkPath } from './refused.ts';
+import { checkPath } from './target.ts';
 
 /**
  * Checks what can be told without a file.

@@ -3,6 +3,8 @@ import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs'
 import { UsageError } from '../../core/outcome.ts';
 import { doAtOnce } from '../../fs/calls.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
+import { refusedDirectory, refusedPath } from '../../fs/directory/forbidden-places.ts';
+import { notOnVolumeHint, whyNotMade } from '../../fs/directory/missing-folders.ts';
 import { isEmptyDirectory, openDirectory, openPinned } from '../../fs/directory/open-directory.ts';
 import {
   absolutePath,
@@ -17,7 +19,6 @@ import { systemErrorCode } from '../../fs/error-message.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
-import { checkPath, refusedDirectory } from './refused.ts';
 
 /** A path to work on, whose place nobody can lead elsewhere. */
 export interface ChownTarget {
@@ -61,16 +62,41 @@ function openFound({
   readonly script: string;
 }): ChownTarget {
   const target = { shown, place, missing, descriptor: undefined, pinned: undefined };
-  if (missing.length > 0) return target;
+  if (missing.length > 0) {
+    checkMakeable(place, missing, script);
+    return target;
+  }
   if (!place.stat?.isDirectory()) {
     if (text.endsWith('/')) throw new UsageError(`${text} ends in a slash and is not a directory`);
+    const refused = refusedDirectory(place.parent, shown, script, 'file');
+    if (refused !== undefined) throw new UsageError(refused);
     return { ...target, pinned: openFile(place) };
   }
   const { descriptor } = openPlaceDirectory(place);
-  const kernels = refusedDirectory(descriptor, shown, script);
-  if (kernels === undefined) return { ...target, descriptor };
+  const refused = refusedDirectory(descriptor, shown, script, 'tree');
+  if (refused === undefined) return { ...target, descriptor };
   closeSync(descriptor);
-  throw new UsageError(kernels);
+  throw new UsageError(refused);
+}
+
+/** @throws UsageError where a path is not one to change, as it is written */
+export function checkPath(text: string, script: string): void {
+  const refused = refusedPath(text, script);
+  if (refused !== undefined) throw new UsageError(refused);
+}
+
+/** @throws UsageError where nothing is made in the nearest directory, ClosedPath */
+function checkMakeable(nearest: PinnedPath, [first = '']: readonly RawName[], script: string): void {
+  const { descriptor } = openPlaceDirectory(nearest);
+  try {
+    const shown = shownName(nearest.path);
+    const refused = refusedDirectory(descriptor, shown, script, 'names');
+    if (refused !== undefined && shown !== '/') throw new UsageError(refused);
+    const why = whyNotMade(descriptor, shown, shownName(first));
+    if (why !== undefined) throw new UsageError(`${why}; ${notOnVolumeHint}`);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** @throws UsageError, ClosedPath */

@@ -6,6 +6,7 @@ import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome
 import { formatBytes } from '../../core/size.ts';
 import { Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, shownName } from '../../fs/directory/file-name.ts';
+import { isInside, placeOf } from '../../fs/directory/place.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
@@ -24,7 +25,7 @@ import { merge, openBelow } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
 import { ended, finished, mostTries, type Standing } from './outcome.ts';
 import { hasDataLink, Prune } from './prune.ts';
-import { type Identity, isInside, placeOf } from './same-place.ts';
+import { type Identity } from './same-place.ts';
 import {
   closeSourceRoot,
   currentVersion,
@@ -64,7 +65,7 @@ const lastWork = 100;
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
-  using held = new Held(request);
+  using held = new Held(request, context.host.script);
   const job = new Job(request, tools, held, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run();
@@ -95,10 +96,13 @@ class Held implements Disposable {
   readonly sources: SourceRoot[] = [];
   readonly destination: Destination;
 
-  constructor(request: CopyRequest) {
+  constructor(request: CopyRequest, script: string) {
     try {
       for (const text of request.sources) this.sources.push(openSourceRoot(text));
-      this.destination = openDestination(request.destination, this.sources);
+      this.destination = openDestination(request.destination, this.sources, {
+        script,
+        deletes: request.delete,
+      });
     } catch (error) {
       for (const source of this.sources) closeSourceRoot(source);
       throw error;
@@ -245,7 +249,7 @@ class Job {
 
   async #atomically(): Promise<Outcome> {
     const { destination } = this.#held;
-    writable(makeDestination(destination));
+    writable(makeDestination(destination, this.#request.owner));
     const published = await copyAtomically(
       destination.path,
       (side, right) => this.#refill(side, right),
@@ -266,7 +270,7 @@ class Job {
   async #prepared(): Promise<Outcome> {
     const { destination } = this.#held;
     const { context } = { context: this.#context };
-    const live = makeDestination(destination);
+    const live = makeDestination(destination, this.#request.owner);
     writable(live);
     using directory = Directory.open(itself(live));
     using turn = await takeTurn(directory.identity(), context);

@@ -1,10 +1,14 @@
-import { closeSync, fchmodSync, mkdirSync, fstatSync, lstatSync, type Stats } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, mkdirSync, fstatSync, lstatSync, type Stats } from 'node:fs';
 
 import { UsageError } from '../../core/outcome.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
+import { refusedDirectory, refusedPath } from '../../fs/directory/forbidden-places.ts';
+import { notOnVolumeHint, whyNotMade } from '../../fs/directory/missing-folders.ts';
 import { isEmptyDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { absolutePath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
-import { isInside, isSameDirectory, placeOf } from './same-place.ts';
+import { isInside, placeOf } from '../../fs/directory/place.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
+import { isSameDirectory } from './same-place.ts';
 import { rootsOf, type SourceRoot } from './sources.ts';
 
 /** Where a copy goes, held open. */
@@ -25,8 +29,12 @@ export interface Destination {
  * there are several sources, else it becomes DEST.
  * @throws UsageError where they do not fit together
  */
-export function openDestination(text: string, sources: readonly SourceRoot[]): Destination {
-  const whole = checkDestination(text);
+export function openDestination(
+  text: string,
+  sources: readonly SourceRoot[],
+  { script, deletes }: DestinationRules,
+): Destination {
+  const whole = checkDestination(text, { script, deletes });
   const found = look(whole);
   // One descriptor, under both names of a destination: whatever goes wrong here, it is closed once.
   try {
@@ -35,6 +43,7 @@ export function openDestination(text: string, sources: readonly SourceRoot[]): D
       sources.length === 1 && !sources[0]?.stat.isDirectory() && !isDirectory(found) && !text.endsWith('/');
     const destination = becomesFile ? asFile(whole, found) : asDirectory(whole, found);
     for (const source of sources) checkApart(text, destination, source);
+    checkPlace(destination, { script, deletes });
     return destination;
   } catch (error) {
     closeSync(found.nearest);
@@ -42,15 +51,35 @@ export function openDestination(text: string, sources: readonly SourceRoot[]): D
   }
 }
 
+/** What decides whether a place is one to copy to. */
+export interface DestinationRules {
+  /** The running program's own file. */
+  readonly script: string;
+  /** With --delete: what is below DEST may be removed. */
+  readonly deletes: boolean;
+}
+
 /**
  * @returns the destination as an absolute path
  * @throws UsageError where nothing can be copied to it, as it is written
  */
-export function checkDestination(text: string): string {
+export function checkDestination(text: string, { script, deletes }: DestinationRules): string {
   if (text === '') throw new UsageError('DEST is empty; write a path such as /plugins');
-  const whole = absolutePath(text);
-  if (whole === '/') throw new UsageError(`${text} is the root directory; name the volume, such as /plugins`);
-  return whole;
+  const refused = refusedPath(text, script, deletes ? 'tree' : 'names');
+  if (refused !== undefined) throw new UsageError(refused);
+  return absolutePath(text);
+}
+
+/** @throws UsageError where nothing is written to the directory, by whatever name, or made in it */
+function checkPlace({ path, nearest, missing }: Destination, { script, deletes }: DestinationRules): void {
+  const there = missing.length === 0 ? path : path.split('/').slice(0, -missing.length).join('/') || '/';
+  if (missing.length > 0) {
+    const why = whyNotMade(nearest, there, shownName(missing[0] ?? ''));
+    if (why !== undefined) throw new UsageError(`${why}; ${notOnVolumeHint}`);
+  }
+  const extent = deletes && missing.length === 0 ? 'tree' : 'names';
+  const refused = refusedDirectory(nearest, there, script, extent);
+  if (refused !== undefined) throw new UsageError(refused);
 }
 
 function isDirectory({ stat }: Found): boolean {
@@ -75,13 +104,16 @@ export function closeDestination({ descriptor, nearest }: Destination): void {
   if (nearest !== descriptor) closeSync(nearest);
 }
 
-/** Makes the missing directories: anybody may enter them, as mkdir -p leaves them. */
-export function makeDestination(destination: Destination): number {
+/**
+ * Makes the missing directories: anybody may enter them, as mkdir -p leaves them.
+ * @param owner of what is made; unset, whoever runs this
+ */
+export function makeDestination(destination: Destination, owner: FileOwner | undefined): number {
   if (destination.descriptor !== undefined) return destination.descriptor;
   let at = openDirectory('.', destination.nearest);
   try {
     for (const raw of destination.missing) {
-      const next = makeOne(at, raw);
+      const next = makeOne(at, raw, owner);
       closeSync(at);
       at = next;
     }
@@ -93,7 +125,7 @@ export function makeDestination(destination: Destination): number {
   return at;
 }
 
-function makeOne(parent: number, raw: RawName): number {
+function makeOne(parent: number, raw: RawName, owner: FileOwner | undefined): number {
   let made = true;
   try {
     mkdirSync(below(parent, raw), { mode: 0o755 });
@@ -105,8 +137,9 @@ function makeOne(parent: number, raw: RawName): number {
   try {
     const { mode } = fstatSync(descriptor);
     // Whoever may write to the parent may have put another there: what is not empty is not what was made.
-    if (made && (mode & 0o755) !== 0o755 && isEmptyDirectory(descriptor))
-      fchmodSync(descriptor, (mode & 0o7000) | 0o755);
+    const isNew = made && isEmptyDirectory(descriptor);
+    if (isNew && (mode & 0o755) !== 0o755) fchmodSync(descriptor, (mode & 0o7000) | 0o755);
+    if (isNew && owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid);
     return descriptor;
   } catch (error) {
     closeSync(descriptor);

@@ -2,6 +2,7 @@ import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:
 
 import { reasonOf } from '../../core/clock.ts';
 import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
+import { letWrite } from '../../fs/directory/access.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { asDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { InTheWay, WriteFailed, writing } from './failures.ts';
@@ -83,9 +84,11 @@ async function mergeDirectory(
     } catch (error) {
       throw inTheWay(path, error);
     }
+    const back = letWrite(to);
     try {
       await mergeInto(from, to, path, way);
     } finally {
+      back();
       closeSync(to);
     }
   } finally {
@@ -111,6 +114,13 @@ function makeWay(
       return 0;
     }
     const count = doAtOnce(entriesOf(calls, live, raw));
+    // A directory that moves has another parent then, which is written in itself.
+    const moved = openDirectory(raw, live);
+    try {
+      letWrite(moved);
+    } finally {
+      closeSync(moved);
+    }
     renameSync(below(live, raw), below(stage, freeName(stage, counter)));
     return count;
   }, path);

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 
 import { calls, doAtOnce } from '../../fs/calls.ts';
+import { letWrite } from '../../fs/directory/access.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
@@ -65,7 +66,7 @@ export class Prune implements Visitor {
     // The note goes with the tree: as long as something is left, the next run must know it.
     if (raw === manifestName && this.#published.has(where.relative())) return;
     if (this.#open.some((source) => hasEntry(source, raw))) return;
-    if (!this.#dryRun) unlinkSync(name);
+    if (!this.#dryRun) removeHere(name);
     this.removed++;
   }
 
@@ -120,7 +121,12 @@ export class Prune implements Visitor {
     try {
       // Names above may lead elsewhere by now; nothing leads back to DEST's mount out of another one.
       if (this.#mount !== undefined && mountId(parent) !== this.#mount) return false;
-      rmdirSync(below(parent, path.slice(slash + 1)));
+      const back = letWrite(parent);
+      try {
+        rmdirSync(below(parent, path.slice(slash + 1)));
+      } finally {
+        back();
+      }
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -156,6 +162,23 @@ export class Prune implements Visitor {
       return true;
     } catch {
       return false;
+    }
+  }
+}
+
+/** Removes an entry of the current directory, also where its own user may only read it. */
+function removeHere(name: string | Buffer): void {
+  try {
+    unlinkSync(name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    const here = openDirectory('.');
+    const back = letWrite(here);
+    try {
+      unlinkSync(name);
+    } finally {
+      back();
+      closeSync(here);
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Input } from '../../core/command.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { absolutePath } from '../../fs/directory/pinned-path.ts';
@@ -12,12 +12,12 @@ import { checkSource } from './sources.ts';
  * Checks what can be told without a file.
  * @throws UsageError, as runCopy does for the same
  */
-export async function checkCopy({
-  options: given,
-  positionals: { sources, destination },
-}: Input<typeof copyOptions, SourcesAndDestination>): Promise<void> {
+export async function checkCopy(
+  { options: given, positionals: { sources, destination } }: Input<typeof copyOptions, SourcesAndDestination>,
+  { host }: Surroundings,
+): Promise<void> {
   everyOne(sources, checkSource);
-  const whole = checkDestination(destination);
+  const whole = checkDestination(destination, { script: host.script, deletes: given.delete });
   const same = sources.find((source) => absolutePath(source) === whole);
   if (same !== undefined) throw new UsageError(`${same} and ${destination} are the same path`);
   checkModes({ delete: given.delete, noClobber: given['no-clobber'] });

@@ -10,6 +10,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure } from '../../core/outcome.ts';
 import { Directory } from '../../fs/directory/directory.ts';
+import { checkFolder, checkFolderPath, checkMakeable } from '../../fs/directory/missing-folders.ts';
 import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
 import { explained } from '../../fs/error-message.ts';
@@ -107,14 +108,20 @@ export async function keepEtag(
 }
 
 /**
- * Only what others may have made: where it cannot be written, the next run downloads again.
+ * Only what others may have made, and places to which nothing is ever written: where it cannot be written, the next run
+ * downloads again.
  * @throws Failure with status 2
  */
 function checkEtagPlace(path: string): void {
   const whole = resolve(path);
   try {
-    using directory = Directory.reach(dirname(whole));
-    checkPlace(directory, basename(whole), whole, exitStatus.usage);
+    checkFolderPath(dirname(whole), whole);
+    const { directory, missing } = Directory.nearest(dirname(whole));
+    using nearest = directory;
+    checkFolder(nearest.fd, nearest.shown, whole);
+    const [first] = missing;
+    if (first === undefined) checkPlace(nearest, basename(whole), whole, exitStatus.usage);
+    else checkMakeable(nearest.fd, nearest.shown, first, whole);
   } catch (error) {
     if (error instanceof LinkInPath || error instanceof Failure) throw explained(error, whole);
   }

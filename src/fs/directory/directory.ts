@@ -1,10 +1,11 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 
 import { sideBySide } from '../calls.ts';
-import { below, itself, type RawName } from './file-name.ts';
-import { makeDirectory } from './new-directory.ts';
+import { below, itself, type RawName, shownName } from './file-name.ts';
+import { checkMakeable } from './missing-folders.ts';
+import { type DirectoryOwner, makeDirectory } from './new-directory.ts';
 import { asDirectory, openDirectory } from './open-directory.ts';
-import { makeFolder, openFolder } from './safe-open.ts';
+import { makeFolder, openFolder, openNearest } from './safe-open.ts';
 
 /**
  * An opened directory. Names below it go through /proc/self/fd, which is what openat(2) would do: whatever is swapped
@@ -33,16 +34,29 @@ export class Directory implements Disposable {
     return new Directory(openFolder(path), path);
   }
 
-  /** As reach, and makes what is missing, with folders that others may enter. @throws as reach, Failure */
-  static make(path: string): Directory {
-    const make = (parent: number, shown: string, name: RawName): void => {
+  /**
+   * As reach, and makes what is missing where it lies on a volume, with folders that others may enter.
+   * @param shown what is to be written, for people
+   * @param owner of what is made; unset, whoever runs this
+   * @throws as reach, WrongPlace, Failure
+   */
+  static make(path: string, shown = path, owner?: DirectoryOwner): Directory {
+    const make = (parent: number, above: string, name: RawName): void => {
+      const nearest = above === '' ? '/' : above;
+      checkMakeable(parent, nearest, shownName(name), shown);
       try {
-        makeDirectory(new Directory(parent, shown), Buffer.from(name, 'latin1'));
+        makeDirectory(new Directory(parent, nearest), Buffer.from(name, 'latin1'), owner);
       } catch (error) {
         codeAmong(error, ['EEXIST']); // another run was faster
       }
     };
     return new Directory(makeFolder(path, make), path);
+  }
+
+  /** As reach, of the deepest folder on the path that is there. @throws as reach */
+  static nearest(path: string): { readonly directory: Directory; readonly missing: readonly string[] } {
+    const { descriptor, path: there, missing } = openNearest(path);
+    return { directory: new Directory(descriptor, there), missing: missing.map(shownName) };
   }
 
   /**

@@ -41,7 +41,7 @@ export function openFolder(path: string): number {
 
 /**
  * As openFolder, and makes what is missing on the way.
- * @param make makes a folder in an open one
+ * @param make makes a folder in an open one, or throws
  */
 export function makeFolder(path: string, make: MakeFolder): number {
   return reach(
@@ -53,7 +53,31 @@ export function makeFolder(path: string, make: MakeFolder): number {
   );
 }
 
-type MakeFolder = (parent: number, shown: string, name: RawName) => void;
+/** @param rest what comes below the folder, as far as it is known without it */
+type MakeFolder = (parent: number, shown: string, name: RawName, rest: readonly RawName[]) => void;
+
+/** Opens the deepest folder on a path that is there, as openFolder does, and tells which names are missing below it. */
+export function openNearest(path: string): {
+  readonly descriptor: number;
+  readonly path: string;
+  readonly missing: readonly RawName[];
+} {
+  let missing: readonly RawName[] = [];
+  let nearest: number | undefined;
+  let shownNearest = path;
+  try {
+    const descriptor = makeFolder(path, (parent, shown, name, rest) => {
+      nearest = openSync(below(parent, '.'), entered);
+      shownNearest = shown === '' ? '/' : shown;
+      missing = [name, ...rest];
+      throw new Error('it is not made');
+    });
+    return { descriptor, path, missing };
+  } catch (error) {
+    if (nearest === undefined) throw error;
+    return { descriptor: nearest, path: shownNearest, missing };
+  }
+}
 
 /**
  * Opens a file in a folder that is reached so; a link at the file's own place is not followed (ELOOP).
@@ -106,7 +130,8 @@ function reach(
   const way: Step[] = [{ descriptor: openSync('/', entered), path: '' }];
   try {
     for (let links = 0, name = left.shift(); name !== undefined; name = left.shift()) {
-      const target = step(way, name, follow, left.length === 0 ? end : entered, make);
+      const makeIt = make && ((at: number, shown: string, raw: RawName) => make(at, shown, raw, left));
+      const target = step(way, name, follow, left.length === 0 ? end : entered, makeIt);
       if (target === undefined) continue;
       if (++links > mostLinks) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
       if (target.startsWith('/')) for (const { descriptor } of way.splice(1)) closeSync(descriptor);
@@ -124,7 +149,7 @@ function step(
   name: RawName,
   follow: Follow,
   flags: number,
-  make?: MakeFolder,
+  make?: (parent: number, shown: string, name: RawName) => void,
 ): RawName | undefined {
   if (name === '..') {
     if (way.length > 1) closeSync((way.pop() as Step).descriptor);

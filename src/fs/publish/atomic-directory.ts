@@ -6,6 +6,7 @@ import { makeDirectory } from '../directory/new-directory.ts';
 import { exchanged, explained, refused } from '../error-message.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
+import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
@@ -17,7 +18,8 @@ import {
   makeLinks,
   nameStateOf,
   presentAmong,
-  replaceByLink,
+  prepareLink,
+  replaceByPrepared,
   throughData,
 } from './reader-links.ts';
 import {
@@ -68,6 +70,8 @@ export interface TreePlan {
   readonly needed?: number;
   /** True where it must not reach a disk. */
   readonly memoryOnly?: boolean;
+  /** Whom folders belong to that are made for it; unset, whoever runs this. */
+  readonly owner?: FileOwner | undefined;
   /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
   readonly lasting?: boolean;
 }
@@ -83,7 +87,9 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
   let tree: Tree | undefined;
   let target: Directory | undefined;
   try {
-    target = stack.use(openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true }));
+    target = stack.use(
+      openForWriting(plan.path, plan.path, { memoryOnly: plan.memoryOnly === true, owner: plan.owner }),
+    );
     currentGeneration(target);
     const turn = stack.use(await takeTurn(target.identity(), context));
     const namer = createNamer(context.random, () => clock.date());
@@ -139,6 +145,8 @@ class Tree implements Disposable {
   #sets: Sets = new Map();
   #built: Built | undefined;
   #newLinks: string[] = [];
+  /** The temporary name of the link that is to be `..data`. */
+  #swap: string | undefined;
   #names: ReadonlySet<string> = new Set();
   #committed = false;
 
@@ -218,13 +226,17 @@ class Tree implements Disposable {
       this.#signal,
     );
     this.#newLinks = makeLinks(this.#target, this.#names);
+    // Of several folders, the first must not be shown before the last has all that it takes.
+    this.#swap = prepareLink(this.#target, this.#name, this.#namer);
   }
 
   async commit(): Promise<Published> {
     const target = this.#target;
     this.#checkStaged();
     try {
-      replaceByLink(target, dataLink, this.#name, this.#namer);
+      if (this.#swap === undefined) throw new Error('the tree was not sealed');
+      this.#checkSwap(this.#swap);
+      replaceByPrepared(target, dataLink, this.#swap);
     } catch (error) {
       throw explained(error, target.shown, { directory: target });
     }
@@ -248,6 +260,11 @@ class Tree implements Disposable {
     const kept = new Set(paths);
     const removed = (this.#sets.get(this.#plan.set) ?? []).filter((path) => !kept.has(path)).length;
     return { written, unchanged, removed, bytes, warnings };
+  }
+
+  /** @throws Failure where somebody put another link in the place of the prepared one */
+  #checkSwap(swap: string): void {
+    if (linkTarget(this.#target, swap) !== this.#name) throw exchanged(this.#target.shown);
   }
 
   /** @throws Failure where the name leads to something else than what was staged: then that is what readers see */
@@ -300,6 +317,7 @@ class Tree implements Disposable {
   async takeBack(): Promise<void> {
     if (this.#committed || !this.#staged) return;
     try {
+      if (this.#swap !== undefined) clearAway(this.#target, this.#swap);
       for (const name of this.#newLinks) clearAway(this.#target, name);
       if (this.#newLinks.length > 0) this.#restoreLinks();
       await removeOpened(this.#target, this.#name, this.#staged);

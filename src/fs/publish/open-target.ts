@@ -1,10 +1,10 @@
-import { accessSync, constants, readlinkSync, statfsSync } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 
 import { exitStatus } from '../../core/exit-status.ts';
-import type { Failure } from '../../core/outcome.ts';
 import { Directory } from '../directory/directory.ts';
 import { itself } from '../directory/file-name.ts';
-import { LinkInPath } from '../directory/pinned-path.ts';
+import { checkFolder, checkFolderPath, checkMakeable } from '../directory/missing-folders.ts';
+import type { DirectoryOwner } from '../directory/new-directory.ts';
 import { explained, refused } from '../error-message.ts';
 
 /** f_type of statfs(2) for file systems that are memory. */
@@ -14,25 +14,58 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f
 export interface Intent {
   /** True where it must not reach a disk. */
   readonly memoryOnly: boolean;
+  /** Whom folders belong to that are made for it; unset, whoever runs this. */
+  readonly owner?: DirectoryOwner | undefined;
 }
 
 /**
- * Opens a folder and judges what was opened: what is written goes into that very one, whatever stands at its path by then.
+ * Opens a folder, made where it is missing on a volume, and judges what was opened: what is written goes into that very
+ * one, whatever stands at its path by then.
  * @param shown what is to be written, for messages
- * @param status of a failure that a rerun may not meet, where it is not the usual one
  * @throws Failure
  */
-export function openForWriting(
+export function openForWriting(folder: string, shown: string, intent: Intent): Directory {
+  return judged(folder, shown, intent, () => Directory.make(folder, shown, intent.owner));
+}
+
+/**
+ * Looks whether a folder is one to write to, and makes nothing.
+ * @param status of a failure that a rerun may not meet, where it is not the usual one
+ * @returns the folder, or where that is to be made the nearest one above it and the names that are missing
+ * @throws Failure
+ */
+export function lookForWriting(
+  folder: string,
+  shown: string,
+  intent: Intent,
+  status: number,
+): { readonly directory: Directory; readonly missing: readonly string[] } {
+  let missing: readonly string[] = [];
+  const open = (): Directory => {
+    using stack = new DisposableStack();
+    const found = Directory.nearest(folder);
+    const directory = stack.use(found.directory);
+    missing = found.missing;
+    const [first] = missing;
+    if (first !== undefined) checkMakeable(directory.fd, directory.shown, first, shown);
+    stack.move();
+    return directory;
+  };
+  return { directory: judged(folder, shown, intent, open, status), missing };
+}
+
+function judged(
   folder: string,
   shown: string,
   { memoryOnly }: Intent,
+  open: () => Directory,
   status?: number,
 ): Directory {
   try {
+    checkFolderPath(folder, shown);
     using stack = new DisposableStack();
-    const directory = stack.use(Directory.reach(folder));
-    if (/^\/(dev|proc(\/.*)?|sys(\/.*)?)$/.test(readlinkSync(directory.itself)))
-      throw ofTheSystem(folder, shown);
+    const directory = stack.use(open());
+    checkFolder(directory.fd, directory.shown, shown);
     accessSync(directory.itself, constants.W_OK | constants.X_OK);
     if (memoryOnly && !isInMemory(directory.fd)) {
       throw refused(
@@ -44,26 +77,8 @@ export function openForWriting(
     stack.move();
     return directory;
   } catch (error) {
-    // /proc/self, /dev/fd
-    if (error instanceof LinkInPath && /^\/(dev|proc|sys)\//.test(error.link))
-      throw ofTheSystem(folder, shown);
-    if (folder === shown && (error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw refused(
-        `cannot write to ${shown}: there is no such folder`,
-        'is the volume mounted in this init container, and at this path? Folders are not made, so that a mistyped path does not go unnoticed',
-        status,
-      );
-    }
     throw explained(error, shown, status === undefined ? {} : { status });
   }
-}
-
-function ofTheSystem(folder: string, shown: string): Failure {
-  return refused(
-    `cannot write ${shown}: ${folder} belongs to the system`,
-    'write to a volume; standard output is for reports, and a value there would end up in a log',
-    exitStatus.usage,
-  );
 }
 
 /** Does what was opened lie in memory, as the volumes of Secrets do and those of ConfigMaps do not? */

@@ -78,10 +78,20 @@ export function makeLinks(directory: Directory, names: Iterable<string>): string
   return made;
 }
 
-/** Puts a link in the place of whatever file or link stands there, in one step. */
-export function replaceByLink(directory: Directory, name: string, target: string, namer: Namer): void {
+/** Makes a link under a temporary name, which has all the room on the disk that it takes. Returns the name. */
+export function prepareLink(directory: Directory, target: string, namer: Namer): string {
   const temporary = namer.temporary();
   symlinkSync(target, directory.at(temporary));
+  return temporary;
+}
+
+/** Puts a link in the place of whatever file or link stands there, in one step. */
+export function replaceByLink(directory: Directory, name: string, target: string, namer: Namer): void {
+  replaceByPrepared(directory, name, prepareLink(directory, target, namer));
+}
+
+/** The same with a link that was prepared. */
+export function replaceByPrepared(directory: Directory, name: string, temporary: string): void {
   try {
     renameSync(directory.at(temporary), directory.at(name));
   } catch (error) {

@@ -1,6 +1,7 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 
 import { sideBySide } from '../calls.ts';
+import { letWrite } from '../directory/access.ts';
 import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { mountId } from '../directory/mounts.ts';
 import { Lanes } from '../lanes.ts';
@@ -61,6 +62,7 @@ class Removal {
 
   async clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
     const inside: Buffer[] = [];
+    if (entries.length > 0) letWrite(directory.fd);
     for (const entry of entries) {
       if (++this.#count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
       try {

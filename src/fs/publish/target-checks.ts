@@ -8,7 +8,7 @@ import { explained, refused, subPathHint } from '../error-message.ts';
 import { checkPlace } from './atomic-file.ts';
 import { modeText, type FileOwner } from './attributes.ts';
 import { topNames } from './manifest.ts';
-import { type Intent, openForWriting } from './open-target.ts';
+import { type Intent, lookForWriting } from './open-target.ts';
 import { currentGeneration, nameStateOf, presentAmong, throughData } from './reader-links.ts';
 
 /**
@@ -25,7 +25,9 @@ export function checkFilePlace(path: string, intent: Intent): void {
       exitStatus.usage,
     );
   }
-  using directory = openForWriting(dirname(whole), whole, intent, exitStatus.usage);
+  const found = lookForWriting(dirname(whole), whole, intent, exitStatus.usage);
+  using directory = found.directory;
+  if (found.missing.length > 0) return;
   checkPlace(directory, name, whole, exitStatus.usage);
   checkNoMount(mountPoints(), directory, name, whole);
 }
@@ -37,7 +39,9 @@ export function checkFilePlace(path: string, intent: Intent): void {
  */
 export function checkSetPlace(path: string, paths: Iterable<string>, intent: Intent): void {
   const whole = resolve(path);
-  using directory = openForWriting(whole, whole, intent, exitStatus.usage);
+  const found = lookForWriting(whole, whole, intent, exitStatus.usage);
+  using directory = found.directory;
+  if (found.missing.length > 0) return;
   try {
     currentGeneration(directory);
     const mounts = mountPoints();
@@ -51,18 +55,19 @@ export function checkSetPlace(path: string, paths: Iterable<string>, intent: Int
 }
 
 /**
- * Device and inode of a folder, by which two paths to one folder can be told.
+ * Device and inode of a folder, or of the nearest above it and the rest, by which two paths to one folder can be told.
  * @throws Failure with status 2
  */
 export function identityOfFolder(path: string): string {
-  using directory = reached(path);
-  return directory.identity();
+  const { directory, missing } = nearest(path);
+  using _ = directory;
+  return [directory.identity(), ...missing].join('/');
 }
 
 /** @throws Failure with status 2 */
-function reached(path: string): Directory {
+function nearest(path: string): ReturnType<typeof Directory.nearest> {
   try {
-    return Directory.reach(path);
+    return Directory.nearest(path);
   } catch (error) {
     throw explained(error, path, { status: exitStatus.usage });
   }
@@ -94,7 +99,8 @@ export function sharingWarning(
   self: { readonly uid: number; readonly gid: number },
 ): string | undefined {
   if (owner !== undefined || (mode & 0o004) !== 0) return undefined;
-  using directory = reached(folder);
+  // One that is to be made has the group of the one that it is made in, where that hands it on.
+  using directory = nearest(folder).directory;
   const { mode: folderMode, gid } = fstatSync(directory.fd);
   // A setgid directory hands its group on, which is what fsGroup is for.
   const shares = (folderMode & 0o2000) !== 0 && gid !== 0 && (mode & 0o040) !== 0;

@@ -23,6 +23,7 @@ import { promptly, within } from '../../support/promptly.ts';
 import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { waitUntil } from '../../support/wait-until.ts';
+import { memoryFolder } from './copy/support.ts';
 
 /** A runtime's folder as the image has it, with a small file in Node's place: what is copied does not run here. */
 const runtime = join(temporaryDirectory('runtime').path, 'initbox');
@@ -55,7 +56,7 @@ const install = (...args: string[]) => runInitbox(['install', ...args], { progra
 
 describe('install', () => {
   test('copies the runtime, finds it in place on a rerun, and checks every byte', async () => {
-    const target = join(temporaryDirectory('target').path, 'deep', 'shared');
+    const target = join(memoryFolder(), 'deep', 'shared');
     expect(await install(target)).toMatchObject({ status: 0 });
     expect(statSync(join(target, 'initbox')).mode & 0o777).toBe(0o755);
     const before = statSync(join(target, 'bin/node'));
@@ -157,7 +158,7 @@ describe.skipIf(requireOrSkip('mounts', canMount()))('install onto a volume that
   });
 
   test('one of another user', async () => {
-    const folder = temporaryDirectory('private').path;
+    const folder = memoryFolder();
     chmodSync(folder, 0o755);
     chmodSync(runtime, 0o755);
     const { status, stderr } = await runInitbox(['install', join(folder, 'x')], {

@@ -26,12 +26,13 @@ export function entryPathOf(name: RawName, strip: number): readonly RawName[] {
   if (name.includes('\0')) refuse('has a NUL in its name');
   if (name.startsWith('/')) refuse('is an absolute path');
   if (name.length > longestPath) refuse(`has a name longer than ${longestPath} bytes`);
-  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  const parts = name.split('/').filter((part) => part !== '');
   for (const part of parts) {
     if (part === '..') refuse('leaves the target by ".."');
     if (part.length > longestName) refuse(`has a name longer than ${longestName} bytes`);
   }
-  const left = parts.slice(strip);
+  // A leading `./` counts as a component, as with GNU tar and bsdtar.
+  const left = parts.slice(strip).filter((part) => part !== '.');
   if (left[0]?.startsWith('..')) refuse('begins with "..", as only the volume\'s own names do');
   return left;
 }

@@ -86,7 +86,13 @@ export async function unpackArchive(
   const unpacking = new Unpacking(address, settings, context);
   try {
     const staged = await stageTree(
-      { path, set: 'fetch-config --unpack', build: (building) => unpacking.build(building), memoryOnly },
+      {
+        path,
+        set: 'fetch-config --unpack',
+        build: (building) => unpacking.build(building),
+        memoryOnly,
+        owner: options.owner,
+      },
       context,
     );
     try {
@@ -327,7 +333,7 @@ class Unpacking {
     if (error instanceof Refused || error instanceof BrokenArchive)
       return failed(exitStatus.refused, `${this.#address.text} ${error.message}; nothing was unpacked`, {
         hint:
-          error instanceof BrokenArchive
+          error instanceof BrokenArchive && error.damaged
             ? 'was it cut off on its way, or damaged? --sha256 tells'
             : 'an archive like this is not unpacked, not even in part',
       });

@@ -262,7 +262,7 @@ describe.skipIf(notRoot)('modes', () => {
   });
 
   test('--create makes what is missing, with owner and mode, and only then', async () => {
-    const top = folder();
+    const top = memoryFolder();
     const path = join(top, 'x/y');
     const first = await chown(['1000:2000', path, '--create', '--dir-mode', '2770']);
     expect(first.stderr).toContain(`${path} made for 1000:2000`);

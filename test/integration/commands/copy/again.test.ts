@@ -32,7 +32,7 @@ describe('a file that becomes DEST', () => {
   let to: string;
 
   beforeAll(() => {
-    [from, to] = [folder(), folder()];
+    [from, to] = [folder(), memoryFolder()];
     writeFileSync(join(from, 'app.conf'), 'one');
     writeFileSync(join(from, 'large'), Buffer.alloc(5 << 20, 'l'));
   });
@@ -136,7 +136,7 @@ describe.skipIf(noStrace || !root)('no descriptor is used after it is closed', (
     ['render', (top: string) => ['render', `${top}/a/f`, '--to', `${top}/out/h`]],
     ['install', (top: string) => ['install', `${top}/out/runtime`]],
   ])('%s, twice', async (_what, words) => {
-    const top = folder();
+    const top = memoryFolder();
     for (const name of ['a', 'out']) mkdirSync(join(top, name));
     for (const name of ['f', 'g']) writeFileSync(join(top, 'a', name), name);
     symlinkSync(join(top, 'a'), join(top, 'link'));
@@ -173,7 +173,7 @@ function wordsBelow(top: string, line: string): string[] {
 
 describe.skipIf(!root)('each line of the pages, twice', () => {
   test.each(linesOf('copy.md', 'copy'))('%s', async (line) => {
-    const top = folder();
+    const top = memoryFolder();
     const words = wordsBelow(top, line);
     const paths = words.filter((word) => word.startsWith(top));
     for (const source of paths.slice(0, -1)) {
@@ -197,7 +197,7 @@ describe.skipIf(!root)('each line of the pages, twice', () => {
   });
 
   test.each(linesOf('chown.md', 'chown'))('%s', async (line) => {
-    const top = folder();
+    const top = memoryFolder();
     const words = wordsBelow(top, line);
     for (const path of ['data/sub', 'shared/lost+found', 'etc/app'])
       mkdirSync(join(top, path), { recursive: true });

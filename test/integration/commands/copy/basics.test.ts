@@ -135,7 +135,7 @@ describe('a tree', () => {
     mkdirSync(join(two, 'a'));
     writeFileSync(join(two, 'a/more'), 'more');
     writeFileSync(join(file, 'app.conf'), 'conf');
-    const to = join(folder(), 'deep/er');
+    const to = join(memoryFolder(), 'deep/er');
     expect(await copy([one, two, join(file, 'app.conf'), to])).toMatchObject({ status: 0 });
     expect(readFileSync(join(to, 'a/more'), 'utf8')).toBe('more');
     expect(readFileSync(join(to, 'a/f'), 'utf8')).toBe('a/f');
@@ -144,7 +144,7 @@ describe('a tree', () => {
   });
 
   test('a file: into a directory, as a file, over a file, from a link that is named; a link at DEST is refused', async () => {
-    const [from, to] = [folder(), folder()];
+    const [from, to] = [folder(), memoryFolder()];
     writeFileSync(join(from, 'f'), 'new');
     symlinkSync('f', join(from, 'link'));
     await copy([join(from, 'f'), to]);
@@ -481,7 +481,7 @@ describe('options', () => {
     const second = await copy([from, to, '--dry-run']);
     expect(JSON.parse(second.stdout)).toMatchObject({ copied: 14, right: 0 });
     expect(readFileSync(join(to, 'large'), 'utf8').startsWith('b')).toBe(true);
-    const missing = join(to, 'not/there');
+    const missing = join(memoryFolder(), 'not/there');
     expect((await copy([from, missing, '--dry-run'])).status).toBe(0);
     expect(existsSync(missing)).toBe(false);
   });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 
 import { explainChownError } from '../../../../src/commands/chown/explain.ts';
-import { refusedPath } from '../../../../src/commands/chown/refused.ts';
 import { chownSummary, problemHints } from '../../../../src/commands/chown/summary.ts';
 import { emptyChownTally } from '../../../../src/commands/chown/tally.ts';
+import { refusedPath } from '../../../../src/fs/directory/forbidden-places.ts';
 import type { Mount } from '../../../../src/fs/directory/mounts.ts';
 import { addTally, problemLines, walkProgressText } from '../../../../src/fs/tree/tally.ts';
 

@@ -67,7 +67,7 @@ describe('what cannot be asked for', () => {
   it('a folder that is missing', () => {
     const missing = output('x', { folder: join(folder, 'none'), name: undefined, format: 'files' });
     expect(() => prepareOutput([missing], settings)).toThrow(
-      `cannot write to ${folder}/none: there is no such folder`,
+      `cannot write ${folder}/none: ${folder}/none does not exist, and ${folder} is not on a volume`,
     );
   });
 

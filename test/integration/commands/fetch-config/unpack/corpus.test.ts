@@ -262,7 +262,7 @@ describe('volumes and words', () => {
       ['file:/a', '--unpack', '--to', '/tmp', '--etag-file', '/tmp/e'],
       '--unpack and --etag-file cannot be combined',
     ],
-    [['file:/a', '--unpack', '--to', '/tmp/none/at/all'], 'there is no such folder'],
+    [['file:/a', '--unpack', '--to', '/none/at/all'], '/none does not exist, and / is not on a volume'],
   ])('%j', async (args, message) => {
     const { status, stderr } = await runInitbox(['fetch-config', ...args]);
     expect(stderr).toContain(message);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { isInside, type Place } from '../../../../src/commands/copy/same-place.ts';
+import { isInside, type Place } from '../../../../src/fs/directory/place.ts';
 
 const place = (path: string, device?: string, onDevice?: string): Place => ({
   path,

@@ -1,0 +1,38 @@
+import { chmodSync, fstatSync } from 'node:fs';
+
+import { effectiveCapabilities } from '../../process/capabilities.ts';
+import { systemHost } from '../../process/host.ts';
+import { itself } from './file-name.ts';
+
+/** Write and search for the owner. */
+const access = 0o300;
+
+let overrides: boolean | undefined;
+
+/** Whether modes are no bar to this process. */
+function overridesModes(): boolean {
+  return (overrides ??= effectiveCapabilities()?.('DAC_OVERRIDE') ?? systemHost.uid === 0);
+}
+
+/**
+ * Lets this process change what is in an open directory of its own user, where the directory's mode forbids it (0555).
+ * One of another user, or on a file system that keeps no modes, stays as it is: the change that follows says why not.
+ * @returns gives the directory its mode back; a run that is killed before leaves it writable for its owner
+ */
+export function letWrite(directory: number): () => void {
+  const { uid, mode } = fstatSync(directory);
+  if ((mode & access) === access || uid !== systemHost.uid || overridesModes()) return () => {};
+  const permissions = mode & 0o7777;
+  try {
+    chmodSync(itself(directory), permissions | access);
+  } catch {
+    return () => {};
+  }
+  return () => {
+    try {
+      chmodSync(itself(directory), permissions);
+    } catch {
+      // It was removed, with all that was in it.
+    }
+  };
+}
