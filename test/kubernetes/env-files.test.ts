@@ -7,7 +7,8 @@ import { generatedValues } from '../integration/config/formats/values.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { noCluster } from './support/example.ts';
 import { imageFor } from './support/images.ts';
-import { Namespace, type Pod } from './support/namespace.ts';
+import type { PodSpec } from './support/manifests.ts';
+import { initStatus, Namespace } from './support/namespace.ts';
 import { initbox, podWith } from './support/probe.ts';
 import { restrictedContainer } from './support/services.ts';
 
@@ -64,10 +65,8 @@ async function environmentOf(namespace: Namespace, pod: string): Promise<Map<str
 async function waitsFor(namespace: Namespace, pod: string, reason: string): Promise<string> {
   return waitUntil(
     async () => {
-      const found: Pod = await namespace.pod(`app=${pod}`);
-      const waiting = found.status.containerStatuses?.[0]?.state.waiting as
-        | { reason?: string; message?: string }
-        | undefined;
+      const { status } = await namespace.pod(`app=${pod}`);
+      const waiting = status.containerStatuses?.[0]?.state.waiting;
       return waiting?.reason === reason ? waiting.message : undefined;
     },
     { timeout: 120_000, interval: 200, what: `${pod} to wait with ${reason}` },
@@ -103,7 +102,7 @@ describe.skipIf(noCluster)('env files', () => {
     expect(different.slice(0, 5)).toEqual([]);
   });
 
-  test('files that appear together, by links; an empty value, a missing key, and a restart', async () => {
+  test('files that appear together, by links; an empty value, a missing key, a missing file', async () => {
     await using namespace = await Namespace.create('env-links');
     const spec = `
 to: /env
@@ -146,5 +145,29 @@ files:
     expect(await waitsFor(namespace, 'absent', 'CreateContainerConfigError')).toMatch(
       /couldn't parse env file/,
     );
+  });
+
+  test('a container that starts again gets what the file holds then', async () => {
+    await using namespace = await Namespace.create('env-restart');
+    const pod = podThatReads(
+      'restart',
+      ['file:/fields/fields.json', '--to=/env/app.env', '--format=env-file', '--mode=0600'],
+      [fromFile('A', 'app.env')],
+    );
+    const [app] = (pod['spec'] as PodSpec).containers;
+    Object.assign(app!, {
+      command: ['sh', '-c', `[ "$A" = two ] && exec sleep infinity; echo "A='two'" > /env/app.env; exit 1`],
+      securityContext: restrictedContainer,
+      volumeMounts: [{ name: 'env', mountPath: '/env' }],
+    });
+    await namespace.apply([fieldsMap({ 'fields.json': '{"A":"one"}' }), pod]);
+    const restarted = async (): Promise<boolean> => {
+      const [status] = (await namespace.pod('app=restart')).status.containerStatuses ?? [];
+      return status?.restartCount === 1 && status.ready;
+    };
+    await waitUntil(restarted, { timeout: 120_000, interval: 200, what: 'the second start' });
+    expect((await environmentOf(namespace, 'restart')).get('A')).toBe('two');
+    // The init container did not run again.
+    expect(initStatus(await namespace.pod('app=restart'), 'get').restartCount).toBe(0);
   });
 });

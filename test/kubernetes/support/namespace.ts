@@ -8,7 +8,7 @@ interface ContainerStatus {
   ready: boolean;
   restartCount: number;
   state: {
-    waiting?: { reason?: string };
+    waiting?: { reason?: string; message?: string };
     running?: { startedAt: string };
     terminated?: Terminated;
   };

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { readDotenv } from '../../../../src/commands/render/data/read-dotenv.ts';
 import type { DotenvReader } from '../../../../src/config/formats/dotenv.ts';
@@ -17,7 +17,7 @@ import {
   rubyReader,
   rubyVersion,
 } from '../../../support/env-readers.ts';
-import { canGetGo } from '../../../support/go.ts';
+import { canGetGo, goEnvReaders } from '../../../support/go.ts';
 import { canInstallPython } from '../../../support/python-packages.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
@@ -124,6 +124,8 @@ describe.skipIf(requireOrSkip('dotenv read by python-dotenv', canInstallPython()
 });
 
 describe.skipIf(requireOrSkip('dotenv read by docker, compose and godotenv', canGetGo()))('Go', () => {
+  beforeAll(() => goEnvReaders());
+
   it('docker --env-file', async () => {
     expect(misread('docker --env-file', await goReader('docker', folder.path))).toEqual([]);
   });

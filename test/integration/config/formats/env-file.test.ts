@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { FormatError } from '../../../../src/config/formats/entries.ts';
 import { formatFile } from '../../../../src/config/formats/format.ts';
 import { goReader, type ReadEnvFile } from '../../../support/env-readers.ts';
-import { canGetGo } from '../../../support/go.ts';
+import { canGetGo, goEnvReaders } from '../../../support/go.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { generatedValues } from './values.ts';
@@ -53,6 +53,8 @@ function roundTrip(read: ReadEnvFile, all: ReadonlyMap<string, string>): Record<
 describe.skipIf(requireOrSkip("env files read by the kubelet's parser", canGetGo()))(
   'the kubelet’s parser',
   () => {
+    beforeAll(() => goEnvReaders());
+
     it('5,000 values: equal, refused, or warned of', async () => {
       const all = generatedValues();
       const counts = roundTrip(await goReader('kubelet', folder.path), all);
