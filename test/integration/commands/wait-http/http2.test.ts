@@ -48,7 +48,7 @@ describe('h2c', () => {
         request.on('data', (part: Buffer) => (body += part.toString()));
         request.on('end', () => {
           seen.push(
-            `${request.method} ${request.url} ${request.authority} ${request.headers['x-key']} ${body}`,
+            `${request.method} ${request.url} ${request.authority} ${String(request.headers['x-key'])} ${body}`,
           );
           response.writeHead(201, { 'X-Version': '7' }).end('{"status":"UP"}');
         });
