@@ -111,7 +111,7 @@ export function exchangeHttp2(
         createConnection: () => socket,
         settings: { enablePush: false, maxHeaderListSize: mostHead },
       });
-      held.defer(() => void session.destroy());
+      held.defer(() => session.destroy());
       session.on('error', fail);
       const stream = session.request(headersOf(request), { endStream: request.body === undefined });
       stream.on('error', fail);

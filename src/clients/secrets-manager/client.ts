@@ -27,6 +27,7 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
+import type { AnswerHead } from '../http/retry-after.ts';
 import {
   callerArn,
   callerEndpoint,
@@ -36,7 +37,15 @@ import {
   type SignedRequest,
 } from './caller.ts';
 import { agentOf, askForKeys, type AgentReply, type AskAgent, type TemporaryKeys } from './container.ts';
-import { AnswerTooLarge, credentialsHint, faultOf, type SdkError, type SecretScene } from './faults.ts';
+import {
+  AnswerTooLarge,
+  credentialsHint,
+  faultOf,
+  isThrottling,
+  type SdkError,
+  type SecretScene,
+} from './faults.ts';
+import { overhear } from './overheard.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
 import { trimmedKeys } from './variables.ts';
@@ -58,10 +67,7 @@ export interface SecretsManagerParts {
   /** Sends a GET that no proxy may see. */
   readonly askAgent: AskAgent;
   /** What the head of an answer says about the next request. */
-  readonly busyOf: (
-    head: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
-    now: Date,
-  ) => Busy | undefined;
+  readonly busyOf: (head: AnswerHead, now: Date) => Busy | undefined;
   /** What a connection of the agents failed with, in words; undefined where it is none of theirs. */
   readonly connectionFault: (error: unknown, now: Date) => NotYet | Never | undefined;
   readonly warn: (words: string) => void;
@@ -164,6 +170,7 @@ export function createSecretsManager(
   /** What the chain of the SDK finds, and after it the agent that speaks for this container. */
   const obtain = async (probe: Probe, first: SourceAddress): Promise<TemporaryKeys | NotYet | Never> => {
     probe.phase('getting AWS credentials');
+    using answers = overhear();
     // Each time: a token of a service account is renewed while we wait.
     hideSecrets(environment, redactor);
     const agent = agentOf(environment);
@@ -186,8 +193,24 @@ export function createSecretsManager(
       const none = name === 'CredentialsProviderError';
       if (agent !== undefined && (ours ? none && /from any providers/.test(message) : none))
         return askForKeys(agent, { environment, redactor, ask: parts.askAgent, probe, use: ours });
-      return faulty(error as SdkError, first, 'the region', 'credentials');
+      return (
+        patienceAsked(error as SdkError, answers.last) ??
+        faulty(error as SdkError, first, 'the region', 'credentials')
+      );
     }
+  };
+
+  /** What an error of a provider, which has no answer in it, was made of. */
+  const patienceAsked = (error: SdkError, answer: AnswerHead | undefined): NotYet | undefined => {
+    if (error.$response !== undefined || !/^(Credentials|Token)ProviderError$/.test(error.name))
+      return undefined;
+    const { status = 0 } = answer ?? {};
+    const throttled = status === 429 || isThrottling(error.message);
+    if (answer === undefined || (!throttled && status < 500)) return undefined;
+    const busy = parts.busyOf(answer, clock.date());
+    return notYet(`what gives the credentials answered ${status}`, {
+      busy: throttled ? (busy ?? {}) : busy,
+    });
   };
 
   /** Undefined where the credentials are good for some time. */

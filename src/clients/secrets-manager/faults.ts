@@ -59,6 +59,11 @@ const throttling: ReadonlySet<string> = new Set([
   'EC2ThrottledException',
 ]);
 
+/** True of `ThrottlingException: …`, as an error that another one was made of is told. */
+export function isThrottling(message: string): boolean {
+  return throttling.has(/^(\w+): /.exec(message)?.[1] ?? '');
+}
+
 /** Why a secret was not given, and whether waiting may help. */
 export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const { id, region, caller } = scene;

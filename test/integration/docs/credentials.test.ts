@@ -1,5 +1,5 @@
 // docs/security.md, "Where credentials go": each row of its table is a test here, under the row's own name.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -318,21 +318,62 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-/** First cells of the table below a heading. */
-function rowsBelow(heading: string): string[] {
+/** The rows of the table below a heading, cell by cell. */
+function rowsBelow(heading: string): string[][] {
   const { text } = pageAt('docs/security.md');
   const section = text.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
-  const cells = section
+  return section
     .split('\n')
     .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|')[1]?.trim() ?? '');
-  return cells.slice(2);
+    .slice(2)
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 describe.skipIf(missing)('where credentials go', () => {
-  test.each(Object.entries(rows))('%s', (_row, prove) => prove());
+  test.each(Object.keys(rows))('%s', async (row) => {
+    await expect(rows[row]?.()).resolves.toBeUndefined();
+  });
 });
 
 test('every row of the table in docs/security.md has its test, and every test its row', () => {
-  expect(rowsBelow('Where credentials go').map((row) => row.replaceAll('`', ''))).toEqual(Object.keys(rows));
+  const documented = rowsBelow('Where credentials go').map(([row = '']) => row.replaceAll('`', ''));
+  expect(documented).toEqual(Object.keys(rows));
+});
+
+/** Who is not trusted with something, and a test that takes that part: its file, and words of its title. */
+const attackers: Readonly<Record<string, readonly (readonly [file: string, title: string])[]>> = {
+  'servers that are waited for': [
+    ['commands/wait-http/faults.test.ts', 'a 10 GB body, %s: not read beyond the limit'],
+    ['commands/wait-http/faults.test.ts', 'a server that hangs %s'],
+  ],
+  'Vault, AWS, the database': [
+    ['commands/fetch-config/redirects.test.ts', 'Vault that sends elsewhere gets nothing through'],
+    ['commands/fetch-config/aws-answers.test.ts', 'an answer of more values than are read is refused'],
+  ],
+  'a web server that files come from': [
+    [
+      'commands/fetch-config/unpack/corpus.test.ts',
+      'hostile and broken archives: refused, and nothing is published',
+    ],
+    ['commands/fetch-config/http.test.ts', 'what stays wrong ends it at once'],
+  ],
+  'whoever can write to a volume: the application, an earlier pod, a tenant of the same share': [
+    ['fs/publish/planted.test.ts', 'a link in the parents of a target'],
+    ['fs/publish/planted.test.ts', 'a mount that appears while a secret is fetched: it reaches no disk'],
+  ],
+  'readers of logs, events, `kubectl describe`, `ps`': [
+    ['commands/fetch-config/canary.test.ts', 'no value leaves by another way than it should'],
+  ],
+};
+
+test('everybody whom docs/security.md does not trust with something is played by a test', () => {
+  const untrusted = rowsBelow('The model').filter(([, , not = '']) => not !== '');
+  expect(untrusted.map(([who]) => who)).toEqual(Object.keys(attackers));
+  for (const [path, title] of Object.values(attackers).flat())
+    expect(readFileSync(join(import.meta.dirname, '..', path), 'utf8'), path).toContain(title);
 });

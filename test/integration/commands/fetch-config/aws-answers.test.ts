@@ -335,6 +335,53 @@ describe('one attempt is one request', () => {
     expect(ended).toBe(124);
   });
 
+  test.each([
+    [429, 'TooManyRequestsException', { 'Retry-After': '30' }],
+    [503, '', { 'Retry-After': '30' }],
+    [400, 'ThrottlingException', { 'Retry-After': '30' }],
+    [429, 'TooManyRequestsException', {}],
+  ] as const)(
+    'to the portal of the login of a person, which asks for patience (%i %s %j)',
+    async (status, type, more) => {
+      using server = await listening({
+        '/federation/credentials': {
+          status,
+          body: { message: 'slow down' },
+          headers: { 'Content-Type': 'application/json', 'x-amzn-ErrorType': type, ...more },
+        },
+      });
+      const home = folder();
+      const start = 'https://x.awsapps.com/start';
+      mkdirSync(join(home, '.aws/sso/cache'), { recursive: true });
+      const name = createHash('sha1').update(start).digest('hex');
+      writeFileSync(
+        join(home, `.aws/sso/cache/${name}.json`),
+        JSON.stringify({
+          accessToken: 'a-person-s-token',
+          expiresAt: '2099-01-01T00:00:00Z',
+          region: 'eu-central-1',
+          startUrl: start,
+        }),
+      );
+      writeFileSync(
+        join(home, '.aws/config'),
+        `[profile p]\nsso_start_url = ${start}\nsso_region = eu-central-1\nsso_account_id = 123456789012\nsso_role_name = r\n`,
+      );
+      const { status: ended, said } = await read(
+        { AWS_ENDPOINT_URL: server.url, HOME: home, AWS_PROFILE: 'p' },
+        '8s',
+      );
+      expect(said).toContain(`what gives the credentials answered ${status}`);
+      expect(ended).toBe(124);
+      const asked = server.of('/federation/credentials?account_id=123456789012&role_name=r');
+      expect(asked).toBeGreaterThanOrEqual(1);
+      if ('Retry-After' in more) {
+        expect(said).toContain('asked to wait 30s (Retry-After)');
+        expect(asked).toBe(1);
+      } else expect(asked).toBeLessThanOrEqual(6);
+    },
+  );
+
   test.each(['web identity', 'a profile'])('to STS, by %s', async (by) => {
     using server = await listening({
       '/': { status: 503, body: '<x/>', headers: { ...xml, 'Retry-After': '30' } },

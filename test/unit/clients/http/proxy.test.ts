@@ -79,9 +79,11 @@ test.each([
   ['u:%e2%82%ac%', 'u:€%'],
 ])('the user and password %s are read as curl reads them', (written, meant) => {
   const secrets: string[] = [];
-  const find = proxyFromEnvironment({ HTTP_PROXY: `http://${written}@h` }, (value) => secrets.push(value));
+  const proxyFor = proxyFromEnvironment({ HTTP_PROXY: `http://${written}@h` }, (value) =>
+    secrets.push(value),
+  );
   const pair = Buffer.from(meant).toString('base64');
-  expect(proxyAuthorization(find(new URL('http://a/')) as URL)).toEqual({
+  expect(proxyAuthorization(proxyFor(new URL('http://a/')) as URL)).toEqual({
     'Proxy-Authorization': `Basic ${pair}`,
   });
   expect(secrets).toContain(meant.slice(meant.indexOf(':') + 1));
@@ -89,20 +91,20 @@ test.each([
 });
 
 test('a byte that is no UTF-8 goes as it is', () => {
-  const find = proxyFromEnvironment({ HTTP_PROXY: 'http://u:%ff@h' }, () => {});
-  expect(proxyAuthorization(find(new URL('http://a/')) as URL)).toEqual({
+  const proxyFor = proxyFromEnvironment({ HTTP_PROXY: 'http://u:%ff@h' }, () => {});
+  expect(proxyAuthorization(proxyFor(new URL('http://a/')) as URL)).toEqual({
     'Proxy-Authorization': `Basic ${Buffer.from('u:\xff', 'latin1').toString('base64')}`,
   });
 });
 
 test('a kind of proxy that is not spoken to matters where it would be used alone', () => {
-  const find = proxyFromEnvironment(
+  const proxyFor = proxyFromEnvironment(
     { https_proxy: 'socks5://u:pw@h:1', NO_PROXY: '.svc,10.0.0.0/8' },
     () => {},
   );
   for (const url of ['http://a/', 'https://a.svc/', 'https://10.1.2.3/', 'https://localhost/'])
-    expect(find(new URL(url))).toBeUndefined();
-  expect(() => find(new URL('https://a/'))).toThrow(
+    expect(proxyFor(new URL(url))).toBeUndefined();
+  expect(() => proxyFor(new URL('https://a/'))).toThrow(
     /^https_proxy names a proxy by socks5:\/\/; http:\/\/ and https:\/\/ are accepted. If a is reached without a proxy, list it in NO_PROXY$/,
   );
 });
