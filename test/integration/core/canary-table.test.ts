@@ -312,7 +312,7 @@ function answerWithEcho(request: IncomingMessage, response: ServerResponse): voi
   let body = '';
   request.on('data', (part: Buffer) => (body += part.toString()));
   request.on('end', () => {
-    const value = `${request.headers['x-canary'] ?? body}`;
+    const value = String(request.headers['x-canary'] ?? body);
     const path = request.url ?? '';
     if (path === '/status') {
       response.writeHead(500, value.replace(/[^\x20-\x7e]/g, ' '), { 'X-Echo': encodeURIComponent(value) });

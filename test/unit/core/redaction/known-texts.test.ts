@@ -72,7 +72,7 @@ describe('every usual form', () => {
     'in hex with blanks, in lines': pairs(value, 16).join('\n '),
     'in hex with hyphens': pairs(value).join('-'),
     'in base32': base32(value),
-    'in base32, in small letters, without padding': base32(value).replace(/=+$/, '').toLowerCase(),
+    'in base32 without padding': base32(value).replace(/=+$/, ''),
     'in base32 behind a character': base32(`a${value}`),
     'in quoted-printable': quotedPrintable(value),
     'in UTF-16': Buffer.from('the second line', 'utf16le').toString('latin1'),
