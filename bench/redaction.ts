@@ -82,12 +82,15 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
     });
 
     const taken: number[] = [];
-    const longest = median(a.map(({ wall }) => wall));
     for (let index = 0; index < signals; index++) {
       asked = 0;
       const running = await startInitbox(command(false), { prefix: memory.prefix });
-      // Half of them in the first second, in which the tables of the values are made.
-      await sleep(index % 2 === 0 ? Math.random() * 1000 : Math.random() * longest * 0.9);
+      // Half of them in the first half second, in which the tables of the values are made.
+      if (index % 2 === 0) await sleep(Math.random() * 500);
+      else {
+        const until = Math.random() * lines * 0.8;
+        while (asked < until) await sleep(1);
+      }
       const began = performance.now();
       running.kill('SIGTERM');
       await running.exit;

@@ -21,6 +21,7 @@ const apostrophe = byteOf("'");
 const backslash = byteOf('\\');
 const blank = byteOf(' ');
 const colon = byteOf(':');
+const equals = byteOf('=');
 const hyphen = byteOf('-');
 const letterN = byteOf('n');
 const letterR = byteOf('r');
@@ -84,6 +85,24 @@ export const hexPairs: Escaping = {
   marks: [...Buffer.from('0123456789abcdefABCDEF')],
   signs: [...Buffer.from(':- \t\n\r')],
   read: readHexPair,
+};
+
+/** Quoted-printable (RFC 2045, 6.7): `=3D`, and line ends that are none. */
+export const quotedPrintable: Escaping = {
+  marks: [equals],
+  read(text, at) {
+    const value = digitsAt(text, at + 1, 2, 16);
+    if (value !== undefined) return [3, [value]];
+    const wrap = ['=\r\n', '=\n'].find((form) => startsWith(text, at, form))?.length;
+    return wrap === undefined ? undefined : [wrap, []];
+  },
+};
+
+/** ASCII in UTF-16 or UTF-32 of either order, read as bytes: a NUL beside each character. */
+export const nulBytes: Escaping = {
+  marks: [0],
+  read: (text, at) => (text[at] === 0 ? [1, []] : undefined),
+  drops: true,
 };
 
 /** A text without its escapes, and where each byte of it began; nothing where the text has none. */

@@ -1,4 +1,4 @@
-import { absent, nibbles, sextets } from './alphabets.ts';
+import { absent, nibbles, quintets, sextets } from './alphabets.ts';
 import {
   backslashes,
   doubleQuotes,
@@ -6,8 +6,10 @@ import {
   formEncoding,
   hexPairs,
   lineWraps,
+  nulBytes,
   percentEncodedLatin1,
   percentEncoding,
+  quotedPrintable,
   singleQuotes,
   unescape,
   type Escaping,
@@ -34,9 +36,10 @@ const deepest = 3;
 const bytesPerByte = 16;
 const bytesPerLine = 16_384;
 
-/** Bytes of a value that are looked for at least (base64 makes six characters of them, hex eight). */
+/** Bytes of a value that are looked for at least (base64 makes six characters of them, base32 seven, hex eight). */
 const shortest = 4;
 const shortestBase64 = 6;
+const shortestBase32 = 7;
 const shortestHex = 8;
 
 const escapings: readonly Escaping[] = [
@@ -49,6 +52,14 @@ const escapings: readonly Escaping[] = [
   lineWraps,
   hexPairs,
   percentEncodedLatin1,
+  quotedPrintable,
+  nulBytes,
+];
+
+/** Alphabets that are parts of that of base64; a value may begin with any character of a group. */
+const within = [
+  { values: nibbles, bits: 4, least: shortestHex, shifts: 2 },
+  { values: quintets, bits: 5, least: shortestBase32, shifts: 8 },
 ];
 
 /** A view that others may be made from. */
@@ -98,14 +109,16 @@ function* layersOn(layer: Layer, work: Work): Generator<Layer> {
       const view = packed(layer, start + shift, from, sextets, 6, work);
       if (view !== undefined) yield view;
     }
-    // All characters of hex are some of base64, too.
-    for (let digit = start; digit + shortestHex <= from; digit++) {
-      const first = digit;
-      while (digit < from && nibbles[text[digit]!] !== absent) digit++;
-      if (digit - first < shortestHex) continue;
-      for (let shift = 0; shift < 2; shift++) {
-        const view = packed(layer, first + shift, digit, nibbles, 4, work);
-        if (view !== undefined) yield view;
+    // All characters of hex and of base32 are some of base64, too.
+    for (const { values, bits, least, shifts } of within) {
+      for (let digit = start; digit + least <= from; digit++) {
+        const first = digit;
+        while (digit < from && values[text[digit]!] !== absent) digit++;
+        if (digit - first < least) continue;
+        for (let shift = 0; shift < shifts; shift++) {
+          const view = packed(layer, first + shift, digit, values, bits, work);
+          if (view !== undefined) yield view;
+        }
       }
     }
   }
@@ -209,7 +222,8 @@ function signsIn({ bytes, length }: View): number {
     found |= sign;
     run = (sign & inBase64) === 0 ? 0 : run + 1;
     if (run > longest) longest = run;
-    readable = byte >= blank && byte < 0x7f ? readable + 1 : 0;
+    // UTF-16 has a NUL beside each character.
+    if (byte !== 0) readable = byte >= blank && byte < 0x7f ? readable + 1 : 0;
     if (readable > mostReadable) mostReadable = readable;
   }
   if (mostReadable < shortest) return 0;

@@ -26,9 +26,12 @@ async function startProxy(
     const onward = send({ host: '127.0.0.1', port: bao.port, method, path: url, headers }, (answer) => {
       const parts: Buffer[] = [];
       answer.on('data', (part: Buffer) => parts.push(part));
-      answer.on('end', async () => {
-        if (url.includes('/login/')) await hold();
-        response.writeHead(answer.statusCode ?? 500, answer.headers).end(Buffer.concat(parts));
+      answer.on('end', () => {
+        const back = (): void =>
+          void response.writeHead(answer.statusCode ?? 500, answer.headers).end(Buffer.concat(parts));
+        const held = url.includes('/login/') ? hold() : undefined;
+        if (held === undefined) back();
+        else void held.then(back);
       });
     });
     request.pipe(onward);

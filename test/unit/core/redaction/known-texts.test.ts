@@ -18,6 +18,24 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 const hexOf = (character: string): string => character.codePointAt(0)!.toString(16);
 
+function base32(text: string): string {
+  const bits = Array.from(Buffer.from(text), (byte) => byte.toString(2).padStart(8, '0')).join('');
+  const signs = (bits.match(/.{1,5}/g) ?? []).map((part) => {
+    return 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(part.padEnd(5, '0'), 2)];
+  });
+  return signs.join('') + '='.repeat((8 - (signs.length % 8)) % 8);
+}
+
+/** RFC 2045, 6.7, with a soft line break in the middle. */
+function quotedPrintable(text: string): string {
+  const signs = Array.from(Buffer.from(text), (byte) =>
+    byte >= 0x20 && byte < 0x7f && byte !== 0x3d
+      ? String.fromCharCode(byte)
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return [...signs.slice(0, 6), '=\r\n', ...signs.slice(6)].join('');
+}
+
 /** The bytes in hex, by themselves or in groups with the same between them. */
 function pairs(text: string, group = 1): string[] {
   const each = Buffer.from(text).toString('hex').match(/../g) ?? [];
@@ -53,6 +71,14 @@ describe('every usual form', () => {
     'in hex with blanks, as od writes it': pairs(value).join(' '),
     'in hex with blanks, in lines': pairs(value, 16).join('\n '),
     'in hex with hyphens': pairs(value).join('-'),
+    'in base32': base32(value),
+    'in base32 without padding': base32(value).replace(/=+$/, ''),
+    'in base32 behind a character': base32(`a${value}`),
+    'in quoted-printable': quotedPrintable(value),
+    'in UTF-16': Buffer.from('the second line', 'utf16le').toString('latin1'),
+    'in UTF-16 in base64, as PowerShell takes a command': Buffer.from('the second line', 'utf16le').toString(
+      'base64',
+    ),
     'in braces, as JavaScript and Rust write it': Array.from(value.trim(), (c) => `\\u{${hexOf(c)}}`).join(
       '',
     ),

@@ -1,0 +1,349 @@
+// Every command that holds a secret, and every kind of failure, with 200 canaries: none is in what the program says, in its
+// command line or in its children's, or in any file but its own.
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer } from 'node:net';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { canMount } from '../../support/faults.ts';
+import { memoryFolders } from '../../support/memory-folders.ts';
+import { startInitbox, terminationLog } from '../../support/program.ts';
+import { requireOrSkip } from '../../support/tools.ts';
+import { canaries, showsCanary } from './canaries.ts';
+
+const missing = requireOrSkip('canaries of every command', canMount());
+
+const names = Object.keys(canaries);
+/** Of those, what a header, a URL or a message of PostgreSQL takes. */
+const short = Object.entries(canaries).filter(
+  ([, value]) => value.length < 3000 && !/[^\x20-\x7e]/.test(value),
+);
+/** A twentieth of these, others for each test. */
+const some = (offset: number) => short.filter((_, index) => index % 20 === offset);
+
+interface Run {
+  readonly args: (place: string) => readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Files that it may write. */
+  readonly own?: RegExp;
+}
+
+describe.skipIf(missing)('no canary leaves', () => {
+  const folder = memoryFolders('64m');
+  let echo: Server;
+  let url: string;
+  let postgres: SocketServer;
+  let database: number;
+  beforeAll(async () => {
+    echo = createServer(answerWithEcho);
+    await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(echo.address() as AddressInfo).port}`;
+    postgres = echoingPostgres();
+    await new Promise<void>((resolve) => postgres.listen(0, '127.0.0.1', resolve));
+    database = (postgres.address() as AddressInfo).port;
+  });
+  afterAll(() => {
+    echo.closeAllConnections();
+    echo.close();
+    postgres.close();
+  });
+
+  test('the search finds each of them', () => {
+    expect(names).toHaveLength(200);
+    for (const value of Object.values(canaries)) expect(value).toMatch(showsCanary);
+  });
+
+  let runs = 0;
+  async function check({ args, env = {}, own = /^out/ }: Run): Promise<void> {
+    const place = folder();
+    writeFileSync(join(place, 'in.json'), JSON.stringify(canaries));
+    const words = args(place);
+    const log = terminationLog();
+    const ours = ['--log-level', 'debug', '--log-format', runs++ % 2 === 0 ? 'text' : 'json'];
+    const dashes = words.indexOf('--');
+    const end = dashes < 0 ? words.length : dashes;
+    const before = new Set(filesIn(place));
+    const running = await startInitbox(
+      [...words.slice(0, end), ...ours, '--termination-log', log.path, ...words.slice(end)],
+      { env },
+    );
+    const visible: string[] = [];
+    const look = setInterval(() => visible.push(...commandLines(running.pid)), 10);
+    const { stdout, stderr } = await running.exit;
+    clearInterval(look);
+    const what = `initbox ${words.slice(0, 4).join(' ')}`;
+    const shown = (text: string): string => (showsCanary.exec(text)?.[0] === undefined ? '' : around(text));
+    expect(shown(stdout), `${what}: standard output`).toBe('');
+    expect(shown(stderr), `${what}: standard error`).toBe('');
+    expect(shown(log.read()), `${what}: the termination message`).toBe('');
+    expect(visible.map(shown).filter(Boolean), `${what}: command lines`).toEqual([]);
+    const strays = filesIn(place)
+      .filter((path) => !before.has(path) && !own.test(path))
+      .filter((path) => showsCanary.test(readFileSync(join(place, path), 'latin1')));
+    expect(strays, `${what}: other files`).toEqual([]);
+    rmSync(place, { recursive: true });
+  }
+
+  const formats = ['raw', 'json', 'yaml', 'dotenv', 'properties', 'shell', 'files'];
+  test.each(formats)(
+    'fetch-config --format %s: written, to a disk, cut off, doubled, not there',
+    async (format) => {
+      const fetch = (...more: readonly string[]) => [...more, '--format', format];
+      await check({ args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json`, '--to', to(at, format))] });
+      await check({
+        args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json`, '--to', '/tmp/initbox-canary')],
+      });
+      await check({
+        args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json#nope`, '--to', `${at}/out`)],
+      });
+      await check({
+        args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json`, '--to', `${at}/no/folder/out`)],
+      });
+      for (const damage of [
+        (text: string) => text.slice(0, -30),
+        (text: string) => text.slice(0, 5000),
+        (text: string) => text.replace('":"', '":'),
+        (text: string) => text.replace('CANARY_1"', 'CANARY_0"'),
+        (text: string) => `${text}${text}`,
+      ])
+        await check({
+          args(at) {
+            writeFileSync(join(at, 'damaged.json'), damage(JSON.stringify(canaries)));
+            return ['fetch-config', ...fetch(`file:${at}/damaged.json#CANARY_3`, '--to', to(at, format))];
+          },
+        });
+    },
+  );
+
+  test('fetch-config --env: a command that is not there, two values for a name, what takes over', async () => {
+    await check({ args: (at) => ['fetch-config', `file:${at}/in.json`, '--env', '--', '/no/such/command'] });
+    const twice = (at: string) => [`file:${at}/in.json`, `file:${at}/in.json#CANARY_5`];
+    await check({ args: (at) => ['fetch-config', ...twice(at), '--env', '--', 'true'] });
+    await check({ args: (at) => ['fetch-config', `file:${at}/in.json`, '--dry-run'] });
+    await check({ args: () => ['fetch-config', 'env:CANARY_*', '--env', '--', 'true'], env: sendable() });
+    await check({ args: (at) => ['fetch-config', 'env:CANARY_*', '--to', `${at}/out`], env: sendable() });
+  });
+
+  test.each(['base64', 'json'])('a specification that decodes each value as %s', async (decode) => {
+    for (const name of names.filter((_, index) => index % 10 === 0))
+      await check({
+        args(at) {
+          const from = [{ source: `file:${at}/in.json`, keys: { [name]: { decode } } }];
+          writeFileSync(
+            join(at, 'spec.yaml'),
+            JSON.stringify({ files: [{ path: `${at}/out`, format: 'json', from }] }),
+          );
+          return ['fetch-config', '--spec', `${at}/spec.yaml`];
+        },
+      });
+  });
+
+  test.each(['yaml', 'json', 'toml', 'ini', 'xml'])(
+    'render --check %s, each value where it does not belong',
+    async (what) => {
+      for (const [language, open, close] of [
+        ['env', '${', '}'],
+        ['liquid', '{{', '}}'],
+      ] as const)
+        await check({
+          args(at) {
+            mkdirSync(join(at, 'templates'));
+            for (const name of names)
+              writeFileSync(join(at, 'templates', name), `a: ${open}${name}${close}\n`);
+            const words = ['--data', `${at}/in.json`, '--language', language, '--check', what];
+            return ['render', `${at}/templates`, '--to', `${at}/out/`, ...words];
+          },
+        });
+    },
+  );
+
+  test('render: filters that take a value for something else', async () => {
+    const uses = [
+      'xml',
+      'properties',
+      'shell',
+      'date: "%"',
+      'plus: 1',
+      'split: x | nope',
+      'where: "a"',
+      'slice: v',
+    ];
+    for (const use of uses)
+      await check({
+        args(at) {
+          const text = names.map((name) => `{{ ${name} | ${use} }}\n`).join('');
+          writeFileSync(join(at, 'template'), text);
+          return [
+            'render',
+            `${at}/template`,
+            '--to',
+            `${at}/out`,
+            '--data',
+            `${at}/in.json`,
+            '--language',
+            'liquid',
+          ];
+        },
+      });
+  });
+
+  test('wait-http: a server that repeats the header in its status, headers, body and redirect', async () => {
+    for (const [, value] of some(3))
+      for (const path of ['/status', '/body', '/redirect', '/json'])
+        await check({
+          args: () => [
+            'wait-http',
+            url + path,
+            '--header-env',
+            'X-Canary=TOKEN',
+            '--body',
+            'never',
+            '--timeout',
+            '250ms',
+          ],
+          env: { TOKEN: value },
+        });
+  });
+
+  test('fetch-config: a server and a Vault that repeat what they were sent', async () => {
+    for (const [, value] of some(6)) {
+      for (const path of ['/status', '/redirect', '/json'])
+        await check({
+          args: (at) => [
+            'fetch-config',
+            url + path,
+            '--to',
+            `${at}/out`,
+            '--header-env',
+            'X-Canary=TOKEN',
+            '--timeout',
+            '250ms',
+          ],
+          env: { TOKEN: value },
+        });
+      await check({
+        args(at) {
+          writeFileSync(join(at, 'password'), value);
+          const login = ['--vault-user', 'app', '--vault-password-file', `${at}/password`];
+          return [
+            'fetch-config',
+            'vault:secret/a',
+            ...login,
+            '--vault-addr',
+            url,
+            '--to',
+            `${at}/out`,
+            '--timeout',
+            '2s',
+          ];
+        },
+      });
+    }
+  });
+
+  test.each(['wait-postgres', 'migrate-with-lock'])(
+    '%s: a database that repeats the password',
+    async (command) => {
+      for (const [, value] of some(9)) {
+        const address = `postgres://app:${encodeURIComponent(value)}@127.0.0.1:${database}/app?sslmode=disable`;
+        const more = command === 'wait-postgres' ? [] : ['--', 'true'];
+        await check({ args: () => [command, '--timeout', '2s', ...more], env: { DATABASE_URL: address } });
+        const pg = { PGHOST: '127.0.0.1', PGPORT: String(database), PGUSER: 'app', PGSSLMODE: 'disable' };
+        await check({ args: () => [command, '--timeout', '2s', ...more], env: { ...pg, PGPASSWORD: value } });
+      }
+    },
+  );
+
+  test('run: steps that fail with a secret in their variables', async () => {
+    const plan = (at: string) => {
+      const steps = [
+        { name: 'fetch', uses: 'fetch-config', sources: [`file:${at}/in.json`], env: true },
+        { name: 'wait', uses: 'wait-tcp', targets: ['$(TARGET)'], timeout: '200ms' },
+        { name: 'command', command: ['/no/such/command', 'x'], needs: ['fetch'] },
+      ];
+      writeFileSync(join(at, 'plan.yaml'), JSON.stringify({ steps }));
+      return join(at, 'plan.yaml');
+    };
+    for (const [, value] of some(12)) {
+      const env = { TARGET: `postgres://app:${encodeURIComponent(value)}@127.0.0.1:1/app` };
+      await check({ args: (at) => ['run', plan(at), '--', 'true'], env });
+      await check({ args: (at) => ['run', plan(at), '--dry-run'], env });
+    }
+  });
+});
+
+const to = (at: string, format: string): string => {
+  if (format === 'files') mkdirSync(join(at, 'out'), { recursive: true });
+  return join(at, 'out');
+};
+
+/** What a variable can hold. */
+function sendable(): Record<string, string> {
+  return Object.fromEntries(Object.entries(canaries).filter(([, value]) => value.length < 20_000));
+}
+
+function around(text: string): string {
+  const at = text.search(showsCanary);
+  return text.slice(Math.max(0, at - 200), at + 60);
+}
+
+function filesIn(place: string): string[] {
+  return readdirSync(place, { recursive: true })
+    .map(String)
+    .filter((path) => statSync(join(place, path), { throwIfNoEntry: false })?.isFile());
+}
+
+/** Of the program, its children, and the environment of its children. */
+function commandLines(pid: number): string[] {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return ''; // it has ended
+    }
+  };
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean);
+  return [read(`/proc/${pid}/cmdline`), ...children.map((child) => read(`/proc/${child}/cmdline`))];
+}
+
+function answerWithEcho(request: IncomingMessage, response: ServerResponse): void {
+  let body = '';
+  request.on('data', (part: Buffer) => (body += part.toString()));
+  request.on('end', () => {
+    const value = String(request.headers['x-canary'] ?? body);
+    const path = request.url ?? '';
+    if (path === '/status') {
+      response.writeHead(500, value.replace(/[^\x20-\x7e]/g, ' '), { 'X-Echo': encodeURIComponent(value) });
+      response.end(value);
+    } else if (path === '/redirect') {
+      response.writeHead(302, { Location: `http://127.0.0.1:1/?x=${encodeURIComponent(value)}` }).end(value);
+    } else if (path === '/body') response.end(value);
+    else
+      response
+        .writeHead(400, { 'Content-Type': 'application/json' })
+        .end(JSON.stringify({ errors: [value] }));
+  });
+}
+
+/** Asks for the password in clear text, and repeats it in its error. */
+function echoingPostgres(): SocketServer {
+  return createSocketServer((socket) => {
+    let started = false;
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => {
+      if (!started) {
+        started = true;
+        socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]));
+        return;
+      }
+      const password = data.subarray(5, -1).toString();
+      const fields = `SFATAL\0VFATAL\0C28P01\0Mpassword "${password}" is wrong\0D${JSON.stringify(password)}\0Htry ${encodeURIComponent(password)}\0\0`;
+      const head = Buffer.alloc(5);
+      head.write('E');
+      head.writeInt32BE(Buffer.byteLength(fields) + 4, 1);
+      socket.end(Buffer.concat([head, Buffer.from(fields)]));
+    });
+  });
+}
