@@ -214,12 +214,13 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
   const reads = (name: string, prepareIn: (at: string) => void, args: AttackCase['args'], pairs: AttackCase['pairs'] = []): AttackCase => ({
     name,
     prepare: (made) => {
-      plantedSource(made);
+      // A further name of root's own file is root's file: nobody but root can have made it (fs.protected_hardlinks).
+      plantedSource(made, { rootsToo: false });
       prepareIn(made.volume);
       givenToOwner(made);
     },
     args,
-    pairs: [...sourcePairs, ...pairs],
+    pairs: [...sourceOnlyHis, ...pairs],
     allowed: { anyContentOfRoot: true },
     judged: ({ taken }) => [taken],
   });
@@ -311,7 +312,7 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
     reads(
       'what fetch-config reads',
       () => {},
-      ({ volume, taken }) => ['fetch-config', `file:${volume}/mine`, '--to', `${taken}/f`],
+      ({ volume, taken }) => ['fetch-config', '--timeout', '5s', `file:${volume}/mine`, '--to', `${taken}/f`],
       [['mine', 'to-secret']],
     ),
     {
@@ -321,7 +322,7 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
           cpSync(archive, join(at, 'site.tar.gz'));
           cpSync(archive, join(at, 'other.tar.gz'));
         },
-        ({ volume, taken }) => ['fetch-config', `file:${volume}/site.tar.gz`, '--sha256', sum, '--unpack', '--to', taken],
+        ({ volume, taken }) => ['fetch-config', '--timeout', '5s', `file:${volume}/site.tar.gz`, '--sha256', sum, '--unpack', '--to', taken],
         [
           ['site.tar.gz', 'mine'],
           ['site.tar.gz', 'to-secret'],
