@@ -7,13 +7,45 @@ import { temporaryDirectory } from './undo.ts';
 
 /** Calls that change a volume, or that a change could be torn at. */
 export const changingCalls = [
-  ...['mkdir', 'write', 'pwrite64', 'writev', 'pwritev', 'chmod', 'fchmod', 'fchmodat', 'chown', 'lchown', 'fchown'],
-  ...['fchownat', 'fsync', 'fdatasync', 'link', 'symlink', 'rename', 'renameat2', 'unlink', 'rmdir', 'openat'],
+  ...[
+    'mkdir',
+    'write',
+    'pwrite64',
+    'writev',
+    'pwritev',
+    'chmod',
+    'fchmod',
+    'fchmodat',
+    'chown',
+    'lchown',
+    'fchown',
+  ],
+  ...[
+    'fchownat',
+    'fsync',
+    'fdatasync',
+    'link',
+    'symlink',
+    'rename',
+    'renameat2',
+    'unlink',
+    'rmdir',
+    'openat',
+  ],
   ...['ftruncate', 'copy_file_range', 'sendfile', 'utimensat', 'fsetxattr'],
 ];
 
 /** Calls that only look, and may fail all the same. */
-export const lookingCalls = ['statx', 'newfstatat', 'fstatfs', 'statfs', 'getdents64', 'readlink', 'read', 'pread64'];
+export const lookingCalls = [
+  'statx',
+  'newfstatat',
+  'fstatfs',
+  'statfs',
+  'getdents64',
+  'readlink',
+  'read',
+  'pread64',
+];
 
 /** The nth such call of a thread. */
 export interface Point {
@@ -36,7 +68,16 @@ export async function pointsOf(
   const scratch = temporaryDirectory('strace');
   try {
     const log = join(scratch.path, 'log');
-    await run([needTool('strace', 'strace'), '-f', '-y', '-qq', '-e', `trace=openat,${calls.join(',')}`, '-o', log]);
+    await run([
+      needTool('strace', 'strace'),
+      '-f',
+      '-y',
+      '-qq',
+      '-e',
+      `trace=openat,${calls.join(',')}`,
+      '-o',
+      log,
+    ]);
     const counts = new Map<string, number>();
     const points = new Map<string, Point>();
     /** What descriptors lead to, as far as they were opened. */
@@ -51,11 +92,13 @@ export async function pointsOf(
       const [, opened = '', path = ''] = /= (\d+)<([^>]*)>/.exec(rest) ?? [];
       const [, through] = /"\/proc\/self\/fd\/(\d+)/.exec(rest) ?? [];
       // What strace did not see being opened may be the volume as well.
-      const touches = rest.includes(volume) || (through !== undefined && (paths.get(through) ?? volume).includes(volume));
+      const touches =
+        rest.includes(volume) || (through !== undefined && (paths.get(through) ?? volume).includes(volume));
       if (call === 'openat' && opened !== '') paths.set(opened, path);
       const changes = call !== 'openat' || /O_CREAT|O_WRONLY|O_RDWR|O_TRUNC/.test(rest);
       const key = `${call} ${n}`;
-      if (touches && calls.includes(call)) points.set(key, { call, n, changes: changes || points.get(key)?.changes === true });
+      if (touches && calls.includes(call))
+        points.set(key, { call, n, changes: changes || points.get(key)?.changes === true });
     }
     return [...points.values()];
   } finally {
@@ -68,5 +111,16 @@ export function striking({ call, n }: Point, how: string): string[] {
   const inject = `inject=${call}:${how}:when=${n}`;
   // Where the kernel stops only the calls that are looked at (--seccomp-bpf), strace 6.1 drops the signal.
   const quick = how.startsWith('signal=') ? [] : ['--seccomp-bpf'];
-  return [needTool('strace', 'strace'), '-f', '-qq', '-o', '/dev/null', ...quick, '-e', `trace=${call}`, '-e', inject];
+  return [
+    needTool('strace', 'strace'),
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    ...quick,
+    '-e',
+    `trace=${call}`,
+    '-e',
+    inject,
+  ];
 }

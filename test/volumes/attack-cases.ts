@@ -1,7 +1,16 @@
 // What runs as root on the attacker's volume, and what stands there when it begins.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chownSync, cpSync, linkSync, lchownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  cpSync,
+  linkSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { type Allowed, type Ground, marks, owner, put } from './ground.ts';
@@ -27,7 +36,22 @@ export interface AttackCase {
 
 /** Gives everything on the volume to its owner, but what has another name outside. */
 function givenToOwner({ volume }: Ground): void {
-  execFileSync('find', [volume, '(', '-links', '1', '-o', '-type', 'd', ')', '-exec', 'chown', '-h', `${owner}:${owner}`, '{}', '+']);
+  execFileSync('find', [
+    volume,
+    '(',
+    '-links',
+    '1',
+    '-o',
+    '-type',
+    'd',
+    ')',
+    '-exec',
+    'chown',
+    '-h',
+    `${owner}:${owner}`,
+    '{}',
+    '+',
+  ]);
 }
 
 function link(target: string, path: string): void {
@@ -163,7 +187,10 @@ const from = (name: string, ...flags: string[]): AttackCase => ({
   judged: ({ volume, taken }) => [volume, taken],
 });
 
-const inVolume = { prepare: plantedTargets, pairs: [...targetPairs, ['conf', 'o0'], ['conf', 'f4']] as const };
+const inVolume = {
+  prepare: plantedTargets,
+  pairs: [...targetPairs, ['conf', 'o0'], ['conf', 'f4']] as const,
+};
 
 function confFolder(ground: Ground): void {
   plantedTargets(ground);
@@ -201,17 +228,33 @@ export function prepareDisk(ground: Ground, url: string): void {
       steps: [
         { name: 'owner', uses: 'chown', owner: '2000:2000', paths: [`${volume}/d0`], from: '1000' },
         { name: 'files', uses: 'copy', sources: [source], destination: `${volume}/conf`, needs: ['owner'] },
-        { name: 'conf', uses: 'render', templates: [template(ground)], to: `${volume}/d0/f0`, needs: ['files'] },
+        {
+          name: 'conf',
+          uses: 'render',
+          templates: [template(ground)],
+          to: `${volume}/d0/f0`,
+          needs: ['files'],
+        },
         { name: 'site', uses: 'fetch-config', sources: [`${url}/f`], to: `${volume}/site`, needs: ['conf'] },
       ],
     }),
   );
 }
 
-export function attackCases(ground: Ground, url: string, runtime: readonly string[], databaseUrl: string): AttackCase[] {
+export function attackCases(
+  ground: Ground,
+  url: string,
+  runtime: readonly string[],
+  databaseUrl: string,
+): AttackCase[] {
   const archive = join(ground.disk, 'site.tar.gz');
   const sum = createHash('sha256').update(readFileSync(archive)).digest('hex');
-  const reads = (name: string, prepareIn: (at: string) => void, args: AttackCase['args'], pairs: AttackCase['pairs'] = []): AttackCase => ({
+  const reads = (
+    name: string,
+    prepareIn: (at: string) => void,
+    args: AttackCase['args'],
+    pairs: AttackCase['pairs'] = [],
+  ): AttackCase => ({
     name,
     prepare: (made) => {
       // A further name of root's own file is root's file: nobody but root can have made it (fs.protected_hardlinks).
@@ -272,13 +315,28 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
       ...inVolume,
       name: 'fetch-config --unpack',
       prepare: confFolder,
-      args: ({ volume }) => ['fetch-config', `file:${archive}`, '--sha256', sum, '--unpack', '--to', `${volume}/conf`],
+      args: ({ volume }) => [
+        'fetch-config',
+        `file:${archive}`,
+        '--sha256',
+        sum,
+        '--unpack',
+        '--to',
+        `${volume}/conf`,
+      ],
     },
     {
       ...inVolume,
       name: 'fetch-config --etag-file',
       prepare: confFolder,
-      args: ({ volume }) => ['fetch-config', `${url}/f`, '--to', `${volume}/conf/f0`, '--etag-file', `${volume}/etag`],
+      args: ({ volume }) => [
+        'fetch-config',
+        `${url}/f`,
+        '--to',
+        `${volume}/conf/f0`,
+        '--etag-file',
+        `${volume}/etag`,
+      ],
     },
     {
       ...inVolume,
@@ -290,7 +348,13 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
       ...inVolume,
       name: 'render to a folder',
       prepare: confFolder,
-      args: (made) => ['render', template(made), join(made.disk, 'template2'), '--to', `${made.volume}/conf/`],
+      args: (made) => [
+        'render',
+        template(made),
+        join(made.disk, 'template2'),
+        '--to',
+        `${made.volume}/conf/`,
+      ],
     },
     {
       ...inVolume,
@@ -301,7 +365,14 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
     {
       ...inVolume,
       name: 'the termination message',
-      args: ({ volume }) => ['wait-tcp', '127.0.0.1:1', '--timeout', '20ms', '--termination-log', `${volume}/f0`],
+      args: ({ volume }) => [
+        'wait-tcp',
+        '127.0.0.1:1',
+        '--timeout',
+        '20ms',
+        '--termination-log',
+        `${volume}/f0`,
+      ],
     },
     {
       ...inVolume,
@@ -322,7 +393,17 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
           cpSync(archive, join(at, 'site.tar.gz'));
           cpSync(archive, join(at, 'other.tar.gz'));
         },
-        ({ volume, taken }) => ['fetch-config', '--timeout', '5s', `file:${volume}/site.tar.gz`, '--sha256', sum, '--unpack', '--to', taken],
+        ({ volume, taken }) => [
+          'fetch-config',
+          '--timeout',
+          '5s',
+          `file:${volume}/site.tar.gz`,
+          '--sha256',
+          sum,
+          '--unpack',
+          '--to',
+          taken,
+        ],
         [
           ['site.tar.gz', 'mine'],
           ['site.tar.gz', 'to-secret'],
@@ -333,7 +414,14 @@ export function attackCases(ground: Ground, url: string, runtime: readonly strin
     reads(
       'what render reads',
       (at) => writeFileSync(join(at, 'data.json'), '{"a":"1"}'),
-      ({ volume, taken }) => ['render', `${volume}/mine`, '--data', `${volume}/data.json`, '--to', `${taken}/f`],
+      ({ volume, taken }) => [
+        'render',
+        `${volume}/mine`,
+        '--data',
+        `${volume}/data.json`,
+        '--to',
+        `${taken}/f`,
+      ],
       [
         ['mine', 'to-secret'],
         ['data.json', 'to-secret'],

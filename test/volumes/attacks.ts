@@ -35,8 +35,37 @@ if (!(seconds > 0) || !Number.isInteger(seed))
 
 /** Names that he puts things under: those of files to come, and those that programs use on the way. */
 const names = [
-  ...['su', 'secret', 'f0', 'f1', 'f2', 'f5', 'large', 'd0', 'd1', 'conf', 'a', 'b', 'sub', 'site', 'runtime', 'bin'],
-  ...['etag', 'etag.tmp', 'f0.tmp', '..data', '..data_tmp', '..initbox.json', '.f0', 'mine', 'in', 'closed', 'sql'],
+  ...[
+    'su',
+    'secret',
+    'f0',
+    'f1',
+    'f2',
+    'f5',
+    'large',
+    'd0',
+    'd1',
+    'conf',
+    'a',
+    'b',
+    'sub',
+    'site',
+    'runtime',
+    'bin',
+  ],
+  ...[
+    'etag',
+    'etag.tmp',
+    'f0.tmp',
+    '..data',
+    '..data_tmp',
+    '..initbox.json',
+    '.f0',
+    'mine',
+    'in',
+    'closed',
+    'sql',
+  ],
 ];
 
 interface Attacker {
@@ -48,10 +77,27 @@ interface Attacker {
 
 async function startAttacker(ground: Ground, { pairs = [], quiet = false }: AttackCase): Promise<Attacker> {
   const { volume, outside } = ground;
-  const targets = ['', '/secret', '/su', '/f0', '/d0', '/d0/d1', '/d0/secret', '/closed', '/closed/secret', '/large'];
+  const targets = [
+    '',
+    '/secret',
+    '/su',
+    '/f0',
+    '/d0',
+    '/d0/d1',
+    '/d0/secret',
+    '/closed',
+    '/closed/secret',
+    '/large',
+  ];
   const given = {
     names,
-    targets: [...targets.map((name) => outside + name), '../outside/secret', '../outside', ground.taken, '/etc/passwd'],
+    targets: [
+      ...targets.map((name) => outside + name),
+      '../outside/secret',
+      '../outside',
+      ground.taken,
+      '/etc/passwd',
+    ],
     evil: { 64: marks.evil, 7: marks.evil, [(4 << 20) + 64]: marks.evil },
     time: time.getTime() / 1000,
     pairs,
@@ -64,7 +110,9 @@ async function startAttacker(ground: Ground, { pairs = [], quiet = false }: Atta
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   let over = false;
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() => (over = true));
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(
+    () => (over = true),
+  );
   while (!said.includes('ready')) {
     if (over) throw new Error('the attacker did not begin');
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -120,7 +168,10 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
   const wrong = new Set<string>();
   ground.empty();
   one.prepare(ground);
-  const calm = await runInitbox(one.args(ground), { env: one.env ?? {}, ...(one.program && { program: one.program }) });
+  const calm = await runInitbox(one.args(ground), {
+    env: one.env ?? {},
+    ...(one.program && { program: one.program }),
+  });
   if (calm.status === null || calm.status === 2)
     throw new Error(`${one.name}, undisturbed, ended with ${calm.status ?? calm.signal}: ${calm.stderr}`);
   ground.empty();
@@ -149,7 +200,8 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
     const said = result.stdout + result.stderr;
     if (said.includes(marks.secret)) wrong.add(`said a secret: ${said.slice(0, 500)}`);
     if (said.includes('unexpected error')) wrong.add(`unexpected: ${said.slice(0, 500)}`);
-    if (result.status === null || result.status > 124) wrong.add(`ended with ${status}: ${said.slice(0, 500)}`);
+    if (result.status === null || result.status > 124)
+      wrong.add(`ended with ${status}: ${said.slice(0, 500)}`);
     await attacker.paused(() => {
       for (const top of one.judged?.(ground) ?? [ground.volume])
         for (const line of wrongIn(top, one.allowed)) wrong.add(line);
@@ -176,7 +228,10 @@ if (!requireOrSkip('attacks on a volume', canMount())) {
   prepareDisk(ground, server.url);
   const cases = attackCases(ground, server.url, makeRuntime(ground.disk), postgres.url());
   const total = { runs: 0, exchanges: 0, others: 0, wrong: 0 };
-  const first = Math.max(0, cases.findIndex(({ name }) => name === values.from));
+  const first = Math.max(
+    0,
+    cases.findIndex(({ name }) => name === values.from),
+  );
   for (const one of cases.slice(first).filter(({ name }) => name.includes(values.only))) {
     const { runs, statuses, done, wrong } = await fight(ground, one);
     const { exchange: exchanges = 0, ...others } = done;

@@ -75,7 +75,10 @@ export function seenIn(volume: string): Seen {
 function contentOf(path: string): string {
   const bytes = readFileSync(path);
   // Times that the termination message tells differ from run to run.
-  const start = bytes.subarray(0, 300).toString('latin1').replaceAll(/\d+m?s\b/g, 'TIME');
+  const start = bytes
+    .subarray(0, 300)
+    .toString('latin1')
+    .replaceAll(/\d+m?s\b/g, 'TIME');
   const same = bytes.every((byte) => byte === bytes[0]);
   return bytes.length <= 300 ? start : `${start}… ${bytes.length} ${same ? 'of one' : ''}`;
 }
@@ -86,8 +89,14 @@ export function entriesIn(volume: string): string[] {
   return readdirSync(volume, { recursive: true, encoding: 'utf8' })
     .map((name) => {
       const stat = lstatSync(join(volume, name));
-      const kind = stat.isDirectory() ? 'd' : stat.isSymbolicLink() ? `-> ${readlinkSync(join(volume, name))}` : 'f';
-      return equal(`${name} ${stat.uid}:${stat.gid} ${stat.isSymbolicLink() ? '' : (stat.mode & 0o7777).toString(8)} ${kind}`);
+      const kind = stat.isDirectory()
+        ? 'd'
+        : stat.isSymbolicLink()
+          ? `-> ${readlinkSync(join(volume, name))}`
+          : 'f';
+      return equal(
+        `${name} ${stat.uid}:${stat.gid} ${stat.isSymbolicLink() ? '' : (stat.mode & 0o7777).toString(8)} ${kind}`,
+      );
     })
     .toSorted();
 }
@@ -140,7 +149,9 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
   const at = (name: string) => join(folder, name);
   const templates = (version: 1 | 2) => ['x', 'y', 'z'].map((name) => at(`templates${version}/${name}`));
   const spec = (paths: readonly string[]) => (volume: string, version: 1 | 2) => {
-    const parts = paths.map((path, i) => `  - path: ${volume}/${path}\n    from: file:${templates(version)[i % 3]}\n`);
+    const parts = paths.map(
+      (path, i) => `  - path: ${volume}/${path}\n    from: file:${templates(version)[i % 3]}\n`,
+    );
     return ['fetch-config', '--spec', written(folder, `spec${version}.yaml`, `files:\n${parts.join('')}`)];
   };
   /** Plain files, as another tool left them. */
@@ -171,7 +182,12 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       args: (to) => ['copy', at('tree2'), to, '--if-empty'],
     },
     { name: 'copy of one file', promise: 'all', args: (to, v) => ['copy', at(`templates${v}/x`), `${to}/x`] },
-    { name: 'copy of a large file', promise: 'all', sizes: false, args: (to, v) => ['copy', at(`wide${v}`), to] },
+    {
+      name: 'copy of a large file',
+      promise: 'all',
+      sizes: false,
+      args: (to, v) => ['copy', at(`wide${v}`), to],
+    },
     {
       name: 'chown',
       promise: 'each',
@@ -215,15 +231,32 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       name: 'fetch-config --etag-file',
       promise: 'each',
       serve,
-      args: (to) => ['fetch-config', `${url}/f`, '--to', `${to}/x`, '--etag-file', `${to}/etag`, '--timeout', '20s'],
+      args: (to) => [
+        'fetch-config',
+        `${url}/f`,
+        '--to',
+        `${to}/x`,
+        '--etag-file',
+        `${to}/etag`,
+        '--timeout',
+        '20s',
+      ],
       // Else no later run would fetch it.
       holds: (seen) =>
         seen['etag']?.includes('v2') === true && seen['x']?.includes('body 2') !== true
           ? 'the new ETag stands beside the old body'
           : undefined,
     },
-    { name: 'render to a file', promise: 'all', args: (to, v) => ['render', at(`templates${v}/x`), '--to', `${to}/x`] },
-    { name: 'render to a folder', promise: 'all', args: (to, v) => ['render', ...templates(v), '--to', `${to}/`] },
+    {
+      name: 'render to a file',
+      promise: 'all',
+      args: (to, v) => ['render', at(`templates${v}/x`), '--to', `${to}/x`],
+    },
+    {
+      name: 'render to a folder',
+      promise: 'all',
+      args: (to, v) => ['render', ...templates(v), '--to', `${to}/`],
+    },
     {
       name: 'install',
       promise: 'each',
@@ -249,7 +282,13 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
         const steps = [
           { name: 'files', uses: 'copy', sources: [at(`tree${v}`)], destination: `${to}/files` },
           { name: 'conf', uses: 'render', templates: templates(v), to: `${to}/conf/`, needs: ['files'] },
-          { name: 'one', uses: 'fetch-config', sources: [`file:${at(`values${v}.json`)}`], to: `${to}/one`, needs: ['conf'] },
+          {
+            name: 'one',
+            uses: 'fetch-config',
+            sources: [`file:${at(`values${v}.json`)}`],
+            to: `${to}/one`,
+            needs: ['conf'],
+          },
         ];
         return ['run', written(folder, `plan${v}.json`, JSON.stringify({ steps }))];
       },

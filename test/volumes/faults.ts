@@ -7,7 +7,16 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -39,12 +48,26 @@ const limit = values.for === undefined ? undefined : Number(/^(\d+)s$/.exec(valu
 const each = Number(values.each);
 const wanted = values.kinds.split(',') as Kind[];
 if (!Number.isInteger(seed) || Number.isNaN(limit) || wanted.some((kind) => !kinds.includes(kind)))
-  throw new Error(`--seed takes a whole number, --for a time such as 50s, --kinds some of ${kinds.join(', ')}`);
+  throw new Error(
+    `--seed takes a whole number, --for a time such as 50s, --kinds some of ${kinds.join(', ')}`,
+  );
 
 const volumeOptions = { size: '64m', options: 'nr_inodes=10000' };
 /** Which errors a call may give: no room only where something is made or grows. */
 const withoutRoom = new Set([
-  ...['mkdir', 'write', 'pwrite64', 'writev', 'pwritev', 'openat', 'link', 'symlink', 'rename', 'renameat2', 'ftruncate'],
+  ...[
+    'mkdir',
+    'write',
+    'pwrite64',
+    'writev',
+    'pwritev',
+    'openat',
+    'link',
+    'symlink',
+    'rename',
+    'renameat2',
+    'ftruncate',
+  ],
   ...['copy_file_range', 'sendfile', 'fchown', 'lchown', 'chown', 'fchownat', 'fsync'],
 ]);
 
@@ -55,7 +78,10 @@ type Trial =
 
 function spread(trials: readonly Trial[]): Trial[] {
   const step = Math.max(1, trials.length / each);
-  return Array.from({ length: Math.min(trials.length, each) }, (_, i) => trials[Math.floor(i * step)] as Trial);
+  return Array.from(
+    { length: Math.min(trials.length, each) },
+    (_, i) => trials[Math.floor(i * step)] as Trial,
+  );
 }
 
 class Field {
@@ -90,7 +116,8 @@ class Field {
 
   async #runWell(version: 1 | 2, prefix: readonly string[] = []): Promise<void> {
     const { status, stderr } = await this.#run(version, prefix);
-    if (status !== (this.#case.status ?? 0)) throw new Error(`${this.#case.name} ended with ${status}: ${stderr}`);
+    if (status !== (this.#case.status ?? 0))
+      throw new Error(`${this.#case.name} ended with ${status}: ${stderr}`);
   }
 
   #remount(options: string): void {
@@ -134,7 +161,8 @@ class Field {
     for (const kind of ['kill', 'EIO', 'ENOSPC', 'EDQUOT'] as const) {
       if (!wanted.includes(kind)) continue;
       for (const point of kind === 'EIO' ? [...changing, ...looking] : changing)
-        if (kind === 'EIO' || (point.changes && (kind === 'kill' || withoutRoom.has(point.call)))) trials.push({ kind, point });
+        if (kind === 'EIO' || (point.changes && (kind === 'kill' || withoutRoom.has(point.call))))
+          trials.push({ kind, point });
     }
     return kinds.flatMap((kind) => spread(trials.filter((trial) => trial.kind === kind)));
   }
@@ -156,7 +184,8 @@ class Field {
     const well = result.status === (this.#case.status ?? 0);
     const seen = seenIn(this.#volume);
     wrong.push(...this.#mixed(seen, well));
-    if (/unexpected error|\n\s+at .*:\d+:\d+/.test(result.stderr)) wrong.push(`said: ${result.stderr.slice(0, 600)}`);
+    if (/unexpected error|\n\s+at .*:\d+:\d+/.test(result.stderr))
+      wrong.push(`said: ${result.stderr.slice(0, 600)}`);
     if (!('point' in trial)) this.#remount(`size=${volumeOptions.size},${volumeOptions.options}`);
     const again = await this.#run(2);
     if (again.status !== (this.#case.status ?? 0))
@@ -166,12 +195,15 @@ class Field {
     const extra = left.filter((entry) => !this.#entries.includes(entry));
     const lacks = this.#entries.filter((entry) => !left.includes(entry));
     if (extra.length + lacks.length > 0 || left.length !== this.#entries.length)
-      wrong.push(`after the next run: left over ${JSON.stringify(extra)}, lacking ${JSON.stringify(lacks)}, ${left.length} entries for ${this.#entries.length}`);
+      wrong.push(
+        `after the next run: left over ${JSON.stringify(extra)}, lacking ${JSON.stringify(lacks)}, ${left.length} entries for ${this.#entries.length}`,
+      );
     const after = seenIn(this.#volume);
     for (const path of Object.keys({ ...this.#new, ...after }))
       if (this.#new[path] !== after[path] && young?.test(`${path} `) !== true)
         wrong.push(`after the next run: ${path} is ${after[path]}, not ${this.#new[path]}`);
-    if (wrong.length > 0) wrong.push(`the run had ended with ${result.status ?? result.signal}: ${result.stderr.slice(0, 600)}`);
+    if (wrong.length > 0)
+      wrong.push(`the run had ended with ${result.status ?? result.signal}: ${result.stderr.slice(0, 600)}`);
     return { wrong, ended: String(result.status ?? result.signal), well };
   }
 
@@ -182,12 +214,19 @@ class Field {
 
   #mixed(seen: Seen, well: boolean): string[] {
     const differing = (from: Seen) =>
-      Object.keys({ ...from, ...seen }).filter((path) => from[path] !== seen[path] && !this.#isAlso(path, seen[path]));
+      Object.keys({ ...from, ...seen }).filter(
+        (path) => from[path] !== seen[path] && !this.#isAlso(path, seen[path]),
+      );
     const [old, now] = [differing(this.#old), differing(this.#new)];
     const wrong: string[] = [];
-    if (well && now.length > 0) wrong.push(`ended well, but ${now.map((path) => `${path} is ${seen[path]}`).join('; ')}`);
+    if (well && now.length > 0)
+      wrong.push(`ended well, but ${now.map((path) => `${path} is ${seen[path]}`).join('; ')}`);
     const mixed =
-      this.#case.promise === 'all' ? (old.length > 0 && now.length > 0 ? [...old, ...now] : []) : old.filter((path) => now.includes(path));
+      this.#case.promise === 'all'
+        ? old.length > 0 && now.length > 0
+          ? [...old, ...now]
+          : []
+        : old.filter((path) => now.includes(path));
     if (mixed.length > 0)
       wrong.push(`neither old nor new: ${mixed.map((path) => `${path} is ${seen[path]}`).join('; ')}`);
     const broken = well ? undefined : this.#case.holds?.(seen);
@@ -210,14 +249,21 @@ function makeRuntimes(folder: string): (version: 1 | 2) => readonly string[] {
     writeFileSync(join(runtime, 'bin/node'), Buffer.alloc(300_000 + version, String(version)));
     chmodSync(join(runtime, 'bin/node'), 0o755);
     writeFileSync(join(runtime, `only-${version}`), 'of one version', { mode: 0o644 });
-    const below = ['commands'].flatMap((name) => readdirSync(join(runtime, name)).slice(0, 4).map((file) => `${name}/${file}`));
+    const below = ['commands'].flatMap((name) =>
+      readdirSync(join(runtime, name))
+        .slice(0, 4)
+        .map((file) => `${name}/${file}`),
+    );
     const files = ['initbox', 'bin/node', 'program.js', `only-${version}`, ...below].map((path) => {
       const content = readFileSync(join(runtime, path));
       const mode = (statSync(join(runtime, path)).mode & 0o777).toString(8).padStart(4, '0');
       return { path, size: content.length, mode, sha256: createHash('sha256').update(content).digest('hex') };
     });
     const build = createHash('sha256').update(JSON.stringify(files)).digest('hex');
-    writeFileSync(join(runtime, 'manifest.json'), JSON.stringify({ version: `1.2.${version}`, build, files }));
+    writeFileSync(
+      join(runtime, 'manifest.json'),
+      JSON.stringify({ version: `1.2.${version}`, build, files }),
+    );
   }
   return (version) => [nodePath(), join(folder, `runtime${version}`, 'initbox')];
 }
@@ -271,7 +317,9 @@ async function all(cases: readonly FaultCase[], volume: string, pristine: string
       }
     }
     sum.wrong += wrong.length;
-    console.log(`${one.name}: ${known} points, ${JSON.stringify(counts)}, ${Math.round((performance.now() - started) / 1000)} s`);
+    console.log(
+      `${one.name}: ${known} points, ${JSON.stringify(counts)}, ${Math.round((performance.now() - started) / 1000)} s`,
+    );
     for (const line of wrong) console.log(`  WRONG: ${line}`);
   }
   console.log(`${sum.trials} trials: ${sum.wrong === 0 ? 'nothing wrong' : `${sum.wrong} lines of WRONG`}`);

@@ -105,7 +105,12 @@ function stateOf(top: string): string {
   const list = execFileSync('find', [top, '-printf', '%P %y %U:%G %m %T@ %l\n'], { encoding: 'latin1' });
   const sums = readdirSync(top, { recursive: true, encoding: 'utf8' })
     .filter((name) => lstatSync(join(top, name)).isFile())
-    .map((name) => `${name} ${createHash('sha1').update(readFileSync(join(top, name))).digest('hex')}`);
+    .map(
+      (name) =>
+        `${name} ${createHash('sha1')
+          .update(readFileSync(join(top, name)))
+          .digest('hex')}`,
+    );
   return [...list.split('\n'), ...sums].toSorted().join('\n');
 }
 
@@ -140,4 +145,3 @@ export function wrongIn(top: string, allowed: Allowed = {}): string[] {
   }
   return wrong;
 }
-

@@ -92,8 +92,16 @@ interface Work {
 const works: readonly Work[] = [
   { name: 'copy', args: (from, to) => ['copy', `${from}/tree`, to] },
   { name: 'chown', goesOn: true, args: (_, to) => ['chown', '1000:1000', to] },
-  { name: 'chown, again', goesOn: true, args: (_, to) => ['chown', '1000:1000', to, '--mode', 'u=rwX,g=rX,o='] },
-  { name: 'copy, again', goesOn: true, args: (from, to) => ['copy', `${from}/tree`, to, '--owner', '1000:1000'] },
+  {
+    name: 'chown, again',
+    goesOn: true,
+    args: (_, to) => ['chown', '1000:1000', to, '--mode', 'u=rwX,g=rX,o='],
+  },
+  {
+    name: 'copy, again',
+    goesOn: true,
+    args: (from, to) => ['copy', `${from}/tree`, to, '--owner', '1000:1000'],
+  },
   { name: 'copy --atomic', args: (from, to) => ['copy', `${from}/tree`, `${to}/app`, '--atomic'] },
   {
     name: 'fetch-config --unpack',
@@ -106,18 +114,37 @@ const works: readonly Work[] = [
   },
   {
     name: 'fetch-config --format files',
-    args: (from, to) => ['fetch-config', `file:${from}/values.json`, '--format', 'files', '--allow-disk', '--to', `${to}/values`],
+    args: (from, to) => [
+      'fetch-config',
+      `file:${from}/values.json`,
+      '--format',
+      'files',
+      '--allow-disk',
+      '--to',
+      `${to}/values`,
+    ],
   },
   {
     name: 'render',
-    args: (from, to) => ['render', `${from}/template`, '--data', `${from}/values.json`, '--to', `${to}/rendered`],
+    args: (from, to) => [
+      'render',
+      `${from}/template`,
+      '--data',
+      `${from}/values.json`,
+      '--to',
+      `${to}/rendered`,
+    ],
   },
 ];
 
 const probe = limitMemory(documented);
 probe?.[Symbol.dispose]();
 const why =
-  process.getuid?.() === 0 ? (probe === undefined ? 'no cgroup can be made' : whyMissing('mkfs.ext4', 'e2fsprogs')) : 'mounting needs root';
+  process.getuid?.() === 0
+    ? probe === undefined
+      ? 'no cgroup can be made'
+      : whyMissing('mkfs.ext4', 'e2fsprogs')
+    : 'mounting needs root';
 if (!requireOrSkip('a memory limit on volumes', why)) {
   await buildOnce();
   const folder = temporaryDirectory('volume-memory').path;
@@ -142,7 +169,9 @@ if (!requireOrSkip('a memory limit on volumes', why)) {
     });
     peaks[name] = Math.max(peaks[name] ?? 0, limit.peak());
     if (status !== 0) wrong.push(`${name}: ${status ?? signal}: ${stderr.slice(0, 600)}`);
-    console.log(`${run + 1}/${runs} ${name}: ${status ?? signal}, ${Math.round(milliseconds)} ms, ${readdirSync(target.path).length} at the top`);
+    console.log(
+      `${run + 1}/${runs} ${name}: ${status ?? signal}, ${Math.round(milliseconds)} ms, ${readdirSync(target.path).length} at the top`,
+    );
     // The last of what it held goes with its last page.
     target.mount();
     source.mount();
@@ -152,8 +181,11 @@ if (!requireOrSkip('a memory limit on volumes', why)) {
       // a process of it is ending still
     }
   }
-  console.log(`${runs} runs of ${entries} entries within 96 MiB: ${wrong.length === 0 ? 'none was killed' : 'WRONG'}`);
-  for (const [name, peak] of Object.entries(peaks)) console.log(`  ${name}: at most ${(peak / (1 << 20)).toFixed(1)} MiB`);
+  console.log(
+    `${runs} runs of ${entries} entries within 96 MiB: ${wrong.length === 0 ? 'none was killed' : 'WRONG'}`,
+  );
+  for (const [name, peak] of Object.entries(peaks))
+    console.log(`  ${name}: at most ${(peak / (1 << 20)).toFixed(1)} MiB`);
   for (const line of wrong) console.log(`  WRONG: ${line}`);
   source.remove();
   target.remove();

@@ -7,7 +7,17 @@ import { describe, expect, test } from 'vitest';
 import { canMount, mounting, mountReadOnly, underStrace } from '../../../support/faults.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
-import { chown, folder, memoryFolder, modeOf, noStrace, notRoot, ownerOf, owners, smallTree } from './support.ts';
+import {
+  chown,
+  folder,
+  memoryFolder,
+  modeOf,
+  noStrace,
+  notRoot,
+  ownerOf,
+  owners,
+  smallTree,
+} from './support.ts';
 
 const noMounts = notRoot || requireOrSkip('mounts for chown', canMount());
 const noFuse =
@@ -326,7 +336,11 @@ describe.skipIf(noMounts)('capabilities', () => {
 describe.skipIf(noStrace)('a quota that is used up', () => {
   // Node has no name for this error.
   test.each([
-    ['the top', 'chown,fchown,lchown:error=EDQUOT:when=1', /cannot change the owner of \S+ to 1000:1000 \(EDQUOT\)/],
+    [
+      'the top',
+      'chown,fchown,lchown:error=EDQUOT:when=1',
+      /cannot change the owner of \S+ to 1000:1000 \(EDQUOT\)/,
+    ],
     ['what is below', 'lchown:error=EDQUOT:when=1+', /cannot change "\S+": EDQUOT/],
     ['a folder that is made', 'mkdir:error=EDQUOT', /cannot make \S+ for its owner \(EDQUOT\)/],
   ])('is named, and said in words: %s', async (what, fault, message) => {

@@ -358,7 +358,17 @@ describe.skipIf(skip)('publishing', () => {
 
   describe.skipIf(noStrace)('a disk that fails once the new files are shown', () => {
     /** The folder itself reaches the disk once it shows what is new, and not before. */
-    const failing = () => ['strace', '-f', '-qq', '-o', '/dev/null', '-P', folder, '-e', 'inject=fsync:error=EIO'];
+    const failing = () => [
+      'strace',
+      '-f',
+      '-qq',
+      '-o',
+      '/dev/null',
+      '-P',
+      folder,
+      '-e',
+      'inject=fsync:error=EIO',
+    ];
 
     it('is said as that, for one file and for several', async () => {
       for (const [name, files] of [
