@@ -264,7 +264,7 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       args: (to) => ['install', `${to}/runtime`],
       program: runtime,
       // The program is taken away first and comes last; half a file stays under a name of its own for 10 s.
-      also: (path) => (path === 'runtime/initbox' ? '^undefined$' : /\.tmp$/.test(path) ? '' : undefined),
+      also: (path) => (path === 'runtime/initbox' ? '^undefined$' : path.endsWith('.tmp') ? '' : undefined),
       young: /\.tmp /,
     },
     {

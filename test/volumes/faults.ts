@@ -55,20 +55,24 @@ if (!Number.isInteger(seed) || Number.isNaN(limit) || wanted.some((kind) => !kin
 const volumeOptions = { size: '64m', options: 'nr_inodes=10000' };
 /** Which errors a call may give: no room only where something is made or grows. */
 const withoutRoom = new Set([
-  ...[
-    'mkdir',
-    'write',
-    'pwrite64',
-    'writev',
-    'pwritev',
-    'openat',
-    'link',
-    'symlink',
-    'rename',
-    'renameat2',
-    'ftruncate',
-  ],
-  ...['copy_file_range', 'sendfile', 'fchown', 'lchown', 'chown', 'fchownat', 'fsync'],
+  'mkdir',
+  'write',
+  'pwrite64',
+  'writev',
+  'pwritev',
+  'openat',
+  'link',
+  'symlink',
+  'rename',
+  'renameat2',
+  'ftruncate',
+  'copy_file_range',
+  'sendfile',
+  'fchown',
+  'lchown',
+  'chown',
+  'fchownat',
+  'fsync',
 ]);
 
 /** One run that goes wrong in a certain way. */

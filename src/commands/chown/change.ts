@@ -173,12 +173,13 @@ export class OwnerVisitor implements Visitor {
   }
 
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
+    const { message } = error;
     // The top cannot be marked: no entry is to blame, and none may be changed.
     if (error instanceof this.#plan.fatal) throw error;
     this.#distrustTop();
     this.#tally.errors++;
     if (this.#tally.problems.length < listedProblems)
-      this.#tally.problems.push({ path, action, code: systemErrorCode(error) ?? error.message });
+      this.#tally.problems.push({ path, action, code: systemErrorCode(error) ?? message });
   }
 
   vanished(): void {
