@@ -4,7 +4,7 @@
  * memory too. None of the runs may be killed.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -61,10 +61,14 @@ class Disk {
   }
 
   #unmount(): void {
-    try {
-      execFileSync('umount', [this.path], { stdio: 'ignore' });
-    } catch {
-      // was not mounted
+    for (let tries = 0; readFileSync('/proc/mounts', 'utf8').includes(` ${this.path} `); tries++) {
+      try {
+        execFileSync('umount', [this.path], { stdio: 'ignore' });
+      } catch (error) {
+        // A process of the last run is ending still.
+        if (tries >= 100) throw error;
+        execFileSync('sleep', ['0.1']);
+      }
     }
   }
 }
