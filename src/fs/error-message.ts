@@ -20,6 +20,14 @@ export function exchanged(path: string): Failure {
   );
 }
 
+/** It was renamed into its place, and then the file system failed to put that on the medium. */
+export function shownOnly(error: unknown, path: string): Failure {
+  return refused(
+    `${path} has its new content, but the file system did not confirm that it outlasts a loss of power: ${withoutHandle(error as Error)}`,
+    'the medium or the server of the file system failed (dmesg on the node)',
+  );
+}
+
 const unwritable =
   'an emptyDir is writable for any user; for other volumes set fsGroup in the pod, or runAsUser to their owner';
 

@@ -257,12 +257,13 @@ export function attackCases(
   ): AttackCase => ({
     name,
     prepare: (made) => {
-      plantedSource(made);
+      // A further name of root's own file is root's file: nobody but root can have made it (fs.protected_hardlinks).
+      plantedSource(made, { rootsToo: false });
       prepareIn(made.volume);
       givenToOwner(made);
     },
     args,
-    pairs: [...sourcePairs, ...pairs],
+    pairs: [...sourceOnlyHis, ...pairs],
     allowed: { anyContentOfRoot: true },
     judged: ({ taken }) => [taken],
   });
@@ -382,7 +383,7 @@ export function attackCases(
     reads(
       'what fetch-config reads',
       () => {},
-      ({ volume, taken }) => ['fetch-config', `file:${volume}/mine`, '--to', `${taken}/f`],
+      ({ volume, taken }) => ['fetch-config', '--timeout', '5s', `file:${volume}/mine`, '--to', `${taken}/f`],
       [['mine', 'to-secret']],
     ),
     {
@@ -394,6 +395,8 @@ export function attackCases(
         },
         ({ volume, taken }) => [
           'fetch-config',
+          '--timeout',
+          '5s',
           `file:${volume}/site.tar.gz`,
           '--sha256',
           sum,

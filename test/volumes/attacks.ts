@@ -24,6 +24,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_007) },
     only: { type: 'string', default: '' },
+    /** Where to begin, after a run that was cut off. */
+    from: { type: 'string', default: '' },
   },
 });
 const seconds = Number(values.seconds);
@@ -33,37 +35,33 @@ if (!(seconds > 0) || !Number.isInteger(seed))
 
 /** Names that he puts things under: those of files to come, and those that programs use on the way. */
 const names = [
-  ...[
-    'su',
-    'secret',
-    'f0',
-    'f1',
-    'f2',
-    'f5',
-    'large',
-    'd0',
-    'd1',
-    'conf',
-    'a',
-    'b',
-    'sub',
-    'site',
-    'runtime',
-    'bin',
-  ],
-  ...[
-    'etag',
-    'etag.tmp',
-    'f0.tmp',
-    '..data',
-    '..data_tmp',
-    '..initbox.json',
-    '.f0',
-    'mine',
-    'in',
-    'closed',
-    'sql',
-  ],
+  'su',
+  'secret',
+  'f0',
+  'f1',
+  'f2',
+  'f5',
+  'large',
+  'd0',
+  'd1',
+  'conf',
+  'a',
+  'b',
+  'sub',
+  'site',
+  'runtime',
+  'bin',
+  'etag',
+  'etag.tmp',
+  'f0.tmp',
+  '..data',
+  '..data_tmp',
+  '..initbox.json',
+  '.f0',
+  'mine',
+  'in',
+  'closed',
+  'sql',
 ];
 
 interface Attacker {
@@ -170,7 +168,8 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
     env: one.env ?? {},
     ...(one.program && { program: one.program }),
   });
-  if (process.env['CALM']) console.log(`calm ${calm.status}: ${calm.stderr.slice(-600)}`);
+  if (calm.status === null || calm.status === 2)
+    throw new Error(`${one.name}, undisturbed, ended with ${calm.status ?? calm.signal}: ${calm.stderr}`);
   ground.empty();
   one.prepare(ground);
   const before = ground.state();
@@ -225,7 +224,11 @@ if (!requireOrSkip('attacks on a volume', canMount())) {
   prepareDisk(ground, server.url);
   const cases = attackCases(ground, server.url, makeRuntime(ground.disk), postgres.url());
   const total = { runs: 0, exchanges: 0, others: 0, wrong: 0 };
-  for (const one of cases.filter(({ name }) => name.includes(values.only))) {
+  const first = Math.max(
+    0,
+    cases.findIndex(({ name }) => name === values.from),
+  );
+  for (const one of cases.slice(first).filter(({ name }) => name.includes(values.only))) {
     const { runs, statuses, done, wrong } = await fight(ground, one);
     const { exchange: exchanges = 0, ...others } = done;
     total.runs += runs;

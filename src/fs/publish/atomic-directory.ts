@@ -3,7 +3,7 @@ import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 import { reasonOf } from '../../core/clock.ts';
 import { codeAmong, type Directory, linkTarget } from '../directory/directory.ts';
 import { makeDirectory } from '../directory/new-directory.ts';
-import { exchanged, explained, refused } from '../error-message.ts';
+import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
 import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
@@ -31,7 +31,7 @@ import {
   removeOpened,
   removeShown,
 } from './remove.ts';
-import { markShown } from './shown-generation.ts';
+import { isShown, markShown } from './shown-generation.ts';
 import { writeFile } from './write.ts';
 
 /** What a builder put into a generation. */
@@ -98,7 +98,7 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
     const built = await tree.build();
     if (built === 'unchanged') {
       await tree.takeBack();
-      return nothingToDo(tree.count);
+      return nothingToDo(tree.count, await tree.finishEarlier());
     }
     await tree.seal(built);
   } catch (error) {
@@ -124,11 +124,15 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
   };
 }
 
-function nothingToDo(unchanged: number): Staged {
+function nothingToDo(unchanged: number, warnings: readonly string[]): Staged {
   return {
-    commit: async () => ({ written: 0, unchanged, removed: 0, bytes: 0, warnings: [] }),
+    commit: async () => ({ written: 0, unchanged, removed: 0, bytes: 0, warnings }),
     discard: async () => {},
   };
+}
+
+function notRemoved(target: Directory, error: unknown): string {
+  return `${target.shown} has its new files, but what is old was not removed: ${explained(error, target.shown).message}`;
 }
 
 /** One publication on its way: what has been made so far, and how to take it back. */
@@ -243,7 +247,14 @@ class Tree implements Disposable {
     this.#committed = true;
     if (linkTarget(target, dataLink) === this.#name) this.#checkStaged();
     if (this.#staged) markShown(this.#staged);
-    if (this.#plan.lasting !== false) target.sync();
+    if (this.#plan.lasting !== false) {
+      try {
+        target.sync();
+      } catch (error) {
+        // What was there before stays as well: whether the swap lasts is not known. The next run removes it.
+        return { ...this.#counts(), warnings: [], unsettled: shownOnly(error, target.shown) };
+      }
+    }
     const warnings = [...(this.#built?.warnings ?? [])];
     if (this.#foreign !== undefined)
       warnings.push(
@@ -252,14 +263,16 @@ class Tree implements Disposable {
     try {
       await this.#afterSwap();
     } catch (error) {
-      warnings.push(
-        `${target.shown} has its new files, but what is old was not removed: ${explained(error, target.shown).message}`,
-      );
+      warnings.push(notRemoved(target, error));
     }
+    return { ...this.#counts(), warnings };
+  }
+
+  #counts(): Omit<Published, 'warnings'> {
     const { written = 0, unchanged = 0, bytes = 0, paths = [] } = this.#built ?? {};
     const kept = new Set(paths);
     const removed = (this.#sets.get(this.#plan.set) ?? []).filter((path) => !kept.has(path)).length;
-    return { written, unchanged, removed, bytes, warnings };
+    return { written, unchanged, removed, bytes };
   }
 
   /** @throws Failure where somebody put another link in the place of the prepared one */
@@ -271,6 +284,34 @@ class Tree implements Disposable {
   #checkStaged(): void {
     if (this.#staged === undefined || isNameOf(this.#target, this.#name, this.#staged)) return;
     throw exchanged(this.#target.shown);
+  }
+
+  /**
+   * Does what a run that was killed after its swap had left to do. What it showed is right already, so no other run would.
+   * @returns warnings
+   */
+  async finishEarlier(): Promise<string[]> {
+    using current = this.#openCurrent();
+    if (current === undefined || !this.#sets.has(this.#plan.set)) return [];
+    this.#names = topNames([...this.#sets.values()].flat());
+    try {
+      if (!isShown(current)) markShown(current);
+      this.#removeLinksOfOthers();
+      this.#restoreLinks();
+      await removeShown(this.#target);
+      return [];
+    } catch (error) {
+      return [notRemoved(this.#target, error)];
+    }
+  }
+
+  /** Removes the readers' links of names that are in no publication any more. */
+  #removeLinksOfOthers(): void {
+    for (const entry of this.#target.names()) {
+      const name = entry.toString();
+      if (!this.#names.has(name) && linkTarget(this.#target, name) === throughData(name))
+        removeFile(this.#target, name);
+    }
   }
 
   /** Removes what no reader needs any more. */
@@ -286,10 +327,7 @@ class Tree implements Disposable {
       target,
       [...this.#names].filter((name) => !there.has(name)),
     );
-    for (const entry of target.names()) {
-      const name = entry.toString();
-      if (!this.#names.has(name) && linkTarget(target, name) === throughData(name)) removeFile(target, name);
-    }
+    this.#removeLinksOfOthers();
     this.#restoreLinks();
     if (this.#current !== undefined) await removeGeneration(target, this.#current);
     await removeShown(target);

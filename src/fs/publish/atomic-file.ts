@@ -6,7 +6,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { type Directory, linkTarget } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
-import { exchanged, explained, refused } from '../error-message.ts';
+import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, isOurs } from './file-names.ts';
 import { type Intent, openForWriting } from './open-target.ts';
@@ -61,11 +61,16 @@ export async function stageFile(
         renameSync(opened.at(temporary), opened.at(name));
         renamed = true;
         requireWritten(opened, name, whole, written, file.owner);
-        opened.sync();
       } catch (error) {
         throw explained(error, whole, { directory: opened });
       }
-      return { written: 1, unchanged: 0, removed: 0, bytes: file.bytes.length, warnings: [] };
+      const published = { written: 1, unchanged: 0, removed: 0, bytes: file.bytes.length, warnings: [] };
+      try {
+        if (file.lasting !== false) opened.sync();
+        return published;
+      } catch (error) {
+        return { ...published, unsettled: shownOnly(error, whole) };
+      }
     },
     async discard() {
       if (!open) return;

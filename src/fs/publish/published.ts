@@ -1,4 +1,5 @@
 import { reasonOf } from '../../core/clock.ts';
+import type { Failure } from '../../core/outcome.ts';
 
 /** What became of a publication; counts are of files. */
 export interface Published {
@@ -9,6 +10,8 @@ export interface Published {
   /** Of what was written. */
   readonly bytes: number;
   readonly warnings: readonly string[];
+  /** What failed once all of it was shown: nobody knows whether it outlasts a loss of power. */
+  readonly unsettled?: Failure;
 }
 
 /** Everything is on the volume, and no reader sees it yet. */
@@ -21,12 +24,15 @@ export interface Staged {
 
 /**
  * Shows what was staged, in one or several directories.
- * @throws the signal's reason where it was aborted before the first swap; from then on all of it is shown
+ * @throws the signal's reason where it was aborted before the first swap; from then on all of it is shown. A failure of
+ *   what follows a swap comes after all swaps
  */
 export async function commitAll(staged: readonly Staged[], signal: AbortSignal): Promise<Published> {
   if (signal.aborted) throw reasonOf(signal);
   const all: Published[] = [];
   for (const one of staged) all.push(await one.commit());
+  const unsettled = all.find((one) => one.unsettled !== undefined)?.unsettled;
+  if (unsettled !== undefined) throw unsettled;
   const sum = (count: (one: Published) => number): number =>
     all.reduce((total, one) => total + count(one), 0);
   return {

@@ -19,11 +19,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { canMount, mountReadOnly, mountTmpfs, type Mounted } from '../../../support/faults.ts';
 import { within } from '../../../support/promptly.ts';
-import { findInPath, nodePath, requireOrSkip } from '../../../support/tools.ts';
+import { findInPath, nodePath, requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, temporaryDirectory, undoAtDeath } from '../../../support/undo.ts';
 import { contents, drive, identityOf, leftovers, startDriver } from './drive.ts';
 
 const skip = requireOrSkip('publishing to broken volumes', canMount());
+const noStrace = requireOrSkip('calls that fail', whyMissing('strace', 'strace'));
 
 /** Without a capability, as the image's user runs. */
 function as(uid: number, groups?: string): string[] {
@@ -352,6 +353,39 @@ describe.skipIf(skip)('publishing', () => {
         contents(path)['app.conf'],
       );
       expect(readdirSync(path)).toEqual(['app.conf']);
+    });
+  });
+
+  describe.skipIf(noStrace)('a disk that fails once the new files are shown', () => {
+    /** The folder itself reaches the disk once it shows what is new, and not before. */
+    const failing = () => [
+      'strace',
+      '-f',
+      '-qq',
+      '-o',
+      '/dev/null',
+      '-P',
+      folder,
+      '-e',
+      'inject=fsync:error=EIO',
+    ];
+
+    it('is said as that, for one file and for several', async () => {
+      for (const [name, files] of [
+        ['app.conf', { '': 'new' }],
+        ['', { a: 'new', b: 'new' }],
+      ] as const) {
+        const path = join(fresh(), name).replace(/\/$/, '');
+        await drive({ path, files: name === '' ? { a: 'old', b: 'old' } : { '': 'old' } });
+        const { error } = await drive({ path, files: { ...files } }, failing());
+        expect(error, name).toMatchObject({
+          status: 1,
+          what: `${path} has its new content, but the file system did not confirm that it outlasts a loss of power: i/o error (EIO)`,
+        });
+        expect(Object.values(contents(folder)).every((text) => text === 'new')).toBe(true);
+        expect(await drive({ path, files: { ...files } })).toHaveProperty('done');
+        expect(leftovers(folder)).toEqual([]);
+      }
     });
   });
 

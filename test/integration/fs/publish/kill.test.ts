@@ -1,11 +1,20 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { canMount, mountTmpfs, type Mounted } from '../../../support/faults.ts';
-import { findInPath, requireOrSkip, whyMissing } from '../../../support/tools.ts';
-import { temporaryDirectory } from '../../../support/undo.ts';
+import { changingCalls, type Point, pointsOf, striking } from '../../../support/strace-points.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { drive, leftovers } from './drive.ts';
 import type { Job } from './driver.ts';
 import { lines, startReader, text } from './watch.ts';
@@ -14,64 +23,25 @@ const skip =
   requireOrSkip('kills at every system call', whyMissing('strace', 'strace')) ||
   requireOrSkip('kills on a volume of its own', canMount());
 
-/** Calls that change a volume, or that a change could be torn at. */
-const calls = 'mkdir,write,pwrite64,fchmod,fchown,fsync,link,symlink,rename,unlink,rmdir,openat';
-/**
- * Every (call, n) at which some thread touches the volume with its nth such call. strace counts per thread, so that
- * one injection may end the process elsewhere as well, which is as good.
- */
-async function pointsOf(job: Job, volume: string, scratch: string): Promise<[call: string, n: number][]> {
-  const log = join(scratch, 'strace.log');
-  const result = await drive(job, [
-    findInPath('strace') ?? '',
-    '-f',
-    '-y',
-    '-qq',
-    '-e',
-    `trace=${calls}`,
-    '-o',
-    log,
-  ]);
-  expect(result).toMatchObject({ done: { warnings: [] } });
-  const counts = new Map<string, number>();
-  const points = new Map<string, [string, number]>();
-  for (const line of readFileSync(log, 'utf8').split('\n')) {
-    const parts = /^(\d+) +(\w+)\((.*)/.exec(line);
-    if (!parts) continue;
-    const [, thread = '', call = '', rest = ''] = parts;
-    const n = (counts.get(thread + call) ?? 0) + 1;
-    counts.set(thread + call, n);
-    if (rest.includes(volume) || rest.includes('/proc/self/fd/')) points.set(`${call} ${n}`, [call, n]);
-  }
-  return [...points.values()];
+/** Where a run of this job can be killed. */
+async function pointsOfJob(job: Job, volume: string): Promise<Point[]> {
+  const points = await pointsOf(volume, changingCalls, async (prefix) => {
+    expect(await drive(job, prefix)).toMatchObject({ done: { warnings: [] } });
+  });
+  return points.filter(({ changes }) => changes);
 }
 
-async function killAt(job: Job, call: string, n: number): Promise<boolean> {
-  const inject = `inject=${call}:signal=KILL:when=${n}`;
-  const strace = [
-    findInPath('strace') ?? '',
-    '-f',
-    '-qq',
-
-    '-e',
-    `trace=${call}`,
-    '-e',
-    inject,
-  ];
-  const { signal } = await drive(job, [...strace, '-o', '/dev/null']);
+async function killAt(job: Job, point: Point): Promise<boolean> {
+  const { signal } = await drive(job, striking(point, 'signal=KILL'));
   return signal === 'SIGKILL';
 }
 
 describe.skipIf(skip)('killed at every system call that touches the volume', () => {
   let volume: Mounted;
-  const scratch = temporaryDirectory('strace');
   beforeAll(() => {
     volume = mountTmpfs({ size: '16m' });
   });
-  afterAll(() => {
-    volume.remove();
-    scratch.remove();
-  });
+  afterAll(() => volume.remove());
 
   interface Case {
     name: string;
@@ -127,16 +97,17 @@ describe.skipIf(skip)('killed at every system call that touches the volume', () 
       const plain = name.includes('plainly');
       let folder = fresh();
       if (!plain) await drive(job(folder, 0));
-      const points = await pointsOf(job(folder, 1), volume.path, scratch.path);
+      const points = await pointsOfJob(job(folder, 1), volume.path);
       expect(points.length).toBeGreaterThan(6);
       let version = 1;
       let killed = 0;
       let reads = 0;
       if (plain) folder = fresh();
       let reader = startReader(folder, names);
-      for (const [call, n] of points) {
+      for (const point of points) {
+        const { call, n } = point;
         version++;
-        if (await killAt(job(folder, version), call, n)) killed++;
+        if (await killAt(job(folder, version), point)) killed++;
         // Whole and of one version, at rest too; what a reader may find is the old or the new.
         const seen = new Set(
           names.map((file) =>
@@ -168,4 +139,28 @@ describe.skipIf(skip)('killed at every system call that touches the volume', () 
     },
     300_000,
   );
+
+  it('after the swap: the next run finishes what was left, although what readers see is right', async () => {
+    const old = { a: 'A', b: 'B', gone: 'G', 'folder/gone': 'G' };
+    const files = { a: 'A2', b: 'B' };
+    const fresh = async (): Promise<string> => {
+      const path = mkdtempSync(join(volume.path, 'target-'));
+      expect(await drive({ path, files: old })).toHaveProperty('done');
+      return path;
+    };
+    const points = await pointsOfJob({ path: await fresh(), files }, volume.path);
+    const last = points.filter(({ call }) => ['fchmod', 'unlink', 'rmdir', 'rename'].includes(call));
+    expect(last.length).toBeGreaterThan(5);
+    for (const point of last) {
+      const path = await fresh();
+      await killAt({ path, files }, point);
+      const where = `${point.call} ${point.n}`;
+      expect(await drive({ path, files }), where).toHaveProperty('done');
+      const names = readdirSync(path).filter((name) => !name.startsWith('..'));
+      expect(names, where).toEqual(['a', 'b']);
+      expect(leftovers(path), where).toEqual([]);
+      // The mark by which another pod's run knows that it may be removed once it is superseded.
+      expect(statSync(join(path, '..data')).mode & 0o1000, where).toBe(0o1000);
+    }
+  });
 });
