@@ -105,8 +105,9 @@ const hot = 1_000_000;
  * may wait for the main thread: one that compiles, until garbage is collected (V8's
  * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown; unpacking 300 MB three at a
  * time: 4 of 36 runs), or for a wake-up that they missed (nodejs/node#54918). The work was done then, and the process hung,
- * deaf to signals; it also waits for calls on files that threads make (thread-pool.ts). So the C library ends it, unless it did no more than start: to prepare that call takes 3 ms. Where Node
- * cannot call it, a collection lets a thread that compiles go on.
+ * deaf to signals. It waits for calls on files that threads make, too (thread-pool.ts). So the C library ends it, unless it
+ * did no more than start: to prepare that call takes 3 ms. Where Node cannot call it, a collection lets a thread that
+ * compiles go on.
  */
 export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
