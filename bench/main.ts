@@ -21,6 +21,7 @@ const order = [
   'init-phase',
   'kubernetes',
   'files',
+  'slow',
   'render',
 ];
 

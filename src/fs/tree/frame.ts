@@ -75,11 +75,18 @@ export class Frame implements Where {
 
   /** Ends the reading of its listing. */
   closeStream(): void {
-    try {
-      this.stream?.closeSync();
-    } catch {
-      // closed already
-    }
+    const { stream } = this;
     this.stream = undefined;
+    if (stream !== undefined) closeListing(stream);
+  }
+}
+
+/** Closes a listing now, or as soon as what is being read of it has come. */
+export function closeListing(stream: Dir): void {
+  try {
+    stream.closeSync();
+  } catch {
+    // Node tells of a read that has come a little before it counts it as over.
+    stream.close().catch(() => undefined);
   }
 }

@@ -18,7 +18,7 @@ import { itself, pathOf, type RawName, shownName } from '../directory/file-name.
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
 import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
 import type { Exclude } from './exclude.ts';
-import { Frame } from './frame.ts';
+import { closeListing, Frame } from './frame.ts';
 import { Headroom } from './memory-reclaim.ts';
 import { OpenFrames } from './open-frames.ts';
 import { Pace } from './pace.ts';
@@ -428,7 +428,7 @@ export class Walk {
       while (names.length < batch) {
         const entry = await stream.read();
         // The walk was closed meanwhile.
-        if (frame.stream !== stream) return stream.closeSync();
+        if (frame.stream !== stream) return closeListing(stream);
         if (!entry) {
           frame.closeStream();
           break;

@@ -48,6 +48,8 @@ const openListing = promisify(opendir) as (
   options: { readonly encoding: string; readonly bufferSize: number },
 ) => Promise<Dir>;
 
+const givenUp: unknown[] = [];
+
 /**
  * Goes on with a walk where each call takes long: many are under way at a time, by threads. Everything is named relative
  * to a directory that is held open and was opened through no link. Depth first, as far as there is work for all: what is
@@ -391,8 +393,14 @@ export class WideWalk {
     try {
       return await call;
     } finally {
-      if (this.#abandoned) await new Promise<never>(() => {});
+      if (this.#abandoned) await this.#forever(call);
     }
+  }
+
+  /** What is open is kept from the garbage collector, which would close it, and say so on standard error. */
+  async #forever(call: unknown): Promise<never> {
+    givenUp.push(this, call);
+    return await new Promise<never>(() => {});
   }
 
   #report(frame: Frame, raw: RawName | undefined, action: string, error: unknown): void {

@@ -121,7 +121,12 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     'a helper that is killed: exit 1, the top is not set, the rerun does the rest',
     async () => {
       const top = wideTree(memoryFolder(), folders, files);
-      const slow = underStrace('trace=lchown', 'inject=lchown:delay_enter=100');
+      // Not the calls on entries: where those are slow, one process has many under way, and no helper.
+      const slow = underStrace('trace=chdir', 'inject=chdir:delay_enter=3000').toSpliced(
+        1,
+        0,
+        '--seccomp-bpf',
+      );
       const running = await startInitbox(['chown', '1000:1000', top], { prefix: slow });
       const helper = await waitUntil(
         () =>
