@@ -364,6 +364,8 @@ export class Put {
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
     const stage = yield* this.#places.stageOf(calls, place);
+    const since = this.#kept.get(key);
+    if (since !== undefined) return since;
     // Once for each owner, and so at once.
     const kept = writing(() => {
       const probe = makeProbe(stage);
