@@ -237,21 +237,25 @@ describe('a wide walk', { timeout: 30_000 }, () => {
 });
 
 /** The same notes, from a walk that does one after the other. */
-class Quick extends Notes {
+class Quick implements Visitor {
   readonly #notes: Notes;
   constructor(notes: Notes) {
-    super();
     this.#notes = notes;
   }
-  override *entry(_name: string | Buffer, _stat: unknown, where: Where, raw: string): Work<void> {
+  entry(_name: string | Buffer, _stat: unknown, where: Where, raw: string): void {
     this.#notes.seen.push(where.relative(raw));
   }
-  override *leave(_stat: unknown, where: Where): Work<void> {
+  leave(_stat: unknown, where: Where): void {
     this.#notes.seen.push(`${where.relative()}/`);
   }
-  override vanished(): void {
+  failed(path: string, action: string, error: NodeJS.ErrnoException): void {
+    this.#notes.failed(path, action, error);
+  }
+  vanished(): void {
     this.#notes.gone++;
   }
+  excluded(): void {}
+  crossed(): void {}
 }
 
 describe('the pace of a volume', () => {
