@@ -1,13 +1,15 @@
 import { fstatSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 
+import { isThreadPoolWide } from '../../process/thread-pool.ts';
+import { type Calls, calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../calls.ts';
 import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { mountId } from '../directory/mounts.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
 
-/** Removals between two chances for a signal to be handled. */
-const atOnce = 200;
+/** Removals between two chances for a signal to be handled: on a network volume each takes milliseconds. */
+const atOnce = 16;
 
 /**
  * Removes an entry of a directory that the caller knows for its own, with all that is in it. Follows no link, goes into no
@@ -63,16 +65,25 @@ export async function removeGeneration(parent: Directory, name: string): Promise
 }
 
 async function clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
-  let count = 0;
-  for (const entry of entries) {
-    if (++count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
-    try {
-      unlinkSync(directory.at(entry));
-    } catch (error) {
-      // EBUSY: a file is mounted there.
-      const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
-      if (code === 'EISDIR' || code === 'EPERM') await removeTree(directory, entry);
-    }
+  for (let at = 0; at < entries.length; at += atOnce) {
+    const some = entries.slice(at, at + atOnce);
+    const left = isThreadPoolWide()
+      ? await Promise.all(some.map((entry) => doInTime(unlinked(sideBySide, directory.at(entry)))))
+      : some.map((entry) => doAtOnce(unlinked(calls, directory.at(entry))));
+    for (const [index, gone] of left.entries()) if (!gone) await removeTree(directory, some[index] as Buffer);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Removes an entry; false where it may be a directory. */
+function* unlinked(by: Calls, path: string | Buffer): Work<boolean> {
+  try {
+    yield* given(by.unlink(path));
+    return true;
+  } catch (error) {
+    // EBUSY: a file is mounted there.
+    const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
+    return code === 'EBUSY' || code === 'ENOENT';
   }
 }
 

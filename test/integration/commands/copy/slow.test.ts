@@ -138,7 +138,6 @@ describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
     ['--delete', ['--delete']],
     ['--delete --exclude', ['--delete', '--exclude', 'kept']],
     ['--delete --checksum', ['--delete', '--checksum']],
-    ['--atomic', ['--atomic']],
   ])('%s, over what is there: the same as elsewhere', async (_how, flags) => {
     const from = hardTree();
     const second = plainTree(4, 8, folder(), 'y');
@@ -172,6 +171,25 @@ describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
     expect(looks(volume.behind)).toEqual(looks(quick));
     expect(counts(one.stderr)).toBe(counts(other.stderr));
     expect(leftovers(volume.behind).filter((path) => !/\.\.initbox_/.test(path))).toEqual([]);
+    expect(await source.stop()).toBeGreaterThan(8);
+  });
+
+  test('--atomic, over an earlier one: the same as elsewhere', async () => {
+    const from = hardTree();
+    const earlier = plainTree(12, 14);
+    await using source = await mountSlowly({ delay: '500us', behind: from });
+    await using volume = await mountSlowly({ delay: '500us' });
+    const quick = folder();
+    for (const [first, to] of [
+      [source.path, volume.path],
+      [from, quick],
+    ] as const) {
+      const before = await copy([earlier, to, '--atomic']);
+      expect(before.status, before.stderr).toBe(0);
+      const { status, stderr } = await copy([first, earlier, to, '--atomic']);
+      expect(status, stderr).toBe(0);
+    }
+    expect(looks(volume.behind)).toEqual(looks(quick));
     expect(await source.stop()).toBeGreaterThan(8);
   });
 
