@@ -29,7 +29,7 @@ interface Comparison {
 type Part = (volume: SlowVolume, entries: number) => readonly Comparison[];
 
 /** `--part=` takes one of them. */
-const parts: Readonly<Record<string, Part>> = { chown };
+const parts: Readonly<Record<string, Part>> = { chown, copy };
 
 /** The memory limit that everything must get by with, in MiB. */
 const limit = 96;
@@ -92,6 +92,45 @@ function chown({ path }: SlowVolume): readonly Comparison[] {
   ];
 }
 
+/** Off the volume to a disk, and from there onto the volume, each time to a new folder, and once more to the same one. */
+function copy({ path, behind }: SlowVolume): readonly Comparison[] {
+  const beside = join(behind, '..');
+  const to = (folder: string, command: (folder: string) => readonly string[]) => [
+    'sh',
+    '-c',
+    `mkdir -p ${quote(folder)} && exec "$@"`,
+    'sh',
+    ...command(folder),
+  ];
+  const ours = (from: string) => (folder: string) => [...programCommand(), 'copy', from, folder];
+  const theirs = (from: string) => (folder: string) => ['cp', '-a', `${from}/.`, folder];
+  // The first copy off the volume is what is copied onto it.
+  const copied = join(beside, 'ours-0');
+  return [
+    {
+      what: 'copy off a slow volume',
+      bound: 0.12,
+      peer: 'cp -a',
+      ours: (round) => to(join(beside, `ours-${round}`), ours(path)),
+      theirs: (round) => to(join(beside, `theirs-${round}`), theirs(path)),
+    },
+    {
+      what: 'copy onto a slow volume',
+      bound: 0.12,
+      peer: 'cp -a',
+      ours: (round) => to(join(path, `ours-${round}`), ours(copied)),
+      theirs: (round) => to(join(path, `theirs-${round}`), theirs(copied)),
+    },
+    {
+      what: 'copy onto a slow volume, again',
+      bound: 0.12,
+      peer: 'cp -a',
+      ours: () => to(join(path, 'ours-0'), ours(copied)),
+      theirs: () => to(join(path, 'theirs-1'), theirs(copied)),
+    },
+  ];
+}
+
 async function compared({ what, ours, theirs }: Comparison, rounds: number): Promise<(string | number)[]> {
   // What is right already must be so at the first time.
   const usages = await usageOf([
@@ -128,11 +167,12 @@ async function limited({ path }: SlowVolume, runs: number, report: Report): Prom
   if (ended < runs) throw new Error(`${runs - ended} of ${runs} runs did not end well within ${limit} MiB`);
 }
 
-/** Empty files in folders of 100. */
+/** Small files in folders of 100. */
 const maker = `
 import os, sys
 top, n = sys.argv[1], int(sys.argv[2])
 for i in range(n // 100):
     p = f"{top}/d{i:05d}"; os.mkdir(p)
-    for j in range(100): os.close(os.open(f"{p}/file-{j:05d}", os.O_CREAT | os.O_WRONLY, 0o644))
+    for j in range(100):
+        with open(f"{p}/file-{j:05d}", "wb") as f: f.write(b"initbox\n" * (20 + i * j % 300))
 `;

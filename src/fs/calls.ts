@@ -176,9 +176,19 @@ export const sideBySide: Calls = {
 export type Work<T> = Generator<Promise<unknown>, T, unknown>;
 
 /** What a call gives, within work: `const stat = yield* given(calls.lstat(name))`. */
-export function* given<T>(call: Soon<T>): Work<T> {
-  return call instanceof Promise ? ((yield call) as T) : call;
+export function given<T>(call: Soon<T>): Work<T> {
+  if (call instanceof Promise) return later(call);
+  there.value = call;
+  return ready as Work<T>;
 }
+
+function* later<T>(call: Promise<T>): Work<T> {
+  return (yield call) as T;
+}
+
+/** What was given at once: taken by `yield*` before anything else happens, so that one is enough, and none is made anew. */
+const there: { done: true; value: unknown } = { done: true, value: undefined };
+const ready = { [Symbol.iterator]: () => ready, next: () => there } as unknown as Work<unknown>;
 
 /** Does work whose calls are all made at once. */
 export function doAtOnce<T>(work: Work<T>): T {

@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 
-import { type Calls, given, type Work } from '../../fs/calls.ts';
+import { type Calls, given, type Soon, type Work } from '../../fs/calls.ts';
 
 /** The most that is copied in one go, in bytes: some milliseconds, so that signals are heard. */
 export const atOnce = 4 << 20;
@@ -19,14 +19,12 @@ class Buffers {
     this.#left = most;
   }
 
-  *take(): Work<Buffer> {
+  take(): Soon<Buffer> {
     const buffer = this.#free.pop();
     if (buffer !== undefined) return buffer;
-    if (this.#left > 0) {
-      this.#left--;
-      return Buffer.allocUnsafeSlow(this.length);
-    }
-    return (yield new Promise<Buffer>((resolve) => this.#waiting.push(resolve))) as Buffer;
+    if (this.#left === 0) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#left--;
+    return Buffer.allocUnsafeSlow(this.length);
   }
 
   giveBack(buffer: Buffer): void {
@@ -44,7 +42,7 @@ const large = new Buffers(1 << 18, 8);
 export function* copyContent(calls: Calls, from: number, to: number, size: number): Work<number> {
   // One byte more than the file has: a read that does not fill the buffer is the last.
   const buffers = size < small.length ? small : large;
-  const buffer = yield* buffers.take();
+  const buffer = yield* given(buffers.take());
   try {
     for (let at = 0; ;) {
       const length = yield* given(calls.read(from, buffer, 0, buffers.length, null));
@@ -62,7 +60,7 @@ export function* copyContent(calls: Calls, from: number, to: number, size: numbe
 /** Whether two open files of about that size hold the same. */
 export function* sameContent(calls: Calls, one: number, other: number, size: number): Work<boolean> {
   const buffers = size < small.length >> 1 ? small : large;
-  const buffer = yield* buffers.take();
+  const buffer = yield* given(buffers.take());
   try {
     const chunk = buffers.length >> 1;
     const [first, second] = [buffer.subarray(0, chunk), buffer.subarray(chunk)];

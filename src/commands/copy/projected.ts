@@ -178,11 +178,15 @@ function* versionOf(calls: Calls, volume: number): Work<RawName | undefined> {
 /** How far a link in the last component of a source is followed. */
 export type Following = 'none' | 'key' | 'all';
 
+const toRead = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** How a file is opened that is no link. */
+export const plainSource = toRead | constants.O_NOFOLLOW;
+
 /** Never blocks on a FIFO that was swapped in, and follows a link only where that was asked for. */
 export function* openSource(calls: Calls, path: string | Buffer, following: Following): Work<number> {
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-  if (following === 'key') return yield* openKey(calls, path, flags);
-  return yield* given(calls.open(path, following === 'all' ? flags : flags | constants.O_NOFOLLOW));
+  if (following === 'key') return yield* openKey(calls, path, toRead);
+  return yield* given(calls.open(path, following === 'all' ? toRead : plainSource));
 }
 
 /** The same for a directory behind a link. */

@@ -18,7 +18,7 @@ import {
 import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
 import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
 import { InTheWay, WriteFailed, writeFailed, writing, writingIn } from './failures.ts';
-import { type Following, openSource } from './projected.ts';
+import { type Following, openSource, plainSource } from './projected.ts';
 import type { MayReplace } from './replace.ts';
 import { type CopyTally } from './tally.ts';
 
@@ -364,6 +364,8 @@ export class Put {
     const known = this.#kept.get(key);
     if (known !== undefined) return known;
     const stage = yield* this.#places.stageOf(calls, place);
+    const since = this.#kept.get(key);
+    if (since !== undefined) return since;
     // Once for each owner, and so at once.
     const kept = writing(() => {
       const probe = makeProbe(stage);
@@ -379,7 +381,11 @@ export class Put {
 
   /** False where it turns out to be so large that it is to be copied in steps. */
   *#write(calls: Calls, { path, followed }: Source, place: CopyDirectory, raw: RawName): Work<boolean> {
-    const from = yield* openSource(calls, path, followed);
+    // Most are no links: opened here, one generator less for each.
+    const from =
+      followed === 'none'
+        ? yield* given(calls.open(path, plainSource))
+        : yield* openSource(calls, path, followed);
     try {
       // Whoever may write to the source's folder may have put another file under the name since it was looked at.
       const stat = yield* given(calls.fstat(from));
@@ -388,7 +394,11 @@ export class Put {
       const shared = isShared(stat, followed);
       if (shared && (yield* this.linkKnown(calls, stat, place, raw))) return true;
       this.note(this.#settings.extras?.ofFile(from));
-      yield* writingIn(this.#writeFrom(calls, from, stat, place, raw));
+      try {
+        yield* this.#writeFrom(calls, from, stat, place, raw);
+      } catch (error) {
+        throw writeFailed(error);
+      }
       if (shared) yield* this.know(calls, stat, place, raw);
       return true;
     } finally {
@@ -399,7 +409,14 @@ export class Put {
   *#writeFrom(calls: Calls, from: number, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
     const wanted = attributesOf(stat, this.#settings);
     const stage = place.stage ?? (yield* this.#places.stageOf(calls, place));
-    const to = yield* create(calls, below(stage, raw), wanted.mode);
+    const path = below(stage, raw);
+    let to: number;
+    try {
+      to = yield* given(calls.open(path, newFile, wanted.mode & 0o777));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      to = yield* create(calls, path, wanted.mode);
+    }
     try {
       const bytes = yield* copyContent(calls, from, to, stat.size);
       this.#tally().bytes += bytes;

@@ -207,13 +207,18 @@ export class Visit implements Visitor {
 
   crossed(): void {}
 
+  /** The place of a directory where that is the one of the last entry, as `at`. */
+  #lastAt(where: Where): CopyDirectory | undefined {
+    const last = this.#place;
+    if (this.#where !== where || last === undefined || last.closed) return undefined;
+    last.uses++;
+    return last;
+  }
+
   /** The place of a directory, which is to be given back. */
   *#at(where: Where): Work<CopyDirectory> {
-    const last = this.#place;
-    if (this.#where === where && last !== undefined && !last.closed) {
-      last.uses++;
-      return last;
-    }
+    const last = this.#lastAt(where);
+    if (last !== undefined) return last;
     const { prefix } = this.#settings;
     const path = where.relative();
     const whole = prefix === '' ? path : path === '' ? prefix : `${prefix}/${path}`;
@@ -237,7 +242,7 @@ export class Visit implements Visitor {
   }
 
   *#file(name: string | Buffer, stat: Stats, followed: Following, where: Where, raw: RawName): Work<void> {
-    const place = yield* this.#at(where);
+    const place = this.#lastAt(where) ?? (yield* this.#at(where));
     try {
       if (yield* this.#put.file(where.calls, { path: name, stat, followed }, place, raw)) return;
       this.#tally.large.push({

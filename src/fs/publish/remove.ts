@@ -10,8 +10,8 @@ import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
 
-/** Removals between two chances for a signal to be handled. */
-const atOnce = 200;
+/** Removals between two chances for a signal to be handled: on a network volume each takes milliseconds. */
+const atOnce = 16;
 
 /**
  * Removes an entry of a directory that the caller knows for its own, with all that is in it. Follows no link, goes into no
