@@ -1,17 +1,8 @@
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lchownSync,
-  lstatSync,
-  openSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, constants, lchownSync, lstatSync, type Stats } from 'node:fs';
 
+import { type Calls, calls, given, type Work } from '../../fs/calls.ts';
 import { itself } from '../../fs/directory/file-name.ts';
-import { O_PATH, openPinned } from '../../fs/directory/open-directory.ts';
+import { asPinned, O_PATH } from '../../fs/directory/open-directory.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
@@ -58,59 +49,80 @@ export class OwnerVisitor implements Visitor {
     return tally;
   }
 
-  entry(name: string | Buffer, stat: Stats, where: Where): void {
+  entry(name: string | Buffer, stat: Stats, where: Where): void | Work<void> {
     this.#tally.entries++;
     if (this.#spares(stat) || this.#isRight(stat)) return;
     if (!this.#begins()) return;
     const { owner, from, modes } = this.#plan;
     // Whatever stands there by now, it is to belong to the owner: nothing else decides.
     if (from === undefined && (stat.isSymbolicLink() || (modes.file === undefined && !hasSetIds(stat)))) {
+      // Of root's file in root's directory, nobody else sets the mode, or puts another in its place.
+      const trusted = stat.uid === 0 && where.ofRootAlone;
+      if (where.calls !== calls) return this.#give(name, trusted, where.calls);
+      // The same without a generator for each entry.
       lchownSync(name, owner.uid ?? unchanged, owner.gid ?? unchanged);
       this.#tally.changed++;
-      // Of root's file in root's directory, nobody else sets the mode, or puts another in its place.
-      if (stat.uid !== 0 || !where.ofRootAlone) this.#lookAgain(name);
-    } else this.#pinned(name, (descriptor) => this.#changeOpened(descriptor));
+      if (trusted) return;
+      const now = lstatSync(name, quiet);
+      return now !== undefined && survivesChown(now) ? this.#withdraw(name, calls) : undefined;
+    }
+    return pinned(name, where.calls, (descriptor) => this.#changeOpened(descriptor, where.calls));
   }
 
   /**
    * The owner before may have set a set-ID bit between the look and the change, which chown(2) leaves in one case
-   * (survivesChown). To open each file first, so as to change what was judged, would cost more than this.
+   * (survivesChown): hence the second look. To open each file first, so as to change what was judged, would cost more.
    */
-  #lookAgain(name: string | Buffer): void {
-    const now = lstatSync(name, quiet);
-    if (now === undefined || !survivesChown(now)) return;
-    this.#pinned(name, (descriptor) => {
-      const stat = fstatSync(descriptor);
-      if (stat.isDirectory() || !belongsTo(stat, this.#plan.owner) || !hasSetIds(stat)) return;
-      chmodSync(itself(descriptor), stat.mode & permissions & ~setIds);
+  *#give(name: string | Buffer, trusted: boolean, made: Calls): Work<void> {
+    const { owner } = this.#plan;
+    yield* given(made.lchown(name, owner.uid ?? unchanged, owner.gid ?? unchanged));
+    this.#tally.changed++;
+    if (trusted) return;
+    const now = yield* given(made.lstat(name));
+    if (now !== undefined && survivesChown(now)) yield* this.#withdraw(name, made);
+  }
+
+  /** Takes the set-ID bits from what stands there, if it is the owner's. */
+  #withdraw(name: string | Buffer, made: Calls): Work<void> {
+    const { owner } = this.#plan;
+    return pinned(name, made, function* (descriptor) {
+      const stat = yield* given(made.fstat(descriptor));
+      if (stat.isDirectory() || !belongsTo(stat, owner) || !hasSetIds(stat)) return;
+      yield* given(made.chmod(itself(descriptor), stat.mode & permissions & ~setIds));
     });
   }
 
   /** An entry that is not a directory and is held open (O_PATH). */
-  opened(descriptor: number): void {
+  *opened(descriptor: number, { calls: made }: Pick<Where, 'calls'>): Work<void> {
     this.#tally.entries++;
-    const stat = fstatSync(descriptor);
+    const stat = yield* given(made.fstat(descriptor));
     if (this.#spares(stat) || this.#isRight(stat)) return;
-    if (this.#begins()) this.#changeOpened(descriptor);
+    if (this.#begins()) yield* this.#changeOpened(descriptor, made);
   }
 
-  leave(stat: Stats): void {
+  leave(stat: Stats, where: Where): void | Work<void> {
     this.#tally.entries++;
     this.#tally.directories++;
     if (this.#spares(stat) || this.#isRight(stat)) return;
     if (!this.#begins()) return;
+    return this.#changeLeft(stat, where);
+  }
+
+  *#changeLeft(stat: Stats, where: Where): Work<void> {
+    const { calls: made } = where;
+    const path = where.path();
     const { owner, from, modes, ownGroup } = this.#plan;
     if (from === undefined && directoryMode(stat, modes) === undefined) {
-      lchownSync('.', owner.uid ?? unchanged, owner.gid ?? unchanged);
+      yield* given(made.lchown(path, owner.uid ?? unchanged, owner.gid ?? unchanged));
       this.#tally.changed++;
       return;
     }
-    const descriptor = openSync('.', O_PATH | constants.O_DIRECTORY);
+    const descriptor = yield* given(made.open(path, O_PATH | constants.O_DIRECTORY));
     try {
       // All that is in it was changed since it was looked at, which takes time.
-      const now = fstatSync(descriptor);
+      const now = yield* given(made.fstat(descriptor));
       if (this.#spares(now) || this.#isRight(now)) return;
-      changeDirectory(descriptor, now, owner, directoryMode(now, modes), ownGroup);
+      yield* changeDirectory(descriptor, now, owner, directoryMode(now, modes), ownGroup, made);
       this.#tally.changed++;
     } finally {
       closeSync(descriptor);
@@ -146,9 +158,9 @@ export class OwnerVisitor implements Visitor {
    * What was opened may be another than what was looked at: all is judged again. It is what is changed, whatever its name
    * leads to by then. The owner first: changing it clears the set-ID bits, and the mode is reckoned from what is left.
    */
-  #changeOpened(descriptor: number): void {
+  *#changeOpened(descriptor: number, made: Calls): Work<void> {
     const path = itself(descriptor);
-    let stat = fstatSync(descriptor);
+    let stat = yield* given(made.fstat(descriptor));
     // None of this entry's business: it has its own turn where it is found as a directory.
     if (stat.isDirectory()) {
       this.#tally.vanished++;
@@ -157,17 +169,17 @@ export class OwnerVisitor implements Visitor {
     if (this.#spares(stat) || this.#isRight(stat)) return;
     const { owner, modes } = this.#plan;
     if (!belongsTo(stat, owner)) {
-      if (survivesChown(stat)) chmodSync(path, stat.mode & permissions & ~setIds);
-      chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
-      stat = fstatSync(descriptor);
+      if (survivesChown(stat)) yield* given(made.chmod(path, stat.mode & permissions & ~setIds));
+      yield* given(made.chown(path, owner.uid ?? unchanged, owner.gid ?? unchanged));
+      stat = yield* given(made.fstat(descriptor));
       // Whoever owned it may have set them again in between.
       if (hasSetIds(stat)) {
-        chmodSync(path, stat.mode & permissions & ~setIds);
-        stat = fstatSync(descriptor);
+        yield* given(made.chmod(path, stat.mode & permissions & ~setIds));
+        stat = yield* given(made.fstat(descriptor));
       }
     }
     const wanted = fileMode(stat, modes);
-    if (wanted !== undefined) chmodSync(path, wanted);
+    if (wanted !== undefined) yield* given(made.chmod(path, wanted));
     this.#tally.changed++;
   }
 
@@ -202,14 +214,16 @@ export class OwnerVisitor implements Visitor {
       // it cannot be marked: the error that is being counted is the one to tell
     }
   }
+}
 
-  #pinned(name: string | Buffer, work: (descriptor: number) => void): void {
-    const descriptor = openPinned(name);
-    try {
-      work(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+/** Work on an entry that is held open meanwhile. */
+function* pinned(name: string | Buffer, made: Calls, work: (descriptor: number) => Work<void>): Work<void> {
+  const descriptor = yield* given(made.open(name, asPinned));
+  try {
+    yield* work(descriptor);
+  } finally {
+    // Closing what was opened with O_PATH asks nothing of the volume.
+    closeSync(descriptor);
   }
 }
 
@@ -244,23 +258,24 @@ function survivesChown(stat: Stats): boolean {
  * A directory's mode, then its owner. chmod(2) silently drops set-group-ID where the directory's group is none of the
  * caller's and CAP_FSETID is missing; chown(2) leaves it on directories. So the bit is set while the group is ours.
  */
-export function changeDirectory(
+export function* changeDirectory(
   descriptor: number,
   stat: Stats,
   owner: NewOwner,
   wanted: number | undefined,
   ownGroup: number,
-): void {
+  made: Calls = calls,
+): Work<void> {
   const path = itself(descriptor);
   if (wanted !== undefined) {
-    chmodSync(path, wanted);
-    const dropped = (wanted & setgid) !== 0 && (fstatSync(descriptor).mode & setgid) === 0;
+    yield* given(made.chmod(path, wanted));
+    const dropped = (wanted & setgid) !== 0 && ((yield* given(made.fstat(descriptor))).mode & setgid) === 0;
     if (dropped) {
-      chownSync(path, unchanged, ownGroup);
-      chmodSync(path, wanted);
-      chownSync(path, owner.uid ?? unchanged, owner.gid ?? stat.gid);
+      yield* given(made.chown(path, unchanged, ownGroup));
+      yield* given(made.chmod(path, wanted));
+      yield* given(made.chown(path, owner.uid ?? unchanged, owner.gid ?? stat.gid));
       return;
     }
   }
-  if (!belongsTo(stat, owner)) chownSync(path, owner.uid ?? unchanged, owner.gid ?? unchanged);
+  if (!belongsTo(stat, owner)) yield* given(made.chown(path, owner.uid ?? unchanged, owner.gid ?? unchanged));
 }

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, type Stats } from 'node:fs';
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { shownName } from '../../fs/directory/file-name.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
@@ -237,7 +238,7 @@ class Job {
     });
     try {
       const spared = this.#spares(fstatSync(pinned));
-      change.opened(pinned);
+      doAtOnce(change.opened(pinned, { calls }));
       const kept = this.#request.dryRun || spared || belongsTo(fstatSync(pinned), this.#owner);
       if (!kept) throw new TopRefused(notKept);
     } catch (error) {

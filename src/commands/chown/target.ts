@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, rmdirSync, type Stats } from 'node:fs';
 
 import { UsageError } from '../../core/outcome.ts';
+import { doAtOnce } from '../../fs/calls.ts';
 import { below, type RawName, rawOf, shownName } from '../../fs/directory/file-name.ts';
 import { isEmptyDirectory, openDirectory, openPinned } from '../../fs/directory/open-directory.ts';
 import {
@@ -147,7 +148,7 @@ export function makeTarget(target: ChownTarget, owner: NewOwner, modes: Modes, o
         if (mode === undefined && belongsTo(stat, owner)) return;
         // Whoever may write to the parent may have put another there: what is not empty is not what was made.
         if (!isEmptyDirectory(made)) throw new Error('it was replaced by something else meanwhile');
-        changeDirectory(made, stat, owner, mode, ownGroup);
+        doAtOnce(changeDirectory(made, stat, owner, mode, ownGroup));
       });
       closeSync(at);
       at = next;

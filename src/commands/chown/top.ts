@@ -1,5 +1,6 @@
 import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 
+import { doAtOnce } from '../../fs/calls.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory, directoryMode } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
@@ -119,7 +120,7 @@ function isMapped(id: number | undefined, map: 'uid_map' | 'gid_map'): boolean {
 export function settle(descriptor: number, owner: NewOwner, modes: Modes, ownGroup: number): void {
   const stat = fstatSync(descriptor);
   try {
-    changeDirectory(descriptor, stat, owner, directoryMode(stat, modes), ownGroup);
+    doAtOnce(changeDirectory(descriptor, stat, owner, directoryMode(stat, modes), ownGroup));
   } catch (error) {
     throw new TopRefused(codeOf(error));
   }

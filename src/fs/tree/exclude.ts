@@ -1,7 +1,12 @@
 import picomatch from 'picomatch';
 
-/** Whether an entry is left out, with all that is below it. `path` is relative to the top of the tree. */
-export type Exclude = (path: string) => boolean;
+import type { Where } from './visitor.ts';
+
+/**
+ * Whether an entry is left out, with all that is below it. `path` is relative to the top of the tree; a walk says which
+ * directory holds the entry.
+ */
+export type Exclude = (path: string, where?: Where) => boolean;
 
 /**
  * A pattern without a slash is about a name at any depth, one with a slash about the path below the top, as in

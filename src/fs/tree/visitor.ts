@@ -1,23 +1,33 @@
 import type { Stats } from 'node:fs';
 
+import type { Calls, Work } from '../calls.ts';
 import type { RawName } from '../directory/file-name.ts';
 
-/** What is done with each entry. Every call is made while the current directory is the one that holds the entry. */
+/**
+ * What is done with each entry. It is called in one of two ways, and a walk may turn from the first to the second:
+ *
+ * - narrow: one call after the other, each made at once, while the current directory is the one that holds the entry;
+ * - wide: many entries are under way at a time, of several directories. The current directory has nothing to do with it.
+ *
+ * What is returned is done to its end, in either way. Its calls are those of `where.calls`, and paths are those given, or
+ * `where.path`: then it does the same in both. What a visitor keeps from one call to the next must bear that others
+ * come in between. What is thrown is handed to `failed`, and the walk goes on; ENOENT counts as vanished.
+ */
 export interface Visitor {
-  /**
-   * An entry that is not a directory. `name` is what a system call takes, relative to the current directory.
-   * What it throws is handed to `failed`, and the walk goes on; ENOENT counts as vanished.
-   */
-  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void;
+  /** An entry that is not a directory. `name` is what a system call takes: `where.path(raw)`. */
+  entry(name: string | Buffer, stat: Stats, where: Where, raw: RawName): void | Work<void>;
   /**
    * The same for an entry that is held open (O_PATH), since a mount may come to stand at its name: it may be another than
    * the one that was listed, and also a directory, which is to be left alone. Without this, `entry` is called.
    */
-  opened?(descriptor: number): void;
-  /** A directory below the top, before anything in it; where this throws, it is not entered and `failed` is told. */
-  enter?(stat: Stats, raw: RawName): void;
-  /** A directory below the top, after all that is in it; it is the current directory, `.`. */
-  leave(stat: Stats, where: Where): void;
+  opened?(descriptor: number, where: Where): void | Work<void>;
+  /**
+   * A directory below the top, before anything in it; where this throws, it is not entered and `failed` is told.
+   * `where` is the directory that holds it.
+   */
+  enter?(stat: Stats, raw: RawName, where: Where): void | Work<void>;
+  /** A directory below the top, after all that is in it; `where.path()` leads to it. */
+  leave(stat: Stats, where: Where): void | Work<void>;
   failed(path: string, action: string, error: NodeJS.ErrnoException): void;
   /** Was listed, and was gone when it was looked at. */
   vanished(): void;
@@ -27,10 +37,17 @@ export interface Visitor {
   crossed(path: string): void;
 }
 
-/** A directory's place in the tree, for messages: made into text only when one is needed. */
+/** A directory's place in the tree. */
 export interface Where {
-  /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. */
+  /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. For messages. */
   relative(raw?: RawName): RawName;
+  /**
+   * What a system call takes for an entry of the directory, without one for the directory itself; it leads nowhere else,
+   * whatever becomes of the names above. Good until the work that asked for it is done.
+   */
+  path(raw?: RawName): string | Buffer;
+  /** How calls are made here and now: at once, or side by side with others. To be asked for at each piece of work. */
+  readonly calls: Calls;
   /** Whether root alone could give its names to other entries when it was opened. */
   readonly ofRootAlone: boolean;
 }

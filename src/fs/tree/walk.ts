@@ -6,11 +6,14 @@ import {
   opendirSync,
   openSync,
   readdirSync,
+  type Dir,
   type Stats,
 } from 'node:fs';
 
 import type { Host } from '../../core/host.ts';
 import type { Libc } from '../../process/libc.ts';
+import { widenThreadPool } from '../../process/thread-pool.ts';
+import { doAtOnce, type Work } from '../calls.ts';
 import { itself, pathOf, type RawName, shownName } from '../directory/file-name.ts';
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
 import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
@@ -18,8 +21,10 @@ import type { Exclude } from './exclude.ts';
 import { Frame } from './frame.ts';
 import { Headroom } from './memory-reclaim.ts';
 import { OpenFrames } from './open-frames.ts';
+import { Pace } from './pace.ts';
 import { MountGuard } from './refused-paths.ts';
 import type { Visitor } from './visitor.ts';
+import { WideWalk } from './wide-walk.ts';
 
 export interface WalkSettings {
   /** The top directory, open; whoever opened it closes it, after the walk. */
@@ -49,8 +54,9 @@ const { S_IFMT: typeBits, S_IFDIR: directoryType } = constants;
 /** A directory's listing beyond this size in bytes is read piece by piece. */
 const largeListing = 1 << 16;
 
-/** Names read at once of a large directory. */
+/** Names of a large directory that are looked at in a row, and how many are read of them at once. */
 const batch = 1024;
+const atOnceRead = 128;
 
 /** Entries between two looks at the clock: some 100 µs. */
 const stride = 32;
@@ -75,7 +81,7 @@ const mostGiven = 16;
 export class Walk {
   readonly #visitor: Visitor;
   readonly #settings: WalkSettings;
-  readonly #host: Pick<Host, 'chdir'>;
+  readonly #host: Pick<Host, 'chdir' | 'memoryLimit'>;
   readonly #headroom: Headroom;
   readonly #top: Frame;
   /** Set where names may lead into what is mounted below the top, and that is not to be entered. */
@@ -85,6 +91,11 @@ export class Walk {
   readonly #shares: Share[] = [];
   readonly #open: OpenFrames;
   #current: Frame;
+  readonly #pace = new Pace();
+  /** Tells milliseconds where the pace is to be known. */
+  #now: (() => number) | undefined;
+  #listing: Promise<void> | undefined;
+  #handedOver = false;
 
   constructor(settings: WalkSettings, visitor: Visitor, host: Pick<Host, 'chdir' | 'memoryLimit'>) {
     this.#settings = settings;
@@ -118,11 +129,30 @@ export class Walk {
     return this.#shares.length;
   }
 
-  /** Works until there is nothing left, or until `late` says so; it is asked every 100 µs or so. */
-  run(late: () => boolean): void {
-    if (this.idle) return;
+  /** Whether calls take so long here that many should be under way at a time: `widen` then. */
+  get isSlow(): boolean {
+    return this.#pace.isSlow;
+  }
+
+  /** Whether that is known. */
+  get isPaceKnown(): boolean {
+    return this.#pace.isKnown;
+  }
+
+  /** A listing without which nothing can be done: the next run goes on once it is there. Rejects with what ends the walk. */
+  get listing(): Promise<void> | undefined {
+    return this.#listing;
+  }
+
+  /**
+   * Works until there is nothing left, or until `late` says so; it is asked every 100 µs or so.
+   * @param now tells milliseconds: with it, listings that may take long are waited for (`listing`), and `isSlow` tells
+   */
+  run(late: () => boolean, now?: () => number): void {
+    this.#now = now;
+    if (this.idle || this.#listing !== undefined) return;
     this.#inside(this.#current, () => {
-      while (!this.idle && !this.#step(late)) if (late()) return;
+      while (!this.idle && !this.#step(late)) if (late() || this.#listing !== undefined) return;
     });
   }
 
@@ -141,7 +171,7 @@ export class Walk {
           names: [],
           directories: frame.directories.splice(0, some),
         };
-      if (frame.stream !== undefined && frame.directories.length < enoughDirectories) {
+      if (frame.stream !== undefined && !frame.slowListing && frame.directories.length < enoughDirectories) {
         const names = this.#refill(frame);
         if (names.length > 0) return { path: frame.relative(), names, directories: [] };
       }
@@ -156,8 +186,24 @@ export class Walk {
     return undefined;
   }
 
-  /** Closes what is open. */
+  /** Hands over all that is left to a walk that has many calls under way at a time. */
+  widen(): WideWalk {
+    const left = {
+      settings: this.#settings,
+      visitor: this.#visitor,
+      guard: this.#guard,
+      top: this.#top,
+      current: this.#current,
+      shares: this.#shares,
+    };
+    const wide = new WideWalk(left, this.#host);
+    this.#handedOver = true;
+    return wide;
+  }
+
+  /** Closes what is open, unless that was handed over. */
   close(): void {
+    if (this.#handedOver) return;
     for (let frame = this.#current; ;) {
       this.#open.release(frame);
       if (frame.parent === undefined) break;
@@ -183,6 +229,10 @@ export class Walk {
     const frame = this.#current;
     if (frame.next < frame.names.length) return this.#entries(frame, late);
     if (frame.stream !== undefined && frame.directories.length < enoughDirectories) {
+      if (this.#now !== undefined && frame.slowListing) {
+        this.#listing = this.#refillLater(frame, frame.stream);
+        return true;
+      }
       frame.names = this.#refill(frame);
       frame.next = 0;
       return false;
@@ -199,10 +249,14 @@ export class Walk {
     const { exclude } = this.#settings;
     const visitor = this.#visitor;
     const guard = this.#guard;
+    const pace = this.#pace;
+    const now = this.#now;
     const stop = names.length;
     for (let i = frame.next; i < stop; i++) {
+      const timed = now !== undefined && (i % stride === 0 || pace.isOpen);
+      const began = timed ? now() : 0;
       const raw = names[i] as RawName;
-      if (exclude !== undefined && exclude(shownName(frame.relative(raw)))) {
+      if (exclude !== undefined && exclude(shownName(frame.relative(raw)), frame)) {
         visitor.excluded(frame);
         continue;
       }
@@ -212,13 +266,17 @@ export class Walk {
         if (stat === undefined) visitor.vanished();
         else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
         else if (guard !== undefined) this.#guarded(guard, stat, frame, raw);
-        else visitor.entry(name, stat, frame, raw);
+        else {
+          const work = visitor.entry(name, stat, frame, raw);
+          if (work !== undefined) doAtOnce(work);
+        }
       } catch (error) {
         this.#report(frame, raw, 'change', error);
       }
-      if (i % stride === 0) {
-        this.#headroom.keep();
-        if (late()) {
+      if (timed) pace.note(now() - began);
+      if (i % stride === 0) this.#headroom.keep();
+      if (i % stride === 0 || timed) {
+        if (late() || pace.isSlow) {
           frame.next = i + 1;
           return true;
         }
@@ -260,7 +318,7 @@ export class Walk {
       return undefined;
     }
     try {
-      this.#visitor.enter?.(stat, raw);
+      atOnce(this.#visitor.enter?.(stat, raw, frame));
     } catch (error) {
       closeSync(descriptor);
       this.#report(frame, raw, 'enter', error);
@@ -280,7 +338,7 @@ export class Walk {
       if (stat === undefined) this.#visitor.vanished();
       else if (stat.isDirectory()) frame.directories.push(raw);
       else if (this.#guard !== undefined) this.#guarded(this.#guard, stat, frame, raw);
-      else this.#visitor.entry(pathOf(raw), stat, frame, raw);
+      else atOnce(this.#visitor.entry(pathOf(raw), stat, frame, raw));
     } catch (error) {
       this.#report(frame, raw, 'change', error);
     }
@@ -288,11 +346,14 @@ export class Walk {
 
   #leave(frame: Frame): void {
     if (frame.entered !== undefined) {
+      const now = this.#now;
+      const began = now?.() ?? 0;
       try {
-        this.#visitor.leave(frame.entered, frame);
+        atOnce(this.#visitor.leave(frame.entered, frame));
       } catch (error) {
         this.#report(frame, undefined, 'change', error);
       }
+      if (now !== undefined) this.#pace.note(now() - began);
     }
     this.#up(frame);
   }
@@ -350,8 +411,38 @@ export class Walk {
   }
 
   #read(frame: Frame, stat: Stats): void {
-    if (stat.size <= largeListing && this.#sizeIsTrue(frame, stat)) frame.names = readdirSync('.', latin1);
-    else frame.stream = opendirSync('.', { encoding: 'latin1', bufferSize: batch });
+    const tells = this.#sizeIsTrue(frame, stat);
+    if (tells && stat.size <= largeListing) {
+      frame.names = readdirSync('.', latin1);
+      return;
+    }
+    frame.stream = opendirSync('.', { encoding: 'latin1', bufferSize: atOnceRead });
+    frame.slowListing = !tells;
+  }
+
+  /** The same as `#refill` for a file system that may take seconds: signals and the deadline are not to wait for it. */
+  async #refillLater(frame: Frame, stream: Dir): Promise<void> {
+    widenThreadPool();
+    const names: RawName[] = [];
+    try {
+      while (names.length < batch) {
+        const entry = await stream.read();
+        // The walk was closed meanwhile.
+        if (frame.stream !== stream) return stream.closeSync();
+        if (!entry) {
+          frame.closeStream();
+          break;
+        }
+        names.push(entry.name);
+      }
+      this.#listing = undefined;
+    } catch (error) {
+      this.#listing = undefined;
+      frame.closeStream();
+      this.#report(frame, undefined, 'list', error);
+    }
+    frame.names = names;
+    frame.next = 0;
   }
 
   #refill(frame: Frame): RawName[] {
@@ -384,8 +475,8 @@ export class Walk {
     const descriptor = guard.pinned(raw);
     if (descriptor === undefined) return visitor.crossed(this.#shown(frame, raw));
     try {
-      if (visitor.opened === undefined) visitor.entry(pathOf(raw), stat, frame, raw);
-      else visitor.opened(descriptor);
+      if (visitor.opened === undefined) atOnce(visitor.entry(pathOf(raw), stat, frame, raw));
+      else atOnce(visitor.opened(descriptor, frame));
     } finally {
       closeSync(descriptor);
     }
@@ -398,9 +489,12 @@ export class Walk {
   }
 
   #shown(frame: Frame, raw?: RawName): string {
-    const relative = shownName(frame.relative(raw));
-    return relative === '' ? this.#settings.path : `${this.#settings.path}/${relative}`;
+    return frame.shown(this.#settings.path, raw);
   }
+}
+
+function atOnce(work: void | Work<void>): void {
+  if (work !== undefined) doAtOnce(work);
 }
 
 const quiet = { throwIfNoEntry: false } as const;

@@ -4,6 +4,7 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import type { Helper, Host, Parent } from '../../core/host.ts';
 import type { Share, Walk } from './walk.ts';
+import type { WideWalk } from './wide-walk.ts';
 
 /** What a helper is told. */
 export type Order<S> =
@@ -45,7 +46,10 @@ const inHand = 2;
 /** How long helpers may take to say what they did, once the walk is to stop, in milliseconds. */
 const lastSay = 50;
 
-/** Milliseconds between two tallies of a busy helper. */
+/** How long calls that are under way may take to end, once the walk is to stop, in milliseconds. */
+const lastCalls = 100;
+
+/** Milliseconds between two tallies of a busy helper, or of a wide walk. */
 const tallyEvery = 250;
 
 /** Processes at most, this one included: more of them wait for one another in the kernel. */
@@ -96,6 +100,7 @@ export async function runWalk<S, T>(
   const members: Member[] = [];
   let lost: HelperLost | undefined;
   let wake = (): void => {};
+  let wide: WideWalk | undefined;
 
   const hear = (member: Member, answer: WorkerResponse<T>): void => {
     if (answer.kind === 'tally') {
@@ -105,7 +110,7 @@ export async function runWalk<S, T>(
       if (answer.idle) member.asked = false;
     } else if (answer.kind === 'gives') {
       member.asked = false;
-      walk.take(answer.share);
+      (wide ?? walk).take(answer.share);
     } else if (answer.kind === 'failed') lost = new HelperLost(answer.message, answer.code);
     else member.idle = true;
     wake();
@@ -152,46 +157,110 @@ export async function runWalk<S, T>(
     }
   };
 
+  const want = (): void => {
+    for (const member of members) {
+      if (!busy(member) || member.asked) continue;
+      member.asked = true;
+      member.helper.send({ kind: 'want' } satisfies Order<S>);
+    }
+  };
+
+  /** Until something is said, the signal is aborted, or what is given has settled. @throws as that */
+  const news = async (other?: Promise<void>): Promise<void> => {
+    if (signal.aborted) return;
+    let stop = (): void => {};
+    await new Promise<void>((resolve, reject) => {
+      wake = stop = resolve;
+      signal.addEventListener('abort', stop, { once: true });
+      other?.then(resolve, reject);
+    });
+    wake = () => {};
+    signal.removeEventListener('abort', stop);
+  };
+
+  /** The rest of the walk, where calls take long; helpers give back what they have in hand. */
+  const runWide = async (): Promise<void> => {
+    context.host.saveMemory();
+    wide = walk.widen();
+    let done = false;
+    const ended = (): void => {
+      done = true;
+      wake();
+    };
+    let failed: { readonly error: unknown } | undefined;
+    const begin = (): void => {
+      done = false;
+      (wide as WideWalk).run().then(ended, (error) => {
+        failed = { error };
+        ended();
+      });
+    };
+    let due = false;
+    const tick = (): (() => void) =>
+      clock.after(tallyEvery, () => {
+        due = true;
+        wake();
+      });
+    let cancel = tick();
+    begin();
+    try {
+      for (;;) {
+        if (!done) await news();
+        plan.add(plan.own());
+        if (failed !== undefined) throw failed.error;
+        if (signal.aborted) throw reasonOf(signal);
+        if (lost !== undefined) throw lost;
+        if (due) {
+          due = false;
+          cancel = tick();
+        }
+        if (done && !wide.isIdle) begin();
+        else if (done && !members.some(busy)) return;
+        want();
+        if (done) await news();
+      }
+    } finally {
+      cancel();
+      wide.stop();
+      if (!done)
+        await new Promise<void>((resolve) => {
+          const stop = clock.after(lastCalls, resolve);
+          wake = () => {
+            if (!done) return;
+            stop();
+            resolve();
+          };
+        });
+      plan.add(plan.own());
+      wide.close();
+    }
+  };
+
   try {
-    for (let first = true; ; first = false) {
+    for (let enlisted = false; ;) {
       if (signal.aborted) throw reasonOf(signal);
       if (lost !== undefined) throw lost;
       share();
-      const until = clock.now() + (first ? alone : slice);
-      walk.run(() => clock.now() >= until);
+      const until = clock.now() + (enlisted ? slice : alone);
+      walk.run(() => clock.now() >= until, clock.now);
       plan.add(plan.own());
-      if (first && !walk.idle) {
+      if (walk.isSlow && !walk.idle && walk.listing === undefined) return await runWide();
+      if (!enlisted && !walk.idle && walk.isPaceKnown) {
+        enlisted = true;
         context.host.saveMemory();
         for (let i = 0; i < plan.helpers; i++) enlist();
       }
-      if (walk.idle) {
-        const working = members.filter(busy);
-        if (working.length === 0 && lost === undefined) return;
-        for (const member of working) {
-          if (member.asked) continue;
-          member.asked = true;
-          member.helper.send({ kind: 'want' } satisfies Order<S>);
-        }
-        if (lost === undefined) await news((resolve) => (wake = resolve), signal);
-        wake = () => {};
+      if (walk.listing !== undefined) await news(walk.listing);
+      else if (walk.idle) {
+        if (!members.some(busy) && lost === undefined) return;
+        want();
+        if (lost === undefined) await news();
       } else await new Promise((resolve) => setImmediate(resolve));
     }
   } finally {
     await dismiss(members.filter(busy), signal.aborted, clock, (resolve) => (wake = resolve));
     for (const member of members) member.helper.kill();
   }
-}
-
-/** Resolves when a helper has said something, or the signal is aborted. */
-async function news(onWake: (resolve: () => void) => void, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  let stop = (): void => {};
-  await new Promise<void>((resolve) => {
-    stop = resolve;
-    onWake(resolve);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  signal.removeEventListener('abort', stop);
 }
 
 /** Lets helpers that are at work say what they have done so far. */
