@@ -81,6 +81,8 @@ function parseSha256(given: string): string {
   if (/^(https?|file):/i.test(given)) return given;
   const sum = given.replace(/^sha256:/i, '');
   if (!/^[0-9a-f]{64}$/i.test(sum))
-    throw new Error(`"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them, or the address of a list of sums (https://…/SHA256SUMS)`);
+    throw new Error(
+      `"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them, or the address of a list of sums (https://…/SHA256SUMS)`,
+    );
   return sum.toLowerCase();
 }

@@ -30,7 +30,12 @@ import type { Spool } from './spool.ts';
 
 /** Reads every source and writes what is made of them, or hands it on as variables. */
 export async function runFetchConfig(
-  { options: asked, positionals: given, command, limited }: Input<typeof fetchOptions, readonly SourceAddress[]>,
+  {
+    options: asked,
+    positionals: given,
+    command,
+    limited,
+  }: Input<typeof fetchOptions, readonly SourceAddress[]>,
   context: Context,
 ): Promise<Outcome> {
   const options =
