@@ -131,7 +131,7 @@ describe('a download that is too large for memory', () => {
     await using server = await serve((request, response) => {
       asked.push(request.headers['if-none-match']);
       if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
-      else whole(request, response);
+      else void whole(request, response);
     });
     const args = [join(path, 'f'), '--etag-file', join(path, 'etag')] as const;
     expect(await fetch(server.url, ...args)).toMatchObject({ status: 0 });
@@ -203,7 +203,7 @@ describe('--sha256 with the address of a list', () => {
     (text: string): Answer =>
     (request, response) => {
       if (request.url === '/SHA256SUMS') response.end(text);
-      else whole(request, response);
+      else void whole(request, response);
     };
 
   test.each([
