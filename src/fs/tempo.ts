@@ -1,3 +1,7 @@
+import { statfsSync } from 'node:fs';
+
+import { widenThreadPool } from '../process/thread-pool.ts';
+
 /** Calls that are judged together: a few that were held up by something else do not count. */
 const together = 16;
 
@@ -31,5 +35,20 @@ export class Tempo {
         this.#long = 0;
       }
     }
+  }
+}
+
+/** f_type of statfs(2) for file systems of this machine, on which a call takes microseconds. */
+const local: ReadonlySet<number> = new Set([
+  0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */, 0xef53 /* ext4 */, 0x58465342 /* xfs */,
+  0x9123683e /* btrfs */, 0x794c7630 /* overlay */,
+]);
+
+/** Has many threads make calls, where a folder may well be on a slow volume: once any were used, it is too late for that. */
+export function prepareForSlow(folder: string): void {
+  try {
+    if (!local.has(statfsSync(folder).type)) widenThreadPool();
+  } catch {
+    // What is wrong with it is said by those who write to it.
   }
 }

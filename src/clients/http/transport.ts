@@ -287,7 +287,8 @@ function exchange(
       try {
         if (!resumed) sink?.start(response.headers);
       } catch (error) {
-        return void unstored(error);
+        unstored(error);
+        return undefined;
       }
       let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);

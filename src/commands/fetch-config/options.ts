@@ -29,8 +29,9 @@ const outputOptions = {
 
 const bodyOptions = {
   sha256: value({
-    description: 'the SHA-256 checksum that the body must have',
-    placeholder: 'HEX',
+    description:
+      'the SHA-256 checksum that the body must have, or the http, https or file address of a list (SHA256SUMS) with it',
+    placeholder: 'HEX|ADDRESS',
     parse: parseSha256,
   }),
   'etag-file': text({
@@ -76,8 +77,12 @@ export const fetchOptions = {
 export type FetchOptions = Values<typeof fetchOptions>;
 
 function parseSha256(given: string): string {
+  // Of a list, which is read first.
+  if (/^(https?|file):/i.test(given)) return given;
   const sum = given.replace(/^sha256:/i, '');
   if (!/^[0-9a-f]{64}$/i.test(sum))
-    throw new Error(`"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them`);
+    throw new Error(
+      `"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them, or the address of a list of sums (https://…/SHA256SUMS)`,
+    );
   return sum.toLowerCase();
 }

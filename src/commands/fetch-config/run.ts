@@ -30,9 +30,18 @@ import type { Spool } from './spool.ts';
 
 /** Reads every source and writes what is made of them, or hands it on as variables. */
 export async function runFetchConfig(
-  { options, positionals: given, command, limited }: Input<typeof fetchOptions, readonly SourceAddress[]>,
+  {
+    options: asked,
+    positionals: given,
+    command,
+    limited,
+  }: Input<typeof fetchOptions, readonly SourceAddress[]>,
   context: Context,
 ): Promise<Outcome> {
+  const options =
+    asked.sha256?.includes(':') === true && asked.spec === undefined
+      ? await (await import('./fetch-sum.ts')).withSum(asked, given, context)
+      : asked;
   const http = readHttpSettings(
     options,
     {

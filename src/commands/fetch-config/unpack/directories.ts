@@ -15,7 +15,7 @@ const held = 64;
 const most = 512;
 
 /** A directory of the tree that is open, or is being made. */
-export interface Place {
+export interface TreeDirectory {
   readonly path: RawName;
   /** Its descriptor. */
   fd: number | undefined;
@@ -38,8 +38,8 @@ export interface DirectorySettings {
 /** The directories of a tree that is unpacked: made where they are missing, reached through no link. */
 export class Directories {
   readonly #settings: DirectorySettings;
-  readonly #top: Place;
-  readonly #open = new Map<RawName, Place>();
+  readonly #top: TreeDirectory;
+  readonly #open = new Map<RawName, TreeDirectory>();
   /** In the order in which they were made, where an owner is to be set. */
   readonly #made: RawName[] = [];
 
@@ -74,7 +74,7 @@ export class Directories {
   }
 
   /** As reach, beside other work. What is returned may not be ready yet; it stays open until `leave`. */
-  begin(underWay: UnderWay, place: readonly RawName[], name: RawName, said?: number): Place {
+  begin(underWay: UnderWay, place: readonly RawName[], name: RawName, said?: number): TreeDirectory {
     let at = this.#top;
     for (const raw of place) {
       const path = pathBelow(at, raw);
@@ -93,20 +93,26 @@ export class Directories {
     return directory;
   }
 
-  leave(place: Place): void {
+  leave(place: TreeDirectory): void {
     place.users--;
   }
 
   #beginOne(
     underWay: UnderWay,
-    parent: Place,
+    parent: TreeDirectory,
     raw: RawName,
     { path, name }: { readonly path: RawName; readonly name: RawName },
-  ): Place {
+  ): TreeDirectory {
     this.#settings.checkName(path);
     const opened = Promise.withResolvers<number>();
     opened.promise.catch(() => {});
-    const place: Place = { path, fd: undefined, ready: opened.promise, users: 1, turn: Promise.resolve() };
+    const place: TreeDirectory = {
+      path,
+      fd: undefined,
+      ready: opened.promise,
+      users: 1,
+      turn: Promise.resolve(),
+    };
     this.#open.set(path, place);
     parent.users++;
     underWay.begin(path, 0, async () => {
@@ -130,7 +136,7 @@ export class Directories {
     return place;
   }
 
-  #add(path: RawName, fd: number): Place {
+  #add(path: RawName, fd: number): TreeDirectory {
     const place = { path, fd, ready: Promise.resolve(fd), users: 0, turn: Promise.resolve() };
     this.#open.set(path, place);
     return place;
@@ -230,12 +236,12 @@ export class Directories {
 }
 
 /** Puts a name into a directory after those that came before. */
-export function inTurn<T>(place: Place, work: () => Promise<T>): Promise<T> {
+export function inTurn<T>(place: TreeDirectory, work: () => Promise<T>): Promise<T> {
   const mine = place.turn.then(work);
   place.turn = mine.catch(() => {});
   return mine;
 }
 
-function pathBelow(above: Place, raw: RawName): RawName {
+function pathBelow(above: TreeDirectory, raw: RawName): RawName {
   return above.path === '' ? raw : `${above.path}/${raw}`;
 }

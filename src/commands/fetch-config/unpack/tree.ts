@@ -7,7 +7,7 @@ import { below, type RawName } from '../../../fs/directory/file-name.ts';
 import { isNoDirectory } from '../../../fs/directory/open-directory.ts';
 import type { FileOwner } from '../../../fs/publish/attributes.ts';
 import { Tempo } from '../../../fs/tempo.ts';
-import { Directories, inTurn, type Place } from './directories.ts';
+import { Directories, inTurn, type TreeDirectory } from './directories.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -38,7 +38,7 @@ interface Filling {
   /** Undefined where all of it is kept, to be written when it is whole. */
   descriptor: number | undefined;
   /** Where it goes, beside others. */
-  readonly place: Place | undefined;
+  readonly place: TreeDirectory | undefined;
   parts: Uint8Array[];
   /** Bytes in parts. */
   pending: number;
@@ -161,7 +161,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
   /** Puts something into a directory once that is ready, and leaves it. */
   async #inPlace<T>(
     underWay: UnderWay,
-    place: Place,
+    place: TreeDirectory,
     work: (how: Calls, directory: number) => Work<T>,
   ): Promise<T> {
     try {
@@ -201,7 +201,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     const { descriptor, place } = file;
     if (descriptor === undefined) {
       this.#file = undefined;
-      return this.#fillLater(this.#underWay as UnderWay, file, place as Place);
+      return this.#fillLater(this.#underWay as UnderWay, file, place as TreeDirectory);
     }
     const bytes = file.parts.length === 1 ? (file.parts[0] as Uint8Array) : Buffer.concat(file.parts);
     this.#file = undefined;
@@ -210,7 +210,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     doAtOnce(this.#finishFile(calls, descriptor, bytes, file.entry));
   }
 
-  #fillLater(underWay: UnderWay, { entry, path, parts }: Filling, place: Place): void {
+  #fillLater(underWay: UnderWay, { entry, path, parts }: Filling, place: TreeDirectory): void {
     // A copy: the parts are of large buffers.
     const bytes = Buffer.concat(parts);
     const raw = path.slice(path.lastIndexOf('/') + 1);

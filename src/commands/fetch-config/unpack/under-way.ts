@@ -5,7 +5,7 @@ import { Lanes } from '../../../fs/lanes.ts';
 const mostEntries = 2048;
 const mostBytes = 8 << 20;
 
-/** What is not begun any more, after a failure or at the end. */
+/** What is not begun any more, at the end. */
 class Stopped extends Error {}
 
 /** The entries of an archive that are being made, several at once, within bounds. */
@@ -47,10 +47,11 @@ export class UnderWay {
     return this.#last.get(path);
   }
 
-  /** Makes calls within the work, when it is their turn. @throws Error where all is to end */
+  /** Makes calls within the work, when it is their turn. @throws what other work failed with, or Stopped */
   call<T>(work: () => Promise<T>): Promise<T> {
     return this.#lanes.run(async () => {
-      if (this.#stopped || this.#failure !== undefined) throw new Stopped('it is not begun any more');
+      this.check();
+      if (this.#stopped) throw new Stopped('it is not begun any more');
       this.#calls++;
       try {
         return await work();

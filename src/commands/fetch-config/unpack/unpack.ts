@@ -21,6 +21,7 @@ import { commitAll } from '../../../fs/publish/published.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
 import { checkSetPlace } from '../../../fs/publish/target-checks.ts';
 import { writeFile } from '../../../fs/publish/write.ts';
+import { prepareForSlow } from '../../../fs/tempo.ts';
 import { type Answer, satisfied } from '../../../wait/attempt.ts';
 import { waitFor } from '../../../wait/loop.ts';
 import { waitOutcome } from '../../../wait/outcome.ts';
@@ -83,6 +84,7 @@ export async function unpackArchive(
   const secret = address.scheme === 'file' ? http.saidSecret === true : isSecretSource(address, http);
   const memoryOnly = secret && !options['allow-disk'];
   checkSetPlace(path, [], { memoryOnly });
+  prepareForSlow(path);
   const unpacking = new Unpacking(address, settings, context);
   try {
     const staged = await stageTree(

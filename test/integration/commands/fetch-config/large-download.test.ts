@@ -1,0 +1,250 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { canMount, mountTmpfs } from '../../../support/faults.ts';
+import { limitMemory } from '../../../support/memory-limit.ts';
+import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { requireOrSkip } from '../../../support/tools.ts';
+import { temporaryDirectory } from '../../../support/undo.ts';
+import { waitUntil } from '../../../support/wait-until.ts';
+
+const body = randomBytes(3 << 20);
+const sum = createHash('sha256').update(body).digest('hex');
+
+function noLimit(): string | undefined {
+  using limit = limitMemory(64 << 20);
+  return limit === undefined ? 'no control group can be made here' : undefined;
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** Answers with the given functions in turn, the last one again and again. */
+async function serve(...answers: readonly Answer[]) {
+  const ranges: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    const answer = answers[Math.min(ranges.length, answers.length - 1)] as Answer;
+    ranges.push(request.headers.range);
+    void answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return {
+    url: `http://127.0.0.1:${port}/large.bin`,
+    ranges,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const etag = '"one"';
+
+const cut =
+  (bytes: Buffer, headers: Record<string, string> = {}): Answer =>
+  (_request, response) => {
+    response.writeHead(200, { 'Content-Length': body.length, ...headers });
+    response.write(bytes, () => response.destroy());
+  };
+
+const whole: Answer = (_request, response) => void response.writeHead(200, { ETag: etag }).end(body);
+
+/** The rest, to whoever has the right ETag. */
+const rest: Answer = (request, response) => {
+  const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1]);
+  if (Number.isNaN(from) || request.headers['if-range'] !== etag) return whole(request, response);
+  const range = `bytes ${from}-${body.length - 1}/${body.length}`;
+  response.writeHead(206, { ETag: etag, 'Content-Range': range }).end(body.subarray(from));
+};
+
+const otherPart: Answer = (request, response) => {
+  if (request.headers.range === undefined) return whole(request, response);
+  response.writeHead(206, { 'Content-Range': `bytes 0-9/${body.length}` }).end('0123456789');
+};
+
+const fetch = (url: string, to: string, ...flags: readonly string[]) =>
+  runInitbox(['fetch-config', url, '--to', to, ...flags]);
+
+describe('a download that is too large for memory', () => {
+  test('cut off twice: it goes on from there, and only the rest is asked for', async () => {
+    const { path } = temporaryDirectory('large');
+    const half = body.length >> 1;
+    const again: Answer = (request, response) => {
+      const from = Number(/\d+/.exec(request.headers.range ?? '')?.[0]);
+      const range = `bytes ${from}-${body.length - 1}/${body.length}`;
+      response.writeHead(206, { 'Content-Range': range, 'Content-Length': body.length - from });
+      response.write(body.subarray(from, from + 100_000), () => response.destroy());
+    };
+    await using server = await serve(cut(body.subarray(0, half), { ETag: etag }), again, rest);
+    const { status, stderr } = await fetch(server.url, join(path, 'f'), '--sha256', sum);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
+    expect(server.ranges[0]).toBeUndefined();
+    for (const range of server.ranges.slice(1)) expect(range).toMatch(/^bytes=[1-9]\d+-$/);
+    expect(readdirSync(path)).toEqual(['f']);
+  });
+
+  test.each([
+    ['a weak ETag', { ETag: 'W/"one"' }, whole],
+    ['no ETag', {}, whole],
+    ['it is another by now', { ETag: '"old"' }, rest],
+    ['the server answers with another part', { ETag: etag }, otherPart],
+  ])('cut off, from the start again: %s', async (_what, headers, then) => {
+    const { path } = temporaryDirectory('large');
+    const other = randomBytes(2 << 20);
+    await using server = await serve(cut(other, headers), then);
+    const { status, stderr } = await fetch(server.url, join(path, 'f'));
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
+  });
+
+  test('another sum: nothing is seen; the right one: written once', async () => {
+    const { path } = temporaryDirectory('large');
+    const file = join(path, 'f');
+    writeFileSync(file, 'old');
+    await using server = await serve(whole);
+    const wrong = await fetch(server.url, file, '--sha256', '1'.repeat(64));
+    expect(wrong.status).toBe(69);
+    expect(wrong.stderr).toContain(`has the SHA-256 ${sum}`);
+    expect(readFileSync(file, 'utf8')).toBe('old');
+    expect(readdirSync(path)).toEqual(['f']);
+    expect(await fetch(server.url, file, '--sha256', sum)).toMatchObject({ status: 0 });
+    const { ino, mode } = statSync(file);
+    expect(mode & 0o7777).toBe(0o444);
+    expect((await fetch(server.url, file)).stderr).toContain('1 file unchanged');
+    expect(statSync(file).ino).toBe(ino);
+    const before = server.ranges.length;
+    expect((await fetch(server.url, file, '--sha256', sum)).stderr).toContain('1 file unchanged');
+    expect(server.ranges).toHaveLength(before);
+    // Other bits are no reason to believe less, but the file is made anew with them.
+    expect(await fetch(server.url, file, '--sha256', sum, '--mode', '0640')).toMatchObject({ status: 0 });
+    expect(statSync(file).mode & 0o7777).toBe(0o640);
+  });
+
+  test('with --etag-file it is not downloaded again', async () => {
+    const { path } = temporaryDirectory('large');
+    const asked: (string | undefined)[] = [];
+    await using server = await serve((request, response) => {
+      asked.push(request.headers['if-none-match']);
+      if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+      else void whole(request, response);
+    });
+    const args = [join(path, 'f'), '--etag-file', join(path, 'etag')] as const;
+    expect(await fetch(server.url, ...args)).toMatchObject({ status: 0 });
+    expect((await fetch(server.url, ...args)).stderr).toContain('1 file unchanged');
+    writeFileSync(join(path, 'f'), 'changed');
+    expect(await fetch(server.url, ...args)).toMatchObject({ status: 0 });
+    expect(asked).toEqual([undefined, etag, undefined]);
+    expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
+  });
+
+  test.skipIf(requireOrSkip('a volume that is full', canMount()))(
+    'the volume becomes full in the middle: said, and nothing is left',
+    async () => {
+      using volume = mountTmpfs({ size: '2m' });
+      await using server = await serve(whole);
+      const { status, stderr } = await fetch(server.url, join(volume.path, 'f'), '--timeout', '60s');
+      expect(stderr).toContain('the volume is full (ENOSPC)');
+      expect(status).toBe(1);
+      expect(readdirSync(volume.path)).toEqual([]);
+    },
+  );
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)('%s in the middle', async (signal) => {
+    const { path } = temporaryDirectory('large');
+    await using server = await serve((_request, response) => {
+      response.writeHead(200, { 'Content-Length': body.length });
+      response.write(body.subarray(0, 2 << 20));
+    }, whole);
+    const running = await startInitbox(['fetch-config', server.url, '--to', join(path, 'f')]);
+    await waitUntil(() => readdirSync(path).length > 0);
+    running.kill(signal);
+    await running.exit;
+    expect(readdirSync(path)).toHaveLength(signal === 'SIGTERM' ? 0 : 1);
+    expect(await fetch(server.url, join(path, 'f'))).toMatchObject({ status: 0 });
+    expect(readdirSync(path)).toEqual(['f']);
+  });
+
+  test.skipIf(requireOrSkip('a memory limit', noLimit()))('200 MB within a limit of 64 MiB', async () => {
+    using limit = limitMemory(64 << 20);
+    const { path } = temporaryDirectory('large');
+    const block = randomBytes(1 << 20);
+    const hash = createHash('sha256');
+    for (let index = 0; index < 200; index++) hash.update(block);
+    await using server = await serve(async (_request, response) => {
+      for (let index = 0; index < 200; index++)
+        if (!response.write(block)) await new Promise((resolve) => response.once('drain', resolve));
+      response.end();
+    });
+    const { status, stderr } = await runInitbox(
+      [
+        'fetch-config',
+        server.url,
+        '--to',
+        join(path, 'f'),
+        '--max-size',
+        '1Gi',
+        '--sha256',
+        hash.digest('hex'),
+      ],
+      { prefix: [...(limit?.prefix ?? [])] },
+    );
+    expect(status, stderr).toBe(0);
+    expect(statSync(join(path, 'f')).size).toBe(200 << 20);
+  });
+});
+
+describe('--sha256 with the address of a list', () => {
+  const listed =
+    (text: string): Answer =>
+    (request, response) => {
+      if (request.url === '/SHA256SUMS') response.end(text);
+      else void whole(request, response);
+    };
+
+  test.each([
+    ['the right sum', `${sum} *large.bin\n`, 0, '1 file written'],
+    ['another sum', `${'1'.repeat(64)}  large.bin\n`, 69, `not ${'1'.repeat(64)}`],
+    ['none for this file', `${sum}  small.bin\n`, 69, 'has no sum for "large.bin"'],
+  ])('%s', async (_what, text, status, words) => {
+    const { path } = temporaryDirectory('list');
+    await using server = await serve(listed(text));
+    const list = server.url.replace('large.bin', 'SHA256SUMS');
+    const result = await fetch(server.url, join(path, 'f'), '--sha256', list);
+    expect(result.stderr).toContain(words);
+    expect(result.status).toBe(status);
+    expect(readdirSync(path)).toEqual(status === 0 ? ['f'] : []);
+  });
+
+  test('credentials do not go to another origin', async () => {
+    const { path } = temporaryDirectory('list');
+    const seen: (string | undefined)[] = [];
+    await using other = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end(`SHA256 (large.bin) = ${sum}\n`);
+    });
+    await using server = await serve(whole);
+    const env = { TOKEN: 'Bearer abcdefgh12345678' };
+    const result = await runInitbox(
+      [
+        'fetch-config',
+        server.url,
+        '--to',
+        join(path, 'f'),
+        '--allow-disk',
+        '--header-env',
+        'Authorization=TOKEN',
+        '--sha256',
+        other.url.replace('large.bin', 'SHA256SUMS'),
+      ],
+      { env },
+    );
+    expect(result.status, result.stderr).toBe(0);
+    expect(seen).toEqual([undefined]);
+    expect(statSync(join(path, 'f')).mode & 0o7777).toBe(0o440);
+  });
+});
