@@ -8,7 +8,7 @@ import { runInitbox } from '../../../support/program.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { chown, folder, memoryFolder, modeOf, notRoot, ownerOf, smallTree } from './support.ts';
 
-const user = { uid: 1000, gid: 1000, groups: ['2000'] };
+const user = { uid: 1000, gid: 1000, groups: [2000] };
 
 /** A tree of this user's. */
 function ownTree(): string {
