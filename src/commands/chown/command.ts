@@ -17,7 +17,7 @@ Needs root (runAsUser: 0) and of its capabilities CHOWN, FOWNER for modes of oth
     'initbox chown --mode g+rwX /shared --if-exists',
   ],
   positionals: {
-    usage: '[OWNER[:GROUP]] PATH…',
+    usage: 'OWNER[:GROUP] PATH…',
     name: 'owner-and-paths',
     keys: [
       { key: 'owner', unless: ['reference', ...modeOptions] },
