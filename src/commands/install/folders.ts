@@ -64,8 +64,8 @@ export class RuntimeFolders implements Disposable {
       using stack = new DisposableStack();
       const directory = stack.use(Directory.make(path));
       // Its own folder may be filled again: what is written is what is there.
-      const refused = refusedDirectory(directory.fd, path, undefined, 'names');
-      if (refused !== undefined) throw new WrongPlace(`cannot fill ${path}: ${refused}`, 'name a volume');
+      const why = refusedDirectory(directory.fd, path, undefined, 'names');
+      if (why !== undefined) throw new WrongPlace(`cannot fill ${path}: ${why}`, 'name a volume');
       stack.move();
       return new RuntimeFolders(directory, isOfRuntime, true);
     } catch (error) {
