@@ -21,8 +21,8 @@ export interface Positionals<P> {
 export interface PositionalKey {
   readonly key: string;
   readonly many?: boolean;
-  /** It must be there, unless this option is. */
-  readonly unless?: string;
+  /** It must be there, unless one of these options is. */
+  readonly unless?: readonly string[];
 }
 
 /** Registers a secret that turned up inside an argument, and warns that arguments can be read by others. */

@@ -27,3 +27,15 @@ export function fileModeMask(status = '/proc/self/status'): number {
     return 0o777;
   }
 }
+
+/** The groups of this process, the one of new files and the supplementary ones (fsGroup among them); empty without /proc. */
+export function ownGroups(status = '/proc/self/status'): ReadonlySet<number> {
+  try {
+    const text = readFileSync(status, 'latin1');
+    const [, , effective = ''] = /^Gid:\s*(\d+)\s+(\d+)/m.exec(text) ?? [];
+    const [, more = ''] = /^Groups:[ \t]*(.*)$/m.exec(text) ?? [];
+    return new Set(`${effective} ${more}`.split(/\s+/).filter(Boolean).map(Number));
+  } catch {
+    return new Set();
+  }
+}

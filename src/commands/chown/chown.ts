@@ -2,7 +2,7 @@ import { closeSync, fstatSync, type Stats } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
-import { firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
+import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { calls, doAtOnce } from '../../fs/calls.ts';
 import { shownName } from '../../fs/directory/file-name.ts';
 import { ClosedPath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
@@ -15,10 +15,11 @@ import { effectiveCapabilities } from '../../process/capabilities.ts';
 import { type ChownAssignment, excludeOf, chownWalk } from './assignment.ts';
 import { OwnerVisitor } from './change.ts';
 import { endedEarly, jsonOf, chownOutcome, outcomeOfClosed, type Result, type Told } from './outcome.ts';
-import { belongsTo, type NewOwner, type OwnerText, resolveOwner } from './owner.ts';
+import { belongsTo, namesNobody, type NewOwner, type OwnerText, resolveOwner } from './owner.ts';
 import { type ChownTally, emptyChownTally } from './tally.ts';
 import { closeTarget, makeTarget, openTarget, type ChownTarget } from './target.ts';
 import { isMarked, isRight, notKept, settle, TopRefused } from './top.ts';
+import { volumesBelow } from './volumes-below.ts';
 
 export interface ChownRequest {
   readonly owner: OwnerText | undefined;
@@ -30,6 +31,8 @@ export interface ChownRequest {
   readonly trustTop: boolean;
   readonly modes: ModeTexts;
   readonly create: boolean;
+  /** Whether a path that is missing is left out. */
+  readonly ifExists: boolean;
   readonly crossMounts: boolean;
   readonly exclude: readonly string[];
   readonly dryRun: boolean;
@@ -47,8 +50,13 @@ export async function chownTrees(request: ChownRequest, context: Context): Promi
   try {
     const job = new Job(request, exclude, context);
     using targets = new Targets(request, context);
+    for (const path of targets.missing)
+      context.log.info(`${path} does not exist, so it is left out (--if-exists)`);
+    if (targets.list.length === 0 && !request.dryRun)
+      return done(`${targets.missing.join(', ')}: nothing to change (--if-exists)`);
+    const below = volumesBelow(targets.list, request, exclude, context.log);
     // Awaited here: the paths stay open until the work is done.
-    return await job.run(targets.list);
+    return await job.run(targets.list, below);
   } catch (thrown) {
     const error = firstFailure(thrown);
     if (!(error instanceof ClosedPath)) throw thrown;
@@ -68,10 +76,16 @@ export async function matcher(patterns: readonly string[]): Promise<Exclude | un
 /** The paths, each held open from before the first change to after the last. */
 class Targets implements Disposable {
   readonly list: ChownTarget[] = [];
+  /** Those that need not be there. */
+  readonly missing: string[] = [];
 
   constructor(request: ChownRequest, context: Context) {
     try {
-      for (const text of request.paths) this.list.push(openTarget(text, request.create, context.host.script));
+      for (const text of request.paths) {
+        const target = openTarget(text, request, context.host.script);
+        if (target === undefined) this.missing.push(text);
+        else this.list.push(target);
+      }
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -98,8 +112,7 @@ class Job {
     this.#context = context;
     this.#startedAt = context.clock.now();
     try {
-      this.#owner =
-        request.owner === undefined ? referenceOwner(request.reference ?? '') : resolveOwner(request.owner);
+      this.#owner = newOwnerOf(request);
       this.#from = request.from === undefined ? undefined : resolveOwner(request.from);
     } catch (error) {
       throw error instanceof UsageError || error instanceof ClosedPath
@@ -108,13 +121,14 @@ class Job {
     }
   }
 
-  async run(targets: readonly ChownTarget[]): Promise<Outcome> {
+  /** @param below what is mounted below a target and is not entered, for people */
+  async run(targets: readonly ChownTarget[], below: ReadonlyMap<ChownTarget, string>): Promise<Outcome> {
     const results: Result[] = [];
     for (const target of targets) {
       const tally = emptyChownTally();
       const stop = this.#progress(target, tally);
       try {
-        results.push(await this.#one(target, tally));
+        results.push({ ...(await this.#one(target, tally)), mountsBelow: below.get(target) });
       } catch (error) {
         return endedEarly(target, tally, error, this.#told());
       } finally {
@@ -125,7 +139,7 @@ class Job {
     return chownOutcome(targets, results, this.#told());
   }
 
-  async #one(target: ChownTarget, tally: ChownTally): Promise<Result> {
+  async #one(target: ChownTarget, tally: ChownTally): Promise<Omit<Result, 'mountsBelow'>> {
     const { dryRun, recursive, trustTop } = this.#request;
     const result = {
       path: target.shown,
@@ -147,7 +161,9 @@ class Job {
       return { ...result, trusted: true };
     const spared = this.#spares(stat);
     const right = isRight(stat, this.#owner, modes);
-    const marked = recursive && (await this.#below(target, stat, !spared, tally));
+    // What shows a run that was cut off is the owner.
+    const marks = !spared && !namesNobody(this.#owner);
+    const marked = recursive && (await this.#below(target, stat, marks, tally));
     tally.entries++;
     tally.directories++;
     if (spared) tally.spared++;
@@ -271,6 +287,12 @@ class Job {
     arm();
     return () => cancel();
   }
+}
+
+function newOwnerOf({ owner, reference }: ChownRequest): NewOwner {
+  if (owner !== undefined) return resolveOwner(owner);
+  // Where only modes are to change.
+  return reference === undefined ? { uid: undefined, gid: undefined } : referenceOwner(reference);
 }
 
 /** Whose a path is. Not through links: whoever may write one would choose the owner. */

@@ -14,6 +14,9 @@ function mode(kind: 'both' | 'file' | 'directory', description: string) {
   });
 }
 
+/** Those with which no owner need be given. */
+export const modeOptions = ['mode', 'file-mode', 'dir-mode', 'setgid'] as const;
+
 export const chownOptions = {
   recursive: flag({
     description: 'everything below as well; --no-recursive for the path alone',
@@ -34,7 +37,8 @@ export const chownOptions = {
   setgid: flag({
     description: 'directories hand their group on to what is made in them (as fsGroup does)',
   }),
-  create: flag({ description: 'make a missing directory, with this owner and mode' }),
+  create: flag({ description: 'make a missing directory on a volume, with this owner and mode' }),
+  'if-exists': flag({ description: 'leave out a path that does not exist' }),
   from: value({
     description: 'change only what belongs to this owner',
     placeholder: 'OWNER:GROUP',

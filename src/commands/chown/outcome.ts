@@ -29,6 +29,8 @@ export interface Result {
   /** Set where the top directory was trusted. */
   readonly trusted: boolean;
   readonly created: boolean;
+  /** What is mounted below it and was not entered. */
+  readonly mountsBelow: string | undefined;
 }
 
 /** What every sentence about a run is made with. */
@@ -128,12 +130,13 @@ function topRefused(target: ChownTarget, code: string, told: Told): Outcome {
   );
 }
 
-function summary({ path, tally, trusted, created }: Result, { owner, dryRun }: Told): string {
+function summary({ path, tally, trusted, created, mountsBelow }: Result, { owner, dryRun }: Told): string {
   const whom = ownerText(owner);
+  const left = mountsBelow === undefined ? '' : `, and left what is mounted below: ${mountsBelow}`;
   if (trusted)
-    return `${path} belongs to ${whom}, so what is below it was not looked at (--policy root-mismatch)`;
+    return `${path} belongs to ${whom}, so what is below it was not looked at (--policy root-mismatch)${left}`;
   if (created) return `${path} ${dryRun ? 'is to be made' : 'made'} for ${whom}`;
-  return `${path}: ${chownSummary(tally, whom, dryRun)}`;
+  return `${path}: ${chownSummary(tally, whom, dryRun)}${left}`;
 }
 
 function mount(target: ChownTarget) {

@@ -7,7 +7,7 @@ export interface OwnerText {
   readonly group: string | undefined;
 }
 
-/** Numeric owner and group; what is undefined is left as it is. At least one is set. */
+/** Numeric owner and group; what is undefined is left as it is. Both are where only modes are to change. */
 export interface NewOwner {
   readonly uid: number | undefined;
   readonly gid: number | undefined;
@@ -80,7 +80,13 @@ function idOf(word: string, what: string, file: string): number {
 }
 
 export function ownerText({ uid, gid }: NewOwner): string {
+  if (uid === undefined && gid === undefined) return 'the modes given';
   return `${uid ?? ''}${gid === undefined ? '' : `:${gid}`}`;
+}
+
+/** Whether only modes are to change. */
+export function namesNobody({ uid, gid }: NewOwner): boolean {
+  return uid === undefined && gid === undefined;
 }
 
 /** Whether what is there belongs to whom it should. */

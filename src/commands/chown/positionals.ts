@@ -2,7 +2,7 @@ import type { Values } from '../../core/options/option.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import type { chownOptions } from './options.ts';
+import { type chownOptions, modeOptions } from './options.ts';
 import { type OwnerText, parseNewOwner } from './owner.ts';
 
 export const chownExample = 'initbox chown 1000:1000 /data';
@@ -19,19 +19,33 @@ export function pathsOf(
   { owner, words }: OwnerAndPaths,
   given: Values<typeof chownOptions>,
 ): readonly string[] {
-  if (given.reference === undefined && owner === undefined)
+  const modesAlone =
+    given.reference === undefined && owner === undefined && modeOptions.some((name) => isGiven(given[name]));
+  if (given.reference === undefined && owner === undefined && !modesAlone)
     throw new UsageError(
-      `no owner was given before ${JSON.stringify(words[0])}; for example: ${chownExample}`,
+      `no owner was given before ${JSON.stringify(words[0])}, and no mode; for example: ${chownExample}`,
     );
   if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
     throw new UsageError(
       `both the owner ${words[0]} and --reference were given; use one, not both; a path of that name is written ./${words[0]}`,
     );
-  const paths = given.reference === undefined ? words.slice(1) : words;
-  if (paths.length === 0) throw new UsageError(`no path was given; for example: ${chownExample}`);
+  const paths = given.reference === undefined && !modesAlone ? words.slice(1) : words;
+  if (paths.length === 0)
+    throw new UsageError(
+      `no path was given; for example: ${chownExample}; where only modes are to change, begin the path with / or ./`,
+    );
+  if (modesAlone && given.policy === 'root-mismatch')
+    throw new UsageError(
+      '--policy root-mismatch goes by the owner of the top directory; give an owner, or leave it out',
+    );
+  if (given.create && given['if-exists']) throw new UsageError('--create and --if-exists cannot be combined');
   if (!given.recursive && given.exclude.length > 0)
     throw new UsageError('--exclude is about what lies below; it does nothing with --no-recursive');
   return paths;
+}
+
+function isGiven(value: string | boolean | undefined): boolean {
+  return value !== undefined && value !== false;
 }
 
 /** Numbers with a colon, or alone: hardly a path. */

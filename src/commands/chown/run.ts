@@ -40,6 +40,7 @@ export async function runChown(
         setgid: given.setgid,
       },
       create: given.create,
+      ifExists: given['if-exists'],
       crossMounts: !given['one-file-system'],
       exclude: given.exclude,
       dryRun: given['dry-run'],

@@ -36,13 +36,22 @@ export interface ChownTarget {
 
 /**
  * Opens a path and holds it.
+ * @returns undefined where it is missing and need not be there
  * @throws UsageError where it is missing (and is not to be made), leads through a link, or is not to be touched;
  *   ClosedPath where it cannot be opened
  */
-export function openTarget(text: string, create: boolean, script: string): ChownTarget {
+export function openTarget(
+  text: string,
+  { create, ifExists }: { readonly create: boolean; readonly ifExists: boolean },
+  script: string,
+): ChownTarget | undefined {
   checkPath(text, script);
   const shown = absolutePath(text);
-  const { place, missing } = nearestPlace(shown, create);
+  const { place, missing } = nearestPlace(shown, create || ifExists);
+  if (ifExists && missing.length > 0) {
+    closeSync(place.parent);
+    return undefined;
+  }
   try {
     return openFound({ text, shown, place, missing, script });
   } catch (error) {
@@ -141,7 +150,7 @@ function nearestPlace(shown: string, create: boolean): { place: PinnedPath; miss
     }
     if (!create)
       throw new UsageError(
-        `${shown} does not exist; is its volume mounted in this container? --create makes a missing directory`,
+        `${shown} does not exist; is its volume mounted in this container? --create makes a missing directory, --if-exists leaves it out`,
       );
     missing.unshift(rawOf(path.slice(path.lastIndexOf('/') + 1)));
     path = path.slice(0, path.lastIndexOf('/')) || '/';

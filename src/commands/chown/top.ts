@@ -3,6 +3,8 @@ import { fchownSync, fstatSync, readFileSync, type Stats } from 'node:fs';
 import { doAtOnce } from '../../fs/calls.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
+import { ownGroups } from '../../process/capabilities.ts';
+import { systemHost } from '../../process/host.ts';
 import { changeDirectory, directoryMode } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
 
@@ -55,10 +57,18 @@ export function mark(descriptor: number, owner: NewOwner, keepAccess: number | u
     const second = substitutes(refused, owner).some(
       (other) => tried(descriptor, uid && other(owner.uid), gid && other(owner.gid)) === undefined,
     );
+    // Who owns it may give it to a group of his own, and to no other: it is not marked then, only set last.
+    if (!second && mayGiveToOwnGroup(refused, before, owner)) return;
     if (!second) throw new TopRefused(refused);
   }
   const after = fstatSync(descriptor);
   if (belongsTo(after, owner) && !isMarked(after, owner)) throw new TopRefused(notKept);
+}
+
+/** Whether this process may make the change though not the mark: without CAP_CHOWN (chown(2)). */
+function mayGiveToOwnGroup(refused: string, before: Stats, { uid, gid }: NewOwner): boolean {
+  if (refused !== 'EPERM' || gid === undefined || before.uid !== systemHost.uid) return false;
+  return (uid === undefined || uid === before.uid) && ownGroups().has(gid);
 }
 
 /** The code of the error, where there was one. */

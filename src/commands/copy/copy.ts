@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
@@ -20,6 +20,7 @@ import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
+import { checkInBase, expandSources, isPattern, type NamedSource } from './glob.ts';
 import { Kept } from './kept.ts';
 import { merge, openBelow } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
@@ -30,6 +31,7 @@ import {
   closeSourceRoot,
   currentVersion,
   isOutdated,
+  openIfThere,
   openSourceRoot,
   rootsOf,
   type SourceRoot,
@@ -41,6 +43,8 @@ export interface CopyRequest {
   readonly sources: readonly string[];
   readonly destination: string;
   readonly ifEmpty: boolean;
+  /** Whether a source may be missing. */
+  readonly ifExists: boolean;
   readonly noClobber: boolean;
   readonly delete: boolean;
   readonly atomic: boolean;
@@ -65,7 +69,16 @@ const lastWork = 100;
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
-  using held = new Held(request, context.host.script);
+  const sources = await expandSources(request.sources, tools.exclude, request.ifExists);
+  using held = new Held(request, sources, context.host.script);
+  for (const text of held.missing)
+    context.log.info(`${text} does not exist, so it is left out (--if-exists)`);
+  // With --delete too: what is missing says nothing of what DEST should hold.
+  if (held.sources.length === 0) {
+    if (request.dryRun)
+      context.stdout(`${JSON.stringify({ destination: held.destination.path, copied: 0 })}\n`);
+    return done(`none of the sources exists, so nothing was copied to ${request.destination} (--if-exists)`);
+  }
   const job = new Job(request, tools, held, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run();
@@ -96,12 +109,22 @@ class Held implements Disposable {
   readonly sources: SourceRoot[] = [];
   readonly destination: Destination;
 
-  constructor(request: CopyRequest, script: string) {
+  /** Sources that need not be there, and are not. */
+  readonly missing: string[] = [];
+
+  constructor(request: CopyRequest, sources: readonly NamedSource[], script: string) {
     try {
-      for (const text of request.sources) this.sources.push(openSourceRoot(text));
+      for (const source of sources) {
+        const root = openIfThere(source.text, request.ifExists);
+        if (root === undefined) this.missing.push(source.text);
+        else this.sources.push(root);
+        if (root !== undefined && source.base !== undefined)
+          checkInBase(source, realpathSync(source.base), root);
+      }
       this.destination = openDestination(request.destination, this.sources, {
         script,
         deletes: request.delete,
+        several: request.sources.length > 1 || request.sources.some(isPattern),
       });
     } catch (error) {
       for (const source of this.sources) closeSourceRoot(source);

@@ -26,21 +26,21 @@ export interface Destination {
 
 /**
  * Finds where the sources go. A directory's content goes into DEST; a file goes into DEST where that is a directory or
- * there are several sources, else it becomes DEST.
+ * there are several sources, or a pattern, else it becomes DEST.
  * @throws UsageError where they do not fit together
  */
 export function openDestination(
   text: string,
   sources: readonly SourceRoot[],
-  { script, deletes }: DestinationRules,
+  { script, deletes, several }: DestinationRules & { readonly several: boolean },
 ): Destination {
   const whole = checkDestination(text, { script, deletes });
   const found = look(whole);
   // One descriptor, under both names of a destination: whatever goes wrong here, it is closed once.
   try {
-    checkKinds(text, found, sources);
+    checkKinds(text, found, sources, several);
     const becomesFile =
-      sources.length === 1 && !sources[0]?.stat.isDirectory() && !isDirectory(found) && !text.endsWith('/');
+      !several && sources[0]?.stat.isDirectory() === false && !isDirectory(found) && !text.endsWith('/');
     const destination = becomesFile ? asFile(whole, found) : asDirectory(whole, found);
     for (const source of sources) checkApart(text, destination, source);
     checkPlace(destination, { script, deletes });
@@ -87,15 +87,19 @@ function isDirectory({ stat }: Found): boolean {
 }
 
 /** @throws UsageError where DEST is a file and the sources are not one file */
-function checkKinds(text: string, found: Found, sources: readonly SourceRoot[]): void {
+function checkKinds(text: string, found: Found, sources: readonly SourceRoot[], several: boolean): void {
   if (found.stat === undefined || isDirectory(found)) return;
   const directory = sources.find(({ stat }) => stat.isDirectory());
   if (directory !== undefined)
     throw new UsageError(
       `${text} is a file and ${directory.text} a directory: its content needs a directory`,
     );
-  if (sources.length > 1)
-    throw new UsageError(`${text} is a file, and ${sources.length} sources cannot go into one file`);
+  if (several)
+    throw new UsageError(
+      sources.length > 1
+        ? `${text} is a file, and ${sources.length} sources cannot go into one file`
+        : `${text} is a file, and several sources, or a pattern, need a directory`,
+    );
   if (text.endsWith('/')) throw new UsageError(`${text} ends in a slash and is a file`);
 }
 

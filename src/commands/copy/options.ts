@@ -6,6 +6,7 @@ export const copyOptions = {
   'if-empty': flag({
     description: 'do nothing if DEST holds anything but lost+found',
   }),
+  'if-exists': flag({ description: 'leave out a source that does not exist, or matches nothing' }),
   'no-clobber': flag({ description: 'keep every file that DEST has already', short: 'n' }),
   delete: flag({ description: 'remove from DEST what no source has, except what is excluded' }),
   atomic: flag({

@@ -4,6 +4,7 @@ import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { absolutePath } from '../../fs/directory/pinned-path.ts';
 import { checkModes, checkPatterns, copyTrees } from './copy.ts';
 import { checkDestination } from './destination.ts';
+import { checkPattern } from './glob.ts';
 import type { copyOptions } from './options.ts';
 import type { SourcesAndDestination } from './positionals.ts';
 import { checkSource } from './sources.ts';
@@ -17,6 +18,7 @@ export async function checkCopy(
   { host }: Surroundings,
 ): Promise<void> {
   everyOne(sources, checkSource);
+  for (const source of sources) await checkPattern(source);
   const whole = checkDestination(destination, { script: host.script, deletes: given.delete });
   const same = sources.find((source) => absolutePath(source) === whole);
   if (same !== undefined) throw new UsageError(`${same} and ${destination} are the same path`);
@@ -34,6 +36,7 @@ export async function runCopy(
       sources,
       destination,
       ifEmpty: given['if-empty'],
+      ifExists: given['if-exists'],
       noClobber: given['no-clobber'],
       delete: given.delete,
       atomic: given.atomic,

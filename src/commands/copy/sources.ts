@@ -49,6 +49,20 @@ export function openSourceRoot(text: string): SourceRoot {
   }
 }
 
+/**
+ * The same of a source that need not be there.
+ * @returns undefined where it is not, and need not be
+ */
+export function openIfThere(text: string, optional: boolean): SourceRoot | undefined {
+  try {
+    return openSourceRoot(text);
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (optional && code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** @throws UsageError */
 export function checkSource(text: string): void {
   if (text === '') throw new UsageError('a source is empty; write a path such as /app/plugins');

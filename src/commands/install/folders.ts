@@ -3,6 +3,8 @@ import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
+import { refusedDirectory } from '../../fs/directory/forbidden-places.ts';
+import { WrongPlace } from '../../fs/directory/missing-folders.ts';
 import { makeDirectory } from '../../fs/directory/new-directory.ts';
 import { isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { LinkInPath } from '../../fs/directory/pinned-path.ts';
@@ -59,7 +61,13 @@ export class RuntimeFolders implements Disposable {
    */
   static make(path: string, isOfRuntime: IsOfRuntime): RuntimeFolders {
     try {
-      return new RuntimeFolders(Directory.make(path), isOfRuntime, true);
+      using stack = new DisposableStack();
+      const directory = stack.use(Directory.make(path));
+      // Its own folder may be filled again: what is written is what is there.
+      const why = refusedDirectory(directory.fd, path, undefined, 'names');
+      if (why !== undefined) throw new WrongPlace(`cannot fill ${path}: ${why}`, 'name a volume');
+      stack.move();
+      return new RuntimeFolders(directory, isOfRuntime, true);
     } catch (error) {
       throw inWords(error, path);
     }

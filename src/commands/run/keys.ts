@@ -26,9 +26,9 @@ export type StepKey =
       readonly index: number;
       readonly many: boolean;
       readonly description: string;
-      /** Whether the step must have it: always, or only where this other key is not there. */
+      /** Whether the step must have it: always, or only where none of these other keys is there. */
       readonly required: boolean;
-      readonly unless: string | undefined;
+      readonly unless: readonly string[] | undefined;
     };
 
 export const namePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
@@ -101,7 +101,7 @@ export function requiredKeys(
   const words = [...keysOf(command)].filter(
     ([, key]) =>
       (key.kind === 'words' && key.required) ||
-      (key.kind === 'positional' && key.required && (key.unless === undefined || !has(key.unless))),
+      (key.kind === 'positional' && key.required && key.unless?.some(has) !== true),
   );
   return ['name', ...words.map(([name]) => name)];
 }

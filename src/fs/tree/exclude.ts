@@ -23,3 +23,18 @@ export function compileExclude(patterns: readonly string[]): Exclude {
   });
   return (path) => matchers.some((matches) => matches(path));
 }
+
+/**
+ * Whether a name is one that a shell's pattern stands for (glob(7)): `*`, `?` and `[…]`; one that begins with a dot only
+ * where the pattern does. No braces, and `**` is `*`.
+ */
+export function compileName(pattern: string): (name: string) => boolean {
+  return picomatch(pattern, {
+    dot: false,
+    nobrace: true,
+    noextglob: true,
+    noglobstar: true,
+    nonegate: true,
+    strictBrackets: true,
+  });
+}

@@ -157,6 +157,18 @@ describe.skipIf(requireOrSkip('mounts', canMount()))('install onto a volume that
     }
   });
 
+  test('the kernel’s, and one that is missing on the root file system', async () => {
+    for (const place of ['/sys', '/proc', '/sys/none'])
+      expect(await install(place)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining("is the kernel's"),
+      });
+    expect(await install('/none-here/x')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('/none-here does not exist, and / is not on a volume'),
+    });
+  });
+
   test('one of another user', async () => {
     const folder = memoryFolder();
     chmodSync(folder, 0o755);

@@ -250,13 +250,4 @@ describe('places nobody means', () => {
       }
     },
   );
-
-  test('install: into the kernel’s, into the root directory', async () => {
-    for (const place of ['/dev/x', '/sys/x', '/proc/x']) {
-      const { status, stderr } = await run(['install', place]);
-      // Run from a build, it holds no runtime to copy, which it may find first.
-      expect(stderr).toMatch(/is the kernel's|holds no runtime/);
-      expect(status).not.toBe(0);
-    }
-  });
 });
