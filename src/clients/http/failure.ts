@@ -266,11 +266,12 @@ function protocolFailure(
 /** An answer that curl would not read either (answers.ts). */
 function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: Peer): NotYet | Never {
   if (kind === 'cut') return notYet(message);
-  const speaker = variable === undefined ? 'what answers there' : who;
   if (kind === 'broken')
     return never(
       exitStatus.refused,
-      `${variable === undefined ? 'the answer' : `the answer of ${who}`} is not valid HTTP: ${message}`,
+      variable === undefined
+        ? `the answer is not valid HTTP: ${message}`
+        : `the answer of ${who} is not valid HTTP: ${message}`,
       'look at the server, and at any proxy in between',
     );
   const scheme = variable === undefined ? '' : `${variable} with `;
@@ -279,7 +280,13 @@ function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: 
     tls: `is it ${scheme}https://${host}?`,
     http2: 'a server that speaks only HTTP/2, as those of gRPC do, is reached at h2c:// by wait-http alone',
   };
-  return never(exitStatus.refused, `${speaker} does not speak HTTP/1.1 (${message})`, hints[kind]);
+  return never(
+    exitStatus.refused,
+    variable === undefined
+      ? `what answers there does not speak HTTP/1.1 (${message})`
+      : `${who} does not speak HTTP/1.1 (${message})`,
+    hints[kind],
+  );
 }
 
 /** True where the server knows no HTTP/1.1: by TLS's alert (RFC 7301, 3.2), or because it speaks HTTP/2 at once. */

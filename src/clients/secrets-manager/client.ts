@@ -27,7 +27,6 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import type { AnswerHead } from '../http/retry-after.ts';
 import {
   callerArn,
   callerEndpoint,
@@ -45,7 +44,7 @@ import {
   type SdkError,
   type SecretScene,
 } from './faults.ts';
-import { overhear } from './overheard.ts';
+import { overhear, type Overheard } from './overheard.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
 import { trimmedKeys } from './variables.ts';
@@ -67,7 +66,7 @@ export interface SecretsManagerParts {
   /** Sends a GET that no proxy may see. */
   readonly askAgent: AskAgent;
   /** What the head of an answer says about the next request. */
-  readonly busyOf: (head: AnswerHead, now: Date) => Busy | undefined;
+  readonly busyOf: (head: Overheard, now: Date) => Busy | undefined;
   /** What a connection of the agents failed with, in words; undefined where it is none of theirs. */
   readonly connectionFault: (error: unknown, now: Date) => NotYet | Never | undefined;
   readonly warn: (words: string) => void;
@@ -201,7 +200,7 @@ export function createSecretsManager(
   };
 
   /** What an error of a provider, which has no answer in it, was made of. */
-  const patienceAsked = (error: SdkError, answer: AnswerHead | undefined): NotYet | undefined => {
+  const patienceAsked = (error: SdkError, answer: Overheard | undefined): NotYet | undefined => {
     if (error.$response !== undefined || !/^(Credentials|Token)ProviderError$/.test(error.name))
       return undefined;
     const { status = 0 } = answer ?? {};
