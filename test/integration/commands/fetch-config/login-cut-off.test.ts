@@ -72,9 +72,10 @@ describe.skipIf(requireOrSkip('logins that are cut off', canUseBao()))('no token
     let left = await alive();
     let clean = 0;
     for (let run = 0; run < 5; run++) {
-      let running: RunningProgram | undefined;
-      const { server, url } = await startProxy(bao, () => running?.kill('SIGTERM'));
-      running = await startInitbox(words('--log-level', 'debug'), { env: { VAULT_ADDR: url } });
+      const started: RunningProgram[] = [];
+      const { server, url } = await startProxy(bao, () => started[0]?.kill('SIGTERM'));
+      const running = await startInitbox(words('--log-level', 'debug'), { env: { VAULT_ADDR: url } });
+      started.push(running);
       const { status, stderr } = await running.exit;
       server.close();
       expect(status).toBe(143);
