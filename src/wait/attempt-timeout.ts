@@ -70,8 +70,7 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
       if (answer.state !== 'not-yet' || !cut.signal.aborted) return answer;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
       const silent = unanswered(phase, said, clock.now() - startedAt);
-      const longer =
-        silent.hint === silentHint && limit > 0 ? `${silent.hint} ${attemptHint}` : silent.hint;
+      const longer = silent.hint === silentHint && limit > 0 ? `${silent.hint} ${attemptHint}` : silent.hint;
       return notYet(silent.reason, { busy: answer.busy, hint: answer.hint ?? longer });
     },
   };
