@@ -30,6 +30,7 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   DURATION: 'parsed',
   'HEADER=VARIABLE': 'parsed',
   HEX: 'parsed',
+  'HEX|ADDRESS': 'url',
   'KIND:VERSION': 'parsed',
   MODE: 'parsed',
   NUMBER: 'parsed',
