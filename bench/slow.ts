@@ -174,5 +174,5 @@ top, n = sys.argv[1], int(sys.argv[2])
 for i in range(n // 100):
     p = f"{top}/d{i:05d}"; os.mkdir(p)
     for j in range(100):
-        with open(f"{p}/file-{j:05d}", "wb") as f: f.write(b"initbox\n" * (20 + i * j % 300))
+        with open(f"{p}/file-{j:05d}", "wb") as f: f.write(b"initbox " * (20 + i * j % 300))
 `;
