@@ -331,6 +331,6 @@ const timing: Readonly<Record<string, string>> = {
   'commands/chown/assignment.ts': 'as above, in a walk',
   'commands/copy/assignment.ts': 'as above',
   'commands/copy/pump.ts': 'as above',
-  'fs/tempo.ts': 'measures how long a call takes, which a clock of the tests does not move',
+  'fs/pace.ts': 'measures how long a call takes, which a clock of the tests does not move',
   'fs/input-file.ts': 'a pipe that was handed over is read at one go, for at most five seconds',
 };

@@ -5,7 +5,7 @@ import { letWrite } from '../directory/access.ts';
 import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts';
 import { mountId } from '../directory/mounts.ts';
 import { Lanes } from '../lanes.ts';
-import { Tempo } from '../tempo.ts';
+import { Pace } from '../pace.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
@@ -56,7 +56,7 @@ export async function removeGeneration(parent: Directory, name: string): Promise
 
 /** Removals of one tree, which go on side by side once the volume turns out to be slow. */
 class Removal {
-  readonly #tempo = new Tempo();
+  readonly #pace = new Pace();
   readonly #lanes = new Lanes();
   #count = 0;
 
@@ -67,13 +67,13 @@ class Removal {
       if (++this.#count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
       try {
         // The kernel lets one call at a time change a directory; side by side go those of several.
-        if (this.#tempo.isSlow) await sideBySide.unlink(directory.at(entry));
-        else this.#tempo.time(() => unlinkSync(directory.at(entry)));
+        if (this.#pace.isSlow) await sideBySide.unlink(directory.at(entry));
+        else this.#pace.time(() => unlinkSync(directory.at(entry)));
       } catch (error) {
         // EBUSY: a file is mounted there.
         const code = codeAmong(error, ['EISDIR', 'EPERM', 'EBUSY', 'ENOENT']);
         if (code !== 'EISDIR' && code !== 'EPERM') continue;
-        if (this.#tempo.isSlow) inside.push(entry);
+        if (this.#pace.isSlow) inside.push(entry);
         else await this.tree(directory, entry);
       }
     }
@@ -83,7 +83,7 @@ class Removal {
   async tree(parent: Directory, name: string | Buffer): Promise<void> {
     let found: { readonly child: Directory; readonly names: Buffer[] | undefined };
     try {
-      found = this.#tempo.isSlow ? await parent.list(name) : { child: parent.child(name), names: undefined };
+      found = this.#pace.isSlow ? await parent.list(name) : { child: parent.child(name), names: undefined };
     } catch (error) {
       if (codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP']) !== 'ENOENT') removeFile(parent, name);
       return;
@@ -93,7 +93,7 @@ class Removal {
       if (!isOnMountOf(parent, opened)) return;
       await this.clear(opened, found.names ?? opened.names());
     }
-    if (!this.#tempo.isSlow) return removeEmpty(parent, name);
+    if (!this.#pace.isSlow) return removeEmpty(parent, name);
     try {
       await sideBySide.rmdir(parent.at(name));
     } catch (error) {

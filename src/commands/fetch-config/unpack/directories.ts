@@ -3,8 +3,8 @@ import { closeSync, lstatSync } from 'node:fs';
 import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../../../fs/calls.ts';
 import { below, type RawName } from '../../../fs/directory/file-name.ts';
 import { asDirectory, isNoDirectory } from '../../../fs/directory/open-directory.ts';
+import type { Pace } from '../../../fs/pace.ts';
 import type { FileOwner } from '../../../fs/publish/attributes.ts';
-import type { Tempo } from '../../../fs/tempo.ts';
 import { quotedEntry, Refused } from './entry-names.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -30,7 +30,7 @@ export interface TreeDirectory {
 export interface DirectorySettings {
   readonly mode: number | undefined;
   readonly owner: FileOwner | undefined;
-  readonly tempo: Tempo;
+  readonly pace: Pace;
   /** Is told of every name that may be new. @throws Refused */
   readonly checkName: (path: RawName) => void;
 }
@@ -65,7 +65,7 @@ export class Directories {
       }
       this.#settings.checkName(path);
       const parent = at.fd as number;
-      const made = this.#settings.tempo.time(() => doAtOnce(this.#mkdir(calls, parent, raw)));
+      const made = this.#settings.pace.time(() => doAtOnce(this.#mkdir(calls, parent, raw)));
       at = this.#add(path, doAtOnce(this.#enter(calls, parent, raw, { path, name, made })));
     }
     const fd = at.fd as number;

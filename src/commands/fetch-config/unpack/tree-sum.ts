@@ -9,7 +9,7 @@ import { below, itself, rawOf, type RawName } from '../../../fs/directory/file-n
 import { asDirectory } from '../../../fs/directory/open-directory.ts';
 import { isOpenToOthers, isOwn } from '../../../fs/directory/safe-open.ts';
 import { Lanes } from '../../../fs/lanes.ts';
-import { Tempo } from '../../../fs/tempo.ts';
+import { Pace } from '../../../fs/pace.ts';
 import { sumOf } from './download.ts';
 
 /** Entries between two chances for a signal to be handled, and the most that are looked at side by side. */
@@ -31,7 +31,7 @@ export async function sumOfTree(
 
 class Summing {
   readonly #patience: Patience;
-  readonly #tempo = new Tempo();
+  readonly #pace = new Pace();
   readonly #calls = new Lanes();
   readonly #directories = new Lanes();
 
@@ -62,16 +62,16 @@ class Summing {
   }
 
   async #statsOf(directory: number, names: readonly RawName[]): Promise<Stats[]> {
-    if (!this.#tempo.isSlow)
-      return names.map((name) => this.#tempo.time(() => doAtOnce(statOf(calls, directory, name))));
+    if (!this.#pace.isSlow)
+      return names.map((name) => this.#pace.time(() => doAtOnce(statOf(calls, directory, name))));
     return Promise.all(
       names.map((name) => this.#calls.run(() => doInTime(statOf(sideBySide, directory, name)))),
     );
   }
 
   #do<T>(work: (how: Calls) => Work<T>): Promise<T> {
-    if (this.#tempo.isSlow) return this.#calls.run(() => doInTime(work(sideBySide)));
-    return Promise.resolve(this.#tempo.time(() => doAtOnce(work(calls))));
+    if (this.#pace.isSlow) return this.#calls.run(() => doInTime(work(sideBySide)));
+    return Promise.resolve(this.#pace.time(() => doAtOnce(work(calls))));
   }
 
   /** What of an entry its stat does not tell. */

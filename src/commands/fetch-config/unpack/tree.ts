@@ -5,8 +5,8 @@ import { formatBytes } from '../../../core/size.ts';
 import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../../../fs/calls.ts';
 import { below, type RawName } from '../../../fs/directory/file-name.ts';
 import { isNoDirectory } from '../../../fs/directory/open-directory.ts';
+import { Pace } from '../../../fs/pace.ts';
 import type { FileOwner } from '../../../fs/publish/attributes.ts';
-import { Tempo } from '../../../fs/tempo.ts';
 import { Directories, inTurn, type TreeDirectory } from './directories.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
 import { UnderWay } from './under-way.ts';
@@ -53,7 +53,7 @@ interface Filling {
 export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
   readonly #settings: TreeSettings;
   readonly #folded = new FoldedNames();
-  readonly #tempo = new Tempo();
+  readonly #pace = new Pace();
   readonly #directories: Directories;
   /** Unset while each call is made at once. */
   #underWay: UnderWay | undefined;
@@ -68,7 +68,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     this.#settings = settings;
     const { mode, owner } = settings;
     const checkName = (path: RawName): void => this.#checkName(path);
-    this.#directories = new Directories(top, { mode, owner, tempo: this.#tempo, checkName });
+    this.#directories = new Directories(top, { mode, owner, pace: this.#pace, checkName });
   }
 
   begin(entry: ArchiveEntry): void | Promise<void> {
@@ -83,7 +83,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     const place = entryPathOf(entry.name, strip);
     // What --strip-components takes with its name is left out, as tar does.
     if (place.length === 0) return;
-    if (this.#tempo.isSlow) return this.#beginBeside((this.#underWay ??= new UnderWay()), entry, place);
+    if (this.#pace.isSlow) return this.#beginBeside((this.#underWay ??= new UnderWay()), entry, place);
     this.#beginAtOnce(entry, place);
   }
 
@@ -96,7 +96,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     this.#checkName(path);
     const at = below(this.#directories.reach(place.slice(0, -1), entry.name), place.at(-1) as RawName);
     if (entry.kind === 'file') {
-      const descriptor = this.#tempo.time(() =>
+      const descriptor = this.#pace.time(() =>
         doAtOnce(made(() => given(calls.open(at, newFile, 0o600)), path)),
       );
       this.#file = { entry, path, descriptor, place: undefined, parts: [], pending: 0, left: entry.size };

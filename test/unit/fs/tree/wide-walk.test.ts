@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { given, sideBySide, type Work } from '../../../../src/fs/calls.ts';
-import { Pace } from '../../../../src/fs/tree/pace.ts';
+import { Pace } from '../../../../src/fs/pace.ts';
 import type { Visitor, Where } from '../../../../src/fs/tree/visitor.ts';
 import { Walk, type WalkSettings } from '../../../../src/fs/tree/walk.ts';
 import type { WideWalk } from '../../../../src/fs/tree/wide-walk.ts';

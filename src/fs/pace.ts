@@ -1,3 +1,7 @@
+import { statfsSync } from 'node:fs';
+
+import { widenThreadPool } from '../process/thread-pool.ts';
+
 /** Milliseconds that an entry may take before its volume is a slow one: in memory it takes 0.01, on a disk not much more. */
 const quick = 0.2;
 
@@ -20,6 +24,16 @@ export class Pace {
     if (this.#last) this.#slowCount++;
   }
 
+  /** Makes a call at once, and takes its time. What it throws is thrown. */
+  time<T>(call: () => T): T {
+    const begun = performance.now();
+    try {
+      return call();
+    } finally {
+      this.note(performance.now() - begun);
+    }
+  }
+
   get isSlow(): boolean {
     return this.#slowCount >= decisive;
   }
@@ -32,5 +46,20 @@ export class Pace {
   /** Whether every entry counts now; otherwise one now and then is enough, since a volume may become slow. */
   get isOpen(): boolean {
     return this.#last || this.#count < remembered;
+  }
+}
+
+/** f_type of statfs(2) for file systems of this machine, on which a call takes microseconds. */
+const local: ReadonlySet<number> = new Set([
+  0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */, 0xef53 /* ext4 */, 0x58465342 /* xfs */,
+  0x9123683e /* btrfs */, 0x794c7630 /* overlay */,
+]);
+
+/** Has many threads make calls, where a folder may well be on a slow volume: once any were used, it is too late for that. */
+export function prepareForSlow(folder: string): void {
+  try {
+    if (!local.has(statfsSync(folder).type)) widenThreadPool();
+  } catch {
+    // What is wrong with it is said by those who write to it.
   }
 }
