@@ -115,7 +115,7 @@ describe.skipIf(missing)('no canary leaves', () => {
       ).toEqual([]);
       expect(
         await leaks({
-          args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json`, '--to', `${at}/no/folder/out`)],
+          args: (at) => ['fetch-config', ...fetch(`file:${at}/in.json`, '--to', `${at}/in.json/out`)],
         }),
       ).toEqual([]);
       for (const damage of [

@@ -1,14 +1,16 @@
 // A reference that Kubernetes, a shell or a template should have replaced and did not: it was waited for until the
 // deadline, sent to a server as a password, or made a folder of.
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { runInitbox, type ProgramOptions } from '../../support/program.ts';
-import { temporaryDirectory } from '../../support/undo.ts';
+import { quote, undoAtDeath } from '../../support/undo.ts';
 
-const folder = temporaryDirectory('unexpanded').path;
+/** On a volume, where folders that are missing are made. */
+const folder = mkdtempSync('/dev/shm/initbox-test-unexpanded-');
+undoAtDeath(`rm -rf ${quote(folder)}`);
 const at = (...names: string[]): string => join(folder, ...names);
 const template = at('template.conf');
 writeFileSync(template, 'text\n');

@@ -348,7 +348,7 @@ test('a token grows past the last one, even where the server’s own numbers hav
     await startReplica(postgres, ['--', 'true'])
   ).exit;
   // As after a restore by pg_dump into a new cluster.
-  await postgres.sql('UPDATE initbox.locks SET token = 1000000000000');
+  await postgres.sql('UPDATE initbox.locks SET token = 4503599627370496');
   const tokens = [];
   for (let turn = 0; turn < 2; turn += 1) {
     const { stdout } = await (
@@ -356,7 +356,7 @@ test('a token grows past the last one, even where the server’s own numbers hav
     ).exit;
     tokens.push(stdout);
   }
-  expect(tokens).toEqual(['1000000000001\n', '1000000000002\n']);
+  expect(tokens).toEqual(['4503599627370497\n', '4503599627370498\n']);
 });
 
 test('a lock that another program holds under the same number is waited for and named', async () => {
