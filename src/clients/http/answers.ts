@@ -67,7 +67,7 @@ class AnswerReader {
       if (rest.length === 0) return;
     }
     if (this.#framing.by === 'tunnel' || this.#framing.by === 'close') return emit(rest);
-    const ending = this.#left > 0;
+    const ending = this.#left > 0 || this.#chunks?.done === false;
     if (this.#chunks !== undefined) rest = rest.subarray(this.#chunks.read(rest, emit));
     else {
       const piece = rest.subarray(0, this.#left);

@@ -1,4 +1,4 @@
-import { AnswerFault } from './answer-head.ts';
+import { AnswerFault, mostHead } from './answer-head.ts';
 
 /** Digits of a chunk's size: 4 PiB. */
 const mostDigits = 16;
@@ -8,15 +8,19 @@ const mostLine = 64 * 1024;
 
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
+const colon = 0x3a;
 const lineEnd = Buffer.from('\r\n');
 const end = Buffer.from('0\r\n\r\n');
 
 /** Reads a body in chunks as curl does: lines end with LF or CRLF, extensions and trailers are left out. */
 export class ChunkReader {
-  #state: 'size' | 'extension' | 'data' | 'after-data' | 'trailer' | 'done' = 'size';
+  #state: 'size' | 'after-size' | 'extension' | 'data' | 'after-data' | 'trailer' | 'done' = 'size';
   #digits = '';
   #left = 0;
   #line = 0;
+  /** Bytes of all trailers, and whether the one that has begun has its colon. */
+  #trailers = 0;
+  #colon = false;
 
   get done(): boolean {
     return this.#state === 'done';
@@ -56,9 +60,13 @@ export class ChunkReader {
 
   #inSize(byte: number, emit: (piece: Buffer) => void): void {
     if (byte !== lineFeed) {
-      const digit = this.#state === 'size' && /[0-9a-f]/i.test(String.fromCharCode(byte));
-      if (!digit) this.#state = 'extension';
-      else this.#digits += String.fromCharCode(byte);
+      if (this.#state === 'extension') return;
+      const character = String.fromCharCode(byte);
+      if (this.#state === 'size' && /[0-9a-f]/i.test(character)) this.#digits += character;
+      else if (character === ';') this.#state = 'extension';
+      // Blanks may stand behind it, and nothing else: 0x5 is no 0 with something behind.
+      else if (/[ \t\r]/.test(character)) this.#state = 'after-size';
+      else throw new AnswerFault('broken', 'the size of a chunk is not a number');
       if (this.#digits === '' || this.#digits.length > mostDigits)
         throw new AnswerFault('broken', 'the size of a chunk is not a number');
       return;
@@ -73,12 +81,19 @@ export class ChunkReader {
 
   /** The body ends with the first empty line. */
   #inTrailer(byte: number, emit: (piece: Buffer) => void): void {
+    if (++this.#trailers > mostHead) throw new AnswerFault('broken', 'it has more than 300 KiB of trailers');
     if (byte !== lineFeed) {
+      if (byte === 0) throw new AnswerFault('broken', 'a trailer has a NUL character in it');
+      if (byte === colon) this.#colon = true;
       // A CR counts for nothing, so that what is left is the length of the line.
       if (byte === carriageReturn) this.#line--;
       return;
     }
-    if (this.#line > 1) return this.#begin('trailer');
+    if (this.#line > 1) {
+      // What was meant for a chunk would be thrown away.
+      if (!this.#colon) throw new AnswerFault('broken', 'a line behind its last chunk is no trailer');
+      return this.#begin('trailer');
+    }
     emit(end);
     return this.#begin('done');
   }
@@ -86,5 +101,6 @@ export class ChunkReader {
   #begin(state: 'size' | 'data' | 'trailer' | 'done'): void {
     this.#state = state;
     this.#line = 0;
+    this.#colon = false;
   }
 }

@@ -137,7 +137,12 @@ export function httpReader(
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
     const wrong = sumFault(unchanged ? earlier : (sink ?? answer.body), settings.sha256);
-    if (wrong !== undefined) return wrong;
+    if (wrong !== undefined) {
+      if (answer.resumed !== true) return wrong;
+      // Its parts may be of two versions under one ETag: once more, from the start.
+      partial.forget();
+      return notYet(wrong.reason);
+    }
     // What is too large for memory is not shown either.
     const known = secret && (sink === undefined || sink.kept() !== undefined);
     if (known && body !== undefined) registerContent(redactor, { kind: 'value', value: body });
@@ -175,7 +180,7 @@ class Partial implements BodySink {
     this.#asked = this.#etag !== undefined && size > 0;
     if (this.#etag === undefined || size === 0) return request;
     const headers = { ...request.headers, Range: `bytes=${size}-`, 'If-Range': this.#etag };
-    return { ...request, headers, resumeAt: size };
+    return { ...request, headers, resume: { at: size, of: this.#etag } };
   }
 
   forget(): void {

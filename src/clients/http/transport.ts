@@ -27,6 +27,12 @@ import { busyOf } from './retry-after.ts';
 import type { SecureClient } from './secure.ts';
 import type { TlsSettings } from './tls.ts';
 
+/** Where the rest of a body begins, and the ETag of the version whose rest it is. */
+export interface ResumePlace {
+  readonly at: number;
+  readonly of: string;
+}
+
 export interface HttpRequest {
   readonly method: string;
   readonly url: URL;
@@ -47,7 +53,7 @@ export interface HttpRequest {
   /** Takes the body of an answer with status 200, which is not kept in memory then. */
   readonly sink?: BodySink | undefined;
   /** What a request with `Range: bytes=N-` goes on from: an answer with status 206 from there is added to the sink. */
-  readonly resumeAt?: number | undefined;
+  readonly resume?: ResumePlace | undefined;
 }
 
 /**
@@ -246,8 +252,8 @@ function exchange(
 
     const receive = (response: IncomingMessage): undefined => {
       bodyOf = response;
-      const resumed = request.resumeAt !== undefined && isRestFrom(response, request.resumeAt);
-      if (resumed) received = request.resumeAt;
+      const resumed = request.resume !== undefined && isRestFrom(response, request.resume);
+      if (resumed) received = request.resume.at;
       const length = received + Number(response.headers['content-length'] ?? Number.NaN);
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
       const tooLong = (size: string): Never | NotYet => {
@@ -375,8 +381,14 @@ const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
 
 /** Whether an answer is the rest of what was asked for (RFC 9110, 14.4 and 15.3.7). */
-function isRestFrom({ statusCode, headers }: IncomingMessage, place: number): boolean {
+function isRestFrom(
+  { statusCode, headers, headersDistinct }: IncomingMessage,
+  { at: place, of: etag }: ResumePlace,
+): boolean {
   if (statusCode !== 206) return false;
+  // Not everybody heeds If-Range: a cache, or another server behind the same name, may have another version.
+  const tags = headersDistinct['etag'] ?? [];
+  if (tags.length !== 1 || tags[0] !== etag) return false;
   const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range'])) ?? [];
   return Number(first) === place && Number(last) + 1 === Number(size);
 }

@@ -66,6 +66,17 @@ const otherPart: Answer = (request, response) => {
   response.writeHead(206, { 'Content-Range': `bytes 0-9/${body.length}` }).end('0123456789');
 };
 
+/** The rest of another version, from whoever does not heed If-Range; then all of it. */
+const restOfAnother =
+  (...tags: readonly string[]): Answer =>
+  (request, response) => {
+    const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1]);
+    if (Number.isNaN(from)) return whole(request, response);
+    const range = `bytes ${from}-${body.length - 1}/${body.length}`;
+    response.writeHead(206, { 'Content-Range': range, ...(tags.length > 0 && { ETag: [...tags] }) });
+    return void response.end(body.subarray(from));
+  };
+
 const fetch = (url: string, to: string, ...flags: readonly string[]) =>
   runInitbox(['fetch-config', url, '--to', to, ...flags]);
 
@@ -76,7 +87,11 @@ describe('a download that is too large for memory', () => {
     const again: Answer = (request, response) => {
       const from = Number(/\d+/.exec(request.headers.range ?? '')?.[0]);
       const range = `bytes ${from}-${body.length - 1}/${body.length}`;
-      response.writeHead(206, { 'Content-Range': range, 'Content-Length': body.length - from });
+      response.writeHead(206, {
+        ETag: etag,
+        'Content-Range': range,
+        'Content-Length': body.length - from,
+      });
       response.write(body.subarray(from, from + 100_000), () => response.destroy());
     };
     await using server = await serve(cut(body.subarray(0, half), { ETag: etag }), again, rest);
@@ -93,11 +108,23 @@ describe('a download that is too large for memory', () => {
     ['no ETag', {}, whole],
     ['it is another by now', { ETag: '"old"' }, rest],
     ['the server answers with another part', { ETag: etag }, otherPart],
+    ['the rest is of another version', { ETag: etag }, restOfAnother('"two"')],
+    ['the rest names no version', { ETag: etag }, restOfAnother()],
+    ['the rest names its version weakly', { ETag: etag }, restOfAnother('W/"one"')],
+    ['the rest names two versions', { ETag: etag }, restOfAnother(etag, '"two"')],
   ])('cut off, from the start again: %s', async (_what, headers, then) => {
     const { path } = temporaryDirectory('large');
     const other = randomBytes(2 << 20);
     await using server = await serve(cut(other, headers), then);
     const { status, stderr } = await fetch(server.url, join(path, 'f'));
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
+  });
+
+  test('parts of two versions under one ETag do not have the sum: from the start again', async () => {
+    const { path } = temporaryDirectory('large');
+    await using server = await serve(cut(randomBytes(1 << 20), { ETag: etag }), rest, whole);
+    const { status, stderr } = await fetch(server.url, join(path, 'f'), '--sha256', sum);
     expect(status, stderr).toBe(0);
     expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
   });
