@@ -48,6 +48,8 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 
+import { reasonOf } from '../core/clock.ts';
+
 type FilePath = string | Buffer;
 type Time = number | string;
 /** What a call gives, now or later. */
@@ -197,13 +199,17 @@ export function doAtOnce<T>(work: Work<T>): T {
   return step.value;
 }
 
-/** Does work whose calls take their time. */
-export async function doInTime<T>(work: Work<T>): Promise<T> {
+/**
+ * Does work whose calls take their time.
+ * @throws the signal's reason, within the work, at its next call once the signal is aborted
+ */
+export async function doInTime<T>(work: Work<T>, signal?: AbortSignal): Promise<T> {
   let step = work.next();
   while (step.done !== true) {
     let value: unknown;
     try {
       value = await step.value;
+      if (signal?.aborted) throw reasonOf(signal);
     } catch (error) {
       step = work.throw(error);
       continue;

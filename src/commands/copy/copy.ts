@@ -2,6 +2,7 @@ import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, re
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
+import { Grace } from '../../core/grace.ts';
 import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
 import { Directory, linkTarget } from '../../fs/directory/directory.ts';
@@ -60,8 +61,9 @@ export interface CopyRequest {
 /** Milliseconds between two lines about a long copy. */
 const progressEvery = 5000;
 
-/** Milliseconds for cleaning up once a signal came. */
+/** Milliseconds for cleaning up once a signal came, and for the calls that are under way then. */
 const lastWork = 100;
+const hanging = 1000;
 
 /**
  * Copies the sources to DEST: everything is prepared out of sight, then shown by renames.
@@ -326,23 +328,25 @@ class Job {
       this.#torn = false;
       return finished(this.#standing(), this.#context.log);
     } finally {
-      await this.#inTime(async () => {
+      await this.#inTime(async (grace) => {
         if (!this.#torn) stage.finishMerging();
-        await stage.remove();
-        await onMounts?.remove();
-        for (const mount of mounts) await removeMountStage(mount, live);
+        await stage.remove(grace);
+        await onMounts?.remove(grace);
+        for (const mount of mounts) if (!grace.over) await removeMountStage(mount, live);
       });
     }
   }
 
   /** Cleans up, for as long as a signal leaves time; the next run removes the rest. */
-  async #inTime(work: () => Promise<void>): Promise<void> {
+  async #inTime(work: (grace: Grace) => Promise<void>): Promise<void> {
     const { signal, clock } = this.#context;
-    const cleaned = work().catch(() => {
+    using grace = new Grace(signal, clock, lastWork);
+    const cleaned = work(grace).catch(() => {
       // what led here says more
     });
     if (!signal.aborted) return cleaned;
-    await Promise.race([cleaned, new Promise<void>((resolve) => clock.after(lastWork, resolve))]);
+    // Where a single call hangs, nobody waits for it.
+    await Promise.race([cleaned, new Promise<void>((resolve) => clock.after(hanging, resolve))]);
   }
 
   async #fill(

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
+import type { Grace } from '../../core/grace.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself, rawOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
@@ -70,8 +71,8 @@ export class MountStages implements Disposable {
   }
 
   /** Removes them by their handles, whatever has their names by now. */
-  async remove(): Promise<void> {
-    for (const { root, name, stage } of this.#all) await removeOpened(root, name, stage);
+  async remove(grace: Grace): Promise<void> {
+    for (const { root, name, stage } of this.#all) await removeOpened(root, name, stage, grace);
   }
 
   [Symbol.dispose](): void {

@@ -73,7 +73,8 @@ export function ended({ request, destination, tally, removed, elapsed }: Standin
   const error = firstFailure(thrown);
   const { path, descriptor } = destination;
   const soFar = `${path}: stopped after ${copySummary(tally, removed, false)}, in ${elapsed}`;
-  const hint = 'the prepared files are removed; run it again to copy what is missing';
+  const hint =
+    'run it again to copy what is missing; prepared files that could not be removed in time are removed then';
   if (error instanceof SignalReceived)
     return failed(signalStatus(error.signal), `ended by ${error.signal}; ${soFar}`, { hint });
   if (error instanceof DeadlinePassed)

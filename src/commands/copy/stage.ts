@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 
+import type { Grace } from '../../core/grace.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself } from '../../fs/directory/file-name.ts';
 import { isNoDirectory } from '../../fs/directory/open-directory.ts';
@@ -93,10 +94,10 @@ export class Stage implements Disposable {
   }
 
   /** Removes what was prepared; where readers saw part of it, the note that says so stays for the next run. */
-  remove(): Promise<void> {
+  remove(grace: Grace): Promise<void> {
     return this.#merging
-      ? clearAllBut(this.#place, notes)
-      : removeOpened(this.#directory, this.name, this.#place);
+      ? clearAllBut(this.#place, notes, grace)
+      : removeOpened(this.#directory, this.name, this.#place, grace);
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 
-import { reasonOf } from '../../core/clock.ts';
+import { type Clock, reasonOf } from '../../core/clock.ts';
+import { Grace } from '../../core/grace.ts';
 import { codeAmong, type Directory, linkTarget } from '../directory/directory.ts';
 import { makeDirectory } from '../directory/new-directory.ts';
 import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
@@ -59,6 +60,9 @@ export interface Building {
   readonly intact: boolean;
 }
 
+/** Milliseconds for taking back what was prepared, once a signal or the deadline has ended the run. */
+const lastWork = 100;
+
 export interface TreePlan {
   /** The directory in which readers look; it may be a mount of its own, which cannot be renamed. */
   readonly path: string;
@@ -94,7 +98,7 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
     const turn = stack.use(await takeTurn(target.identity(), context));
     const namer = createNamer(context.random, () => clock.date());
     await removeLeftovers(target, namer, turn.alone, clock.date().getTime());
-    tree = stack.use(new Tree(target, plan, namer, signal));
+    tree = stack.use(new Tree(target, plan, namer, context));
     const built = await tree.build();
     if (built === 'unchanged') {
       await tree.takeBack();
@@ -141,6 +145,7 @@ class Tree implements Disposable {
   readonly #plan: TreePlan;
   readonly #namer: Namer;
   readonly #signal: AbortSignal;
+  readonly #clock: Clock;
   readonly #name: string;
   #staged: Directory | undefined;
   #current: string | undefined;
@@ -154,7 +159,13 @@ class Tree implements Disposable {
   #names: ReadonlySet<string> = new Set();
   #committed = false;
 
-  constructor(target: Directory, plan: TreePlan, namer: Namer, signal: AbortSignal) {
+  constructor(
+    target: Directory,
+    plan: TreePlan,
+    namer: Namer,
+    { signal, clock }: Pick<PublishContext, 'signal' | 'clock'>,
+  ) {
+    this.#clock = clock;
     this.#target = target;
     this.#plan = plan;
     this.#namer = namer;
@@ -354,11 +365,12 @@ class Tree implements Disposable {
   /** Removes what was staged, as long as it was not shown. */
   async takeBack(): Promise<void> {
     if (this.#committed || !this.#staged) return;
+    using grace = new Grace(this.#signal, this.#clock, lastWork);
     try {
       if (this.#swap !== undefined) clearAway(this.#target, this.#swap);
       for (const name of this.#newLinks) clearAway(this.#target, name);
       if (this.#newLinks.length > 0) this.#restoreLinks();
-      await removeOpened(this.#target, this.#name, this.#staged);
+      await removeOpened(this.#target, this.#name, this.#staged, grace);
     } catch {
       // The failure that led here says more; the next run removes it.
     }

@@ -21,20 +21,35 @@ export async function removeTree(parent: Directory, name: string | Buffer): Prom
   await new Removal().tree(parent, name);
 }
 
+/** Says when a removal is to be left to the next run. */
+type Limit = { readonly over: boolean };
+
+const noLimit: Limit = { over: false };
+
 /**
  * Removes a directory that the caller holds open since it made it, or has checked to be one of ours. It is emptied by that
  * handle, whatever has its name by now.
  */
-export async function removeOpened(parent: Directory, name: string, opened: Directory): Promise<void> {
-  await clearAllBut(opened, [manifestName]);
+export async function removeOpened(
+  parent: Directory,
+  name: string,
+  opened: Directory,
+  limit: Limit = noLimit,
+): Promise<void> {
+  await clearAllBut(opened, [manifestName], limit);
+  if (limit.over) return;
   // The note last: a run that is killed meanwhile leaves what the next one knows.
   if (readdirSync(opened.itself).every((entry) => entry === manifestName)) removeFile(opened, manifestName);
   if (isNameOf(parent, name, opened)) removeEmpty(parent, name);
 }
 
 /** Removes what is in an opened directory of ours, but for some names. */
-export async function clearAllBut(opened: Directory, kept: readonly string[]): Promise<void> {
-  await new Removal().clear(
+export async function clearAllBut(
+  opened: Directory,
+  kept: readonly string[],
+  limit: Limit = noLimit,
+): Promise<void> {
+  await new Removal(limit).clear(
     opened,
     opened.names().filter((entry) => !kept.includes(entry.toString())),
   );
@@ -58,12 +73,18 @@ export async function removeGeneration(parent: Directory, name: string): Promise
 class Removal {
   readonly #pace = new Pace();
   readonly #lanes = new Lanes();
+  readonly #limit: Limit;
   #count = 0;
+
+  constructor(limit: Limit = noLimit) {
+    this.#limit = limit;
+  }
 
   async clear(directory: Directory, entries: readonly Buffer[]): Promise<void> {
     const inside: Buffer[] = [];
     if (entries.length > 0) letWrite(directory.fd);
     for (const entry of entries) {
+      if (this.#limit.over) return;
       if (++this.#count % atOnce === 0) await new Promise((resolve) => setImmediate(resolve));
       try {
         // The kernel lets one call at a time change a directory; side by side go those of several.
@@ -81,6 +102,7 @@ class Removal {
   }
 
   async tree(parent: Directory, name: string | Buffer): Promise<void> {
+    if (this.#limit.over) return;
     let found: { readonly child: Directory; readonly names: Buffer[] | undefined };
     try {
       found = this.#pace.isSlow ? await parent.list(name) : { child: parent.child(name), names: undefined };
@@ -93,6 +115,7 @@ class Removal {
       if (!isOnMountOf(parent, opened)) return;
       await this.clear(opened, found.names ?? opened.names());
     }
+    if (this.#limit.over) return;
     if (!this.#pace.isSlow) return removeEmpty(parent, name);
     try {
       await sideBySide.rmdir(parent.at(name));

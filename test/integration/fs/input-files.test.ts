@@ -186,6 +186,7 @@ describe.skipIf(skip)('inputs on a volume of others', () => {
       writeFileSync(join(volume, '..2026_x', 'key'), rootOnly, { mode: 0o600 });
       link('..2026_x', '..data');
       link('..data/key', 'key');
+      mkdirSync(join(out, 'copied'));
       const folder = ['--allow-disk', '--format', 'files'];
       expect((await run(['fetch-config', `file:${volume}`, '--to', out, ...folder])).status).toBe(2);
       expect((await run(['copy', volume, join(out, 'copied')])).status).toBe(0);
@@ -195,6 +196,7 @@ describe.skipIf(skip)('inputs on a volume of others', () => {
     test('by copy --dereference', async () => {
       link(secret('key'), 'key');
       link('/etc/hostname', 'own', 0);
+      mkdirSync(join(out, 'copied'));
       const args = ['copy', volume, join(out, 'copied'), '--dereference', '--owner', '1000:1000'];
       const { status, stderr } = await run(args);
       expect([status, stderr]).toEqual([1, expect.stringContaining('the link was made by another user')]);

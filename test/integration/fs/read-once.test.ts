@@ -73,14 +73,20 @@ const cases: readonly (readonly [string, string[]])[] = [
 ];
 for (const folder of ['out', 'spec', 'plan', 'site', 'sum', 'zip', 'copied']) mkdirSync(join(top, folder));
 
-/** How often each file of a folder was opened for reading, other than with O_PATH, by its path in /proc. */
+/** How often each file of a folder was opened and then read, by its path: to look at what it is does not count. */
 function opened(trace: string): Record<string, number> {
   const counts: Record<string, number> = {};
+  const unread = new Set<string>();
   for (const line of readFileSync(trace, 'latin1').split('\n')) {
-    if (!/\bopen(?:at2?)?\(/.test(line) || /O_PATH|O_DIRECTORY|O_WRONLY|O_RDWR/.test(line)) continue;
-    const [, path] = /= \d+<([^>]+)>/.exec(line) ?? [];
-    if (path?.startsWith(`${top}/in/`))
-      counts[path.slice(top.length + 4)] = (counts[path.slice(top.length + 4)] ?? 0) + 1;
+    const [, made] = /\bopen(?:at2?)?\(.*= \d+<([^>]+)>/.exec(line) ?? [];
+    const [, read] = /\b(?:read|pread64|readv|preadv)\(\d+<([^>]+)>/.exec(line) ?? [];
+    const path = made ?? read;
+    if (path === undefined || !path.startsWith(`${top}/in/`)) continue;
+    if (made !== undefined) unread.add(path);
+    else if (unread.delete(path)) {
+      const name = path.slice(top.length + 4);
+      counts[name] = (counts[name] ?? 0) + 1;
+    }
   }
   return counts;
 }
@@ -90,7 +96,16 @@ describe.skipIf(requireOrSkip('how often a file is read', whyMissing('strace', '
   () => {
     test.each(cases)('%s', async (_what, words) => {
       const trace = join(top, 'trace');
-      const prefix = ['strace', '-f', '-y', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace];
+      const prefix = [
+        'strace',
+        '-f',
+        '-y',
+        '-qq',
+        '-e',
+        'trace=open,openat,openat2,read,pread64,readv,preadv',
+        '-o',
+        trace,
+      ];
       const env = { DATABASE_URL: 'postgres://u:p@127.0.0.1:1/db' };
       const { stderr } = await runInitbox(words, { prefix, env });
       const found = Object.entries(opened(trace));

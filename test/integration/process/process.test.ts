@@ -677,6 +677,7 @@ test.skipIf(noStrace)('what has worked ends without waiting for V8’s threads',
   const own = temporaryDirectory('end');
   const [from, to, calls] = ['from', 'to', 'calls'].map((name) => join(own.path, name));
   mkdirSync(from!);
+  mkdirSync(to!);
   for (let at = 0; at < 3000; at++) writeFileSync(join(from!, `f${at}`), 'x');
   const prefix = ['strace', '-f', '-qq', '-e', 'trace=exit,exit_group', '-o', calls!];
   const { status, stderr } = await runInitbox(['copy', from!, to!], { prefix });

@@ -65,12 +65,21 @@ class Summing {
     if (!this.#pace.isSlow)
       return names.map((name) => this.#pace.time(() => doAtOnce(statOf(calls, directory, name))));
     return Promise.all(
-      names.map((name) => this.#calls.run(() => doInTime(statOf(sideBySide, directory, name)))),
+      names.map((name) => this.#beside((how) => statOf(how, directory, name))),
     );
   }
 
+  /** @throws the signal's reason, once it is aborted */
+  #beside<T>(work: (how: Calls) => Work<T>): Promise<T> {
+    const { signal } = this.#patience;
+    return this.#calls.run(() => {
+      if (signal.aborted) throw reasonOf(signal);
+      return doInTime(work(sideBySide), signal);
+    });
+  }
+
   #do<T>(work: (how: Calls) => Work<T>): Promise<T> {
-    if (this.#pace.isSlow) return this.#calls.run(() => doInTime(work(sideBySide)));
+    if (this.#pace.isSlow) return this.#beside(work);
     return Promise.resolve(this.#pace.time(() => doAtOnce(work(calls))));
   }
 

@@ -1,6 +1,7 @@
 import { closeSync, constants } from 'node:fs';
 
 import type { ArchiveEntry, ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
+import { unlessAborted } from '../../../core/clock.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } from '../../../fs/calls.ts';
 import { below, type RawName } from '../../../fs/directory/file-name.ts';
@@ -239,11 +240,14 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     }
   }
 
-  /** Done when all of it is there. */
-  async finish(): Promise<void> {
-    await this.#underWay?.all();
-    if (this.#underWay === undefined) doAtOnce(this.#directories.finish(calls));
-    else await doInTime(this.#directories.finish(sideBySide));
+  /**
+   * Done when all of it is there.
+   * @throws what any of it failed with, or the signal's reason
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    if (this.#underWay === undefined) return doAtOnce(this.#directories.finish(calls));
+    await unlessAborted(this.#underWay.all(), signal);
+    await doInTime(this.#directories.finish(sideBySide), signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

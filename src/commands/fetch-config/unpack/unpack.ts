@@ -236,7 +236,7 @@ class Unpacking {
     this.#context.host.saveMemory();
     const sum = await readArchive(archive, tree, this.#limits, patience);
     this.#checkSum(sum);
-    await tree.finish();
+    await tree.finish(patience.signal);
     if (tree.files === 0 && stage.names().length === 0)
       throw new Refused(
         options['strip-components'] > 0 && tree.entries > 0

@@ -281,7 +281,7 @@ describe.skipIf(noMounts)('capabilities', () => {
   });
 
   test('--create where it cannot be: why, and nothing is left behind', async () => {
-    const top = folder();
+    const top = memoryFolder();
     const path = join(top, 'x');
     const { status, stderr } = await chown(['1000:1000', path, '--create'], { prefix: only() });
     expect(stderr).toContain(`cannot make ${path} for its owner (EPERM)`);
@@ -344,7 +344,7 @@ describe.skipIf(noStrace)('a quota that is used up', () => {
     ['what is below', 'lchown:error=EDQUOT:when=1+', /cannot change "\S+": EDQUOT/],
     ['a folder that is made', 'mkdir:error=EDQUOT', /cannot make \S+ for its owner \(EDQUOT\)/],
   ])('is named, and said in words: %s', async (what, fault, message) => {
-    const top = smallTree();
+    const top = smallTree(memoryFolder());
     const path = what.startsWith('a folder') ? join(top, 'new') : top;
     const { status, stderr } = await chown(['1000:1000', path, '--create'], {
       prefix: underStrace(`inject=${fault}`),
