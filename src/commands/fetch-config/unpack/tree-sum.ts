@@ -64,9 +64,7 @@ class Summing {
   async #statsOf(directory: number, names: readonly RawName[]): Promise<Stats[]> {
     if (!this.#pace.isSlow)
       return names.map((name) => this.#pace.time(() => doAtOnce(statOf(calls, directory, name))));
-    return Promise.all(
-      names.map((name) => this.#beside((how) => statOf(how, directory, name))),
-    );
+    return Promise.all(names.map((name) => this.#beside((how) => statOf(how, directory, name))));
   }
 
   /** @throws the signal's reason, once it is aborted */
