@@ -6,12 +6,12 @@ import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { shownHostPort } from '../../core/host-port.ts';
-import { Failure } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { agentOptions, lookupThrough, serverNameOf } from './agents.ts';
 import { mostHead } from './answer-head.ts';
+import { takeBody } from './body.ts';
 import { failureOf } from './failure.ts';
 import { busyOf } from './retry-after.ts';
 import { tlsOptions } from './tls.ts';
@@ -128,68 +128,41 @@ export function exchangeHttp2(
           busy: busyOf(head, settings.clock.date()),
         });
         if (request.ignoreBody) return finish(answer(Buffer.alloc(0)));
-        return takeBody(stream, head.headers, answer);
+        return receive(stream, head.headers, answer);
       });
     });
 
-    const takeBody = (
+    const receive = (
       stream: ClientHttp2Stream,
       headers: Record<string, string>,
       answer: (body: Buffer) => HttpAnswer,
     ): void => {
       const sink = status === 200 ? request.sink : undefined;
-      let over = false;
-      const unstored = (error: unknown): void => {
-        over = true;
-        const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
-        finish(never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]));
-      };
       const receiving = (): void => enter(`receiving the body (${formatBytes(received)})`, patience.body);
-      let storing: Promise<void> | undefined;
-      const store = (chunk: Uint8Array): void => {
-        const begun = sink?.write(chunk);
-        if (begun === undefined) return;
-        stream.pause();
-        cancel();
-        storing = begun.then(() => {
-          if (over) return;
-          receiving();
-          stream.resume();
-        }, unstored);
-      };
-      try {
-        sink?.start(headers);
-      } catch (error) {
-        return unstored(error);
-      }
       receiving();
-      stream.on('data', (chunk: Buffer) => {
-        if (over) return;
-        received += chunk.length;
-        if (received > maxBody) {
-          over = true;
-          return finish(tooLong(request, forgiving));
-        }
-        if (sink === undefined) kept.add(chunk);
-        else {
-          try {
-            store(chunk);
-          } catch (error) {
-            return unstored(error);
-          }
-          if (stream.isPaused()) return;
-        }
-        return receiving();
+      const whenStored = takeBody(stream, {
+        sink,
+        kept,
+        begin: () => sink?.start(headers),
+        received,
+        most: maxBody,
+        tooLong: () => finish(tooLong(request, forgiving)),
+        unstored: finish,
+        waits(bytes) {
+          received = bytes;
+          cancel();
+        },
+        progress(bytes) {
+          received = bytes;
+          receiving();
+        },
       });
       // A stream that is reset ends as well.
-      stream.once('end', () => {
-        const whole = (): void => {
-          if (!over) finish(stream.rstCode === constants.NGHTTP2_NO_ERROR ? answer(kept.taken()) : cut());
-        };
-        if (storing === undefined) whole();
-        else void storing.then(whole);
-      });
-      return undefined;
+      stream.once('end', () =>
+        whenStored(() =>
+          finish(stream.rstCode === constants.NGHTTP2_NO_ERROR ? answer(kept.taken()) : cut()),
+        ),
+      );
     };
   });
 }

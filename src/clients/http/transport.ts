@@ -13,7 +13,6 @@ import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { shownHostPort } from '../../core/host-port.ts';
-import { Failure } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
@@ -21,6 +20,7 @@ import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
 import { readAsCurl } from './answers.ts';
+import { takeBody } from './body.ts';
 import { failureOf, wantsHttp2 } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { busyOf } from './retry-after.ts';
@@ -272,65 +272,38 @@ function exchange(
       }
       const sink = response.statusCode === 200 || resumed ? request.sink : undefined;
       const kept = new GrowingBytes(sink === undefined ? length || 0 : 0);
-      let over = false;
-      const unstored = (error: unknown): void => {
-        over = true;
-        const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
-        finish(never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]));
-      };
-      let storing: Promise<void> | undefined;
-      const store = (chunk: Uint8Array): void => {
-        const begun = sink?.write(chunk);
-        if (begun === undefined) return;
-        response.pause();
-        cancel();
-        storing = begun.then(() => {
-          if (over) return;
-          enter(phase, settings.patience.body);
-          response.resume();
-        }, unstored);
-      };
-      try {
-        if (!resumed) sink?.start(response.headers);
-      } catch (error) {
-        unstored(error);
-        return undefined;
-      }
       let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
-      response.on('data', (chunk: Buffer) => {
-        if (over) return;
-        received += chunk.length;
-        if (received > maxBody) {
-          over = true;
-          return finish(tooLong(`more than ${formatBytes(maxBody)}`));
-        }
-        if (sink === undefined) kept.add(chunk);
-        else {
-          try {
-            store(chunk);
-          } catch (error) {
-            return unstored(error);
-          }
-          if (response.isPaused()) return;
-        }
-        phase = `receiving the body (${formatBytes(received)}${total})`;
-        probe.phase(phase);
-        const now = settings.clock.now();
-        // A body may come byte by byte: a timer for each would take longer than the bytes.
-        if (now - entered < settings.patience.body / fine) return;
-        entered = now;
-        enter(phase, settings.patience.body);
+      const whenStored = takeBody(response, {
+        sink,
+        kept,
+        begin() {
+          if (!resumed) sink?.start(response.headers);
+        },
+        received,
+        most: maxBody,
+        tooLong: () => finish(tooLong(`more than ${formatBytes(maxBody)}`)),
+        unstored: finish,
+        waits(bytes) {
+          received = bytes;
+          cancel();
+        },
+        progress(bytes, waited) {
+          received = bytes;
+          phase = `receiving the body (${formatBytes(received)}${total})`;
+          probe.phase(phase);
+          const now = settings.clock.now();
+          // A body may come byte by byte: a timer for each would take longer than the bytes.
+          if (!waited && now - entered < settings.patience.body / fine) return;
+          entered = now;
+          enter(phase, settings.patience.body);
+        },
       });
       response.once('error', fail);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(response, received));
         const head = headOf(response, settings.clock);
-        const whole = (): void => {
-          if (!over) finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed });
-        };
-        if (storing === undefined) whole();
-        else void storing.then(whole);
+        return whenStored(() => finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed }));
       });
       return undefined;
     };

@@ -72,7 +72,8 @@ class Summing {
     const { signal } = this.#patience;
     return this.#calls.run(() => {
       if (signal.aborted) throw reasonOf(signal);
-      return doInTime(work(sideBySide), signal);
+      // To its end: what it opens is not to be lost.
+      return doInTime(work(sideBySide));
     });
   }
 

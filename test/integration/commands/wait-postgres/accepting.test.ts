@@ -121,6 +121,7 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('behind PgBouncer
     await using pooler = await startPgBouncer({
       upstream: postgres,
       poolMode: 'session',
+      // Few places for clients, which three that cut their logins would soon fill.
       settings: { max_client_conn: 8, server_connect_timeout: 60, server_login_retry: 1 },
     });
     // Its server is let in by the kernel, and says nothing.

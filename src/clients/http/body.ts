@@ -1,0 +1,86 @@
+import type { Readable } from 'node:stream';
+
+import { exitStatus } from '../../core/exit-status.ts';
+import type { GrowingBytes } from '../../core/growing-bytes.ts';
+import { Failure } from '../../core/outcome.ts';
+import { never, type Never } from '../../wait/attempt.ts';
+import type { BodySink } from './transport.ts';
+
+/** A body that begins, and whom to tell what of it. */
+export interface BodyTaking {
+  /** Takes the bytes; where it is undefined, `kept` does. */
+  readonly sink: BodySink | undefined;
+  readonly kept: GrowingBytes;
+  /** Tells the sink that a body begins, where one does. */
+  readonly begin: () => void;
+  /** Bytes that are there already, and the most that there may be. */
+  readonly received: number;
+  readonly most: number;
+  readonly tooLong: () => void;
+  readonly unstored: (answer: Never) => void;
+  /** Called at each piece; `waited` where the sink had it wait, and the server was not listened to meanwhile. */
+  readonly progress: (received: number, waited: boolean) => void;
+  /** Called when the sink has the server wait. */
+  readonly waits: (received: number) => void;
+}
+
+/**
+ * Takes a body as it comes, and has the server wait where the sink does.
+ * @returns what runs an action once all that came is stored, unless the taking has failed
+ */
+export function takeBody(stream: Readable, taking: BodyTaking): (action: () => void) => void {
+  const { sink, kept } = taking;
+  let { received } = taking;
+  let over = false;
+  let storing: Promise<void> | undefined;
+  const fail = (error: unknown): void => {
+    over = true;
+    const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
+    taking.unstored(
+      never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]),
+    );
+  };
+  /** @returns whether the sink has the server wait */
+  const store = (chunk: Uint8Array): boolean => {
+    const begun = sink?.write(chunk);
+    if (begun === undefined) return false;
+    stream.pause();
+    taking.waits(received);
+    storing = begun.then(() => {
+      if (over) return;
+      taking.progress(received, true);
+      stream.resume();
+    }, fail);
+    return true;
+  };
+  try {
+    taking.begin();
+  } catch (error) {
+    fail(error);
+    return () => {};
+  }
+  stream.on('data', (chunk: Buffer) => {
+    if (over) return;
+    received += chunk.length;
+    if (received > taking.most) {
+      over = true;
+      return taking.tooLong();
+    }
+    if (sink === undefined) kept.add(chunk);
+    else {
+      try {
+        if (store(chunk)) return;
+      } catch (error) {
+        return fail(error);
+      }
+    }
+    taking.progress(received, false);
+  });
+  return (action) => {
+    const unlessOver = (): void => {
+      if (!over) action();
+    };
+    if (storing === undefined) unlessOver();
+    else void storing.then(unlessOver);
+  };
+}
