@@ -191,7 +191,7 @@ describe('wait-dns', () => {
   test.each(['700ms', '12s'])('A answered, AAAA silent, --timeout %s: one is enough', async (timeout) => {
     dns.answer('half.example', 'A', ['10.0.0.7']);
     dns.answer('half.example', 'AAAA', 'silence');
-    const { status, stderr } = await runInitbox([
+    const { status, stderr } = await runToDeadline([
       'wait-dns',
       'half.example',
       '--timeout',

@@ -80,7 +80,7 @@ const agentKeys = {
 async function read(env: Record<string, string>, timeout = '3s', ...more: string[]) {
   const target = join(folder(), 'out');
   const log = terminationLog();
-  const { status, stderr } = await runInitbox(
+  const { status, stderr } = await runToDeadline(
     [
       'fetch-config',
       'aws-sm:a',

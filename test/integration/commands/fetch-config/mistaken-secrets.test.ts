@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
-import { runInitbox, terminationLog } from '../../../support/program.ts';
+import { runToDeadline, terminationLog } from '../../../support/program.ts';
 import { respond, startFaultServer } from './fault-server.ts';
 
 const folder = mkdtempSync('/dev/shm/initbox-mistaken-');
@@ -16,7 +16,7 @@ const token = 'hvs.CAESIJ9vQ2mPzL7rT4bNw0123456789';
 
 /** The run's status, and all that it said. */
 async function said(args: readonly string[], env: Record<string, string> = {}, stdin?: string) {
-  const { status, stderr, stdout } = await runInitbox([...args, '--log-level', 'debug'], {
+  const { status, stderr, stdout } = await runToDeadline([...args, '--log-level', 'debug'], {
     env,
     ...(stdin === undefined ? {} : { stdin }),
   });
@@ -59,7 +59,7 @@ describe('a password in an address that is mistyped', () => {
   );
   test('the termination message has none either', async () => {
     const log = terminationLog();
-    const result = await runInitbox([...fetch, '--termination-log', log.path], {
+    const result = await runToDeadline([...fetch, '--termination-log', log.path], {
       env: { VAULT_ADDR: addresses[0]!, VAULT_TOKEN: 'hvs.x' },
     });
     expect(result.status).toBe(2);

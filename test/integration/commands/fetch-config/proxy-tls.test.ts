@@ -203,7 +203,7 @@ describe('a proxy at an https:// address', () => {
   test('AWS goes through it as well', async () => {
     using proxy = await startProxy(ofProxy);
     const run = (env: Record<string, string>) =>
-      runInitbox(
+      runToDeadline(
         ['fetch-config', 'aws-sm:text', '--to', join(folder(), 'f'), '--allow-disk', '--timeout', '3s'],
         {
           env: {
