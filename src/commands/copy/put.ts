@@ -176,19 +176,24 @@ export class Put {
     }
   }
 
-  /** Remembers a file in the stage, for its other names. */
-  *know(calls: Calls, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
+  /**
+   * Remembers a file in the stage, for its other names.
+   * @returns false where another copy of it was there first, and has this name too now
+   */
+  *know(calls: Calls, stat: Stats, place: CopyDirectory, raw: RawName): Work<boolean> {
     const { links } = this.#settings;
-    if (links === undefined) return;
+    if (links === undefined) return true;
     const stage = yield* this.#places.stageOf(calls, place);
     try {
       yield* given(calls.link(below(stage, raw), below(links, keyOf(stat))));
     } catch (error) {
       // Another process, or another piece of work, was first: its copy is the one for all names.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return true;
       yield* removing(calls, below(stage, raw));
       if (!(yield* this.linkKnown(calls, stat, place, raw))) throw error;
+      return false;
     }
+    return true;
   }
 
   /** Counts what is left out of an entry that is copied. */
@@ -393,20 +398,24 @@ export class Put {
       if (stat.size > atOnce) return false;
       const shared = isShared(stat, followed);
       if (shared && (yield* this.linkKnown(calls, stat, place, raw))) return true;
-      this.note(this.#settings.extras?.ofFile(from));
+      let written: Written;
       try {
-        yield* this.#writeFrom(calls, from, stat, place, raw);
+        written = yield* this.#writeFrom(calls, from, stat, place, raw);
       } catch (error) {
         throw writeFailed(error);
       }
-      if (shared) yield* this.know(calls, stat, place, raw);
+      // What another piece of work wrote first is counted there.
+      if (shared && !(yield* this.know(calls, stat, place, raw))) return true;
+      this.note(this.#settings.extras?.ofFile(from));
+      this.#tally().bytes += written.bytes;
+      if (!written.owned) this.#tally().ownerless++;
       return true;
     } finally {
       yield* given(calls.close(from));
     }
   }
 
-  *#writeFrom(calls: Calls, from: number, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
+  *#writeFrom(calls: Calls, from: number, stat: Stats, place: CopyDirectory, raw: RawName): Work<Written> {
     const wanted = attributesOf(stat, this.#settings);
     const stage = place.stage ?? (yield* this.#places.stageOf(calls, place));
     const path = below(stage, raw);
@@ -419,12 +428,18 @@ export class Put {
     }
     try {
       const bytes = yield* copyContent(calls, from, to, stat.size);
-      this.#tally().bytes += bytes;
-      if (!(yield* finishFile(calls, to, stat, wanted, place, this.#settings))) this.#tally().ownerless++;
+      return { bytes, owned: yield* finishFile(calls, to, stat, wanted, place, this.#settings) };
     } finally {
       yield* given(calls.close(to));
     }
   }
+}
+
+/** What came of the content of a file. */
+interface Written {
+  readonly bytes: number;
+  /** Whether it has the owner that it should have. */
+  readonly owned: boolean;
 }
 
 /** Whether a file has names beside the one that it is copied by. */
