@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -29,7 +29,7 @@ interface Comparison {
 type Part = (volume: SlowVolume, entries: number) => readonly Comparison[];
 
 /** `--part=` takes one of them. */
-const parts: Readonly<Record<string, Part>> = { chown, copy };
+const parts: Readonly<Record<string, Part>> = { chown, copy, unpack };
 
 /** The memory limit that everything must get by with, in MiB. */
 const limit = 96;
@@ -92,16 +92,14 @@ function chown({ path }: SlowVolume): readonly Comparison[] {
   ];
 }
 
+/** A command that gets a folder of its own, made before it. */
+function to(folder: string, command: (folder: string) => readonly string[]): readonly string[] {
+  return ['sh', '-c', `mkdir -p ${quote(folder)} && exec "$@"`, 'sh', ...command(folder)];
+}
+
 /** Off the volume to a disk, and from there onto the volume, each time to a new folder, and once more to the same one. */
 function copy({ path, behind }: SlowVolume): readonly Comparison[] {
   const beside = join(behind, '..');
-  const to = (folder: string, command: (folder: string) => readonly string[]) => [
-    'sh',
-    '-c',
-    `mkdir -p ${quote(folder)} && exec "$@"`,
-    'sh',
-    ...command(folder),
-  ];
   const ours = (from: string) => (folder: string) => [...programCommand(), 'copy', from, folder];
   const theirs = (from: string) => (folder: string) => ['cp', '-a', `${from}/.`, folder];
   // The first copy off the volume is what is copied onto it.
@@ -127,6 +125,32 @@ function copy({ path, behind }: SlowVolume): readonly Comparison[] {
       peer: 'cp -a',
       ours: () => to(join(path, 'ours-0'), ours(copied)),
       theirs: () => to(join(path, 'theirs-1'), theirs(copied)),
+    },
+  ];
+}
+
+/** The tree as an archive on a disk, unpacked onto the volume, each time into a new folder. */
+function unpack({ path, behind }: SlowVolume): readonly Comparison[] {
+  const archive = join(behind, '..', 'tree.tar.gz');
+  // Of `maker`, and nothing that another part has left there.
+  const folders = readdirSync(behind).filter((folder) => /^d\d+$/.test(folder));
+  execFileSync('tar', ['-C', behind, '-czf', archive, '--', ...folders]);
+  const ours = (folder: string) => [
+    ...programCommand(),
+    'fetch-config',
+    `file:${archive}`,
+    '--unpack',
+    '--to',
+    folder,
+  ];
+  const theirs = (folder: string) => ['tar', '-C', folder, '-xzf', archive];
+  return [
+    {
+      what: 'unpack onto a slow volume',
+      bound: 0.2,
+      peer: 'tar x',
+      ours: (round) => to(join(path, `unpacked-ours-${round}`), ours),
+      theirs: (round) => to(join(path, `unpacked-theirs-${round}`), theirs),
     },
   ];
 }
