@@ -41,7 +41,11 @@ async function read(
   redactor: Redactor,
 ): Promise<FetchAnswer> {
   const secretIf = (evident: boolean): boolean => (address.public ? false : (saidSecret ?? evident));
-  const found = await readEntry(address.path, maxSize);
+  const found = await readEntry(address.path, maxSize).catch((error: NodeJS.ErrnoException) => {
+    const fault = faultOf(error, address.path);
+    // Of the source itself: an entry that goes away while a folder is read is replaced.
+    return error.code === 'ENOENT' ? { ...fault, missing: true as const } : fault;
+  });
   if ('state' in found) return found;
   if (found.bytes === undefined) {
     const folder = await readFolder(address.path, maxSize);

@@ -13,7 +13,7 @@ import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { basicAuthorization } from '../../core/userinfo.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { never, nonexistent, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
@@ -229,7 +229,8 @@ function statusFault(
     407: 'the proxy requires a user and password: set them in HTTP_PROXY',
     410: 'it was there once and is gone for good',
   };
-  return never(exitStatus.refused, `answered ${status}`, hints[status]);
+  const fault = status === 404 || status === 410 ? nonexistent : never;
+  return fault(exitStatus.refused, `answered ${status}`, hints[status]);
 }
 
 /** Characters of a header that are shown. */

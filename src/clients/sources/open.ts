@@ -72,7 +72,8 @@ export async function openSources(
       sink: settings.sink,
     });
   if (schemes.has('env'))
-    for (const address of addresses) if (address.scheme === 'env') variablesAt!(address, context.environment);
+    for (const address of addresses)
+      if (address.scheme === 'env' && !address.optional) variablesAt!(address, context.environment);
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
     'aws-sm': (address) => aws!.reader(address),

@@ -21,6 +21,9 @@ const outputOptions = {
     choices: mergeRules,
     fallback: 'error',
   }),
+  optional: flag({
+    description: 'leave out sources that do not exist, instead of failing; a refusal still fails',
+  }),
   'allow-disk': allowDiskOption,
   'dry-run': flag({
     description: 'log in and read everything, write nothing, and print names, sizes and versions as JSON',

@@ -118,8 +118,9 @@ async function carryOut(
 ): Promise<Outcome> {
   const result = await fetchAll(job.addresses, sources, options.interval, context);
   if (result.kind === 'failed') return result;
-  for (const [address, { provenance }] of result.found) {
-    context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
+  for (const [address, { provenance, absent }] of result.found) {
+    if (absent !== undefined) context.log.info(`${address.text}: left out, since it is optional: ${absent}`);
+    else context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
   const plain = plainOf(job);
   const fetched = plain && result.found.get(plain.address);
