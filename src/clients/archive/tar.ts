@@ -1,25 +1,22 @@
 import { read } from 'node:fs';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 
 import { extract, type Header } from 'tar-stream';
 
+import { type Compression, compressionFault, decompressor } from '../../config/decompress.ts';
 import { reasonOf, unlessAborted } from '../../core/clock.ts';
 import { formatBytes } from '../../core/size.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
 import { typeOfHead } from './type.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type TarCompression = 'none' | Compression;
 
 /** Bytes that are read, and unpacked, at once. */
 const chunk = 1 << 18;
 
 /** Of a header with its padding; each entry may have some more for long names. */
 const header = 4096;
-
-/** The largest window of zstd that is taken, as a power of 2: its memory is this much, and more only with --ultra. */
-const largestWindow = 25;
 
 /**
  * Reads a tar file from an open descriptor, which stays open.
@@ -28,7 +25,7 @@ const largestWindow = 25;
  */
 export async function readTar(
   descriptor: number,
-  compression: Compression,
+  compression: TarCompression,
   target: ArchiveTarget,
   limits: ArchiveLimits,
   signal: AbortSignal,
@@ -38,7 +35,7 @@ export async function readTar(
   const failure: { refused?: Error } = {};
   const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
   const parser = parserFor(target, failure, reading);
-  const unpacked = decompressed(compression);
+  const unpacked = compression === 'none' ? undefined : decompressor(compression);
   const streams = [
     chunksOf(descriptor, place, seen, signal),
     ...(unpacked === undefined ? [] : [unpacked, headLook(compression)]),
@@ -102,17 +99,8 @@ async function* chunksOf(
   }
 }
 
-function decompressed(compression: Compression): Transform | undefined {
-  if (compression === 'gzip') return createGunzip({ chunkSize: chunk });
-  if (compression === 'none') return undefined;
-  return createZstdDecompress({
-    chunkSize: chunk,
-    params: { [constants.ZSTD_d_windowLogMax]: largestWindow },
-  });
-}
-
 /** Looks whether what was compressed is a tar file: nothing of it goes on before that is clear. */
-function headLook(compression: Compression): Transform {
+function headLook(compression: TarCompression): Transform {
   let head: Buffer | undefined = Buffer.alloc(0);
   const why = (begin: Buffer): Error | undefined => {
     const type = typeOfHead(begin.subarray(0, block));
@@ -124,7 +112,7 @@ function headLook(compression: Compression): Transform {
           ? 'it is a zip file'
           : 'it is compressed once more';
     return new BrokenArchive(
-      `is compressed by ${compression}, and what is in it is not a tar file: ${instead}`,
+      `is compressed by ${compression}, and what is in it is not a tar file: ${instead}; --decompress writes it as one file`,
       false,
     );
   };
@@ -300,15 +288,9 @@ function utf8(text: string): string {
 
 function broken(error: NodeJS.ErrnoException): Error {
   if (error instanceof BrokenArchive) return error;
-  const { code, message } = error;
-  if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message))
-    return new BrokenArchive('ends in the middle: it is truncated');
-  if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${code})`);
-  if (code === 'ZSTD_error_frameParameter_windowTooLarge')
-    return new BrokenArchive(
-      `needs more memory than initbox gives to zstd; compress it without --ultra or --long`,
-    );
-  if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
+  const fault = compressionFault(error);
+  if (fault !== undefined) return new BrokenArchive(fault);
+  const { code } = error;
   if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);
   return error;
 }

@@ -23,7 +23,7 @@ export const reservedHeaders: ReadonlySet<string> = new Set([
  */
 export function readHttpSettings(
   options: SourceOptions,
-  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected'>,
+  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected' | 'decompress'>,
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {

@@ -82,7 +82,11 @@ export async function openSources(
     file: (address) =>
       fileReader!(
         address,
-        { maxSize: settings.options['max-size'], saidSecret: settings.http.saidSecret },
+        {
+          maxSize: settings.options['max-size'],
+          saidSecret: settings.http.saidSecret,
+          decompress: settings.http.decompress,
+        },
         context.redactor,
       ),
     env: (address) => environmentReader!(address, context, settings.http.saidSecret),

@@ -35,7 +35,7 @@ export async function withSum(
   };
   const http = readHttpSettings(
     settings,
-    { sha256: undefined, contentType: undefined, htmlExpected: false },
+    { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
   const tls = readTlsSettings(settings, context.environment);

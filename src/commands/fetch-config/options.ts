@@ -43,6 +43,10 @@ const bodyOptions = {
     placeholder: 'PATH',
     writes: true,
   }),
+  decompress: flag({
+    description:
+      'unpack a source that is one compressed file (gzip, zstd), as gunzip does; --sha256 is the sum of what is downloaded, and --max-size bounds both',
+  }),
   'content-type': text({ description: 'the media type that the answer must have', placeholder: 'TYPE' }),
 };
 
