@@ -19,25 +19,22 @@ const chunk = 1 << 18;
 const header = 4096;
 
 /**
- * Reads a tar file from an open descriptor, which stays open.
- * @param seen gets every byte of the file as it is read, once and in order, also those behind the archive's end
+ * Reads a tar file as it comes. What follows its end may not be read.
  * @throws BrokenArchive, the signal's reason, or what the target threw
  */
 export async function readTar(
-  descriptor: number,
+  source: () => AsyncIterable<Uint8Array>,
   compression: TarCompression,
   target: ArchiveTarget,
   limits: ArchiveLimits,
   signal: AbortSignal,
-  seen?: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  const place = { at: 0 };
   const failure: { refused?: Error } = {};
   const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
   const parser = parserFor(target, failure, reading);
   const unpacked = compression === 'none' ? undefined : decompressor(compression);
   const streams = [
-    chunksOf(descriptor, place, seen, signal),
+    source,
     ...(unpacked === undefined ? [] : [unpacked, headLook(compression)]),
     counter(limits, reading),
     parser,
@@ -51,9 +48,6 @@ export async function readTar(
     throw broken(error as NodeJS.ErrnoException);
   }
   checkEnd(reading);
-  if (seen === undefined) return;
-  // A decompressor may have ended before the file does.
-  for await (const _ of chunksOf(descriptor, place, seen, signal)) if (signal.aborted) throw reasonOf(signal);
 }
 
 /** What has been read of an archive. */
@@ -74,8 +68,11 @@ function checkEnd({ bytes, entriesEnd, tail }: Reading): void {
   throw new BrokenArchive('has no end-of-archive marker: it is truncated');
 }
 
-/** The file from a place on, which moves. Not a ReadStream, which closes the descriptor when anything fails. */
-async function* chunksOf(
+/**
+ * An open file from a place on, which moves; it stays open. Not a ReadStream, which closes it when anything fails.
+ * @param seen gets every byte as it is read
+ */
+export async function* chunksOf(
   descriptor: number,
   place: { at: number },
   seen: ((bytes: Uint8Array) => void) | undefined,

@@ -23,10 +23,17 @@ export class Through {
     this.#queue = undefined;
   }
 
+  /** What it failed with, where it is of no use to go on. */
+  get fatal(): { readonly error: unknown } | undefined {
+    return this.#queue !== undefined && this.#failure && this.#isFatal(this.#failure.error)
+      ? this.#failure
+      : undefined;
+  }
+
   /** @throws what the consumer failed with, where that is not about the content */
   write(bytes: Uint8Array): Promise<void> | undefined {
-    if (this.#failure !== undefined && this.#queue !== undefined && this.#isFatal(this.#failure.error))
-      throw this.#failure.error;
+    const { fatal } = this;
+    if (fatal !== undefined) throw fatal.error;
     return (this.#queue ?? this.#begin()).write(bytes);
   }
 
