@@ -12,7 +12,8 @@ import { median } from './support/statistics.ts';
 import { usageOf, type Usage } from './support/usage.ts';
 
 export const name = 'download';
-export const description = 'large files and archives by HTTP, against `curl -o` and `curl | tar xz`, within 64 MiB';
+export const description =
+  'large files and archives by HTTP, against `curl -o` and `curl | tar xz`, within 64 MiB';
 
 const memory = 64 << 20;
 

@@ -1,10 +1,10 @@
-import { pipeline } from 'node:stream/promises';
 import type { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 
 import { reasonOf } from '../core/clock.ts';
-import { GrowingBytes } from '../core/growing-bytes.ts';
 import { exitStatus } from '../core/exit-status.ts';
+import { GrowingBytes } from '../core/growing-bytes.ts';
 import { formatBytes } from '../core/size.ts';
 import { never, type Never } from '../wait/attempt.ts';
 
@@ -53,8 +53,7 @@ export function decompressor(compression: Compression): Transform & { readonly b
 
 /** What a decompressor failed with, in words that follow the name of what is compressed; undefined for other errors. */
 export function compressionFault({ code, message }: NodeJS.ErrnoException): string | undefined {
-  if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message))
-    return 'ends in the middle: it is truncated';
+  if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message)) return 'ends in the middle: it is truncated';
   if (code === 'ZSTD_error_frameParameter_windowTooLarge')
     return 'needs more memory than initbox gives to zstd; compress it without --ultra or --long';
   if (code?.startsWith('Z_') === true || code?.startsWith('ZSTD') === true) return `is damaged (${code})`;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
+import { decompressed, NotDecompressed, notDecompressed } from '../../config/decompress.ts';
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
 import {
   signingValues,
@@ -9,13 +10,13 @@ import {
   type ReadSource,
   type SourceAddress,
 } from '../../config/source.ts';
-import { decompressed, NotDecompressed, notDecompressed } from '../../config/decompress.ts';
 import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
-import { basicAuthorization } from '../../core/userinfo.ts';
 import { never, nonexistent, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { notStored } from './body.ts';
+import { ownAuthorization } from './credentials.ts';
+import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
@@ -23,6 +24,8 @@ import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transpor
 export interface HttpSourceSettings {
   /** Sent to the source's own origin and to no other. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Users and passwords by host, where no other credentials are given. */
+  readonly netrc: Netrc | undefined;
   /** A client certificate is shown. */
   readonly identified: boolean;
   readonly maxSize: number;
@@ -95,17 +98,15 @@ export function httpReader(
   },
 ): ReadSource {
   const url = urlOf(address);
+  const authorization = ownAuthorization(address, settings);
   const headers = {
     ...settings.headers,
-    ...(address.userinfo === undefined ? {} : { Authorization: basicAuthorization(address.userinfo) }),
+    ...(authorization === undefined ? {} : { Authorization: authorization }),
     ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
   const identified =
-    settings.identified ||
-    signed ||
-    address.userinfo !== undefined ||
-    Object.keys(settings.headers).length > 0;
+    settings.identified || signed || authorization !== undefined || Object.keys(settings.headers).length > 0;
   const secret = address.public ? false : (settings.saidSecret ?? identified);
   const accept = settings.contentType ?? '*/*';
   const partial = new Partial(sink);
@@ -138,7 +139,9 @@ export function httpReader(
     const fault = unchanged
       ? undefined
       : (statusFault(answer, identified) ??
-        (sink?.anyEncoding === true || settings.decompress ? undefined : encodingFault(answer, settings, url, redactor)) ??
+        (sink?.anyEncoding === true || settings.decompress
+          ? undefined
+          : encodingFault(answer, settings, url, redactor)) ??
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
     const wrong = sumFault(unchanged ? earlier : (sink ?? answer.body), settings.sha256);
@@ -249,10 +252,10 @@ function statusFault(
   const hints: Readonly<Record<number, string>> = {
     401: identified
       ? 'it rejected the credentials that were sent'
-      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+      : 'it wants credentials: --user-file, --netrc-file, --header-file, or --cert-file and --key-file',
     403: identified
       ? 'the credentials that were sent give no access to it'
-      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+      : 'it wants credentials: --user-file, --netrc-file, --header-file, or --cert-file and --key-file',
     404: 'nothing is there: look at the path of the URL',
     407: 'the proxy requires a user and password: set them in HTTP_PROXY',
     410: 'it was there once and is gone for good',

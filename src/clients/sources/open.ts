@@ -106,7 +106,10 @@ export async function openSources(
 const concerned: readonly (readonly [options: RegExp, schemes: readonly SourceScheme[]])[] = [
   [/^vault-/, ['vault']],
   [/^(expect-role|aws-imds)$/, ['aws-sm']],
-  [/^(header-.*|ca-file|cert-file|key-file|tls-server-name|cross-origin)$/, ['http', 'https']],
+  [
+    /^(header-.*|user|netrc-file|ca-file|cert-file|key-file|tls-server-name|cross-origin)$/,
+    ['http', 'https'],
+  ],
 ];
 
 /** Their user believes that something is checked or shown: `--expect-role` guards nothing beside Vault. */

@@ -31,7 +31,15 @@ export async function withSum(
   const settings: FetchOptions = {
     ...options,
     'max-size': largest,
-    ...(own ? {} : { 'header-file': [], 'header-env': [], 'cert-file': undefined, 'key-file': undefined }),
+    ...(own
+      ? {}
+      : {
+          'header-file': [],
+          'header-env': [],
+          user: undefined,
+          'cert-file': undefined,
+          'key-file': undefined,
+        }),
   };
   const http = readHttpSettings(
     settings,

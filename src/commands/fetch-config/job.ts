@@ -93,7 +93,17 @@ export function checkWords(
 /** @throws UsageError where words or flags stand beside a specification that says the same for each file */
 export function checkBesideSpec(given: readonly SourceAddress[], options: FetchOptions): void {
   if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
-  for (const flag of ['to', 'env', 'sha256', 'mode', 'owner', 'secret', 'public', 'optional', 'decompress'] as const) {
+  for (const flag of [
+    'to',
+    'env',
+    'sha256',
+    'mode',
+    'owner',
+    'secret',
+    'public',
+    'optional',
+    'decompress',
+  ] as const) {
     if (options[flag] !== undefined && options[flag] !== false)
       throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
   }
@@ -106,11 +116,7 @@ export function checkBesideSpec(given: readonly SourceAddress[], options: FetchO
   }
 }
 
-function jobOf(
-  given: readonly SourceAddress[],
-  options: FetchOptions,
-  http: HttpSourceSettings,
-): FetchJob {
+function jobOf(given: readonly SourceAddress[], options: FetchOptions, http: HttpSourceSettings): FetchJob {
   const addresses = options.optional ? given.map((address) => ({ ...address, optional: true })) : given;
   const secret = addresses.some((address) => isSecretSource(address, http));
   const { format, mode, owner, to } = options;

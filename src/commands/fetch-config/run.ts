@@ -69,7 +69,8 @@ export async function runFetchConfig(
       : undefined;
   const earlier = await reruns?.earlierOf(job, options, context);
   await using spool = await spoolFor(job, options, context);
-  await using inflating = options.decompress && spool ? await inflatingTo(spool, options, context) : undefined;
+  await using inflating =
+    options.decompress && spool ? await inflatingTo(spool, options, context) : undefined;
   const sink = inflating ?? spool;
   using sources = await openSources(job.addresses, { options, http, tls, earlier, sink }, context);
   let inUse = false;
@@ -89,8 +90,8 @@ function writtenBy({ outputs }: FetchJob): Given[] {
 }
 
 function readBy({ addresses }: FetchJob, options: FetchOptions): Given[] {
-  const files = (['spec', 'ca-file', 'cert-file', 'key-file', 'header-file'] as const).flatMap((name) =>
-    [options[name] ?? []].flat().map((text) => ({ text, origin: `--${name}` })),
+  const files = (['spec', 'ca-file', 'cert-file', 'key-file', 'header-file', 'netrc-file'] as const).flatMap(
+    (name) => [options[name] ?? []].flat().map((text) => ({ text, origin: `--${name}` })),
   );
   const sources = addresses.filter(({ scheme }) => scheme === 'file');
   return [...files, ...sources.map(({ path, text }) => ({ text: path, origin: text }))];

@@ -187,7 +187,11 @@ class Unpacking {
     const whole = await arrival.whole();
     if (whole instanceof UnpackedTree) return await this.#complete(whole, arrival.sum(), stage, patience);
     const { descriptor } = whole;
-    return await this.#unpack({ descriptor, type: knownType(descriptor), sum: arrival.sum() }, stage, patience);
+    return await this.#unpack(
+      { descriptor, type: knownType(descriptor), sum: arrival.sum() },
+      stage,
+      patience,
+    );
   }
 
   /** Whether readers see all of an archive with this sum, as it was unpacked. */
