@@ -2,6 +2,7 @@ import { readFile } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { decompressed, NotDecompressed, notDecompressed } from '../config/decompress.ts';
 import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
 import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 import { exitStatus } from '../core/exit-status.ts';
@@ -16,6 +17,8 @@ const contentOf = promisify(readFile);
 export interface FileSourceSettings {
   /** Bytes that one file may have. */
   readonly maxSize: number;
+  /** A file is compressed, and what it unpacks to is wanted. */
+  readonly decompress: boolean;
   /** What the user says; unsaid, all of it is a secret but what lies on the volume of a ConfigMap. */
   readonly saidSecret: boolean | undefined;
 }
@@ -26,10 +29,11 @@ export function fileReader(
   settings: FileSourceSettings,
   redactor: Redactor,
 ): ReadSource {
-  return async () => {
+  return async ({ signal }) => {
     try {
-      return await read(address, settings, redactor);
+      return await read(address, settings, redactor, signal);
     } catch (error) {
+      if (error instanceof NotDecompressed) return notDecompressed(error);
       return faultOf(error as NodeJS.ErrnoException, address.path);
     }
   };
@@ -37,11 +41,16 @@ export function fileReader(
 
 async function read(
   address: SourceAddress,
-  { maxSize, saidSecret }: FileSourceSettings,
+  { maxSize, saidSecret, decompress }: FileSourceSettings,
   redactor: Redactor,
+  signal: AbortSignal,
 ): Promise<FetchAnswer> {
   const secretIf = (evident: boolean): boolean => (address.public ? false : (saidSecret ?? evident));
-  const found = await readEntry(address.path, maxSize);
+  const found = await readEntry(address.path, maxSize).catch((error: NodeJS.ErrnoException) => {
+    const fault = faultOf(error, address.path);
+    // Of the source itself: an entry that goes away while a folder is read is replaced.
+    return error.code === 'ENOENT' ? { ...fault, missing: true as const } : fault;
+  });
   if ('state' in found) return found;
   if (found.bytes === undefined) {
     const folder = await readFolder(address.path, maxSize);
@@ -52,8 +61,11 @@ async function read(
     return answer(pickField(fields, address.field), address, { secret });
   }
   const secret = secretIf(found.secret);
-  if (secret) registerContent(redactor, { kind: 'value', value: found.bytes });
-  const content = pickFromBytes(found.bytes, address.field);
+  const bytes = decompress
+    ? await decompressed(found.bytes, { bytes: maxSize, origin: '--max-size' }, signal)
+    : found.bytes;
+  if (secret) registerContent(redactor, { kind: 'value', value: bytes });
+  const content = pickFromBytes(bytes, address.field);
   if (secret && !('state' in content)) registerContent(redactor, content);
   return answer(content, address, { secret, time: found.modified.toISOString() });
 }

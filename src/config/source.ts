@@ -39,6 +39,8 @@ export interface Fetched {
   readonly secret: boolean;
   /** What an earlier run wrote is right and stays: it is too large for memory, and the content here is empty. */
   readonly reused?: boolean;
+  /** Why there is no such source, after its name: it is optional, and the content here has no fields. */
+  readonly absent?: string;
   readonly provenance: Provenance;
 }
 
@@ -72,6 +74,8 @@ export interface SourceAddress {
   readonly userinfo?: string;
   /** True where a specification says that what it gives is no secret. */
   readonly public?: boolean;
+  /** True where a specification can do without it: one that does not exist has no keys. */
+  readonly optional?: boolean;
   /** Safe to print: without userinfo and without the values of a URL's query. */
   readonly text: string;
 }

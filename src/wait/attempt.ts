@@ -15,6 +15,8 @@ export interface NotYet {
   readonly hint?: string;
   /** Proof that the thing is not there, as against no answer: what an inverted wait waits for. */
   readonly absent?: boolean;
+  /** A source answered for certain that it does not exist: `optional` covers that, and never a refusal. */
+  readonly missing?: true;
   /** The other end wants fewer attempts. */
   readonly busy?: Busy;
 }
@@ -30,6 +32,8 @@ export interface Never {
   readonly reason: string;
   readonly status: number;
   readonly hint?: string;
+  /** As of NotYet. */
+  readonly missing?: true;
 }
 
 export function satisfied(seen: string): Satisfied {
@@ -55,6 +59,11 @@ export function notYet(
 
 export function never(status: number, reason: string, hint?: string): Never {
   return { state: 'never', reason, status, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** As never, of a source that does not exist. */
+export function nonexistent(status: number, reason: string, hint?: string): Never {
+  return { ...never(status, reason, hint), missing: true };
 }
 
 /** What an attempt is given: a signal on which it must settle at once, and a way to say where it stands. */

@@ -1,16 +1,16 @@
 import { read } from 'node:fs';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 
 import { extract, type Header } from 'tar-stream';
 
+import { type Compression, compressionFault, decompressor } from '../../config/decompress.ts';
 import { reasonOf, unlessAborted } from '../../core/clock.ts';
 import { formatBytes } from '../../core/size.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
 import { typeOfHead } from './type.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type TarCompression = 'none' | Compression;
 
 /** Bytes that are read, and unpacked, at once. */
 const chunk = 1 << 18;
@@ -18,29 +18,23 @@ const chunk = 1 << 18;
 /** Of a header with its padding; each entry may have some more for long names. */
 const header = 4096;
 
-/** The largest window of zstd that is taken, as a power of 2: its memory is this much, and more only with --ultra. */
-const largestWindow = 25;
-
 /**
- * Reads a tar file from an open descriptor, which stays open.
- * @param seen gets every byte of the file as it is read, once and in order, also those behind the archive's end
+ * Reads a tar file as it comes. What follows its end may not be read.
  * @throws BrokenArchive, the signal's reason, or what the target threw
  */
 export async function readTar(
-  descriptor: number,
-  compression: Compression,
+  source: () => AsyncIterable<Uint8Array>,
+  compression: TarCompression,
   target: ArchiveTarget,
   limits: ArchiveLimits,
   signal: AbortSignal,
-  seen?: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  const place = { at: 0 };
   const failure: { refused?: Error } = {};
   const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
   const parser = parserFor(target, failure, reading);
-  const unpacked = decompressed(compression);
+  const unpacked = compression === 'none' ? undefined : decompressor(compression);
   const streams = [
-    chunksOf(descriptor, place, seen, signal),
+    source,
     ...(unpacked === undefined ? [] : [unpacked, headLook(compression)]),
     counter(limits, reading),
     parser,
@@ -54,9 +48,6 @@ export async function readTar(
     throw broken(error as NodeJS.ErrnoException);
   }
   checkEnd(reading);
-  if (seen === undefined) return;
-  // A decompressor may have ended before the file does.
-  for await (const _ of chunksOf(descriptor, place, seen, signal)) if (signal.aborted) throw reasonOf(signal);
 }
 
 /** What has been read of an archive. */
@@ -77,8 +68,11 @@ function checkEnd({ bytes, entriesEnd, tail }: Reading): void {
   throw new BrokenArchive('has no end-of-archive marker: it is truncated');
 }
 
-/** The file from a place on, which moves. Not a ReadStream, which closes the descriptor when anything fails. */
-async function* chunksOf(
+/**
+ * An open file from a place on, which moves; it stays open. Not a ReadStream, which closes it when anything fails.
+ * @param seen gets every byte as it is read
+ */
+export async function* chunksOf(
   descriptor: number,
   place: { at: number },
   seen: ((bytes: Uint8Array) => void) | undefined,
@@ -102,17 +96,8 @@ async function* chunksOf(
   }
 }
 
-function decompressed(compression: Compression): Transform | undefined {
-  if (compression === 'gzip') return createGunzip({ chunkSize: chunk });
-  if (compression === 'none') return undefined;
-  return createZstdDecompress({
-    chunkSize: chunk,
-    params: { [constants.ZSTD_d_windowLogMax]: largestWindow },
-  });
-}
-
 /** Looks whether what was compressed is a tar file: nothing of it goes on before that is clear. */
-function headLook(compression: Compression): Transform {
+function headLook(compression: TarCompression): Transform {
   let head: Buffer | undefined = Buffer.alloc(0);
   const why = (begin: Buffer): Error | undefined => {
     const type = typeOfHead(begin.subarray(0, block));
@@ -124,7 +109,7 @@ function headLook(compression: Compression): Transform {
           ? 'it is a zip file'
           : 'it is compressed once more';
     return new BrokenArchive(
-      `is compressed by ${compression}, and what is in it is not a tar file: ${instead}`,
+      `is compressed by ${compression}, and what is in it is not a tar file: ${instead}; --decompress writes it as one file`,
       false,
     );
   };
@@ -300,15 +285,9 @@ function utf8(text: string): string {
 
 function broken(error: NodeJS.ErrnoException): Error {
   if (error instanceof BrokenArchive) return error;
-  const { code, message } = error;
-  if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message))
-    return new BrokenArchive('ends in the middle: it is truncated');
-  if (code === 'Z_DATA_ERROR') return new BrokenArchive(`is damaged (${code})`);
-  if (code === 'ZSTD_error_frameParameter_windowTooLarge')
-    return new BrokenArchive(
-      `needs more memory than initbox gives to zstd; compress it without --ultra or --long`,
-    );
-  if (code?.startsWith('Z_') || code?.startsWith('ZSTD')) return new BrokenArchive(`is damaged (${code})`);
+  const fault = compressionFault(error);
+  if (fault !== undefined) return new BrokenArchive(fault);
+  const { code } = error;
   if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);
   return error;
 }

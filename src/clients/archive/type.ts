@@ -1,5 +1,7 @@
 import { readSync } from 'node:fs';
 
+import { compressionOf } from '../../config/decompress.ts';
+
 export type ArchiveType = 'tar' | 'tar.gz' | 'tar.zst' | 'zip';
 
 /** What an open file is, by its first bytes; otherwise what it looks like instead, in words. */
@@ -13,12 +15,11 @@ export function typeOfHead(head: Buffer): ArchiveType | { readonly instead: stri
   const { length } = head;
   const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
   if (length === 0) return { instead: 'it is empty' };
-  if (starts(0x1f, 0x8b)) return 'tar.gz';
-  if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'tar.zst';
+  const compression = compressionOf(head);
+  if (typeof compression === 'string') return compression === 'gzip' ? 'tar.gz' : 'tar.zst';
   if (starts(0x50, 0x4b, 0x03, 0x04) || starts(0x50, 0x4b, 0x05, 0x06)) return 'zip';
   if (length === 512 && isTarHeader(head)) return 'tar';
-  if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a)) return { instead: 'it is compressed by xz' };
-  if (starts(0x42, 0x5a, 0x68)) return { instead: 'it is compressed by bzip2' };
+  if (compression.instead !== undefined) return { instead: compression.instead };
   if (/^\s*<(!doctype|html)/i.test(head.toString('latin1'))) return { instead: 'it is a web page' };
   return { instead: 'its first bytes match none of these formats' };
 }

@@ -35,10 +35,7 @@ export function takeBody(stream: Readable, taking: BodyTaking): (action: () => v
   let storing: Promise<void> | undefined;
   const fail = (error: unknown): void => {
     over = true;
-    const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
-    taking.unstored(
-      never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]),
-    );
+    taking.unstored(notStored(error));
   };
   /** @returns whether the sink has the server wait */
   const store = (chunk: Uint8Array): boolean => {
@@ -83,4 +80,10 @@ export function takeBody(stream: Readable, taking: BodyTaking): (action: () => v
     if (storing === undefined) unlessOver();
     else void storing.then(unlessOver);
   };
+}
+
+/** For a body that its sink could not take. */
+export function notStored(error: unknown): Never {
+  const hints = error instanceof Failure ? [error.outcome.hint ?? []].flat() : [];
+  return never(exitStatus.failed, `the body cannot be stored: ${(error as Error).message}`, hints[0]);
 }

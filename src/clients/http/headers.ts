@@ -1,7 +1,9 @@
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import type { Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
+import { basic } from './netrc.ts';
 
 /** RFC 9110's token, and what may stand in a header's value. */
 const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
@@ -36,7 +38,11 @@ export interface HeaderVariable {
  * @throws UsageError naming the file and line, or the variable; never a value
  */
 export function readHeaders(
-  given: { readonly 'header-file': readonly string[]; readonly 'header-env': readonly HeaderVariable[] },
+  given: {
+    readonly 'header-file': readonly string[];
+    readonly 'header-env': readonly HeaderVariable[];
+    readonly user: Secret | undefined;
+  },
   reserved: ReadonlySet<string>,
   { environment, redactor }: Pick<Context, 'environment' | 'redactor'>,
 ): Record<string, string> {
@@ -85,7 +91,30 @@ export function readHeaders(
     }
     take(name, value, `--header-env: ${variable}`);
   }
+  if (given.user === undefined) return headers;
+  if (hasAuthorization(headers))
+    throw new UsageError('--user-file cannot be combined with the header Authorization, which it sets');
+  const [user, password] = userOf(given.user.reveal());
+  refuseUnexpanded('secret', password, '--user-file');
+  redactor.secret(password);
+  take('Authorization', basic(user, password), '--user-file');
   return headers;
+}
+
+/** Whether one of the headers is Authorization. */
+export function hasAuthorization(headers: Readonly<Record<string, string>>): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
+}
+
+/** RFC 7617: a user has no colon in it, and no control character is in either. */
+function userOf(text: string): readonly [user: string, password: string] {
+  const colon = text.indexOf(':');
+  // oxlint-disable-next-line no-control-regex -- these are what it is about
+  if (colon < 0 || /[\u0000-\u001f\u007f]/.test(text))
+    throw new UsageError(
+      '--user-file: the file must hold USER:PASSWORD on one line, as curl --user takes it',
+    );
+  return [text.slice(0, colon), text.slice(colon + 1)];
 }
 
 /** @throws Error that says what is accepted */

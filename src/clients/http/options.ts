@@ -1,6 +1,6 @@
 import type { Context, Environment } from '../../core/context.ts';
 import type { Log } from '../../core/log.ts';
-import { list, parseText, text, type Values } from '../../core/options/option.ts';
+import { list, parseText, secret, text, type Values } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { parseHeaderVariable, readHeaders } from './headers.ts';
 import { checkAuthorities, readAuthorities, readPem, type TlsSettings } from './tls.ts';
@@ -16,6 +16,13 @@ export const requestOptions = {
     description: 'a header to send whose value is in a variable',
     placeholder: 'HEADER=VARIABLE',
     parse: parseHeaderVariable,
+  }),
+  user: secret({
+    description: 'a file with USER:PASSWORD to send (Basic authentication)',
+  }),
+  'netrc-file': text({
+    description: 'a file of users and passwords by host, as curl reads .netrc, each sent to its host alone',
+    placeholder: 'PATH',
   }),
   'ca-file': text({
     description: 'a PEM file of the authorities (CAs) to trust for https, instead of the usual ones',
@@ -45,7 +52,7 @@ export function checkRequests(
   around: Pick<Context, 'environment' | 'redactor'>,
 ): Record<string, string> {
   if (options['ca-file'] === undefined) checkAuthorities(around.environment);
-  return readHeaders({ ...options, 'header-file': [] }, reserved, around);
+  return readHeaders({ ...options, 'header-file': [], user: undefined }, reserved, around);
 }
 
 /** @throws UsageError where a certificate is given without its key, or a key without its certificate */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
+import { decompressed, NotDecompressed, notDecompressed } from '../../config/decompress.ts';
 import { pickFromBytes, registerContent } from '../../config/fields.ts';
 import {
   signingValues,
@@ -12,8 +13,10 @@ import {
 import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
-import { basicAuthorization } from '../../core/userinfo.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { never, nonexistent, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { notStored } from './body.ts';
+import { ownAuthorization } from './credentials.ts';
+import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
@@ -21,6 +24,8 @@ import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transpor
 export interface HttpSourceSettings {
   /** Sent to the source's own origin and to no other. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Users and passwords by host, where no other credentials are given. */
+  readonly netrc: Netrc | undefined;
   /** A client certificate is shown. */
   readonly identified: boolean;
   readonly maxSize: number;
@@ -30,6 +35,8 @@ export interface HttpSourceSettings {
   readonly sha256: string | undefined;
   /** The media type that the body must have. */
   readonly contentType: string | undefined;
+  /** The body is one compressed file, and what it unpacks to is wanted. */
+  readonly decompress: boolean;
   /** A web page is what is wanted: its file is named .html. */
   readonly htmlExpected: boolean;
   /** What the user says of all sources that may be secret or not: true, they are. */
@@ -56,7 +63,9 @@ export interface SourceSink extends BodySink {
   readonly size: number;
   /** The SHA-256 of the body. */
   sum(): string;
-  /** The whole body, where it is small enough for memory. */
+  /** All of the body has come. @throws NotDecompressed, or what it cannot be stored with */
+  finish?(): Promise<void>;
+  /** The whole body, unpacked where it is to be, if it is small enough for memory. */
   kept(): Uint8Array | undefined;
 }
 
@@ -89,17 +98,15 @@ export function httpReader(
   },
 ): ReadSource {
   const url = urlOf(address);
+  const authorization = ownAuthorization(address, settings);
   const headers = {
     ...settings.headers,
-    ...(address.userinfo === undefined ? {} : { Authorization: basicAuthorization(address.userinfo) }),
+    ...(authorization === undefined ? {} : { Authorization: authorization }),
     ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
   const identified =
-    settings.identified ||
-    signed ||
-    address.userinfo !== undefined ||
-    Object.keys(settings.headers).length > 0;
+    settings.identified || signed || authorization !== undefined || Object.keys(settings.headers).length > 0;
   const secret = address.public ? false : (settings.saidSecret ?? identified);
   const accept = settings.contentType ?? '*/*';
   const partial = new Partial(sink);
@@ -129,11 +136,12 @@ export function httpReader(
       return notYet(`answered ${answer.status}, and not with the rest of the body`);
     }
     const unchanged = answer.status === 304 && earlier?.etag !== undefined;
-    const body = unchanged ? earlier.body : (sink?.kept() ?? answer.body);
     const fault = unchanged
       ? undefined
       : (statusFault(answer, identified) ??
-        (sink?.anyEncoding === true ? undefined : encodingFault(answer, settings, url, redactor)) ??
+        (sink?.anyEncoding === true || settings.decompress
+          ? undefined
+          : encodingFault(answer, settings, url, redactor)) ??
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
     const wrong = sumFault(unchanged ? earlier : (sink ?? answer.body), settings.sha256);
@@ -142,6 +150,12 @@ export function httpReader(
       // Its parts may be of two versions under one ETag: once more, from the start.
       partial.forget();
       return notYet(wrong.reason);
+    }
+    const body = unchanged ? earlier.body : await bodyOf(answer, settings, sink, probe.signal);
+    if (body !== undefined && 'state' in body) {
+      if (answer.resumed !== true) return body;
+      partial.forget();
+      return notYet(body.reason);
     }
     // What is too large for memory is not shown either.
     const known = secret && (sink === undefined || sink.kept() !== undefined);
@@ -156,6 +170,23 @@ export function httpReader(
     if (known && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
+}
+
+/** What is written: the body, or what it unpacks to. Undefined where the sink has it, and it is too large for memory. */
+async function bodyOf(
+  { body }: HttpResponse,
+  { decompress, maxSize }: HttpSourceSettings,
+  sink: SourceSink | undefined,
+  signal: AbortSignal,
+): Promise<Uint8Array | Never | NotYet | undefined> {
+  try {
+    await sink?.finish?.();
+    if (sink !== undefined) return sink.kept() ?? Buffer.alloc(0);
+    return decompress ? await decompressed(body, { bytes: maxSize, origin: '--max-size' }, signal) : body;
+  } catch (error) {
+    if (signal.aborted) return notYet('not unpacked yet');
+    return error instanceof NotDecompressed ? notDecompressed(error) : notStored(error);
+  }
 }
 
 /** A body that may come in several parts, where connections end inside it. */
@@ -221,15 +252,16 @@ function statusFault(
   const hints: Readonly<Record<number, string>> = {
     401: identified
       ? 'it rejected the credentials that were sent'
-      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+      : 'it wants credentials: --user-file, --netrc-file, --header-file, or --cert-file and --key-file',
     403: identified
       ? 'the credentials that were sent give no access to it'
-      : 'it wants credentials: --header-file, or --cert-file and --key-file',
+      : 'it wants credentials: --user-file, --netrc-file, --header-file, or --cert-file and --key-file',
     404: 'nothing is there: look at the path of the URL',
     407: 'the proxy requires a user and password: set them in HTTP_PROXY',
     410: 'it was there once and is gone for good',
   };
-  return never(exitStatus.refused, `answered ${status}`, hints[status]);
+  const fault = status === 404 || status === 410 ? nonexistent : never;
+  return fault(exitStatus.refused, `answered ${status}`, hints[status]);
 }
 
 /** Characters of a header that are shown. */
@@ -253,7 +285,7 @@ function encodingFault(
   return never(
     exitStatus.refused,
     `answered with the Content-Encoding ${excerpt(said, shownOfHeader, redact)}, though none was requested`,
-    'the server always compresses: turn that off for this file, or give the checksum of the expected bytes with --sha256',
+    'the server always compresses: turn that off for this file, unpack it with --decompress, or give the checksum of the expected bytes with --sha256',
   );
 }
 

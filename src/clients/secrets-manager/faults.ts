@@ -1,7 +1,7 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { SaidText } from '../../core/said-text.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
-import { never, notYet, type Busy, type Never, type NotYet } from '../../wait/attempt.ts';
+import { never, nonexistent, notYet, type Busy, type Never, type NotYet } from '../../wait/attempt.ts';
 
 /** What the SDK throws, as far as it is looked at. */
 export interface SdkError extends Error {
@@ -87,7 +87,8 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   switch (error.name) {
     case 'ResourceNotFoundException': {
       const which = scene.version ?? scene.stage;
-      return refused(
+      return (ofSecret ? nonexistent : never)(
+        exitStatus.refused,
         which === undefined
           ? `does not exist in ${region}${as}`
           : `has no version ${JSON.stringify(which)} in ${region}${as}, or does not exist`,

@@ -44,7 +44,11 @@ export async function fetchAll(
       name: address.text,
       async attempt(probe) {
         const answer = await read(probe);
-        if (answer.state !== 'fetched') return answer;
+        if (answer.state !== 'fetched') {
+          if (!answer.missing || !address.optional) return answer;
+          found.set(address, absent(address, answer.reason));
+          return satisfied(`absent: ${answer.reason}`);
+        }
         found.set(address, answer.fetched);
         return satisfied(`read${versionWords(answer.fetched.provenance)}`);
       },
@@ -52,6 +56,12 @@ export async function fetchAll(
   });
   const outcome = waitOutcome(await waitFor(targets, plan(targets.length), context));
   return outcome.kind === 'failed' ? outcome : { kind: 'fetched', found };
+}
+
+/** What does not exist holds no secret. */
+function absent({ text }: SourceAddress, reason: string): Fetched {
+  const content = { kind: 'fields', fields: new Map() } as const;
+  return { content, secret: false, absent: reason, provenance: { source: text } };
 }
 
 /** ` version 3 of 2026-11-22T18:00:00Z`, as far as the source tells. */

@@ -3,7 +3,9 @@ import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { liesInConfigMap } from '../../fs/config-map.ts';
 import { openInput } from '../../fs/input-file.ts';
+import { ownAuthorization } from '../http/credentials.ts';
 import { connectionHeaders, readHeaders } from '../http/headers.ts';
+import { readNetrc } from '../http/netrc.ts';
 import type { HttpSourceSettings } from '../http/source.ts';
 import type { SourceOptions } from './options.ts';
 
@@ -23,11 +25,12 @@ export const reservedHeaders: ReadonlySet<string> = new Set([
  */
 export function readHttpSettings(
   options: SourceOptions,
-  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected'>,
+  body: Pick<HttpSourceSettings, 'sha256' | 'contentType' | 'htmlExpected' | 'decompress'>,
   context: Pick<Context, 'environment' | 'redactor'>,
 ): HttpSourceSettings {
   return {
     headers: readHeaders(options, reservedHeaders, context),
+    netrc: options['netrc-file'] === undefined ? undefined : readNetrc(options['netrc-file'], context),
     identified: options['cert-file'] !== undefined,
     maxSize: options['max-size'],
     redirects: options.redirects,
@@ -56,7 +59,7 @@ export function isSecretSource(address: SourceAddress, http: HttpSourceSettings)
   if (address.scheme === 'env') return true;
   return (
     http.identified ||
-    address.userinfo !== undefined ||
+    ownAuthorization(address, http) !== undefined ||
     Object.keys(http.headers).length > 0 ||
     signingValues(address.path).length > 0
   );

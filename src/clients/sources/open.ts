@@ -72,7 +72,8 @@ export async function openSources(
       sink: settings.sink,
     });
   if (schemes.has('env'))
-    for (const address of addresses) if (address.scheme === 'env') variablesAt!(address, context.environment);
+    for (const address of addresses)
+      if (address.scheme === 'env' && !address.optional) variablesAt!(address, context.environment);
   const readers: Readonly<Record<SourceScheme, (address: SourceAddress) => ReadSource>> = {
     vault: (address) => vault!.reader(address),
     'aws-sm': (address) => aws!.reader(address),
@@ -81,7 +82,11 @@ export async function openSources(
     file: (address) =>
       fileReader!(
         address,
-        { maxSize: settings.options['max-size'], saidSecret: settings.http.saidSecret },
+        {
+          maxSize: settings.options['max-size'],
+          saidSecret: settings.http.saidSecret,
+          decompress: settings.http.decompress,
+        },
         context.redactor,
       ),
     env: (address) => environmentReader!(address, context, settings.http.saidSecret),
@@ -101,7 +106,10 @@ export async function openSources(
 const concerned: readonly (readonly [options: RegExp, schemes: readonly SourceScheme[]])[] = [
   [/^vault-/, ['vault']],
   [/^(expect-role|aws-imds)$/, ['aws-sm']],
-  [/^(header-.*|ca-file|cert-file|key-file|tls-server-name|cross-origin)$/, ['http', 'https']],
+  [
+    /^(header-.*|user|netrc-file|ca-file|cert-file|key-file|tls-server-name|cross-origin)$/,
+    ['http', 'https'],
+  ],
 ];
 
 /** Their user believes that something is checked or shown: `--expect-role` guards nothing beside Vault. */

@@ -18,7 +18,9 @@ export function sharedReads(addresses: readonly SourceAddress[]): Reads {
   const reads: SourceAddress[] = [];
   for (const group of groups.values()) {
     const [first] = group as [SourceAddress];
-    const read = group.every(({ field }) => field === first.field) ? first : withoutField(first);
+    const common = group.every(({ field }) => field === first.field) ? first : withoutField(first);
+    // Who needs it needs it, whatever others do without.
+    const read = first.optional ? { ...common, optional: group.every(({ optional }) => optional) } : common;
     reads.push(read);
     for (const address of group) of.set(address, read);
   }
@@ -51,7 +53,9 @@ export function fetchedFor(
   const read = reads.of.get(address);
   const fetched = read && found.get(read);
   if (!read || !fetched) throw new Error(`${address.text} was not read`);
-  if (read.field === address.field || address.field === undefined) return fetched;
+  // Of what is absent no field is missing.
+  if (read.field === address.field || address.field === undefined || fetched.absent !== undefined)
+    return fetched;
   const { content } = fetched;
   const picked =
     content.kind === 'fields'

@@ -2,7 +2,7 @@ import { asObject, asString, asText } from '../../config/json.ts';
 import type { FieldValue } from '../../config/source.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { SaidText } from '../../core/said-text.ts';
-import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { never, nonexistent, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import { messagesOf, type VaultReply } from './api.ts';
 
 /** Characters of Vault's own words that are shown. */
@@ -243,11 +243,14 @@ function absent(reply: VaultReply, scene: ReadScene): Never {
       'a * is taken as it is here: nothing expands it; name each secret by its path',
     );
   const inside = mount === undefined ? secretPath : secretPath.slice(mount.length);
-  const hint =
-    inside.startsWith('data/') && scene.kv === 2
-      ? `write the path as vault kv get takes it, without data/: vault:${mount}${inside.slice('data/'.length)}`
-      : `${scene.namespace === undefined ? '' : `is there such a namespace? `}vault kv list ${parentOf(secretPath)} shows what is there${version === undefined ? '' : `, vault kv metadata get ${secretPath} the versions`}`;
-  return never(
+  const misspelt = inside.startsWith('data/') && scene.kv === 2;
+  const hint = misspelt
+    ? `write the path as vault kv get takes it, without data/: vault:${mount}${inside.slice('data/'.length)}`
+    : `${scene.namespace === undefined ? '' : `is there such a namespace? `}vault kv list ${parentOf(secretPath)} shows what is there${version === undefined ? '' : `, vault kv metadata get ${secretPath} the versions`}`;
+  // Vault says it with a list of no errors; whatever else is at that address does not.
+  const { errors } = reply.body;
+  const isVaults = Array.isArray(errors) && errors.length === 0;
+  return (isVaults && !misspelt ? nonexistent : never)(
     exitStatus.refused,
     `there is no ${version === undefined ? 'secret' : `version ${version}`} at ${secretPath}${inNamespace(scene.namespace)}`,
     hint,
@@ -258,14 +261,14 @@ function deleted(metadata: { readonly [key: string]: FieldValue }, { secretPath,
   const version = asText(metadata['version']) ?? '?';
   const at = `-mount=${(mount ?? '').replace(/\/$/, '')} -versions=${version} ${secretPath.slice(mount?.length ?? 0)}`;
   if (metadata['destroyed'] === true) {
-    return never(
+    return nonexistent(
       exitStatus.refused,
       `version ${version} of ${secretPath} is destroyed`,
       'write it anew (vault kv put), or name another version with ?version=N',
     );
   }
   const when = asString(metadata['deletion_time']) ?? '';
-  return never(
+  return nonexistent(
     exitStatus.refused,
     `version ${version} of ${secretPath} was deleted${when === '' ? '' : ` at ${when}`}`,
     `vault kv undelete ${at}, or name another version with ?version=N`,

@@ -18,5 +18,10 @@ export async function checkFetchConfig(
   else if (options.spec !== undefined) checkBesideSpec(given, options);
   else checkWords(given, options, command !== undefined);
   checkPair(options);
-  if (environment !== undefined) await checkSources(given, options, { ...around, environment });
+  if (environment !== undefined)
+    await checkSources(
+      given.filter(({ scheme }) => !options.optional || scheme !== 'env'),
+      options,
+      { ...around, environment },
+    );
 }

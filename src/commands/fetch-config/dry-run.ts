@@ -16,7 +16,11 @@ interface Sized {
 
 /** What `--dry-run` prints. */
 export interface DryRunReport {
-  readonly sources: readonly (Provenance & { readonly size?: number; readonly fields?: readonly Sized[] })[];
+  readonly sources: readonly (Provenance & {
+    readonly absent?: true;
+    readonly size?: number;
+    readonly fields?: readonly Sized[];
+  })[];
   readonly files: readonly DryFile[];
   readonly variables?: readonly Sized[];
 }
@@ -26,13 +30,15 @@ export function dryRunReport(
   files: readonly DryFile[],
   environment: Readonly<Record<string, string>> | undefined,
 ): DryRunReport {
-  const sources = [...found.values()].map(({ provenance, content }) =>
-    content.kind === 'value'
-      ? { ...provenance, size: sizeOf(content.value) }
-      : {
-          ...provenance,
-          fields: [...content.fields].map(([name, value]) => ({ name, size: sizeOf(value) })),
-        },
+  const sources = [...found.values()].map(({ provenance, content, absent }) =>
+    absent !== undefined
+      ? { ...provenance, absent: true as const }
+      : content.kind === 'value'
+        ? { ...provenance, size: sizeOf(content.value) }
+        : {
+            ...provenance,
+            fields: [...content.fields].map(([name, value]) => ({ name, size: sizeOf(value) })),
+          },
   );
   if (environment === undefined) return { sources, files };
   const variables = Object.entries(environment).map(([name, value]) => ({ name, size: sizeOf(value) }));

@@ -41,7 +41,9 @@ export async function earlierOf(
     throw etagNeedsPlainBody();
   }
   if (etagFile !== undefined) checkEtagPlace(etagFile);
-  if (plain === undefined || (etagFile === undefined && options.sha256 === undefined)) return undefined;
+  // Of what a body unpacked to, the note alone tells which body that was.
+  const bySum = options.sha256 !== undefined && !options.decompress;
+  if (plain === undefined || (etagFile === undefined && !bySum)) return undefined;
   let descriptor: number;
   try {
     descriptor = openPublished(plain.path);
@@ -57,7 +59,11 @@ export async function earlierOf(
     const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
     // What another user put there was not fetched, whatever the ETag beside it says.
     const own = isOwn(stat) || stat.uid === options.owner?.uid;
-    const etag = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, sum);
+    const note = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, sum);
+    if (options.decompress)
+      return note?.unpacked === undefined ? undefined : { body, sum: note.unpacked, etag: note.etag };
+    // What a body was unpacked to is not that body.
+    const etag = note?.unpacked === undefined ? note?.etag : undefined;
     return { body, sum, ...(etag === undefined ? {} : { etag }) };
   } catch (error) {
     if (context.signal.aborted) throw error;
@@ -80,6 +86,7 @@ export async function keepEtag(
   found: ReadonlyMap<SourceAddress, Fetched>,
   context: PublishContext,
   spool: Spool | undefined,
+  bodySum: string | undefined,
 ): Promise<string | undefined> {
   const path = options['etag-file'];
   const plain = plainOf(job);
@@ -89,8 +96,11 @@ export async function keepEtag(
   const body = fetched.content.value;
   // What is kept of a file that stayed is right still.
   if (etag === undefined || !(body instanceof Uint8Array) || fetched.reused === true) return undefined;
+  // Without the sum of what came, nothing tells what the file was unpacked from.
+  if (options.decompress && bodySum === undefined) return undefined;
   const sum = spool?.isLarge === true ? spool.sum() : sha256(body);
-  const kept = { source: sourceSum(plain.address), etag, sha256: sum };
+  const unpacked = bodySum === undefined ? {} : { unpacked: bodySum };
+  const kept = { source: sourceSum(plain.address), etag, sha256: sum, ...unpacked };
   const bytes = Buffer.from(`${JSON.stringify(kept)}\n`);
   try {
     const file = { bytes, mode: contentMode, lasting: false };
@@ -127,7 +137,13 @@ function checkEtagPlace(path: string): void {
   }
 }
 
-function etagOf(path: string, address: SourceAddress, sum: string): string | undefined {
+interface EtagNote {
+  readonly etag: string;
+  /** The sum of the body that the file was unpacked from. */
+  readonly unpacked: string | undefined;
+}
+
+function etagOf(path: string, address: SourceAddress, sum: string): EtagNote | undefined {
   try {
     const read = readRegular(() => openFileThere(path, toRead), largestEtag);
     // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
@@ -135,7 +151,8 @@ function etagOf(path: string, address: SourceAddress, sum: string): string | und
       return undefined;
     const kept = asObject(parseJson(Buffer.from(read.body).toString()));
     if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sum) return undefined;
-    return asString(kept['etag']);
+    const etag = asString(kept['etag']);
+    return etag === undefined ? undefined : { etag, unpacked: asString(kept['unpacked']) };
   } catch {
     return undefined; // the first run, or a file that was cut off: download as if there were none
   }

@@ -31,11 +31,19 @@ export async function withSum(
   const settings: FetchOptions = {
     ...options,
     'max-size': largest,
-    ...(own ? {} : { 'header-file': [], 'header-env': [], 'cert-file': undefined, 'key-file': undefined }),
+    ...(own
+      ? {}
+      : {
+          'header-file': [],
+          'header-env': [],
+          user: undefined,
+          'cert-file': undefined,
+          'key-file': undefined,
+        }),
   };
   const http = readHttpSettings(
     settings,
-    { sha256: undefined, contentType: undefined, htmlExpected: false },
+    { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
   const tls = readTlsSettings(settings, context.environment);

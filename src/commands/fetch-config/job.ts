@@ -86,13 +86,24 @@ export function checkWords(
     );
   }
   checkSum(addresses, options);
+  checkDecompress(addresses, options);
   checkEtagFile(addresses, options);
 }
 
 /** @throws UsageError where words or flags stand beside a specification that says the same for each file */
 export function checkBesideSpec(given: readonly SourceAddress[], options: FetchOptions): void {
   if (given.length > 0) throw new UsageError('--spec names the sources; none may be given beside it');
-  for (const flag of ['to', 'env', 'sha256', 'mode', 'owner', 'secret', 'public'] as const) {
+  for (const flag of [
+    'to',
+    'env',
+    'sha256',
+    'mode',
+    'owner',
+    'secret',
+    'public',
+    'optional',
+    'decompress',
+  ] as const) {
     if (options[flag] !== undefined && options[flag] !== false)
       throw new UsageError(`--${flag} cannot be combined with --spec, which sets it for each file`);
   }
@@ -105,11 +116,8 @@ export function checkBesideSpec(given: readonly SourceAddress[], options: FetchO
   }
 }
 
-function jobOf(
-  addresses: readonly SourceAddress[],
-  options: FetchOptions,
-  http: HttpSourceSettings,
-): FetchJob {
+function jobOf(given: readonly SourceAddress[], options: FetchOptions, http: HttpSourceSettings): FetchJob {
+  const addresses = options.optional ? given.map((address) => ({ ...address, optional: true })) : given;
   const secret = addresses.some((address) => isSecretSource(address, http));
   const { format, mode, owner, to } = options;
   const outputs = to === undefined ? [] : [outputTo(to, { format, mode, owner, secret, origin: '--to' })];
@@ -134,6 +142,14 @@ function checkSum(addresses: readonly SourceAddress[], { sha256 }: FetchOptions)
     throw new UsageError(`--sha256 is the sum of one body, and ${addresses.length} sources are given`);
   if (only?.scheme !== 'http' && only?.scheme !== 'https')
     throw new UsageError('--sha256 is for http and https sources');
+}
+
+function checkDecompress(addresses: readonly SourceAddress[], { decompress }: FetchOptions): void {
+  const other = addresses.find(({ scheme }) => scheme !== 'http' && scheme !== 'https' && scheme !== 'file');
+  if (decompress && (other !== undefined || addresses.length > 1))
+    throw new UsageError(
+      `--decompress takes one compressed file by https, http or file, ${other === undefined ? `and ${addresses.length} sources are given` : `not ${other.text}`}`,
+    );
 }
 
 function checkEtagFile(addresses: readonly SourceAddress[], options: FetchOptions): void {

@@ -21,6 +21,9 @@ const outputOptions = {
     choices: mergeRules,
     fallback: 'error',
   }),
+  optional: flag({
+    description: 'leave out sources that do not exist, instead of failing; a refusal still fails',
+  }),
   'allow-disk': allowDiskOption,
   'dry-run': flag({
     description: 'log in and read everything, write nothing, and print names, sizes and versions as JSON',
@@ -39,6 +42,10 @@ const bodyOptions = {
       'keep the ETag of an http or https source here, so that a rerun downloads nothing that has not changed',
     placeholder: 'PATH',
     writes: true,
+  }),
+  decompress: flag({
+    description:
+      'unpack a source that is one compressed file (gzip, zstd), as gunzip does; --sha256 is the sum of what is downloaded, and --max-size bounds both',
   }),
   'content-type': text({ description: 'the media type that the answer must have', placeholder: 'TYPE' }),
 };

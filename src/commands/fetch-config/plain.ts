@@ -17,6 +17,8 @@ export function plainOf({ addresses, outputs, inputs }: FetchJob): Plain | undef
   const [output, more] = outputs;
   if (address === undefined || another !== undefined || output?.name === undefined || more !== undefined)
     return undefined;
+  // What is absent has no body.
+  if (address.optional) return undefined;
   if (!/^https?$/.test(address.scheme) || address.field !== undefined || output.format !== 'raw')
     return undefined;
   if (inputs.get(output)?.parts.some(({ keys }) => keys !== undefined) === true) return undefined;

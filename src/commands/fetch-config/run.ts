@@ -23,6 +23,7 @@ import type { Published } from '../../fs/publish/published.ts';
 import { isManaged } from '../../fs/publish/target-checks.ts';
 import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { variablesOf } from './environment.ts';
+import type { Inflating } from './inflating.ts';
 import { contentOf, planJob, type FetchJob } from './job.ts';
 import type { fetchOptions, FetchOptions } from './options.ts';
 import { plainOf } from './plain.ts';
@@ -47,6 +48,7 @@ export async function runFetchConfig(
     {
       sha256: options.sha256,
       contentType: options['content-type'],
+      decompress: options.decompress,
       htmlExpected: /\.x?html?$/i.test(options.to ?? ''),
     },
     context,
@@ -67,10 +69,13 @@ export async function runFetchConfig(
       : undefined;
   const earlier = await reruns?.earlierOf(job, options, context);
   await using spool = await spoolFor(job, options, context);
-  using sources = await openSources(job.addresses, { options, http, tls, earlier, sink: spool }, context);
+  await using inflating =
+    options.decompress && spool ? await inflatingTo(spool, options, context) : undefined;
+  const sink = inflating ?? spool;
+  using sources = await openSources(job.addresses, { options, http, tls, earlier, sink }, context);
   let inUse = false;
   try {
-    const outcome = await carryOut(job, { sources, spool }, options, settings, context);
+    const outcome = await carryOut(job, { sources, spool, inflating }, options, settings, context);
     inUse = outcome.kind === 'done' && !options['dry-run'];
     return outcome;
   } finally {
@@ -85,8 +90,8 @@ function writtenBy({ outputs }: FetchJob): Given[] {
 }
 
 function readBy({ addresses }: FetchJob, options: FetchOptions): Given[] {
-  const files = (['spec', 'ca-file', 'cert-file', 'key-file', 'header-file'] as const).flatMap((name) =>
-    [options[name] ?? []].flat().map((text) => ({ text, origin: `--${name}` })),
+  const files = (['spec', 'ca-file', 'cert-file', 'key-file', 'header-file', 'netrc-file'] as const).flatMap(
+    (name) => [options[name] ?? []].flat().map((text) => ({ text, origin: `--${name}` })),
   );
   const sources = addresses.filter(({ scheme }) => scheme === 'file');
   return [...files, ...sources.map(({ path, text }) => ({ text: path, origin: text }))];
@@ -103,23 +108,31 @@ async function spoolFor(job: FetchJob, options: FetchOptions, context: Context):
   return new Spool(plain.path, { memoryOnly }, summed, context);
 }
 
+async function inflatingTo(spool: Spool, options: FetchOptions, context: Context): Promise<Inflating> {
+  const { Inflating } = await import('./inflating.ts');
+  return new Inflating(spool, options['max-size'], context.signal);
+}
+
 /** What a job is carried out by. */
 interface Means {
   readonly sources: Sources;
   readonly spool: Spool | undefined;
+  /** Before the spool, where a body is unpacked on its way. */
+  readonly inflating: Inflating | undefined;
 }
 
 async function carryOut(
   job: FetchJob,
-  { sources, spool }: Means,
+  { sources, spool, inflating }: Means,
   options: FetchOptions,
   settings: OutputSettings,
   context: Context,
 ): Promise<Outcome> {
   const result = await fetchAll(job.addresses, sources, options.interval, context);
   if (result.kind === 'failed') return result;
-  for (const [address, { provenance }] of result.found) {
-    context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
+  for (const [address, { provenance, absent }] of result.found) {
+    if (absent !== undefined) context.log.info(`${address.text}: left out, since it is optional: ${absent}`);
+    else context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
   }
   const plain = plainOf(job);
   const fetched = plain && result.found.get(plain.address);
@@ -128,7 +141,9 @@ async function carryOut(
   if (plain !== undefined && spool?.isLarge === true) {
     const { publishSpooled } = await import('./spool.ts');
     const published = await publishSpooled(plain, spool, context);
-    return finished(published, job, result.found, options, context, spool);
+    // The file of an ETag may be in the same folder: its turn to write would be waited for.
+    await spool[Symbol.asyncDispose]();
+    return finished(published, job, result.found, options, context, { spool, inflating });
   }
   // It may have begun with a larger body, and holds the turn to write.
   await spool?.[Symbol.asyncDispose]();
@@ -153,7 +168,7 @@ async function carryOut(
   }
   const published = await publishOutput(job.outputs, contents, settings, context);
   await tellLeases(sources, context);
-  return finished(published, job, result.found, options, context, undefined);
+  return finished(published, job, result.found, options, context, { spool: undefined, inflating });
 }
 
 async function finished(
@@ -162,12 +177,12 @@ async function finished(
   found: ReadonlyMap<SourceAddress, Fetched>,
   options: FetchOptions,
   context: Context,
-  spool: Spool | undefined,
+  { spool, inflating }: Omit<Means, 'sources'>,
 ): Promise<Outcome> {
   for (const warning of published.warnings) context.log.warn(warning);
   if (options['etag-file'] !== undefined) {
     const { keepEtag } = await import('./earlier.ts');
-    const trouble = await keepEtag(job, options, found, context, spool);
+    const trouble = await keepEtag(job, options, found, context, spool, inflating?.taken);
     if (trouble !== undefined) context.log.warn(trouble);
   }
   return done(summaryText(published));

@@ -161,10 +161,19 @@ class SpecReader {
     if (typeof part === 'string')
       return { address: this.#source(part, path), keys: undefined, others: false };
     const source = this.#source(part.source, [...path, 'source']);
-    const address = part.public ? { ...source, public: true } : source;
+    const address = {
+      ...source,
+      ...(part.public ? { public: true } : {}),
+      ...(part.optional ? { optional: true } : {}),
+    };
+    if (part.optional && address.field !== undefined)
+      this.#refuse(
+        [...path, 'optional'],
+        `"optional" goes with "keys": write keys: [${JSON.stringify(address.field)}] in place of #${address.field}`,
+      );
     if (part.keys === undefined) {
-      if (part.others !== undefined || part.optional !== undefined)
-        this.#refuse(path, '"others" and "optional" go with "keys"; without these everything is taken');
+      if (part.others !== undefined)
+        this.#refuse(path, '"others" goes with "keys"; without these everything is taken');
       return { address, keys: undefined, others: false };
     }
     const entries: [string, string | WrittenKey][] = Array.isArray(part.keys)

@@ -55,7 +55,7 @@ export async function runRender(
 
   const http = readHttpSettings(
     options,
-    { sha256: undefined, contentType: undefined, htmlExpected: false },
+    { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
   const tls = readTlsSettings(options, context.environment);

@@ -77,7 +77,7 @@ function location(answer: HttpResponse, { url }: HttpRequest): string {
 }
 
 const statusHints: Readonly<Record<number, string>> = {
-  401: 'it wants credentials: --header-file, --header-env, or --cert-file and --key-file; or ask for a path that needs none',
+  401: 'it wants credentials: --user-file, --netrc-file, --header-file, --header-env, or --cert-file and --key-file; or ask for a path that needs none',
   403: 'it refuses us: look at the credentials that are sent, and at a mesh’s or gateway’s authorization policy',
   404: 'nothing is at that path: look at the URL; behind an ingress or gateway, at its routes',
   405: 'it does not allow that --method there',

@@ -1,6 +1,7 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { connectionHeaders, isHarmless, readHeaders } from '../../clients/http/headers.ts';
+import { connectionHeaders, hasAuthorization, isHarmless, readHeaders } from '../../clients/http/headers.ts';
+import { readNetrc } from '../../clients/http/netrc.ts';
 import { checkRequests, checkPair, readTlsSettings, warnOfUnused } from '../../clients/http/options.ts';
 import { readProxies } from '../../clients/http/proxy.ts';
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
@@ -35,6 +36,7 @@ export async function runWaitHttp(
   const method = checkPossible(options, expectations);
   const body = readRequestBody(options['request-body-file']);
   const headers = readHeaders(options, new Set(connectionHeaders), context);
+  const netrc = options['netrc-file'] === undefined ? undefined : readNetrc(options['netrc-file'], context);
   const targets = distinct(given);
   checkOneOrigin(targets, headers);
   if (options.insecure)
@@ -54,7 +56,12 @@ export async function runWaitHttp(
     forgiving: true,
   });
   const identified = tls.certificate !== undefined;
-  const inquiry = ({ url, socketPath, h2c, authorization }: HttpTarget) => ({
+  const authorizationOf = ({ authorization, socketPath, url }: HttpTarget): string | undefined =>
+    authorization ??
+    (socketPath !== undefined || hasAuthorization(headers)
+      ? undefined
+      : netrc?.authorization(url, undefined));
+  const inquiry = ({ url, socketPath, h2c }: HttpTarget, authorization: string | undefined) => ({
     client,
     clock: context.clock,
     host: context.host,
@@ -81,7 +88,7 @@ export async function runWaitHttp(
   });
   const limit = options['attempt-timeout'];
   const watched = targets.map((target) => {
-    const asked = inquiry(target);
+    const asked = inquiry(target, authorizationOf(target));
     return bounded(
       { name: target.name, attempt: (probe) => attemptRequest(asked, probe) },
       limit,

@@ -170,6 +170,29 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
     expect(api.requests).toHaveLength(asked);
     expect(other.requests).toHaveLength(2);
   },
+  async 'the user and password of `--user-file`'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    const given = ['--user-file', file('user:pw-canary\n')];
+    await askUrl(`${api.url}/f`, [...given, ...anywhere]);
+    expect(heard(api)).toContain(`Basic ${Buffer.from('user:pw-canary').toString('base64')}`);
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(/authorization|canary/i);
+    const asked = api.requests.length;
+    const { status } = await run(['wait-http', api.url, other.url, ...given]);
+    expect(status).toBe(2);
+    expect(api.requests).toHaveLength(asked);
+    expect(other.requests).toHaveLength(2);
+  },
+  async 'those of `--netrc-file`'() {
+    await using other = await thief();
+    await using api = await sendingTo(other);
+    const netrc = file('default login user password pw-canary\n');
+    await askUrl(`${api.url}/f`, ['--netrc-file', netrc, ...anywhere]);
+    expect(heard(api)).toContain(`Basic ${Buffer.from('user:pw-canary').toString('base64')}`);
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(/authorization|canary/i);
+  },
   async 'the body of a request'() {
     await using other = await thief();
     await using api = await sendingTo(other);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import type { ArchiveLimits, ArchiveTarget } from '../../../clients/archive/entry.ts';
 import { archiveType, type ArchiveType } from '../../../clients/archive/type.ts';
+import { reasonOf } from '../../../core/clock.ts';
 import type { Patience } from '../../../core/deadline.ts';
 import { openInputFile, unread } from '../../../fs/input-file.ts';
 import { type Answer, never, notYet } from '../../../wait/attempt.ts';
@@ -24,21 +25,42 @@ export async function readArchive(
   patience: Patience,
 ): Promise<string> {
   const { signal } = patience;
-  const tree = renewing(unpacked, patience);
   if (type === 'zip') {
     const { readZip } = await import('../../../clients/archive/zip.ts');
-    await readZip(descriptor, tree, limits, signal);
+    await readZip(descriptor, renewing(unpacked, patience), limits, signal);
     return sum;
   }
-  const { readTar } = await import('../../../clients/archive/tar.ts');
-  const compression = type === 'tar' ? 'none' : type === 'tar.gz' ? 'gzip' : 'zstd';
+  const { chunksOf } = await import('../../../clients/archive/tar.ts');
+  const place = { at: 0 };
   if (sum !== undefined) {
-    await readTar(descriptor, compression, tree, limits, signal);
+    await readTarBytes(
+      () => chunksOf(descriptor, place, undefined, signal),
+      type,
+      unpacked,
+      limits,
+      patience,
+    );
     return sum;
   }
   const hash = createHash('sha256');
-  await readTar(descriptor, compression, tree, limits, signal, (bytes) => hash.update(bytes));
+  const chunks = () => chunksOf(descriptor, place, (bytes) => hash.update(bytes), signal);
+  await readTarBytes(chunks, type, unpacked, limits, patience);
+  // A decompressor may have ended before the file does.
+  for await (const _ of chunks()) if (signal.aborted) throw reasonOf(signal);
   return hash.digest('hex');
+}
+
+/** Unpacks a tar file as it comes. */
+export async function readTarBytes(
+  source: () => AsyncIterable<Uint8Array>,
+  type: Exclude<ArchiveType, 'zip'>,
+  unpacked: UnpackedTree,
+  limits: ArchiveLimits,
+  patience: Patience,
+): Promise<void> {
+  const { readTar } = await import('../../../clients/archive/tar.ts');
+  const compression = type === 'tar' ? 'none' : type === 'tar.gz' ? 'gzip' : 'zstd';
+  await readTar(source, compression, renewing(unpacked, patience), limits, patience.signal);
 }
 
 /** Whatever comes out of an archive is a sign of life, as what comes in from a server is. */
@@ -63,7 +85,12 @@ function renewing(target: ArchiveTarget, patience: Patience): ArchiveTarget {
 export function knownType(descriptor: number): ArchiveType {
   const type = archiveType(descriptor);
   if (typeof type === 'string') return type;
-  throw new Refused(`is not a known kind of archive (tar, tar.gz, tar.zst, zip): ${type.instead}`);
+  throw unknownType(type.instead);
+}
+
+/** For what is not an archive, or not one that is unpacked. */
+export function unknownType(instead: string): Refused {
+  return new Refused(`is not a known kind of archive (tar, tar.gz, tar.zst, zip): ${instead}`);
 }
 
 /** Opens the file of an archive, or says why not. */

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { closeSync } from 'node:fs';
 
 import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
-import type { HttpSourceSettings } from '../../../clients/http/source.ts';
+import type { HttpSourceSettings, SourceSink } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
 import { fetchAll } from '../../../clients/sources/fetch.ts';
 import { isSecretSource } from '../../../clients/sources/http-settings.ts';
@@ -29,6 +29,7 @@ import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
 import type { FetchOptions } from '../options.ts';
 import { type Archive, knownType, openArchive, readArchive } from './archive.ts';
+import { Arrival } from './arrival.ts';
 import { Download, readAll, sumOf } from './download.ts';
 import { quotedEntry, Refused } from './entry-names.ts';
 import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
@@ -154,6 +155,8 @@ class Unpacking {
         }
       }
       using patience = this.#patience();
+      // Without a sum, whether anything changed shows at the end: then the same is not unpacked again.
+      if (before === undefined || sha256 !== undefined) return await this.#asItComes(tree, patience);
       using download = this.#newDownload(tree, () => patience.renew());
       await this.#download(download, patience);
       const { descriptor } = download;
@@ -164,6 +167,31 @@ class Unpacking {
       this.outcome = this.#words(error);
       throw error;
     }
+  }
+
+  async #asItComes(stage: Directory, patience: Patience): Promise<Built> {
+    this.#context.host.saveMemory();
+    await using arrival = new Arrival({
+      stage,
+      limits: this.#limits,
+      patience,
+      newTree: () => this.#newTree(stage),
+      newDownload: () => this.#newDownload(stage, () => patience.renew()),
+    });
+    try {
+      await this.#download(arrival, patience);
+    } catch (error) {
+      if (patience.signal.aborted || arrival.fatal === undefined) throw error;
+      throw arrival.fatal.error;
+    }
+    const whole = await arrival.whole();
+    if (whole instanceof UnpackedTree) return await this.#complete(whole, arrival.sum(), stage, patience);
+    const { descriptor } = whole;
+    return await this.#unpack(
+      { descriptor, type: knownType(descriptor), sum: arrival.sum() },
+      stage,
+      patience,
+    );
   }
 
   /** Whether readers see all of an archive with this sum, as it was unpacked. */
@@ -225,16 +253,26 @@ class Unpacking {
   }
 
   async #unpack(archive: Archive, stage: Directory, patience: Patience): Promise<Built> {
+    await using tree = this.#newTree(stage);
+    this.#context.host.saveMemory();
+    const sum = await readArchive(archive, tree, this.#limits, patience);
+    return await this.#complete(tree, sum, stage, patience);
+  }
+
+  #newTree(stage: Directory): UnpackedTree {
     const { options } = this.#settings;
-    await using tree = new UnpackedTree(stage.fd, {
+    return new UnpackedTree(stage.fd, {
       strip: options['strip-components'],
       mode: options.mode,
       owner: options.owner,
       limits: this.#limits,
       collect: () => this.#context.host.collectGarbage(),
     });
-    this.#context.host.saveMemory();
-    const sum = await readArchive(archive, tree, this.#limits, patience);
+  }
+
+  /** All is unpacked: looks whether it is as it should be, and puts the note beside it. */
+  async #complete(tree: UnpackedTree, sum: string, stage: Directory, patience: Patience): Promise<Built> {
+    const { options } = this.#settings;
     this.#checkSum(sum);
     await tree.finish(patience.signal);
     if (tree.files === 0 && stage.names().length === 0)
@@ -272,7 +310,7 @@ class Unpacking {
     return startPatience(clock, this.#context, limit, 'without a byte; the default of --timeout');
   }
 
-  async #download(sink: Download, patience: Patience): Promise<void> {
+  async #download(sink: SourceSink, patience: Patience): Promise<void> {
     const { options, tls } = this.#settings;
     const http = { ...this.#settings.http, maxSize: options['max-unpacked'] };
     using sources = await openSources(

@@ -21,6 +21,12 @@ export function checkUnpack(addresses: readonly SourceAddress[], options: FetchO
     throw new UsageError(
       '--unpack and --etag-file cannot be combined: the sum of the archive is kept beside the tree',
     );
+  if (options.decompress)
+    throw new UsageError(
+      '--unpack and --decompress cannot be combined: --unpack fills a folder from an archive, compressed or not; --decompress writes one file',
+    );
+  if (options.optional)
+    throw new UsageError('--unpack and --optional cannot be combined: a folder is made of an archive');
   if (options['dry-run'])
     throw new UsageError('--unpack has no --dry-run: what an archive holds is known when it is unpacked');
   if (options.format !== 'raw')

@@ -139,6 +139,11 @@ describe('a specification', () => {
       /files\[0\]\.from\[0\]\.keys: vault:a\/b#c picks one field already/,
     ],
     [
+      'an optional field of a source',
+      'files:\n  - path: /a\n    from: [{source: "vault:a/b#c", optional: true}]\n',
+      /files\[0\]\.from\[0\]\.optional: "optional" goes with "keys": write keys: \["c"\] in place of #c$/,
+    ],
+    [
       'a key taken twice',
       'files:\n  - path: /a\n    from: [{source: "vault:a/b", keys: [x, x]}]\n',
       /the key "x" is taken twice$/,
