@@ -15,6 +15,7 @@ import { cutLines, cutToLimit, failureLines } from './core/termination-message.t
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
 import { SharedPath } from './fs/written-paths.ts';
+import { leaveMemoryOutOfCoreFiles } from './process/core-file.ts';
 import { endAtOnce, systemHost } from './process/host.ts';
 import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
 import type * as replacing from './process/replace-process.ts';
@@ -24,6 +25,7 @@ import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
 
 type Run = Extract<Interpretation, { kind: 'run' }>;
 
+leaveMemoryOutOfCoreFiles();
 const stderr = lossyOutput(2);
 const redactor = createRedactor();
 const ended = new AbortController();

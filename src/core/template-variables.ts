@@ -22,8 +22,9 @@ export type Meaning =
   | 'secret';
 
 /**
- * Refuses a text that still holds a reference which somebody meant to be replaced, and a path that is `-`, by which
- * other programs mean standard input or output.
+ * Refuses a text that still holds a reference which somebody meant to be replaced, one of blanks alone, as a template
+ * leaves where a value is missing, and a path that is `-`, by which other programs mean standard input or output. A path and a URL
+ * are never empty; what another empty text means is for the caller to judge.
  * @param where names the text in the message: `--to`, `DATABASE_URL`, `the path`
  * @throws UsageError that names the reference, and none of the rest of the text
  */
@@ -32,6 +33,8 @@ export function refuseUnexpanded(meaning: Meaning, text: string, where: string):
     throw new UsageError(
       `${where}: - does not stand for standard input or output here; write ./- for a file of that name`,
     );
+  if (text === '' && (meaning === 'path' || meaning === 'url')) throw new UsageError(`${where} is empty`);
+  if (meaning !== 'path' || !existsSoFar(text)) refuseBlank(text, where);
   const why = unexpandedIn[meaning](text);
   if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
 }
@@ -42,7 +45,18 @@ export function refuseUnexpandedVariables(
   environment: Environment,
 ): void {
   for (const [name, meaning] of Object.entries(meanings))
-    refuseUnexpanded(meaning, environment[name] ?? '', name);
+    if (environment[name]) refuseUnexpanded(meaning, environment[name], name);
+}
+
+/** @throws UsageError where a text consists of blanks and line ends */
+export function refuseBlank(text: string, where: string): void {
+  if (text !== '' && text.trim() === '')
+    throw new UsageError(`${where} is blank: it has ${blanksOf(text)} and nothing else`);
+}
+
+function blanksOf(text: string): string {
+  if (/^ +$/.test(text)) return text.length === 1 ? 'a blank' : `${text.length} blanks`;
+  return 'blanks and line ends';
 }
 
 const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefined>> = {

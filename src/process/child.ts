@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Host } from '../core/host.ts';
+import { withCoreFiles } from './core-file.ts';
 import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
@@ -105,19 +106,21 @@ const never = new AbortController().signal;
 function spawnGroup(file: string, [name, ...rest]: readonly string[], options: ChildOptions): ChildProcess {
   closeInheritedOnExec();
   try {
-    return spawn(file, rest, {
-      argv0: name,
-      env: { ...options.environment },
-      // setsid(2): a signal for the group reaches all of it and nobody else.
-      detached: true,
-      stdio: [
-        'inherit',
-        'inherit',
-        'inherit',
-        ...(options.inherit ?? []),
-        ...(options.channel ? ['ipc' as const] : []),
-      ],
-    });
+    return withCoreFiles(() =>
+      spawn(file, rest, {
+        argv0: name,
+        env: { ...options.environment },
+        // setsid(2): a signal for the group reaches all of it and nobody else.
+        detached: true,
+        stdio: [
+          'inherit',
+          'inherit',
+          'inherit',
+          ...(options.inherit ?? []),
+          ...(options.channel ? ['ipc' as const] : []),
+        ],
+      }),
+    );
   } catch (error) {
     // Some errors come so (E2BIG), others as an event.
     throw startFailure(file, error as NodeJS.ErrnoException);

@@ -4,6 +4,7 @@ import process from 'node:process';
 import { catchUp } from '../core/clock.ts';
 import { endingSignals, exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, SignalReceived } from '../core/outcome.ts';
+import { giveBackCoreFiles } from './core-file.ts';
 import { flawOf, startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { signalPipes, unreadSignal } from './signal-pipe.ts';
@@ -78,6 +79,7 @@ export async function replaceProcess(
   for (const ending of Object.keys(endingSignals)) process.removeAllListeners(ending);
   const missed = unreadSignal(unread);
   if (missed !== undefined) throw new SignalReceived(missed);
+  giveBackCoreFiles();
   try {
     return process.execve(file, command, environment);
   } catch (error) {

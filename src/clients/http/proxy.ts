@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { percentDecoded } from '../../core/userinfo.ts';
 import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
 import { proxyAuthorization, withoutFinalDot } from './agents.ts';
@@ -34,7 +34,7 @@ export function proxyFromEnvironment(environment: Environment, secret: (value: s
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return () => undefined;
   const except = environment['no_proxy'] ? 'no_proxy' : 'NO_PROXY';
-  refuseUnexpanded('word', environment[except] ?? '', except);
+  refuseUnexpandedVariables({ [except]: 'word' }, environment);
   const direct = exceptions(environment[except] ?? '');
   return (url) => {
     const proxy = proxies[url.protocol as keyof typeof proxies];
@@ -70,6 +70,7 @@ export function readProxies(
 const accepted = 'write for example http://proxy.internal:3128';
 
 function parseProxy(text: string, origin: string, secret: (value: string) => void): URL {
+  refuseBlank(text, origin);
   const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
   // None of these is shown: it may hold a password.
   if (

@@ -1,7 +1,7 @@
 import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
@@ -49,7 +49,7 @@ export function readAuthorities(
 
 /** @throws UsageError where SSL_CERT_FILE still holds a reference */
 export function checkAuthorities(environment: Environment): void {
-  refuseUnexpanded('path', environment['SSL_CERT_FILE'] ?? '', 'SSL_CERT_FILE');
+  refuseUnexpandedVariables({ SSL_CERT_FILE: 'path' }, environment);
 }
 
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */

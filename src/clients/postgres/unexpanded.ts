@@ -23,7 +23,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
 export function refuseUnexpandedParameters(parameters: Parameters): void {
   for (const [name, meaning] of Object.entries(meanings)) {
     const given = parameters.get(name);
-    if (given === undefined) continue;
+    // An empty one is not set, as in libpq.
+    if (given === undefined || given.text === '') continue;
     const folder = name === 'host' && given.text.startsWith('/');
     // What was percent-encoded is meant so.
     refuseUnexpanded(folder ? 'path' : meaning, given.raw ?? given.text, given.origin);

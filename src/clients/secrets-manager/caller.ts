@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 
 import type { Environment } from '../../core/context.ts';
 import { SaidText } from '../../core/said-text.ts';
-import { longestWords } from './faults.ts';
+import { shownName } from './faults.ts';
 
 /** Keys that sign requests. */
 export interface Keys {
@@ -73,7 +73,7 @@ export function callerEndpoint(secretsManager: URL, environment: Environment): U
 
 /** The ARN in the reply; undefined where there is none. */
 export function callerArn(body: string): string | undefined {
-  return /<Arn>([^<]+)<\/Arn>/.exec(body)?.[1];
+  return /<Arn>(arn:[\w:/+=,.@-]+)<\/Arn>/.exec(body)?.[1];
 }
 
 /** Why STS did not say it: its code and words; undefined where it will answer later. */
@@ -84,9 +84,10 @@ export function callerRefusal(
 ): string | undefined {
   const code = /<Code>([^<]+)<\/Code>/.exec(body)?.[1] ?? '';
   if (status >= 500 || status === 429 || /Throttl|RequestLimit|SlowDown/i.test(code)) return undefined;
-  const words = /<Message>([^<]+)<\/Message>/.exec(body)?.[1] ?? '';
-  const said = [code, words].map((text) => SaidText.shown([new SaidText(text)], longestWords, redact));
-  return [`STS answered ${status}`, ...said].filter(Boolean).join(': ');
+  // Redacted as it came: where a `<` of a secret stands in it, only its beginning would be left of that.
+  const whole = SaidText.shown([new SaidText(body)], Number.POSITIVE_INFINITY, redact);
+  const words = /<Message>([^<]{1,1000})/.exec(whole)?.[1] ?? '';
+  return [`STS answered ${status}`, shownName(code), words].filter(Boolean).join(': ');
 }
 
 /**

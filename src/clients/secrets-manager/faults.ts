@@ -64,6 +64,18 @@ export function isThrottling(message: string): boolean {
   return throttling.has(/^(\w+): /.exec(message)?.[1] ?? '');
 }
 
+/**
+ * The name of an error, where it is one as AWS makes them. The SDK cuts the name out of the answer, at a colon or a comma
+ * among others, and what a server put there may be a part of a secret, which nobody could find any more.
+ */
+export function shownName(name: string, before = '', after = ''): string {
+  return /^[A-Z][A-Za-z0-9]{2,80}(Exception|Error|Failure|Fault|Timeout|Denied|Expired|Token|TokenId|KeyId|Claim|DoesNotMatch|Incomplete|Parameter|Action|Signature|OptInRequired|ServiceUnavailable)$/.test(
+    name,
+  ) || throttling.has(name)
+    ? `${before}${name}${after}`
+    : '';
+}
+
 /** Why a secret was not given, and whether waiting may help. */
 export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const { id, region, caller } = scene;
@@ -76,7 +88,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const byAws = ofSecret ? 'was refused: AWS ' : '';
   const throttled = ofSecret ? 'is throttled by AWS' : 'throttles requests';
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`${throttled} (${shownIn(error.name, scene)})`, {
+    return notYet(`${throttled}${shownName(error.name, ' (', ')')}`, {
       busy: scene.busy ?? {},
     });
   // Its name does not count then: whatever is in between may have given it.
@@ -197,7 +209,7 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
     return notYet(
-      `answered ${status || shownIn(error.name, scene)}${isUnreadable(error) ? ', not in the words of AWS' : said && `: ${said}`}`,
+      `answered ${status || shownName(error.name) || 'with an error'}${isUnreadable(error) ? ', not in the words of AWS' : said && `: ${said}`}`,
       { busy },
     );
   if (status >= 300 && status < 400) {
@@ -226,7 +238,7 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
     );
   return never(
     exitStatus.refused,
-    [shownIn(error.name, scene), said].filter(Boolean).join(': ') || `answered ${status}`,
+    [shownName(error.name), said].filter(Boolean).join(': ') || `answered ${status}`,
   );
 }
 

@@ -5,7 +5,7 @@ import type { Environment, Paths } from '../../core/context.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
 import { unreadSecret, type Redactor, type Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
-import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
+import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
@@ -285,7 +285,7 @@ function impliedMethod(sources: VaultSources, left: FindLeftToken): VaultMethod 
   const { flags, environment } = sources;
   const given = [
     ['token', '--vault-token-file', flags.token],
-    ['token', 'VAULT_TOKEN', environment['VAULT_TOKEN']?.trim() || undefined],
+    ['token', 'VAULT_TOKEN', environment['VAULT_TOKEN'] || undefined],
     ['approle', '--vault-role-id', flags.roleId],
     ['userpass', '--vault-user', flags.user],
     ['kubernetes', '--vault-role', flags.role],
@@ -312,7 +312,7 @@ function givenToken(sources: VaultSources, left: FindLeftToken): Secret | undefi
   if (flags.token !== undefined) {
     return checkedToken(flags.token.reveal(), 'the token in the file of --vault-token-file', redactor);
   }
-  const variable = environment['VAULT_TOKEN']?.trim();
+  const variable = environment['VAULT_TOKEN'];
   return variable ? checkedToken(variable, 'VAULT_TOKEN', redactor) : left(sources);
 }
 
@@ -339,6 +339,7 @@ function pathOfLeftToken({ HOME: home }: Environment): string | undefined {
 }
 
 function checkedToken(text: string, where: string, redactor: Redactor): Secret {
+  refuseBlank(text, where);
   const token = redactor.secret(text.trim());
   refuseUnexpanded('token', token.reveal(), where);
   refuseUnsendable(token.reveal(), where);

@@ -88,7 +88,7 @@ function valueOf(
     throw new UsageError(`${first.origin} was given ${sources.length} times; it takes one value`);
   }
   if (option.kind === 'secret') {
-    checkExpanded(option, sources);
+    checkExpanded(option, [first]);
     const content = readSecret(first);
     refuseUnexpanded('secret', content, `the file ${first.text} (${first.origin})`);
     return redactor.secret(content);
@@ -97,11 +97,7 @@ function valueOf(
 }
 
 function parseOne(option: Option, given: Given): unknown {
-  if (given.text === '' && option.allowEmpty !== true) {
-    throw new UsageError(
-      `${given.origin} is empty${option.placeholder ? `; it takes ${option.placeholder}` : ''}`,
-    );
-  }
+  refuseEmpty(option, given);
   checkExpanded(option, [given]);
   try {
     return option.parse(given.text);
@@ -110,11 +106,22 @@ function parseOne(option: Option, given: Given): unknown {
   }
 }
 
-/** @throws UsageError where a reference in a path, a URL or a name was not replaced, or a path is `-` */
+function refuseEmpty(option: Option, { text, origin }: Given): void {
+  if (text === '' && option.allowEmpty !== true)
+    throw new UsageError(`${origin} is empty${option.placeholder ? `; it takes ${option.placeholder}` : ''}`);
+}
+
+/**
+ * @throws UsageError where a reference in a path, a URL or a name was not replaced, a path is `-`, or any of them is empty or
+ * blank
+ */
 export function checkExpanded(option: Option, sources: readonly Given[]): void {
   const meaning = meaningOf(option);
   if (meaning === undefined || meaning === 'text' || meaning === 'parsed') return;
-  for (const { text, origin } of sources) refuseUnexpanded(meaning, text, origin);
+  for (const given of sources) {
+    refuseEmpty(option, given);
+    refuseUnexpanded(meaning, given.text, given.origin);
+  }
 }
 
 /** The names of all twins of a set of options. */

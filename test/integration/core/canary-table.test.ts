@@ -1,6 +1,6 @@
 // Every command that holds a secret, and every kind of failure, with 200 canaries: none is in what the program says, in its
 // command line or in its children's, or in any file but its own.
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer } from 'node:net';
 import { join } from 'node:path';
@@ -9,27 +9,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { canMount } from '../../support/faults.ts';
 import { memoryFolders } from '../../support/memory-folders.ts';
-import { startInitbox, terminationLog } from '../../support/program.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { canaries, showsCanary } from './canaries.ts';
+import { leaksIn, someCanaries as some } from './canary-run.ts';
 
 const missing = requireOrSkip('canaries of every command', canMount());
 
 const names = Object.keys(canaries);
-/** Of those, what a header, a URL or a message of PostgreSQL takes. */
-const short = Object.entries(canaries).filter(
-  ([, value]) => value.length < 3000 && !/[^\x20-\x7e]/.test(value),
-);
-/** A twentieth of these, others for each test. */
-const some = (offset: number) => short.filter((_, index) => index % 20 === offset);
-
-interface Run {
-  readonly args: (place: string) => readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** Files that it may write. */
-  readonly own?: RegExp;
-}
-
 describe.skipIf(missing)('no canary leaves', () => {
   const folder = memoryFolders('64m');
   let echo: Server;
@@ -55,43 +41,7 @@ describe.skipIf(missing)('no canary leaves', () => {
     for (const value of Object.values(canaries)) expect(value).toMatch(showsCanary);
   });
 
-  let runs = 0;
-  /** Where a canary shows: nowhere, it should be. */
-  async function leaks({ args, env = {}, own = /^out/ }: Run): Promise<string[]> {
-    const place = folder();
-    writeFileSync(join(place, 'in.json'), JSON.stringify(canaries));
-    const words = args(place);
-    const log = terminationLog();
-    const ours = ['--log-level', 'debug', '--log-format', runs++ % 2 === 0 ? 'text' : 'json'];
-    const dashes = words.indexOf('--');
-    const end = dashes < 0 ? words.length : dashes;
-    const before = new Set(filesIn(place));
-    const running = await startInitbox(
-      [...words.slice(0, end), ...ours, '--termination-log', log.path, ...words.slice(end)],
-      { env },
-    );
-    const visible: string[] = [];
-    const look = setInterval(() => visible.push(...commandLines(running.pid)), 10);
-    const { stdout, stderr } = await running.exit;
-    clearInterval(look);
-    const what = `initbox ${words.slice(0, 4).join(' ')}`;
-    const shown = (text: string): string => (showsCanary.exec(text)?.[0] === undefined ? '' : around(text));
-    const strays = filesIn(place)
-      .filter((path) => !before.has(path) && !own.test(path))
-      .filter((path) => showsCanary.test(readFileSync(join(place, path), 'latin1')));
-    rmSync(place, { recursive: true });
-    const said = {
-      stdout,
-      stderr,
-      'the termination message': log.read(),
-      'command lines': visible.join('\n'),
-    };
-    const found = Object.entries(said).map(([name, text]) => [name, shown(text)] as const);
-    return [
-      ...found.flatMap(([name, text]) => (text === '' ? [] : [`${what}: ${name}: ${text}`])),
-      ...strays.map((path) => `${what}: the file ${path}`),
-    ];
-  }
+  const leaks = leaksIn(folder);
 
   const formats = ['raw', 'json', 'yaml', 'dotenv', 'properties', 'shell', 'files'];
   test.each(formats)(
@@ -337,30 +287,6 @@ const to = (at: string, format: string): string => {
 /** What a variable can hold. */
 function sendable(): Record<string, string> {
   return Object.fromEntries(Object.entries(canaries).filter(([, value]) => value.length < 20_000));
-}
-
-function around(text: string): string {
-  const at = text.search(showsCanary);
-  return text.slice(Math.max(0, at - 200), at + 60);
-}
-
-function filesIn(place: string): string[] {
-  return readdirSync(place, { recursive: true })
-    .map(String)
-    .filter((path) => statSync(join(place, path), { throwIfNoEntry: false })?.isFile());
-}
-
-/** Of the program, its children, and the environment of its children. */
-function commandLines(pid: number): string[] {
-  const read = (path: string): string => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch {
-      return ''; // it has ended
-    }
-  };
-  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean);
-  return [read(`/proc/${pid}/cmdline`), ...children.map((child) => read(`/proc/${child}/cmdline`))];
 }
 
 function answerWithEcho(request: IncomingMessage, response: ServerResponse): void {
