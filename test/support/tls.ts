@@ -18,6 +18,8 @@ export interface Certificate {
 export interface CertificateOptions {
   /** Days from now that it is valid; 2 unless given; a negative number makes one that has expired. */
   days?: number;
+  /** When it begins to be valid; now unless given. */
+  from?: Date;
   /** What stands in the subject; the first name unless given. */
   commonName?: string;
   /** Entries of the subjectAltName such as `DNS:127.0.0.1`, instead of those of the names; none where empty. */
@@ -76,7 +78,7 @@ export async function createCertificateAuthority(
   async function issue(
     subject: string,
     extensions: readonly string[],
-    { days = 2 }: CertificateOptions = {},
+    { days = 2, from }: CertificateOptions = {},
     newKeyOf: readonly string[] = newKey,
   ): Promise<Certificate> {
     serial += 1;
@@ -94,6 +96,10 @@ export async function createCertificateAuthority(
       `${base}.csr`,
     ]);
     writeFileSync(`${base}.ext`, `${extensions.join('\n')}\n`);
+    if (from !== undefined) {
+      await signFrom(from, days, base);
+      return read(`${base}.crt`, `${base}.key`);
+    }
     await run([
       openssl,
       'x509',
@@ -114,6 +120,48 @@ export async function createCertificateAuthority(
       `${base}.crt`,
     ]);
     return read(`${base}.crt`, `${base}.key`);
+  }
+
+  /** `openssl x509` knows no first date before version 3.4. */
+  async function signFrom(from: Date, days: number, base: string): Promise<void> {
+    const stamp = (date: Date): string => `${date.toISOString().replaceAll(/[-:T]|\.\d+/g, '')}`;
+    const config = [
+      '[ca]',
+      'default_ca=own',
+      '[own]',
+      `database=${base}.db`,
+      `serial=${base}.serial`,
+      `new_certs_dir=${folder.path}`,
+      'default_md=sha256',
+      'policy=any',
+      '[any]',
+      'commonName=supplied',
+    ];
+    writeFileSync(`${base}.cnf`, `${config.join('\n')}\n`);
+    writeFileSync(`${base}.db`, '');
+    writeFileSync(`${base}.serial`, `${Date.now().toString(16).padStart(16, '0')}\n`);
+    await run([
+      openssl,
+      'ca',
+      '-batch',
+      '-config',
+      `${base}.cnf`,
+      '-cert',
+      caFile,
+      '-keyfile',
+      caKeyFile,
+      '-startdate',
+      stamp(from),
+      '-enddate',
+      stamp(new Date(from.getTime() + days * 86_400_000)),
+      '-extfile',
+      `${base}.ext`,
+      '-in',
+      `${base}.csr`,
+      '-notext',
+      '-out',
+      `${base}.crt`,
+    ]);
   }
 
   return {

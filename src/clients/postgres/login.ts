@@ -10,10 +10,12 @@ import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/a
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { type Contact, socketOf } from './contacts.ts';
+import { judgeLogin } from './login-refusals.ts';
 import { NotPostgres } from './other-protocol.ts';
-import { isServerError, judgeLogin, judgeSocket, silent } from './server-errors.ts';
+import { isServerError, judgeSocket, silent } from './server-errors.ts';
 import { openSession, type Session } from './session.ts';
-import { FinalRefusal, openSocket, secure, TlsFailure, type Transport } from './socket.ts';
+import { FinalRefusal, openSocket, PassingRefusal, secure, TlsFailure, type Transport } from './socket.ts';
+import { alertAfterHandshake } from './tls-failure.ts';
 import { Wire } from './wire.ts';
 
 export interface Connected {
@@ -101,7 +103,9 @@ export async function secured<T>(
         probe.phase(`connected to ${peer}`);
         const transport = await secure(socket, host.host, settings.tls, withTls, signal);
         probe.phase(`logging in to ${peer}`);
-        return await use(transport, signal, bePatient);
+        return await use(transport, signal, bePatient).catch((error: unknown) => {
+          throw transport.encrypted ? refusedByAlert(error, settings) : error;
+        });
       } catch (error) {
         socket = undefined;
         const answer = asAnswer(error, peer);
@@ -116,6 +120,12 @@ export async function secured<T>(
   }
 }
 
+/** With TLS 1.3 a server says only after the handshake that it refuses our certificate; libpq goes on without TLS for none of it. */
+function refusedByAlert(error: unknown, { tls }: ConnectionSettings): unknown {
+  const problem = alertAfterHandshake(error, tls.certificate !== undefined);
+  return problem === undefined ? error : new FinalRefusal(problem.reason, problem.hint);
+}
+
 /** Only what TLS, or its lack, may have caused is tried the other way. */
 function mayTryOtherwise(error: unknown, settings: ConnectionSettings): boolean {
   if (settings.tls.mode !== 'prefer' && settings.tls.mode !== 'allow') return false;
@@ -126,6 +136,7 @@ function mayTryOtherwise(error: unknown, settings: ConnectionSettings): boolean 
 export function asAnswer(error: unknown, peer: string): NotYet | Never {
   if (error instanceof FinalRefusal)
     return never(exitStatus.refused, `${error.answer.reason} (${peer})`, error.answer.hint);
+  if (error instanceof PassingRefusal) return notYet(`${error.message} (${peer})`, { hint: error.hint });
   if (error instanceof NoPassword)
     return never(
       exitStatus.refused,

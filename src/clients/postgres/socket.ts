@@ -6,6 +6,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { never, type Never } from '../../wait/attempt.ts';
 import type { PostgresTls } from './connection-string.ts';
 import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
+import { handshakeProblem } from './tls-failure.ts';
 
 /** A connection that the protocol can start on. */
 export interface Transport {
@@ -24,6 +25,17 @@ export class FinalRefusal extends Error {
   constructor(reason: string, hint?: string) {
     super(reason);
     this.answer = never(exitStatus.refused, reason, hint);
+  }
+}
+
+/** There is no connection for a reason that time alone can mend. */
+export class PassingRefusal extends Error {
+  override readonly name = 'PassingRefusal';
+  readonly hint: string | undefined;
+
+  constructor(reason: string, hint?: string) {
+    super(reason);
+    this.hint = hint;
   }
 }
 
@@ -195,23 +207,12 @@ function trusted(
 }
 
 function tlsFailure(error: NodeJS.ErrnoException, host: string, tls: PostgresTls): Error {
-  const code = error.code ?? '';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return new TlsFailure(
-      `the server’s certificate is not for ${host}`,
-      'sslmode=verify-full compares the name in the URL with the certificate’s: use a name that it holds',
-    );
-  }
-  if (code === 'CERT_HAS_EXPIRED') return new TlsFailure('the server’s certificate has expired');
-  if (/CERT|ISSUER|SIGNATURE|VERIFY/.test(code)) {
-    return new TlsFailure(
-      `the server’s certificate is not signed by an authority of sslrootcert (${code})`,
-      `sslmode=${tls.mode} trusts what sslrootcert holds: is it the authority of this server?`,
-    );
-  }
   // A server that is going down cuts the handshake off.
-  if (code === 'ECONNRESET') return error;
-  return new TlsFailure(`the TLS handshake failed: ${error.message}`);
+  if (error.code === 'ECONNRESET') return error;
+  const problem = handshakeProblem(error, host, tls.mode, tls.certificate !== undefined);
+  return problem.passes === true
+    ? new PassingRefusal(problem.reason, problem.hint)
+    : new TlsFailure(problem.reason, problem.hint);
 }
 
 /** Runs one exchange on the socket, which ends with the socket, an error or the signal. */

@@ -1,5 +1,5 @@
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { namesServer, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import { lockKeyFrom } from '../../clients/postgres/lock-key.ts';
 import { checkConnectionFrom, connectionFrom } from '../../clients/postgres/options.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
@@ -18,7 +18,7 @@ export async function runMigrateWithLock(
 ): Promise<Outcome> {
   const request = readRequest(options, command);
   const key = lockKeyFrom(options);
-  const { connection, sameRoute } = readConnections(options, context);
+  const connection = readLockConnection(options, context);
   const client = {
     resolve: createResolver(context.paths),
     clock: context.clock,
@@ -45,7 +45,6 @@ export async function runMigrateWithLock(
       lockTimeout: options['lock-timeout'],
       commandTimeout: options['command-timeout'],
       sessionPooling: options['allow-session-pooling'],
-      sameRoute,
     },
     context,
     client,
@@ -74,7 +73,7 @@ interface Urls {
 function urlOf(options: Urls, environment: Environment) {
   const file = options['direct-database-url'];
   const direct = file !== undefined || Boolean(environment[directNames.variable]);
-  return direct ? { direct, file, names: directNames } : { direct, file: options['database-url'] };
+  return direct ? { file, names: directNames } : { file: options['database-url'] };
 }
 
 function refuseStandby({ attributes, origin }: Pick<ConnectionSettings, 'attributes' | 'origin'>): void {
@@ -84,28 +83,13 @@ function refuseStandby({ attributes, origin }: Pick<ConnectionSettings, 'attribu
     );
 }
 
-/** The lock's own connection, the direct URL where there is one; and whether the command will come by the same way. */
-function readConnections(
-  options: Urls,
-  context: Context,
-): { readonly connection: ConnectionSettings; readonly sameRoute: boolean } {
-  const { environment } = context;
-  const { direct, file, names } = urlOf(options, environment);
+/** The lock's own connection: the direct URL where there is one. */
+function readLockConnection(options: Urls, context: Context): ConnectionSettings {
+  const { file, names } = urlOf(options, context.environment);
   const connection = connectionFrom(file, context, names);
   refuseStandby(connection);
   // Of several servers one is the primary: a standby is passed over. A single one is waited for, and said to be one.
-  return {
-    connection:
-      connection.hosts.length > 1 ? { ...connection, attributes: primaryOf(connection) } : connection,
-    sameRoute: !direct && isCommandsRoute(options['database-url'], environment),
-  };
-}
-
-/** False where the environment names another server to the command than the file does to the lock: a pooler, say. */
-function isCommandsRoute(file: Secret | undefined, environment: Environment): boolean {
-  if (file === undefined) return true;
-  const variable = environment['DATABASE_URL'];
-  return variable ? variable === file.reveal() : !namesServer(environment);
+  return connection.hosts.length > 1 ? { ...connection, attributes: primaryOf(connection) } : connection;
 }
 
 function primaryOf({ attributes }: ConnectionSettings): ConnectionSettings['attributes'] {

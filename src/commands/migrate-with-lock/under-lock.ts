@@ -27,8 +27,6 @@ export interface UnderLockSettings {
   /** Milliseconds for the work. */
   readonly commandTimeout: number;
   readonly sessionPooling: boolean;
-  /** Whether the work reaches the server by the same settings. */
-  readonly sameRoute: boolean;
 }
 
 /** Milliseconds that ending what a dead holder left behind has at least, whatever --lock-timeout says. */

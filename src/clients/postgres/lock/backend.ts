@@ -38,8 +38,6 @@ export interface PostgresLockSettings {
   /** This pod's name, for people. */
   readonly host: string;
   readonly sessionPooling: boolean;
-  /** Whether the work will reach the server as the lock does. */
-  readonly sameRoute: boolean;
   /** The option that cannot do without records in the database; undefined where none is given. */
   readonly recordFor: '--once' | '--sql' | undefined;
   /** Work that may turn out to be done already. */
@@ -253,7 +251,6 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       last,
       unrecorded,
       keepsRecords,
-      sameRoute: settings.sameRoute,
       identify,
       another: async (signal) => {
         const connected = await connect({ signal, phase() {} }, holderTag(key, token, settle));

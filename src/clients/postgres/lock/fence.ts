@@ -26,10 +26,10 @@ interface Backend {
 }
 
 /** Runs `look` until it finds nothing, and says every ten seconds what it still finds. */
-async function untilNone(
-  look: () => Promise<readonly Backend[]>,
-  act: (found: readonly Backend[]) => Promise<void>,
-  words: (found: readonly Backend[]) => string,
+async function untilNone<B extends Backend>(
+  look: () => Promise<readonly B[]>,
+  act: (found: readonly B[]) => Promise<void>,
+  words: (found: readonly B[]) => string,
   { clock, log, signal }: FenceContext,
 ): Promise<void> {
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -57,33 +57,59 @@ function withTag(key: LockKey): string {
       AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
 }
 
+interface TaggedBackend extends Backend {
+  readonly address: string | null;
+  /** Another role's, whose address and state this one may not see. */
+  readonly hidden: boolean;
+  readonly active: boolean;
+  readonly asked: string | null;
+}
+
 /**
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
- * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves.
+ * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves. A tag that
+ * came from another address than the holder's stands in a pooler's session, where it stays behind for other clients
+ * (PgBouncer sets a name again only for a client that has one): such a one is not ended, but what runs in it is waited
+ * for.
  * @param isTarget by the token and what the backend does
+ * @param addressOf where the holder of that token connected from, as the server sees it; undefined where it is not known
  * @param whose who left them, for people
  */
 export async function endTagged(
   ask: Ask,
   key: LockKey,
   isTarget: (tag: Tag) => boolean,
+  addressOf: (tag: Tag) => string | null | undefined,
   whose: 'an earlier holder' | 'the command',
   context: FenceContext,
 ): Promise<void> {
   const refused = new Set<number>();
+  /** What ran in a pooler's sessions at the first look. */
+  let pooled: ReadonlySet<string> | undefined;
+  const statementOf = ({ pid, asked }: TaggedBackend): string => `${pid} ${asked}`;
   await untilNone(
     async () => {
       const { rows } = await ask(
-        `SELECT a.pid, a.application_name AS name, a.usename AS role ${withTag(key)}`,
+        `SELECT a.pid, a.application_name AS name, a.usename AS role, pg_catalog.host(a.client_addr) AS address,
+           a.backend_type IS NULL AS hidden, coalesce(a.state OPERATOR(pg_catalog.=) 'active', false) AS active,
+           a.query_start::pg_catalog.text AS asked ${withTag(key)}`,
       );
-      return (rows as unknown as Backend[]).filter(({ name }) => {
-        const tag = readTag(key, name);
-        return tag !== undefined && isTarget(tag);
+      const found = (rows as unknown as TaggedBackend[]).flatMap((backend) => {
+        const tag = readTag(key, backend.name);
+        if (tag === undefined || !isTarget(tag)) return [];
+        const address = addressOf(tag);
+        const elsewhere =
+          address !== undefined && !backend.hidden && withoutMask(address) !== withoutMask(backend.address);
+        return [{ ...backend, elsewhere }];
       });
+      pooled ??= new Set(found.filter(({ elsewhere, active }) => elsewhere && active).map(statementOf));
+      return found.filter(
+        (each) => !each.elsewhere || (each.active && pooled?.has(statementOf(each)) === true),
+      );
     },
     async (found) => {
-      for (const { pid, role } of found) {
-        if (refused.has(pid)) continue;
+      for (const { pid, role, elsewhere } of found) {
+        if (elsewhere || refused.has(pid)) continue;
         try {
           await ask(`SELECT pg_catalog.pg_terminate_backend(${pid})`);
         } catch (error) {
@@ -95,9 +121,17 @@ export async function endTagged(
         }
       }
     },
-    (found) => `ending what ${whose} left in the database: ${listed(found)}`,
+    (found) =>
+      found.every(({ elsewhere }) => elsewhere)
+        ? `waiting for statements that ${whose} may have left in a pooler’s sessions: ${listed(found)}`
+        : `ending what ${whose} left in the database: ${listed(found)}`,
     context,
   );
+}
+
+/** PostgreSQL writes an inet as text with its netmask. */
+function withoutMask(address: string | null): string | undefined {
+  return address?.replace(/\/\d+$/, '');
 }
 
 /**

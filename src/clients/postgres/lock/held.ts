@@ -40,8 +40,6 @@ export interface HeldSettings {
   /** A later holder than the row's, of whom nothing is written down. */
   readonly unrecorded: Unrecorded | undefined;
   readonly keepsRecords: boolean;
-  /** Whether the child reaches the server as this session does. */
-  readonly sameRoute: boolean;
   /** Asks whoever answers to the URL now; undefined where nobody does. */
   readonly identify: (signal: AbortSignal) => Promise<ServerIdentity | undefined>;
   /** A second connection, for ending what is left when this one is gone. */
@@ -169,6 +167,12 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   const ask = (text: string, values?: readonly unknown[]) =>
     exclusively(() => session.query(text, values, { timeout: patience }));
   const ownClient = { role: facts.role, address: facts.address };
+  /** Where a holder connected from, as far as it is known. */
+  const addressOf = (tag: Tag): string | null | undefined => {
+    if (tag.token === token) return facts.address;
+    if (tag.token === settings.unrecorded?.token) return settings.unrecorded.client?.address;
+    return tag.token === settings.last?.token ? settings.last.address : undefined;
+  };
 
   /** Ends what failed work may have left in the database; false where that took longer than the grace. */
   const endWork = async (): Promise<boolean> => {
@@ -176,7 +180,14 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     const cancel = clock.after(timing.grace, () => limit.abort(new Error('it took too long')));
     const context = fenceContext(AbortSignal.any([limit.signal, stopped.signal]));
     try {
-      await endTagged(ask, key, (tag) => tag.token <= token && tag.role === 'job', 'the command', context);
+      await endTagged(
+        ask,
+        key,
+        (tag) => tag.token <= token && tag.role === 'job',
+        addressOf,
+        'the command',
+        context,
+      );
       const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
       if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
       return true;
@@ -200,7 +211,14 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       other ??= await settings.another(limit.signal);
       if (other === undefined) return;
       const askOther = asking(other, limit.signal);
-      await endTagged(askOther, key, (tag) => tag.token === token, 'the command', fenceContext(limit.signal));
+      await endTagged(
+        askOther,
+        key,
+        (tag) => tag.token === token,
+        addressOf,
+        'the command',
+        fenceContext(limit.signal),
+      );
     } catch (error) {
       log.debug(`could not check the command’s connections: ${errorWords(error)}`);
     } finally {
@@ -225,7 +243,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     const context = fenceContext(both);
     // Where the row is gone or of another cluster, its token can be larger than this one.
     const isEarlier = (tag: Tag) => tag.token < token || tag.token === unrecorded?.token;
-    const endEarlier = () => endTagged(ask, key, isEarlier, 'an earlier holder', context);
+    const endEarlier = () => endTagged(ask, key, isEarlier, addressOf, 'an earlier holder', context);
     if (unrecorded !== undefined) {
       log.info(
         `a holder (token ${unrecorded.token}) left no record; waiting ${formatDuration(wait)} for its work to end`,
@@ -334,16 +352,14 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     },
     abandon,
     environment(given) {
-      const options = given['PGOPTIONS'];
-      const check = '-c client_connection_check_interval=1000';
-      return {
-        INITBOX_LOCK_TOKEN: String(token),
-        PGAPPNAME: tagOf(key, token, 'job'),
-        // A pooler refuses options at login, and its clients would die of it.
-        ...(settings.sameRoute && prepared.checksClients
-          ? { PGOPTIONS: options ? `${options} ${check}` : check }
-          : {}),
-      };
+      const tag = tagOf(key, token, 'job');
+      if (given['PGAPPNAME'])
+        log.info(
+          `the command’s PGAPPNAME is ${tag}, by which its connections are found, not ${given['PGAPPNAME']}`,
+        );
+      // Nothing more: the command may connect to poolers and older servers too, and these refuse a login for most
+      // parameters that they do not know.
+      return { INITBOX_LOCK_TOKEN: String(token), PGAPPNAME: tag };
     },
   };
 }

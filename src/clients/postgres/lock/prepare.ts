@@ -20,8 +20,6 @@ export interface Prepared {
   readonly mark: string | undefined;
   /** Milliseconds of silence after which the server lets the lock go, where a pooler keeps its keepalive from us. */
   readonly lease: number | undefined;
-  /** True where the server ends a statement whose client is gone (client_connection_check_interval). */
-  readonly checksClients: boolean;
 }
 
 /** Milliseconds for a statement that touches nothing but memory, under load. */
@@ -57,20 +55,18 @@ export async function prepareSession(
     const mark = await leaveMark(session);
     if (mark === undefined) return sharedSession(session);
     const lease = windowOf(timing);
-    return { state: 'prepared', session, pid, pooled, facts, checksClients: false, mark, lease };
+    return { state: 'prepared', session, pid, pooled, facts, mark, lease };
   }
-  let checksClients = false;
   for (const statement of settings(timing, tag)) {
     try {
       // One by one: a name that the server does not know would roll back its neighbours.
       await ask(statement);
-      if (statement.includes('client_connection_check_interval')) checksClients = true;
     } catch (error) {
       if (sqlStateOf(error) === undefined) throw error;
     }
   }
   const [mark, lease] = [undefined, undefined];
-  return { state: 'prepared', session, pid, pooled, facts, checksClients, mark, lease };
+  return { state: 'prepared', session, pid, pooled, facts, mark, lease };
 }
 
 /**

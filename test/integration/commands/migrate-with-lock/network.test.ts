@@ -1,7 +1,5 @@
 // Partitions, failovers and poolers: the lock where the network does not tell the truth.
-import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
 
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,7 +11,6 @@ import { startPostgres, startStandby, type Postgres } from '../../../support/pos
 import { within } from '../../../support/promptly.ts';
 import { canInstallPython, pythonPackage } from '../../../support/python-packages.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
-import { temporaryDirectory } from '../../../support/undo.ts';
 import { createJournal, holders, quick, startReplica } from './contenders.ts';
 
 const sayGroup = 'echo group $$';
@@ -213,21 +210,69 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => 
     expect(result.stdout).toBe('7\n[]\n');
   });
 
-  test('the same where a file names the server for the lock, and DATABASE_URL the pooler', async () => {
+  test('what the command gets breaks none of its other connections: a pooler’s, an older server’s', async () => {
     await using pooler = await startPgBouncer({ upstream: postgres, poolMode: 'transaction' });
-    const folder = temporaryDirectory('url');
-    const file = join(folder.path, 'url');
-    writeFileSync(file, `${postgres.url()}\n`);
-    const show = 'psql -Atc "SELECT 7" "$DATABASE_URL"; echo "[$PGOPTIONS]"';
-    const by = async (url: string): Promise<string> =>
-      (
-        await (
-          await startReplica(postgres, ['--database-url-file', file, '--', '/bin/sh', '-c', show], { url })
-        ).exit
-      ).stdout;
-    expect(await by(pooler.url())).toBe('7\n[]\n');
-    expect(await by(postgres.url())).toBe('7\n[-c client_connection_check_interval=1000]\n');
-    folder.remove();
+    await using older = await startPostgres();
+    const script = [
+      'psql -Atc "SELECT 7" "$DATABASE_URL"',
+      'psql -Atc "SELECT 8" "$POOL_URL"',
+      'psql -Atc "SELECT 9" "$OTHER_URL"',
+      // By libpq's variables alone, too.
+      'env PGHOST="$POOL_HOST" PGPORT="$POOL_PORT" PGUSER=app PGPASSWORD=app-password psql -Atc "SELECT 10" app',
+      'env | grep -E "^(PG|INITBOX_|DATABASE_URL)" | cut -d= -f1 | sort | tr "\\n" " "; echo "[$PGOPTIONS]"',
+    ].join('; ');
+    const pool = new URL(pooler.url());
+    const env = {
+      POOL_URL: pooler.url(),
+      POOL_HOST: pool.hostname,
+      POOL_PORT: pool.port,
+      OTHER_URL: older.url(),
+    };
+    const result = await (await startReplica(postgres, ['--', '/bin/sh', '-c', script], { env })).exit;
+    expect(result.stdout, result.stderr).toBe('7\n8\n9\n10\nDATABASE_URL INITBOX_LOCK_TOKEN PGAPPNAME []\n');
+  });
+
+  test('the user’s own PGOPTIONS stay as they are, and a PGAPPNAME that is replaced is told of', async () => {
+    const env = { PGOPTIONS: '-c work_mem=5MB', PGAPPNAME: 'billing' };
+    const args = ['--', '/bin/sh', '-c', 'psql -Atc "SHOW work_mem" "$DATABASE_URL"; echo "[$PGOPTIONS]"'];
+    const result = await (await startReplica(postgres, args, { env })).exit;
+    expect(result.stdout, result.stderr).toBe('5MB\n[-c work_mem=5MB]\n');
+    expect(result.stderr).toMatch(
+      /PGAPPNAME is initbox:\S+, by which its connections are found, not billing/,
+    );
+  });
+
+  test('a server session that the command used through a pooler, and another client uses now, is not ended', async () => {
+    await using pooler = await startPgBouncer({
+      upstream: postgres,
+      poolMode: 'transaction',
+      settings: { default_pool_size: 1 },
+    });
+    // As the server sees it, the pooler comes from another address than the holder.
+    const direct = `postgres://app@/app?host=${postgres.socketDirectory}&port=${postgres.port}`;
+    const replica = await startReplica(
+      postgres,
+      ['--', '/bin/sh', '-c', 'psql -Atc "SELECT 7" "$DATABASE_URL"; sleep 60'],
+      { url: pooler.url(), env: { DIRECT_DATABASE_URL: direct } },
+    );
+    await replica.waitForStdout(/7/);
+    const app = new Client({ connectionString: pooler.url() });
+    app.on('error', () => undefined);
+    await app.connect();
+    const answer = app.query('SELECT pg_sleep(4)::text, 1 AS one');
+    await waitUntil(
+      async () =>
+        (await postgres.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(4)%'")).length >
+        0,
+    );
+    replica.kill('SIGTERM');
+    const result = await replica.exit;
+    expect(result.status).toBe(143);
+    expect(result.stderr).toMatch(
+      /waiting for statements that the command may have left in a pooler’s sessions/,
+    );
+    expect((await answer).rows).toEqual([{ pg_sleep: '', one: 1 }]);
+    await app.end();
   });
 
   test('session mode by the user’s leave: it works, and a silent holder’s lease runs out', async () => {

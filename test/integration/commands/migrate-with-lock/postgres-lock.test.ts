@@ -32,7 +32,6 @@ function lockOn(postgres: Postgres): LockUnderTest {
           timing: { heartbeat: 500, grace: 200 },
           host: 'test',
           sessionPooling: false,
-          sameRoute: true,
           recordFor: undefined,
           once: undefined,
         },
