@@ -194,6 +194,7 @@ export function namesServer(environment: Environment): boolean {
 
 function refuseUnsupported(all: Parameters): void {
   const service = all.get('service');
+  if (service?.text === '') throw new UsageError(`${service.origin} is empty; remove it`);
   if (service)
     throw new UsageError(`${service.origin} names a service file, which is not read here; use a URL`);
   for (const [name, idle] of Object.entries(missing)) {
@@ -232,7 +233,7 @@ function readHosts(all: Parameters, origin: string): Omit<PostgresHost, 'passwor
       throw new UsageError(
         `${hostOrigin} is the folder of a Unix socket, and hostaddr is an address; give one of them`,
       );
-    if (!host.startsWith('/') && /[\s/@?#%\\]/.test(host))
+    if (!host.startsWith('/') && (/[\s/@?#%\\]/.test(host) || (host.includes(':') && !isIP(host))))
       throw new UsageError(`the host ${shownAddress(host)} in ${hostOrigin} is not a name`);
     return { host, address, port: readPort(ports[ports.length > 1 ? index : 0] ?? '', portOrigin) };
   });

@@ -79,28 +79,48 @@ export const missing: Readonly<Record<string, readonly string[]>> = {
 /** Parameters that are obeyed or refused. */
 const known: ReadonlySet<string> = new Set([...Object.values(variables), ...Object.keys(missing)]);
 
-/** libpq's parameters that change nothing here, or nothing that a lock or a check depends on. */
-const harmless: ReadonlySet<string> = new Set([
-  'client_encoding',
-  'fallback_application_name',
-  'keepalives',
-  'keepalives_idle',
-  'keepalives_interval',
-  'keepalives_count',
-  'tcp_user_timeout',
-  'krbsrvname',
-  'gsslib',
-  'gssdelegation',
-  'sslcompression',
-  'load_balance_hosts',
+const wholeNumber = /^\s*[+-]?\d+\s*$/;
+
+/**
+ * libpq's parameters that change nothing here, or nothing that a lock or a check depends on, each with the values that
+ * libpq takes.
+ */
+const harmless: Readonly<Record<string, RegExp>> = {
+  client_encoding: /^/,
+  fallback_application_name: /^/,
+  keepalives: wholeNumber,
+  keepalives_idle: wholeNumber,
+  keepalives_interval: wholeNumber,
+  keepalives_count: wholeNumber,
+  tcp_user_timeout: wholeNumber,
+  krbsrvname: /^/,
+  gsslib: /^/,
+  gssdelegation: /^/,
+  sslcompression: /^/,
+  load_balance_hosts: /^(disable|random)$/,
+};
+
+/** Parameters of which an empty variable is not a value: libpq refuses it there, and takes it for unset elsewhere. */
+const neverEmpty: ReadonlySet<string> = new Set([
+  'sslmode',
+  'sslnegotiation',
+  'target_session_attrs',
+  'channel_binding',
+  'connect_timeout',
+  'gssencmode',
+  'sslcertmode',
+  'min_protocol_version',
+  'max_protocol_version',
+  'service',
 ]);
 
-/** What the PG* variables say. An empty one counts as unset, as in libpq. */
+/** What the PG* variables say. An empty one counts as unset where it does in libpq. */
 export function parametersFromEnvironment(environment: Environment): Parameters {
   const found = new Map<string, Parameter>();
   for (const [variable, name] of Object.entries(variables)) {
     const text = environment[variable];
-    if (text !== undefined && text !== '') found.set(name, { text, origin: variable });
+    if (text !== undefined && (text !== '' || neverEmpty.has(name)))
+      found.set(name, { text, origin: variable });
   }
   const required = found.get('requiressl');
   found.delete('requiressl');
@@ -144,11 +164,12 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   const at = authority.indexOf('@');
   // An @ may stand in a parameter's value, where what comes before is plainly hosts and ports.
-  if (at < 0 && rest.includes('@') && !/^[^:?#]*(:\d*)?(,[^:?#]*(:\d*)?)*\?\w+=/.test(rest)) {
+  if (at < 0 && rest.includes('@') && !/^[^:?#@]*(:\d*)?(,[^:?#@]*(:\d*)?)*\?\w+=/.test(rest)) {
     fail('has a /, ? or # in its user or password; write them as %2F, %3F and %23');
   }
   if (at !== authority.lastIndexOf('@'))
     fail('has more than one @ before its path; write one in a password as %40');
+  if (/\s/.test(text)) fail('has a space; write one in a password or a name as %20');
   if (/#/.test(rest)) fail('has a #; write one in a password or a name as %23');
   const parameters = new Map<string, Parameter>();
   const put = (name: string, raw: string, what: string): void => {
@@ -177,7 +198,11 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
     put('dbname', path.slice(1), 'the database');
   }
   const ignored: string[] = [];
-  for (const pair of (queries[0] ?? '').split('&').filter(Boolean)) readPair(pair, origin, put, ignored);
+  const query = (queries[0] ?? '').replace(/&$/, '');
+  for (const pair of query === '' ? [] : query.split('&')) {
+    if (pair === '') fail('has an empty parameter; remove the & beside it');
+    readPair(pair, origin, put, ignored);
+  }
   return { parameters, ignored };
 }
 
@@ -190,6 +215,10 @@ function readPair(
   const equals = pair.indexOf('=');
   const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'a parameter', origin);
   const raw = equals < 0 ? '' : pair.slice(equals + 1);
+  const libpqs = known.has(name) || Object.hasOwn(harmless, name);
+  if (libpqs && equals < 0) throw new UsageError(`${name} in ${origin} has no value; write ${name}=…`);
+  if (libpqs && raw.includes('='))
+    throw new UsageError(`${name} in ${origin} has a second =; write one in a value as %3D`);
   if (!/^[\w.-]{1,64}$/.test(name)) throw new UsageError(`${origin} has a parameter whose name is not one`);
   if (name === 'ssl') {
     // JDBC's spelling, which libpq takes too.
@@ -199,9 +228,11 @@ function readPair(
   } else if (name === 'requiressl') {
     put('sslmode', isRequired(raw, `requiressl in ${origin}`) ? 'require' : 'prefer', 'requiressl');
   } else if (known.has(name)) {
-    if (equals < 0) throw new UsageError(`${name} in ${origin} has no value; write ${name}=…`);
     put(name, raw, name);
-  } else if (!harmless.has(name)) {
+  } else if (harmless[name] !== undefined && libpqs) {
+    if (!harmless[name].test(decode(raw, name, origin)))
+      throw new UsageError(`${name} in ${origin} has a value that libpq does not take; remove it`);
+  } else {
     refuseMistyped(name, origin);
     ignored.push(name);
   }

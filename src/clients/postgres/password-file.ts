@@ -41,7 +41,8 @@ export function passwordFromFile(path: string, question: PasswordQuestion): stri
         (values, place) => fields[place] === '*' || values.includes(unescaped(fields[place] ?? '')),
       )
     ) {
-      const password = fields.slice(4).join(':');
+      // As in libpq, a colon without a backslash ends it too.
+      const password = fields[4] ?? '';
       refuseUnexpanded('secret', password, `the password in ${path}:${index + 1}`);
       return unescaped(password);
     }

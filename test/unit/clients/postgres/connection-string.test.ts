@@ -94,6 +94,7 @@ describe('URLs', () => {
     ['postgres://u:sec/ret@h/d', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec?ret@h/d', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec#ret@h/d', 'has a /, ? or # in its user or password'],
+    ['postgres://u/secret@h/d?sslmode=require', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec@ret@h/d', 'more than one @'],
     ['postgres://u:sec:ret@h/d', 'more than one :'],
     ['postgres://u:secret@h/d#x', 'has a #'],
@@ -102,7 +103,17 @@ describe('URLs', () => {
     ['postgres://u:secret@h:x/d', 'the port in DATABASE_URL'],
     ['postgres://u:secret@h:0/d', 'the port in DATABASE_URL'],
     ['postgres://u:secret@::1/d', 'an IPv6 address stands in brackets'],
-    ['postgres://u:secret@h h/d', 'is not a name'],
+    ['postgres://u:secret@h h/d', 'has a space; write one in a password or a name as %20'],
+    ['postgres://u:sec ret@h/d', 'has a space'],
+    ['postgres://u:secret@h%20h/d', 'is not a name'],
+    ['postgres://u:secret@/d?host=::1:', 'is not a name'],
+    ['postgres://u:secret@h/d?&user=v', 'has an empty parameter'],
+    ['postgres://u:secret@h/d?options=-c a=b', 'has a space'],
+    ['postgres://u:secret@h/d?options=-csearch_path=app', 'options in DATABASE_URL has a second ='],
+    ['postgres://u:secret@h/d?keepalives', 'keepalives in DATABASE_URL has no value'],
+    ['postgres://u:secret@h/d?keepalives_idle=x', 'keepalives_idle in DATABASE_URL has a value that libpq'],
+    ['postgres://u:secret@h/d?load_balance_hosts=true', 'has a value that libpq does not take'],
+    ['postgres://u:secret@h/d?client_encoding=%zz', 'client_encoding in DATABASE_URL is not valid percent'],
     ['postgres://:secret@h/d', 'no user is named'],
     ['postgres://u:secret@h/d?user=', 'no user is named'],
     ['postgres://u:secret@h/d?host=', 'names no host'],
@@ -149,7 +160,43 @@ describe('URLs', () => {
     expect(() => read('postgres://u@h/d', { [variable]: value })).toThrow(
       new RegExp(`^${variable}\\b.* is not supported here`),
     );
-    expect(read('postgres://u@h/d', { [variable]: '' }).user).toBe('u');
+  });
+
+  test.each([
+    'PGSSLMODE',
+    'PGSSLNEGOTIATION',
+    'PGTARGETSESSIONATTRS',
+    'PGCONNECT_TIMEOUT',
+    'PGSSLCERTMODE',
+    'PGCHANNELBINDING',
+    'PGGSSENCMODE',
+    'PGMINPROTOCOLVERSION',
+    'PGMAXPROTOCOLVERSION',
+    'PGSERVICE',
+  ])('%s is refused where it is empty, as by libpq', (variable) => {
+    expect(() => read('postgres://u@h/d', { [variable]: '' })).toThrow(new RegExp(`^${variable}\\b`));
+  });
+
+  test.each([
+    'PGHOST',
+    'PGPORT',
+    'PGUSER',
+    'PGDATABASE',
+    'PGPASSWORD',
+    'PGPASSFILE',
+    'PGSSLROOTCERT',
+    'PGSSLCERT',
+    'PGSSLKEY',
+    'PGAPPNAME',
+    'PGOPTIONS',
+    'PGREQUIRESSL',
+    'PGREQUIREAUTH',
+    'PGREQUIREPEER',
+    'PGSSLCRL',
+    'PGSSLMINPROTOCOLVERSION',
+    'PGSSLSNI',
+  ])('%s counts as unset where it is empty', (variable) => {
+    expect(read('postgres://u@h/d', { [variable]: '' })).toEqual(read('postgres://u@h/d'));
   });
 
   test('PGREQUIRESSL and requiressl are the old sslmode, as in libpq', () => {
@@ -262,7 +309,7 @@ describe('password files', () => {
     ['*:*:*:*:secret', 'secret'],
     ['other:*:*:*:no\ndb:*:*:u:yes\n*:*:*:*:later', 'yes'],
     ['# db:*:*:u:no\r\ndb:5432:d:u:with\\:colon\r\n', 'with:colon'],
-    ['db:5432:d:u:a:b', 'a:b'],
+    ['db:5432:d:u:a:b', 'a'],
     ['d\\b:5432:d:u:escaped', 'escaped'],
     ['db:5432:d\n', undefined],
     ['db:1:d:u:no', undefined],
