@@ -39,7 +39,10 @@ export async function attemptConnect(
   const endings = await Promise.all(
     resolved.addresses.map(async (host): Promise<[string, Ending]> => {
       const ending = await connectOnce({ kind: 'tcp', host, port: endpoint.port }, signal);
-      if (ending === 'open') others.abort();
+      if (ending === 'open') {
+        probe.reached?.('tcp');
+        others.abort();
+      }
       return [host, ending];
     }),
   );

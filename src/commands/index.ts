@@ -7,6 +7,7 @@ import { waitTcp } from './wait-tcp/command.ts';
  * most pods run come with the program, so that no other file need be opened.
  */
 export const commands: CommandList = {
+  wait: async () => (await import('./wait/command.ts')).wait,
   'wait-tcp': async () => waitTcp,
   'wait-dns': async () => waitDns,
   'wait-http': async () => (await import('./wait-http/command.ts')).waitHttp,

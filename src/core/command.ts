@@ -90,7 +90,7 @@ export type CommandList = Readonly<Record<string, () => Promise<AnyCommand>>>;
  */
 export function each<T>(
   what: string,
-  parse: (text: string, secret: (value: string) => void) => T,
+  parse: (text: string, secret: (value: string) => void, origin: string) => T,
   limits: { readonly min: number; readonly max?: number; readonly example: string },
 ): (given: readonly Given[], sink: SecretSink) => readonly T[] {
   return (given, sink) => {
@@ -103,7 +103,7 @@ export function each<T>(
     }
     return everyOne(given, ({ text, origin }) => {
       try {
-        return parse(text, (value) => sink(value, origin));
+        return parse(text, (value) => sink(value, origin), origin);
       } catch (error) {
         throw new UsageError(`${origin}: ${(error as Error).message}${quotingAdvice(text)}`);
       }

@@ -4,7 +4,7 @@ import { formatDuration } from '../core/duration.ts';
 import { durationOr } from '../core/options/option.ts';
 import { connectHint } from '../core/socket-errors.ts';
 import { notYet, type Answer, type NotYet, type Target } from './attempt.ts';
-import type { WaitPlan } from './loop.ts';
+import type { TargetPlan } from './target-plan.ts';
 
 /** Attempts of one target that may be under way at once where each costs the other end something. */
 const overlap = 5;
@@ -31,14 +31,14 @@ export const attemptOptions = {
  * What a limit for one attempt, in milliseconds, asks of the loop: a server that hangs gets few attempts at once, and
  * is asked anew long before the oldest is given up. Without a limit there is one attempt at a time.
  */
-export function paced(plan: WaitPlan, limit: number): WaitPlan {
+export function paced<P extends TargetPlan>(plan: P, limit: number): P {
   return limit === 0 ? { ...plan, overlap: 1, patient: true } : { ...plan, overlap, pace: limit / overlap };
 }
 
 /** The target with each attempt cut after so many milliseconds; a cut attempt says where it stood. 0 disables it. */
 export function bounded(target: Target, limit: number, clock: Clock): Target {
   return {
-    name: target.name,
+    ...target,
     async attempt(probe) {
       let phase = '';
       const startedAt = clock.now();
@@ -55,6 +55,9 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
           phase(text) {
             phase = text;
             probe.phase(text);
+          },
+          reached(stage) {
+            probe.reached?.(stage);
           },
           atWork(yes) {
             probe.atWork?.(yes);

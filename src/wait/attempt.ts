@@ -1,3 +1,6 @@
+import type { WaitStage } from './stage.ts';
+import type { TargetPlan } from './target-plan.ts';
+
 /** What one attempt found. "Not yet" and "never" are different things: waiting helps the first alone. */
 export type Answer = Satisfied | NotYet | Never;
 
@@ -76,18 +79,24 @@ export interface Probe {
    * while it is, neither a newer attempt nor the limit of one attempt cuts it.
    */
   atWork?(yes: boolean): void;
+  /** A stage was passed, and with it those before: shown where the target names its stages. */
+  reached?(stage: WaitStage): void;
 }
 
 /** Something to wait for. The attempt is made once per call: it does not loop, sleep, log or exit. */
 export interface Target {
   readonly name: string;
   readonly attempt: (probe: Probe) => Promise<Answer>;
+  /** What an attempt goes through, in order; unset, nothing is said of stages. */
+  readonly stages?: readonly WaitStage[];
+  /** How it is tried, where that differs from the plan of the whole wait. */
+  readonly plan?: TargetPlan;
 }
 
 /** Waits for the opposite. No answer is no proof that a thing is gone, so that it stays "not yet". */
 export function inverted(target: Target): Target {
   return {
-    name: target.name,
+    ...target,
     async attempt(probe) {
       const answer = await target.attempt(probe);
       if (answer.state === 'satisfied') return notYet(`still there: ${answer.seen}`);

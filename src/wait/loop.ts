@@ -5,24 +5,18 @@ import { DeadlinePassed } from '../core/outcome.ts';
 import { inverted, notYet, type Answer, type Target } from './attempt.ts';
 import { reportOf, saidIn, type WaitReport } from './outcome.ts';
 import { createProgress } from './progress.ts';
-import type { Schedule } from './schedule.ts';
+import type { WaitStage } from './stage.ts';
+import type { TargetPlan } from './target-plan.ts';
 import { type StartedAttempt, type Policy, TargetState } from './target-state.ts';
 
 /** Milliseconds between two attempts while the other end is at work on the first: its answer is on the way. */
 const paceOfWork = 10_000;
 
-/** How to wait: when to try, what counts, and how far attempts may overlap. */
-export interface WaitPlan {
-  readonly schedule: Schedule;
+/** How to wait: when to try, what counts, and how far attempts may overlap; a target may have a plan of its own. */
+export interface WaitPlan extends TargetPlan {
   readonly policy: Policy;
   /** Waits for the opposite of each attempt. */
   readonly inverted?: boolean;
-  /** Attempts of one target that may be under way at once. */
-  readonly overlap?: number;
-  /** Milliseconds from one attempt's start to the next while an older one is still under way; unset, the schedule's. */
-  readonly pace?: number;
-  /** Attempts are never cut for newer ones, which start when an older one settles: they download, or may not be repeated. */
-  readonly patient?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
   readonly wakeUps?: (wake: () => void) => () => void;
 }
@@ -78,7 +72,7 @@ export async function waitFor(
   /** Due, but held until one of their own attempts settles. */
   const held = new Set<TargetState>();
   const progress = createProgress(watches, context);
-  const overlap = plan.overlap ?? defaultOverlap;
+  const planOf = ({ target }: TargetState): TargetPlan => target.plan ?? plan;
   let wakePump = (): void => {};
   let ended = false;
   let end!: (ending: Ending) => void;
@@ -89,8 +83,9 @@ export async function waitFor(
   });
 
   const plannedStart = (watch: TargetState, now: number): number | undefined => {
-    let at = now + plan.schedule(now - startedAt, context.random());
-    const stableAt = watch.streakSince + plan.policy.stableFor;
+    const { schedule, policy } = planOf(watch);
+    let at = now + schedule(now - startedAt, context.random());
+    const stableAt = watch.streakSince + policy.stableFor;
     if (watch.streak > 0 && stableAt > now) at = Math.min(at, stableAt);
     if (context.deadline === undefined || at <= context.deadline - lastLead) return at;
     return now < context.deadline - lastLead ? context.deadline - lastLead : undefined;
@@ -113,7 +108,7 @@ export async function waitFor(
   /** When a target whose older attempts hang may be tried again; undefined where that is now. */
   const pacedStart = (watch: TargetState, now: number): number | undefined => {
     const newest = watch.newest();
-    const pace = newest?.atWork === true ? paceOfWork : plan.pace;
+    const pace = newest?.atWork === true ? paceOfWork : planOf(watch).pace;
     if (pace === undefined || newest === undefined) return undefined;
     if (context.deadline !== undefined && now > context.deadline - lastLead - 1) return undefined;
     const at = newest.startedAt + pace;
@@ -139,10 +134,11 @@ export async function waitFor(
         held.add(watch);
         continue;
       }
+      const { overlap = defaultOverlap, patient } = planOf(watch);
       const full =
         watch.flights.size >= overlap ? watch.flights : inFlight.size >= most ? inFlight : undefined;
       const oldest = full && cutFirst(full);
-      if (full !== undefined && (plan.patient || oldest === undefined)) {
+      if (full !== undefined && (patient || oldest === undefined)) {
         if (full !== watch.flights) return;
         due.shift();
         held.add(watch);
@@ -179,6 +175,9 @@ export async function waitFor(
       atWork(yes: boolean) {
         flight.atWork = yes;
       },
+      reached(stage: WaitStage) {
+        flight.passed.add(stage);
+      },
     };
     const run = watch.target
       .attempt(probe)
@@ -199,7 +198,7 @@ export async function waitFor(
       ended && watch.answer === undefined && (context.deadline ?? Infinity) - flight.startedAt < shortestTry;
     const heard =
       early && answer.state === 'not-yet' ? notYet('the time was up before anything could be tried') : answer;
-    const changed = watch.record(flight, heard, clock.now(), plan.policy);
+    const changed = watch.record(flight, heard, clock.now(), planOf(watch).policy);
     if (log.verbose) log.debug(`${watch.target.name}: attempt ${flight.number + 1}: ${saidIn(answer)}`);
     if (ended) return;
     rest(watch, flight, answer);
@@ -225,7 +224,7 @@ export async function waitFor(
       if (watch.beganAfterPause(flight)) watch.refusals = 0;
       return;
     }
-    if (watch.state !== 'waiting' || (busy.pause === undefined && plan.schedule.chosen)) return;
+    if (watch.state !== 'waiting' || (busy.pause === undefined && planOf(watch).schedule.chosen)) return;
     const latest = (context.deadline ?? Infinity) - lastLead;
     watch.rest(flight, busy, clock.now(), context.random(), latest);
   };

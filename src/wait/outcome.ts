@@ -3,6 +3,7 @@ import { exitStatus } from '../core/exit-status.ts';
 import { type DeadlinePassed, done, failed, type Outcome } from '../core/outcome.ts';
 import type { Answer } from './attempt.ts';
 import { pauseWords } from './pause.ts';
+import { stagesReached, type StagesReached } from './stage.ts';
 import type { TargetState } from './target-state.ts';
 
 /** Targets named one by one in a line; the rest are counted. */
@@ -20,6 +21,8 @@ export interface TargetReport {
   readonly held: number;
   /** The exit status that a "never" asks for. */
   readonly status: number | undefined;
+  /** How far it came; undefined where its target names no stages. */
+  readonly stages: StagesReached | undefined;
 }
 
 /** What a wait found. */
@@ -42,7 +45,19 @@ export function reportOf(watch: TargetState, now: number): TargetReport {
     attempts: watch.attempts,
     held: now - watch.since,
     status: answer?.state === 'never' ? answer.status : undefined,
+    stages: stagesOf(watch),
   };
+}
+
+/** Of what is satisfied, all; of what has not answered yet, those of the oldest attempt. */
+function stagesOf(watch: TargetState): StagesReached | undefined {
+  const { stages } = watch.target;
+  if (stages === undefined) return undefined;
+  if (watch.state === 'satisfied') return { passed: stages, at: undefined };
+  return stagesReached(
+    stages,
+    watch.answer === undefined ? (watch.oldest()?.passed ?? new Set()) : watch.passed,
+  );
 }
 
 function hintOf({ answer, state, quietAsked, quietUntil }: TargetState, now: number): string | undefined {
@@ -72,10 +87,15 @@ export function saidIn(answer: Answer): string {
   return `${answer.reason}${busy === undefined ? '' : pauseWords(busy)}`;
 }
 
-/** `db:5432 connection refused (10.0.0.4) for 42s, 118 attempts` */
+/** `db:5432 connection refused (10.0.0.4) for 42s, 118 attempts, stage tcp (passed dns)` */
 export function describeTarget(report: TargetReport): string {
   const attempts = `${report.attempts} attempt${report.attempts === 1 ? '' : 's'}`;
-  return `${report.name} ${report.words} for ${formatDuration(report.held)}, ${attempts}`;
+  return `${report.name} ${report.words} for ${formatDuration(report.held)}, ${attempts}${stageWords(report)}`;
+}
+
+function stageWords({ stages }: TargetReport): string {
+  if (stages?.at === undefined) return '';
+  return `, stage ${stages.at}${stages.passed.length === 0 ? '' : ` (passed ${stages.passed.join(', ')})`}`;
 }
 
 /** One line of progress: `1/2 ready; db:5432 connection refused (10.0.0.4) for 42s, 118 attempts`. */

@@ -1,11 +1,12 @@
 import type { Answer, Busy, Target } from './attempt.ts';
 import { pauseOf } from './pause.ts';
+import type { WaitStage } from './stage.ts';
+import type { Streak } from './target-plan.ts';
 
-/** What must hold before a target counts. `stableFor` is in milliseconds. */
-export interface Policy {
+/** What must hold before the wait is over. */
+export interface Policy extends Streak {
+  /** One of the targets is enough. */
   readonly any: boolean;
-  readonly successes: number;
-  readonly stableFor: number;
 }
 
 /** Timers are set by a difference, which loses the last bits: what is due within a millisecond is due. */
@@ -21,6 +22,8 @@ export interface StartedAttempt {
   phase: string;
   /** Whether the other end has said that it is at work on it. */
   atWork: boolean;
+  /** What it has passed. */
+  readonly passed: Set<WaitStage>;
 }
 
 /** What is known of one target; pure bookkeeping, no time of its own. */
@@ -31,6 +34,8 @@ export class TargetState {
   attempts = 0;
   /** The newest answer; undefined until something answers. */
   answer: Answer | undefined;
+  /** What the attempt of that answer had passed. */
+  passed: ReadonlySet<WaitStage> = new Set();
   /** When the present reason was first given. */
   since: number;
   streak = 0;
@@ -56,13 +61,14 @@ export class TargetState {
       controller: new AbortController(),
       phase: '',
       atWork: false,
+      passed: new Set(),
     };
     this.flights.add(flight);
     return flight;
   }
 
   /** Takes in an answer; true where what people would be told has changed. */
-  record(flight: StartedAttempt, answer: Answer, now: number, policy: Policy): boolean {
+  record(flight: StartedAttempt, answer: Answer, now: number, policy: Streak): boolean {
     this.flights.delete(flight);
     if (this.state !== 'waiting') return false;
     if (answer.state === 'satisfied') {
@@ -82,6 +88,7 @@ export class TargetState {
     const changed = told(answer) !== told(this.answer);
     if (changed) this.since = flight.startedAt;
     this.answer = answer;
+    this.passed = flight.passed;
     return changed;
   }
 

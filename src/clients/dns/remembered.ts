@@ -16,10 +16,14 @@ export function remembered(resolve: ResolveAddresses, clock: Clock): ResolveAddr
   const known = new Map<string, { readonly addresses: Addresses; readonly until: number }>();
   return async (host, probe) => {
     const last = known.get(host);
-    if (last !== undefined && clock.now() < last.until) return last.addresses;
+    if (last !== undefined && clock.now() < last.until) {
+      probe.reached?.('dns');
+      return last.addresses;
+    }
     known.delete(host);
     const answer = await resolve(host, probe);
     if (answer.state !== 'found') return answer;
+    probe.reached?.('dns');
     if (known.size >= most) known.clear();
     known.set(host, { addresses: answer, until: clock.now() + lifetime });
     return answer;

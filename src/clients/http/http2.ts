@@ -95,17 +95,19 @@ export function exchangeHttp2(
       certificate = (socket as TLSSocket).getPeerCertificate();
     });
     if (secure)
-      socket.once('connect', () =>
+      socket.once('connect', () => {
+        probe.reached?.('tcp');
         enter(
           `TLS handshake with ${shownHostPort(socket.remoteAddress, socket.remotePort)}`,
           patience.handshake,
-        ),
-      );
+        );
+      });
     const held = stack.move();
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       const peer = shownHostPort(socket.remoteAddress, socket.remotePort);
       if (secure && (socket as TLSSocket).alpnProtocol !== 'h2')
         return finish(notYet('the server speaks no HTTP/2 there'));
+      probe.reached?.(secure ? 'tls' : 'tcp');
       enter(`waiting for a response from ${peer}`, patience.headers);
       const session = connectHttp2(`${url.protocol}//${url.host}`, {
         createConnection: () => socket,

@@ -242,15 +242,20 @@ function exchange(
       if (tunnel) enter(`connecting through ${via}${list}`, settings.patience.resolving);
       else enter(`connecting to ${via}${list}`, settings.patience.connecting, connectHint('silent'));
     };
-    const shaking = (): void =>
+    const shaking = (): void => {
+      probe.reached?.('tcp');
       enter(`TLS handshake with ${peerOf(socket) || url.host}`, settings.patience.handshake, handshakeHint);
-    const waiting = (): void =>
+    };
+    const waiting = (): void => {
+      probe.reached?.(url.protocol === 'https:' ? 'tls' : 'tcp');
       enter(
         `waiting for a response from ${peerOf(socket) || (request.socketPath ?? url.host)}`,
         settings.patience.headers,
       );
+    };
 
     const receive = (response: IncomingMessage): undefined => {
+      probe.reached?.('protocol');
       bodyOf = response;
       const resumed = request.resume !== undefined && isRestFrom(response, request.resume);
       if (resumed) received = request.resume.at;

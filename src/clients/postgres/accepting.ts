@@ -54,6 +54,7 @@ export async function findAccepting(
             probe,
             async (transport, signal): Promise<Satisfied> => {
               await ask(transport, settings, (text) => context.redactor.redact(text), signal);
+              probe.reached?.('protocol');
               return satisfied(`accepts connections (${found.at.peer})`);
             },
           );

@@ -59,7 +59,10 @@ export function logInTo(
   const { host, peer } = contact.at;
   return secured(contact, share, settings, context, probe, async (transport, signal, bePatient) => ({
     state: 'connected',
-    session: await logIn(transport, settings, host, peer, context, signal, bePatient),
+    session: await logIn(transport, settings, host, peer, context, signal, bePatient).then((session) => {
+      probe.reached?.('login');
+      return session;
+    }),
   }));
 }
 
@@ -83,6 +86,7 @@ export async function secured<T>(
   let cancel = context.clock.after(Math.max(1, Math.min(settings.connectTimeout - took, share)), stop);
   // A pooler lets a client in and keeps it until there is a server; it does not notice that one is gone.
   const bePatient = (): void => {
+    probe.reached?.('protocol');
     if (settings.connectTimeoutGiven) return;
     cancel();
     cancel = context.clock.after(patience, stop);
@@ -101,7 +105,9 @@ export async function secured<T>(
         }
         late = silent;
         probe.phase(`connected to ${peer}`);
+        probe.reached?.('tcp');
         const transport = await secure(socket, host.host, settings.tls, withTls, signal);
+        if (withTls) probe.reached?.('tls');
         probe.phase(`logging in to ${peer}`);
         return await use(transport, signal, bePatient).catch((error: unknown) => {
           throw transport.encrypted ? refusedByAlert(error, settings) : error;

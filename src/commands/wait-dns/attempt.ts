@@ -26,10 +26,14 @@ export async function attemptLookup(
 ): Promise<Answer> {
   const known = isIP(name) ? [name] : hosts === undefined ? [] : addressesFromHosts(hosts, name);
   const wanted = byFamily(known.filter((address) => expectation.types.includes(familyOf(address))));
-  if (wanted.size > 0) return judge('', wanted, expectation);
+  if (wanted.size > 0) {
+    probe.reached?.('dns');
+    return judge('', wanted, expectation);
+  }
   probe.phase(`asking ${config.servers.join(', ')}`);
   const { found, asked } = await lookUp(name, config, { types: expectation.types, signal: probe.signal });
   if (found === undefined) return explainDnsError(asked);
+  probe.reached?.('dns');
   // The name itself stands before what is said; another one is of the search list.
   return judge(same(found.name, name) ? '' : `as ${found.name} `, found.records, expectation);
 }

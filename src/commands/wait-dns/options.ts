@@ -4,13 +4,8 @@ import { waitOptions } from '../../core/options/shared-options.ts';
 import { parseServer } from './server.ts';
 import { parseService } from './service.ts';
 
-export const waitDnsOptions = {
-  service: list({
-    description:
-      'a Service of this cluster: its full name is made from the pod’s namespace and the cluster’s domain',
-    placeholder: 'NAME[.NAMESPACE]',
-    parse: parseService,
-  }),
+/** What is asked of whom for a name, and what the answer must hold. */
+export const nameOptions = {
   type: list({
     description: 'the record types to ask for, of which one with records is enough; unset, A and AAAA',
     placeholder: recordTypes.join('|'),
@@ -34,5 +29,15 @@ export const waitDnsOptions = {
     placeholder: 'HOST[:PORT]',
     parse: parseServer,
   }),
+};
+
+export const waitDnsOptions = {
+  service: list({
+    description:
+      'a Service of this cluster: its full name is made from the pod’s namespace and the cluster’s domain',
+    placeholder: 'NAME[.NAMESPACE]',
+    parse: parseService,
+  }),
+  ...nameOptions,
   ...waitOptions,
 };

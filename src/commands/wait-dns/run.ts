@@ -11,7 +11,7 @@ import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import { attemptLookup, type Expectation } from './attempt.ts';
 import { noName } from './name.ts';
-import type { waitDnsOptions } from './options.ts';
+import type { nameOptions, waitDnsOptions } from './options.ts';
 import { serverAt, type Server } from './server.ts';
 import { serviceHost } from './service.ts';
 
@@ -24,13 +24,26 @@ export async function runWaitDns(
   const services = options.service.map((name) => serviceHost(name, config, context.paths.serviceAccount));
   const names = [...new Set([...given, ...services])];
   if (names.length === 0) throw noName();
+  const targets = names.map(lookupTargets(options, config, context));
+  return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
+}
+
+/**
+ * Makes of a name what resolves it.
+ * @throws UsageError where a record is expected that no answer can have
+ */
+export function lookupTargets(
+  options: Values<typeof nameOptions>,
+  config: ResolverConfig,
+  context: Pick<Context, 'paths' | 'log'>,
+): (name: string) => Target {
   const expectation = checkExpected(options);
   const hosts = options.server === undefined ? context.paths.hosts : undefined;
   const asked = serversOf(options.server, config, context);
   context.log.debug(
     `name servers ${options.server === undefined ? `${config.servers.join(', ')} (${config.origin})` : `${serverAt(options.server.host, options.server.port)} (--server)`}; search ${config.search.join(' ')}; ndots ${config.ndots}`,
   );
-  const targets = names.map((name): Target => ({
+  return (name) => ({
     name,
     async attempt(probe) {
       const servers = await asked(probe);
@@ -38,14 +51,17 @@ export async function runWaitDns(
         ? servers
         : attemptLookup(name, expectation, { ...config, servers }, hosts, probe);
     },
-  }));
-  return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
+  });
 }
 
 type Servers = (probe: Probe) => Promise<readonly string[] | NotYet>;
 
 /** The name servers to ask; one that is given by name is itself resolved first, at every attempt. */
-function serversOf(server: Server | undefined, config: ResolverConfig, context: Context): Servers {
+function serversOf(
+  server: Server | undefined,
+  config: ResolverConfig,
+  context: Pick<Context, 'paths'>,
+): Servers {
   if (server === undefined) return async () => config.servers;
   if (isIP(server.host)) return async () => [serverAt(server.host, server.port)];
   const resolve = createResolver(context.paths);
@@ -58,7 +74,9 @@ function serversOf(server: Server | undefined, config: ResolverConfig, context: 
 }
 
 /** @throws UsageError where a record is expected that no answer can have */
-export function checkExpected(options: Values<typeof waitDnsOptions>): Expectation {
+export function checkExpected(
+  options: Pick<Values<typeof nameOptions>, 'type' | 'min-addresses' | 'expect'>,
+): Expectation {
   const types = options.type.length > 0 ? options.type : (['A', 'AAAA'] as const);
   const expected = options.expect;
   const expectation = { types, minAddresses: options['min-addresses'], expected };

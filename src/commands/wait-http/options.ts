@@ -19,7 +19,8 @@ import { parseStatuses } from './status.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
-export const waitHttpOptions = {
+/** What is sent, and what the answer must be. */
+export const httpTargetOptions = {
   status: list({
     description: 'statuses to wait for: codes, ranges and classes, as 200,204 or 2xx; unset, 200-299',
     placeholder: 'STATUS',
@@ -65,6 +66,6 @@ export const waitHttpOptions = {
     fallback: '0',
   }),
   'cross-origin': flag({ description: 'follow redirects to other hosts too, without the headers' }),
-  ...attemptOptions,
-  ...waitOptions,
 };
+
+export const waitHttpOptions = { ...httpTargetOptions, ...attemptOptions, ...waitOptions };

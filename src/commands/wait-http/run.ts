@@ -11,12 +11,13 @@ import type { Values } from '../../core/options/option.ts';
 import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
+import type { Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import { attemptRequest } from './attempt.ts';
 import { looksAtBody, type Expectations } from './expect.ts';
-import type { waitHttpOptions } from './options.ts';
+import type { httpTargetOptions, waitHttpOptions } from './options.ts';
 import { neverHasBody, statusWords, success } from './status.ts';
 import type { HttpTarget } from './target.ts';
 import { valuesWithin } from './values.ts';
@@ -32,12 +33,33 @@ export async function runWaitHttp(
   { options, positionals: given }: Input<typeof waitHttpOptions, readonly HttpTarget[]>,
   context: Context,
 ): Promise<Outcome> {
+  const limit = options['attempt-timeout'];
+  const targets = distinct(given);
+  using requests = requestTargets(options, targets, context);
+  const watched = targets.map((target) => bounded(requests.targetOf(target), limit, context.clock));
+  return waitOutcome(await waitFor(watched, paced(waitPlanOf(options, watched.length), limit), context));
+}
+
+/** Makes targets, which share one client. */
+interface RequestTargets extends Disposable {
+  targetOf(target: HttpTarget): Target;
+}
+
+/**
+ * What asks URLs.
+ * @param targets all of them
+ * @throws UsageError
+ */
+export function requestTargets(
+  options: Values<typeof httpTargetOptions>,
+  targets: readonly HttpTarget[],
+  context: Context,
+): RequestTargets {
   const expectations = expectationsOf(options);
   const method = checkPossible(options, expectations);
   const body = readRequestBody(options['request-body-file']);
   const headers = readHeaders(options, new Set(connectionHeaders), context);
   const netrc = options['netrc-file'] === undefined ? undefined : readNetrc(options['netrc-file'], context);
-  const targets = distinct(given);
   checkOneOrigin(targets, headers);
   if (options.insecure)
     context.log.warn(
@@ -45,7 +67,7 @@ export async function runWaitHttp(
     );
   warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
   const tls = readTlsSettings(options, context.environment, !options.insecure);
-  using client = createHttpClient({
+  const client = createHttpClient({
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
     proxy: readProxies(context, webUrls(targets)),
@@ -86,16 +108,13 @@ export async function runWaitHttp(
       maxBodyOrigin: '--max-size',
     } satisfies HttpRequest,
   });
-  const limit = options['attempt-timeout'];
-  const watched = targets.map((target) => {
-    const asked = inquiry(target, authorizationOf(target));
-    return bounded(
-      { name: target.name, attempt: (probe) => attemptRequest(asked, probe) },
-      limit,
-      context.clock,
-    );
-  });
-  return waitOutcome(await waitFor(watched, paced(waitPlanOf(options, watched.length), limit), context));
+  return {
+    targetOf(target) {
+      const asked = inquiry(target, authorizationOf(target));
+      return { name: target.name, attempt: (probe) => attemptRequest(asked, probe) };
+    },
+    [Symbol.dispose]: () => client[Symbol.dispose](),
+  };
 }
 
 /**
@@ -103,8 +122,14 @@ export async function runWaitHttp(
  * @throws UsageError, as runWaitHttp does for the same
  */
 export function checkWaitHttp(
-  { options, positionals: given }: Input<typeof waitHttpOptions, readonly HttpTarget[]>,
-  { environment, redactor }: Surroundings,
+  {
+    options,
+    positionals: given,
+  }: {
+    readonly options: Values<typeof httpTargetOptions>;
+    readonly positionals: readonly HttpTarget[];
+  },
+  { environment, redactor }: Pick<Surroundings, 'environment' | 'redactor'>,
 ): void {
   everyOne(
     [
@@ -123,7 +148,7 @@ export function checkWaitHttp(
   );
 }
 
-function expectationsOf(options: Values<typeof waitHttpOptions>): Expectations {
+function expectationsOf(options: Values<typeof httpTargetOptions>): Expectations {
   return {
     statuses: options.status.length > 0 ? options.status.flat() : success,
     headers: options['expect-header'],
@@ -147,7 +172,7 @@ function distinct(targets: readonly HttpTarget[]): readonly HttpTarget[] {
  * @returns the method
  * @throws UsageError for what no answer could ever meet
  */
-function checkPossible(options: Values<typeof waitHttpOptions>, expectations: Expectations) {
+function checkPossible(options: Values<typeof httpTargetOptions>, expectations: Expectations) {
   const method = options.method ?? (options['request-body-file'] === undefined ? 'GET' : 'POST');
   if (!looksAtBody(expectations)) return method;
   if (method === 'HEAD')

@@ -6,7 +6,8 @@ import { waitOptions } from '../../core/options/shared-options.ts';
 import { attemptOptions } from '../../wait/attempt-timeout.ts';
 import { parseTable } from './table.ts';
 
-export const waitPostgresOptions = {
+/** Which database, and what must hold there. */
+export const databaseOptions = {
   ...connectionOptions,
   accepting: flag({
     description:
@@ -30,6 +31,6 @@ export const waitPostgresOptions = {
     allowEmpty: true,
   }),
   ...lockKeyOptions,
-  ...attemptOptions,
-  ...waitOptions,
 };
+
+export const waitPostgresOptions = { ...databaseOptions, ...attemptOptions, ...waitOptions };

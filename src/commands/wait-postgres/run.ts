@@ -18,12 +18,12 @@ import { shownHostPort } from '../../core/host-port.ts';
 import type { Values } from '../../core/options/option.ts';
 import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
-import { satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
+import { satisfied, type Answer, type Probe, type Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import { requirementOf, type Demands } from './check.ts';
-import type { waitPostgresOptions } from './options.ts';
+import type { databaseOptions, waitPostgresOptions } from './options.ts';
 
 /** Logs in to every database until all meet the demands. */
 export async function runWaitPostgres(
@@ -32,6 +32,40 @@ export async function runWaitPostgres(
 ): Promise<Outcome> {
   const limit = options['attempt-timeout'];
   checkDemands(options, urls);
+  const targetOf = databaseTargets(options, limit, context);
+  const targets = databasesOf(options, urls, context).map((settings) =>
+    bounded(targetOf(settings), limit, context.clock),
+  );
+  return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+}
+
+/**
+ * Finds where the databases are; without URLs, the one that the file or the variables name.
+ * @throws UsageError
+ */
+export function databasesOf(
+  options: Values<typeof databaseOptions>,
+  urls: readonly UrlSource[],
+  context: Pick<Context, 'environment' | 'redactor' | 'log'>,
+): readonly ConnectionSettings[] {
+  if (urls.length === 0)
+    return [connectionFrom(options['database-url'], context, undefined, otherwiseOf(options))];
+  const databases = urls.map((source) =>
+    readConnection(source, context.environment, context.redactor, otherwiseOf(options)),
+  );
+  warnOf(databases, context);
+  return databases;
+}
+
+/**
+ * Makes of a database what logs in to it.
+ * @param limit milliseconds that one attempt may take; 0 where there is no limit
+ */
+export function databaseTargets(
+  options: Values<typeof databaseOptions>,
+  limit: number,
+  context: Pick<Context, 'paths' | 'clock' | 'redactor'>,
+): (settings: ConnectionSettings) => Target {
   const demands: Demands = {
     primary: options.primary,
     tables: options.table,
@@ -40,33 +74,19 @@ export async function runWaitPostgres(
       options.migrated === undefined ? undefined : { lock: lockKeyFrom(options), key: options.migrated },
     statementTimeout: limit,
   };
-  const databases =
-    urls.length > 0
-      ? urls.map((source) =>
-          readConnection(source, context.environment, context.redactor, otherwiseOf(options)),
-        )
-      : [connectionFrom(options['database-url'], context, undefined, otherwiseOf(options))];
-  if (urls.length > 0) warnOf(databases, context);
   const client = {
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
     redactor: context.redactor,
     limit,
   };
-  const targets = databases.map((settings) =>
-    bounded(
-      {
-        name: nameOf(settings),
-        attempt: (probe) =>
-          options.accepting
-            ? findAccepting(settings, client, probe)
-            : attemptLogin(settings, demands, client, probe),
-      },
-      limit,
-      context.clock,
-    ),
-  );
-  return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+  return (settings) => ({
+    name: nameOf(settings),
+    attempt: (probe) =>
+      options.accepting
+        ? findAccepting(settings, client, probe)
+        : attemptLogin(settings, demands, client, probe),
+  });
 }
 
 /**
@@ -74,8 +94,14 @@ export async function runWaitPostgres(
  * @throws UsageError, as runWaitPostgres does for the same
  */
 export function checkDatabases(
-  { options, positionals: urls }: Input<typeof waitPostgresOptions, readonly UrlSource[]>,
-  { environment, redactor }: Surroundings,
+  {
+    options,
+    positionals: urls,
+  }: {
+    readonly options: Values<typeof databaseOptions>;
+    readonly positionals: readonly UrlSource[];
+  },
+  { environment, redactor }: Pick<Surroundings, 'environment' | 'redactor'>,
 ): void {
   checkDemands(options, urls);
   if (environment === undefined) return;
@@ -85,11 +111,11 @@ export function checkDatabases(
 }
 
 /** Without a login nobody need be named. */
-function otherwiseOf({ accepting }: Pick<Values<typeof waitPostgresOptions>, 'accepting'>): Otherwise {
+function otherwiseOf({ accepting }: Pick<Values<typeof databaseOptions>, 'accepting'>): Otherwise {
   return accepting ? { user: 'initbox' } : {};
 }
 
-function checkDemands(options: Values<typeof waitPostgresOptions>, urls: readonly UrlSource[]): void {
+function checkDemands(options: Values<typeof databaseOptions>, urls: readonly UrlSource[]): void {
   const needing = (
     [
       ['--primary', options.primary],

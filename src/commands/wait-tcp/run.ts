@@ -16,11 +16,19 @@ export async function runWaitTcp(
   { options, positionals: given }: Input<typeof waitTcpOptions, readonly Endpoint[]>,
   context: Context,
 ): Promise<Outcome> {
-  const resolve = createResolver(context.paths);
   const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
-  const targets = [...endpoints].map(([name, endpoint]): Target => {
-    const addresses = remembered(resolve, context.clock);
-    return { name, attempt: (probe) => attemptConnect(endpoint, addresses, probe, context.clock) };
-  });
+  const targets = [...endpoints.values()].map((endpoint) => connectTarget(endpoint, context));
   return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
+}
+
+/** What connects to one of them. */
+export function connectTarget(
+  endpoint: Endpoint,
+  { paths, clock }: Pick<Context, 'paths' | 'clock'>,
+): Target {
+  const addresses = remembered(createResolver(paths), clock);
+  return {
+    name: endpointName(endpoint),
+    attempt: (probe) => attemptConnect(endpoint, addresses, probe, clock),
+  };
 }

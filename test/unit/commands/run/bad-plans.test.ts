@@ -123,7 +123,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
   'an unknown command': [
     'steps:\n  - name: a\n    uses: wait-tpc\n    targets: db:1\n',
     expect.stringMatching(
-      /^plan\.yaml:3:11: step "a": uses: must be one of wait-tcp, .*; did you mean wait-tcp\?$/,
+      /^plan\.yaml:3:11: step "a": uses: must be one of wait, wait-tcp, .*; did you mean wait-tcp\?$/,
     ) as string,
   ],
   'a command that is no step': [

@@ -1,0 +1,22 @@
+import type { AnyKind } from '../kind.ts';
+
+/** How the targets of a kind begin, and how it is loaded. */
+export interface ListedKind {
+  /** `redis` of `redis://cache:6379`. */
+  readonly schemes?: readonly string[];
+  /** `dns` of `dns:NAME`, for what is not a URL with a host. */
+  readonly prefixes?: readonly string[];
+  readonly load: () => Promise<AnyKind>;
+}
+
+/** Every kind of target. Adding one is a folder beside this file and a line here, which loads it when a target needs it. */
+export const kinds: Readonly<Record<string, ListedKind>> = {
+  tcp: { schemes: ['tcp'], prefixes: ['unix'], load: async () => (await import('./tcp/kind.ts')).tcp },
+  dns: { prefixes: ['dns'], load: async () => (await import('./dns/kind.ts')).dns },
+  http: { schemes: ['http', 'https', 'h2c'], load: async () => (await import('./http/kind.ts')).http },
+  postgres: {
+    schemes: ['postgres', 'postgresql'],
+    prefixes: ['postgres'],
+    load: async () => (await import('./postgres/kind.ts')).postgres,
+  },
+};

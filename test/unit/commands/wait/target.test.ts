@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+
+import { checkWait } from '../../../../src/commands/wait/run.ts';
+import { recogniseTarget } from '../../../../src/commands/wait/target.ts';
+import { podPaths } from '../../../../src/core/context.ts';
+import { UsageError } from '../../../../src/core/outcome.ts';
+import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemHost } from '../../../../src/process/host.ts';
+
+const flags = {
+  interval: undefined,
+  any: false,
+  invert: false,
+  successes: 1,
+  'stable-for': 0,
+  'attempt-timeout': undefined,
+};
+
+const recognise = (text: string) => recogniseTarget(text, () => {}, 'argument 1');
+
+/** What is wrong with targets; nothing where all can be waited for. */
+async function mistakesOf(
+  texts: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<readonly string[]> {
+  try {
+    await checkWait(
+      { options: flags, positionals: texts.map(recognise), command: undefined, limited: false },
+      { environment, redactor: createRedactor(), host: systemHost, paths: podPaths },
+    );
+    return [];
+  } catch (error) {
+    if (error instanceof UsageError) return error.lines;
+    throw error;
+  }
+}
+
+describe('a target’s kind', () => {
+  test.each([
+    ['db:5432', 'tcp'],
+    ['[::1]:5432', 'tcp'],
+    ['db:5432?invert', 'tcp'],
+    ['tcp://db:5432', 'tcp'],
+    ['TCP://db:5432', 'tcp'],
+    ['unix:/run/app.sock', 'tcp'],
+    ['unix:/run/app.sock:/healthz', 'http'],
+    ['dns:kafka', 'dns'],
+    ['dns:53', 'tcp'],
+    ['dns:53?invert', 'tcp'],
+    ['http://api/', 'http'],
+    ['h2c://api/', 'http'],
+    ['postgres://app@db/app', 'postgres'],
+    ['postgresql://app@db/app', 'postgres'],
+    ['postgres:', 'postgres'],
+    ['postgres:5432', 'tcp'],
+    ['db', 'tcp'],
+  ])('%s: %s', (text, kind) => expect(recognise(text).kind).toBe(kind));
+
+  test('an unknown scheme', () =>
+    expect(() => recognise('gopher://a:70')).toThrow(
+      /^gopher:\/\/ is not a kind of target; write HOST:PORT, or /,
+    ));
+
+  test('passwords are found before the kind is loaded', () => {
+    const found: string[] = [];
+    for (const text of [
+      'postgres://app:hunter2@db/app',
+      'postgres://app:hunter2@a:1,b:2/app',
+      'postgres://db/app?user=app&password=hunter2',
+    ])
+      recogniseTarget(text, (value) => found.push(value), 'argument 1');
+    expect(found).toEqual(['hunter2', 'hunter2', 'hunter2']);
+  });
+});
+
+describe('targets that can be waited for', () => {
+  test.each([
+    'db:5432?invert&successes=3&stable-for=5s&interval=1s&attempt-timeout=2s',
+    'db:5432?invert=false',
+    'dns:kafka?min-addresses=3&type=A&type=AAAA',
+    'dns:kafka?',
+    'http://api/?status=418#status=200-299&json=/status=UP&body=a%26b',
+    'http://api/#',
+    'unix:/run/app.sock:/healthz#status=200',
+    'postgres://app@db/app?sslmode=disable&table=public.users&table=b',
+    'postgres://a,b/app?user=app&accepting',
+  ])('%s', async (text) => expect(await mistakesOf([text])).toEqual([]));
+
+  test('postgres: alone is what the variables name', async () => {
+    expect(await mistakesOf(['postgres:?table=users'], { DATABASE_URL: 'postgres://app@db/app' })).toEqual(
+      [],
+    );
+    expect(await mistakesOf(['postgres:'])).toEqual([expect.stringContaining('no database was named')]);
+  });
+});
+
+describe('mistakes', () => {
+  test.each([
+    ['db', /^argument 1: .*is not host:port|^argument 1: "db" has no port/],
+    ['tcp://db', /^argument 1: the tcp URL has no port/],
+    ['db:5432?invrt', /^argument 1: unknown option invrt behind the \?; did you mean invert\?$/],
+    ['db:5432?any', /^argument 1: unknown option any behind the \?; it takes interval, invert, /],
+    ['db:5432?successes=x', /^argument 1: successes: "x" is not a whole number/],
+    ['db:5432?successes', /^argument 1: successes is empty; it takes COUNT$/],
+    ['db:5432?successes=1&successes=2', /^argument 1: successes was given 2 times; it takes one value$/],
+    ['db:5432?interval=%zz', /^argument 1: interval has a % that begins no percent-encoding/],
+    ['dns:kafka?type=XY', /^argument 1: type: "XY" is not one of /],
+    ['dns:', /^argument 1: the name is empty$/],
+    ['http://api/#statsu=200', /^argument 1: unknown option statsu behind the #; did you mean status\?$/],
+    ['http://api/#method=HEAD&body=x', /^argument 1: an answer to HEAD has no body/],
+    ['http:///x', /^argument 1: the URL has no host/],
+    ['postgres://app@db/app?accepting&table=x', /^argument 1: --table needs a login/],
+    ['postgres:db', /^argument 1: a database is written postgres:\/\//],
+    ['tcp://$(DB_HOST):5432', /^argument 1: .*DB_HOST/],
+  ])('%s', async (text, said) => {
+    const mistakes = await mistakesOf([text]);
+    expect(mistakes).toEqual([expect.stringMatching(said)]);
+  });
+
+  test('each is told', async () => {
+    expect(await mistakesOf(['db', 'dns:a?x', 'http://api/#status=9'])).toHaveLength(3);
+  });
+
+  test('none shows a password', async () => {
+    for (const text of [
+      'postgres://app:hunter2@db:x/app',
+      'tcp://app:hunter2@db',
+      'http://app:hunter2@api/#x=1',
+      'postgres://app:hunter2@db/app?tabel=x&nosuch=1&successes=-1',
+    ])
+      expect((await mistakesOf([text])).join('\n')).not.toContain('hunter2');
+  });
+});
