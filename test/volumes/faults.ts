@@ -181,7 +181,8 @@ class Field {
     } else {
       const { inodes, bytes } = this.#used;
       if (trial.kind === 'inodes') this.#remount(`nr_inodes=${inodes + trial.more}`);
-      else this.#remount(`size=${bytes + trial.more * 4096}`);
+      // A size of 0 is none, which no later one can limit.
+      else this.#remount(`size=${Math.max(1, bytes / 4096 + trial.more) * 4096}`);
       result = await this.#run(2);
     }
     const wrong: string[] = [];
