@@ -13,8 +13,9 @@ import { createRedactor } from './core/redaction/redactor.ts';
 import { stepWord } from './core/step.ts';
 import { cutLines, cutToLimit, failureLines } from './core/termination-message.ts';
 import { outcomeOfError, unforeseen } from './core/unexpected-error.ts';
+import { contactVolumes } from './fs/contact.ts';
 import { overwriteExisting } from './fs/existing-file.ts';
-import { SharedPath } from './fs/written-paths.ts';
+import { refuseSharedPaths, SharedPath } from './fs/written-paths.ts';
 import { leaveMemoryOutOfCoreFiles } from './process/core-file.ts';
 import { endAtOnce, systemHost } from './process/host.ts';
 import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './process/output.ts';
@@ -37,12 +38,19 @@ replaceStandardStreams((descriptor, text) =>
 for (const signal of Object.keys(endingSignals) as EndingSignal[]) {
   process.on(signal, () => ended.abort(new SignalReceived(signal)));
 }
+const usualLog = '/dev/termination-log';
+
+/** Milliseconds for the volume of the termination message to answer: a run that was told to end must end. */
+const patienceForLog = 500;
+
+const { signal: never } = new AbortController();
+
 /** Where a failure is told: what the command line says once it has been read. */
 let told: { readonly log: Log; readonly terminationLog: string } = {
   log: openLog('text', 'info'),
-  terminationLog: '/dev/termination-log',
+  terminationLog: usualLog,
 };
-process.on('uncaughtException', (error) => end(report('', unforeseen(error))));
+process.on('uncaughtException', (error) => void report('', unforeseen(error)).then(end));
 
 void main(process.argv.slice(2)).then(end);
 
@@ -68,9 +76,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     told = {
       log: openLog(peek(argv, 'log-format', 'INITBOX_LOG_FORMAT') === 'json' ? 'json' : 'text', 'info'),
-      terminationLog:
-        (error instanceof SharedPath && error.ofLastWords ? undefined : peekTerminationLog(argv)) ??
-        told.terminationLog,
+      terminationLog: peekTerminationLog(argv) ?? told.terminationLog,
     };
     return report(error instanceof UsageError ? (argv[0] ?? '') : '', outcomeOfError(error, told.log));
   }
@@ -119,7 +125,7 @@ async function execute(run: Run): Promise<number> {
   if (rehearsed && run.input.command)
     log.info('nothing was done, and so the command after -- is not started');
   if (successor === undefined || replace === undefined) {
-    writeLastWords(
+    await writeLastWords(
       log,
       settings['termination-log'],
       cutToLimit(oneLine(redactor.redact(`initbox ${command.name}: ${outcome.summary}`))),
@@ -146,6 +152,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
   };
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
+    await refuseSharedPaths(run.paths, context);
     const outcome = await run.command
       .run(run.input, context)
       .catch((error) => outcomeOfError(error, log))
@@ -154,6 +161,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
     if (!ended.signal.aborted) await catchUp(ended.signal);
     return outcome;
   } catch (error) {
+    if (error instanceof SharedPath && error.ofLastWords) told = { ...told, terminationLog: usualLog };
     return outcomeOfError(error, log);
   }
 }
@@ -182,7 +190,7 @@ async function handOver(
     if (ended.signal.aborted) throw reasonOf(ended.signal);
     for (const name of unreadableVariables())
       log.warn(`the variable ${name} is not UTF-8; the command gets it with U+FFFD in place of such bytes`);
-    writeLastWords(log, run.process['termination-log'], '');
+    await writeLastWords(log, run.process['termination-log'], '');
     log.debug(`handing over to ${successor[0]}`);
     stderr.flush();
     const environment = Object.fromEntries(
@@ -203,7 +211,7 @@ function warnIfMissing(successor: readonly string[], { startableCommand }: typeo
 }
 
 /** Says why it failed on standard error and in the termination log; returns the exit status. */
-function report(command: string, failed: Failed): number {
+async function report(command: string, failed: Failed): Promise<number> {
   const { log, terminationLog } = told;
   const failure = withWorkingDirectory(failed);
   const lines = failureLines(command, failure, redactor.redact);
@@ -218,7 +226,7 @@ function report(command: string, failed: Failed): number {
   } else {
     for (const line of lines) log.error(line);
   }
-  writeLastWords(log, terminationLog, cutLines(lines, failure));
+  await writeLastWords(log, terminationLog, cutLines(lines, failure));
   return failure.status;
 }
 
@@ -235,7 +243,14 @@ function withWorkingDirectory(failure: Failed): Failed {
 }
 
 /** Without them, `kubectl describe` shows the end of the log, or nothing. */
-function writeLastWords(log: Log, path: string, text: string): void {
+async function writeLastWords(log: Log, path: string, text: string): Promise<void> {
+  using patience = startDeadline(systemClock, { signal: never }, patienceForLog, 'the termination message');
+  try {
+    await contactVolumes([path], patience);
+  } catch {
+    log.warn(`the termination message cannot be written to ${path}: its volume does not answer`);
+    return;
+  }
   const why = overwriteExisting(path, text);
   if (why !== undefined) log.warn(`the termination message cannot be written to ${path}: ${why}`);
 }

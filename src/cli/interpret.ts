@@ -9,7 +9,7 @@ import { UsageError } from '../core/outcome.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { hidePasswords } from '../core/userinfo.ts';
 import { readSecretFile } from '../fs/input-file.ts';
-import { refuseSharedPaths } from '../fs/written-paths.ts';
+import { type GivenPaths, givenPaths } from '../fs/written-paths.ts';
 import { looksLikeCommand, readArguments, type Arguments } from './arguments.ts';
 import { commandNamed } from './command-names.ts';
 import { unknownVariables } from './variables.ts';
@@ -22,6 +22,8 @@ export type Interpretation =
       readonly command: AnyCommand;
       readonly input: Input<Options, unknown>;
       readonly process: Values<typeof processOptions>;
+      /** Of which none that is written may be another of them. */
+      readonly paths: GivenPaths;
       /** Milliseconds for the whole command, 0 for none, and where that was said. */
       readonly limit: number;
       readonly limitOrigin: string;
@@ -78,11 +80,6 @@ export async function interpret(
     );
   }
   checkAfterDashes(command, read.afterDashes);
-  refuseSharedPaths(
-    options,
-    (name) => givenFor(name, options[name] as Option, read.given, environment),
-    read.positionals,
-  );
   const timeout = options['timeout'] as Option;
   const limited = read.given.has('timeout') || environment[twinName('timeout', timeout)] !== undefined;
   return {
@@ -90,6 +87,11 @@ export async function interpret(
     command,
     input: { options: values, positionals, command: read.afterDashes, limited },
     process: values as Values<typeof processOptions>,
+    paths: givenPaths(
+      options,
+      (name) => givenFor(name, options[name] as Option, read.given, environment),
+      read.positionals,
+    ),
     limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
     limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],

@@ -7,7 +7,9 @@ import { Failure, failed, SignalReceived, type Outcome } from '../core/outcome.t
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { performStep, type StepRequest } from '../core/step.ts';
 import { outcomeOfError } from '../core/unexpected-error.ts';
+import { contactVolumes } from '../fs/contact.ts';
 import { readSecretFile } from '../fs/input-file.ts';
+import { pathsOfStep } from '../fs/written-paths.ts';
 import { becomeUser, systemHost } from '../process/host.ts';
 import { reachStandardOutput, standardOutputTaken, writeToStandardOutput } from '../process/output.ts';
 import { openParentChannel } from '../process/parent.ts';
@@ -56,6 +58,7 @@ export async function carryOutStep(
     const { user, work } = request;
     const host = { ...systemHost, uid: user.uid, gid: user.gid ?? systemHost.gid };
     const command = await commandNamed(work.command, commands);
+    await contactVolumes(pathsOfStep(command, work.input), context);
     outcome = await performStep(command, work.input, { ...context, host }, readSecretFile);
     await standardOutputTaken(context);
   } catch (error) {

@@ -4,6 +4,7 @@ import { catchUp } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, UsageError } from '../core/outcome.ts';
+import { contactVolumes } from '../fs/contact.ts';
 import { stageFile } from '../fs/publish/atomic-file.ts';
 import { contentMode, type FileOwner, secretMode } from '../fs/publish/attributes.ts';
 import { checkRelativePath } from '../fs/publish/file-names.ts';
@@ -130,6 +131,10 @@ export async function publishOutput(
 ): Promise<Published> {
   const { rendered, warnings } = renderAll(outputs, contents, settings.lasting);
   await catchUp(context.signal);
+  await contactVolumes(
+    outputs.map(({ folder }) => folder),
+    context,
+  );
   const intents = outputs.map((output) => ({
     ...output,
     secret: contents.get(output)?.secret ?? output.secret,

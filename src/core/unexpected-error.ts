@@ -21,7 +21,30 @@ export function outcomeOfError(thrown: unknown, log: Log): Failed {
       `the working directory cannot be found (${codeOf(error as Error)}), and so relative paths lead nowhere`,
       { hint: 'was it removed or unmounted? write absolute paths, or start in another directory' },
     );
-  return unforeseen(error);
+  return ofFailingVolume(error) ?? unforeseen(error);
+}
+
+/** What the system says of a medium or a server that fails (errno(3)); ENOTCONN, too, of a FUSE server that has ended. */
+const failingVolume: Readonly<Record<string, string>> = {
+  EIO: 'input/output error',
+  EREMOTEIO: 'remote input/output error',
+  ESTALE: 'stale file handle',
+  EUCLEAN: 'damaged file system',
+  ENOTCONN: 'its server has ended',
+};
+
+/** Calls on files, as Node names them. Sockets are read and written to by others of these names, and fail otherwise. */
+const fileCalls =
+  /^(?:f?l?stat|statfs|open|close|read|write|readlink|scandir|opendir|f?l?chown|f?chmod|[fl]?utimes?|mkdir|rmdir|unlink|rename|link|symlink|fsync|fdatasync|ftruncate|access|copyfile|realpath|cp)$/;
+
+function ofFailingVolume(error: unknown): Failed | undefined {
+  const { code = '', syscall = '', path } = (error ?? {}) as NodeJS.ErrnoException;
+  const words = failingVolume[code];
+  if (words === undefined || !fileCalls.test(syscall)) return undefined;
+  const named = path === undefined || path.startsWith('/proc/self/fd/') ? '' : ` for ${path}`;
+  return failed(exitStatus.failed, `a volume failed: ${words} (${code}, ${syscall}${named})`, {
+    hint: 'the medium or the server of a volume fails: look at dmesg on the node, and at the server or CSI driver',
+  });
 }
 
 export function unforeseen(thrown: unknown): Failed {

@@ -1,6 +1,8 @@
-import { statfsSync } from 'node:fs';
-
+import { unlessAborted } from '../core/clock.ts';
 import { widenThreadPool } from '../process/thread-pool.ts';
+import { sideBySide } from './calls.ts';
+import { below } from './directory/file-name.ts';
+import { isLocal, mountId, readMounts } from './directory/mounts.ts';
 
 /** Milliseconds that an entry may take before its volume is a slow one: in memory it takes 0.01, on a disk not much more. */
 const quick = 0.2;
@@ -34,6 +36,11 @@ export class Pace {
     }
   }
 
+  /** Takes the volume for slow before any entry was worked on. */
+  expectSlow(): void {
+    for (let i = 0; i < decisive; i++) this.note(Infinity);
+  }
+
   get isSlow(): boolean {
     return this.#slowCount >= decisive;
   }
@@ -49,17 +56,47 @@ export class Pace {
   }
 }
 
-/** f_type of statfs(2) for file systems of this machine, on which a call takes microseconds. */
-const local: ReadonlySet<number> = new Set([
-  0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */, 0xef53 /* ext4 */, 0x58465342 /* xfs */,
-  0x9123683e /* btrfs */, 0x794c7630 /* overlay */,
-]);
+/** Names that are asked for to know a volume; none is there, so that no answer is remembered. */
+const asked = 5;
 
-/** Has many threads make calls, where a folder may well be on a slow volume: once any were used, it is too late for that. */
-export function prepareForSlow(folder: string): void {
-  try {
-    if (!local.has(statfsSync(folder).type)) widenThreadPool();
-  } catch {
-    // What is wrong with it is said by those who write to it.
+/** Milliseconds that such a call may take: more than `quick`, for its way to a thread and back. */
+const quickByThread = 0.5;
+
+/**
+ * Whether calls in one of these directories take so long, or may hang, that they should be made by threads from the first
+ * one on. Where a mount has no server, none is made.
+ * @throws the signal's reason
+ */
+export async function isSlowThere(descriptors: readonly number[], signal: AbortSignal): Promise<boolean> {
+  for (const descriptor of remoteOf(descriptors)) {
+    widenThreadPool();
+    let slow = 0;
+    for (let i = 0; i < asked; i++) {
+      const began = performance.now();
+      try {
+        await unlessAborted(
+          Promise.resolve(sideBySide.lstat(below(descriptor, `..initbox-none-${i}`))),
+          signal,
+        );
+      } catch (error) {
+        if (signal.aborted) throw error;
+      }
+      if (performance.now() - began > quickByThread) slow++;
+    }
+    if (slow > asked / 2) return true;
   }
+  return false;
+}
+
+/** Those on mounts that have a server, one of each mount. */
+function remoteOf(descriptors: readonly number[]): Iterable<number> {
+  const mounts = readMounts();
+  if (mounts.every(isLocal)) return [];
+  const found = new Map<number, number>();
+  for (const descriptor of descriptors) {
+    const id = mountId(descriptor);
+    const mount = mounts.find((one) => one.id === id);
+    if (mount !== undefined && !isLocal(mount)) found.set(mount.id, descriptor);
+  }
+  return found.values();
 }

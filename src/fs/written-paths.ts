@@ -1,21 +1,30 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 
+import type { AnyCommand } from '../core/command.ts';
+import type { Context } from '../core/context.ts';
 import type { Options } from '../core/options/option.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
+import type { StepInput } from '../core/step.ts';
+import { contactVolumes } from './contact.ts';
+
+/** The paths of a command line, or of a step; among those that are read there may be words that are none. */
+export interface GivenPaths {
+  readonly written: readonly Given[];
+  readonly read: readonly Given[];
+}
 
 /**
- * Looks whether a file that is to be written is one that is read, or is written for another purpose.
+ * Finds the paths among what was given; nothing is looked at.
  * @param given what was given for each option
  * @param words what was given beside them, paths or not
- * @throws UsageError
  */
-export function refuseSharedPaths(
+export function givenPaths(
   options: Options,
   given: (name: string) => readonly Given[],
   words: readonly Given[],
-): void {
+): GivenPaths {
   const written: Given[] = [];
   const read: Given[] = words.map(pathIn);
   for (const [name, option] of Object.entries(options)) {
@@ -23,6 +32,29 @@ export function refuseSharedPaths(
     else if (/\b(PATH|FILE|DIR)\b/.test(option.placeholder))
       read.push(...given(name).map(option.placeholder.includes('SOURCE') ? pathIn : (one) => one));
   }
+  return { written, read };
+}
+
+/** The paths of a step's command, and perhaps words that are none. */
+export function pathsOfStep(command: AnyCommand, { options, positionals }: StepInput): string[] {
+  const given = new Map(options);
+  const { written, read } = givenPaths(command.options, (key) => given.get(key) ?? [], positionals);
+  return [...written, ...read].map(({ text }) => text);
+}
+
+/**
+ * Looks whether a file that is to be written is one that is read, or is written for another purpose; before that, it
+ * waits until the volumes of all of them answer.
+ * @throws UsageError, or as contactVolumes
+ */
+export async function refuseSharedPaths(
+  { written, read }: GivenPaths,
+  context: Pick<Context, 'signal'>,
+): Promise<void> {
+  await contactVolumes(
+    [...written, ...read].map(({ text }) => text),
+    context,
+  );
   refuseOverwriting(written, read);
 }
 

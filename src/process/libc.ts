@@ -18,6 +18,8 @@ export interface Libc {
    * (openat2(2), RESOLVE_NO_XDEV). The name ends with a NUL.
    */
   openOnMount(name: Buffer, flags: number): number;
+  /** Locks an open file, until it is closed, however its process ends (flock(2)); 0 where it did. */
+  flock(descriptor: number, operation: number): number;
   /** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
   exit(status: number): void;
 }
@@ -27,6 +29,9 @@ const openat2 = 437;
 const currentDirectory = -100;
 const noCrossing = 1n;
 const closeOnExec = 0o2000000n;
+
+/** Of flock(2), on Linux: for one process alone, and without waiting. */
+export const lockAlone = 2 | 4;
 
 /** Of lseek(2), on Linux. */
 export const seekData = 3;
@@ -55,9 +60,10 @@ function load(): Libc | undefined {
       lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
       syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
+      flock: { return: 'i32', arguments: ['i32', 'i32'] },
       _exit: { return: 'void', arguments: ['i32'] },
     });
-    const { flistxattr, listxattr, readlinkat, lseek, syscall, copy_file_range: range } = functions;
+    const { flistxattr, listxattr, readlinkat, lseek, flock, syscall, copy_file_range: range } = functions;
     // struct open_how: flags, mode, resolve.
     const how = new BigUint64Array([0n, 0n, noCrossing]);
     const howBytes = Buffer.from(how.buffer);
@@ -66,6 +72,7 @@ function load(): Libc | undefined {
       listxattr,
       readlinkat,
       lseek,
+      flock,
       exit: functions._exit,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {

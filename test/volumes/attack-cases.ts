@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { underStrace } from '../support/faults.ts';
 import { type Allowed, type Ground, marks, owner, put } from './ground.ts';
 
 export interface AttackCase {
@@ -32,6 +33,17 @@ export interface AttackCase {
   readonly judge?: (ground: Ground, status: number | null) => readonly string[];
   /** What is run instead of `node dist/initbox.js`. */
   readonly program?: readonly string[];
+  /** What stands before the program. */
+  readonly prefix?: readonly string[];
+}
+
+/**
+ * The same with calls that take as long as on a network volume, so that many of them are under way at a time. A server of
+ * slow volumes would itself follow the names that are exchanged below it.
+ */
+function slowly(one: AttackCase): AttackCase {
+  const prefix = underStrace('inject=statx,fchown,lchown,chown,fchmod,link:delay_enter=500');
+  return { ...one, name: `${one.name}, slowly`, prefix };
 }
 
 /** Gives everything on the volume to its owner, but what has another name outside. */
@@ -293,6 +305,12 @@ export function attackCases(
     { ...chown(' 0:0 --from', ['0:0', '--from', '1000'], true), allowed: { anyContentOfRoot: true } },
     chown(' --exclude', ['2000:2000', '--exclude', 'd0/d1', '--from', '1000'], true),
     chown(' --policy root-mismatch', ['2000:2000', '--policy', 'root-mismatch'], false),
+    slowly(onto('')),
+    slowly(onto(', --delete', '--delete')),
+    slowly(from('')),
+    slowly(from(', --dereference', '--dereference')),
+    slowly(chown('', ['2000:2000'], false)),
+    slowly(chown(' --mode a+rwX --from', ['2000:2000', '--from', '1000:1000', '--mode', 'a+rwX'], true)),
     {
       ...inVolume,
       name: 'fetch-config to a file',

@@ -15,7 +15,7 @@ import { setup as buildOnce } from '../support/build-once.ts';
 import { canMount, freeze, thaw } from '../support/faults.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runInitbox, type ProgramResult } from '../support/program.ts';
-import { nodePath, projectDirectory, requireOrSkip } from '../support/tools.ts';
+import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../support/tools.ts';
 import { attackCases, prepareDisk, type AttackCase } from './attack-cases.ts';
 import { type Ground, makeGround, marks, owner, time, wrongIn } from './ground.ts';
 
@@ -166,6 +166,7 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
   one.prepare(ground);
   const calm = await runInitbox(one.args(ground), {
     env: one.env ?? {},
+    prefix: one.prefix ?? [],
     ...(one.program && { program: one.program }),
   });
   if (calm.status === null || calm.status === 2)
@@ -185,8 +186,13 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
       });
     let result: ProgramResult;
     try {
-      const { env = {}, program } = one;
-      result = await runInitbox(one.args(ground), { env, timeout: 60_000, ...(program && { program }) });
+      const { env = {}, prefix = [], program } = one;
+      result = await runInitbox(one.args(ground), {
+        env,
+        prefix,
+        timeout: 60_000,
+        ...(program && { program }),
+      });
     } catch (error) {
       wrong.add(`did not end: ${String(error).slice(0, 500)}`);
       continue;
@@ -215,7 +221,7 @@ async function fight(ground: Ground, one: AttackCase): Promise<Fought> {
   return { runs, statuses, done, wrong: [...wrong] };
 }
 
-if (!requireOrSkip('attacks on a volume', canMount())) {
+if (!requireOrSkip('attacks on a volume', canMount() ?? whyMissing('strace', 'strace'))) {
   await buildOnce();
   console.log(`attacks, ${seconds} s each; seed ${seed}`);
   await using server = await startFaultServer({ '/f': respond(200, marks.plain, { ETag: '"v1"' }) });

@@ -36,8 +36,6 @@ export interface FaultCase {
   readonly program?: (version: 1 | 2) => readonly string[];
   /** Changes what versions are, where that is not in the arguments. */
   readonly serve?: (version: 1 | 2) => void;
-  /** What the next run leaves as long as it is young: somebody may be writing it still. */
-  readonly young?: RegExp;
   /** False where each step of a volume's size would be too many. */
   readonly sizes?: boolean;
 }
@@ -265,9 +263,8 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       sizes: false,
       args: (to) => ['install', `${to}/runtime`],
       program: runtime,
-      // The program is taken away first and comes last; half a file stays under a name of its own for 10 s.
+      // The program is taken away first and comes last; half a file stays under a name of its own until the next run.
       also: (path) => (path === 'runtime/initbox' ? '^undefined$' : path.endsWith('.tmp') ? '' : undefined),
-      young: /\.tmp /,
     },
     {
       name: 'the termination message',

@@ -4,7 +4,7 @@
  * memory too. None of the runs may be killed.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -31,21 +31,24 @@ if (!(entries >= 100) || !(runs > 0)) throw new Error('--entries takes a number 
 /** A file system in a file, mounted. */
 class Disk {
   readonly path: string;
-  readonly #image: string;
+  /** Another one each time: while a mount namespace of another process holds the last one, the kernel would show that. */
+  #image = '';
+  #made = 0;
 
   constructor(folder: string, name: string) {
     this.path = join(folder, name);
-    this.#image = join(folder, `${name}.img`);
     mkdirSync(this.path);
-    writeFileSync(this.#image, '');
-    truncateSync(this.#image, entries * 6144 + (96 << 20));
-    undoAtDeath(`umount -l ${quote(this.path)}; rm -f ${quote(this.#image)}`);
+    undoAtDeath(`umount -l ${quote(this.path)}; rm -f ${quote(this.path)}-*.img`);
     this.make();
   }
 
   /** Empty, whatever it was. */
   make(): void {
     this.#unmount();
+    rmSync(this.#image, { force: true });
+    this.#image = `${this.path}-${++this.#made}.img`;
+    writeFileSync(this.#image, '');
+    truncateSync(this.#image, entries * 6144 + (96 << 20));
     execFileSync('mkfs.ext4', ['-qF', '-N', String(entries * 2 + 4096), this.#image]);
     this.mount();
   }

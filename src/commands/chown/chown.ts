@@ -213,6 +213,7 @@ class Job {
           settings: assignment,
           add: (more: ChownTally) => addTally(tally, more),
           own: () => change.take(),
+          places: [top],
           helpers: this.#entersAnything() ? helpersFor(context.host) : 0,
         },
         context,

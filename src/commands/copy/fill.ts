@@ -159,6 +159,7 @@ class Filling {
           settings: assignment,
           add: (more: CopyTally) => addTally(this.#tally, more),
           own: () => visit.take(),
+          places: [top.descriptor, live, stage].filter((one) => one !== undefined),
           helpers: helpersFor(this.#context.host),
         },
         this.#context,

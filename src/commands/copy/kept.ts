@@ -5,6 +5,7 @@ import type { Context } from '../../core/context.ts';
 import { calls, doAtOnce } from '../../fs/calls.ts';
 import { codeAmong } from '../../fs/directory/directory.ts';
 import { below, itself, pathOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { refused } from '../../fs/error-message.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
@@ -187,8 +188,8 @@ export class Kept {
   #wayFrom(path: RawName): Way | undefined {
     try {
       return this.#throughHidden(path);
-    } catch {
-      return undefined; // it leads nowhere, or where this user may not look
+    } catch (error) {
+      return unreadable(error); // it leads nowhere, or where this user may not look
     }
   }
 
@@ -241,8 +242,8 @@ export class Kept {
     let directory: number;
     try {
       directory = openBelow(this.#live, path);
-    } catch {
-      return []; // not a directory, gone, or not to be read: then no name in it is known either
+    } catch (error) {
+      return unreadable(error) ?? []; // not a directory, gone, or not to be read: then no name in it is known either
     }
     try {
       return readdirSync(itself(directory), { encoding: 'latin1', withFileTypes: true });
@@ -302,8 +303,8 @@ function entryOf(top: number, path: RawName, dereference: boolean): SourceEntry 
   let parent: number;
   try {
     parent = openInSource(top, path.slice(0, Math.max(0, slash)), dereference);
-  } catch {
-    return undefined; // that source has no such directory
+  } catch (error) {
+    return unreadable(error); // that source has no such directory
   }
   try {
     const at = below(parent, name);
@@ -320,9 +321,15 @@ function entryOf(top: number, path: RawName, dereference: boolean): SourceEntry 
 function statBehind(path: string | Buffer, dereference: boolean): Stats | undefined {
   try {
     return dereference ? statSync(path) : doAtOnce(statOfKey(calls, path));
-  } catch {
-    return undefined; // the copy says what is wrong with it
+  } catch (error) {
+    return unreadable(error); // the copy says what is wrong with it
   }
+}
+
+/** For what is not there, or not for this user. @throws any other error: what stays must not follow from it */
+function unreadable(error: unknown): undefined {
+  if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
+  return undefined;
 }
 
 function replaces(taken: string, destination: string, excluded: string) {

@@ -1,8 +1,9 @@
 import { closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 
 import { type Calls, given, type Work } from '../../fs/calls.ts';
+import { codeAmong } from '../../fs/directory/directory.ts';
 import { below, itself, pathOf, type RawName, rawOf } from '../../fs/directory/file-name.ts';
-import { asDirectory, asPinned, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { asDirectory, asPinned, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isOwn, ownTarget } from '../../fs/directory/safe-open.ts';
 import { dataLink, isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
 import { openingBelow } from './merge.ts';
@@ -39,7 +40,8 @@ export function isInternal(name: RawName, at: (entry: RawName) => string | Buffe
     if (name !== data && name !== newDataLink && !kubeletVersion.test(name)) return false;
     const stat = lstatSync(at(name));
     return name === newDataLink ? stat.isSymbolicLink() : stat.isDirectory();
-  } catch {
+  } catch (error) {
+    if (!isAbsent(error)) codeAmong(error, ['EACCES']);
     return false;
   }
 }
@@ -57,7 +59,7 @@ function isKeyOfItsName(volume: number, name: RawName): boolean {
     return readlinkSync(below(volume, name), 'latin1') === `${dataLink}/${name}`;
   } catch (error) {
     // The kubelet removes the links of keys that are gone.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return codeAmong(error, ['ENOENT', 'EINVAL']) === 'ENOENT';
   }
 }
 

@@ -4,7 +4,7 @@ import { calls, doAtOnce } from '../../fs/calls.ts';
 import { letWrite } from '../../fs/directory/access.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
-import { openDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { isAbsent, isNoDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
@@ -145,8 +145,11 @@ export class Prune implements Visitor {
     for (const source of this.#sourcesOf(path)) {
       try {
         this.#open.push(openInSource(source, path, this.#dereference));
-      } catch {
-        // that source has no such directory
+      } catch (error) {
+        if (isAbsent(error)) continue; // that source has no such directory
+        this.close();
+        this.#where = undefined;
+        throw error;
       }
     }
   }
@@ -160,8 +163,9 @@ export class Prune implements Visitor {
     try {
       closeSync(openInSource(source, path, this.#dereference));
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      if (isAbsent(error)) return false;
+      throw error;
     }
   }
 }

@@ -5,6 +5,7 @@ import { below, type RawName, shownName } from '../../fs/directory/file-name.ts'
 import { readLink } from '../../fs/directory/link.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
+import { Turns } from '../../fs/turns.ts';
 import type { Libc } from '../../process/libc.ts';
 import {
   type AttributeSettings,
@@ -55,6 +56,8 @@ export class Put {
   readonly #tally: () => CopyTally;
   /** Whether an owner can be kept, by device and owner. */
   readonly #kept = new Map<string, boolean>();
+  /** By identity, files with several names that are being written. */
+  readonly #turns = new Turns();
 
   constructor(places: Places, settings: PutSettings, tally: () => CopyTally) {
     this.#places = places;
@@ -397,22 +400,48 @@ export class Put {
       if (!stat.isFile()) throw new Error('it is not a regular file any more');
       if (stat.size > atOnce) return false;
       const shared = isShared(stat, followed);
-      if (shared && (yield* this.linkKnown(calls, stat, place, raw))) return true;
-      let written: Written;
-      try {
-        written = yield* this.#writeFrom(calls, from, stat, place, raw);
-      } catch (error) {
-        throw writeFailed(error);
+      if (!shared) {
+        yield* this.#writeNew(calls, from, stat, place, raw, false);
+        return true;
       }
-      // What another piece of work wrote first is counted there.
-      if (shared && !(yield* this.know(calls, stat, place, raw))) return true;
-      this.note(this.#settings.extras?.ofFile(from));
-      this.#tally().bytes += written.bytes;
-      if (!written.owned) this.#tally().ownerless++;
-      return true;
+      const key = keyOf(stat);
+      // Names of one file that are come upon at the same time: the others wait for the first to be written.
+      yield* this.#turns.take(key);
+      try {
+        if (yield* this.linkKnown(calls, stat, place, raw)) return true;
+        yield* this.#writeNew(calls, from, stat, place, raw, true);
+        return true;
+      } finally {
+        this.#turns.end(key);
+      }
     } finally {
       yield* given(calls.close(from));
     }
+  }
+
+  /**
+   * Writes a file and counts it.
+   * @param shared whether it has other names: what another process wrote first is counted there
+   * @throws WriteFailed
+   */
+  *#writeNew(
+    calls: Calls,
+    from: number,
+    stat: Stats,
+    place: CopyDirectory,
+    raw: RawName,
+    shared: boolean,
+  ): Work<void> {
+    let written: Written;
+    try {
+      written = yield* this.#writeFrom(calls, from, stat, place, raw);
+    } catch (error) {
+      throw writeFailed(error);
+    }
+    if (shared && !(yield* this.know(calls, stat, place, raw))) return;
+    this.note(this.#settings.extras?.ofFile(from));
+    this.#tally().bytes += written.bytes;
+    if (!written.owned) this.#tally().ownerless++;
   }
 
   *#writeFrom(calls: Calls, from: number, stat: Stats, place: CopyDirectory, raw: RawName): Work<Written> {

@@ -12,7 +12,7 @@ import {
 import type { Grace } from '../../core/grace.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself } from '../../fs/directory/file-name.ts';
-import { isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
@@ -134,7 +134,8 @@ function mergingIn(directory: Directory, stage: Directory): string | undefined {
   let note: number;
   try {
     note = openSync(stage.at(mergingName), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
+  } catch (error) {
+    if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
     return undefined;
   }
   try {
@@ -205,7 +206,8 @@ function leadsNowhere(directory: Directory, name: string): boolean {
       readlinkSync(directory.at(name)) === `..data/${name}` &&
       lstatSync(directory.at('..data'), { throwIfNoEntry: false }) === undefined
     );
-  } catch {
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
     return false;
   }
 }

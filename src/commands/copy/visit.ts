@@ -2,6 +2,7 @@ import { constants, fstatSync, type Stats } from 'node:fs';
 
 import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { pathOf, rawOf, type RawName } from '../../fs/directory/file-name.ts';
+import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
@@ -235,7 +236,8 @@ export class Visit implements Visitor {
       const version = yield* given(where.calls.readlink(where.path('..data')));
       // Of several that looked at the same time each notes what it saw: they may have seen different ones.
       this.#tally.volumes.push({ path: where.relative(), version: version.toString() });
-    } catch {
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
       // no volume, but a link that looks like one of its keys
     }
     this.#volumes.add(where);

@@ -21,7 +21,7 @@ import type { Given } from '../../core/options/resolve-options.ts';
 import { done, type Outcome } from '../../core/outcome.ts';
 import type { Published } from '../../fs/publish/published.ts';
 import { isManaged } from '../../fs/publish/target-checks.ts';
-import { refuseOverwriting } from '../../fs/written-paths.ts';
+import { refuseSharedPaths } from '../../fs/written-paths.ts';
 import { variablesOf } from './environment.ts';
 import type { Inflating } from './inflating.ts';
 import { contentOf, planJob, type FetchJob } from './job.ts';
@@ -60,7 +60,8 @@ export async function runFetchConfig(
   }
   const job = await planJob(given, options, http, command !== undefined, context);
   checkOneOrigin(job.addresses, http);
-  if (options.spec !== undefined) refuseOverwriting(writtenBy(job), readBy(job, options));
+  if (options.spec !== undefined)
+    await refuseSharedPaths({ written: writtenBy(job), read: readBy(job, options) }, context);
   const settings: OutputSettings = { allowDisk: options['allow-disk'], set: job.set };
   if (!options['dry-run']) prepareOutput(job.outputs, settings);
   const reruns =
@@ -84,9 +85,9 @@ export async function runFetchConfig(
 }
 
 function writtenBy({ outputs }: FetchJob): Given[] {
-  return outputs.flatMap(({ folder, name, origin }) =>
-    name === undefined ? [] : [{ text: join(folder, name), origin }],
-  );
+  return outputs.flatMap(({ folder, name, origin }) => [
+    { text: name === undefined ? `${folder}/` : join(folder, name), origin },
+  ]);
 }
 
 function readBy({ addresses }: FetchJob, options: FetchOptions): Given[] {

@@ -20,6 +20,7 @@ import { formatBytes } from '../../core/size.ts';
 import { codeAmong, type Directory } from '../../fs/directory/directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
+import { holdFile, isHeld } from '../../fs/held-file.ts';
 import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
 import { RuntimeFolders } from './folders.ts';
@@ -38,7 +39,7 @@ import {
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
 const piece = 4 << 20;
 
-/** Milliseconds after the last write to a half-written file until nobody can be at it any more. */
+/** Where nothing tells who writes to a half-written file: milliseconds after its last write until nobody can be at it any more. */
 const abandoned = 10_000;
 
 /** The program's own file: it goes first and comes last, so that whoever finds it finds a whole runtime. */
@@ -194,9 +195,13 @@ class Filling {
     const folder = this.#folders.make(folderOf(file));
     const name = basename(file.path);
     const { host, random } = this.#context;
-    const temporary = `${name}.${host.pid}-${Math.floor(random() * 2 ** 32).toString(36)}.tmp`;
+    let temporary = '';
+    const open = (): Promise<promises.FileHandle> => {
+      temporary = `${name}.${host.pid}-${Math.floor(random() * 2 ** 32).toString(36)}.tmp`;
+      return promises.open(folder.at(temporary), asNew, 0o600);
+    };
     try {
-      await using copy = await promises.open(folder.at(temporary), asNew, 0o600);
+      await using copy = await heldAlone(open);
       await copyInPieces(this.#source, file, copy, this.#context);
       // Another install of this version was faster: its program stays.
       if (await this.#isRight(file)) {
@@ -276,6 +281,20 @@ async function copyInPieces(
   await copy.sync();
 }
 
+/** Opens a new file and holds it; another one where an install that cleans up was faster than the lock. */
+async function heldAlone(open: () => Promise<promises.FileHandle>): Promise<promises.FileHandle> {
+  for (let tries = 1; ; tries++) {
+    const file = await open();
+    try {
+      if (holdFile(file.fd) || tries === mostRounds) return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await file.close();
+  }
+}
+
 /** Removes what installs that were killed have left half-written: each may be as large as Node itself. */
 function removeAbandoned(folders: RuntimeFolders, files: readonly RuntimeFile[], context: Context): void {
   const paths = new Set(files.map(({ path }) => path));
@@ -285,11 +304,17 @@ function removeAbandoned(folders: RuntimeFolders, files: readonly RuntimeFile[],
       const name = entryName.toString();
       const whole = wholeName(name);
       if (folder === undefined || whole === name || !paths.has(join(path, whole))) continue;
-      const stat = lstatSync(folder.at(name), { throwIfNoEntry: false });
-      if (stat !== undefined && context.clock.date().getTime() - stat.mtimeMs >= abandoned)
-        clearAway(folder, name);
+      if (isAbandoned(folder, name, context)) clearAway(folder, name);
     }
   }
+}
+
+/** Whoever writes to it holds it; its age counts only where that cannot be seen. */
+function isAbandoned(folder: Directory, name: string, { clock }: Pick<Context, 'clock'>): boolean {
+  const held = isHeld(folder, name);
+  if (held !== undefined) return !held;
+  const stat = lstatSync(folder.at(name), { throwIfNoEntry: false });
+  return stat !== undefined && clock.date().getTime() - stat.mtimeMs >= abandoned;
 }
 
 /** @param top the folder, where it could be opened */

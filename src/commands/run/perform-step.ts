@@ -1,4 +1,5 @@
 import { reasonOf, sleep } from '../../core/clock.ts';
+import type { AnyCommand } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { formatDuration } from '../../core/duration.ts';
@@ -12,9 +13,11 @@ import {
   type Failed,
   type Outcome,
 } from '../../core/outcome.ts';
-import { performStep, stepWord, type StepRequest, type StepUser } from '../../core/step.ts';
+import { performStep, type StepInput, stepWord, type StepRequest, type StepUser } from '../../core/step.ts';
 import { outcomeOfError } from '../../core/unexpected-error.ts';
+import { contactVolumes } from '../../fs/contact.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
+import { pathsOfStep } from '../../fs/written-paths.ts';
 import type { ChildEnd, ChildOptions } from '../../process/child.ts';
 import { nodeFlags } from '../../process/host.ts';
 import type { StepEnd } from './schedule.ts';
@@ -81,6 +84,16 @@ interface Try {
   readonly final: boolean;
 }
 
+/** Does what a command of our own does, once the volumes of its paths answer. */
+async function performContacted(command: AnyCommand, input: StepInput, context: Context): Promise<Outcome> {
+  try {
+    await contactVolumes(pathsOfStep(command, input), context);
+  } catch (error) {
+    return outcomeOfError(error, context.log);
+  }
+  return performStep(command, input, context, readSecretFile);
+}
+
 async function performOnce(
   step: Step,
   context: Context,
@@ -92,7 +105,7 @@ async function performOnce(
     const input = { ...work.input, words };
     const outcome =
       user === undefined
-        ? await performStep(work.command, input, context, readSecretFile)
+        ? await performContacted(work.command, input, context)
         : await performAs(user, { kind: 'own', command: work.command.name, input }, step, context);
     return { outcome, final: outcome.kind === 'failed' && hopeless.has(outcome.status) };
   }

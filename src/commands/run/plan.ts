@@ -20,7 +20,7 @@ export interface Plan {
  */
 export async function readPlan(
   { text, origin }: PlanText,
-  context: Pick<Context, 'commands' | 'environment' | 'redactor' | 'host' | 'paths'>,
+  context: Pick<Context, 'commands' | 'environment' | 'redactor' | 'host' | 'paths' | 'signal'>,
   successor?: readonly string[],
 ): Promise<Plan> {
   let root: YamlNode;

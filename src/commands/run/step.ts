@@ -9,7 +9,7 @@ import { unreadSecret } from '../../core/redaction/redactor.ts';
 import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
-import { refuseSharedPaths } from '../../fs/written-paths.ts';
+import { givenPaths, refuseSharedPaths } from '../../fs/written-paths.ts';
 import { expandReferences } from './expand.ts';
 import type { Linked } from './graph.ts';
 import { inKeys } from './in-keys.ts';
@@ -41,7 +41,7 @@ export interface Step extends Linked {
 }
 
 /** What a plan is read with. */
-export interface PlanContext extends Pick<Context, 'environment' | 'redactor' | 'host' | 'paths'> {
+export interface PlanContext extends Pick<Context, 'environment' | 'redactor' | 'host' | 'paths' | 'signal'> {
   /** What takes over after the plan. */
   readonly successor: readonly string[] | undefined;
 }
@@ -145,7 +145,12 @@ class StepReader {
     // Secrets' files are read when the step starts; their paths are there already.
     for (const [key, option] of Object.entries(options))
       if (option.kind === 'secret') this.#guarded(() => checkExpanded(option, own.get(key) ?? []));
-    this.#guarded(() => refuseSharedPaths(options, (key) => own.get(key) ?? [], positionals));
+    try {
+      const paths = givenPaths(options, (key) => own.get(key) ?? [], positionals);
+      await refuseSharedPaths(paths, this.#context);
+    } catch (error) {
+      this.#tellError(error);
+    }
     const parsed = readPositionals(command, positionals, {
       literal: this.#literal,
       shape: this.#shape,

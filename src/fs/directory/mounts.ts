@@ -19,6 +19,18 @@ export interface Mount {
   readonly source: string;
 }
 
+/** Types of file systems that this machine's kernel serves by itself: none waits for a server that may be gone. */
+const localTypes: ReadonlySet<string> = new Set(
+  `tmpfs ramfs rootfs overlay aufs ext2 ext3 ext4 xfs btrfs zfs bcachefs f2fs jfs nilfs2 erofs squashfs iso9660 udf vfat
+  exfat ntfs3 fuse.fuse-overlayfs proc sysfs cgroup cgroup2 devtmpfs devpts mqueue hugetlbfs securityfs selinuxfs
+  debugfs tracefs configfs fusectl bpf pstore efivarfs binfmt_misc nsfs`.split(/\s+/),
+);
+
+/** Whether a mount's calls are answered by this machine: a server elsewhere, or a process, may never answer. */
+export function isLocal({ type }: Mount): boolean {
+  return localTypes.has(type);
+}
+
 /** All mounts that this process sees, in the order in which they were made; empty without /proc. */
 export function readMounts(file = '/proc/self/mountinfo'): Mount[] {
   let text: string;

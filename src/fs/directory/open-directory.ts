@@ -38,3 +38,13 @@ export function openPinned(path: string | Buffer): number {
 export function isNoDirectory(code: string | undefined): boolean {
   return code === 'ELOOP' || code === 'ENOTDIR';
 }
+
+/**
+ * Whether an error says that nothing is there, or something else than was looked for. Any other, as of a medium that
+ * fails, says nothing of what is there: what is removed or left out must not follow from it.
+ */
+export function isAbsent(error: unknown): boolean {
+  const { code, errno } = error as NodeJS.ErrnoException;
+  // Without a number it is no error of the system's, but our own word for it.
+  return errno === undefined || code === 'ENOENT' || isNoDirectory(code) || code === 'EINVAL';
+}

@@ -2,6 +2,7 @@ import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
 
 import { type Clock, reasonOf } from '../../core/clock.ts';
 import { Grace } from '../../core/grace.ts';
+import { contactVolumes } from '../contact.ts';
 import { codeAmong, type Directory, linkTarget } from '../directory/directory.ts';
 import { makeDirectory } from '../directory/new-directory.ts';
 import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
@@ -87,6 +88,7 @@ export interface TreePlan {
  */
 export async function stageTree(plan: TreePlan, context: PublishContext): Promise<Staged> {
   const { signal, clock } = context;
+  await contactVolumes([plan.path], context);
   using stack = new DisposableStack();
   let tree: Tree | undefined;
   let target: Directory | undefined;

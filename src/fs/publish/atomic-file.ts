@@ -4,6 +4,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { contactVolumes } from '../contact.ts';
 import { type Directory, linkTarget } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
@@ -33,6 +34,7 @@ export async function stageFile(
   const name = basename(whole);
   const namer = createNamer(context.random, () => clock.date());
   const temporary = namer.temporary();
+  await contactVolumes([whole], context);
   using stack = new DisposableStack();
   let directory: Directory | undefined;
   let written: FileIdentity;

@@ -14,6 +14,7 @@ import { promisify } from 'node:util';
 
 import { reasonOf } from '../../core/clock.ts';
 import { sideBySide } from '../calls.ts';
+import { contactVolumes } from '../contact.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { explained } from '../error-message.ts';
@@ -68,6 +69,7 @@ export class GrowingFile implements AsyncDisposable {
     const { signal, clock } = context;
     const whole = resolve(path);
     const namer = createNamer(context.random, () => clock.date());
+    await contactVolumes([whole], context);
     using stack = new DisposableStack();
     try {
       const directory = stack.use(openForWriting(dirname(whole), whole, intent));

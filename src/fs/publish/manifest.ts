@@ -9,8 +9,9 @@ import {
   writeSync,
 } from 'node:fs';
 
-import type { Directory } from '../directory/directory.ts';
+import { codeAmong, type Directory } from '../directory/directory.ts';
 import { checkNew, makeDirectory } from '../directory/new-directory.ts';
+import { isAbsent } from '../directory/open-directory.ts';
 import { checkRelativePath, manifestName } from './file-names.ts';
 import { isOwnIn } from './own-files.ts';
 
@@ -25,7 +26,7 @@ const largest = 64 << 20;
 
 /** The sets of a generation; none where they cannot be read, or where somebody else could have made them up. */
 export function readSets(target: Directory, generation: Directory): Sets {
-  if (!hasNote(target, generation)) return new Map();
+  if (!hasNote(target, generation, true)) return new Map();
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = openSync(generation.at(manifestName), flags);
@@ -37,7 +38,9 @@ export function readSets(target: Directory, generation: Directory): Sets {
     } finally {
       closeSync(fd);
     }
-  } catch {
+  } catch (error) {
+    // A note that cannot be read says nothing of the sets: they would be hidden.
+    if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
     return new Map();
   }
 }
@@ -103,14 +106,16 @@ const noteStart = '{"sets":';
  * Did a run of ours make it? A name says nothing: whoever may write to the parent can give it to any folder there. So the
  * folder and the note must belong to root or to this user, and the note must have no other name.
  * @param directory opened, in `parent`
+ * @param strict throws where the note cannot be opened though it may be there
  */
-export function hasNote(parent: Directory, directory: Directory): boolean {
+export function hasNote(parent: Directory, directory: Directory, strict = false): boolean {
   if (!isOwnIn(parent, fstatSync(directory.fd))) return false;
   let fd: number;
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     fd = openSync(directory.at(manifestName), flags);
-  } catch {
+  } catch (error) {
+    if (strict && !isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
     return false;
   }
   try {

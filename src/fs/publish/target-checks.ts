@@ -129,7 +129,9 @@ export function isManaged(folder: string, name: string): boolean {
   try {
     using directory = Directory.reach(folder);
     return linkTarget(directory, name) === throughData(name) && currentGeneration(directory) !== undefined;
-  } catch {
+  } catch (error) {
+    // A failing medium says nothing of what is there: a file of several would be written by itself.
+    if ((error as NodeJS.ErrnoException).code === 'EIO') throw explained(error, join(folder, name));
     return false; // the checks of the place say why
   }
 }

@@ -4,6 +4,7 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import type { Helper, Host, Parent } from '../../core/host.ts';
 import { systemErrorCode } from '../error-message.ts';
+import { isSlowThere } from '../pace.ts';
 import type { Share, Walk } from './walk.ts';
 import type { WideWalk } from './wide-walk.ts';
 
@@ -31,6 +32,8 @@ export interface CrewPlan<S, T> {
   readonly add: (tally: T) => void;
   /** What this process did since it was last asked. */
   readonly own: () => T;
+  /** The directories that it works in, open. */
+  readonly places: readonly number[];
   /** Processes beside this one; 0 where all is to happen in this one. */
   readonly helpers: number;
 }
@@ -238,6 +241,7 @@ export async function runWalk<S, T>(
   };
 
   try {
+    if (!walk.idle && (await isSlowThere(plan.places, signal))) return await runWide();
     for (let enlisted = false; ;) {
       if (signal.aborted) throw reasonOf(signal);
       if (lost !== undefined) throw lost;

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -16,7 +18,7 @@ import { join } from 'node:path';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { canMount, mountReadOnly, mountTmpfs, underStrace } from '../../support/faults.ts';
+import { canMount, freeze, mountReadOnly, mountTmpfs, underStrace } from '../../support/faults.ts';
 import { liveDescendants } from '../../support/process-table.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
@@ -94,20 +96,54 @@ describe('install', () => {
     expect(await install(target, '--check')).toMatchObject({ status: 0 });
   });
 
-  test('what killed installs left half-written is removed, unless somebody may be at it', async () => {
+  test('what killed installs left half-written is removed, however young, unless somebody is at it', async () => {
     const target = temporaryDirectory('target').path;
     await install(target);
     mkdirSync(join(target, 'of-others'));
-    const old = ['bin/node.1-1abc.tmp', 'initbox.7-zz9.tmp', 'manifest.json.1-0.tmp', 'mine.1-0.tmp'];
-    for (const name of [...old, 'bin/node.1-fresh.tmp', 'of-others/node.1-0.tmp'])
-      writeFileSync(join(target, name), 'half');
-    for (const name of [...old, 'of-others/node.1-0.tmp'])
-      utimesSync(join(target, name), new Date(), new Date(Date.now() - 11_000));
+    const dead = ['bin/node.1-1abc.tmp', 'initbox.7-zz9.tmp', 'manifest.json.1-0.tmp'];
+    const others = ['mine.1-0.tmp', 'of-others/node.1-0.tmp'];
+    for (const name of [...dead, ...others, 'bin/node.1-held.tmp']) writeFileSync(join(target, name), 'half');
+    // However old: whoever writes to a slow disk may not have come far in ten seconds.
+    const held = join(target, 'bin/node.1-held.tmp');
+    utimesSync(held, new Date(), new Date(Date.now() - 60_000));
+    const holder = spawn('flock', [held, 'sh', '-c', 'echo held; cat'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const ended = once(holder, 'close');
+    await once(holder.stdout, 'data');
+    const left = async (): Promise<string[]> => {
+      expect(await install(target)).toMatchObject({ status: 0 });
+      const names = readdirSync(target, { recursive: true }).map(String);
+      return names.filter((name) => name.endsWith('.tmp')).toSorted();
+    };
+    expect(await left()).toEqual(['bin/node.1-held.tmp', ...others]);
+    holder.stdin.end();
+    await ended;
+    expect(await left()).toEqual(others);
+  });
+
+  test('killed while it writes: the next run leaves nothing of it', async () => {
+    const large = join(temporaryDirectory('large').path, 'initbox');
+    cpSync(runtime, large, { recursive: true });
+    truncateSync(join(large, 'bin/node'), 400_000_000);
+    const files = [{ path: 'bin/node', size: 400_000_000, mode: '0755', sha256: '' }];
+    writeFileSync(join(large, 'manifest.json'), JSON.stringify({ version: '1.2.3', build: 'b', files }));
+    const target = temporaryDirectory('target').path;
+    const copying = await startInitbox(['install', target], {
+      program: [nodePath(), join(large, 'initbox')],
+    });
+    const halves = () =>
+      readdirSync(target, { recursive: true }).filter((name) => String(name).endsWith('.tmp'));
+    await waitUntil(() => halves().length > 0, { what: 'a file under way' });
+    await freeze(copying.pid);
+    // Another install meanwhile leaves it alone.
     expect(await install(target)).toMatchObject({ status: 0 });
-    const left = readdirSync(target, { recursive: true })
-      .map(String)
-      .filter((name) => name.endsWith('.tmp'));
-    expect(left.toSorted()).toEqual(['bin/node.1-fresh.tmp', 'mine.1-0.tmp', 'of-others/node.1-0.tmp']);
+    expect(halves()).toHaveLength(1);
+    copying.kill('SIGKILL');
+    await copying.exit;
+    expect(halves()).toHaveLength(1);
+    expect(await install(target)).toMatchObject({ status: 0 });
+    expect(halves()).toEqual([]);
   });
 
   test('SIGTERM while it copies: 143 within 200 ms, and nothing half-written stays', async () => {

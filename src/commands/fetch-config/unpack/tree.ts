@@ -19,6 +19,8 @@ export interface TreeSettings {
   readonly limits: ArchiveLimits;
   /** Called now and then, so that what was written does not stay in memory. */
   readonly collect: () => void;
+  /** Whether calls are to be made side by side from the first entry on. */
+  readonly slow: boolean;
 }
 
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -69,6 +71,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
     this.#settings = settings;
     const { mode, owner } = settings;
     const checkName = (path: RawName): void => this.#checkName(path);
+    if (settings.slow) this.#pace.expectSlow();
     this.#directories = new Directories(top, { mode, owner, pace: this.#pace, checkName });
   }
 

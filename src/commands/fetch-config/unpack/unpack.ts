@@ -15,7 +15,7 @@ import { exitStatus } from '../../../core/exit-status.ts';
 import { done, Failure, failed, firstFailure, type Outcome } from '../../../core/outcome.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
-import { prepareForSlow } from '../../../fs/pace.ts';
+import { isSlowThere } from '../../../fs/pace.ts';
 import { type Built, type Building, stageTree } from '../../../fs/publish/atomic-directory.ts';
 import { checkRelativePath } from '../../../fs/publish/file-names.ts';
 import { commitAll } from '../../../fs/publish/published.ts';
@@ -85,7 +85,6 @@ export async function unpackArchive(
   const secret = address.scheme === 'file' ? http.saidSecret === true : isSecretSource(address, http);
   const memoryOnly = secret && !options['allow-disk'];
   checkSetPlace(path, [], { memoryOnly });
-  prepareForSlow(path);
   const unpacking = new Unpacking(address, settings, context);
   try {
     const staged = await stageTree(
@@ -267,6 +266,7 @@ class Unpacking {
       owner: options.owner,
       limits: this.#limits,
       collect: () => this.#context.host.collectGarbage(),
+      slow: await isSlowThere([stage.fd], patience.signal),
     });
   }
 

@@ -109,6 +109,15 @@ function counts(text: string): string | undefined {
   return /: (\d\S* copied.*?)(?:, in [^,]*)?$/m.exec(text)?.[1];
 }
 
+/** The same, with what was copied and what was right already as one number, and without the bytes. */
+function allOf(text: string): string | undefined {
+  return counts(text)?.replace(
+    /^([\d,]+) copied(?: \([^)]*\))?, ([\d,]+) unchanged/,
+    (_, one: string, two: string) =>
+      `${Number(one.replaceAll(',', '')) + Number(two.replaceAll(',', ''))} in all`,
+  );
+}
+
 describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
   test.each([
     ['plainly', []],
@@ -169,7 +178,8 @@ describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
     const other = await copy([from, second, quick, ...flags]);
     expect([one.status, other.status], one.stderr + other.stderr).toEqual([0, 0]);
     expect(looks(volume.behind)).toEqual(looks(quick));
-    expect(counts(one.stderr)).toBe(counts(other.stderr));
+    // Of a file with several names in DEST, some right and some not, which are written depends on which comes first.
+    expect(allOf(one.stderr)).toBe(allOf(other.stderr));
     expect(leftovers(volume.behind).filter((path) => !/\.\.initbox_/.test(path))).toEqual([]);
     expect(await source.stop()).toBeGreaterThan(8);
   });

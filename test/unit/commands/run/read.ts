@@ -23,6 +23,7 @@ export function read(text: string, { environment = usual, uid = 0 }: Surrounding
       redactor: createRedactor(),
       host: { ...systemHost, uid },
       paths: podPaths,
+      signal: new AbortController().signal,
     },
   );
 }
