@@ -139,7 +139,7 @@ function codingsOf(codings: readonly string[]): boolean {
 
 /**
  * The length that all Content-Length headers agree on (RFC 9112, 6.3); undefined where there is none, or one beyond
- * all bounds, for which curl reads until the end.
+ * 64 bits, for which curl reads until the end. What is beyond exact numbers is more than comes: it is cut off, or too long.
  * @throws AnswerFault
  */
 function lengthOf(fields: readonly Field[]): number | undefined {
@@ -151,7 +151,7 @@ function lengthOf(fields: readonly Field[]): number | undefined {
   if (lengths.includes(undefined)) throw new AnswerFault('broken', 'its Content-Length is not a number');
   const [length = Number.NaN, ...others] = new Set(lengths.map(Number));
   if (others.length > 0) throw new AnswerFault('broken', 'it has several Content-Length headers that differ');
-  return Number.isSafeInteger(length) ? length : undefined;
+  return length < 2 ** 63 ? Math.min(length, Number.MAX_SAFE_INTEGER) : undefined;
 }
 
 function framingOf(status: number, method: string, coded: boolean, length: number | undefined): Framing {

@@ -1,5 +1,7 @@
 import { posix } from 'node:path';
 
+import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
+
 /** A line of a list of sums. */
 interface Line {
   /** From 1. */
@@ -22,7 +24,8 @@ const accepted =
  * @param name of the file, without folders
  * @throws Error that says what was found and what is accepted; it follows the list's address
  */
-export function sumFor(text: string, name: string): string {
+export function sumFor(list: string, name: string): string {
+  const text = withoutByteOrderMark(list);
   const [alone] = /^[0-9a-f]{64}$/i.exec(text.trim()) ?? [];
   if (alone !== undefined) return alone.toLowerCase();
   const lines = text.split(/\r?\n/).flatMap(readLine);

@@ -170,7 +170,7 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
     expect(api.requests).toHaveLength(asked);
     expect(other.requests).toHaveLength(2);
   },
-  async 'the user and password of `--user-file`'() {
+  async 'the user and password of --user-file'() {
     await using other = await thief();
     await using api = await sendingTo(other);
     const given = ['--user-file', file('user:pw-canary\n')];
@@ -184,7 +184,7 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
     expect(api.requests).toHaveLength(asked);
     expect(other.requests).toHaveLength(2);
   },
-  async 'those of `--netrc-file`'() {
+  async 'those of --netrc-file'() {
     await using other = await thief();
     await using api = await sendingTo(other);
     const netrc = file('default login user password pw-canary\n');

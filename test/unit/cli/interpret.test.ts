@@ -133,20 +133,18 @@ describe('variables', () => {
     expect(await read(['wait-tcp', 'db:1'], { INITBOX_SERVICE: 'db' })).toMatchObject({ warnings: [] });
   });
 
-  test.each(['HELP', 'TARGETS', 'USER', 'VERSION', 'URL', 'X'])(
-    'INITBOX_%s: no name is near',
-    async (name) => {
-      expect(await read(['wait-tcp', 'db:1'], { [`INITBOX_${name}`]: '1' })).toMatchObject({
-        warnings: [`the variable INITBOX_${name} is unknown and has no effect`],
-      });
-    },
-  );
+  test.each(['HELP', 'TARGETS', 'VERSION', 'URL', 'X'])('INITBOX_%s: no name is near', async (name) => {
+    expect(await read(['wait-tcp', 'db:1'], { [`INITBOX_${name}`]: '1' })).toMatchObject({
+      warnings: [`the variable INITBOX_${name} is unknown and has no effect`],
+    });
+  });
 
   test.each([
     ['STABLE', 'STABLE_FOR'],
     ['INTERVALL', 'INTERVAL'],
     ['SUCCESS', 'SUCCESSES'],
     ['STATUSES', 'STATUS'],
+    ['USER', 'USER_FILE'],
   ])('INITBOX_%s: INITBOX_%s is meant', async (name, meant) => {
     expect(await read(['wait-tcp', 'db:1'], { [`INITBOX_${name}`]: '1' })).toMatchObject({
       warnings: [`the variable INITBOX_${name} is unknown and has no effect; did you mean INITBOX_${meant}?`],

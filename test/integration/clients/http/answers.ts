@@ -135,6 +135,7 @@ const rows: readonly Row[] = [
   ['a negative length', `${start}Content-Length: -2\r\n\r\nok`, refused],
   ['a length in words', `${start}Content-Length: two\r\n\r\nok`, refused],
   ['an empty length', `${start}Content-Length:\r\n\r\nok`, refused],
+  ['a length beyond 2^53, of 2 bytes', `${start}Content-Length: 9100000000000000000\r\n\r\nok`, refused],
   ['a length beyond 2^64', `${start}Content-Length: 99999999999999999999999\r\n\r\nok`, ok],
   [
     'a folded length',

@@ -131,7 +131,7 @@ describe('one compressed file', () => {
       const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? Number.NaN);
       if (Number.isNaN(from)) return void response.end(body);
       const range = `bytes ${from}-${body.length - 1}/${body.length}`;
-      response.writeHead(206, { ETag: '"one"', 'Content-Range': range }).end(body.subarray(from));
+      return void response.writeHead(206, { ETag: '"one"', 'Content-Range': range }).end(body.subarray(from));
     };
     for (const headers of [{ ETag: '"one"' }, { ETag: 'W/"one"' }, {}] as Record<string, string>[]) {
       await using server = await serve(cut(headers), rest);
@@ -150,7 +150,7 @@ describe('one compressed file', () => {
     await using server = await serve(({ headers }, response) => {
       if (headers['if-none-match'] === '"v1"') return void response.writeHead(304).end();
       sent++;
-      response.writeHead(200, { ETag: '"v1"' }).end(body);
+      return void response.writeHead(200, { ETag: '"v1"' }).end(body);
     });
     const { path } = temporaryDirectory('decompress');
     const to = join(path, 'config.json');

@@ -9,6 +9,7 @@ describe('the sum of a file in a list', () => {
     ['text mode', `${a}  other.tar\n${b}  site.tar.gz\n`, b],
     ['binary mode', `${b} *site.tar.gz\n`, b],
     ['capitals, CRLF', `${b.toUpperCase()}  site.tar.gz\r\n`, b],
+    ['a byte order mark', `\uFEFF${b}  site.tar.gz\r\n${a}  other.tar\r\n`, b],
     ['BSD', `SHA256 (other) = ${a}\nSHA256 (site.tar.gz) = ${b}\n`, b],
     ['with a folder', `${b}  ./dist/site.tar.gz\n`, b],
     ['the very name comes before one in a folder', `${a}  old/site.tar.gz\n${b}  ./site.tar.gz\n`, b],
