@@ -16,6 +16,7 @@ const order = [
   'start',
   'lock',
   'fetch',
+  'redaction',
   'chown',
   'run',
   'init-phase',

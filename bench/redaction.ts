@@ -97,7 +97,12 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
       taken.push(performance.now() - began);
     }
     report.say(`SIGTERM at ${signals} random moments: median ${median(taken).toFixed(0)} ms.`);
-    report.figure({ what: 'SIGTERM, the longest', measured: Math.max(...taken), unit: 'ms', bound: 200 });
+    report.figure({
+      what: `4 MB of secrets in ${values} values, ${lines} lines of log, SIGTERM at any moment`,
+      measured: Math.max(...taken),
+      unit: 'ms',
+      bound: 200,
+    });
   } finally {
     server.closeAllConnections();
     server.close();

@@ -59,8 +59,9 @@ export async function interpret(
   const warnings = await unknownVariables(environment, options, commands);
   const values = resolveOptions(options, read.given, environment, redactor, readSecretFile);
   checkSplit(command, rest);
-  const secret = (found: string, origin: string): void => {
+  const secret = (found: string, origin: string, sure = true): void => {
     redactor.secret(found);
+    if (!sure) return;
     warnings.push(
       `${origin} holds a password: others on this machine can read a command line; use a variable or a file where the command takes one`,
     );

@@ -18,18 +18,37 @@ export function pickField(
   if (field === undefined) return { kind: 'fields', fields };
   const value = fieldAt(fields, field);
   if (value !== undefined) return { kind: 'value', value };
-  const names = [...fields.keys()];
+  return never(exitStatus.refused, `has no field ${JSON.stringify(field)}`, whatIsThere(fields, field));
+}
+
+/** How far a path leads, and what could follow there. Names only; never a value. */
+function whatIsThere(fields: ReadonlyMap<string, FieldValue>, path: string): string {
+  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
+    const above = path.slice(0, dot);
+    const value = fieldAt(fields, above);
+    if (value === undefined) continue;
+    const object = asObject(value);
+    return `${JSON.stringify(above)} is there, and ${object === undefined ? kindOf(value) : listed(Object.keys(object))}`;
+  }
+  return `it ${listed([...fields.keys()])}`;
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'has no fields at all';
   const list = names
     .slice(0, shown)
     .map((name) => JSON.stringify(name))
     .join(', ');
-  return never(
-    exitStatus.refused,
-    `has no field ${JSON.stringify(field)}`,
-    names.length === 0
-      ? 'it has no fields at all'
-      : `its fields are ${list}${names.length > shown ? ` and ${names.length - shown} more` : ''}`,
-  );
+  return `has the fields ${list}${names.length > shown ? ` and ${names.length - shown} more` : ''}`;
+}
+
+/** Of what has no fields. */
+function kindOf(value: FieldValue): string {
+  if (Array.isArray(value))
+    return value.length === 0 ? 'is an empty list' : `is a list, whose items are 0 to ${value.length - 1}`;
+  if (value === null) return 'is null';
+  if (typeof value === 'string') return 'is a text, which has no fields; JSON in it is not looked into';
+  return `is a ${typeof value === 'boolean' ? 'boolean' : 'number'}, which has no fields`;
 }
 
 /**

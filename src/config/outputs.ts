@@ -127,9 +127,10 @@ export async function publishOutput(
   outputs: readonly Output[],
   contents: ReadonlyMap<Output, OutputContent>,
   settings: OutputSettings,
-  context: PublishContext,
+  context: PublishContext & Pick<Context, 'log'>,
 ): Promise<Published> {
-  const { rendered, warnings } = renderAll(outputs, contents, settings.lasting);
+  const { rendered, warnings, notes } = renderAll(outputs, contents, settings.lasting);
+  for (const note of notes) context.log.info(note);
   await catchUp(context.signal);
   await contactVolumes(
     outputs.map(({ folder }) => folder),
@@ -213,13 +214,14 @@ function renderAll(
   outputs: readonly Output[],
   contents: ReadonlyMap<Output, OutputContent>,
   lasting = true,
-): { readonly rendered: readonly Rendered[]; readonly warnings: string[] } {
+): { readonly rendered: readonly Rendered[]; readonly warnings: string[]; readonly notes: string[] } {
   const rendered = new Map<string, Rendered>();
   const warnings: string[] = [];
+  const notes: string[] = [];
   for (const output of outputs) {
     const given = contents.get(output);
     if (!given) throw new Error(`nothing was fetched for ${output.folder}/${output.name ?? ''}`);
-    for (const [name, bytes] of render(output, given, warnings)) {
+    for (const [name, bytes] of render(output, given, { warnings, notes })) {
       const path = output.below === undefined ? name : `${output.below}/${name}`;
       const whole = `${output.folder}/${path}`;
       if (rendered.has(whole)) throw refusedContent(output, `two of its parts are to be ${whole}`);
@@ -234,22 +236,23 @@ function renderAll(
       });
     }
   }
-  return { rendered: [...rendered.values()], warnings };
+  return { rendered: [...rendered.values()], warnings, notes };
 }
 
 function render(
   output: Output,
   { content, source }: OutputContent,
-  warnings: string[],
+  said: { readonly warnings: string[]; readonly notes: string[] },
 ): ReadonlyMap<string, Uint8Array> {
   try {
     if (output.format === 'files' || output.name === undefined) {
       const made = formatFileSet(content);
-      warnings.push(...made.warnings);
+      said.warnings.push(...made.warnings);
       return made.output;
     }
     const made = formatFile(output.format, content);
-    warnings.push(...made.warnings);
+    said.warnings.push(...made.warnings);
+    said.notes.push(...made.notes);
     return new Map([[output.name, made.output]]);
   } catch (error) {
     if (error instanceof FormatError)

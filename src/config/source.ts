@@ -113,10 +113,10 @@ const rules: Readonly<Record<SourceScheme, SchemeRules>> = {
 /**
  * Reads `SCHEME:PATH?options#FIELD`. A grammar of our own: URL parsers resolve `..`, which would name another secret,
  * and cut a `#` off.
- * @param secret gets whatever must never be printed
+ * @param secret gets whatever must never be printed; `sure` is false of what only may be a credential
  * @throws Error that says what is wrong and what is accepted
  */
-export function parseSource(text: string, secret: (value: string) => void): SourceAddress {
+export function parseSource(text: string, secret: (value: string, sure?: boolean) => void): SourceAddress {
   const colon = text.indexOf(':');
   const scheme = text.slice(0, Math.max(0, colon)).toLowerCase() as SourceScheme;
   refuseUnexpanded('name', text.slice(0, colon < 0 ? text.length : colon), 'the source');
@@ -257,17 +257,78 @@ function withoutUserinfo(
  * resembles one counts, since a secret that is taken for content is readable by all. `author` is none.
  */
 const signingWord =
-  /token|secret|session|passw|pwd|passphrase|passcode|credential|signature|signed|bearer|auth(?!ors?(?![a-z]))|jwt|api-?key|access-?key|(?<![a-z])(key|sig|sas|pass|pin|otp|pat|cred|creds|sid|ticket|hmac|assertion)(?![a-z])/;
+  /token|secret|session|passw|pwd|passphrase|passcode|credential|signature|signed|bearer|auth(?!ors?(?![a-z]))|jwt|api-?key|access-?key|(?<![a-z])(key|sig|sas|pass|pin|otp|pat|cred|creds|sid|ticket|hmac|assertion|code|verify|st|md5)(?![a-z])/;
+
+/**
+ * Names of parameters that say what is asked for. The value of any other is taken for a credential, since nobody knows all
+ * the names that these have: Akamai's `hdnea`, nginx's `st` and `md5`, Cloudflare's `verify`, `code` of Azure's functions.
+ */
+const plainNames: ReadonlySet<string> = new Set(
+  `accept action alt app application arch architecture archive at author authors branch build bucket category channel charset
+  cluster cmp column columns command commit component compress compression config count country cursor data database date datacenter
+  day db dc default delay delimiter depth design detail details dir direction directory disposition distro dl domain download dry-run edition
+  encoding end env environment event exclude expand expires ext extension fields file filename filter flavor flavour flags folder force
+  format from full group health host hostname id-only image in include index inline input instance interval job keyword keywords kind
+  label labels lang language last level libc license limit list locale location major max max-keys max-results media metric metrics minor min
+  mime mode model module month name namespace namespaces ns number object offset only op operation order order-by org organization os
+  output owner package page page-size pagesize params part partition path per-page pinned platform plugin pod pods policy port prefix pretty
+  product profile project projects property protocol provider q quality query range raw recursive ref refs region release repo
+  repository resolution response-content-disposition response-content-type revision role rows schema scheme scope search section
+  select sep separator service services severity sha sha1 sha256 short show sidebar since site size skip sort sort-by source spec stage start
+  status step stream subset suffix system table tag tags target team template tenant text theme time timeout timestamp timezone title
+  to top topic tree type types tz unit units until update uri user username utm-campaign utm-medium utm-source v value variant
+  verbose version versions view wait warehouse watch week width year zone`
+    .split(/\s+/)
+    .concat(
+      'x-amz-algorithm',
+      'x-amz-date',
+      'x-amz-expires',
+      'x-amz-signedheaders',
+      'x-goog-algorithm',
+      'x-goog-date',
+    ),
+);
+
+/** Switches and numbers, under whatever name that is not one of a credential. */
+const plainValue = /^(?:\d{1,10}|true|false|yes|no|on|off|json|yaml|xml|text|all|main|master|latest)$/i;
 
 /** A JSON Web Token, whatever it is called. */
 const webToken = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
 
-/** The values of a URL's query that give access. */
+/**
+ * Parts of a path that give access: the webhooks of Slack (https://api.slack.com/messaging/webhooks), Discord
+ * (https://discord.com/developers/docs/resources/webhook) and Teams, and bots of Telegram (https://core.telegram.org/bots/api).
+ */
+const secretsInPath = [
+  /\/services\/(T[A-Z0-9]{6,}\/B[A-Z0-9]{6,}\/[A-Za-z0-9]{16,})/,
+  /\/webhooks\/(\d{15,}\/[\w-]{30,})/,
+  /\/webhookb2\/([^?#]{30,})/i,
+  /\/bot(\d{6,}:[\w-]{30,})/,
+];
+
+/** The values of a URL that give access: those of its query that are not known to be none, and webhooks in its path. */
 export function signingValues(path: string): string[] {
-  const query = /\?(.*)$/s.exec(path)?.[1] ?? '';
-  return [...new URLSearchParams(query)]
-    .filter(([name, value]) => value !== '' && (signingWord.test(wordsOf(name)) || webToken.test(value)))
-    .map(([, value]) => value);
+  return accessIn(path).map(({ value }) => value);
+}
+
+interface Access {
+  readonly value: string;
+  /** False where only its name is not known. */
+  readonly sure: boolean;
+}
+
+function accessIn(path: string): Access[] {
+  const [, before = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/s.exec(path) ?? [];
+  const inPath = secretsInPath.map((pattern) => ({ value: pattern.exec(before)?.[1] ?? '', sure: true }));
+  const inQuery = [...new URLSearchParams(query)].flatMap(([name, value]) => {
+    // `?TOKEN`: a name without a value is a switch, unless it is as long as credentials are.
+    if (value === '') return name.length >= 20 ? [{ value: name, sure: false }] : [];
+    const words = wordsOf(name);
+    if (signingWord.test(words) || webToken.test(value)) return [{ value, sure: true }];
+    const plain = plainNames.has(words) || plainNames.has(name.toLowerCase()) || plainValue.test(value);
+    return plain ? [] : [{ value, sure: false }];
+  });
+  return [...inPath, ...inQuery].filter(({ value }) => value !== '');
 }
 
 /** `clientSecret`, `client_secret` and `client.secret` as `client-secret`. */
@@ -278,9 +339,14 @@ function wordsOf(name: string): string {
     .toLowerCase();
 }
 
-function registerQuery(path: string, secret: (value: string) => void): void {
-  for (const value of signingValues(path)) secret(value);
+/** Tells which values of a URL must not be printed, and of which it is sure that they are credentials. */
+export function registerQuery(path: string, secret: (value: string, sure?: boolean) => void): void {
+  for (const { value, sure } of accessIn(path))
+    if (sure || value.length >= shortestUnsure) secret(value, sure);
 }
+
+/** Shorter ones stand in the log's own words. */
+const shortestUnsure = 4;
 
 function hasControl(text: string): boolean {
   // oxlint-disable-next-line no-control-regex -- these are what it is about

@@ -25,8 +25,11 @@ export interface PositionalKey {
   readonly unless?: readonly string[];
 }
 
-/** Registers a secret that turned up inside an argument, and warns that arguments can be read by others. */
-export type SecretSink = (value: string, origin: string) => void;
+/**
+ * Registers a secret that turned up inside an argument, and warns that arguments can be read by others; not of what only may
+ * be one.
+ */
+export type SecretSink = (value: string, origin: string, sure?: boolean) => void;
 
 /** What a command's body gets: parsed values, never argv or the environment. */
 export interface Input<O extends Options, P> {
@@ -90,7 +93,7 @@ export type CommandList = Readonly<Record<string, () => Promise<AnyCommand>>>;
  */
 export function each<T>(
   what: string,
-  parse: (text: string, secret: (value: string) => void, origin: string) => T,
+  parse: (text: string, secret: (value: string, sure?: boolean) => void, origin: string) => T,
   limits: { readonly min: number; readonly max?: number; readonly example: string },
 ): (given: readonly Given[], sink: SecretSink) => readonly T[] {
   return (given, sink) => {
@@ -103,7 +106,7 @@ export function each<T>(
     }
     return everyOne(given, ({ text, origin }) => {
       try {
-        return parse(text, (value) => sink(value, origin), origin);
+          return parse(text, (value, sure) => sink(value, origin, sure), origin);
       } catch (error) {
         throw new UsageError(`${origin}: ${(error as Error).message}${quotingAdvice(text)}`);
       }

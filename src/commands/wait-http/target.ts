@@ -1,4 +1,4 @@
-import { signingValues } from '../../config/source.ts';
+import { registerQuery, signingValues } from '../../config/source.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { basicAuthorization, takeUserinfo } from '../../core/userinfo.ts';
 
@@ -22,13 +22,13 @@ const accepted =
  * @param secret gets whatever must never be printed
  * @throws Error that says what is accepted
  */
-export function parseTarget(text: string, secret: (value: string) => void): HttpTarget {
+export function parseTarget(text: string, secret: (value: string, sure?: boolean) => void): HttpTarget {
   if (text === '') throw new Error(`the URL is empty; ${accepted}`);
   if (!text.startsWith('unix:')) refuseUnexpanded('url', text, 'the URL');
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   if (/[\s\\\u0000-\u001f\u007f]/.test(text))
     throw new Error('the URL has a space, a backslash or a control character in it; encode it, as %20');
-  if (text.startsWith('unix:')) return parseUnix(text);
+  if (text.startsWith('unix:')) return parseUnix(text, secret);
   const [, scheme = '', rest = ''] = /^(https?|h2c):\/\/(.*)$/i.exec(text) ?? [];
   if (scheme === '') throw new Error(wrongScheme(text));
   const { userinfo, bare } = takeUserinfo(rest, 'the URL', secret);
@@ -58,9 +58,9 @@ function wrongScheme(text: string): string {
   return `"${text}" has no scheme; write http://${rest}`;
 }
 
-function parseUnix(text: string): HttpTarget {
+function parseUnix(text: string, secret: (value: string, sure?: boolean) => void): HttpTarget {
   const [, path = '', rest = '/'] = /^unix:(?:\/\/(?=\/))?(\/[^:]*)(?::(\/.*))?$/.exec(text) ?? [];
-  refuseUnexpanded('path', path, `"${text}"`);
+  if (path !== '') refuseUnexpanded('path', path, `"${text}"`);
   refuseUnexpanded('name', rest, 'the path');
   if (path === '') throw new Error(`"${text}" is not a socket and a path; write unix:/run/app.sock:/healthz`);
   // sun_path of unix(7) has 108 bytes, the last one a NUL.
@@ -69,11 +69,10 @@ function parseUnix(text: string): HttpTarget {
   if (rest.includes('#'))
     throw new Error('the path has a # in it, and what follows one is never sent; write %23');
   const url = new URL(`http://localhost${rest}`);
-  return { name: `unix:${path}:${url.pathname}${url.search}`, url, socketPath: path };
+  return { name: `unix:${path}:${url.pathname}${shownQuery(url, secret)}`, url, socketPath: path };
 }
 
-function shownQuery(url: URL, secret: (value: string) => void): string {
-  const values = signingValues(url.href);
-  for (const value of values) secret(value);
-  return values.length > 0 ? '?…' : url.search;
+function shownQuery(url: URL, secret: (value: string, sure?: boolean) => void): string {
+  registerQuery(url.href, secret);
+  return signingValues(url.href).length > 0 ? '?…' : url.search;
 }

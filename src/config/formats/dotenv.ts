@@ -6,6 +6,8 @@ export interface DotenvText {
   readonly bytes: Uint8Array;
   /** Sentences without values. */
   readonly warnings: readonly string[];
+  /** The same of what is as it must be, and not what everybody expects. */
+  readonly notes: readonly string[];
 }
 
 /** What reads such files, in the order in which messages name them; test/integration/config/formats has them all. */
@@ -48,15 +50,31 @@ export function formatDotenv(entries: Entries): DotenvText {
     }
     return `${key}=${word.text}\n`;
   });
-  return { bytes: Buffer.from(lines.join('')), warnings: [...misread].map(warning) };
+  // Docker has no quotes: this holds of most files, and a warning at each start would be read by nobody.
+  const unquoted = misread.get(onlyDocker);
+  misread.delete(onlyDocker);
+  return {
+    bytes: Buffer.from(lines.join('')),
+    warnings: [...misread].map(warning),
+    notes: unquoted === undefined ? [] : [dockerNote(unquoted)],
+  };
+}
+
+const onlyDocker: DotenvReader = 'docker --env-file';
+
+/** Keys that a note names; it is about all values in quotes. */
+const shownKeys = 20;
+
+function dockerNote(keys: readonly string[]): string {
+  const names = keys.slice(0, shownKeys).join(', ');
+  const more = keys.length > shownKeys ? ` and ${keys.length - shownKeys} more` : '';
+  return `${names}${more}: docker --env-file takes the quotes for a part of ${keys.length === 1 ? 'this value' : 'these values'}; other readers of dotenv do not`;
 }
 
 /** The order of the readers is that of the table, so that one set of them is one text. */
 function warning([readers, keys]: [string, readonly string[]]): string {
   const value = keys.length === 1 ? 'this value' : 'these values';
-  return readers === 'docker --env-file'
-    ? `${keys.join(', ')}: docker --env-file takes the quotes for a part of ${value}; other readers of dotenv do not`
-    : `${keys.join(', ')}: dotenv has no way to write ${value} that all readers read alike, and these read something else: ${readers}; another --format holds ${value}`;
+  return `${keys.join(', ')}: dotenv has no way to write ${value} that all readers read alike, and these read something else: ${readers}; another --format holds ${value}`;
 }
 
 /** The longest line that docker reads: bufio.MaxScanTokenSize of Go, with the line end. */

@@ -25,6 +25,8 @@ export interface Formatted<T> {
   readonly output: T;
   /** Sentences without values. */
   readonly warnings: readonly string[];
+  /** The same of what need not be changed. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -32,17 +34,20 @@ export interface Formatted<T> {
  * @throws FormatError naming the key and the way out, never a value
  */
 export function formatFile(format: FileFormat, content: Content): Formatted<Uint8Array> {
-  if (format === 'dotenv' || format === 'env-file') {
-    const write = format === 'dotenv' ? formatDotenv : formatEnvFile;
-    const { bytes, warnings } = write(fieldsOf(content, format));
-    return { output: bytes, warnings };
+  if (format === 'dotenv') {
+    const { bytes, warnings, notes } = formatDotenv(fieldsOf(content, format));
+    return { output: bytes, warnings, notes };
   }
-  return { output: writers[format](content), warnings: [] };
+  if (format === 'env-file') {
+    const { bytes, warnings } = formatEnvFile(fieldsOf(content, format));
+    return { output: bytes, warnings, notes: [] };
+  }
+  return { output: writers[format](content), warnings: [], notes: [] };
 }
 
 /** Writes each field as a file of its own. @throws FormatError */
 export function formatFileSet(content: Content): Formatted<ReadonlyMap<string, Uint8Array>> {
-  return { output: formatFiles(fieldsOf(content, 'files')), warnings: [] };
+  return { output: formatFiles(fieldsOf(content, 'files')), warnings: [], notes: [] };
 }
 
 type Plain = Exclude<FileFormat, 'dotenv' | 'env-file'>;

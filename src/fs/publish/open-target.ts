@@ -70,7 +70,7 @@ function judged(
     if (memoryOnly && !isInMemory(directory.fd)) {
       throw refused(
         `cannot write ${shown}: it is a secret, and ${folder} is not in memory`,
-        'mount an emptyDir with medium: Memory there, or allow the disk with --allow-disk',
+        'mount an emptyDir with medium: Memory there, allow the disk with --allow-disk, or say with --public that no file, variable or URL gives a secret',
         exitStatus.usage,
       );
     }

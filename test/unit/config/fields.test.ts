@@ -39,10 +39,21 @@ describe('a field below a field', () => {
     const bytes = Buffer.from('{"__proto__":{"constructor":{"__proto__":"v"}}}');
     expect(pickFromBytes(bytes, '__proto__.constructor.__proto__')).toEqual({ kind: 'value', value: 'v' });
   });
-  test('what is not there is told with the fields at the top', () => {
-    expect(pickFromBytes(Buffer.from('{"db":{"user":"u"}}'), 'db.password')).toMatchObject({
-      reason: 'has no field "db.password"',
-      hint: 'its fields are "db"',
+  test.each([
+    ['password', 'it has the fields "db", "list", "none", "text", "empty", "a.b"'],
+    ['db.password', '"db" is there, and has the fields "user"'],
+    ['db.user.name', '"db.user" is there, and is a text, which has no fields; JSON in it is not looked into'],
+    ['list.2', '"list" is there, and is a list, whose items are 0 to 1'],
+    ['list.1.x.y', '"list.1" is there, and has the fields "c"'],
+    ['none.x', '"none" is there, and is null'],
+    ['empty.0', '"empty" is there, and is an empty list'],
+    ['a.b.x', '"a.b" is there, and has no fields at all'],
+  ])('what is not there is told with how far the path leads: %s', (path, hint) => {
+    const text =
+      '{"db":{"user":"value-1"},"list":[1,{"c":"value-2"}],"none":null,"text":"{}","empty":[],"a.b":{}}';
+    expect(pickFromBytes(Buffer.from(text), path)).toMatchObject({
+      reason: `has no field ${JSON.stringify(path)}`,
+      hint,
     });
   });
 });

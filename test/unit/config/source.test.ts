@@ -136,9 +136,44 @@ describe('what gives access in the query of a URL', () => {
     'page',
     'sha',
     'pinned',
+    'perPage',
+    'X-Amz-Date',
   ])('not %s', (name) => expect(signingValues(`//h/f?${name}=abcd`)).toEqual([]));
+
+  test.each([
+    ['Akamai', 'hdnea=exp=1700000000~acl=/*~hmac=0123abcdef'],
+    ['Cloudflare', 'verify=1484063787-IaLGSmELTvlhfd0ItdN6PhhHTFhzx73EX8uy%2FcSfy5A%3D'],
+    ['nginx, secure_link', 'md5=_e4Nc3iduzkWRm01TBBNYw&expires=2147483647'],
+    ['nginx, as its examples have it', 'st=D7LNMD3NbOGkHH_J7oXU7A&e=1700000000'],
+    ['a function of Azure', 'code=abcdef0123456789=='],
+    ['a SAS of Azure', 'sv=2022-11-02&sr=b&sig=abc%2Bdef%3D&se=2026-01-01'],
+    ['a name that nobody knows', 'zyx=hunter2'],
+    ['no name at all', '0123456789abcdefghijABCDEFGHIJ'],
+    ['CloudFront', 'Policy=eyJTdGF0ZW1lbnQi&Signature=abc&Key-Pair-Id=APKA'],
+    [
+      'Discord',
+      '/api/webhooks/123456789012345678/abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ0123456789-_abcdef',
+    ],
+    ['Slack', '/services/T01234567/B01234567/abcdefghijklmnopqrstuvwx'],
+    ['Telegram', '/bot123456789:AAabcdefghijklmnopqrstuvwxyz0123456789/getMe'],
+    ['Teams', '/webhookb2/01234567-89ab-cdef-0123-456789abcdef@01234567/IncomingWebhook/0123456789abcdef'],
+  ])('fails closed: %s', (_, part) =>
+    expect(signingValues(part.startsWith('/') ? `//h${part}` : `//h/f?${part}`)).not.toEqual([]),
+  );
+
+  test.each(['x=1', 'cache=false', 'v=20260101', 'download', 'a=&b', 'flat=true&e=1700000000'])(
+    'not switches and numbers: %s',
+    (query) => expect(signingValues(`//h/f?${query}`)).toEqual([]),
+  );
+
+  test('nothing of them is in what is printed of a source', () => {
+    const secrets: string[] = [];
+    const { text } = parseSource('https://h/f?ref=main&zyx=hunter2&k=ab', (value) => secrets.push(value));
+    expect(text).toBe('https://h/f?…');
+    expect(secrets).toEqual(['hunter2']);
+  });
   test('a JSON Web Token, whatever it is called', () => {
     const token = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
-    expect(signingValues(`//h/f?x=${token}&y=eyJ`)).toEqual([token]);
+    expect(signingValues(`//h/f?x=${token}&ref=eyJ`)).toEqual([token]);
   });
 });

@@ -86,7 +86,7 @@ describe.skipIf(missing)('a Secrets Manager server', () => {
   const refusals: readonly (readonly [string, RegExp])[] = [
     ['aws-sm:nope', /does not exist in eu-central-1[\s\S]*AWS_REGION/],
     ['aws-sm:gone', /cannot be read[\s\S]*restore-secret|does not exist/],
-    ['aws-sm:prod/api#nope', /has no field "nope"[\s\S]*its fields are "user"/],
+    ['aws-sm:prod/api#nope', /has no field "nope"[\s\S]*it has the fields "user"/],
     ['aws-sm:text#field', /has no field "field": it is not JSON/],
     ['aws-sm:text?version=00000000-0000-0000-0000-000000000000', /has no version/],
   ];

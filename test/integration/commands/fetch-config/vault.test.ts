@@ -199,7 +199,7 @@ describe.skipIf(missing)('a development server', () => {
   const refusals: readonly (readonly [string, RegExp])[] = [
     ['vault:secret/nope', /there is no secret at secret\/nope[\s\S]*vault kv list secret/],
     ['vault:secret/api-server?version=7', /there is no version 7 at secret\/api-server/],
-    ['vault:secret/api-server#nope', /has no field "nope"[\s\S]*its fields are "config", "user"/],
+    ['vault:secret/api-server#nope', /has no field "nope"[\s\S]*it has the fields "config", "user"/],
     ['vault:secret/data/api-server', /without data\/: vault:secret\/api-server/],
     ['vault:nowhere/x', /there is no secrets engine at nowhere\//],
     ['vault:old/app?version=2', /KV version 1 engine keeps no versions/],

@@ -38,8 +38,11 @@ const written = new Map<string, Written>();
 const values = generatedValues();
 for (const [key, value] of values) {
   try {
-    const { output, warnings } = formatFile('dotenv', { kind: 'fields', fields: new Map([[key, value]]) });
-    written.set(key, { value, text: Buffer.from(output).toString(), warnings });
+    const { output, warnings, notes } = formatFile('dotenv', {
+      kind: 'fields',
+      fields: new Map([[key, value]]),
+    });
+    written.set(key, { value, text: Buffer.from(output).toString(), warnings: [...warnings, ...notes] });
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     expect(error.message).toContain(JSON.stringify(key));

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
+import { parse as parsePackageYaml } from 'yaml';
 
 import { parseYaml } from '../../../../src/clients/yaml/text.ts';
 import { type FileFormat, formatFile, formatFileSet } from '../../../../src/config/formats/format.ts';
@@ -124,6 +125,27 @@ describe.each(['bash', 'dash'])('%s sources', (shell) => {
       expect(differences(fromPairs(read([shell, '-c', script, shell, written('shell')])))).toEqual([]);
     },
   );
+});
+
+it.skipIf(requireOrSkip('yaml read by libyaml', whyMissing('ruby', 'ruby')))(
+  'yaml is read back by libyaml, which most languages stand on',
+  () => {
+    const script =
+      'require "yaml"; require "json"; print JSON.generate(YAML.safe_load(File.read(ARGV[0], encoding: "UTF-8")))';
+    expect(differences(fromJson(read(['ruby', '-e', script, written('yaml')])))).toEqual([]);
+  },
+);
+
+it.skipIf(requireOrSkip('json read by jq', whyMissing('jq', 'jq')))('json is read back by jq', () => {
+  expect(differences(fromJson(read(['jq', '-c', '.', written('json')])))).toEqual([]);
+});
+
+it('yaml is read back by the package yaml, as YAML 1.2 and 1.1', () => {
+  const { output } = formatFile('yaml', { kind: 'fields', fields: values });
+  for (const version of ['1.2', '1.1'] as const) {
+    const found = parsePackageYaml(Buffer.from(output).toString(), { version }) as Record<string, unknown>;
+    expect([version, differences(new Map(Object.entries(found)))]).toEqual([version, []]);
+  }
 });
 
 it('yaml is read back by a reader of YAML 1.2', () => {

@@ -15,6 +15,7 @@ import {
 import type { FieldValue } from '../../../../src/config/source.ts';
 import { systemHost } from '../../../../src/process/host.ts';
 import { systemClock } from '../../../../src/process/system-clock.ts';
+import { fakeContext } from '../../fake-context.ts';
 
 const settings = { allowDisk: true, set: 'test' };
 let folder: string;
@@ -34,7 +35,8 @@ const fields = (given: Record<string, FieldValue>): OutputContent => ({
 });
 
 function publish(contents: ReadonlyMap<Output, OutputContent>, signal = new AbortController().signal) {
-  const context = { signal, clock: systemClock, random: Math.random, host: systemHost };
+  const { log } = fakeContext();
+  const context = { signal, clock: systemClock, random: Math.random, host: systemHost, log };
   return publishOutput([...contents.keys()], contents, settings, context);
 }
 

@@ -62,7 +62,7 @@ describe('targets', () => {
   test.each([
     ['http://api', 'http://api/'],
     ['http://api:8080/healthz', 'http://api:8080/healthz'],
-    ['HTTPS://API/x?a=b', 'https://api/x?a=b'],
+    ['HTTPS://API/x?ref=b', 'https://api/x?ref=b'],
     ['http://[::1]:8080/', 'http://[::1]:8080/'],
     ['http://api/x?token=abcd1234', 'http://api/x?…'],
     ['unix:/run/app.sock', 'unix:/run/app.sock:/'],
