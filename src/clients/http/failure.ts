@@ -84,6 +84,33 @@ export function failureOf(given: unknown, before: Scene): NotYet | Never {
   });
 }
 
+/**
+ * Says in words why a handshake of another protocol than HTTP failed. What does not speak TLS may be another server that
+ * stands there for now; what its certificate is, waiting does not change.
+ * @param peer `cache:6379, 10.0.0.4`
+ */
+export function tlsFailureOf(
+  error: unknown,
+  {
+    host,
+    certificate,
+    now,
+  }: { readonly host: string; readonly certificate: PeerCertificate | undefined; readonly now: Date },
+  peer: string,
+): NotYet | Never {
+  const failure = error as SystemError;
+  const code = codeOf(failure);
+  const owner = { who: 'the server', owner: host, host, variable: undefined };
+  const wrong =
+    certificateFailure(code, failure, { certificate, now }, owner) ?? protocolFailure(code, failure, owner);
+  if (wrong === undefined) return notYet(`the TLS handshake failed: ${connectWords(code)} (${peer})`);
+  if (/does not speak TLS/.test(wrong.reason))
+    return notYet(`${wrong.reason} (${peer})`, {
+      hint: 'is it the right port, and does it have TLS turned on?',
+    });
+  return { ...wrong, reason: `${wrong.reason} (${peer})` };
+}
+
 /** Nothing is there: proof, as against silence. */
 const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT']);
 
@@ -154,7 +181,7 @@ const rejected: ReadonlyMap<string, readonly [what: string, hint: string]> = new
 function certificateFailure(
   code: string,
   error: SystemError,
-  scene: Scene,
+  scene: Pick<Scene, 'certificate' | 'now'>,
   { owner: host, variable }: Peer,
 ): Never | undefined {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {

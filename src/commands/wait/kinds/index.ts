@@ -19,4 +19,5 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     prefixes: ['postgres'],
     load: async () => (await import('./postgres/kind.ts')).postgres,
   },
+  redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
 };

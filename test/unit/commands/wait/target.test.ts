@@ -40,6 +40,8 @@ describe('a target’s kind', () => {
     ['db:5432', 'tcp'],
     ['[::1]:5432', 'tcp'],
     ['db:5432?invert', 'tcp'],
+    ['redis://cache', 'redis'],
+    ['rediss://cache/1', 'redis'],
     ['tcp://db:5432', 'tcp'],
     ['TCP://db:5432', 'tcp'],
     ['unix:/run/app.sock', 'tcp'],
@@ -84,6 +86,9 @@ describe('targets that can be waited for', () => {
     'unix:/run/app.sock:/healthz#status=200',
     'postgres://app@db/app?sslmode=disable&table=public.users&table=b',
     'postgres://a,b/app?user=app&accepting',
+    'redis://cache',
+    'redis://app@[::1]:6380/1?key=a&key=b&primary&password-file=/run/later',
+    'rediss://:secret99@cache?ca-file=/run/later&cert-file=/a&key-file=/b',
   ])('%s', async (text) => expect(await mistakesOf([text])).toEqual([]));
 
   test('postgres: alone is what the variables name', async () => {
@@ -111,6 +116,19 @@ describe('mistakes', () => {
     ['http:///x', /^argument 1: the URL has no host/],
     ['postgres://app@db/app?accepting&table=x', /^argument 1: --table needs a login/],
     ['postgres:db', /^argument 1: a database is written postgres:\/\//],
+    ['redis://cache/x', /^argument 1: what follows the host of a redis URL is the number of a database/],
+    ['redis://a,b', /^argument 1: the redis URL names several hosts/],
+    ['redis://', /^argument 1: the redis URL has no host/],
+    ['redis://cache:99999', /^argument 1: the port .* is not a whole number/],
+    ['redis://cache?ca-file=/x', /^argument 1: ca-file has no effect for redis:/],
+    ['rediss://cache?cert-file=/x', /^argument 1: cert-file and key-file need each other/],
+    [
+      'redis://:pw123456@cache?password-env=PW',
+      /^argument 1: the password is given by the URL and by password-env/,
+    ],
+    ['redis://cache?password-env=PW', /^argument 1: password-env: the variable PW is not set/],
+    ['redis://cache?password-env=P-W', /^argument 1: password-env: that is not the name/],
+    ['redis://a@cache?user=b', /^argument 1: the user is given by the URL and by user/],
     ['tcp://$(DB_HOST):5432', /^argument 1: .*DB_HOST/],
   ])('%s', async (text, said) => {
     const mistakes = await mistakesOf([text]);
