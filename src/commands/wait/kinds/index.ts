@@ -19,4 +19,8 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     prefixes: ['postgres'],
     load: async () => (await import('./postgres/kind.ts')).postgres,
   },
+  kubernetes: {
+    prefixes: ['kubernetes'],
+    load: async () => (await import('./kubernetes/kind.ts')).kubernetes,
+  },
 };
