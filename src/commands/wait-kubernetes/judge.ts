@@ -33,6 +33,7 @@ function judgeOne(
   expected: Expectation,
   redact: (text: string) => string,
 ): Verdict {
+  // oxlint-disable-next-line typescript/consistent-return -- each case is there, as the compiler knows
   switch (expected.for) {
     case 'exists':
       return yes('is there');
