@@ -12,6 +12,7 @@ export const commands: CommandList = {
   'wait-dns': async () => waitDns,
   'wait-http': async () => (await import('./wait-http/command.ts')).waitHttp,
   'wait-postgres': async () => (await import('./wait-postgres/command.ts')).waitPostgres,
+  'wait-kubernetes': async () => (await import('./wait-kubernetes/command.ts')).waitKubernetes,
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   render: async () => (await import('./render/command.ts')).render,

@@ -37,6 +37,8 @@ export interface Never {
   readonly hint?: string;
   /** As of NotYet. */
   readonly missing?: true;
+  /** The thing itself is there, as it should not be: an inverted wait waits for its end. */
+  readonly there?: true;
 }
 
 export function satisfied(seen: string): Satisfied {
@@ -89,6 +91,8 @@ export interface Target {
   readonly attempt: (probe: Probe) => Promise<Answer>;
   /** What an attempt goes through, in order; unset, nothing is said of stages. */
   readonly stages?: readonly WaitStage[];
+  /** Calls back whenever an attempt should be made at once; returns what stops it. */
+  readonly wakeUps?: (wake: () => void) => () => void;
   /** How it is tried, where that differs from the plan of the whole wait. */
   readonly plan?: TargetPlan;
 }
@@ -100,6 +104,7 @@ export function inverted(target: Target): Target {
     async attempt(probe) {
       const answer = await target.attempt(probe);
       if (answer.state === 'satisfied') return notYet(`still there: ${answer.seen}`);
+      if (answer.state === 'never' && answer.there) return notYet(`still there: ${answer.reason}`);
       if (answer.state === 'not-yet' && answer.absent) return satisfied(`gone: ${answer.reason}`);
       return answer;
     },

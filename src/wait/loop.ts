@@ -236,10 +236,14 @@ export async function waitFor(
   };
 
   const onAbort = (): void => end({ aborted: reasonOf(signal) });
-  const stopWakeUps = plan.wakeUps?.(() => {
+  const wakeUp = (woken: readonly TargetState[]): void => {
     const now = clock.now();
-    for (const watch of watches) if (watch.state === 'waiting') startAt(watch, now);
-  });
+    for (const watch of woken) if (!ended && watch.state === 'waiting') startAt(watch, now);
+  };
+  const stopWakeUps = [
+    plan.wakeUps?.(() => wakeUp(watches)),
+    ...watches.map((watch) => watch.target.wakeUps?.(() => wakeUp([watch]))),
+  ];
 
   try {
     if (signal.aborted) throw reasonOf(signal);
@@ -262,7 +266,7 @@ export async function waitFor(
   } finally {
     ended = true;
     signal.removeEventListener('abort', onAbort);
-    stopWakeUps?.();
+    for (const stop of stopWakeUps) stop?.();
     wakePump();
     progress.stop();
     for (const cancel of timers.values()) cancel();

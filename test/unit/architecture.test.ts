@@ -77,14 +77,14 @@ describe('arrows', () => {
     expect(broken(({ from, to }) => to === 'commands/index.ts' && layerOf(from) !== 'cli')).toEqual([]);
   });
 
-  test('clients do not import each other, except that vault stands on http, that locks share one interface, that sources opens them all, and that a connection with TLS is verified as http does it', () => {
+  test('clients do not import each other, except that vault and kubernetes stand on http, that locks share one interface, that sources opens them all, and that a connection with TLS is verified as http does it', () => {
     expect(
       broken(
         ({ from, to }) =>
           layerOf(from) === 'clients' &&
           layerOf(to) === 'clients' &&
           partOf(from) !== partOf(to) &&
-          !(partOf(from) === 'clients/vault' && partOf(to) === 'clients/http') &&
+          !(/^clients\/(vault|kubernetes)$/.test(partOf(from)) && partOf(to) === 'clients/http') &&
           !(partOf(from) === 'clients/connection' && partOf(to) === 'clients/http') &&
           partOf(to) !== 'clients/connection' &&
           partOf(to) !== 'clients/lock' &&

@@ -20,4 +20,8 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     load: async () => (await import('./postgres/kind.ts')).postgres,
   },
   redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
+  kubernetes: {
+    prefixes: ['kubernetes'],
+    load: async () => (await import('./kubernetes/kind.ts')).kubernetes,
+  },
 };

@@ -1,0 +1,74 @@
+import { parseDuration } from '../../core/duration.ts';
+import { flag, integer, list, parseText, text, value, valueOr } from '../../core/options/option.ts';
+import { waitOptions } from '../../core/options/shared-options.ts';
+import { attemptOptions } from '../../wait/attempt-timeout.ts';
+import { parseExpectation } from './expectation.ts';
+import { parseNamespace } from './target.ts';
+
+/** Which objects, and what must hold of them. */
+export const objectOptions = {
+  for: list({
+    description:
+      'what must hold: exists, delete, condition=NAME[=STATUS], jsonpath={PATH}[=VALUE]; unset, what the kind is there for (a Job complete, a Pod ready, a Deployment rolled out)',
+    placeholder: 'WHAT',
+    parse: parseExpectation,
+  }),
+  key: list({
+    description: 'a key that a Secret or ConfigMap must have',
+    placeholder: 'KEY',
+    parse: parseText,
+  }),
+  selector: value({
+    description: 'labels of the objects, where no name is given, as kubectl takes them',
+    placeholder: 'LABELS',
+    short: 'l',
+    parse: parseText,
+  }),
+  count: value({
+    description: 'of what labels select, so many must be there and right; unset, all, and at least one',
+    placeholder: 'COUNT',
+    parse: integer({ min: 1, max: 100_000 }),
+  }),
+  namespace: value({
+    description: 'the namespace of targets that name none; unset, the pod’s own or the context’s',
+    placeholder: 'NAMESPACE',
+    short: 'n',
+    parse: parseNamespace,
+  }),
+  kubeconfig: text({
+    description:
+      'a kubeconfig file instead of those of KUBECONFIG, the pod’s service account, or ~/.kube/config',
+    placeholder: 'PATH',
+  }),
+  context: text({
+    description: 'the context of the kubeconfig file, instead of its current one',
+    placeholder: 'NAME',
+  }),
+  'watch-for': valueOr({
+    description:
+      'how long one watch lasts before a new one goes on; one that has died in silence is noticed by then',
+    placeholder: 'DURATION',
+    parse: parseWatchTime,
+    fallback: '1m',
+  }),
+};
+
+function parseWatchTime(given: string): number {
+  const milliseconds = parseDuration(given);
+  if (milliseconds < 1000 || milliseconds > 3_600_000) throw new Error(`"${given}" is not from 1s to 1h`);
+  return milliseconds;
+}
+
+export const waitKubernetesOptions = {
+  ...objectOptions,
+  'print-role': flag({
+    description: 'print the Role and RoleBinding that this command line needs, and wait for nothing',
+  }),
+  'service-account': text({
+    description:
+      'for --print-role: who gets the Role, as [NAMESPACE/]NAME; unset, default in the namespace of the pod',
+    placeholder: 'NAME',
+  }),
+  ...attemptOptions,
+  ...waitOptions,
+};

@@ -1,0 +1,199 @@
+import { remembered } from '../../clients/dns/remembered.ts';
+import { createResolver } from '../../clients/dns/resolver.ts';
+import { readProxies } from '../../clients/http/proxy.ts';
+import { findCluster, podNamespace, type ClusterAccess } from '../../clients/kubernetes/access.ts';
+import { createApiClient, type ApiClient } from '../../clients/kubernetes/client.ts';
+import { discoverResource } from '../../clients/kubernetes/discover.ts';
+import type { ApiResource } from '../../clients/kubernetes/resource.ts';
+import { rolesFor, type RoleSubject } from '../../clients/kubernetes/role.ts';
+import type { Input, Surroundings } from '../../core/command.ts';
+import type { Context } from '../../core/context.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import type { Values } from '../../core/options/option.ts';
+import { everyOne, failed, printed, UsageError, type Outcome } from '../../core/outcome.ts';
+import { bounded, paced } from '../../wait/attempt-timeout.ts';
+import type { Target } from '../../wait/attempt.ts';
+import { waitFor } from '../../wait/loop.ts';
+import { waitOutcome } from '../../wait/outcome.ts';
+import { waitPlanOf } from '../../wait/plan.ts';
+import { watchedTarget, type ObjectWait } from './attempt.ts';
+import { usualExpectation, type Expectation } from './expectation.ts';
+import type { objectOptions, waitKubernetesOptions } from './options.ts';
+import { isKnownResource, parseNamespace, type ObjectTarget } from './target.ts';
+
+type ObjectOptions = Values<typeof objectOptions>;
+type WaitKubernetesInput = Input<typeof waitKubernetesOptions, readonly ObjectTarget[]>;
+
+/** Waits for every object, or prints the rights that this takes. */
+export async function runWaitKubernetes(
+  { options, positionals: given }: WaitKubernetesInput,
+  context: Context,
+): Promise<Outcome> {
+  checkObjects(options, given, options.invert);
+  if (options['print-role']) return printRoles(options, given, context);
+  using opened = new DisposableStack();
+  const client = opened.use(await openClient(options, context));
+  const limit = options['attempt-timeout'];
+  const targets = given.map((one) =>
+    bounded(opened.use(objectTarget(options, one, client, context)), limit, context.clock),
+  );
+  return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+}
+
+/**
+ * Checks what can be told without a file or a server.
+ * @throws UsageError, as runWaitKubernetes does for the same
+ */
+export function checkWaitKubernetes(
+  { options, positionals: given }: WaitKubernetesInput,
+  _around: Surroundings,
+): void {
+  checkObjects(options, given, options.invert);
+}
+
+/**
+ * Whether the options fit the targets.
+ * @param invert whether somebody waits for their absence
+ * @throws UsageError
+ */
+export function checkObjects(
+  options: ObjectOptions,
+  targets: readonly ObjectTarget[],
+  invert: boolean,
+): void {
+  everyOne(targets, (target) => {
+    const shown = `${target.kind}${target.name === undefined ? '' : `/${target.name}`}`;
+    if (target.name === undefined && options.selector === undefined)
+      throw new UsageError(`${shown}: neither a name nor a --selector says which; write ${target.kind}/NAME`);
+    const kind = isKnownResource(target.resource) ? target.resource.kind : '';
+    if (options.key.length > 0 && kind !== 'Secret' && kind !== 'ConfigMap')
+      throw new UsageError(`${shown}: --key is for a Secret or a ConfigMap`);
+    if (expectationsOf(options, target, invert) === undefined)
+      throw new UsageError(
+        `${shown}: say what must hold: --for condition=Ready, --for jsonpath={.status.phase}=Running, or --for exists`,
+      );
+  });
+  for (const flag of ['selector', 'count'] as const)
+    if (options[flag] !== undefined && targets.every(({ name }) => name !== undefined))
+      throw new UsageError(`--${flag} is for targets without a name, and each has one`);
+  if (options.for.length > 1 && options.for.some((one) => one.for === 'gone'))
+    throw new UsageError('--for delete is all that can be said of what is gone: leave the others out');
+}
+
+function expectationsOf(
+  options: ObjectOptions,
+  { resource }: ObjectTarget,
+  invert: boolean,
+): readonly Expectation[] | undefined {
+  const said: readonly Expectation[] = [
+    ...options.for,
+    ...options.key.map((key) => ({ for: 'key', key }) as const),
+  ];
+  if (said.length > 0) return said;
+  // What must be gone need not be right.
+  if (invert) return [{ for: 'exists' }];
+  const usual = isKnownResource(resource) ? usualExpectation(resource) : undefined;
+  return usual === undefined ? undefined : [usual];
+}
+
+/** Finds the cluster. @throws UsageError */
+export async function openClient(options: ObjectOptions, context: Context): Promise<ApiClient> {
+  const { kubeconfig, context: name } = options;
+  const access = await findCluster({ kubeconfig, context: name }, context, async () => {
+    const { parseYaml } = await import('../../clients/yaml/text.ts');
+    return (text) => parseYaml(text).value;
+  });
+  if (!access.tls.verify)
+    context.log.warn(
+      `${access.origin} says insecure-skip-tls-verify: whoever answers is taken for the API server, and gets what is sent`,
+    );
+  return createApiClient(access, {
+    resolve: remembered(createResolver(context.paths), context.clock),
+    clock: context.clock,
+    proxy: readProxies(context, access.proxy === undefined ? [access.server] : []),
+    watchFor: options['watch-for'],
+    secret: (value) => void context.redactor.secret(value),
+  });
+}
+
+/** What waits for one of them. */
+export function objectTarget(
+  options: ObjectOptions & { readonly invert?: boolean },
+  target: ObjectTarget,
+  client: ApiClient,
+  { clock, redactor }: Pick<Context, 'clock' | 'redactor'>,
+): Target & Disposable {
+  return watchedTarget(objectWait(options, target, client.access), {
+    client,
+    clock,
+    redact: redactor.redact,
+  });
+}
+
+function objectWait(
+  options: ObjectOptions & { readonly invert?: boolean },
+  target: ObjectTarget,
+  access: Pick<ClusterAccess, 'namespace'>,
+): ObjectWait {
+  return {
+    target,
+    expectations: expectationsOf(options, target, options.invert ?? false) ?? [{ for: 'exists' }],
+    selector: target.name === undefined ? options.selector : undefined,
+    count: options.count,
+    namespace: target.namespace ?? options.namespace ?? access.namespace ?? 'default',
+    watchFor: options['watch-for'],
+  };
+}
+
+/** Prints the Roles. The cluster is asked only about resources that not every cluster has. */
+async function printRoles(
+  options: Values<typeof waitKubernetesOptions>,
+  targets: readonly ObjectTarget[],
+  context: Context,
+): Promise<Outcome> {
+  const known = targets.every(({ resource }) => isKnownResource(resource));
+  // A Role may be wanted where there is no cluster yet: then the namespaces are those that were written.
+  const namespaced =
+    options.namespace !== undefined ||
+    targets.every(
+      ({ namespace, resource }) =>
+        namespace !== undefined || (isKnownResource(resource) && !resource.namespaced),
+    );
+  using client = known && namespaced ? undefined : await openClient(options, context);
+  const access = client?.access ?? { namespace: undefined };
+  const own =
+    podNamespace(context.paths.serviceAccount) ?? options.namespace ?? access.namespace ?? 'default';
+  const rights = [];
+  for (const target of targets) {
+    const resource = await resourceOf(target, client, context);
+    if ('kind' in resource && 'status' in resource) return resource;
+    const { namespace } = objectWait({ ...options }, target, access);
+    rights.push({ resource, namespace: resource.namespaced ? namespace : undefined, name: target.name });
+  }
+  context.stdout(rolesFor(rights, subjectOf(options['service-account'], own)));
+  return printed('printed the Roles');
+}
+
+async function resourceOf(
+  { resource }: ObjectTarget,
+  client: ApiClient | undefined,
+  context: Context,
+): Promise<ApiResource | Extract<Outcome, { kind: 'failed' }>> {
+  if (isKnownResource(resource) || client === undefined) return resource as ApiResource;
+  const found = await discoverResource(resource, client, { signal: context.signal, phase: () => {} });
+  if (!('state' in found)) return found;
+  return failed(
+    found.state === 'never' ? found.status : exitStatus.refused,
+    `${resource.name}.${resource.group}: ${found.reason}`,
+    { hint: found.hint },
+  );
+}
+
+function subjectOf(text: string | undefined, own: string): RoleSubject {
+  const [first = 'default', second, ...more] = text?.split('/') ?? [];
+  if (more.length > 0 || first === '' || second === '')
+    throw new UsageError(`--service-account: "${text}" is not NAME or NAMESPACE/NAME`);
+  return second === undefined
+    ? { namespace: own, name: first }
+    : { namespace: parseNamespace(first), name: second };
+}

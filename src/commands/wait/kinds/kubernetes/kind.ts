@@ -1,0 +1,28 @@
+import { objectOptions } from '../../../wait-kubernetes/options.ts';
+import { checkObjects, objectTarget, openClient } from '../../../wait-kubernetes/run.ts';
+import { parseObjectTarget } from '../../../wait-kubernetes/target.ts';
+import { defineKind } from '../../kind.ts';
+
+export const kubernetes = defineKind({
+  options: objectOptions,
+  limit: 5000,
+  read({ address, options }) {
+    const target = parseObjectTarget(address.replace(/^kubernetes:(?:\/\/)?/i, ''));
+    checkObjects(options, [target], (options as { readonly invert?: boolean }).invert === true);
+    return {
+      name: `${target.kind} ${target.namespace === undefined ? '' : `${target.namespace}/`}${target.name ?? ''}`,
+      async open(context) {
+        const client = await openClient(options, context);
+        const watched = objectTarget(options, target, client, context);
+        return {
+          ...watched,
+          stages: watched.stages ?? [],
+          [Symbol.dispose]() {
+            watched[Symbol.dispose]();
+            client[Symbol.dispose]();
+          },
+        };
+      },
+    };
+  },
+});

@@ -1,0 +1,451 @@
+// What the API server may do, by a small one of the test's own over TLS; test/kubernetes has the real one.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { ApiServer, json, status, type StoredObject } from '../../support/api-server.ts';
+import {
+  runInitbox,
+  runToDeadline,
+  startInitbox,
+  terminationLog,
+  type RunningProgram,
+} from '../../support/program.ts';
+import { promptly, within } from '../../support/promptly.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const jobs = '/apis/batch/v1/namespaces/default/jobs';
+const pods = '/api/v1/namespaces/default/pods';
+const secrets = '/api/v1/namespaces/default/secrets';
+
+const job = (conditions: readonly object[] = [], name = 'migrate'): StoredObject => ({
+  metadata: { name, namespace: 'default' },
+  spec: { completions: 1 },
+  status: { active: 1, conditions },
+});
+const complete = job([{ type: 'Complete', status: 'True' }]);
+const failed = job([
+  { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'too many failures' },
+]);
+const pod = (name: string, ready: boolean, phase = 'Running'): StoredObject => ({
+  metadata: { name, namespace: 'default' },
+  status: { phase, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+});
+
+const token = { token: 'hunter2-hunter2' };
+
+/** Starts it, and resolves once its watch runs. */
+async function watching(
+  api: ApiServer,
+  args: readonly string[],
+  user: object = token,
+): Promise<RunningProgram> {
+  const KUBECONFIG = api.kubeconfig(user as Record<string, unknown>);
+  const running = await startInitbox(['wait-kubernetes', ...args], { env: { KUBECONFIG } });
+  await waitUntil(() => api.watching > 0, {
+    timeout: 60_000,
+    what: () => `a watch; so far: ${running.stderr}`,
+  });
+  return running;
+}
+
+const countOf = (api: ApiServer, watch: boolean): number =>
+  api.requests.filter(({ query }) => query.has('watch') === watch).length;
+
+describe('wait-kubernetes', () => {
+  test('a Job that is made, runs and is complete: one list, one watch', async () => {
+    await using api = await ApiServer.start();
+    const running = await watching(api, ['job/migrate']);
+    await running.waitForStderr(/job default\/migrate is not there/);
+    api.set(jobs, job());
+    await running.waitForStderr(/has 0 of 1 completions, 1 active pods/);
+    api.set(jobs, complete);
+    const { status: exit, stderr, stdout } = await within(promptly, running.exit);
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '' });
+    expect(stderr).toContain('job default/migrate is complete after');
+    expect(stderr).not.toContain('hunter2');
+    expect([countOf(api, false), countOf(api, true)]).toEqual([1, 1]);
+    expect(api.requests[0]?.query.get('fieldSelector')).toBe('metadata.name=migrate');
+  });
+
+  test('a Job that is complete already needs no watch', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, complete);
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate'], { env })).toMatchObject({ status: 0 });
+    expect(countOf(api, true)).toBe(0);
+  });
+
+  test('a Job that has failed ends it, with its reason', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const log = terminationLog();
+    const running = await watching(api, ['job/migrate', '--termination-log', log.path]);
+    api.set(jobs, failed);
+    const result = await running.exit;
+    expect(result.status).toBe(69);
+    for (const said of [result.stderr, log.read()])
+      expect(said).toContain('has failed (BackoffLimitExceeded: too many failures)');
+  });
+
+  test('deleted and made again: a failed one that is going is waited out', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, { ...failed, metadata: { ...failed.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    const running = await watching(api, ['job/migrate']);
+    await running.waitForStderr(/and is being deleted/);
+    api.delete(jobs, 'migrate');
+    await running.waitForStderr(/is not there/);
+    api.set(jobs, job());
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('complete and deleted in the same moment: it was complete', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    api.set(jobs, complete);
+    api.delete(jobs, 'migrate');
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('a Pod that is ready for a moment only, and one that has finished', async () => {
+    await using api = await ApiServer.start();
+    const running = await watching(api, ['pod/fast']);
+    api.set(pods, pod('fast', true));
+    api.set(pods, pod('fast', false));
+    expect(await running.exit).toMatchObject({ status: 0 });
+    api.set(pods, pod('done', false, 'Succeeded'));
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    expect(await runInitbox(['wait-kubernetes', 'pod/done'], { env })).toMatchObject({ status: 0 });
+  });
+
+  test('so many Pods that labels select', async () => {
+    await using api = await ApiServer.start();
+    api.set(pods, pod('a', true));
+    api.set(pods, pod('b', false));
+    const running = await watching(api, ['pods', '-l', 'app=web', '--count', '2']);
+    await running.waitForStderr(/1 of at least 2; b is not ready \(Running\)/);
+    api.set(pods, pod('c', true));
+    expect(await running.exit).toMatchObject({ status: 0 });
+    expect(api.requests[0]?.query.get('labelSelector')).toBe('app=web');
+  });
+
+  test('an absence, also of a Job that has failed', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, failed);
+    const running = await watching(api, ['job/migrate', '--invert', '--for', 'condition=Complete']);
+    api.delete(jobs, 'migrate');
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('a key of a Secret; its values never get into the log', async () => {
+    await using api = await ApiServer.start();
+    const data = { user: 'YWRtaW4taXMtaGVyZQ==' };
+    api.set(secrets, { metadata: { name: 'db', namespace: 'default' }, data });
+    const running = await watching(api, [
+      'secret/db',
+      '--key=password',
+      '--for=jsonpath={.data.user}=x',
+      '--log-level=debug',
+    ]);
+    await running.waitForStderr(/has another value at \{\.data\.user\}/);
+    api.set(secrets, {
+      metadata: { name: 'db', namespace: 'default' },
+      data: { user: 'x', password: 'eA==' },
+    });
+    const result = await running.exit;
+    expect(result.status).toBe(0);
+    expect(result.stderr).not.toContain(data.user);
+  });
+
+  test('of what must only be there, no more than metadata is asked for', async () => {
+    await using api = await ApiServer.start();
+    api.set(secrets, { metadata: { name: 'db', namespace: 'default' } });
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    expect(await runInitbox(['wait-kubernetes', 'secret/db'], { env })).toMatchObject({ status: 0 });
+    expect(api.requests[0]?.accept).toContain('as=PartialObjectMetadataList');
+  });
+
+  test('a custom resource is found by discovery, and need not be known yet', async () => {
+    await using api = await ApiServer.start();
+    let installed = false;
+    api.fault = ({ path }, response) => {
+      if (!/^\/apis\/cert-manager\.io(\/v1)?$/.test(path)) return false;
+      if (!installed) status(response, 404, 'NotFound', 'page not found');
+      else if (path.endsWith('/v1'))
+        json(response, 200, {
+          resources: [
+            { name: 'certificates', singularName: 'certificate', kind: 'Certificate', namespaced: true },
+          ],
+        });
+      else json(response, 200, { preferredVersion: { version: 'v1' }, versions: [{ version: 'v1' }] });
+      return true;
+    };
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    const running = await startInitbox(
+      ['wait-kubernetes', 'certificate.cert-manager.io/web', '--for=condition=Ready'],
+      { env },
+    );
+    await running.waitForStderr(/does not have certificate\S* yet/);
+    installed = true;
+    api.set('/apis/cert-manager.io/v1/namespaces/default/certificates', {
+      metadata: { name: 'web', namespace: 'default', generation: 1 },
+      status: { conditions: [{ type: 'Ready', status: 'True', observedGeneration: 1 }] },
+    });
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+});
+
+describe('faults', () => {
+  test('an API server that restarts: the watch goes on where it was, without a list', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    await api.down();
+    await running.waitForStderr(/connection refused/);
+    api.set(jobs, complete);
+    api.delete(jobs, 'migrate');
+    await api.up();
+    expect(await running.exit).toMatchObject({ status: 0 });
+    expect(countOf(api, false)).toBe(1);
+  });
+
+  test('410 Gone: it is listed anew', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    await api.down();
+    api.set(jobs, complete);
+    api.forget();
+    await api.up();
+    expect(await running.exit).toMatchObject({ status: 0 });
+    expect(countOf(api, false)).toBe(2);
+  });
+
+  test.each([
+    ['half a line and the end', (api: ApiServer) => (api.write('{"type":"MODIF'), api.cutConnections())],
+    ['a line that is no JSON', (api: ApiServer) => api.write('<html>\n')],
+    ['an end without a word', (api: ApiServer) => api.endWatches()],
+    ['an event that is an error', (api: ApiServer) => api.write('{"type":"ERROR","object":{"code":500}}\n')],
+    ['an event that is none', (api: ApiServer) => api.write('[]\n')],
+  ])('%s: it goes on', async (_name, fault) => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    const before = countOf(api, true);
+    fault(api);
+    await waitUntil(() => countOf(api, true) > before && api.watching > 0, {
+      timeout: 60_000,
+      what: 'another watch',
+    });
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('a watch that has died in silence is noticed after its time', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    let silent = true;
+    api.fault = ({ query }, response) => {
+      if (!query.has('watch') || !silent) return false;
+      // It accepts the watch and never says a word again, not even at its end.
+      silent = false;
+      response.writeHead(200).flushHeaders();
+      return true;
+    };
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    const running = await startInitbox(['wait-kubernetes', 'job/migrate', '--watch-for=1s'], { env });
+    await waitUntil(() => !silent, { timeout: 60_000, what: 'the first watch' });
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('an expired token: the file is read again, at once where it has changed', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const tokenFile = join(api.folder, 'token');
+    writeFileSync(tokenFile, 'first-token\n');
+    api.tokens.add('first-token');
+    const running = await watching(api, ['job/migrate'], { tokenFile });
+    api.tokens.clear();
+    api.tokens.add('second-token');
+    api.endWatches();
+    await running.waitForStderr(/does not accept the token in \S+ \(401\)/);
+    writeFileSync(tokenFile, 'second-token\n');
+    api.set(jobs, complete);
+    const result = await running.exit;
+    expect(result.status).toBe(0);
+    expect(result.stderr).not.toMatch(/first-token|second-token/);
+  });
+
+  test('401 to a token that stays the same ends it', async () => {
+    await using api = await ApiServer.start();
+    api.tokens.add('another-token');
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], { env });
+    expect(result.status).toBe(69);
+    expect(result.stderr).toContain('the API server does not accept the token (401)');
+    expect(result.stderr).not.toContain('hunter2');
+  });
+
+  test.each(['list', 'watch'])(
+    '403 to %s says which right is missing, is waited for a while, and ends it',
+    async (verb) => {
+      await using api = await ApiServer.start();
+      api.set(jobs, job());
+      api.fault = ({ query }, response) => {
+        if (query.has('watch') !== (verb === 'watch')) return false;
+        status(
+          response,
+          403,
+          'Forbidden',
+          'jobs.batch is forbidden: User "system:serviceaccount:default:app" cannot do that',
+        );
+        return true;
+      };
+      const env = { KUBECONFIG: api.kubeconfig(token) };
+      const result = await runInitbox(['wait-kubernetes', 'job/migrate'], { env });
+      expect(result.status).toBe(69);
+      expect(result.stderr).toContain(
+        `system:serviceaccount:default:app may not ${verb} jobs.batch "migrate" in the namespace default (403)`,
+      );
+      expect(result.stderr).toContain('hint: a Role in the namespace default is missing');
+      expect(result.stderr).toContain('--print-role');
+    },
+  );
+
+  test('a right that is given a moment later', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, complete);
+    let refused = 0;
+    api.fault = (_request, response) => {
+      if (refused >= 3) return false;
+      refused += 1;
+      status(response, 403, 'Forbidden', 'no');
+      return true;
+    };
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate'], { env })).toMatchObject({ status: 0 });
+  });
+
+  test('503 and 429 with Retry-After are waited out', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, complete);
+    let asked = 0;
+    api.fault = (_request, response) => {
+      asked += 1;
+      if (asked > 2) return false;
+      response.setHeader('Retry-After', '1');
+      status(response, asked === 1 ? 429 : 503, 'TooManyRequests', 'later');
+      return true;
+    };
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], { env });
+    expect(result.status).toBe(0);
+    expect(asked).toBe(3);
+  });
+
+  test('a certificate of an authority that is not trusted', async () => {
+    await using api = await ApiServer.start();
+    await using other = await ApiServer.start();
+    const env = {
+      KUBECONFIG: api.kubeconfig(token, { server: `https://localhost:${other.port}` }),
+    };
+    const { stderr } = await runToDeadline(['wait-kubernetes', '--timeout', '2s', 'job/migrate'], { env });
+    expect(stderr).toContain('comes from an authority that is not trusted here');
+    expect(other.requests).toEqual([]);
+  });
+
+  test('SIGTERM ends it', async () => {
+    await using api = await ApiServer.start();
+    const running = await watching(api, ['job/migrate']);
+    running.kill('SIGTERM');
+    expect(await within(promptly, running.exit)).toMatchObject({ status: 143 });
+  });
+});
+
+describe('kubeconfig', () => {
+  test.each([
+    ['exec', { exec: { command: 'aws' } }, 'gets its credentials from a program (exec)'],
+    ['half a certificate', { 'client-key-data': 'eA==' }, 'client-key-data is not in PEM format'],
+  ])('%s is refused with what to do', async (_name, user, words) => {
+    await using api = await ApiServer.start();
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], {
+      env: { KUBECONFIG: api.kubeconfig(user) },
+    });
+    expect(result.status).toBe(2);
+    expect(result.stderr).toContain(words);
+    expect(api.requests).toEqual([]);
+  });
+
+  test('insecure-skip-tls-verify is taken, with a warning', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, complete);
+    const cluster = { 'certificate-authority-data': undefined, 'insecure-skip-tls-verify': true };
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], {
+      env: { KUBECONFIG: api.kubeconfig(token, cluster) },
+    });
+    expect(result.status).toBe(0);
+    expect(result.stderr).toContain('insecure-skip-tls-verify');
+  });
+
+  test('several files, of which one is missing; a file in HOME; none at all', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, complete);
+    const path = api.kubeconfig(token);
+    const several = { KUBECONFIG: `${api.folder}/missing:${path}` };
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate'], { env: several })).toMatchObject({
+      status: 0,
+    });
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate', '--kubeconfig', `${path}x`])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('there is no file') as string,
+    });
+    const home = join(api.folder, 'home');
+    mkdirSync(join(home, '.kube'), { recursive: true });
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate'], { env: { HOME: home } })).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('no cluster is known') as string,
+    });
+  });
+
+  test('the kind of `wait`, beside others', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    const running = await startInitbox(
+      ['wait', 'kubernetes:job/migrate', `127.0.0.1:${api.port}`, 'kubernetes:pods?selector=app=web&count=1'],
+      { env },
+    );
+    await running.waitForStderr(/job default\/migrate has 0 of 1 completions/);
+    api.set(jobs, complete);
+    api.set(pods, pod('a', true));
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('--print-role asks nobody', async () => {
+    const result = await runInitbox([
+      'wait-kubernetes',
+      'job/shop/migrate',
+      'pods/data/',
+      'node/n1',
+      '-l',
+      'a=b',
+      '--print-role',
+      '--service-account',
+      'shop/api',
+    ]);
+    expect(result.status).toBe(0);
+    expect(result.stdout.match(/^kind: .*$/gm)).toEqual([
+      'kind: ClusterRole',
+      'kind: ClusterRoleBinding',
+      'kind: Role',
+      'kind: RoleBinding',
+      'kind: Role',
+      'kind: RoleBinding',
+    ]);
+    expect(result.stdout).toContain('resourceNames: ["migrate"]');
+  });
+});
