@@ -18,6 +18,8 @@ export interface Libc {
    * (openat2(2), RESOLVE_NO_XDEV). The name ends with a NUL.
    */
   openOnMount(name: Buffer, flags: number): number;
+  /** Sets something of this process by two numbers (prctl(2)). */
+  prctl(option: number, value: number): number;
   /** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
   exit(status: number): void;
 }
@@ -55,6 +57,7 @@ function load(): Libc | undefined {
       lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
       syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
+      prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
       _exit: { return: 'void', arguments: ['i32'] },
     });
     const { flistxattr, listxattr, readlinkat, lseek, syscall, copy_file_range: range } = functions;
@@ -66,6 +69,7 @@ function load(): Libc | undefined {
       listxattr,
       readlinkat,
       lseek,
+      prctl: (option, value) => functions.prctl(option, BigInt(value), 0n, 0n, 0n),
       exit: functions._exit,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {
