@@ -1,3 +1,4 @@
+import { integerIn, textIn } from '../clients/postgres/answer-row.ts';
 import { isForbidden, isMissing } from '../clients/postgres/once-record.ts';
 import { createRecords } from '../clients/postgres/records-schema.ts';
 import { sqlStateOf } from '../clients/postgres/server-errors.ts';
@@ -173,10 +174,10 @@ export async function proofOf(session: Session): Promise<Proof | undefined> {
   const [row] = rows;
   if (row === undefined) return undefined;
   return {
-    pid: Number(row['pid']),
+    pid: integerIn(row, 'pid'),
     classId: columnText(row, 'class'),
     objectId: columnText(row, 'object'),
-    objectSubId: Number(row['sub']),
+    objectSubId: integerIn(row, 'sub'),
   };
 }
 
@@ -318,9 +319,9 @@ function toRow(row: Record<string, unknown>): Row {
     version: columnText(row, 'version'),
     file: columnText(row, 'file'),
     sha256: columnText(row, 'sha256'),
-    state: row['state'] as State,
-    statements: Number(row['statements']),
-    finished: Number(row['finished']),
+    state: textIn(row, 'state') as State,
+    statements: integerIn(row, 'statements'),
+    finished: integerIn(row, 'finished'),
     startedAt: columnText(row, 'started'),
   };
 }

@@ -1,3 +1,4 @@
+import { integerIn } from '../clients/postgres/answer-row.ts';
 import type { Session } from '../clients/postgres/session.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
@@ -107,7 +108,7 @@ async function serverOf(session: Session): Promise<Server> {
   const { rows } = await session.query(
     `SELECT pg_catalog.current_setting('server_version_num')::int AS version, pg_catalog.current_setting('standard_conforming_strings') AS strings`,
   );
-  return { version: Number(rows[0]?.['version']), standardStrings: rows[0]?.['strings'] !== 'off' };
+  return { version: integerIn(rows[0], 'version'), standardStrings: rows[0]?.['strings'] !== 'off' };
 }
 
 async function runAll(

@@ -1,3 +1,4 @@
+import { integerIn, jsonIn } from '../clients/postgres/answer-row.ts';
 import type { QueryResult, Session } from '../clients/postgres/session.ts';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
@@ -46,9 +47,9 @@ export async function openWork(
           WHERE s.source OPERATOR(pg_catalog.=) 'session') AS settings
       FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
-  const pid = Number(rows[0]?.['pid']);
+  const pid = integerIn(rows[0], 'pid');
   const born = columnText(rows[0], 'born');
-  const settings = JSON.parse(columnText(rows[0], 'settings') || '{}') as Record<string, string>;
+  const settings = jsonIn(rows[0], 'settings') as Record<string, string>;
 
   /** Ends the backend, which rolls back what it had begun, and waits until it is gone: before that no lock may go. */
   const stop = async (): Promise<void> => {

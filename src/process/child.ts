@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
+import process from 'node:process';
 
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Host } from '../core/host.ts';
 import { withCoreFiles } from './core-file.ts';
+import { adoptOrphans, descendantsOf, isStartedWith } from './descendants.ts';
 import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
@@ -16,13 +18,13 @@ export interface ChildEnd {
   readonly signal: NodeJS.Signals | undefined;
 }
 
-/** A command in a process group of its own. */
+/** A command in a process group of its own, with all that it starts, whatever group or session that goes to. */
 export interface Child {
   readonly pid: number;
-  /** Resolves when the command and everything it left in its group are gone. Never rejects. */
+  /** Resolves when the command and everything that it started are gone. Never rejects. */
   readonly gone: Promise<ChildEnd>;
   /**
-   * Signals the group, and kills it after so many milliseconds. A later call may only bring the kill forward.
+   * Signals all of it, and kills it after so many milliseconds. A later call may only bring the kill forward.
    */
   stop(signal: NodeJS.Signals, grace: number): void;
 }
@@ -31,13 +33,18 @@ export interface ChildOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Descriptors that it gets as 3, 4, …; this process goes on using them. */
   readonly inherit?: readonly number[];
-  /** Milliseconds that what the command leaves in its group has, after a TERM of its own. */
+  /** Milliseconds that what the command leaves behind has, after a TERM of its own. */
   readonly grace: number;
+  /** An entry of its environment, `NAME=VALUE`, that no other child of this process has. */
+  readonly mark?: string;
   readonly clock: Clock;
   readonly host: Pick<Host, 'kill'>;
   /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
+
+/** The children of this process that run now: what is adopted while there is one alone is that one's. */
+const running = new Set<number>();
 
 /** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
 const looks = [1, 2, 5, 10, 20, 20, 50] as const;
@@ -47,7 +54,8 @@ const looks = [1, 2, 5, 10, 20, 20, 50] as const;
  * @throws Failure with status 126 or 127
  */
 export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
-  const { clock, host } = options;
+  const { clock, host, mark } = options;
+  const adopts = adoptOrphans();
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
   const ended = new Promise<ChildEnd>((resolve) => {
@@ -63,6 +71,16 @@ export async function startChild(command: readonly string[], options: ChildOptio
     child.send(options.channel.first, () => {});
   }
   const group = child.pid as number;
+  running.add(group);
+  /** What it started, in its group or not. Orphans are adopted by this process: beside other children, by their mark. */
+  const escaped = (): number[] => {
+    if (!adopts) return descendantsOf(group);
+    const others = new Set([...running].filter((pid) => pid !== group));
+    const adopted = descendantsOf(process.pid, others).filter((pid) => pid !== group);
+    if (others.size === 0) return adopted;
+    const below = new Set(descendantsOf(group));
+    return adopted.filter((pid) => below.has(pid) || (mark !== undefined && isStartedWith(pid, mark)));
+  };
   let killAt = Number.POSITIVE_INFINITY;
   let cancelKill = (): void => {};
   let over = false;
@@ -73,6 +91,13 @@ export async function startChild(command: readonly string[], options: ChildOptio
       host.kill(-group, signal);
     } catch {
       // EPERM: every member has become another user; nothing can be done from here.
+    }
+    for (const pid of escaped()) {
+      try {
+        host.kill(pid, signal);
+      } catch {
+        // it ended meanwhile, or has become another user
+      }
     }
   };
   const stop: Child['stop'] = (signal, grace) => {
@@ -89,11 +114,12 @@ export async function startChild(command: readonly string[], options: ChildOptio
 
   const gone = (async (): Promise<ChildEnd> => {
     const end = await ended;
-    for (let look = 0; groupLives(group, host); look += 1) {
+    for (let look = 0; groupLives(group, host) || escaped().length > 0; look += 1) {
       if (look === 0) stop('SIGTERM', options.grace);
       await sleep(clock, looks[Math.min(look, looks.length - 1)] ?? 50, never);
     }
     over = true;
+    running.delete(group);
     cancelKill();
     return end;
   })();

@@ -20,6 +20,8 @@ export interface Libc {
   openOnMount(name: Buffer, flags: number): number;
   /** Locks an open file, until it is closed, however its process ends (flock(2)); 0 where it did. */
   flock(descriptor: number, operation: number): number;
+  /** Sets something of this process by two numbers (prctl(2)). */
+  prctl(option: number, value: number): number;
   /** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
   exit(status: number): void;
 }
@@ -61,6 +63,7 @@ function load(): Libc | undefined {
       syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
       flock: { return: 'i32', arguments: ['i32', 'i32'] },
+      prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
       _exit: { return: 'void', arguments: ['i32'] },
     });
     const { flistxattr, listxattr, readlinkat, lseek, flock, syscall, copy_file_range: range } = functions;
@@ -73,6 +76,7 @@ function load(): Libc | undefined {
       readlinkat,
       lseek,
       flock,
+      prctl: (option, value) => functions.prctl(option, BigInt(value), 0n, 0n, 0n),
       exit: functions._exit,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {

@@ -18,7 +18,10 @@ export interface Fault {
 
 export interface Field {
   readonly fleet: Fleet;
+  /** The primary of this moment. */
   readonly postgres: Postgres;
+  /** Kills the primary, promotes the standby, and makes another standby of it. */
+  readonly failOver: (() => Promise<void>) | undefined;
   readonly network: NetnsPair | undefined;
   readonly random: Random;
 }
@@ -26,8 +29,11 @@ export interface Field {
 /** A replica is stopped for less than its work has to end after a loss: nothing can act while it is stopped. */
 const shortStop = 1.0;
 
-export function createFaults({ fleet, postgres, network, random }: Field): readonly Fault[] {
+export function createFaults(field: Field): readonly Fault[] {
+  const { fleet, network, random } = field;
   const victim = () => random.pick([...fleet.running]);
+  /** A holder that cannot write itself down must not be stopped or killed alone: docs/locking.md, conditions. */
+  const recordedVictim = () => random.pick([...fleet.running].filter(({ unrecorded }) => !unrecorded));
   const send = (pid: number, signal: NodeJS.Signals): boolean => {
     try {
       return process.kill(pid, signal);
@@ -41,6 +47,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
       .filter((entry) => entry.parent === pid && entry.group === entry.pid)
       .map(({ pid: group }) => group);
   const backend = async (like: string): Promise<number | undefined> => {
+    const { postgres } = field;
     if (!postgres.running()) return undefined;
     try {
       const rows = await postgres.sql(
@@ -55,7 +62,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
     const pid = await backend(like);
     if (pid === undefined) return false;
     try {
-      await postgres.sql(`SELECT pg_terminate_backend(${pid})`);
+      await field.postgres.sql(`SELECT pg_terminate_backend(${pid})`);
       return true;
     } catch {
       return false;
@@ -68,6 +75,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
     return true;
   };
   const restart = async (how: 'fast' | 'immediate' | 'kill'): Promise<boolean> => {
+    const { postgres } = field;
     if (how === 'kill') await postgres.kill();
     else await postgres.stop(how);
     await sleep(random.between(0, 1500));
@@ -80,7 +88,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
       name: 'kill -9 a replica alone',
       weight: 2,
       inflict: async () => {
-        const one = victim();
+        const one = recordedVictim();
         return one !== undefined && send(one.pid, 'SIGKILL');
       },
     },
@@ -117,7 +125,7 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
       name: 'SIGSTOP a replica',
       weight: 3,
       inflict: async () => {
-        const one = victim();
+        const one = recordedVictim();
         return one !== undefined && pause(one.pid, random.between(0.05, shortStop));
       },
     },
@@ -139,8 +147,29 @@ export function createFaults({ fleet, postgres, network, random }: Field): reado
       group: 'server',
       inflict: () => restart('immediate'),
     },
+    {
+      name: 'kill -9 a backend',
+      weight: 0.3,
+      group: 'server',
+      // The server ends all other sessions and recovers.
+      inflict: async () => {
+        const pid = await backend('initbox:%');
+        return pid !== undefined && send(pid, 'SIGKILL');
+      },
+    },
     { name: 'kill -9 Postgres', weight: 0.4, group: 'server', inflict: () => restart('kill') },
   ];
+  const { failOver } = field;
+  if (failOver !== undefined)
+    all.push({
+      name: 'failover to the standby',
+      weight: 0.3,
+      group: 'server',
+      inflict: async () => {
+        await failOver();
+        return true;
+      },
+    });
   if (network !== undefined) {
     all.push({
       name: 'partition',

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { setup as buildOnce } from '../support/build-once.ts';
 import { canUseNetns, createNetnsPair } from '../support/netns.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { appRole, startPostgres, startStandby, type Postgres, type Standby } from '../support/postgres.ts';
 import { requireOrSkip } from '../support/tools.ts';
 import { temporaryDirectory } from '../support/undo.ts';
 import { chooseFault, createFaults } from './faults.ts';
@@ -24,6 +24,8 @@ const { values } = parseArgs({
     replicas: { type: 'string', default: '8' },
     /** Milliseconds between two faults, on average. */
     pause: { type: 'string', default: '400' },
+    /** Ends earlier, once there were so many faults. */
+    faults: { type: 'string', default: '1000000' },
   },
 });
 const minutes = Number(values.minutes);
@@ -35,13 +37,31 @@ console.log(`chaos for ${minutes} min; seed ${seed}`);
 await buildOnce();
 const random = seeded(seed);
 const network = requireOrSkip('partitions', canUseNetns()) ? undefined : createNetnsPair();
-await using postgres = await startPostgres({
-  settings: { max_connections: 100 },
-  ...(network ? { listen: [network.b.address], prefix: network.b.prefix } : {}),
-});
-await postgres.sql(
-  'CREATE TABLE effects (token bigint, job text, at timestamptz); ALTER TABLE effects OWNER TO app',
+const placed = network ? { listen: [network.b.address], prefix: network.b.prefix } : {};
+/** The server that takes writes; the other one follows it, and takes over in a failover. */
+let primary: Postgres = await startPostgres({ settings: { max_connections: 100 }, ...placed });
+await primary.sql(
+  `CREATE TABLE effects (token bigint, job text, at timestamptz); ALTER TABLE effects OWNER TO app;
+   CREATE ROLE unrecorded LOGIN PASSWORD '${appRole.password}'; GRANT INSERT ON effects TO unrecorded`,
 );
+let standby: Standby = await startStandby(primary, placed);
+const failovers: number[] = [];
+const urlOf = (user: string): string =>
+  `postgres://${user}:${appRole.password}@${[primary, standby].map(({ host, port }) => `${host}:${port}`).join(',')}/${appRole.database}?target_session_attrs=primary`;
+
+async function failOver(): Promise<void> {
+  const old = primary;
+  const { port } = old;
+  await old.kill();
+  failovers.push(Date.now() / 1000);
+  await sleep(random.between(0, 500));
+  await standby.promote();
+  primary = standby;
+  await old.remove();
+  // In the old one's place, so that the URL names both.
+  standby = await startStandby(primary, { port, ...placed });
+}
+
 const ground = temporaryDirectory('chaos');
 for (const name of ['journal', 'referee']) {
   writeFileSync(join(ground.path, name), '');
@@ -52,20 +72,30 @@ const fleet = startFleet(
   {
     folder: ground.path,
     sides: network ? [network.a.prefix, network.b.prefix] : [[]],
-    url: postgres.url(),
+    url: urlOf(appRole.user),
+    unrecordedUrl: urlOf('unrecorded'),
     timing: ['--heartbeat', '1s', '--grace', '500ms'],
   },
   Number(values.replicas),
   random,
 );
-const faults = createFaults({ fleet, postgres, network, random });
+const faults = createFaults({
+  fleet,
+  get postgres() {
+    return primary;
+  },
+  failOver,
+  network,
+  random,
+});
 const counts = new Map<string, number>();
 const until = performance.now() + minutes * 60_000;
 let told = performance.now();
 /** Faults under way: some last for seconds. */
 const active = new Map<string | symbol, Promise<unknown>>();
 const atOnce = 4;
-while (performance.now() < until) {
+const sum = (): number => [...counts.values()].reduce((a, b) => a + b, 0);
+while (performance.now() < until && sum() < Number(values.faults)) {
   await sleep(random.between(0, 2 * Number(values.pause)));
   const fault = chooseFault(faults, random);
   if (active.size >= atOnce || (fault.group !== undefined && active.has(fault.group))) continue;
@@ -79,15 +109,14 @@ while (performance.now() < until) {
   );
   if (performance.now() - told > 10_000) {
     told = performance.now();
-    const sum = [...counts.values()].reduce((a, b) => a + b, 0);
-    console.log(`${sum} faults, ${fleet.ended.length} processes ended, ${fleet.running.size} running`);
+    console.log(`${sum()} faults, ${fleet.ended.length} processes ended, ${fleet.running.size} running`);
   }
 }
 fleet.stopStarting();
 await Promise.all(active.values());
 await fleet.drained(AbortSignal.timeout(120_000));
 
-const verdict = await judge(ground.path, fleet.ended, postgres);
+const verdict = await judge(ground.path, fleet.ended, primary, failovers);
 /** What a replica may end with here: done, its child's failed statement, the lock lost, and signals. */
 const explained = new Set(['0', '7', '75', '137', '143', 'SIGKILL', 'SIGTERM']);
 const wrongs = [
@@ -98,12 +127,14 @@ const wrongs = [
 ];
 const statuses = Map.groupBy(fleet.ended, ({ status }) => status);
 console.log(`\nseed ${seed}, ${minutes} min`);
-console.log(`faults: ${[...counts.values()].reduce((a, b) => a + b, 0)}`);
+console.log(`faults: ${sum()}`);
 for (const [name, count] of [...counts].toSorted((a, b) => b[1] - a[1])) console.log(`  ${count} × ${name}`);
 console.log(`processes: ${fleet.ended.length}`);
 for (const [status, all] of statuses) console.log(`  ${all.length} × ended with ${status}`);
 console.log(`children: ${verdict.begun} began, ${verdict.finished} came to their end`);
 console.log(wrongs.length === 0 ? 'no overlap, nothing lost' : `WRONG:\n${wrongs.join('\n')}`);
+await standby.remove();
+await primary.remove();
 ground.remove();
 network?.remove();
 process.exitCode = wrongs.length === 0 ? 0 : 1;

@@ -17,8 +17,20 @@ interface Entry {
   readonly at: number;
 }
 
-/** Judges a run by what its children wrote down outside the database, and by what they left in it. */
-export async function judge(folder: string, ended: readonly Ended[], postgres: Postgres): Promise<Verdict> {
+/** Seconds before a failover of which the standby may not have heard: what it lost in them is nobody's mistake. */
+const unheard = 2;
+
+/**
+ * Judges a run by what its children wrote down outside the database, and by what they left in it.
+ * @param failovers seconds since 1970 at which a primary ended for good
+ */
+export async function judge(
+  folder: string,
+  ended: readonly Ended[],
+  postgres: Postgres,
+  failovers: readonly number[],
+): Promise<Verdict> {
+  const mayBeLost = (at: number): boolean => failovers.some((over) => at <= over && over - at < unheard);
   const entries = readFileSync(join(folder, 'journal'), 'utf8')
     .split('\n')
     .filter(Boolean)
@@ -54,7 +66,8 @@ export async function judge(folder: string, ended: readonly Ended[], postgres: P
       );
     highest = BigInt(String(token)) > highest ? BigInt(String(token)) : highest;
   }
-  for (const { job, token } of ends) {
+  for (const { job, token, at } of ends) {
+    if (mayBeLost(at)) continue;
     if (!effects.some((row) => row['job'] === job && BigInt(String(row['token'])) === token))
       wrongs.push(`${job} (token ${token}) ended, but its row is not there`);
   }

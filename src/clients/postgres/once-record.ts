@@ -1,3 +1,4 @@
+import { bigintIn, dateIn, integerIn, textIn } from './answer-row.ts';
 import { sqlState, sqlStateOf } from './server-errors.ts';
 import type { QueryOptions } from './session.ts';
 import { recordsSchema, requireRecords, type Asking } from './trusted-owner.ts';
@@ -30,22 +31,17 @@ export function epochOf(expression: string): string {
   return `extract(epoch FROM ${expression})::pg_catalog.float8`;
 }
 
-/** What epochOf gave. */
-export function dateOf(seconds: unknown): Date {
-  return new Date(Number(seconds) * 1000);
-}
-
 /** @returns undefined for a row of NULLs, as an outer join makes it */
 export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
   if (row === undefined || row['state'] === null) return undefined;
   return {
-    state: row['state'] as OnceRecord['state'],
-    token: BigInt(row['token'] as string),
-    commandHash: row['command_hash'] as string,
-    host: row['host'] as string,
-    started: dateOf(row['started']),
-    finished: row['finished'] === null ? null : dateOf(row['finished']),
-    exitStatus: row['exit_status'] as number | null,
+    state: textIn(row, 'state') as OnceRecord['state'],
+    token: bigintIn(row, 'token'),
+    commandHash: textIn(row, 'command_hash'),
+    host: textIn(row, 'host'),
+    started: dateIn(row, 'started'),
+    finished: row['finished'] === null ? null : dateIn(row, 'finished'),
+    exitStatus: row['exit_status'] === null ? null : integerIn(row, 'exit_status'),
   };
 }
 

@@ -58,6 +58,23 @@ export class QueryTimeout extends Error {
   override readonly name = 'QueryTimeout';
 }
 
+/** The connection was closed, and nobody said why. */
+class ConnectionEnded extends Error {
+  override readonly name = 'ConnectionEnded';
+}
+
+/** Whether a statement failed for the connection's sake, and not for what the server said of it. */
+export function isConnectionError(error: unknown): boolean {
+  if (error instanceof BrokenConnection || error instanceof QueryTimeout || error instanceof ConnectionEnded)
+    return true;
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
+  // The driver's own words for the end of a connection, which it sometimes is the first to see.
+  return (
+    ['ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(code ?? '') ||
+    (message ?? '').startsWith('Connection terminated')
+  );
+}
+
 /** How long a polite goodbye may take, in milliseconds: on a half-open socket it never ends by itself. */
 const goodbye = 2000;
 
@@ -82,7 +99,7 @@ export function openSession(
   };
   // Twice on a termination: first the server's reason (57P01), then that the connection is gone. The first counts.
   client.on('error', finish);
-  client.on('end', () => finish(new Error('the connection ended')));
+  client.on('end', () => finish(new ConnectionEnded('the connection ended')));
 
   const destroy = (why: Error): void => {
     finish(why);

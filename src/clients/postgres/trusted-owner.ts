@@ -1,3 +1,4 @@
+import { integerIn, textOrNullIn } from './answer-row.ts';
 import { sqlState } from './server-errors.ts';
 import type { QueryOptions, QueryResult } from './session.ts';
 
@@ -96,7 +97,7 @@ export async function findRecords(
     options,
   );
   const row = rows[0] ?? {};
-  const text = (column: string): string => String(row[column]);
+  const text = (column: string): string => textOrNullIn(row, column) ?? '';
   const [role, databaseOwner, schemaOwner] = [
     text('quoted_role'),
     text('database_owner'),
@@ -128,7 +129,7 @@ export async function findRecords(
       schemaOwner: row['nspowner'],
     });
   }
-  return { found, pid: Number(row['pid']) };
+  return { found, pid: integerIn(row, 'pid') };
 }
 
 /** Whether the name still leads to what this session has judged, and its owners are the same. */

@@ -23,7 +23,7 @@ export interface CommandLimits {
   readonly grace: number;
 }
 
-/** Runs a command under the lock until it and its process group are gone, whatever else happens. */
+/** Runs a command under the lock until it and all that it started are gone, whatever else happens. */
 export async function performCommand(
   command: readonly string[],
   held: Held,
@@ -35,6 +35,7 @@ export async function performCommand(
   if (deadline.signal.aborted) throw reasonOf(deadline.signal);
   const child: Child = await startChild(command, {
     environment: { ...environment, ...held.environment(environment) },
+    mark: `INITBOX_LOCK_TOKEN=${held.token}`,
     inherit: held.keepOpen,
     grace,
     clock,

@@ -6,6 +6,7 @@ import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { beginOnce, finishOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
+import { isConnectionError } from '../../clients/postgres/session.ts';
 import { unlessAborted, within } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
@@ -119,7 +120,7 @@ export async function runUnderLock(
     };
     if (!begun && context.signal.aborted) await within(leave(), leaveTime, context.clock);
     else await leave();
-    throw begun ? error : inOurWords(error, 'the start of the work could not be recorded');
+    throw inOurWords(error, begun ? 'the work was cut off' : 'the start of the work could not be recorded');
   }
   if (performed.outcome.kind === 'failed' && performed.outcome.status === exitStatus.lockLost) {
     await held.abandon();
@@ -143,10 +144,13 @@ async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome |
   }
 }
 
-/** What the server refused, by what it was for. */
+/** What the server refused, or how the connection to it ended, by what it was for. */
 function inOurWords(error: unknown, what: string): unknown {
-  if (!isServerError(error)) return error;
-  return new Failure(failed(exitStatus.failed, `${what}: the server says ${errorWords(error)}`));
+  if (isServerError(error))
+    return new Failure(failed(exitStatus.failed, `${what}: the server says ${errorWords(error)}`));
+  if (isConnectionError(error))
+    return new Failure(failed(exitStatus.failed, `${what}: ${errorWords(error)}`));
+  return error;
 }
 
 /** Whether a statement failed since the lock was lost with its connection, which may be known a moment later only. */

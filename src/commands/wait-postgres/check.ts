@@ -1,3 +1,4 @@
+import { textIn } from '../../clients/postgres/answer-row.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { readOnce, isForbidden } from '../../clients/postgres/once-record.ts';
@@ -118,7 +119,7 @@ async function hasTables(inquiry: Inquiry): Promise<NotYet | undefined> {
           : 'have the migrations run? is it this database and, without a schema in the name, this role’s search_path?',
       });
     }
-    const kind = String(row['kind']);
+    const kind = textIn(row, 'kind');
     if (!readable.has(kind)) return notYet(`${table.text} is not a table (relkind ${kind}, ${session.peer})`);
     if (row['usable'] !== true) {
       return notYet(`the table ${table.text} is there, and this role has no right on it (${session.peer})`, {

@@ -1,3 +1,4 @@
+import { integerIn, numberIn, textIn, textOrNullIn } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
 import { epochOf } from '../once-record.ts';
 import type { Session } from '../session.ts';
@@ -121,16 +122,16 @@ export async function seeHolder(session: Session, key: LockKey): Promise<HolderS
   );
   const row = rows[0];
   if (row === undefined) return undefined;
-  const applicationName = String(row['name']);
+  const applicationName = textIn(row, 'name');
   const tag = readTag(key, applicationName);
   return {
-    pid: Number(row['pid']),
-    role: row['role'] as string | null,
-    address: row['address'] as string | null,
+    pid: integerIn(row, 'pid'),
+    role: textOrNullIn(row, 'role'),
+    address: textOrNullIn(row, 'address'),
     applicationName,
     token: tag?.token,
     settle: tag?.settle,
-    began: row['began'] as number | null,
-    at: row['at'] as number,
+    began: row['began'] === null ? null : numberIn(row, 'began'),
+    at: numberIn(row, 'at'),
   };
 }

@@ -4,6 +4,7 @@ import { exitStatus } from '../../../core/exit-status.ts';
 import { unanswered } from '../../../wait/attempt-timeout.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
 import { settleTime, type LockBackend, type LockTiming, type Unneeded } from '../../lock.ts';
+import { bigintIn } from '../answer-row.ts';
 import { connectPostgres } from '../connect.ts';
 import type { ConnectionSettings } from '../connection-string.ts';
 import type { LockKey } from '../lock-key.ts';
@@ -230,9 +231,11 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       undefined,
       { timeout: patience },
     );
-    const names = (rows[0]?.['names'] ?? []) as readonly string[];
-    const left = names.map((name) => readTag(key, name)).filter((tag) => tag !== undefined);
-    const xid = BigInt(String(rows[0]?.['xid']));
+    const names: unknown = rows[0]?.['names'];
+    const left = (Array.isArray(names) ? names : [])
+      .map((name) => readTag(key, String(name)))
+      .filter((tag) => tag !== undefined);
+    const xid = bigintIn(rows[0], 'xid');
     const unrecorded = unrecordedHolder(last, sighted, left);
     // Never from a name: any role may give itself one.
     const token = nextToken(xid, prepared.facts.identity.timeline, last?.token);

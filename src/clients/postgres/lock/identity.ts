@@ -1,5 +1,7 @@
+import { integerIn, textIn, textOrNullIn, type AnswerRow } from '../answer-row.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
+import { BrokenConnection } from '../wire.ts';
 
 /** What tells one running server from another that took over its name or address. */
 export interface ServerIdentity {
@@ -50,17 +52,27 @@ export async function readFacts(session: Session, timeout: number, before?: stri
     .then(({ rows }) => rows[0] ?? {});
   return {
     identity: {
-      started: String(row['started']),
-      system: row['system'] as string | null,
-      timeline: row['timeline'] as string | null,
+      started: textIn(row, 'started'),
+      system: textOrNullIn(row, 'system'),
+      timeline: timelineIn(row),
       standby: row['standby'] === true,
     },
     readOnly: row['read_only'] === true,
-    version: Number(row['version']),
-    role: String(row['role']),
-    actingRole: String(row['acting_role']),
-    address: row['address'] as string | null,
+    version: integerIn(row, 'version'),
+    role: textIn(row, 'role'),
+    actingRole: textIn(row, 'acting_role'),
+    address: textOrNullIn(row, 'address'),
   };
+}
+
+/** Eight hexadecimal digits; null on a standby, and where the server keeps it from us. */
+function timelineIn(row: AnswerRow): string | null {
+  const timeline = textOrNullIn(row, 'timeline');
+  if (timeline !== null && !/^[0-9A-Fa-f]{8}$/.test(timeline))
+    throw new BrokenConnection(
+      'the connection broke: what the server sent is not valid: "timeline" of its answer is not one',
+    );
+  return timeline;
 }
 
 /** What differs, in words; undefined where both are the same running server. */

@@ -1,3 +1,4 @@
+import { textIn } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
 import {
   isForbidden,
@@ -109,7 +110,7 @@ export async function listOnce(
       undefined,
       { timeout: patience },
     );
-    return rows.map((row) => ({ ...(recordOf(row) as OnceRecord), key: row['once_key'] as string }));
+    return rows.map((row) => ({ ...(recordOf(row) as OnceRecord), key: textIn(row, 'once_key') }));
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { exitStatus } from '../../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../../wait/attempt.ts';
 import { settleTime, type LockTiming } from '../../lock.ts';
+import { integerIn } from '../answer-row.ts';
 import { pinSearchPath } from '../search-path.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
@@ -95,7 +96,7 @@ export async function backendPid(session: Session): Promise<number> {
   const { rows } = await session.query('SELECT pg_catalog.pg_backend_pid() AS pid', undefined, {
     timeout: patience,
   });
-  return Number(rows[0]?.['pid']);
+  return integerIn(rows[0], 'pid');
 }
 
 export function writesRefused(session: Session): Never {

@@ -1,5 +1,6 @@
+import { bigintIn, dateIn, numberIn, textIn, textOrNullIn } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
-import { dateOf, epochOf } from '../once-record.ts';
+import { epochOf } from '../once-record.ts';
 import { createRecords } from '../records-schema.ts';
 import { sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
@@ -73,12 +74,12 @@ export async function readHolderRow(session: Session, key: LockKey): Promise<Hol
   // Without its primary key, as a restore may leave it, the table can hold several; none of them is proof then.
   const single = rows.length === 1;
   return {
-    token: BigInt(row['token'] as string),
-    host: row['host'] as string,
-    role: row['role'] as string,
-    address: row['address'] as string | null,
-    started: dateOf(row['started']),
-    settle: Math.max(...rows.map((each) => each['settle'] as number)),
+    token: bigintIn(row, 'token'),
+    host: textIn(row, 'host'),
+    role: textIn(row, 'role'),
+    address: textOrNullIn(row, 'address'),
+    started: dateIn(row, 'started'),
+    settle: Math.max(...rows.map((each) => numberIn(each, 'settle'))),
     released: single && row['released'] === true,
   };
 }

@@ -1,4 +1,5 @@
 import { sleep } from '../../../core/clock.ts';
+import { integerIn } from '../answer-row.ts';
 import type { QueryResult, Session } from '../session.ts';
 import type { FenceContext } from './fence.ts';
 import { patience } from './prepare.ts';
@@ -23,9 +24,9 @@ const query = `SELECT pg_catalog.current_setting('max_connections')::int
 type Ask = (text: string, values?: readonly unknown[]) => Promise<QueryResult>;
 
 function slotsOf({ rows }: QueryResult): Slots {
-  const row = rows[0] ?? {};
+  const [row] = rows;
   return ['server', 'role', 'database']
-    .map((what) => ({ limit: Number(row[`${what}_limit`]), used: Number(row[`${what}_used`]) }))
+    .map((what) => ({ limit: integerIn(row, `${what}_limit`), used: integerIn(row, `${what}_used`) }))
     .filter(({ limit }) => limit >= 0)
     .map(({ limit, used }) => ({ free: limit - used, limit }))
     .reduce((tightest, next) => (next.free < tightest.free ? next : tightest));

@@ -163,7 +163,13 @@ function passfiles(random: Random): string[] {
 const usualHosts = ['127.0.0.1', '127.0.0.2', '/no/folder', '/tmp/no folder', '::1'];
 const hosts = [
   ...Array.from({ length: 8 }, () => usualHosts).flat(),
-  ...['', '', '', '', '@abstract', '127.0.0.1%lo', 'a b'],
+  '',
+  '',
+  '',
+  '',
+  '@abstract',
+  '127.0.0.1%lo',
+  'a b',
 ];
 
 function list(random: Random, from: readonly string[]): string {
