@@ -100,7 +100,8 @@ export async function runToDeadline(
 }
 
 /** What the program says of attempts that the deadline cut before they were answered. */
-const unanswered = /no answer yet|no answer from|not tried yet|the time was up before anything could be tried/;
+const unanswered =
+  /no answer yet|no answer from|not tried yet|the time was up before anything could be tried/;
 
 const longestDeadline = 60_000;
 

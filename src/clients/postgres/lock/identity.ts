@@ -20,6 +20,8 @@ export interface ServerFacts {
   readonly actingRole: string;
   /** This end of the connection as the server sees it; null over a Unix socket. */
   readonly address: string | null;
+  /** The port of that end, as the server sees it. */
+  readonly port: number | null;
 }
 
 /** SQLSTATEs of a server that lacks these functions, or keeps them from us. */
@@ -28,7 +30,7 @@ const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42
 const common = `pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
   pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role, current_user AS acting_role,
-  pg_catalog.inet_client_addr()::pg_catalog.text AS address,
+  pg_catalog.inet_client_addr()::pg_catalog.text AS address, pg_catalog.inet_client_port() AS port,
   extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
 
 // On a standby pg_current_wal_lsn() is an error; pg_control_checkpoint() tells an older timeline until a checkpoint.
@@ -60,6 +62,7 @@ export async function readFacts(session: Session, timeout: number, before?: stri
     role: String(row['role']),
     actingRole: String(row['acting_role']),
     address: row['address'] as string | null,
+    port: row['port'] as number | null,
   };
 }
 
