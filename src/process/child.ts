@@ -8,20 +8,23 @@ import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
+import { membersOf, startOf, straysOf, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
   readonly status: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
+  /** What it left at work when it ended by itself, and had to be ended. */
+  readonly left: readonly Stray[];
 }
 
 /** A command in a process group of its own. */
 export interface Child {
   readonly pid: number;
-  /** Resolves when the command and everything it left in its group are gone. Never rejects. */
+  /** Resolves when the command and everything that it left are gone. Never rejects. */
   readonly gone: Promise<ChildEnd>;
   /**
-   * Signals the group, and kills it after so many milliseconds. A later call may only bring the kill forward.
+   * Signals it all, and kills it after so many milliseconds. A later call may only bring the kill forward.
    */
   stop(signal: NodeJS.Signals, grace: number): void;
 }
@@ -34,6 +37,11 @@ export interface ChildOptions {
   readonly grace: number;
   readonly clock: Clock;
   readonly host: Pick<Host, 'kill'>;
+  /**
+   * `NAME=VALUE` of its environment by which its processes are found that leave its group: they belong to it. What it
+   * leaves at work has the grace to end by itself.
+   */
+  readonly mark?: string;
   /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
@@ -50,7 +58,9 @@ export async function startChild(command: readonly string[], options: ChildOptio
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
   const ended = new Promise<ChildEnd>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ status: code ?? undefined, signal: signal ?? undefined }));
+    child.once('exit', (code, signal) =>
+      resolve({ status: code ?? undefined, signal: signal ?? undefined, left: [] }),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
@@ -65,17 +75,25 @@ export async function startChild(command: readonly string[], options: ChildOptio
   let killAt = Number.POSITIVE_INFINITY;
   let cancelKill = (): void => {};
   let over = false;
+  let stopping = false;
+  let killing = false;
+  const began = options.mark === undefined ? 0 : startOf(group);
+  const strays = (): readonly Stray[] =>
+    options.mark === undefined ? [] : straysOf(group, options.mark, began);
 
   const send = (signal: NodeJS.Signals): void => {
     if (over) return;
-    try {
-      host.kill(-group, signal);
-    } catch {
-      // EPERM: every member has become another user; nothing can be done from here.
+    for (const target of [-group, ...strays().map(({ pid }) => pid)]) {
+      try {
+        host.kill(target, signal);
+      } catch {
+        // EPERM: another user's; nothing can be done from here.
+      }
     }
   };
   const stop: Child['stop'] = (signal, grace) => {
     if (over) return;
+    stopping = true;
     send(signal);
     // A stopped process gets its signal only when it goes on.
     send('SIGCONT');
@@ -83,18 +101,29 @@ export async function startChild(command: readonly string[], options: ChildOptio
     if (at >= killAt) return;
     killAt = at;
     cancelKill();
-    cancelKill = clock.after(grace, () => send('SIGKILL'));
+    cancelKill = clock.after(grace, () => {
+      killing = true;
+      send('SIGKILL');
+    });
   };
 
   const gone = (async (): Promise<ChildEnd> => {
     const end = await ended;
-    for (let look = 0; groupLives(group, host); look += 1) {
-      if (look === 0) stop('SIGTERM', options.grace);
+    const patient = options.mark !== undefined && end.status === 0;
+    const until = clock.now() + (patient ? options.grace : 0);
+    let left: readonly Stray[] = [];
+    for (let look = 0; groupLives(group, host) || strays().length > 0; look += 1) {
+      if (!stopping && clock.now() >= until) {
+        if (patient) left = [...membersOf(group), ...strays()];
+        stop('SIGTERM', options.grace);
+      }
+      // One that was born since the last signal has not got it.
+      if (killing) send('SIGKILL');
       await sleep(clock, looks[Math.min(look, looks.length - 1)] ?? 50, never);
     }
     over = true;
     cancelKill();
-    return end;
+    return { ...end, left };
   })();
   return { pid: group, gone, stop };
 }

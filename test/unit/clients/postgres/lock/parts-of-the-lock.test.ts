@@ -92,9 +92,9 @@ test('the work of a holder that lost its lock is over after two checks and the g
 });
 
 test('a child’s end as a status', () => {
-  expect(statusOf({ status: 3, signal: undefined })).toBe(3);
-  expect(statusOf({ status: undefined, signal: 'SIGKILL' })).toBe(137);
-  expect(statusOf({ status: undefined, signal: undefined })).toBe(1);
+  expect(statusOf({ status: 3, signal: undefined, left: [] })).toBe(3);
+  expect(statusOf({ status: undefined, signal: 'SIGKILL', left: [] })).toBe(137);
+  expect(statusOf({ status: undefined, signal: undefined, left: [] })).toBe(1);
 });
 
 describe('requests', () => {
