@@ -25,6 +25,8 @@ interface Keeper {
   /** Its newest version, from the table `%s`. */
   readonly newest: string;
   readonly conventions: readonly (Naming | Marking)[];
+  /** True where what the query gives tells that it has migrated, and no file's version. */
+  readonly opaque?: true;
 }
 
 /** Smaller ones are of PostgreSQL itself (FirstNormalObjectId in access/transam.h). */
@@ -83,6 +85,89 @@ const keepers: readonly Keeper[] = [
     column: 'version',
     newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['tern'],
+  },
+  {
+    // packages/drizzle-orm/src/pg-core/dialect.ts: hashes and times, no names.
+    tool: 'Drizzle',
+    table: '__drizzle_migrations',
+    column: 'hash',
+    newest: 'SELECT pg_catalog.max(created_at)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
+  },
+  {
+    tool: 'Supabase',
+    table: 'schema_migrations',
+    column: 'statements',
+    newest: 'SELECT version::pg_catalog.text AS version FROM %s ORDER BY version::numeric DESC LIMIT 1',
+    conventions: ['none'],
+  },
+  {
+    tool: 'sqlx',
+    table: '_sqlx_migrations',
+    column: 'installed_on',
+    newest:
+      'SELECT pg_catalog.max(version)::pg_catalog.text AS version, NOT pg_catalog.bool_and(success) AS dirty FROM %s',
+    conventions: ['none', 'golang-migrate'],
+  },
+  {
+    tool: 'refinery',
+    table: 'refinery_schema_history',
+    column: 'applied_on',
+    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    conventions: ['none', 'flyway'],
+  },
+  {
+    tool: 'Atlas',
+    table: 'atlas_schema_revisions',
+    column: 'version',
+    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+  },
+  {
+    tool: 'Diesel',
+    table: '__diesel_schema_migrations',
+    column: 'run_on',
+    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    conventions: ['none', 'golang-migrate'],
+  },
+  {
+    tool: 'postgres-migrations',
+    table: 'migrations',
+    column: 'executed_at',
+    newest: 'SELECT pg_catalog.max(id)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+  },
+  {
+    tool: 'Rambler',
+    table: 'migrations',
+    column: 'migration',
+    newest: "SELECT substring(migration FROM '^[0-9]+') AS version FROM %s ORDER BY migration DESC LIMIT 1",
+    conventions: ['none'],
+  },
+  {
+    tool: 'Liquibase',
+    table: 'databasechangelog',
+    column: 'orderexecuted',
+    newest: 'SELECT pg_catalog.max(orderexecuted)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
+  },
+  {
+    tool: 'yoyo',
+    table: '_yoyo_migration',
+    column: 'migration_hash',
+    newest: 'SELECT pg_catalog.max(migration_id)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
+  },
+  {
+    tool: 'DbUp',
+    table: 'schemaversions',
+    column: 'scriptname',
+    newest: 'SELECT pg_catalog.max(scriptname)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
   },
 ];
 
@@ -150,7 +235,7 @@ async function recordIn(
   return {
     ...common,
     untrustedOwner: undefined,
-    version: found === undefined ? undefined : columnText(found[0], 'version'),
+    version: found === undefined || keeper.opaque === true ? undefined : columnText(found[0], 'version'),
     dirty: columnText(found?.[0], 'dirty') === 'true',
   };
 }

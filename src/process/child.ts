@@ -1,21 +1,22 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import process from 'node:process';
 
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Host } from '../core/host.ts';
 import { withCoreFiles } from './core-file.ts';
-import { adoptOrphans, descendantsOf, isStartedWith } from './descendants.ts';
 import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
+import { adoptOrphans, membersOf, startOf, straysOf, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
   readonly status: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
+  /** What it left at work when it ended by itself, and had to be ended. */
+  readonly left: readonly Stray[];
 }
 
 /** A command in a process group of its own, with all that it starts, whatever group or session that goes to. */
@@ -35,10 +36,13 @@ export interface ChildOptions {
   readonly inherit?: readonly number[];
   /** Milliseconds that what the command leaves behind has, after a TERM of its own. */
   readonly grace: number;
-  /** An entry of its environment, `NAME=VALUE`, that no other child of this process has. */
-  readonly mark?: string;
   readonly clock: Clock;
   readonly host: Pick<Host, 'kill'>;
+  /**
+   * `NAME=VALUE` of its environment, which no other child has: what bears it belongs to the command, whatever became of
+   * its parents. With it, what a command leaves at work after a success has the grace to end by itself.
+   */
+  readonly mark?: string;
   /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
@@ -59,7 +63,9 @@ export async function startChild(command: readonly string[], options: ChildOptio
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
   const ended = new Promise<ChildEnd>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ status: code ?? undefined, signal: signal ?? undefined }));
+    child.once('exit', (code, signal) =>
+      resolve({ status: code ?? undefined, signal: signal ?? undefined, left: [] }),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
@@ -72,36 +78,28 @@ export async function startChild(command: readonly string[], options: ChildOptio
   }
   const group = child.pid as number;
   running.add(group);
-  /** What it started, in its group or not. Orphans are adopted by this process: beside other children, by their mark. */
-  const escaped = (): number[] => {
-    if (!adopts) return descendantsOf(group);
-    const others = new Set([...running].filter((pid) => pid !== group));
-    const adopted = descendantsOf(process.pid, others).filter((pid) => pid !== group);
-    if (others.size === 0) return adopted;
-    const below = new Set(descendantsOf(group));
-    return adopted.filter((pid) => below.has(pid) || (mark !== undefined && isStartedWith(pid, mark)));
-  };
   let killAt = Number.POSITIVE_INFINITY;
   let cancelKill = (): void => {};
   let over = false;
+  let stopping = false;
+  let killing = false;
+  const began = startOf(group);
+  const strays = (): readonly Stray[] =>
+    straysOf({ group, began, mark, adopts, others: new Set([...running].filter((pid) => pid !== group)) });
 
   const send = (signal: NodeJS.Signals): void => {
     if (over) return;
-    try {
-      host.kill(-group, signal);
-    } catch {
-      // EPERM: every member has become another user; nothing can be done from here.
-    }
-    for (const pid of escaped()) {
+    for (const target of [-group, ...strays().map(({ pid }) => pid)]) {
       try {
-        host.kill(pid, signal);
+        host.kill(target, signal);
       } catch {
-        // it ended meanwhile, or has become another user
+        // EPERM: it has become another user; ESRCH: it ended meanwhile.
       }
     }
   };
   const stop: Child['stop'] = (signal, grace) => {
     if (over) return;
+    stopping = true;
     send(signal);
     // A stopped process gets its signal only when it goes on.
     send('SIGCONT');
@@ -109,19 +107,30 @@ export async function startChild(command: readonly string[], options: ChildOptio
     if (at >= killAt) return;
     killAt = at;
     cancelKill();
-    cancelKill = clock.after(grace, () => send('SIGKILL'));
+    cancelKill = clock.after(grace, () => {
+      killing = true;
+      send('SIGKILL');
+    });
   };
 
   const gone = (async (): Promise<ChildEnd> => {
     const end = await ended;
-    for (let look = 0; groupLives(group, host) || escaped().length > 0; look += 1) {
-      if (look === 0) stop('SIGTERM', options.grace);
+    const patient = mark !== undefined && end.status === 0;
+    const until = clock.now() + (patient ? options.grace : 0);
+    let left: readonly Stray[] = [];
+    for (let look = 0; groupLives(group, host) || strays().length > 0; look += 1) {
+      if (!stopping && clock.now() >= until) {
+        if (patient) left = [...membersOf(group), ...strays()];
+        stop('SIGTERM', options.grace);
+      }
+      // One that was born since the last signal has not got it.
+      if (killing) send('SIGKILL');
       await sleep(clock, looks[Math.min(look, looks.length - 1)] ?? 50, never);
     }
     over = true;
     running.delete(group);
     cancelKill();
-    return end;
+    return { ...end, left };
   })();
   return { pid: group, gone, stop };
 }

@@ -31,6 +31,8 @@ export interface Session extends AsyncDisposable {
   readonly announcedPid: number;
   /** The descriptor of the TCP or Unix socket, below TLS: for a child that must keep the connection open. */
   readonly descriptor: number | undefined;
+  /** This end of the TCP connection, as this machine sees it; undefined for a Unix socket. */
+  readonly local: { readonly address: string; readonly port: number } | undefined;
   /** `db:5432 (10.0.0.4)`, for people. */
   readonly peer: string;
   /** False once the connection is over or is being ended. */
@@ -106,8 +108,15 @@ export function openSession(
     socket.destroy();
   };
 
+  const { localAddress, localPort } = socket;
+  const local =
+    localAddress === undefined || localPort === undefined
+      ? undefined
+      : { address: localAddress, port: localPort };
+
   return {
     announcedPid,
+    local,
     peer,
     ended,
     get descriptor() {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import type { Held, Loss } from '../../clients/lock.ts';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -18,6 +20,9 @@ export interface Performed {
 /** A lock that is surely lost may be another's already: then the command gets no more than this, in milliseconds. */
 const shortGrace = 5000;
 
+/** By which the command's processes are known that leave its group. */
+const runVariable = 'INITBOX_LOCK_RUN';
+
 export interface CommandLimits {
   readonly commandTimeout: number;
   readonly grace: number;
@@ -33,9 +38,11 @@ export async function performCommand(
   const { clock, environment, host, log } = context;
   using deadline = startDeadline(clock, context, commandTimeout, '--command-timeout');
   if (deadline.signal.aborted) throw reasonOf(deadline.signal);
+  // Tokens of two databases can be equal, and another container's processes may be seen here.
+  const run = randomUUID();
   const child: Child = await startChild(command, {
-    environment: { ...environment, ...held.environment(environment) },
-    mark: `INITBOX_LOCK_TOKEN=${held.token}`,
+    environment: { ...environment, ...held.environment(environment), [runVariable]: run },
+    mark: `${runVariable}=${run}`,
     inherit: held.keepOpen,
     grace,
     clock,
@@ -73,6 +80,21 @@ export async function performCommand(
       outcome: failed(exitStatus.deadline, `${text}: the command was stopped (${describeEnd(end)})`),
       clean: false,
       status: exitStatus.deadline,
+    };
+  }
+  if (status === 0 && end.left.length > 0) {
+    const shown = end.left.map(({ pid, name }) => `${pid} (${name})`).slice(0, 5);
+    const more = end.left.length - shown.length;
+    return {
+      outcome: failed(
+        exitStatus.failed,
+        `the command ended with exit status 0, but left processes at work, which were ended: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+        {
+          hint: 'let the command wait for what it starts (wait in a shell), and start no daemon in it (gradlew --no-daemon): what is ended here may be half done',
+        },
+      ),
+      clean: false,
+      status: exitStatus.failed,
     };
   }
   if (status === 0) return { outcome: done('the command is done'), clean: true, status };

@@ -129,6 +129,58 @@ describe('a database that another tool has migrated', () => {
       "CREATE TABLE pgmigrations (id serial, name varchar, run_on timestamp); INSERT INTO pgmigrations (name) VALUES ('1_a'), ('2_b');",
       { '1_a.sql': 'CREATE TABLE a ();', '2_b.sql': 'CREATE TABLE b ();', '3_c.sql': 'CREATE TABLE c ();' },
     ],
+    ...(
+      [
+        [
+          'Drizzle',
+          "CREATE SCHEMA drizzle; CREATE TABLE drizzle.__drizzle_migrations (id serial PRIMARY KEY, hash text NOT NULL, created_at bigint); INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('ab', 1700000000000);",
+        ],
+        [
+          'Supabase',
+          "CREATE SCHEMA supabase_migrations; CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text); INSERT INTO supabase_migrations.schema_migrations VALUES ('1', '{}', 'a'), ('2', '{}', 'b');",
+        ],
+        [
+          'sqlx',
+          "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text, installed_on timestamptz, success boolean, checksum bytea, execution_time bigint); INSERT INTO _sqlx_migrations VALUES (2, 'b', now(), true, '', 1);",
+        ],
+        [
+          'refinery',
+          "CREATE TABLE refinery_schema_history (version int PRIMARY KEY, name varchar, applied_on varchar, checksum varchar); INSERT INTO refinery_schema_history VALUES (2, 'b', '', '');",
+        ],
+        [
+          'Atlas',
+          "CREATE SCHEMA atlas_schema_revisions; CREATE TABLE atlas_schema_revisions.atlas_schema_revisions (version varchar PRIMARY KEY, description varchar); INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ('2', 'b');",
+        ],
+        [
+          'Diesel',
+          "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp); INSERT INTO __diesel_schema_migrations VALUES ('2', now());",
+        ],
+        [
+          'postgres-migrations',
+          "CREATE TABLE migrations (id int PRIMARY KEY, name varchar(100), hash varchar(40), executed_at timestamp); INSERT INTO migrations VALUES (2, 'b', '', now());",
+        ],
+        [
+          'Rambler',
+          "CREATE TABLE migrations (migration varchar(255)); INSERT INTO migrations VALUES ('2_b.sql');",
+        ],
+        [
+          'Liquibase',
+          "CREATE TABLE databasechangelog (id varchar, author varchar, filename varchar, dateexecuted timestamp, orderexecuted int); INSERT INTO databasechangelog VALUES ('b', 'me', '2_b.sql', now(), 2);",
+        ],
+        [
+          'yoyo',
+          "CREATE TABLE _yoyo_migration (migration_hash varchar(64), migration_id varchar(255), applied_at_utc timestamp); INSERT INTO _yoyo_migration VALUES ('ab', '2_b', now());",
+        ],
+        [
+          'DbUp',
+          "CREATE TABLE schemaversions (schemaversionsid serial, scriptname varchar(255), applied timestamp); INSERT INTO schemaversions (scriptname) VALUES ('2_b.sql');",
+        ],
+      ] as const
+    ).map(([tool, made]): [string, string, Record<string, string>] => [
+      tool,
+      made,
+      { '1_a.sql': 'CREATE TABLE a ();', '2_b.sql': 'CREATE TABLE b ();', '3_c.sql': 'CREATE TABLE c ();' },
+    ]),
   ])('%s: refused without a baseline, taken over with it', async (tool, foreign, files) => {
     await place.sql(foreign);
     place.write(files);

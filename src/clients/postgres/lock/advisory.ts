@@ -2,8 +2,8 @@ import { integerIn, numberIn, textIn, textOrNullIn } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
 import { epochOf } from '../once-record.ts';
 import type { Session } from '../session.ts';
-import { patience } from './prepare.ts';
-import { readTag } from './tag.ts';
+import { patience, silenceOf } from './prepare.ts';
+import { readTag, tagOf } from './tag.ts';
 
 /** How pg_locks shows an advisory lock of one int8 (https://www.postgresql.org/docs/current/view-pg-locks.html). */
 function isOurs(key: LockKey): string {
@@ -110,12 +110,17 @@ export interface HolderSeen {
   readonly began: number | null;
   /** When it was seen, by the server's clock, in seconds since 1970. */
   readonly at: number;
+  /** Its connection may end at a proxy. */
+  readonly relayed: boolean;
+  /** Milliseconds since its session said anything; null where this role may not know. */
+  readonly silent: number | null;
 }
 
 export async function seeHolder(session: Session, key: LockKey): Promise<HolderSeen | undefined> {
   const { rows } = await session.query(
     `SELECT l.pid, a.usename AS role, pg_catalog.host(a.client_addr) AS address, coalesce(a.application_name, '') AS name,
-       ${epochOf('a.backend_start')} AS began, ${epochOf('pg_catalog.clock_timestamp()')} AS at
+       ${epochOf('a.backend_start')} AS began, ${epochOf('(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.state_change)')} AS silent,
+       ${epochOf('pg_catalog.clock_timestamp()')} AS at
      FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid WHERE l.granted AND ${isOurs(key)}`,
     undefined,
     { timeout: patience },
@@ -133,5 +138,39 @@ export async function seeHolder(session: Session, key: LockKey): Promise<HolderS
     settle: tag?.settle,
     began: row['began'] === null ? null : numberIn(row, 'began'),
     at: numberIn(row, 'at'),
+    relayed: tag?.relayed === true,
+    silent: row['silent'] === null ? null : Math.max(0, numberIn(row, 'silent') * 1000),
   };
+}
+
+/**
+ * Whether a holder has been silent for longer than a living one is, behind what may be a proxy: without one the server
+ * finds out by itself that the machine at the other end is gone.
+ */
+export function seemsGone({ relayed, settle, silent }: HolderSeen): boolean {
+  return relayed && settle !== undefined && silent !== null && silent > silenceOf(settle);
+}
+
+/**
+ * Ends the session of a holder that seems to be gone, if it still does, and if nothing that bears its command's tag is at
+ * work or has said anything since. One statement, so that nothing is between the look and the act.
+ * @returns true where it was ended
+ * @throws the server's 42501 where this role may not end it
+ */
+export async function endGone(session: Session, key: LockKey, seen: HolderSeen): Promise<boolean> {
+  const { pid, token, settle, applicationName } = seen;
+  if (token === undefined || settle === undefined) return false;
+  const silence = `pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '${Math.ceil(silenceOf(settle))} ms'::pg_catalog.interval`;
+  const { rows } = await session.query(
+    `SELECT pg_catalog.pg_terminate_backend(a.pid) AS ended FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.pid OPERATOR(pg_catalog.=) ${pid} AND a.application_name OPERATOR(pg_catalog.=) $1
+       AND a.state OPERATOR(pg_catalog.=) 'idle' AND a.state_change OPERATOR(pg_catalog.<) (${silence})
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS j
+         WHERE j.application_name OPERATOR(pg_catalog.=) '${tagOf(key, token, 'job')}'
+           AND j.pid OPERATOR(pg_catalog.<>) a.pid
+           AND (j.state IS NULL OR j.state OPERATOR(pg_catalog.=) 'active' OR j.state_change OPERATOR(pg_catalog.>=) (${silence})))`,
+    [applicationName],
+    { timeout: patience },
+  );
+  return rows[0]?.['ended'] === true;
 }

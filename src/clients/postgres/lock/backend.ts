@@ -1,5 +1,6 @@
 import { reasonOf, within } from '../../../core/clock.ts';
 import type { Context } from '../../../core/context.ts';
+import { formatDuration } from '../../../core/duration.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
 import { unanswered } from '../../../wait/attempt-timeout.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../../wait/attempt.ts';
@@ -13,7 +14,16 @@ import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-recor
 import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
 import { UntrustedRecords } from '../trusted-owner.ts';
-import { channelOf, owns, seeHolder, tryLock, unlock, type HolderSeen } from './advisory.ts';
+import {
+  channelOf,
+  endGone,
+  owns,
+  seeHolder,
+  seemsGone,
+  tryLock,
+  unlock,
+  type HolderSeen,
+} from './advisory.ts';
 import { asSeen, unrecordedHolder } from './evidence.ts';
 import { namesWithTag } from './fence.ts';
 import { holdLock, type PostgresHeld } from './held.ts';
@@ -25,6 +35,7 @@ import {
   poolerRefusal,
   prepareSession,
   sharedSession,
+  silenceOf,
   type Prepared,
 } from './prepare.ts';
 import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
@@ -80,6 +91,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   let woken = false;
   /** The last holder that was seen, through all connections of this waiter. */
   let sighted: HolderSeen | undefined;
+  let toldOfGone = false;
   let holder: { readonly words: string; readonly until: number } | undefined;
 
   const connect = (probe: Probe, name: string) =>
@@ -240,7 +252,12 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     // Never from a name: any role may give itself one.
     const token = nextToken(xid, prepared.facts.identity.timeline, last?.token);
     const settle = settleTime(timing);
-    const tag = holderTag(key, token, settle, clock.date());
+    const { relayed, facts } = prepared;
+    if (relayed)
+      log.info(
+        `the server sees this connection come from ${facts.port === null ? 'a Unix socket' : `port ${facts.port}`}, not from ${session.local === undefined ? 'a Unix socket' : `port ${session.local.port}`}: a proxy may be in between; if this holder falls silent for ${formatDuration(silenceOf(settle))}, those who wait end its session`,
+      );
+    const tag = holderTag(key, token, settle, relayed, clock.date());
     await session.query(`SET application_name = '${tag}'; UNLISTEN ${channelOf(key)}`, undefined, {
       timeout: patience,
     });
@@ -256,7 +273,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       keepsRecords,
       identify,
       another: async (signal) => {
-        const connected = await connect({ signal, phase() {} }, holderTag(key, token, settle));
+        const connected = await connect({ signal, phase() {} }, holderTag(key, token, settle, relayed));
         return connected.state === 'connected' ? connected.session : undefined;
       },
       clock,
@@ -294,6 +311,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   const holderWords = async (session: Session): Promise<string> => {
     const seen = await seeHolder(session, key);
     if (seen?.token !== undefined) sighted = seen;
+    if (seen !== undefined && seemsGone(seen)) await endHolder(session, seen);
     if (holder !== undefined && clock.now() < holder.until) return holder.words;
     if (seen === undefined) return 'was just released';
     // The new holder has not yet put its name on it.
@@ -305,8 +323,25 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
         : row?.token === seen.token
           ? `held by ${row.host} since ${row.started.toISOString()} (backend ${seen.pid}, token ${seen.token})`
           : `held by backend ${seen.pid} (role ${seen.role}, token ${seen.token}${sinceOf(seen.applicationName)})`;
-    holder = { words, until: clock.now() + holderKnown };
-    return words;
+    const silence =
+      seen.silent !== null && seen.settle !== undefined && seen.silent > seen.settle
+        ? `; silent for ${formatDuration(Math.round(seen.silent / 1000) * 1000)}${seen.relayed ? ' behind a proxy' : ''}`
+        : '';
+    holder = { words: words + silence, until: clock.now() + holderKnown };
+    return holder.words;
+  };
+
+  /** Behind a proxy the server does not notice by itself that a holder is gone. */
+  const endHolder = async (session: Session, seen: HolderSeen): Promise<void> => {
+    const whose = `the holder’s session (backend ${seen.pid}, token ${seen.token}), which has been silent for ${formatDuration(Math.round((seen.silent ?? 0) / 1000) * 1000)} behind a proxy`;
+    try {
+      if (await endGone(session, key, seen))
+        log.warn(`ended ${whose}: its machine or its network is gone, and nothing of its command is at work`);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      if (!toldOfGone) log.warn(`this role may not end ${whose} (GRANT pg_signal_backend lets it be ended)`);
+      toldOfGone = true;
+    }
   };
 
   return {
@@ -365,15 +400,15 @@ function sinceOf(applicationName: string): string {
 
 /** What a record says about work that is to be done once; undefined where it is still to be done. */
 function judgeOnce(work: OnceWork, record: OnceRecord | undefined): Unneeded | Never | undefined {
-  if (record === undefined) return undefined;
+  // What failed, or was cut off, is mended by another command as well as by the same: nothing is lost by running it.
+  if (record?.state !== 'done') return undefined;
   if (record.commandHash !== work.commandHash) {
     return never(
       exitStatus.usage,
-      `the key ${JSON.stringify(work.key)} stands for another command (${record.state} by ${record.host}, ${record.started.toISOString()})`,
+      `the key ${JSON.stringify(work.key)} stands for another command (done by ${record.host}, ${record.started.toISOString()})`,
       'a key names one state of the schema, such as the image’s digest: use another key, or --forget this one',
     );
   }
-  if (record.state !== 'done') return undefined;
   return {
     state: 'unneeded',
     why: `${JSON.stringify(work.key)} was done by ${record.host} at ${record.finished?.toISOString() ?? 'some time'}`,

@@ -57,6 +57,17 @@ function withTag(key: LockKey): string {
       AND a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
 }
 
+/** Whether a backend of the command under that token runs a statement, or has a transaction open. */
+export async function isAtWork(ask: Ask, key: LockKey, token: bigint): Promise<boolean> {
+  const { rows } = await ask(
+    `SELECT a.application_name AS name, coalesce(a.state, 'idle') AS state ${withTag(key)}`,
+  );
+  return rows.some(({ name, state }) => {
+    const tag = readTag(key, String(name));
+    return tag?.token === token && tag.role === 'job' && state !== 'idle';
+  });
+}
+
 interface TaggedBackend extends Backend {
   readonly address: string | null;
   /** Another role's, whose address and state this one may not see. */

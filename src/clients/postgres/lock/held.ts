@@ -7,7 +7,7 @@ import { errorWords, sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
 import { checkLock, ownership, owns, unlock } from './advisory.ts';
 import type { Unrecorded } from './evidence.ts';
-import { asking, awaitUntagged, endTagged } from './fence.ts';
+import { asking, awaitUntagged, endTagged, isAtWork } from './fence.ts';
 import { difference, type ServerFacts, type ServerIdentity } from './identity.ts';
 import { patience, type Prepared } from './prepare.ts';
 import { markReleased, readHolderRow, writeHolderRow, type HolderRow } from './records.ts';
@@ -50,6 +50,9 @@ export interface HeldSettings {
 
 /** How long the clean-up after a loss may take, in milliseconds. */
 const abandonTime = 2000;
+
+/** Milliseconds that the server has to notice the end of the command's connections. */
+const lingerTime = 1000;
 
 /** Milliseconds between two tries to connect again after a loss. */
 const reconnect = 250;
@@ -287,9 +290,19 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
+  /** Whether something of the command is at work in the database still, a moment after the command's end. */
+  const lingers = async (): Promise<boolean> => {
+    for (const end = clock.now() + lingerTime; ;) {
+      if (!(await isAtWork(ask, key, token))) return false;
+      if (clock.now() >= end) return true;
+      await sleep(clock, 20, stopped.signal);
+    }
+  };
+
   /** @returns false where the server did not hold the lock any more */
   const giveBack = async (clean: boolean): Promise<boolean> => {
-    const settled = clean || (await endWork());
+    // Also after a success: a statement whose client was killed, as by `timeout 60 psql … || true`, runs on.
+    const settled = (clean && !(await lingers())) || (await endWork());
     // The work is over; who takes the lock now need not wait for it.
     over.abort(new Error('the work is over'));
     if (settled) await witness?.end();

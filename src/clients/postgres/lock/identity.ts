@@ -22,6 +22,8 @@ export interface ServerFacts {
   readonly actingRole: string;
   /** This end of the connection as the server sees it; null over a Unix socket. */
   readonly address: string | null;
+  /** The port of that end, as the server sees it. */
+  readonly port: number | null;
 }
 
 /** SQLSTATEs of a server that lacks these functions, or keeps them from us. */
@@ -30,7 +32,7 @@ const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42
 const common = `pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
   pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role, current_user AS acting_role,
-  pg_catalog.inet_client_addr()::pg_catalog.text AS address,
+  pg_catalog.inet_client_addr()::pg_catalog.text AS address, pg_catalog.inet_client_port() AS port,
   extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
 
 // On a standby pg_current_wal_lsn() is an error; pg_control_checkpoint() tells an older timeline until a checkpoint.
@@ -62,6 +64,7 @@ export async function readFacts(session: Session, timeout: number, before?: stri
     role: textIn(row, 'role'),
     actingRole: textIn(row, 'acting_role'),
     address: textOrNullIn(row, 'address'),
+    port: row['port'] === null ? null : integerIn(row, 'port'),
   };
 }
 

@@ -19,6 +19,11 @@ export interface Prepared {
   readonly facts: ServerFacts;
   /** A mark left in the server's session where a pooler stands between: another's there means no session is ours. */
   readonly mark: string | undefined;
+  /**
+   * True where something between may end the TCP connection and begin another: then the server's keepalive tells of that
+   * alone, and not of this process.
+   */
+  readonly relayed: boolean;
   /** Milliseconds of silence after which the server lets the lock go, where a pooler keeps its keepalive from us. */
   readonly lease: number | undefined;
 }
@@ -56,7 +61,7 @@ export async function prepareSession(
     const mark = await leaveMark(session);
     if (mark === undefined) return sharedSession(session);
     const lease = windowOf(timing);
-    return { state: 'prepared', session, pid, pooled, facts, mark, lease };
+    return { state: 'prepared', session, pid, pooled, facts, mark, lease, relayed: false };
   }
   for (const statement of settings(timing, tag)) {
     try {
@@ -67,7 +72,15 @@ export async function prepareSession(
     }
   }
   const [mark, lease] = [undefined, undefined];
-  return { state: 'prepared', session, pid, pooled, facts, mark, lease };
+  return { state: 'prepared', session, pid, pooled, facts, mark, lease, relayed: isRelayed(session, facts) };
+}
+
+/**
+ * A proxy that works on TCP (HAProxy, the Cloud SQL Auth Proxy, `kubectl port-forward`) makes a connection of its own,
+ * from a port of its own. Translation of addresses mostly keeps the port; where it does not, it is taken for a proxy.
+ */
+function isRelayed({ local }: Session, { port }: ServerFacts): boolean {
+  return (local?.port ?? null) !== port;
 }
 
 /**
@@ -117,7 +130,12 @@ export function poolerRefusal(session: Session): Never {
 
 /** Milliseconds for which a holder may be silent: longer than its work goes on once it has lost the lock. */
 function windowOf(timing: LockTiming): number {
-  return Math.max(settleTime(timing) * 1.5, 3000);
+  return silenceOf(settleTime(timing));
+}
+
+/** The same, for a holder whose work is over so many milliseconds after a loss. */
+export function silenceOf(settle: number): number {
+  return Math.max(settle * 1.5, 3000);
 }
 
 /** In milliseconds where a unit is not said. */

@@ -10,14 +10,21 @@ export function tagOf(key: LockKey, token: bigint, role: 'lock' | 'job'): string
 
 /**
  * The name of the session that holds the lock: with the seconds after which its work is over once it has lost the lock,
- * for those who find no record of it, and the time, for people. What is beyond 63 bytes is cut off at its end.
+ * for those who find no record of it, a p where its connection may end at a proxy, and the time, for people. What is
+ * beyond 63 bytes is cut off at its end.
  */
-export function holderTag(key: LockKey, token: bigint, settle: number, began?: Date): string {
+export function holderTag(
+  key: LockKey,
+  token: bigint,
+  settle: number,
+  relayed: boolean,
+  began?: Date,
+): string {
   const time = began
     ?.toISOString()
     .replaceAll(/[-:]|\.\d+/g, '')
     .replace(/^/, ':');
-  return `${tagOf(key, token, 'lock')}:${Math.ceil(settle / 1000)}s${time ?? ''}`;
+  return `${tagOf(key, token, 'lock')}:${Math.ceil(settle / 1000)}s${relayed ? 'p' : ''}${time ?? ''}`;
 }
 
 export function waiterTag(key: LockKey): string {
@@ -34,17 +41,20 @@ export interface Tag {
   readonly role: string;
   /** Milliseconds after which the work is over once the lock is lost, where the session says so. */
   readonly settle: number | undefined;
+  /** Its connection may end at a proxy, which stays when the holder is gone. */
+  readonly relayed: boolean;
 }
 
 /** The token and what the backend does; undefined for another program's name, or a waiter's. */
 export function readTag(key: LockKey, applicationName: string): Tag | undefined {
   const prefix = tagPrefix(key);
   if (!applicationName.startsWith(prefix)) return undefined;
-  const match = /^(\d+):(lock|job)(?::(\d{1,5})s)?/.exec(applicationName.slice(prefix.length));
+  const match = /^(\d+):(lock|job)(?::(\d{1,5})s(p)?)?/.exec(applicationName.slice(prefix.length));
   if (match === null) return undefined;
   return {
     token: BigInt(match[1] ?? 0),
     role: match[2] ?? '',
     settle: match[3] === undefined ? undefined : Number(match[3]) * 1000,
+    relayed: match[4] !== undefined,
   };
 }

@@ -1,5 +1,5 @@
 // What must happen when the lock goes away under a running command, or a holder dies: each fault is made for real.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -34,6 +34,19 @@ async function groupOf(replica: {
 }): Promise<number> {
   const match = await replica.waitForStdout(/group (\d+)/);
   return Number(match[1]);
+}
+
+/** The living processes of `sleep SECONDS`. */
+function sleepers(seconds: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return (
+        /^\d/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').endsWith(`sleep\0${seconds}\0`)
+      );
+    } catch {
+      return false;
+    }
+  });
 }
 
 const sayGroup = 'echo group $$';
@@ -299,11 +312,74 @@ describe('the command and its group', () => {
     expect(await holders(postgres)).toEqual([]);
   });
 
-  test('what the child leaves in its group is ended before the lock goes', async () => {
-    const holder = await startReplica(postgres, ['--', '/bin/sh', '-c', `${sayGroup}; sleep 300 & exit 0`]);
-    const group = await groupOf(holder);
-    expect((await holder.exit).status).toBe(0);
-    expect(liveGroup(group)).toEqual([]);
+  test('what the child leaves at work is ended before the lock goes, and its success does not count', async () => {
+    for (const away of ['', 'setsid ', 'nohup ', 'timeout 300 ']) {
+      const holder = await startReplica(postgres, [
+        '--grace',
+        '1s',
+        '--once',
+        `left ${away}`,
+        '--',
+        '/bin/sh',
+        '-c',
+        `${sayGroup}; ${away}sleep 311 >/dev/null 2>&1 & exit 0`,
+      ]);
+      const group = await groupOf(holder);
+      const result = await holder.exit;
+      expect(result.status, result.stderr).toBe(1);
+      expect(result.stderr).toMatch(
+        /left processes at work, which were ended: \d+ \((sleep|timeout|setsid)\)/,
+      );
+      expect(liveGroup(group)).toEqual([]);
+      expect(sleepers('311')).toEqual([]);
+    }
+    const [row] = await postgres.sql("SELECT count(*)::int AS done FROM initbox.once WHERE state = 'done'");
+    expect(row?.['done']).toBe(0);
+  });
+
+  test('what the child leaves and ends by itself within the grace is waited for: done', async () => {
+    await postgres.sql('CREATE TABLE late (at timestamptz); GRANT ALL ON late TO app');
+    const work = `( sleep 0.5; psql "$DATABASE_URL" -qc 'INSERT INTO late VALUES (now())' ) & exit 0`;
+    const result = await (await startReplica(postgres, ['--once', 'late', '--', '/bin/sh', '-c', work])).exit;
+    expect(result.status, result.stderr).toBe(0);
+    expect(await postgres.sql('SELECT 1 FROM late')).toHaveLength(1);
+  });
+
+  test.each(['timeout 300 ', 'setsid ', 'setsid -f ', 'nohup setsid '])(
+    'a child that leaves the group by %s is stopped with it, and no two run at once',
+    async (away) => {
+      using journal = createJournal();
+      const step = (name: string): string[] => {
+        const [, , script = ''] = journal.child(
+          name,
+          'trap "" TERM; i=0; while [ $i -lt 80 ]; do sleep 0.1; i=$((i+1)); done',
+        );
+        return ['/bin/sh', '-c', `${away}/bin/sh -c '${script.replaceAll("'", `'\\''`)}'; sleep 20`];
+      };
+      const first = await startReplica(postgres, [...quick, '--', ...step('first')]);
+      await waitUntil(() => journal.entries().length > 0);
+      const second = await startReplica(postgres, [...quick, '--', ...journal.child('second', 'true')]);
+      await second.waitForStderr(/held by/);
+      first.kill('SIGTERM');
+      expect((await first.exit).status).toBe(143);
+      const deaths = new Map([['first', Date.now() / 1000]]);
+      expect((await second.exit).status).toBe(0);
+      journal.assertNoOverlap(deaths);
+      // It has not come back from the dead.
+      expect(journal.entries().filter(({ name, what }) => name === 'first' && what === 'end')).toEqual([]);
+    },
+  );
+
+  test('a statement that goes on in the server after exit status 0 is ended before the lock goes', async () => {
+    await postgres.sql('CREATE TABLE IF NOT EXISTS slow (at timestamptz); GRANT ALL ON slow TO app');
+    const work = `timeout -s KILL 1 psql "$DATABASE_URL" -qc 'INSERT INTO slow SELECT now() FROM pg_sleep(30)' || true`;
+    const result = await (await startReplica(postgres, ['--', '/bin/sh', '-c', work])).exit;
+    expect(result.status, result.stderr).toBe(0);
+    expect(
+      await postgres.sql(
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'INSERT INTO slow%' AND state = 'active'",
+      ),
+    ).toEqual([]);
   });
 
   test.each([

@@ -229,7 +229,9 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('poolers', () => 
       OTHER_URL: older.url(),
     };
     const result = await (await startReplica(postgres, ['--', '/bin/sh', '-c', script], { env })).exit;
-    expect(result.stdout, result.stderr).toBe('7\n8\n9\n10\nDATABASE_URL INITBOX_LOCK_TOKEN PGAPPNAME []\n');
+    expect(result.stdout, result.stderr).toBe(
+      '7\n8\n9\n10\nDATABASE_URL INITBOX_LOCK_RUN INITBOX_LOCK_TOKEN PGAPPNAME []\n',
+    );
   });
 
   test('the user’s own PGOPTIONS stay as they are, and a PGAPPNAME that is replaced is told of', async () => {

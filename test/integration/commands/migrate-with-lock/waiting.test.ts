@@ -402,6 +402,30 @@ describe('--once', () => {
     expect(other.stderr).toContain('the key "v1" stands for another command');
   });
 
+  test('a key whose command failed, or was killed, takes the corrected one', async () => {
+    const run = async (key: string, script: string) =>
+      (await startReplica(postgres, [...quick, '--once', key, '--', '/bin/sh', '-c', script])).exit;
+    expect((await run('mend1', 'exit 3')).status).toBe(3);
+    const corrected = await run('mend1', 'true');
+    expect(corrected.status, corrected.stderr).toBe(0);
+    // Done, it stands for that command alone.
+    expect((await run('mend1', 'exit 3')).status).toBe(2);
+    const killed = await startReplica(postgres, [
+      ...quick,
+      '--once',
+      'mend2',
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo group $$; sleep 60',
+    ]);
+    const group = Number((await killed.waitForStdout(/group (\d+)/))[1]);
+    killed.kill('SIGKILL');
+    killGroup(group);
+    const after = await run('mend2', 'true');
+    expect(after.status, after.stderr).toBe(0);
+  });
+
   test('a command that was told to end is never marked as done, even if it ends with 0', async () => {
     const replica = await startReplica(postgres, [
       '--once',

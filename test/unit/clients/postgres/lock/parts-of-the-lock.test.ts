@@ -64,8 +64,9 @@ describe('tags', () => {
     expect(readTag(key, `${tag}:20261122T183000Z`.slice(0, 63))).toEqual({
       token: 2n ** 63n - 1n,
       role: 'lock',
+      relayed: false,
     });
-    expect(readTag(key, tagOf(key, 7n, 'job'))).toEqual({ token: 7n, role: 'job' });
+    expect(readTag(key, tagOf(key, 7n, 'job'))).toEqual({ token: 7n, role: 'job', relayed: false });
     expect(readTag(key, waiterTag(key))).toBeUndefined();
     expect(readTag(key, 'psql')).toBeUndefined();
     expect(readTag(keyOfName('other'), tag)).toBeUndefined();
@@ -91,9 +92,9 @@ test('the work of a holder that lost its lock is over after two checks and the g
 });
 
 test('a child’s end as a status', () => {
-  expect(statusOf({ status: 3, signal: undefined })).toBe(3);
-  expect(statusOf({ status: undefined, signal: 'SIGKILL' })).toBe(137);
-  expect(statusOf({ status: undefined, signal: undefined })).toBe(1);
+  expect(statusOf({ status: 3, signal: undefined, left: [] })).toBe(3);
+  expect(statusOf({ status: undefined, signal: 'SIGKILL', left: [] })).toBe(137);
+  expect(statusOf({ status: undefined, signal: undefined, left: [] })).toBe(1);
 });
 
 describe('requests', () => {
@@ -175,8 +176,15 @@ describe('whom the records do not tell of', () => {
     settle: 7000,
     began: null,
     at,
+    relayed: false,
+    silent: null,
   });
-  const tag = (token: bigint, role: string): Tag => ({ token, role, settle: 9000 });
+  const tag = (token: bigint, role: string): Tag => ({
+    token,
+    role,
+    settle: 9000,
+    relayed: false,
+  });
 
   test.each<[string, HolderRow | undefined, HolderSeen | undefined, Tag[], bigint | undefined]>([
     ['nobody was seen, and there is no row: a new database', undefined, undefined, [], undefined],
@@ -210,12 +218,12 @@ describe('whom the records do not tell of', () => {
 
   test('the holder’s name tells how long its work may go on, and is cut off at its end alone', () => {
     const key = keyOfName('migrate');
-    const name = holderTag(key, 4711n, 20_500, new Date('2026-11-26T01:02:03.456Z'));
+    const name = holderTag(key, 4711n, 20_500, false, new Date('2026-11-26T01:02:03.456Z'));
     expect(name).toBe(`initbox:${key.hex}:4711:lock:21s:20261126T010203Z`);
     expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
-    expect(readTag(key, name)).toEqual({ token: 4711n, role: 'lock', settle: 21_000 });
-    const long = holderTag(key, 2n ** 63n - 1n, 20_000, new Date()).slice(0, 63);
-    expect(readTag(key, long)).toMatchObject({ role: 'lock', settle: 20_000 });
+    expect(readTag(key, name)).toEqual({ token: 4711n, role: 'lock', settle: 21_000, relayed: false });
+    const long = holderTag(key, 2n ** 63n - 1n, 20_000, true, new Date()).slice(0, 63);
+    expect(readTag(key, long)).toMatchObject({ role: 'lock', settle: 20_000, relayed: true });
     // As older versions wrote it.
     expect(readTag(key, `initbox:${key.hex}:7:lock:20261126T010203Z`)).toMatchObject({ settle: undefined });
   });
