@@ -169,12 +169,13 @@ class Unpacking {
   }
 
   async #asItComes(stage: Directory, patience: Patience): Promise<Built> {
+    const slow = await isSlowThere([stage.fd], patience.signal);
     this.#context.host.saveMemory();
     await using arrival = new Arrival({
       stage,
       limits: this.#limits,
       patience,
-      newTree: () => this.#newTree(stage),
+      newTree: () => this.#newTree(stage, slow),
       newDownload: () => this.#newDownload(stage, () => patience.renew()),
     });
     try {
@@ -252,13 +253,13 @@ class Unpacking {
   }
 
   async #unpack(archive: Archive, stage: Directory, patience: Patience): Promise<Built> {
-    await using tree = this.#newTree(stage);
+    await using tree = this.#newTree(stage, await isSlowThere([stage.fd], patience.signal));
     this.#context.host.saveMemory();
     const sum = await readArchive(archive, tree, this.#limits, patience);
     return await this.#complete(tree, sum, stage, patience);
   }
 
-  #newTree(stage: Directory): UnpackedTree {
+  #newTree(stage: Directory, slow: boolean): UnpackedTree {
     const { options } = this.#settings;
     return new UnpackedTree(stage.fd, {
       strip: options['strip-components'],
@@ -266,7 +267,7 @@ class Unpacking {
       owner: options.owner,
       limits: this.#limits,
       collect: () => this.#context.host.collectGarbage(),
-      slow: await isSlowThere([stage.fd], patience.signal),
+      slow,
     });
   }
 
