@@ -99,7 +99,7 @@ function fill(top: string, words: readonly string[]): void {
       writeFileSync(whole, `files:\n${parts.join('')}`);
       mkdirSync(join(top, 'config'), { recursive: true });
     } else if (/\.json$|\.tar\.gz$/.test(whole)) continue;
-    else if (/\.[a-z]+$/.test(whole) || /\/agent$/.test(whole)) {
+    else if (/\.[a-z]+$/.test(whole) || whole.endsWith('/agent')) {
       const one = whole.replaceAll('*', 'one');
       writeFileSync(one, /\.ya?ml$/.test(one) ? 'name: app\nport: 80\n' : 'port: 80\n');
     } else {
@@ -121,7 +121,7 @@ describe.skipIf(requireOrSkip('command lines of the pages, twice', why))(
     const memoryFolder = memoryFolders('64m');
 
     test('there are some of each command, of pages and examples', () => {
-      const commands = new Set([...lines.values()].map(([command]) => command));
+      const commands = new Set([...lines.values()].map(([command = '']) => command));
       expect([...commands].toSorted()).toEqual(writing.toSorted());
       expect(lines.size).toBeGreaterThan(20);
     });
