@@ -37,7 +37,7 @@ import {
   rootsOf,
   type SourceRoot,
 } from './sources.ts';
-import { cutOffCopies, isEmpty, removeStages, Stage } from './stage.ts';
+import { cutOffCopies, hasStages, isEmpty, removeStages, Stage } from './stage.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface CopyRequest {
@@ -221,6 +221,7 @@ class Job {
               this.#context.log.warn(
                 `${destination.path} is incomplete: an earlier copy to it, with other sources or options, was cut off`,
               );
+            await this.#clearStages(there);
             return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
           }
         }
@@ -253,6 +254,17 @@ class Job {
     if (this.#request.dryRun) return this.#dry();
     if (this.#request.atomic) return this.#atomically();
     return this.#prepared();
+  }
+
+  /** What an earlier run could not remove goes, though there is nothing to copy. */
+  async #clearStages(directory: Directory): Promise<void> {
+    if (this.#request.dryRun || !hasStages(directory)) return;
+    const { random, clock } = this.#context;
+    const namer = createNamer(random, () => clock.date());
+    using turn = await takeTurn(directory.identity(), this.#context, 0);
+    await this.#inTime(() =>
+      removeStages(directory, { namer, alone: turn.alone, now: clock.date().getTime() }),
+    );
   }
 
   async #dry(): Promise<Outcome> {

@@ -117,6 +117,10 @@ function stagesIn(directory: Directory): string[] {
     .filter(isCopyPlace);
 }
 
+export function hasStages(directory: Directory): boolean {
+  return stagesIn(directory).length > 0;
+}
+
 /** Opens what has the name of a stage; undefined where it is no directory, or not to be opened. */
 function openStage(directory: Directory, name: string): Directory | undefined {
   try {
