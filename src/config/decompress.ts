@@ -1,8 +1,8 @@
+import { once } from 'node:events';
 import type { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 
-import { reasonOf } from '../core/clock.ts';
+import { reasonOf, unlessAborted } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { GrowingBytes } from '../core/growing-bytes.ts';
 import { formatBytes } from '../core/size.ts';
@@ -43,7 +43,7 @@ export function notDecompressed({ message }: NotDecompressed): Never {
   );
 }
 
-export function decompressor(compression: Compression): Transform & { readonly bytesWritten: number } {
+function decompressor(compression: Compression): Transform & { readonly bytesWritten: number } {
   if (compression === 'gzip') return createGunzip({ chunkSize: chunk });
   return createZstdDecompress({
     chunkSize: chunk,
@@ -52,7 +52,7 @@ export function decompressor(compression: Compression): Transform & { readonly b
 }
 
 /** What a decompressor failed with, in words that follow the name of what is compressed; undefined for other errors. */
-export function compressionFault({ code, message }: NodeJS.ErrnoException): string | undefined {
+function compressionFault({ code, message }: NodeJS.ErrnoException): string | undefined {
   if (code === 'Z_BUF_ERROR' || /unexpected end/i.test(message)) return 'ends in the middle: it is truncated';
   if (code === 'ZSTD_error_frameParameter_windowTooLarge')
     return 'needs more memory than initbox gives to zstd; compress it without --ultra or --long';
@@ -60,11 +60,68 @@ export function compressionFault({ code, message }: NodeJS.ErrnoException): stri
   return undefined;
 }
 
-const bytesBehind = 'has bytes behind its end, which belong to nothing that is compressed';
+/**
+ * Unpacks what is compressed as it comes: of gzip all members, as gunzip does, of zstd all frames. Zeros may follow gzip.
+ * @param source gives what is left of the bytes at each call, and ends where it is given up
+ * @throws NotDecompressed, or the signal's reason
+ */
+export async function* inflated(
+  source: () => AsyncIterable<Uint8Array>,
+  compression: Compression,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const unpacking = decompressor(compression);
+  const over = new Promise<void>((resolve) => {
+    for (const event of ['end', 'error', 'close'] as const) unpacking.once(event, () => resolve());
+  });
+  const isPadding = (bytes: Uint8Array): boolean =>
+    bytes.length === 0 || (compression === 'gzip' && bytes.every((byte) => byte === 0));
+  let fed = 0;
+  /** What was given and may not be used: where the compressed bytes end is known later. */
+  let recent: { readonly end: number; readonly bytes: Uint8Array }[] = [];
+  let padded = true;
+  const feed = async (): Promise<void> => {
+    for await (const bytes of source()) {
+      if (unpacking.readableEnded || unpacking.destroyed) {
+        padded &&= isPadding(bytes);
+        continue;
+      }
+      fed += bytes.length;
+      const used = unpacking.bytesWritten;
+      recent = [...recent.filter(({ end }) => end > used), { end: fed, bytes }];
+      if (!unpacking.write(bytes)) await Promise.race([once(unpacking, 'drain'), over]);
+    }
+    if (!unpacking.destroyed) unpacking.end();
+  };
+  const stop = (): void => void unpacking.destroy(reasonOf(signal));
+  signal.addEventListener('abort', stop, { once: true });
+  let unread: { readonly error: unknown } | undefined;
+  const feeding = feed().catch((error: unknown) => {
+    unread = { error };
+    unpacking.destroy(error as Error);
+  });
+  try {
+    yield* unpacking as AsyncIterable<Uint8Array>;
+    await unlessAborted(feeding, signal);
+  } catch (error) {
+    if (signal.aborted) throw reasonOf(signal);
+    if (unread !== undefined) throw unread.error;
+    const fault = compressionFault(error as NodeJS.ErrnoException);
+    throw fault === undefined ? error : new NotDecompressed(fault);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    unpacking.destroy();
+  }
+  const used = unpacking.bytesWritten;
+  for (const { end, bytes } of recent)
+    padded &&= isPadding(bytes.subarray(Math.max(0, bytes.length - Math.max(0, end - used))));
+  if (!padded)
+    throw new NotDecompressed('has bytes behind its end, which belong to nothing that is compressed');
+}
 
 /**
- * Unpacks one compressed file as it comes: of gzip all members, as gunzip does, of zstd all frames. Zeros may follow gzip.
- * @param source gives what is left of the bytes at each call
+ * Unpacks one compressed file as it comes.
+ * @param source as of inflated
  * @param take gets what is unpacked; no more comes until what it returns is fulfilled
  * @param most bytes that it may unpack to
  * @throws NotDecompressed, the signal's reason, or what `take` threw
@@ -85,49 +142,17 @@ export async function decompressTo(
     const { instead = head.length === 0 ? 'it is empty' : 'its first bytes match neither' } = compression;
     throw new NotDecompressed(`is not compressed by gzip or zstd: ${instead}`);
   }
-  let fed = 0;
-  let last = head;
-  const input = async function* (): AsyncGenerator<Uint8Array> {
-    fed += head.length;
+  const all = async function* (): AsyncGenerator<Uint8Array> {
     yield head;
-    for await (const bytes of source()) {
-      fed += bytes.length;
-      last = bytes;
-      yield bytes;
-    }
+    yield* source();
   };
   let size = 0;
-  let untaken: { readonly error: unknown } | undefined;
-  const output = async (unpacked: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const bytes of unpacked) {
-      size += bytes.length;
-      if (size > most.bytes)
-        throw new NotDecompressed(`unpacks to more than ${formatBytes(most.bytes)} (${most.origin})`);
-      try {
-        await take(bytes);
-      } catch (error) {
-        untaken = { error };
-        throw error;
-      }
-    }
-  };
-  const unpacking = decompressor(compression);
-  try {
-    await pipeline(input, unpacking, output, { signal });
-  } catch (error) {
-    if (signal.aborted) throw reasonOf(signal);
-    if (untaken !== undefined) throw untaken.error;
-    if (error instanceof NotDecompressed) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    const fault =
-      code === 'ERR_STREAM_PREMATURE_CLOSE' ? bytesBehind : compressionFault(error as NodeJS.ErrnoException);
-    throw fault === undefined ? error : new NotDecompressed(fault);
+  for await (const bytes of inflated(all, compression, signal)) {
+    size += bytes.length;
+    if (size > most.bytes)
+      throw new NotDecompressed(`unpacks to more than ${formatBytes(most.bytes)} (${most.origin})`);
+    await take(bytes);
   }
-  const isPadding = (bytes: Uint8Array): boolean =>
-    bytes.length === 0 || (compression === 'gzip' && bytes.every((byte) => byte === 0));
-  if (!isPadding(last.subarray(Math.max(0, last.length - (fed - unpacking.bytesWritten)))))
-    throw new NotDecompressed(bytesBehind);
-  for await (const bytes of source()) if (!isPadding(bytes)) throw new NotDecompressed(bytesBehind);
 }
 
 /** The same of a whole file in memory. @throws NotDecompressed, or the signal's reason */

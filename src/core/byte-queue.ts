@@ -1,9 +1,13 @@
 /** Bytes that may wait before whoever gives them is told to wait. */
 const most = 1 << 20;
 
+/** What a piece takes beside its bytes: a body may come byte by byte. */
+const perPiece = 256;
+
 /** Bytes that one side gives as they come, and another takes in their order. */
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
+  /** Of memory. */
   #bytes = 0;
   #ended = false;
   #closed = false;
@@ -18,7 +22,7 @@ export class ByteQueue {
   write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#closed) return undefined;
     this.#chunks.push(bytes);
-    this.#bytes += bytes.length;
+    this.#bytes += bytes.length + perPiece;
     this.#more?.();
     if (this.#bytes < most) return undefined;
     this.#room ??= Promise.withResolvers();
@@ -45,7 +49,7 @@ export class ByteQueue {
     while (!this.#closed) {
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) {
-        this.#bytes -= chunk.length;
+        this.#bytes -= chunk.length + perPiece;
         if (this.#bytes < most / 2) this.#makeRoom();
         yield chunk;
       } else if (this.#ended) return;

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 
 import { extract, type Header } from 'tar-stream';
 
-import { type Compression, compressionFault, decompressor } from '../../config/decompress.ts';
+import { type Compression, inflated, NotDecompressed } from '../../config/decompress.ts';
 import { reasonOf, unlessAborted } from '../../core/clock.ts';
 import { formatBytes } from '../../core/size.ts';
 import { type ArchiveEntry, type ArchiveLimits, type ArchiveTarget, BrokenArchive } from './entry.ts';
@@ -32,10 +32,10 @@ export async function readTar(
   const failure: { refused?: Error } = {};
   const reading: Reading = { bytes: 0, entriesEnd: 0, tail: Buffer.alloc(0) };
   const parser = parserFor(target, failure, reading);
-  const unpacked = compression === 'none' ? undefined : decompressor(compression);
   const streams = [
-    source,
-    ...(unpacked === undefined ? [] : [unpacked, headLook(compression)]),
+    ...(compression === 'none'
+      ? [source]
+      : [() => inflated(source, compression, signal), headLook(compression)]),
     counter(limits, reading),
     parser,
   ] as const;
@@ -285,8 +285,7 @@ function utf8(text: string): string {
 
 function broken(error: NodeJS.ErrnoException): Error {
   if (error instanceof BrokenArchive) return error;
-  const fault = compressionFault(error);
-  if (fault !== undefined) return new BrokenArchive(fault);
+  if (error instanceof NotDecompressed) return new BrokenArchive(error.message);
   const { code } = error;
   if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);
   return error;

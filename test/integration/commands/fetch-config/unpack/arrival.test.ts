@@ -89,6 +89,8 @@ function expectTree(to: string, { files }: Packed): void {
 
 const one = pack('a', 'b', 'c');
 const two = pack('b', 'd', 'e');
+const zeros = Buffer.concat([one.bytes, Buffer.alloc(2 << 20)]);
+const padded: Packed = { ...one, bytes: zeros, sum: sumOf(zeros) };
 
 describe('a tar file that comes in parts', () => {
   test.each<[string, readonly Answer[], Packed, readonly boolean[]]>([
@@ -109,6 +111,7 @@ describe('a tar file that comes in parts', () => {
       one,
       [false, true, true],
     ],
+    ['2 MiB of zeros behind it', [whole(padded.bytes)], padded, [false]],
     ['all of it, without an ETag', [cut(one.bytes), whole(one.bytes)], one, [false, false]],
     ['all of it, with a weak one', [cut(one.bytes, 'W/"1"'), whole(one.bytes)], one, [false, false]],
     ['another archive', [cut(one.bytes), whole(two.bytes)], two, [false, false]],
