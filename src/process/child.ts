@@ -8,7 +8,7 @@ import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
-import { membersOf, startOf, straysOf, type Stray } from './strays.ts';
+import { groupMembers, processStart, straysOf, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
@@ -77,7 +77,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
   let over = false;
   let stopping = false;
   let killing = false;
-  const began = options.mark === undefined ? 0 : startOf(group);
+  const began = options.mark === undefined ? 0 : processStart(group);
   const strays = (): readonly Stray[] =>
     options.mark === undefined ? [] : straysOf(group, options.mark, began);
 
@@ -114,7 +114,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
     let left: readonly Stray[] = [];
     for (let look = 0; groupLives(group, host) || strays().length > 0; look += 1) {
       if (!stopping && clock.now() >= until) {
-        if (patient) left = [...membersOf(group), ...strays()];
+        if (patient) left = [...groupMembers(group), ...strays()];
         stop('SIGTERM', options.grace);
       }
       // One that was born since the last signal has not got it.

@@ -21,7 +21,7 @@ interface Entry extends Stray {
  * environment and lost its parent is not found, nor another user's without its parent.
  * @param group the command's process group
  * @param mark `NAME=VALUE`, as it stands in the environment that the command got
- * @param began when the command began, as startOf gives it: what is older has the mark from elsewhere
+ * @param began when the command began, as processStart gives it: what is older has the mark from elsewhere
  */
 export function straysOf(group: number, mark: string, began: number): readonly Stray[] {
   const entries = listProcesses();
@@ -38,12 +38,12 @@ export function straysOf(group: number, mark: string, began: number): readonly S
 }
 
 /** The living members of a process group. */
-export function membersOf(group: number): readonly Stray[] {
+export function groupMembers(group: number): readonly Stray[] {
   return listProcesses().filter((entry) => entry.group === group);
 }
 
 /** When a process began, in ticks since the machine's start; 0 where nobody knows. */
-export function startOf(pid: number): number {
+export function processStart(pid: number): number {
   return readProcess(String(pid))?.began ?? 0;
 }
 
