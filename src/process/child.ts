@@ -9,7 +9,7 @@ import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
-import { adoptOrphans, membersOf, startOf, straysOf, type Stray } from './strays.ts';
+import { adoptOrphans, groupMembers, processStart, straysOf, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
@@ -83,7 +83,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
   let over = false;
   let stopping = false;
   let killing = false;
-  const began = startOf(group);
+  const began = processStart(group);
   const strays = (): readonly Stray[] =>
     straysOf({ group, began, mark, adopts, others: new Set([...running].filter((pid) => pid !== group)) });
 
@@ -120,7 +120,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
     let left: readonly Stray[] = [];
     for (let look = 0; groupLives(group, host) || strays().length > 0; look += 1) {
       if (!stopping && clock.now() >= until) {
-        if (patient) left = [...membersOf(group), ...strays()];
+        if (patient) left = [...groupMembers(group), ...strays()];
         stop('SIGTERM', options.grace);
       }
       // One that was born since the last signal has not got it.

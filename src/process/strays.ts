@@ -22,7 +22,7 @@ interface Entry extends Stray {
 export interface Origin {
   /** Its process group, which is the number of its leader. */
   readonly group: number;
-  /** When it began, as startOf gives it: what is older has come from elsewhere. */
+  /** When it began, as processStart gives it: what is older has come from elsewhere. */
   readonly began: number;
   /** `NAME=VALUE`, as it stands in the environment that it got, and in no other command's. */
   readonly mark: string | undefined;
@@ -76,12 +76,12 @@ export function straysOf(origin: Origin): readonly Stray[] {
 }
 
 /** The living members of a process group. */
-export function membersOf(group: number): readonly Stray[] {
+export function groupMembers(group: number): readonly Stray[] {
   return listProcesses().filter((entry) => entry.group === group);
 }
 
 /** When a process began, in ticks since the machine's start; 0 where nobody knows. */
-export function startOf(pid: number): number {
+export function processStart(pid: number): number {
   return readProcess(String(pid))?.began ?? 0;
 }
 

@@ -3,8 +3,10 @@ import type { ConnectionSettings } from '../../clients/postgres/connection-strin
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { createPostgresLock } from '../../clients/postgres/lock/backend.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
-import { beginOnce, finishOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
+import { beginOnce, finishOnce, rewriteOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
+import { createTables } from '../../clients/postgres/lock/records.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
+import { isMissing } from '../../clients/postgres/once-record.ts';
 import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
 import { isConnectionError } from '../../clients/postgres/session.ts';
 import { unlessAborted, within } from '../../core/clock.ts';
@@ -183,9 +185,16 @@ async function recordEnd(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    const written = held.exclusively((session) =>
-      finishOnce(session, key, once, held.token, status, held.ownership),
-    );
+    const written = held.exclusively(async (session) => {
+      const finish = () => finishOnce(session, key, once, held.token, status, held.ownership);
+      const found = await finish().catch((error: unknown) => {
+        if (status !== 0 || !isMissing(error)) throw error;
+        return false;
+      });
+      if (found || status !== 0) return found;
+      await createTables(session);
+      return rewriteOnce(session, key, once, held.token, held.host, held.ownership);
+    });
     return await unlessAborted(written, signal);
   } catch (error) {
     say(`the record could not be written: ${errorWords(error)}`);
@@ -220,6 +229,10 @@ async function conclude(
   };
   // A failure of the command itself tells more than the lock does.
   if (outcome.kind === 'failed') return outcome;
+  if (released === 'released')
+    return failed(exitStatus.lockLost, 'the command is done, but its record was not written', {
+      hint: 'the lock was held to the end; the next start runs the command again',
+    });
   const { reason } = context.signal;
   if (released === 'unanswered' && reason instanceof DeadlinePassed)
     return failed(

@@ -122,7 +122,7 @@ export async function endTagged(
       for (const { pid, role, elsewhere } of found) {
         if (elsewhere || refused.has(pid)) continue;
         try {
-          await ask(`SELECT pg_catalog.pg_terminate_backend(${pid})`);
+          await terminate(ask, pid);
         } catch (error) {
           if (!isForbidden(error)) throw error;
           refused.add(pid);
@@ -138,6 +138,22 @@ export async function endTagged(
         : `ending what ${whose} left in the database: ${listed(found)}`,
     context,
   );
+}
+
+/**
+ * Ends a backend. Where the role's settings say SET role, the rights that count are another's, who may not end what logged
+ * in as this one: then as the role that logged in.
+ * @throws the server's 42501
+ */
+async function terminate(ask: Ask, pid: number): Promise<void> {
+  const statement = `SELECT pg_catalog.pg_terminate_backend(${pid})`;
+  try {
+    await ask(statement);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    // One transaction: the role is what it was afterwards.
+    await ask(`SET LOCAL role TO none; ${statement}`);
+  }
 }
 
 /** PostgreSQL writes an inet as text with its netmask. */

@@ -25,6 +25,8 @@ export interface PostgresHeld extends Held {
   readonly ownership: string;
   /** True where this role may keep records in the database. */
   readonly keepsRecords: boolean;
+  /** This pod's name, for people. */
+  readonly host: string;
   /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
   readonly settle: number;
 }
@@ -336,6 +338,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     lost,
     exclusively,
     keepsRecords: settings.keepsRecords,
+    host: settings.host,
     settle: wait,
     get keepOpen() {
       return session.alive && session.descriptor !== undefined ? [session.descriptor] : [];

@@ -83,6 +83,33 @@ export async function finishOnce(
   return rowCount === 1;
 }
 
+/**
+ * Writes that the work is done where its record is gone or is another's: the work may have replaced the schema, as
+ * `pg_restore --clean` does, with what stood in it long ago. While the lock is this session's nobody else can have written
+ * it. The tables must be there.
+ * @returns false where the lock is not this session's
+ */
+export async function rewriteOnce(
+  session: Session,
+  key: LockKey,
+  work: OnceWork,
+  token: bigint,
+  host: string,
+  ownership: string,
+): Promise<boolean> {
+  await requireRecords(session, 'once', { timeout: patience });
+  const { rowCount } = await session.query(
+    `INSERT INTO ${recordsSchema}.once (lock_id, once_key, lock_name, state, token, command_hash, host, started, finished, exit_status)
+     SELECT ${key.id}, $1, $2, 'done', $3, $4, $5, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp(), 0 WHERE ${ownership}
+     ON CONFLICT (lock_id, once_key) DO UPDATE SET state = excluded.state, token = excluded.token,
+       command_hash = excluded.command_hash, host = excluded.host, started = excluded.started, finished = excluded.finished,
+       exit_status = excluded.exit_status`,
+    [work.key, key.name, token, work.commandHash, host],
+    { timeout: patience },
+  );
+  return rowCount === 1;
+}
+
 export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
   try {
     await requireRecords(session, 'once', { timeout: patience });

@@ -224,6 +224,23 @@ test('what an earlier holder left in another role’s name may not be ended: it 
   expect(journal.entries()[0]?.at).toBeGreaterThan(ended);
 });
 
+test('a role whose settings say SET role ends what its own command left', async () => {
+  await postgres.sql("CREATE ROLE schema_owner; CREATE ROLE acting LOGIN PASSWORD 'x' IN ROLE schema_owner");
+  await postgres.sql(
+    'GRANT CREATE ON DATABASE app TO schema_owner; ALTER ROLE acting SET role = schema_owner',
+  );
+  const url = `postgres://acting:x@${postgres.host}:${postgres.port}/app`;
+  const work = `psql "$DATABASE_URL" -c 'SELECT pg_sleep(60)' & sleep 2; kill -KILL $!; exit 3`;
+  const result = await (
+    await startReplica(postgres, ['--lock-name', 'acting', ...quick, '--', '/bin/sh', '-c', work], { url })
+  ).exit;
+  expect(result.status, result.stderr).toBe(3);
+  expect(result.stderr).not.toContain('may not end it');
+  expect(
+    await postgres.sql("SELECT 1 FROM pg_stat_activity WHERE usename = 'acting' AND state = 'active'"),
+  ).toEqual([]);
+});
+
 test('an untagged statement of another role, which this one cannot look into, is waited for', async () => {
   await postgres.sql("DROP ROLE IF EXISTS earlier; CREATE ROLE earlier LOGIN PASSWORD 'app-password'");
   await (
