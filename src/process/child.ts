@@ -47,8 +47,18 @@ export interface ChildOptions {
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
 
-/** The children of this process that run now: what is adopted while there is one alone is that one's. */
-const running = new Set<number>();
+const children = Symbol.for('initbox.children');
+
+/**
+ * The children of this process that run now: what is adopted while there is one alone is that one's. Each command's file
+ * of the bundle has this module for itself, and a plan runs several commands in one process: they share the set.
+ */
+const running = sharedSet();
+
+function sharedSet(): Set<number> {
+  const owner = globalThis as { [children]?: Set<number> };
+  return (owner[children] ??= new Set());
+}
 
 /** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
 const looks = [1, 2, 5, 10, 20, 20, 50] as const;

@@ -4,7 +4,7 @@ import process from 'node:process';
 
 import type { Host } from '../core/host.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
-import { libcAtOnce } from './libc.ts';
+import { exitOfLibc } from './libc.ts';
 import { isThreadPoolWide } from './thread-pool.ts';
 
 let collect: Collect | undefined;
@@ -106,7 +106,7 @@ const hot = 1_000_000;
  * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown; unpacking 300 MB three at a
  * time: 4 of 36 runs), or for a wake-up that they missed (nodejs/node#54918). The work was done then, and the process hung,
  * deaf to signals. It waits for calls on files that threads make, too (thread-pool.ts). So the C library ends it, unless it
- * did no more than start: to prepare that call takes 3 ms. Where Node cannot call it, a collection lets a thread that
+ * did no more than start: to prepare that call takes a millisecond, unless prepareToEnd() did it before. Where Node cannot call it, a collection lets a thread that
  * compiles go on.
  */
 export function endAtOnce(status: number): void {
@@ -114,9 +114,14 @@ export function endAtOnce(status: number): void {
   const used = user + system;
   // What waits for the end, such as a preload, gets it in the usual way.
   if (process.listenerCount('exit') === 0 && (collect !== undefined || isThreadPoolWide() || used > worked))
-    libcAtOnce()?.exit(status);
+    exitOfLibc()?.(status);
   // To ask for a collection changes V8's flags: code that is compiled for later is not taken any more then.
   if (collect !== undefined || used > hot) garbageCollector()({ type: 'major' });
+}
+
+/** For who has time now and none later: a hundred replicas that wait for one migration end all at once. */
+export function prepareToEnd(): void {
+  exitOfLibc();
 }
 
 function realPath(path: string): string {

@@ -20,11 +20,13 @@ export interface Libc {
   openOnMount(name: Buffer, flags: number): number;
   /** Locks an open file, until it is closed, however its process ends (flock(2)); 0 where it did. */
   flock(descriptor: number, operation: number): number;
-  /** Sets something of this process by two numbers (prctl(2)). */
-  prctl(option: number, value: number): number;
-  /** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
-  exit(status: number): void;
 }
+
+/** Ends the process at once, whatever its other threads do (_exit(2)); does not return. */
+export type ExitAtOnce = (status: number) => void;
+
+/** Sets something of this process by two numbers (prctl(2)). */
+export type Prctl = (option: number, value: number) => number;
 
 /** The same number on every architecture (asm-generic/unistd.h), and the values of linux/openat2.h and fcntl.h. */
 const openat2 = 437;
@@ -50,6 +52,40 @@ export async function openLibc(): Promise<Libc | undefined> {
   return libcAtOnce();
 }
 
+let exit: { readonly call: ExitAtOnce | undefined } | undefined;
+
+/**
+ * By itself, since each call that Node makes a bridge to costs a third of a millisecond and more; undefined where Node
+ * cannot call it. Who calls this while it waits has it ready at its end.
+ */
+export function exitOfLibc(): ExitAtOnce | undefined {
+  exit ??= {
+    call: one((dlopen) => dlopen(null, { _exit: { return: 'void', arguments: ['i32'] } }).functions._exit),
+  };
+  return exit.call;
+}
+
+/** As exitOfLibc. */
+export function prctlOfLibc(): Prctl | undefined {
+  return one((dlopen) => {
+    const { functions } = dlopen(null, {
+      prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
+    });
+    return (option, value) => functions.prctl(option, BigInt(value), 0n, 0n, 0n);
+  });
+}
+
+type Dlopen = ReturnType<typeof process.getBuiltinModule<'node:ffi'>>['dlopen'];
+
+function one<T>(open: (dlopen: Dlopen) => T): T | undefined {
+  try {
+    muteExperimentalWarnings();
+    return open(process.getBuiltinModule('node:ffi').dlopen);
+  } catch {
+    return undefined;
+  }
+}
+
 function load(): Libc | undefined {
   try {
     muteExperimentalWarnings();
@@ -63,8 +99,6 @@ function load(): Libc | undefined {
       syscall: { return: 'i32', arguments: ['i32', 'i32', 'buffer', 'buffer', 'u32'] },
       copy_file_range: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32', 'u32'] },
       flock: { return: 'i32', arguments: ['i32', 'i32'] },
-      prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
-      _exit: { return: 'void', arguments: ['i32'] },
     });
     const { flistxattr, listxattr, readlinkat, lseek, flock, syscall, copy_file_range: range } = functions;
     // struct open_how: flags, mode, resolve.
@@ -76,8 +110,6 @@ function load(): Libc | undefined {
       readlinkat,
       lseek,
       flock,
-      prctl: (option, value) => functions.prctl(option, BigInt(value), 0n, 0n, 0n),
-      exit: functions._exit,
       copyFileRange: (from, fromAt, to, toAt, length) => range(from, fromAt, to, toAt, length, 0),
       openOnMount(name, flags) {
         how[0] = BigInt(flags) | closeOnExec;

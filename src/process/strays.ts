@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 
-import { libcAtOnce } from './libc.ts';
+import { prctlOfLibc } from './libc.ts';
 
 /** A process of a command that left its process group. */
 export interface Stray {
@@ -43,7 +43,7 @@ let adopts: boolean | undefined;
  * @returns false where the kernel or the C library does not let it
  */
 export function adoptOrphans(): boolean {
-  adopts ??= process.pid === 1 || libcAtOnce()?.prctl(setChildSubreaper, 1) === 0;
+  adopts ??= process.pid === 1 || prctlOfLibc()?.(setChildSubreaper, 1) === 0;
   return adopts;
 }
 

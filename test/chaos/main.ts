@@ -24,6 +24,8 @@ const { values } = parseArgs({
     replicas: { type: 'string', default: '8' },
     /** Milliseconds between two faults, on average. */
     pause: { type: 'string', default: '400' },
+    /** Faults under way at a time. */
+    'at-once': { type: 'string', default: '4' },
     /** Ends earlier, once there were so many faults. */
     faults: { type: 'string', default: '1000000' },
   },
@@ -93,7 +95,7 @@ const until = performance.now() + minutes * 60_000;
 let told = performance.now();
 /** Faults under way: some last for seconds. */
 const active = new Map<string | symbol, Promise<unknown>>();
-const atOnce = 4;
+const atOnce = Number(values['at-once']);
 const sum = (): number => [...counts.values()].reduce((a, b) => a + b, 0);
 while (performance.now() < until && sum() < Number(values.faults)) {
   await sleep(random.between(0, 2 * Number(values.pause)));

@@ -2,7 +2,7 @@
 
 export const limits = {
   /** Milliseconds that a case has. */
-  timeout: 1_500,
+  timeout: 4_000,
   /** Milliseconds beyond it: what was done is written down within two seconds (docs/locking.md), and a goodbye is said. */
   after: 4_000,
 };
@@ -18,7 +18,7 @@ const ours =
   /\bundefined\b|\bNaN\b|cannot read|not a function|out of range|not iterable|unexpected (token|error)|received invalid|maximum call|argument must|is not defined|\bSASL:|Received unexpected|not queryable|terminated unexpectedly|Cannot convert|Invalid (time|Date|array)|TypeError|RangeError|SyntaxError|this is an unexpected/i;
 
 /** docs/migrate-with-lock.md, docs/wait-postgres.md: what ends one of these commands. */
-const documented = new Set([0, 1, 2, 69, 75, 124]);
+const documented = new Set([0, 1, 2, 69, 75, 124, 143]);
 
 /** @returns what is wrong with the end of a case */
 export function judge({ status, words, log }: Ended, took: number): string[] {

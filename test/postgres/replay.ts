@@ -43,7 +43,12 @@ export function planOf(session: Session, seed: number): Plan {
   return { seed, turns, always: random.next() < 0.6 };
 }
 
-export async function startReplay(session: Session, plan: Plan | undefined, path?: string): Promise<Replay> {
+/** @param onWrong is called for each answer that was made wrong */
+export async function startReplay(
+  session: Session,
+  plan: Plan | undefined,
+  onWrong = (): void => {},
+): Promise<Replay> {
   /** Those of a connection with the same number, else of any: a second try asks on its second what the first one asked. */
   const byQuestion = new Map<string, (readonly string[])[]>();
   const inOrder: (readonly string[])[] = [];
@@ -87,6 +92,7 @@ export async function startReplay(session: Session, plan: Plan | undefined, path
           if (plan?.turns.has(number) && (plan.always || !once.has(number))) {
             once.add(number);
             wrong++;
+            onWrong();
             mutateAnswer(sent, seeded(plan.seed * 131 + number), others);
           }
           tail = tail.then(async () => {
@@ -98,9 +104,7 @@ export async function startReplay(session: Session, plan: Plan | undefined, path
         return undefined;
       });
   });
-  await new Promise<void>((resolve) =>
-    path === undefined ? server.listen(0, '127.0.0.1', resolve) : server.listen(path, resolve),
-  );
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   return {
     port: address !== null && typeof address === 'object' ? address.port : 5432,

@@ -4,6 +4,8 @@ import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock
 import { within } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { failed, type Failed } from '../../core/outcome.ts';
+import { adoptOrphans } from '../../process/descendants.ts';
+import { prepareToEnd } from '../../process/host.ts';
 import { closeInheritedOnExec } from '../../process/inherited-descriptors.ts';
 import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
@@ -34,8 +36,10 @@ export async function acquire(
       const answer = await lock.tryAcquire(probe);
       if (answer.state === 'never') return answer;
       if (answer.state === 'not-yet') {
-        // What the command's start needs anyway, and takes 10 ms where something was inherited: not between two holders.
+        // What the command's start or this process's end needs anyway, and takes milliseconds: not between two holders.
         closeInheritedOnExec();
+        adoptOrphans();
+        prepareToEnd();
         return answer;
       }
       got = answer;
