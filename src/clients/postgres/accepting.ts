@@ -26,6 +26,9 @@ class NotAccepting extends Error {
 /** The version of the protocol, 3.0 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
 const version = 196_608;
 
+/** The kinds of requests for authentication that there are, with some to come: 12 is the end of SASL. */
+const lastRequest = 20;
+
 /** No error of a login is longer (MAX_ERRLEN in fe-connect.c). */
 const longestError = 30_000;
 
@@ -118,9 +121,15 @@ function accepts(heard: Buffer, redact: Redact): boolean {
   if (heard.length < 5) return false;
   const type = heard.toString('latin1', 0, 1);
   const length = heard.readUInt32BE(1);
-  // A request for a password, and a word on the protocol's version, come from a server that takes logins.
-  if (type === 'R' && length >= 8 && length <= 2000) return true;
-  if (type === 'v' && length >= 12 && length <= longestError) return true;
+  // A request for a password comes from a server that takes logins.
+  if (type === 'R' && length >= 8 && length <= 2000) {
+    if (heard.length < length + 1) return false;
+    if (heard.readUInt32BE(5) > lastRequest) throw new NotPostgres(heard);
+    return true;
+  }
+  // A word on the protocol's version says nothing of that: what follows it does.
+  if (type === 'v' && length >= 12 && length <= longestError)
+    return heard.length > length + 1 && accepts(heard.subarray(length + 1), redact);
   if (type !== 'E') throw new NotPostgres(heard);
   const early = errorOfVersion2(heard);
   if (early !== undefined) throw new Error(redact(early));
@@ -128,6 +137,8 @@ function accepts(heard: Buffer, redact: Redact): boolean {
   if (heard.length < length + 1) return false;
   const fields = heard.toString('utf8', 5, length + 1).split('\0');
   const of = (field: string): string | undefined => fields.find((text) => text.startsWith(field))?.slice(1);
+  // libpq, too, takes an error without a SQLSTATE for no answer (internal_ping in fe-connect.c).
+  if (!/^[0-9A-Z]{5}$/.test(of('C') ?? '')) throw new NotPostgres(heard);
   if (of('C') === sqlState.cannotConnectNow)
     throw new NotAccepting(redact(of('M') ?? 'it takes no logins now').slice(0, mostShown));
   return true;

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 
 import type { Environment } from '../../core/context.ts';
 import { SaidText } from '../../core/said-text.ts';
-import { shownName } from './faults.ts';
+import { shownErrorName } from './faults.ts';
 
 /** Keys that sign requests. */
 export interface Keys {
@@ -87,7 +87,7 @@ export function callerRefusal(
   // Redacted as it came: where a `<` of a secret stands in it, only its beginning would be left of that.
   const whole = SaidText.shown([new SaidText(body)], Number.POSITIVE_INFINITY, redact);
   const words = /<Message>([^<]{1,1000})/.exec(whole)?.[1] ?? '';
-  return [`STS answered ${status}`, shownName(code), words].filter(Boolean).join(': ');
+  return [`STS answered ${status}`, shownErrorName(code), words].filter(Boolean).join(': ');
 }
 
 /**

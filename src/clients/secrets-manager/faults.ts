@@ -68,7 +68,7 @@ export function isThrottling(message: string): boolean {
  * The name of an error, where it is one as AWS makes them. The SDK cuts the name out of the answer, at a colon or a comma
  * among others, and what a server put there may be a part of a secret, which nobody could find any more.
  */
-export function shownName(name: string, before = '', after = ''): string {
+export function shownErrorName(name: string, before = '', after = ''): string {
   return /^[A-Z][A-Za-z0-9]{2,80}(Exception|Error|Failure|Fault|Timeout|Denied|Expired|Token|TokenId|KeyId|Claim|DoesNotMatch|Incomplete|Parameter|Action|Signature|OptInRequired|ServiceUnavailable)$/.test(
     name,
   ) || throttling.has(name)
@@ -88,7 +88,7 @@ export function faultOf(error: SdkError, scene: SecretScene): NotYet | Never {
   const byAws = ofSecret ? 'was refused: AWS ' : '';
   const throttled = ofSecret ? 'is throttled by AWS' : 'throttles requests';
   if (throttling.has(error.name) || error.$retryable?.throttling)
-    return notYet(`${throttled}${shownName(error.name, ' (', ')')}`, {
+    return notYet(`${throttled}${shownErrorName(error.name, ' (', ')')}`, {
       busy: scene.busy ?? {},
     });
   // Its name does not count then: whatever is in between may have given it.
@@ -209,7 +209,7 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
   const status = error.$metadata?.httpStatusCode ?? 0;
   if (error.$fault === 'server' || status >= 500)
     return notYet(
-      `answered ${status || shownName(error.name) || 'with an error'}${isUnreadable(error) ? ', not in the words of AWS' : said && `: ${said}`}`,
+      `answered ${status || shownErrorName(error.name) || 'with an error'}${isUnreadable(error) ? ', not in the words of AWS' : said && `: ${said}`}`,
       { busy },
     );
   if (status >= 300 && status < 400) {
@@ -238,7 +238,7 @@ function otherFault(error: SdkError, said: string, scene: SecretScene): NotYet |
     );
   return never(
     exitStatus.refused,
-    [shownName(error.name), said].filter(Boolean).join(': ') || `answered ${status}`,
+    [shownErrorName(error.name), said].filter(Boolean).join(': ') || `answered ${status}`,
   );
 }
 

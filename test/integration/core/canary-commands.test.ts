@@ -359,7 +359,7 @@ function answerAsAws(request: IncomingMessage, response: ServerResponse): void {
   request.on('data', (part: Buffer) => (body += part.toString()));
   request.on('end', () => {
     const path = request.url ?? '';
-    const said = `${request.headers['x-amz-security-token'] ?? ''} ${request.headers.authorization ?? ''} ${body}`;
+    const said = `${String(request.headers['x-amz-security-token'] ?? '')} ${request.headers.authorization ?? ''} ${body}`;
     const json = (status: number, value: unknown) =>
       response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(JSON.stringify(value));
     if (path.startsWith('/all')) json(200, { Name: 'app', SecretString: JSON.stringify(canaries) });

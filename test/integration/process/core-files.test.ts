@@ -111,7 +111,7 @@ describe.skipIf(missing)('a core file', () => {
   it('a command gets the container’s variables, also while others are set for the login to AWS', async () => {
     const place = folder();
     const next = createServer();
-    const sts = createServer(() => next.listen(Number(second)));
+    const sts = createServer(() => next.listen(second));
     await new Promise<void>((resolve) => sts.listen(0, '127.0.0.1', resolve));
     // Opened by the request, whose answer never comes: the login is under way then.
     const probe = createServer();
@@ -143,8 +143,8 @@ describe.skipIf(missing)('a core file', () => {
       await running.exit;
       const names = readFileSync(join(place, 'env'), 'utf8')
         .split('\n')
-        .map((line) => line.split('=')[0]);
-      expect(names.filter((name) => name?.startsWith('AWS_')).toSorted()).toEqual([
+        .map((line) => line.split('=')[0] ?? '');
+      expect(names.filter((name) => name.startsWith('AWS_')).toSorted()).toEqual([
         'AWS_ENDPOINT_URL_STS',
         'AWS_REGION',
         'AWS_ROLE_ARN',

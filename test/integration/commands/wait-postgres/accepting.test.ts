@@ -85,7 +85,25 @@ describe('wait-postgres --accepting', () => {
     },
   );
 
+  const version = Buffer.from([0x76, 0, 0, 0, 12, 0, 3, 0, 0, 0, 0, 0, 0]);
+  const password = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]);
+
+  test('hears what follows a word on the version of the protocol', async () => {
+    await using server = await answering(Buffer.concat([version, password]));
+    expect((await accepting(`postgres://127.0.0.1:${server.port}`)).status).toBe(0);
+  });
+
   test.each([
+    ['says a word on the version of the protocol and no more', version, 'connection closed'],
+    [
+      'says that, and still starts up',
+      Buffer.concat([version, errorMessage('57P03', 'the database system is starting up')]),
+      'the database system is starting up (57P03',
+    ],
+    ['sends an error of nothing', Buffer.from([0x45, 0, 0, 0, 5, 0]), 'is not a PostgreSQL server'],
+    ['sends an error without a SQLSTATE', errorMessage('', 'no'), 'is not a PostgreSQL server'],
+    ['begins a request for a password', password.subarray(0, 6), 'connection closed'],
+    ['requests what nobody knows', Buffer.from([0x52, 0, 0, 0, 8, 1, 0, 0, 3]), 'is not a PostgreSQL server'],
     [
       'still starts up',
       errorMessage('57P03', 'the database system is starting up'),
