@@ -36,6 +36,8 @@ export class TargetState {
   answer: Answer | undefined;
   /** What the attempt of that answer had passed. */
   passed: ReadonlySet<WaitStage> = new Set();
+  /** It had as many attempts as it may have. */
+  gaveUp = false;
   /** When the present reason was first given. */
   since: number;
   streak = 0;
@@ -121,6 +123,12 @@ export class TargetState {
   /** False for an attempt that was under way when the last pause began. */
   beganAfterPause({ startedAt }: StartedAttempt): boolean {
     return !this.isQuiet(startedAt);
+  }
+
+  /** No further attempt is made, and none is under way: it is over without success. */
+  giveUp(): void {
+    this.state = 'never';
+    this.gaveUp = true;
   }
 
   newest(): StartedAttempt | undefined {

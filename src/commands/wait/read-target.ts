@@ -9,6 +9,8 @@ import type { RecognisedTarget } from './target.ts';
 
 /** A target that was read, with what holds for it. */
 export interface TargetWithOptions {
+  /** The name of its kind. */
+  readonly kind: string;
   readonly target: ReadTarget;
   /** What it says for itself, and what the flags say where it says nothing. */
   readonly options: Values<typeof everyTargetOptions>;
@@ -23,7 +25,7 @@ export interface TargetWithOptions {
  * @throws UsageError with each mistake
  */
 export async function readTarget(
-  { text, origin, scheme }: RecognisedTarget,
+  { text, origin, scheme, kind: name }: RecognisedTarget,
   kind: AnyKind,
   flags: Values<typeof everyTargetOptions>,
   context: Omit<ReadContext, 'secret'>,
@@ -57,7 +59,7 @@ export async function readTarget(
       { address, scheme, options: values, limit: limit ?? 0 },
       { ...context, secret: (value: string) => void context.redactor.secret(value) },
     );
-    return { target, options: own, limit };
+    return { kind: name, target, options: own, limit: limit ?? target.limit };
   } catch (error) {
     const lines = error instanceof UsageError ? error.lines : [(error as Error).message];
     throw new UsageError(lines.map((line) => (line.startsWith(origin) ? line : `${origin}: ${line}`)));
