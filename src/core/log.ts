@@ -77,7 +77,7 @@ function jsonLine(redactor: Redactor, record: Fields): string {
 }
 
 function prefix(common: Fields): string {
-  const names = [common['command'], common['step']].filter((name) => name !== undefined);
+  const names = [common['command'], common['step']].filter((name) => typeof name === 'string');
   return names.length > 0 ? `${names.join(' ')}: ` : '';
 }
 

@@ -184,7 +184,7 @@ export async function waitFor(
         flight.atWork = yes;
       },
       reached(stage: WaitStage) {
-        flight.passed.add(stage);
+        (flight.passed ??= new Set()).add(stage);
       },
     };
     const run = watch.target

@@ -60,7 +60,7 @@ function stagesOf(watch: TargetState): StagesReached | undefined {
   if (watch.state === 'satisfied') return { passed: stages, at: undefined };
   return stagesReached(
     stages,
-    watch.answer === undefined ? (watch.oldest()?.passed ?? new Set()) : watch.passed,
+    (watch.answer === undefined ? watch.oldest()?.passed : watch.passed) ?? new Set(),
   );
 }
 

@@ -25,7 +25,7 @@ export interface TargetWithOptions {
  * @throws UsageError with each mistake
  */
 export async function readTarget(
-  { text, origin, scheme, kind: name }: RecognisedTarget,
+  { text, origin, scheme, kind: kindName }: RecognisedTarget,
   kind: AnyKind,
   flags: Values<typeof everyTargetOptions>,
   context: Omit<ReadContext, 'secret'>,
@@ -40,11 +40,14 @@ export async function readTarget(
   );
   const given = new Map<string, Given[]>();
   for (const parameter of parameters) {
-    const name = byFlag.get(parameter.name);
-    if (name === undefined)
+    const option = byFlag.get(parameter.name);
+    if (option === undefined)
       throw new UsageError(`${origin}: ${await unknownOption(parameter.name, kind, byFlag)}`);
-    const value = parameterValue(parameter, options[name]?.kind === 'switch', origin);
-    given.set(name, [...(given.get(name) ?? []), { text: value, origin: `${origin}: ${parameter.name}` }]);
+    const value = parameterValue(parameter, options[option]?.kind === 'switch', origin);
+    given.set(option, [
+      ...(given.get(option) ?? []),
+      { text: value, origin: `${origin}: ${parameter.name}` },
+    ]);
   }
   const values = resolved(options, given, context, readSecret);
   const own = Object.fromEntries(
@@ -59,7 +62,7 @@ export async function readTarget(
       { address, scheme, options: values, limit: limit ?? 0 },
       { ...context, secret: (value: string) => void context.redactor.secret(value) },
     );
-    return { kind: name, target, options: own, limit: limit ?? target.limit };
+    return { kind: kindName, target, options: own, limit: limit ?? target.limit };
   } catch (error) {
     const lines = error instanceof UsageError ? error.lines : [(error as Error).message];
     throw new UsageError(lines.map((line) => (line.startsWith(origin) ? line : `${origin}: ${line}`)));

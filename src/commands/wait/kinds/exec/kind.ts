@@ -5,7 +5,7 @@ import { Failure } from '../../../../core/outcome.ts';
 import { refuseUnexpanded } from '../../../../core/template-variables.ts';
 import { never, notYet, satisfied, type Answer, type Probe } from '../../../../wait/attempt.ts';
 import { defineKind } from '../../kind.ts';
-import { commandWords } from './words.ts';
+import { commandWords } from './command-words.ts';
 
 /** A command that exits with 0; in plans alone, whose words no shell has seen. */
 export const exec = defineKind({
