@@ -1,3 +1,4 @@
+import { quotingAdvice } from '../../core/advice.ts';
 import { flagName, type Options, type Values } from '../../core/options/option.ts';
 import { resolveOptions, type Given, type ReadSecret } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -65,7 +66,10 @@ export async function readTarget(
     return { kind: kindName, target, options: own, limit: limit ?? target.limit };
   } catch (error) {
     const lines = error instanceof UsageError ? error.lines : [(error as Error).message];
-    throw new UsageError(lines.map((line) => (line.startsWith(origin) ? line : `${origin}: ${line}`)));
+    const advice = quotingAdvice(text.reveal());
+    throw new UsageError(
+      lines.map((line) => `${line.startsWith(origin) ? line : `${origin}: ${line}`}${advice}`),
+    );
   }
 }
 

@@ -112,6 +112,7 @@ describe('targets that can be waited for', () => {
 describe('mistakes', () => {
   test.each([
     ['db', /^argument 1: .*is not host:port|^argument 1: "db" has no port/],
+    ['"db:5432"', /; the quotes are part of the value: write it without the inner ones$/],
     ['tcp://db', /^argument 1: the tcp URL has no port/],
     ['db:5432?invrt', /^argument 1: unknown option invrt behind the \?; did you mean invert\?$/],
     ['db:5432?any', /^argument 1: unknown option any behind the \?; it takes interval, invert, /],
