@@ -15,7 +15,7 @@ export const name = 'wait-kubernetes';
 export const description = 'from the end of a Job to the exit of who waits for it';
 
 /** Milliseconds that a tool gets to begin its watch. */
-const settling = 3000;
+const settling = 6000;
 
 /**
  * Nobody's pods are waited for: the status of the Job is written here (spec.managedBy), so that its end is the moment in

@@ -56,10 +56,9 @@ describe.skipIf(noCluster)('wait-kubernetes', () => {
       `--for=jsonpath={.metadata.labels.${namespace.name}}=yes`,
     ];
     const words = ['wait-kubernetes', ...targets];
-    const printed = await runInitbox(
-      [...words, '--print-role', '--service-account', `${namespace.name}/app`],
-      { env },
-    );
+    const printed = await runInitbox([...words, '--print-role', '--account', `${namespace.name}/app`], {
+      env,
+    });
     expect(printed.status).toBe(0);
     const roles = printed.stdout;
     await kubectlWith(roles, 'apply', '-f', '-');
@@ -127,7 +126,7 @@ describe.skipIf(noCluster)('wait-kubernetes', () => {
     await using namespace = await Namespace.create('in-pod');
     await namespace.kubectl('create', 'serviceaccount', 'app');
     const printed = await runInitbox(
-      ['wait-kubernetes', 'job/migrate', '--print-role', '-n', namespace.name, '--service-account=app'],
+      ['wait-kubernetes', 'job/migrate', '--print-role', '-n', namespace.name, '--account=app'],
       { env: asAdmin() },
     );
     await kubectlWith(printed.stdout, 'apply', '-f', '-');
