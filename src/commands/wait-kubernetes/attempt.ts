@@ -7,7 +7,7 @@ import { ObjectWatch } from '../../clients/kubernetes/watch.ts';
 import type { Clock } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, notYet, satisfied, type Answer, type Probe, type Target } from '../../wait/attempt.ts';
-import type { Expectation } from './expectation.ts';
+import type { ObjectExpectation } from './expectation.ts';
 import { judgeObject } from './judge.ts';
 import { isKnownResource, type ObjectTarget } from './target.ts';
 import type { Verdict } from './verdict.ts';
@@ -15,7 +15,7 @@ import type { Verdict } from './verdict.ts';
 /** What is waited for, with all that was said of it. */
 export interface ObjectWait {
   readonly target: ObjectTarget;
-  readonly expectations: readonly Expectation[];
+  readonly expectations: readonly ObjectExpectation[];
   readonly selector: string | undefined;
   readonly count: number | undefined;
   /** Where it is looked for; of a resource that is in no namespace it is not used. */
@@ -121,7 +121,7 @@ export function watchedTarget(wait: ObjectWait, context: ObjectWaitContext): Tar
 }
 
 /** `job prod/migrate`, `pods prod/ with app=web` */
-export function nameOf({ target, namespace, selector }: ObjectWait): string {
+function nameOf({ target, namespace, selector }: ObjectWait): string {
   const { resource, kind, name } = target;
   const within = isKnownResource(resource) && !resource.namespaced ? '' : `${namespace}/`;
   return name === undefined ? `${kind} ${within} with ${selector ?? ''}` : `${kind} ${within}${name}`;

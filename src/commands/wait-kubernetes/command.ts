@@ -24,7 +24,7 @@ The API server tells of each change (by a watch): nothing is polled. An object t
     'initbox wait-kubernetes certificate.cert-manager.io/web --for condition=Ready',
     "initbox wait-kubernetes svc/web --for 'jsonpath={.status.loadBalancer.ingress[0].ip}'",
     'initbox wait-kubernetes pod/old-leader --invert',
-    'initbox wait-kubernetes job/migrate --print-role --namespace shop --service-account api',
+    'initbox wait-kubernetes job/migrate --print-role --namespace shop --account api',
   ],
   positionals,
   options: waitKubernetesOptions,

@@ -2,7 +2,7 @@ import type { ApiResource } from '../../clients/kubernetes/resource.ts';
 import { parseJsonPath, type JsonPath } from './json-path.ts';
 
 /** What must hold of an object. */
-export type Expectation =
+export type ObjectExpectation =
   | { readonly for: 'exists' | 'gone' }
   | { readonly for: 'condition'; readonly type: string; readonly status: string }
   | {
@@ -21,7 +21,7 @@ const accepted = 'write exists, delete, condition=NAME, condition=NAME=STATUS or
  * Reads what `kubectl wait --for` takes.
  * @throws Error that says what is accepted
  */
-export function parseExpectation(text: string): Expectation {
+export function parseExpectation(text: string): ObjectExpectation {
   const [, word = '', rest] = /^([a-z]+)(?:=(.*))?$/is.exec(text) ?? [];
   const name = word.toLowerCase();
   if (rest === undefined) {
@@ -34,7 +34,7 @@ export function parseExpectation(text: string): Expectation {
   throw new Error(`"${text}" is nothing that can be waited for; ${accepted}`);
 }
 
-function jsonPathExpectation(text: string): Expectation {
+function jsonPathExpectation(text: string): ObjectExpectation {
   // The path may have a = in its filter, so that braces or the last = end it.
   const [, path = text, value] =
     /^(\{.*\})(?:=(.*))?$/s.exec(text) ?? /^((?:[^=[]|\[[^\]]*\])*)(?:=(.*))?$/s.exec(text) ?? [];
@@ -46,21 +46,21 @@ function jsonPathExpectation(text: string): Expectation {
 export function usualExpectation({
   kind,
   group,
-}: Pick<ApiResource, 'kind' | 'group'>): Expectation | undefined {
+}: Pick<ApiResource, 'kind' | 'group'>): ObjectExpectation | undefined {
   return usual.get(group === '' ? kind : `${kind}.${group}`);
 }
 
-const condition = (type: string): Expectation => ({ for: 'condition', type, status: 'True' });
-const phase = (value: string): Expectation => ({
+const condition = (type: string): ObjectExpectation => ({ for: 'condition', type, status: 'True' });
+const phase = (value: string): ObjectExpectation => ({
   for: 'jsonpath',
   text: '{.status.phase}',
   path: parseJsonPath('{.status.phase}'),
   value,
 });
-const exists: Expectation = { for: 'exists' };
-const rolledOut: Expectation = { for: 'rolled-out' };
+const exists: ObjectExpectation = { for: 'exists' };
+const rolledOut: ObjectExpectation = { for: 'rolled-out' };
 
-const usual = new Map<string, Expectation>([
+const usual = new Map<string, ObjectExpectation>([
   ['Pod', { for: 'ready' }],
   ['Job.batch', { for: 'complete' }],
   ['Deployment.apps', rolledOut],

@@ -6,7 +6,7 @@ import {
   type ApiObject,
 } from '../../clients/kubernetes/api-object.ts';
 import { excerpt } from '../../core/excerpt.ts';
-import type { Expectation } from './expectation.ts';
+import type { ObjectExpectation } from './expectation.ts';
 import { jsonText, valuesAt } from './json-path.ts';
 import { no, yes, type Verdict } from './verdict.ts';
 import { judgeJob, judgePod, judgeRollout, whyIn } from './workloads.ts';
@@ -18,7 +18,7 @@ const shown = 80;
 export function judgeObject(
   kind: string,
   object: ApiObject,
-  expectations: readonly Expectation[],
+  expectations: readonly ObjectExpectation[],
   redact: (text: string) => string,
 ): Verdict {
   const verdicts = expectations.map((one) => judgeOne(kind, object, one, redact));
@@ -30,7 +30,7 @@ export function judgeObject(
 function judgeOne(
   kind: string,
   object: ApiObject,
-  expected: Expectation,
+  expected: ObjectExpectation,
   redact: (text: string) => string,
 ): Verdict {
   // oxlint-disable-next-line typescript/consistent-return -- each case is there, as the compiler knows
@@ -58,7 +58,7 @@ function judgeOne(
 
 function judgeCondition(
   object: ApiObject,
-  { type, status }: Expectation & { readonly for: 'condition' },
+  { type, status }: ObjectExpectation & { readonly for: 'condition' },
 ): Verdict {
   const condition = conditionIn(object, type);
   if (condition === undefined) return no(`has no condition ${type} yet`);
@@ -76,7 +76,7 @@ function judgeCondition(
 function judgePath(
   kind: string,
   object: ApiObject,
-  { text, path, value }: Expectation & { readonly for: 'jsonpath' },
+  { text, path, value }: ObjectExpectation & { readonly for: 'jsonpath' },
   redact: (text: string) => string,
 ): Verdict {
   const found = valuesAt(object, path).map(jsonText);

@@ -64,7 +64,7 @@ export const waitKubernetesOptions = {
   'print-role': flag({
     description: 'print the Role and RoleBinding that this command line needs, and wait for nothing',
   }),
-  'service-account': text({
+  account: text({
     description:
       'for --print-role: who gets the Role, as [NAMESPACE/]NAME; unset, default in the namespace of the pod',
     placeholder: 'NAME',

@@ -17,7 +17,7 @@ import { waitFor } from '../../wait/loop.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import { watchedTarget, type ObjectWait } from './attempt.ts';
-import { usualExpectation, type Expectation } from './expectation.ts';
+import { usualExpectation, type ObjectExpectation } from './expectation.ts';
 import type { objectOptions, waitKubernetesOptions } from './options.ts';
 import { isKnownResource, parseNamespace, type ObjectTarget } from './target.ts';
 
@@ -84,8 +84,8 @@ function expectationsOf(
   options: ObjectOptions,
   { resource }: ObjectTarget,
   invert: boolean,
-): readonly Expectation[] | undefined {
-  const said: readonly Expectation[] = [
+): readonly ObjectExpectation[] | undefined {
+  const said: readonly ObjectExpectation[] = [
     ...options.for,
     ...options.key.map((key) => ({ for: 'key', key }) as const),
   ];
@@ -170,7 +170,7 @@ async function printRoles(
     const { namespace } = objectWait({ ...options }, target, access);
     rights.push({ resource, namespace: resource.namespaced ? namespace : undefined, name: target.name });
   }
-  context.stdout(rolesFor(rights, subjectOf(options['service-account'], own)));
+  context.stdout(rolesFor(rights, subjectOf(options.account, own)));
   return printed('printed the Roles');
 }
 
@@ -192,7 +192,7 @@ async function resourceOf(
 function subjectOf(text: string | undefined, own: string): RoleSubject {
   const [first = 'default', second, ...more] = text?.split('/') ?? [];
   if (more.length > 0 || first === '' || second === '')
-    throw new UsageError(`--service-account: "${text}" is not NAME or NAMESPACE/NAME`);
+    throw new UsageError(`--account: "${text}" is not NAME or NAMESPACE/NAME`);
   return second === undefined
     ? { namespace: own, name: first }
     : { namespace: parseNamespace(first), name: second };

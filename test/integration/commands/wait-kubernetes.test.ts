@@ -434,7 +434,7 @@ describe('kubeconfig', () => {
       '-l',
       'a=b',
       '--print-role',
-      '--service-account',
+      '--account',
       'shop/api',
     ]);
     expect(result.status).toBe(0);
