@@ -20,4 +20,5 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     load: async () => (await import('./postgres/kind.ts')).postgres,
   },
   redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
+  mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
 };
