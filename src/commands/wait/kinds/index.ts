@@ -21,4 +21,5 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
   },
   redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
   mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
+  nats: { schemes: ['nats', 'natss'], load: async () => (await import('./nats/kind.ts')).nats },
 };
