@@ -22,4 +22,8 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
   redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
   mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
   nats: { schemes: ['nats', 'natss'], load: async () => (await import('./nats/kind.ts')).nats },
+  zookeeper: {
+    schemes: ['zookeeper', 'zookeepers'],
+    load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
+  },
 };
