@@ -26,4 +26,5 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     schemes: ['zookeeper', 'zookeepers'],
     load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
   },
+  amqp: { schemes: ['amqp', 'amqps'], load: async () => (await import('./amqp/kind.ts')).amqp },
 };
