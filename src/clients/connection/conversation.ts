@@ -38,7 +38,15 @@ export interface ServerConversation extends Disposable {
    * @throws ConnectionEnded, AnswerTooLong, the system's error, the signal's reason, and what `take` throws
    */
   read<T>(take: TakeAnswer<T>, most?: number): Promise<T>;
+  /**
+   * Hands the stream over for TLS to begin on it, and is over.
+   * @throws UnaskedBytes where something has come that would be taken for encrypted (CVE-2021-23222)
+   */
+  release(): Duplex;
 }
+
+/** Something came in the open where TLS was to begin. */
+export class UnaskedBytes extends Error {}
 
 /** More than what a server says of itself has. */
 const usualMost = 64 * 1024;
@@ -56,15 +64,17 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
     fail(reasonOf(signal));
     stream.destroy();
   };
-  stream.on('data', (bytes: Buffer) => {
+  const onData = (bytes: Buffer): void => {
     heard = heard.length === 0 ? bytes : Buffer.concat([heard, bytes]);
     // What nobody asked for is not kept without end.
     if (heard.length > 2 * usualMost) stream.pause();
     wake();
-  });
+  };
+  const onEnd = (): void => fail(new ConnectionEnded(heard));
+  stream.on('data', onData);
   stream.on('error', fail);
-  stream.on('close', () => fail(new ConnectionEnded(heard)));
-  stream.on('end', () => fail(new ConnectionEnded(heard)));
+  stream.on('close', onEnd);
+  stream.on('end', onEnd);
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
   return {
@@ -88,6 +98,14 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
           wake = resolve;
         });
       }
+    },
+    release() {
+      if (heard.length > 0) throw new UnaskedBytes('bytes in the open before TLS');
+      if (failure !== undefined) throw failure;
+      signal.removeEventListener('abort', onAbort);
+      stream.pause();
+      stream.off('data', onData).off('close', onEnd).off('end', onEnd);
+      return stream;
     },
     [Symbol.dispose]() {
       signal.removeEventListener('abort', onAbort);

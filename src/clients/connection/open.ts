@@ -70,6 +70,28 @@ export async function openConversation(
   return converse(secured, peer, probe.signal);
 }
 
+/**
+ * Begins TLS on an open conversation, of protocols that ask for it in words of their own. Passes the stage tls.
+ * @throws UnaskedBytes, ConnectionEnded
+ */
+export async function startTls(
+  conversation: ServerConversation,
+  endpoint: ConnectionPlace['endpoint'],
+  tls: TlsSettings,
+  { clock }: Pick<ConnectionContext, 'clock'>,
+  probe: Probe,
+): Promise<ServerConversation | NotYet | Never> {
+  const { peer } = conversation;
+  probe.phase(`TLS handshake with ${peer}`);
+  const host = endpoint.kind === 'tcp' ? endpoint.host : '';
+  const socket = conversation.release() as Socket;
+  const secured = await handshake(socket, host, endpoint, tls, peer, clock, probe.signal);
+  if ('state' in secured) return secured;
+  probe.reached?.('tls');
+  probe.phase(`connected to ${peer}`);
+  return converse(secured, peer, probe.signal);
+}
+
 type Address = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /** Every address at once; the others are cut once one is open. */

@@ -14,6 +14,8 @@ export interface TlsSettings {
   readonly serverName?: string;
   /** False trusts anybody. */
   readonly verify: boolean;
+  /** Whatever name the certificate is for: its authority alone is looked at. */
+  readonly anyName?: boolean;
 }
 
 /** What node:tls takes. */
@@ -23,6 +25,7 @@ export function tlsOptions(settings: TlsSettings): {
   readonly cert?: string;
   readonly key?: string;
   readonly servername?: string;
+  readonly checkServerIdentity?: () => undefined;
 } {
   return {
     rejectUnauthorized: settings.verify,
@@ -30,6 +33,7 @@ export function tlsOptions(settings: TlsSettings): {
     ...(settings.certificate === undefined ? {} : { cert: settings.certificate }),
     ...(settings.key === undefined ? {} : { key: settings.key }),
     ...(settings.serverName === undefined ? {} : { servername: settings.serverName }),
+    ...(settings.anyName === true ? { checkServerIdentity: () => undefined } : {}),
   };
 }
 

@@ -26,4 +26,11 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     prefixes: ['kubernetes'],
     load: async () => (await import('./kubernetes/kind.ts')).kubernetes,
   },
+  mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
+  nats: { schemes: ['nats', 'natss'], load: async () => (await import('./nats/kind.ts')).nats },
+  zookeeper: {
+    schemes: ['zookeeper', 'zookeepers'],
+    load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
+  },
+  amqp: { schemes: ['amqp', 'amqps'], load: async () => (await import('./amqp/kind.ts')).amqp },
 };

@@ -1,0 +1,88 @@
+import { isIP } from '../../../../clients/dns/ip-address.ts';
+import { remembered } from '../../../../clients/dns/remembered.ts';
+import { createResolver } from '../../../../clients/dns/resolver.ts';
+import { attemptNats } from '../../../../clients/nats/attempt.ts';
+import { list, secret as secretOption } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { Secret } from '../../../../core/redaction/redactor.ts';
+import type { WaitStage } from '../../../../wait/stage.ts';
+import { endpointName } from '../../../wait-tcp/target.ts';
+import { defineKind } from '../../kind.ts';
+import {
+  checkTls,
+  credentialOptions,
+  readCredentials,
+  readServerUrl,
+  readTls,
+  tlsTargetOptions,
+} from '../../server-url.ts';
+
+const natsOptions = {
+  ...credentialOptions,
+  token: secretOption({ description: 'the file that holds the token, instead of user and password' }),
+  stream: list({
+    description: 'a stream of JetStream that must be there',
+    placeholder: 'NAME',
+    parse: parseStream,
+  }),
+  ...tlsTargetOptions,
+};
+
+/** Those of the tool nats. */
+const variables = { user: 'NATS_USER', password: 'NATS_PASSWORD' };
+
+export const nats = defineKind({
+  options: natsOptions,
+  limit: 5000,
+  read({ address, scheme, options }, around) {
+    const url = readServerUrl(address, { port: 4222 }, around);
+    if (url.path !== '') throw new Error('nothing follows the host of a NATS URL; write nats://HOST:4222');
+    const [endpoint] = url.endpoints;
+    // A server of nats:// may ask for TLS, too.
+    checkTls(options, 'natss', 'natss');
+    const { user, password } = readCredentials(url, options, around, variables);
+    // NATS' clients take a user alone, in a URL, for a token.
+    if (url.user !== undefined && password === undefined) around.secret(url.user);
+    if (options.token !== undefined && (user !== undefined || password !== undefined))
+      throw new UsageError('the login is given by token-file and by a user; use one, not both');
+    const name = endpointName(endpoint);
+    return {
+      name,
+      open(context) {
+        const given = readCredentials(url, options, context, variables);
+        const token =
+          options.token ??
+          (url.user !== undefined && given.password === undefined ? new Secret(url.user) : undefined);
+        const tools = {
+          resolve: remembered(createResolver(context.paths), context.clock),
+          clock: context.clock,
+          redact: context.redactor.redact,
+        };
+        const demands = {
+          endpoint,
+          tls: readTls(options, context.environment),
+          secure: scheme === 'natss',
+          ...given,
+          token,
+          streams: options.stream,
+        };
+        const stages: WaitStage[] = [
+          ...(endpoint.kind === 'tcp' && !isIP(endpoint.host) ? (['dns'] as const) : []),
+          'tcp',
+          ...(demands.secure ? (['tls'] as const) : []),
+          'protocol',
+          'login',
+          ...(options.stream.length > 0 ? (['assertion'] as const) : []),
+        ];
+        return { name, stages, attempt: (probe) => attemptNats(demands, tools, probe) };
+      },
+    };
+  },
+});
+
+/** @throws Error that says what is accepted */
+function parseStream(given: string): string {
+  if (!/^[^\s.*>/\\\p{Cc}]{1,255}$/u.test(given))
+    throw new Error(`${JSON.stringify(given)} is not the name of a stream`);
+  return given;
+}

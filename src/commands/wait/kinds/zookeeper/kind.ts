@@ -1,0 +1,81 @@
+import { isIP } from '../../../../clients/dns/ip-address.ts';
+import { remembered } from '../../../../clients/dns/remembered.ts';
+import { createResolver } from '../../../../clients/dns/resolver.ts';
+import { attemptZookeeper } from '../../../../clients/zookeeper/attempt.ts';
+import { integer, list, valueOr } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import type { WaitStage } from '../../../../wait/stage.ts';
+import { endpointName } from '../../../wait-tcp/target.ts';
+import { defineKind } from '../../kind.ts';
+import {
+  checkTls,
+  credentialOptions,
+  readCredentials,
+  readServerUrl,
+  readTls,
+  tlsTargetOptions,
+} from '../../server-url.ts';
+
+const zookeeperOptions = {
+  ...credentialOptions,
+  quorum: valueOr({
+    description: 'how many of the servers must serve; each that does is part of a quorum',
+    placeholder: 'COUNT',
+    parse: integer({ min: 1 }),
+    fallback: '1',
+  }),
+  node: list({
+    description: 'a node that must be there, below the path of the URL',
+    placeholder: '/PATH',
+    parse: parseNode,
+  }),
+  ...tlsTargetOptions,
+};
+
+export const zookeeper = defineKind({
+  options: zookeeperOptions,
+  limit: 5000,
+  read({ address, scheme, options }, around) {
+    const url = readServerUrl(address, { port: 2181, several: true }, around);
+    const root = url.path === '' ? '' : parseNode(`/${url.path}`);
+    const { endpoints } = url;
+    checkTls(options, scheme, 'zookeepers');
+    readCredentials(url, options, around);
+    if (options.quorum > endpoints.length)
+      throw new UsageError(
+        `quorum: ${options.quorum} servers cannot serve where the URL names ${endpoints.length}`,
+      );
+    const name = `${endpoints.map(endpointName).join(',')}${root}`;
+    const nodes = options.node.length === 0 && root !== '' ? [root] : options.node.map((node) => root + node);
+    return {
+      name,
+      open(context) {
+        const credentials = readCredentials(url, options, context);
+        const tls = scheme === 'zookeepers' ? readTls(options, context.environment) : undefined;
+        const tools = {
+          resolve: remembered(createResolver(context.paths), context.clock),
+          clock: context.clock,
+        };
+        const demands = { endpoints, tls, ...credentials, quorum: options.quorum, nodes };
+        const stages: WaitStage[] = [
+          ...(endpoints.some((endpoint) => endpoint.kind === 'tcp' && !isIP(endpoint.host))
+            ? (['dns'] as const)
+            : []),
+          'tcp',
+          ...(tls === undefined ? [] : (['tls'] as const)),
+          'protocol',
+          ...(credentials.user === undefined ? [] : (['login'] as const)),
+          ...(nodes.length > 0 ? (['assertion'] as const) : []),
+        ];
+        return { name, stages, attempt: (probe) => attemptZookeeper(demands, tools, probe) };
+      },
+    };
+  },
+});
+
+/** @throws Error that says what is accepted */
+function parseNode(given: string): string {
+  if (!/^(?:\/[^/\p{Cc}]+)+$/u.test(given) || /(?:^|\/)\.{1,2}(?:\/|$)/.test(given))
+    throw new Error(`${JSON.stringify(given)} is not the path of a node; write /PATH`);
+  return given;
+}
