@@ -108,7 +108,7 @@ export function each<T>(
     }
     return everyOne(given, ({ text, origin }) => {
       try {
-          return parse(text, (value, sure) => sink(value, origin, sure), origin);
+        return parse(text, (value, sure) => sink(value, origin, sure), origin);
       } catch (error) {
         throw new UsageError(`${origin}: ${(error as Error).message}${quotingAdvice(text)}`);
       }

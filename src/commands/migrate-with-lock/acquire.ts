@@ -4,9 +4,9 @@ import type { AcquiredPostgres, PostgresLock } from '../../clients/postgres/lock
 import { within } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { failed, type Failed } from '../../core/outcome.ts';
-import { adoptOrphans } from '../../process/strays.ts';
 import { prepareToEnd } from '../../process/host.ts';
 import { closeInheritedOnExec } from '../../process/inherited-descriptors.ts';
+import { adoptOrphans } from '../../process/strays.ts';
 import { satisfied } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
