@@ -124,7 +124,7 @@ export async function createCertificateAuthority(
 
   /** `openssl x509` knows no first date before version 3.4. */
   async function signFrom(from: Date, days: number, base: string): Promise<void> {
-    const stamp = (date: Date): string => `${date.toISOString().replaceAll(/[-:T]|\.\d+/g, '')}`;
+    const stamp = (date: Date): string => date.toISOString().replaceAll(/[-:T]|\.\d+/g, '');
     const config = [
       '[ca]',
       'default_ca=own',

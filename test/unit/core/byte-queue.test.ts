@@ -39,7 +39,7 @@ describe('a queue of bytes', () => {
   test('waits for what comes, and ends when it is closed; then nobody waits', async () => {
     const queue = new ByteQueue();
     const taken = rest(queue);
-    queue.write(piece(7));
+    void queue.write(piece(7));
     await Promise.resolve();
     const waits = queue.write(piece(2 << 20));
     queue.close();

@@ -16,8 +16,10 @@ const curl = promisify(execFile);
 /** A server that tells the user and password that came, or that none did. */
 let port: number;
 const server = createServer(({ headers, url }, response) => {
-  if (url === '/away')
-    return void response.writeHead(302, { Location: `http://localhost:${port}/there` }).end();
+  if (url === '/away') {
+    response.writeHead(302, { Location: `http://localhost:${port}/there` }).end();
+    return;
+  }
   const [, encoded] = /^Basic (.*)$/.exec(headers.authorization ?? '') ?? [];
   response.end(encoded === undefined ? 'nobody' : Buffer.from(encoded, 'base64').toString());
 });

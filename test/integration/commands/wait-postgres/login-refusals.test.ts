@@ -25,7 +25,7 @@ const waitsFor = (url: string, words: RegExp) =>
     answered: (said) => words.test(said),
   });
 
-function expectSaid({ status, stderr }: ProgramResult, wanted: number, words: RegExp, hint: RegExp): void {
+function expectRefusal({ status, stderr }: ProgramResult, wanted: number, words: RegExp, hint: RegExp): void {
   expect(stderr).toMatch(words);
   expect(stderr).toMatch(hint);
   expect(status, stderr).toBe(wanted);
@@ -116,12 +116,12 @@ describe('PostgreSQL', () => {
       /create it again/,
     ],
   ])('%s: 69', async (_name, url, words, hint) => {
-    expectSaid(await refused(url()), 69, words, hint);
+    expectRefusal(await refused(url()), 69, words, hint);
   });
 
   test('PGOPTIONS counts as well', async () => {
     const result = await refused(postgres.url(), { PGOPTIONS: '-c nosuch=1' });
-    expectSaid(result, 69, /42704/, /PGOPTIONS/);
+    expectRefusal(result, 69, /42704/, /PGOPTIONS/);
   });
 
   test.each<[string, () => string, RegExp, RegExp]>([
@@ -138,7 +138,7 @@ describe('PostgreSQL', () => {
       /max_connections/,
     ],
   ])('%s: waited for', async (_name, url, words, hint) => {
-    expectSaid(await waitsFor(url(), words), 124, words, hint);
+    expectRefusal(await waitsFor(url(), words), 124, words, hint);
   });
 });
 
@@ -176,7 +176,7 @@ describe('TLS', () => {
         [serverOnly, /refuses the client certificate \(TLS alert: /, /hint/],
         [undefined, /28000/, /set sslcert and sslkey/],
       ] as const)
-        expectSaid(
+        expectRefusal(
           await refused(`${each.url()}?sslmode=require${certificate ? given(certificate) : ''}`),
           69,
           words,
@@ -211,7 +211,7 @@ describe('TLS', () => {
       const result = await (status === 124
         ? waitsFor(server.url() + root, words)
         : refused(server.url() + root));
-      expectSaid(result, status, words, hint);
+      expectRefusal(result, status, words, hint);
     }
   });
 });
@@ -277,6 +277,6 @@ describe.skipIf(requireOrSkip('PgBouncer', canUsePgBouncer()))('PgBouncer', () =
   test.each(cases)('%s', async (_name, settings, change, status, words, hint) => {
     await using pooler = await startPgBouncer({ upstream: postgres, poolMode: 'session', settings });
     const url = change(pooler.url());
-    expectSaid(await (status === 124 ? waitsFor(url, words) : refused(url)), status, words, hint);
+    expectRefusal(await (status === 124 ? waitsFor(url, words) : refused(url)), status, words, hint);
   });
 });
