@@ -19,7 +19,7 @@ interface Role extends Thing {
 const shell = (command: string): object => ({
   restartPolicy: 'Never',
   terminationGracePeriodSeconds: 1,
-  securityContext: restrictedPod,
+  securityContext: { ...restrictedPod, runAsUser: 1000 },
   containers: [
     {
       name: 'work',

@@ -314,7 +314,9 @@ describe('faults', () => {
         `system:serviceaccount:default:app may not ${verb} jobs.batch "migrate" in the namespace default (403)`,
       );
       expect(result.stderr).toContain('hint: a Role in the namespace default is missing');
-      expect(result.stderr).toContain('--print-role');
+      expect(result.stderr).toContain(
+        'initbox wait-kubernetes jobs.batch/default/migrate --print-role prints it',
+      );
     },
   );
 
