@@ -376,7 +376,7 @@ describe.skipIf(requireOrSkip('a mount namespace of its own', canRunAsPid1()))('
     api.set('/apis/batch/v1/namespaces/shop/jobs', complete);
     api.tokens.add('projected-token');
     // Nobody but this process sees what is mounted over /run.
-    const pod = (token: string): string[] => [
+    const inPod = (held: string): string[] => [
       'unshare',
       '--mount',
       'sh',
@@ -386,20 +386,20 @@ describe.skipIf(requireOrSkip('a mount namespace of its own', canRunAsPid1()))('
       mkdir -p $folder
       cp "$0" $folder/ca.crt
       printf shop > $folder/namespace
-      ${token === '' ? '' : `printf ${token} > $folder/token`}
+      ${held === '' ? '' : `printf ${held} > $folder/token`}
       exec "$@"`,
       api.authorityFile,
     ];
     const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port) };
     const result = await runInitbox(['wait-kubernetes', 'job/migrate'], {
       env,
-      prefix: pod('projected-token'),
+      prefix: inPod('projected-token'),
     });
     expect(result.stderr).toContain('job shop/migrate is complete');
     expect(result.stderr).not.toContain('projected-token');
     expect(result.status).toBe(0);
     expect(api.requests[0]?.authorization).toBe('Bearer projected-token');
-    const without = await runInitbox(['wait-kubernetes', 'job/migrate'], { env, prefix: pod('') });
+    const without = await runInitbox(['wait-kubernetes', 'job/migrate'], { env, prefix: inPod('') });
     expect(without.status).toBe(2);
     expect(without.stderr).toContain('is automountServiceAccountToken off?');
   });
