@@ -151,6 +151,10 @@ export class ApiServer implements AsyncDisposable {
     return path;
   }
 
+  get authorityFile(): string {
+    return this.#authority.certificateFile;
+  }
+
   get folder(): string {
     return this.#folder.path;
   }

@@ -35,7 +35,7 @@ export function refusalOf(
     return {
       state: 'forbidden',
       reason: `${who ?? 'this user'} may not ${right.verb} ${rightWords(right)} (403)`,
-      hint: `${right.namespace === undefined ? 'a ClusterRole' : `a Role in the namespace ${right.namespace}`} is missing that gives ${resourceWords(resource)} with the verbs list and watch: the same command with --print-role prints it`,
+      hint: `${right.namespace === undefined ? 'a ClusterRole' : `a Role in the namespace ${right.namespace}`} is missing that gives ${resourceWords(resource)} with the verbs list and watch; initbox wait-kubernetes ${targetWords(right)} --print-role prints it`,
     };
   }
   if (status === 404)
@@ -63,6 +63,12 @@ function unauthorized({ tokenFile, authorization, origin }: ClusterAccess): NotY
 function rightWords({ resource, name, namespace }: AskedRight): string {
   const one = name === undefined ? '' : ` ${JSON.stringify(name)}`;
   return `${resourceWords(resource)}${one}${namespace === undefined ? '' : ` in the namespace ${namespace}`}`;
+}
+
+/** How the target is written, so that it can be copied: `jobs.batch/prod/migrate`. */
+function targetWords({ resource, namespace, name }: AskedRight): string {
+  const within = namespace === undefined ? '' : `/${namespace}`;
+  return `${resourceWords(resource)}${within}${name === undefined ? '/ --selector …' : `/${name}`}`;
 }
 
 /** Who the API server took us for, by its own words: `system:serviceaccount:prod:default`. */

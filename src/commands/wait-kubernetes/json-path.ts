@@ -20,7 +20,7 @@ const accepted =
 
 /** `.key`, `['key']`, `["key"]`, `[0]`, `[-1]`, `[*]`, `.*`, `[?(@.key=='value')]`, at the beginning of a text. */
 const step =
-  /^(?:\.(?<key>(?:[^.[\]{}\\\s]|\\.)+)|\[(?:'(?<single>(?:[^'\\]|\\.)*)'|"(?<double>(?:[^"\\]|\\.)*)"|(?<index>-?\d+)|(?<all>\*)|\?\(\s*@(?<path>(?:\.(?:[^.[\]{}\\\s=!]|\\.)+)+)\s*(?:(?<op>[=!]=)\s*(?:'(?<text>[^']*)'|"(?<quoted>[^"]*)"|(?<bare>[\w.-]+))\s*)?\))\])/;
+  /^(?:\.(?<key>(?:[^.[\]{}\\\s]|\\.)+)|\[(?:'(?<single>(?:[^'\\]|\\.)*)'|"(?<double>(?:[^"\\]|\\.)*)"|(?<index>-?\d+)|(?<all>\*)|\?\(\s*@(?<path>(?:\.(?:[^.[\]{}\\\s=!<>()]|\\.)+)+)\s*(?:(?<op>[=!]=)\s*(?:'(?<text>[^']*)'|"(?<quoted>[^"]*)"|(?<bare>[\w.-]+))\s*)?\))\])/;
 
 /**
  * Reads the part of kubectl's JSONPath that leads to values: keys, indexes, `*` and filters by equality; no ranges, no

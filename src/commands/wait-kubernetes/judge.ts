@@ -27,13 +27,13 @@ export function judgeObject(
   return open ?? yes(verdicts.map(({ seen }) => seen).join(', '));
 }
 
+// oxlint-disable-next-line typescript/consistent-return -- every case is there, as the compiler knows
 function judgeOne(
   kind: string,
   object: ApiObject,
   expected: ObjectExpectation,
   redact: (text: string) => string,
 ): Verdict {
-  // oxlint-disable-next-line typescript/consistent-return -- each case is there, as the compiler knows
   switch (expected.for) {
     case 'exists':
       return yes('is there');

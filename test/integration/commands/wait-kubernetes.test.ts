@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { ApiServer, json, status, type StoredObject } from '../../support/api-server.ts';
 import {
+  canRunAsPid1,
   runInitbox,
   runToDeadline,
   startInitbox,
@@ -13,6 +14,7 @@ import {
   type RunningProgram,
 } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
+import { requireOrSkip } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
 const jobs = '/apis/batch/v1/namespaces/default/jobs';
@@ -312,7 +314,9 @@ describe('faults', () => {
         `system:serviceaccount:default:app may not ${verb} jobs.batch "migrate" in the namespace default (403)`,
       );
       expect(result.stderr).toContain('hint: a Role in the namespace default is missing');
-      expect(result.stderr).toContain('--print-role');
+      expect(result.stderr).toContain(
+        'initbox wait-kubernetes jobs.batch/default/migrate --print-role prints it',
+      );
     },
   );
 
@@ -363,6 +367,41 @@ describe('faults', () => {
     const running = await watching(api, ['job/migrate']);
     running.kill('SIGTERM');
     expect(await within(promptly, running.exit)).toMatchObject({ status: 143 });
+  });
+});
+
+describe.skipIf(requireOrSkip('a mount namespace of its own', canRunAsPid1()))('a service account', () => {
+  test('its token, its authority and its namespace are taken; without a token it is said why', async () => {
+    await using api = await ApiServer.start();
+    api.set('/apis/batch/v1/namespaces/shop/jobs', complete);
+    api.tokens.add('projected-token');
+    // Nobody but this process sees what is mounted over /run.
+    const inPod = (held: string): string[] => [
+      'unshare',
+      '--mount',
+      'sh',
+      '-ec',
+      `mount -t tmpfs none /run
+      folder=/var/run/secrets/kubernetes.io/serviceaccount
+      mkdir -p $folder
+      cp "$0" $folder/ca.crt
+      printf shop > $folder/namespace
+      ${held === '' ? '' : `printf ${held} > $folder/token`}
+      exec "$@"`,
+      api.authorityFile,
+    ];
+    const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(api.port) };
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], {
+      env,
+      prefix: inPod('projected-token'),
+    });
+    expect(result.stderr).toContain('job shop/migrate is complete');
+    expect(result.stderr).not.toContain('projected-token');
+    expect(result.status).toBe(0);
+    expect(api.requests[0]?.authorization).toBe('Bearer projected-token');
+    const without = await runInitbox(['wait-kubernetes', 'job/migrate'], { env, prefix: inPod('') });
+    expect(without.status).toBe(2);
+    expect(without.stderr).toContain('is automountServiceAccountToken off?');
   });
 });
 

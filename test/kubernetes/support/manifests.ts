@@ -57,6 +57,7 @@ export interface Container {
 }
 
 export interface PodSpec {
+  serviceAccountName?: string;
   initContainers?: Container[];
   containers: Container[];
   volumes?: Record<string, unknown>[];
