@@ -106,7 +106,7 @@ async function execute(run: Run): Promise<number> {
   const log = plain.with({ command: command.name });
   told = { log: plain, terminationLog: settings['termination-log'] };
   for (const warning of run.warnings) log.warn(warning);
-  const rehearsed = run.input.options['dry-run'] === true;
+  const rehearsed = run.input.options['dry-run'] === true || run.input.options['validate'] === true;
   const successor = command.afterDashes === 'successor' && !rehearsed ? run.input.command : undefined;
   // Before the work: after it, what the program lies on may be full, or gone.
   const replace = successor && (await import('./process/replace-process.ts'));

@@ -36,6 +36,8 @@ export interface Input<O extends Options, P> {
   readonly command: readonly string[] | undefined;
   /** Whether somebody said how long it may take (`--timeout`); if not, its parts may have bounds of their own. */
   readonly limited: boolean;
+  /** It is a step of a plan. */
+  readonly inPlan?: boolean;
 }
 
 /** What a check may look at. */

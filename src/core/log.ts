@@ -8,7 +8,9 @@ export const logFormats = ['text', 'json'] as const;
 export type LogFormat = (typeof logFormats)[number];
 
 /** Facts beside a message, for readers of the JSON format; the text format shows the message alone. */
-export type Fields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+export interface Fields {
+  readonly [name: string]: string | number | boolean | readonly string[] | readonly Fields[] | undefined;
+}
 
 export interface Log {
   debug(message: string, fields?: Fields): void;
@@ -75,7 +77,7 @@ function jsonLine(redactor: Redactor, record: Fields): string {
 }
 
 function prefix(common: Fields): string {
-  const names = [common['command'], common['step']].filter((name) => name !== undefined);
+  const names = [common['command'], common['step']].filter((name) => typeof name === 'string');
   return names.length > 0 ? `${names.join(' ')}: ` : '';
 }
 

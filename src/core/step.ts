@@ -52,7 +52,7 @@ export async function performStep(
       context.redactor.secret(value);
     });
     const { words, limited } = input;
-    return await command.run({ options, positionals, command: words, limited }, context);
+    return await command.run({ options, positionals, command: words, limited, inPlan: true }, context);
   } catch (error) {
     return outcomeOfError(error, context.log);
   }

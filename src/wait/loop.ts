@@ -122,6 +122,10 @@ export async function waitFor(
     while (!ended && due.length > 0) {
       const now = clock.now();
       const watch = due[0] as TargetState;
+      if (watch.attempts >= (planOf(watch).maxAttempts ?? Infinity)) {
+        due.shift();
+        continue;
+      }
       if (watch.isAsking()) {
         due.shift();
         held.add(watch);
@@ -162,6 +166,10 @@ export async function waitFor(
     }
   };
 
+  /** Whether it has had all of its attempts. */
+  const isSpent = ({ attempts, flights, target }: TargetState): boolean =>
+    flights.size === 0 && attempts >= ((target.plan ?? plan).maxAttempts ?? Infinity);
+
   const begin = (watch: TargetState, now: number): void => {
     const flight = watch.begin(now);
     inFlight.add(flight);
@@ -176,7 +184,7 @@ export async function waitFor(
         flight.atWork = yes;
       },
       reached(stage: WaitStage) {
-        flight.passed.add(stage);
+        (flight.passed ??= new Set()).add(stage);
       },
     };
     const run = watch.target
@@ -203,6 +211,7 @@ export async function waitFor(
     if (ended) return;
     rest(watch, flight, answer);
     if (held.delete(watch)) startAt(watch, clock.now());
+    if (watch.state === 'waiting' && isSpent(watch)) watch.giveUp();
     if (watch.state === 'satisfied') ready(watch, answer);
     if (watch.state !== 'waiting') {
       timers.get(watch)?.();
@@ -244,7 +253,11 @@ export async function waitFor(
   try {
     if (signal.aborted) throw reasonOf(signal);
     signal.addEventListener('abort', onAbort, { once: true });
-    due.push(...watches);
+    for (const watch of watches) {
+      const { initialDelay = 0 } = planOf(watch);
+      if (initialDelay > 0) startAt(watch, startedAt + initialDelay);
+      else due.push(watch);
+    }
     pump();
     const outcome = await ending;
     ended = true;

@@ -1,5 +1,6 @@
 import { formatDuration } from '../core/duration.ts';
 import { exitStatus } from '../core/exit-status.ts';
+import type { Fields } from '../core/log.ts';
 import { type DeadlinePassed, done, failed, type Outcome } from '../core/outcome.ts';
 import type { Answer } from './attempt.ts';
 import { pauseWords } from './pause.ts';
@@ -21,6 +22,8 @@ export interface TargetReport {
   readonly held: number;
   /** The exit status that a "never" asks for. */
   readonly status: number | undefined;
+  /** Its attempts were used up: waiting longer might have helped. */
+  readonly gaveUp: boolean;
   /** How far it came; undefined where its target names no stages. */
   readonly stages: StagesReached | undefined;
 }
@@ -44,7 +47,8 @@ export function reportOf(watch: TargetState, now: number): TargetReport {
     hint: hintOf(watch, now),
     attempts: watch.attempts,
     held: now - watch.since,
-    status: answer?.state === 'never' ? answer.status : undefined,
+    status: watch.gaveUp ? exitStatus.deadline : answer?.state === 'never' ? answer.status : undefined,
+    gaveUp: watch.gaveUp,
     stages: stagesOf(watch),
   };
 }
@@ -56,7 +60,7 @@ function stagesOf(watch: TargetState): StagesReached | undefined {
   if (watch.state === 'satisfied') return { passed: stages, at: undefined };
   return stagesReached(
     stages,
-    watch.answer === undefined ? (watch.oldest()?.passed ?? new Set()) : watch.passed,
+    (watch.answer === undefined ? watch.oldest()?.passed : watch.passed) ?? new Set(),
   );
 }
 
@@ -98,6 +102,18 @@ function stageWords({ stages }: TargetReport): string {
   return `, stage ${stages.at}${stages.passed.length === 0 ? '' : ` (passed ${stages.passed.join(', ')})`}`;
 }
 
+/** The same for readers of the JSON log. */
+export function targetFields({ name, state, words: said, attempts, held, stages }: TargetReport): Fields {
+  return {
+    name,
+    state: state === 'satisfied' ? 'ready' : state === 'never' ? 'failed' : 'waiting',
+    said,
+    attempts,
+    ms: Math.round(held),
+    ...(stages === undefined ? {} : { passed: stages.passed, stage: stages.at }),
+  };
+}
+
 /** One line of progress: `1/2 ready; db:5432 connection refused (10.0.0.4) for 42s, 118 attempts`. */
 export function describeProgress(watches: readonly TargetState[], now: number): string {
   const open = watches.filter((watch) => watch.state !== 'satisfied');
@@ -121,15 +137,27 @@ export function waitOutcome(report: WaitReport): Outcome {
   );
   const what =
     report.result === 'never'
-      ? `${listed(guilty.map((target) => `${target.name} ${target.words}`))}; waiting will not change that`
+      ? `${listed(guilty.map((target) => `${target.name} ${target.words}`))}; ${whyOver(guilty)}`
       : `${report.deadline?.message ?? `gave up after ${waited}`}: ${headline(report.targets, guilty)}`;
-  return failed(guilty.find(({ status }) => status !== undefined)?.status ?? exitStatus.deadline, what, {
+  return failed(statusOf(guilty), what, {
     details: [
       ...guilty.slice(0, detailed).map(describeTarget),
       ...(guilty.length > detailed ? [`and ${guilty.length - detailed} more`] : []),
     ],
     hint: hints(guilty),
   });
+}
+
+function statusOf(guilty: readonly TargetReport[]): number {
+  const decided = guilty.find(({ status, gaveUp }) => status !== undefined && !gaveUp);
+  return decided?.status ?? exitStatus.deadline;
+}
+
+/** Of several, what no attempt would change is the stronger reason. */
+function whyOver(guilty: readonly TargetReport[]): string {
+  return guilty.every(({ gaveUp }) => gaveUp)
+    ? `gave up after ${guilty[0]?.attempts} attempt${guilty[0]?.attempts === 1 ? '' : 's'} (--max-attempts)`
+    : 'waiting will not change that';
 }
 
 function headline(all: readonly TargetReport[], guilty: readonly TargetReport[]): string {

@@ -1,5 +1,5 @@
 import type { Context } from '../core/context.ts';
-import { describeProgress } from './outcome.ts';
+import { describeProgress, reportOf, targetFields } from './outcome.ts';
 import type { TargetState } from './target-state.ts';
 
 /** A line at least so often, in milliseconds, while nothing changes. */
@@ -30,7 +30,11 @@ export function createProgress(
     soon = undefined;
     cancelHeartbeat();
     lastAt = clock.now();
-    log.info(describeProgress(watches, lastAt));
+    const withStages = log.format === 'json' && watches.some(({ target }) => target.stages !== undefined);
+    log.info(
+      describeProgress(watches, lastAt),
+      withStages ? { targets: watches.map((watch) => targetFields(reportOf(watch, lastAt))) } : {},
+    );
     cancelHeartbeat = clock.after(heartbeat, say);
   }
 

@@ -22,8 +22,8 @@ export interface StartedAttempt {
   phase: string;
   /** Whether the other end has said that it is at work on it. */
   atWork: boolean;
-  /** What it has passed. */
-  readonly passed: Set<WaitStage>;
+  /** What it has passed; undefined where that is nothing: there are millions of attempts. */
+  passed: Set<WaitStage> | undefined;
 }
 
 /** What is known of one target; pure bookkeeping, no time of its own. */
@@ -35,7 +35,9 @@ export class TargetState {
   /** The newest answer; undefined until something answers. */
   answer: Answer | undefined;
   /** What the attempt of that answer had passed. */
-  passed: ReadonlySet<WaitStage> = new Set();
+  passed: ReadonlySet<WaitStage> | undefined;
+  /** It had as many attempts as it may have. */
+  gaveUp = false;
   /** When the present reason was first given. */
   since: number;
   streak = 0;
@@ -61,7 +63,7 @@ export class TargetState {
       controller: new AbortController(),
       phase: '',
       atWork: false,
-      passed: new Set(),
+      passed: undefined,
     };
     this.flights.add(flight);
     return flight;
@@ -121,6 +123,12 @@ export class TargetState {
   /** False for an attempt that was under way when the last pause began. */
   beganAfterPause({ startedAt }: StartedAttempt): boolean {
     return !this.isQuiet(startedAt);
+  }
+
+  /** No further attempt is made, and none is under way: it is over without success. */
+  giveUp(): void {
+    this.state = 'never';
+    this.gaveUp = true;
   }
 
   newest(): StartedAttempt | undefined {

@@ -161,6 +161,7 @@ class StepReader {
         {
           options: { ...values, ...unreadSecrets(options, own) },
           limited,
+          inPlan: true,
           positionals: parsed[0],
           command: command.afterDashes === 'successor' ? this.#context.successor : words,
         },

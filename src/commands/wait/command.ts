@@ -7,7 +7,7 @@ const positionals = {
   usage: 'TARGET…',
   name: 'targets',
   description:
-    'host:port, tcp://…, unix:/path, dns:NAME, http://…, https://…, h2c://…, postgres://…; options of one target are parameters of its URL, named like the flags',
+    'host:port, tcp://…, unix:/path, dns:NAME, http://…, https://…, h2c://…, postgres://…, redis://…, file:/path, and exec:COMMAND in a plan; options of one target are parameters of its URL, named like the flags',
   parse: each('target', recogniseTarget, {
     min: 1,
     example: 'initbox wait db:5432 http://api:8080/healthz',
@@ -19,7 +19,7 @@ export const wait = defineCommand({
   summary: 'wait for several things of any kind',
   description: `Waits until every target is there, each by its own protocol, all at once under one deadline. The targets may be of different kinds.
 
-Options of one target are parameters of its URL, behind ? (behind # for http, https and h2c, whose query is the server’s). Each kind has its own, and interval, invert, successes, stable-for and attempt-timeout are taken by all; flags say the same for every target that does not.
+Options of one target are parameters of its URL, behind ? (behind # for http, https and h2c, whose query is the server’s). Each kind has its own, and interval, invert, successes, stable-for, attempt-timeout, max-attempts and initial-delay are taken by all; flags say the same for every target that does not.
 
 If it gives up, it says for each target how far it came: dns, tcp, tls, protocol, login, assertion.`,
   examples: [

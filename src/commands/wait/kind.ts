@@ -20,12 +20,18 @@ export interface GivenTarget<O extends Options> {
 export interface ReadContext extends Pick<Surroundings, 'environment' | 'redactor' | 'host' | 'paths'> {
   /** Registers what must never be printed. */
   readonly secret: (value: string) => void;
+  /** It stands in a step of a plan, not on a command line. */
+  readonly inPlan: boolean;
 }
 
 /** A target that was read: everything about it that can be wrong without a server has been looked at. */
 export interface ReadTarget {
   /** Safe to print: `cache:6379/0`. */
   readonly name: string;
+  /** Milliseconds for one attempt of it, unless somebody says otherwise, where that is not the kind's. */
+  readonly limit?: number;
+  /** Attempts are made one after another, with this fixed pause in milliseconds unless somebody says otherwise. */
+  readonly serial?: { readonly interval: number };
   /**
    * Gets ready to try it: reads files, and throws UsageError for what is wrong with them. Connects to nothing yet.
    */

@@ -1,3 +1,4 @@
+import { quotingAdvice } from '../../core/advice.ts';
 import { flagName, type Options, type Values } from '../../core/options/option.ts';
 import { resolveOptions, type Given, type ReadSecret } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -9,6 +10,8 @@ import type { RecognisedTarget } from './target.ts';
 
 /** A target that was read, with what holds for it. */
 export interface TargetWithOptions {
+  /** The name of its kind. */
+  readonly kind: string;
   readonly target: ReadTarget;
   /** What it says for itself, and what the flags say where it says nothing. */
   readonly options: Values<typeof everyTargetOptions>;
@@ -23,7 +26,7 @@ export interface TargetWithOptions {
  * @throws UsageError with each mistake
  */
 export async function readTarget(
-  { text, origin, scheme }: RecognisedTarget,
+  { text, origin, scheme, kind: kindName }: RecognisedTarget,
   kind: AnyKind,
   flags: Values<typeof everyTargetOptions>,
   context: Omit<ReadContext, 'secret'>,
@@ -38,11 +41,14 @@ export async function readTarget(
   );
   const given = new Map<string, Given[]>();
   for (const parameter of parameters) {
-    const name = byFlag.get(parameter.name);
-    if (name === undefined)
+    const option = byFlag.get(parameter.name);
+    if (option === undefined)
       throw new UsageError(`${origin}: ${await unknownOption(parameter.name, kind, byFlag)}`);
-    const value = parameterValue(parameter, options[name]?.kind === 'switch', origin);
-    given.set(name, [...(given.get(name) ?? []), { text: value, origin: `${origin}: ${parameter.name}` }]);
+    const value = parameterValue(parameter, options[option]?.kind === 'switch', origin);
+    given.set(option, [
+      ...(given.get(option) ?? []),
+      { text: value, origin: `${origin}: ${parameter.name}` },
+    ]);
   }
   const values = resolved(options, given, context, readSecret);
   const own = Object.fromEntries(
@@ -57,10 +63,13 @@ export async function readTarget(
       { address, scheme, options: values, limit: limit ?? 0 },
       { ...context, secret: (value: string) => void context.redactor.secret(value) },
     );
-    return { target, options: own, limit };
+    return { kind: kindName, target, options: own, limit: limit ?? target.limit };
   } catch (error) {
     const lines = error instanceof UsageError ? error.lines : [(error as Error).message];
-    throw new UsageError(lines.map((line) => (line.startsWith(origin) ? line : `${origin}: ${line}`)));
+    const advice = quotingAdvice(text.reveal());
+    throw new UsageError(
+      lines.map((line) => `${line.startsWith(origin) ? line : `${origin}: ${line}`}${advice}`),
+    );
   }
 }
 

@@ -2,12 +2,12 @@ import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Values } from '../../core/options/option.ts';
 import type { ReadSecret } from '../../core/options/resolve-options.ts';
-import { UsageError, type Outcome } from '../../core/outcome.ts';
+import { printed, UsageError, type Outcome } from '../../core/outcome.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import { inverted, type Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
-import { waitOutcome } from '../../wait/outcome.ts';
+import { targetFields, waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import type { AnyKind, OpenTarget } from './kind.ts';
 import { kinds } from './kinds/index.ts';
@@ -15,14 +15,22 @@ import type { waitCommandOptions } from './options.ts';
 import { readTarget, type TargetWithOptions } from './read-target.ts';
 import type { RecognisedTarget } from './target.ts';
 
+/** Milliseconds for one attempt of those that are counted, where nothing else limits it. */
+const countedLimit = 5000;
+
 type WaitInput = Input<typeof waitCommandOptions, readonly RecognisedTarget[]>;
 
 /** Waits for all targets at once, each by its own kind. */
 export async function runWait(
-  { options, positionals: given }: WaitInput,
+  { options, positionals: given, inPlan = false }: WaitInput,
   context: Context,
 ): Promise<Outcome> {
-  const read = await readTargets(given, options, context, readSecretFile);
+  if (options.validate) {
+    const found = await readTargets(given, options, { ...context, inPlan }, undefined);
+    context.stdout(`${JSON.stringify({ targets: found.map(shown) }, undefined, 2)}\n`);
+    return printed(`${found.length} target${found.length === 1 ? '' : 's'} can be waited for`);
+  }
+  const read = await readTargets(given, options, { ...context, inPlan }, readSecretFile);
   using opened = new DisposableStack();
   const targets: Target[] = [];
   for (const one of read) {
@@ -30,7 +38,20 @@ export async function runWait(
     if (isDisposable(target)) opened.use(target);
     targets.push(withItsPlan(target, one, options, read.length, context));
   }
-  return waitOutcome(await waitFor(targets, waitPlanOf(everyOther(options), targets.length), context));
+  const report = await waitFor(targets, waitPlanOf(everyOther(options), targets.length), context);
+  if (context.log.format === 'json')
+    context.log.info('what each target came to', { targets: report.targets.map(targetFields) });
+  return waitOutcome(report);
+}
+
+/** One target for --validate, without a secret; times in milliseconds. */
+function shown({ kind, target, options, limit }: TargetWithOptions): object {
+  return {
+    kind,
+    target: target.name,
+    ...options,
+    'attempt-timeout': limit,
+  };
 }
 
 /**
@@ -38,17 +59,17 @@ export async function runWait(
  * @throws UsageError, as runWait does for the same
  */
 export async function checkWait(
-  { options, positionals: given }: WaitInput,
+  { options, positionals: given, inPlan = false }: WaitInput,
   around: Surroundings,
 ): Promise<void> {
-  await readTargets(given, options, around, undefined);
+  await readTargets(given, options, { ...around, inPlan }, undefined);
 }
 
 /** @throws UsageError with a line for each mistake */
 async function readTargets(
   given: readonly RecognisedTarget[],
   options: Values<typeof waitCommandOptions>,
-  context: Surroundings,
+  context: Surroundings & { readonly inPlan: boolean },
   readSecret: ReadSecret | undefined,
 ): Promise<readonly TargetWithOptions[]> {
   const loaded = new Map<string, Promise<AnyKind>>();
@@ -72,16 +93,18 @@ async function readTargets(
 
 function withItsPlan(
   target: OpenTarget,
-  { options, limit }: TargetWithOptions,
+  { target: { serial }, options, limit: said }: TargetWithOptions,
   { any }: Pick<Values<typeof waitCommandOptions>, 'any'>,
   targets: number,
   { clock }: Pick<Context, 'clock'>,
 ): Target {
-  const plan = waitPlanOf({ ...options, any }, targets);
+  const plan = waitPlanOf({ ...options, interval: options.interval ?? serial?.interval, any }, targets);
+  // Attempts that are counted must end, also where no newer one takes the place of one that hangs.
+  const limit = said ?? (plan.maxAttempts === undefined ? undefined : countedLimit);
   const limited = limit === undefined ? target : bounded(target, limit, clock);
   return {
     ...(options.invert ? inverted(limited) : limited),
-    plan: limit === undefined ? plan : paced(plan, limit),
+    plan: limit === undefined ? plan : paced(plan, serial === undefined ? limit : 0),
   };
 }
 

@@ -19,6 +19,8 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     prefixes: ['postgres'],
     load: async () => (await import('./postgres/kind.ts')).postgres,
   },
+  exec: { prefixes: ['exec'], load: async () => (await import('./exec/kind.ts')).exec },
+  file: { prefixes: ['file'], load: async () => (await import('./file/kind.ts')).file },
   redis: { schemes: ['redis', 'rediss'], load: async () => (await import('./redis/kind.ts')).redis },
   mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
   nats: { schemes: ['nats', 'natss'], load: async () => (await import('./nats/kind.ts')).nats },

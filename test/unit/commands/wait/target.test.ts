@@ -14,6 +14,9 @@ const flags = {
   successes: 1,
   'stable-for': 0,
   'attempt-timeout': undefined,
+  'max-attempts': undefined,
+  'initial-delay': undefined,
+  validate: false,
 };
 
 const recognise = (text: string) => recogniseTarget(text, () => {}, 'argument 1');
@@ -49,6 +52,9 @@ describe('a target’s kind', () => {
     ['kafkas://app@a', 'kafka'],
     ['mysql://app@db/app', 'mysql'],
     ['mariadb://app@db', 'mysql'],
+    ['file:/shared/ready', 'file'],
+    ['file:///shared/ready', 'file'],
+    ['file:8080', 'tcp'],
     ['redis://cache', 'redis'],
     ['rediss://cache/1', 'redis'],
     ['tcp://db:5432', 'tcp'],
@@ -107,6 +113,10 @@ describe('targets that can be waited for', () => {
     'kafkas://app:secret99@a?sasl-mechanism=SCRAM-SHA-512&insecure',
     'mysql://db?user=app&password-file=/run/later&ca-file=/run/later',
     'redis://cache',
+    'smtp:25?expect=220',
+    'tcp://smtp:25?expect=220&send=EHLO%20x%0D%0A',
+    'file:/shared/ready?absent',
+    'file:/shared/ready?not-empty&contains=a&matches=%5Eb&max-attempts=3&initial-delay=1s',
     'redis://app@[::1]:6380/1?key=a&key=b&primary&password-file=/run/later',
     'rediss://:secret99@cache?ca-file=/run/later&cert-file=/a&key-file=/b',
   ])('%s', async (text) => expect(await mistakesOf([text])).toEqual([]));
@@ -122,6 +132,7 @@ describe('targets that can be waited for', () => {
 describe('mistakes', () => {
   test.each([
     ['db', /^argument 1: .*is not host:port|^argument 1: "db" has no port/],
+    ['"db:5432"', /; the quotes are part of the value: write it without the inner ones$/],
     ['tcp://db', /^argument 1: the tcp URL has no port/],
     ['db:5432?invrt', /^argument 1: unknown option invrt behind the \?; did you mean invert\?$/],
     ['db:5432?any', /^argument 1: unknown option any behind the \?; it takes interval, invert, /],
@@ -160,6 +171,13 @@ describe('mistakes', () => {
       /^argument 1: ca-file has no effect with ssl-mode=required/,
     ],
     ['mysql://app@db?cert-file=/x', /^argument 1: cert-file and key-file need each other/],
+    ['smtp:25?send=x', /^argument 1: send has no effect without expect/],
+    ['file:', /^argument 1: there is no path behind file:/],
+    ['file://host/x', /^argument 1: the path .*|^argument 1: a file is on no host/],
+    ['file:/a?absent&contains=x', /^argument 1: absent cannot be combined/],
+    ['file:/a?matches=(', /^argument 1: matches: /],
+    ['file:/a%zz', /^argument 1: the path has a % that begins no/],
+    ['db:1?max-attempts=0', /^argument 1: max-attempts: "0" is not a whole number from 1/],
     ['redis://cache/x', /^argument 1: what follows the host of a redis URL is the number of a database/],
     ['redis://a,b', /^argument 1: the redis URL names several hosts/],
     ['redis://', /^argument 1: the redis URL has no host/],

@@ -1,18 +1,41 @@
 import { isIP } from '../../../../clients/dns/ip-address.ts';
+import { text } from '../../../../core/options/option.ts';
+import type { WaitStage } from '../../../../wait/stage.ts';
 import { connectTarget } from '../../../wait-tcp/run.ts';
 import { endpointName, parseEndpoint } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 
+const tcpOptions = {
+  expect: text({
+    description:
+      'a text that the server must say, such as 220 of SMTP; an open port alone is not enough then',
+    placeholder: 'TEXT',
+  }),
+  send: text({
+    description: 'a text to send first, where the server speaks only when it is asked; %0D%0A ends a line',
+    placeholder: 'TEXT',
+  }),
+};
+
 export const tcp = defineKind({
-  options: {},
-  read({ address }, { secret }) {
+  options: tcpOptions,
+  read({ address, options }, { secret }) {
     const endpoint = parseEndpoint(address, secret);
+    const { expect, send } = options;
+    if (send !== undefined && expect === undefined)
+      throw new Error('send has no effect without expect: nobody would look at the answer');
+    const name = endpointName(endpoint);
+    const stages: WaitStage[] = endpoint.kind === 'tcp' && !isIP(endpoint.host) ? ['dns', 'tcp'] : ['tcp'];
+    if (expect === undefined)
+      return { name, open: (context) => ({ ...connectTarget(endpoint, context), stages }) };
     return {
-      name: endpointName(endpoint),
-      open: (context) => ({
-        ...connectTarget(endpoint, context),
-        stages: endpoint.kind === 'tcp' && !isIP(endpoint.host) ? ['dns', 'tcp'] : ['tcp'],
-      }),
+      name,
+      limit: 5000,
+      async open(context) {
+        const { bannerAttempts } = await import('./banner.ts');
+        const attempt = bannerAttempts({ endpoint, send, expect }, context);
+        return { name, stages: [...stages, 'assertion'], attempt };
+      },
     };
   },
 });
