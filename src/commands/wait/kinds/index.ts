@@ -33,4 +33,5 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
   },
   amqp: { schemes: ['amqp', 'amqps'], load: async () => (await import('./amqp/kind.ts')).amqp },
+  kafka: { schemes: ['kafka', 'kafkas'], load: async () => (await import('./kafka/kind.ts')).kafka },
 };

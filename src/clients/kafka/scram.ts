@@ -1,0 +1,55 @@
+import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+
+/** Iterations that are worked through: whoever answers names their number, and each takes a microsecond. */
+const mostIterations = 1_000_000;
+
+const derive = promisify(pbkdf2);
+
+/** The client's half of SCRAM (RFC 5802), without channel binding. */
+export function scramClient(
+  hash: 'sha256' | 'sha512',
+  user: string,
+  password: string,
+): {
+  readonly first: string;
+  /** @returns undefined where that is no answer of SCRAM */
+  readonly answer: (serverFirst: string) => Promise<string | undefined>;
+  /** Whether the server has shown that it knows the password, too. */
+  readonly verify: (serverFinal: string) => boolean;
+} {
+  const nonce = randomBytes(18).toString('base64');
+  const bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`;
+  let expected: Buffer = Buffer.alloc(0);
+  const hmac = (key: Buffer, text: string): Buffer => createHmac(hash, key).update(text).digest();
+  return {
+    first: `n,,${bare}`,
+    async answer(serverFirst) {
+      const [, both = '', salt = '', count = ''] =
+        /^r=([^,]+),s=([^,]+),i=(\d{1,9})(?:,|$)/.exec(serverFirst) ?? [];
+      const iterations = Number(count);
+      if (!both.startsWith(nonce) || both === nonce || iterations < 1 || iterations > mostIterations)
+        return undefined;
+      const length = hash === 'sha256' ? 32 : 64;
+      const salted = await derive(
+        password.normalize('NFKC'),
+        Buffer.from(salt, 'base64'),
+        iterations,
+        length,
+        hash,
+      );
+      const clientKey = hmac(salted, 'Client Key');
+      const stored = createHash(hash).update(clientKey).digest();
+      const withoutProof = `c=biws,r=${both}`;
+      const signed = `${bare},${serverFirst},${withoutProof}`;
+      const signature = hmac(stored, signed);
+      expected = hmac(hmac(salted, 'Server Key'), signed);
+      const proof = Buffer.from(clientKey.map((byte, index) => byte ^ (signature[index] ?? 0)));
+      return `${withoutProof},p=${proof.toString('base64')}`;
+    },
+    verify(serverFinal) {
+      const shown = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64');
+      return shown.length === expected.length && expected.length > 0 && timingSafeEqual(shown, expected);
+    },
+  };
+}
