@@ -168,8 +168,13 @@ export async function decompressed(
     if (next !== undefined && next.length > 0) yield next;
   };
   const unpacked = new GrowingBytes(0);
-  await decompressTo(source, (more) => {
-    unpacked.add(more);
-  }, most, signal);
+  await decompressTo(
+    source,
+    (more) => {
+      unpacked.add(more);
+    },
+    most,
+    signal,
+  );
   return unpacked.taken();
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Context } from '../../core/context.ts';
 import { shownHostPort } from '../../core/host-port.ts';
 import { UsageError } from '../../core/outcome.ts';
+import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readInput, readNamedFile, readSecretFile } from '../../fs/input-file.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import { readKubeconfig } from './kubeconfig.ts';
@@ -46,7 +47,12 @@ export async function findCluster(
     readKubeconfig({ paths: files, origin, context, secret, parse: await parse() });
   if (options.kubeconfig !== undefined) return read([options.kubeconfig], '--kubeconfig');
   const listed = (environment['KUBECONFIG'] ?? '').split(':').filter((path) => path !== '');
+  for (const path of listed) refuseUnexpanded('path', path, 'KUBECONFIG');
   if (listed.length > 0) return read(listed, 'KUBECONFIG');
+  refuseUnexpandedVariables(
+    { KUBERNETES_SERVICE_HOST: 'word', KUBERNETES_SERVICE_PORT: 'word' },
+    environment,
+  );
   const host = environment['KUBERNETES_SERVICE_HOST'];
   if (host) return inCluster(host, environment['KUBERNETES_SERVICE_PORT'] || '443', paths.serviceAccount);
   const home = environment['HOME'];

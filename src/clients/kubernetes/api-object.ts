@@ -13,13 +13,13 @@ export function objectIn(value: Json | undefined, ...path: readonly string[]): A
 }
 
 /** The member, if it is a text; empty otherwise. */
-export function textIn(value: Json | undefined, ...path: readonly string[]): string {
+export function textAt(value: Json | undefined, ...path: readonly string[]): string {
   const found = valueIn(value, ...path);
   return typeof found === 'string' ? found : '';
 }
 
 /** The member, if it is a number; undefined otherwise. */
-export function numberIn(value: Json | undefined, ...path: readonly string[]): number | undefined {
+export function numberAt(value: Json | undefined, ...path: readonly string[]): number | undefined {
   const found = valueIn(value, ...path);
   return typeof found === 'number' ? found : undefined;
 }
@@ -43,6 +43,6 @@ export function isObject(value: Json | undefined): value is ApiObject {
 /** One of `status.conditions`. */
 export function conditionIn(object: ApiObject, type: string): ApiObject | undefined {
   return objectsIn(object, 'status', 'conditions').find(
-    (condition) => textIn(condition, 'type').toLowerCase() === type.toLowerCase(),
+    (condition) => textAt(condition, 'type').toLowerCase() === type.toLowerCase(),
   );
 }

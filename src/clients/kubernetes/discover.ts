@@ -1,7 +1,7 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { HttpAnswer } from '../http/transport.ts';
-import { objectsIn, textIn, valueIn, type ApiObject, type Json } from './api-object.ts';
+import { objectsIn, textAt, valueIn, type ApiObject, type Json } from './api-object.ts';
 import type { ApiClient } from './client.ts';
 import { refusalOf } from './refusal.ts';
 import { groupPath, type ApiResource } from './resource.ts';
@@ -28,19 +28,19 @@ export async function discoverResource(
   const found = await ask(`/apis/${group}`);
   if ('state' in found) return found as NotYet | Never;
   const versions = [
-    textIn(found, 'preferredVersion', 'version'),
-    ...objectsIn(found, 'versions').map((version) => textIn(version, 'version')),
+    textAt(found, 'preferredVersion', 'version'),
+    ...objectsIn(found, 'versions').map((version) => textAt(version, 'version')),
   ].filter((version) => version !== '');
   for (const version of new Set(versions)) {
     const list = await ask(groupPath({ group, version }));
     if ('state' in list) return list as NotYet | Never;
     for (const one of objectsIn(list, 'resources')) {
-      const plural = textIn(one, 'name');
-      const names = [plural, textIn(one, 'singularName'), textIn(one, 'kind')].concat(
+      const plural = textAt(one, 'name');
+      const names = [plural, textAt(one, 'singularName'), textAt(one, 'kind')].concat(
         (valueIn(one, 'shortNames') as string[] | undefined) ?? [],
       );
       if (plural.includes('/') || !names.some((word) => word.toLowerCase() === name)) continue;
-      return { kind: textIn(one, 'kind'), group, version, plural, namespaced: one['namespaced'] === true };
+      return { kind: textAt(one, 'kind'), group, version, plural, namespaced: one['namespaced'] === true };
     }
   }
   return notYet(`the API group ${group} does not have ${name} yet`, {

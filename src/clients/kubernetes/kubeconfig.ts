@@ -5,7 +5,7 @@ import { UsageError } from '../../core/outcome.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import type { ClusterAccess } from './access.ts';
-import { objectIn, objectsIn, textIn, valueIn, type ApiObject, type Json } from './api-object.ts';
+import { objectIn, objectsIn, textAt, valueIn, type ApiObject, type Json } from './api-object.ts';
 
 /** One file of KUBECONFIG. */
 interface ConfigFile {
@@ -36,27 +36,27 @@ export function readKubeconfig(source: KubeconfigSource): ClusterAccess {
   const { origin } = source;
   const files = source.paths.flatMap((path) => readFile(path, source));
   if (files.length === 0) throw new UsageError(`${origin}: there is no file ${source.paths.join(', ')}`);
-  const current = files.map(({ content }) => textIn(content, 'current-context')).find((name) => name !== '');
+  const current = files.map(({ content }) => textAt(content, 'current-context')).find((name) => name !== '');
   const name = source.context ?? current;
   if (name === undefined)
     throw new UsageError(`${origin}: no current-context is set; name a context with --context`);
   const context = named(files, 'contexts', 'context', name, origin).value;
-  const clusterName = textIn(context, 'cluster');
+  const clusterName = textAt(context, 'cluster');
   const cluster = named(files, 'clusters', 'cluster', clusterName, origin);
-  const userName = textIn(context, 'user');
+  const userName = textAt(context, 'user');
   const user =
     userName === '' ? { value: {}, path: cluster.path } : named(files, 'users', 'user', userName, origin);
-  const server = textIn(cluster.value, 'server');
+  const server = textAt(cluster.value, 'server');
   if (!/^https?:\/\/[^/]/.test(server) || !URL.canParse(server))
     throw new UsageError(
       `${origin}: the server of the cluster ${clusterName} is not a URL; write for example https://10.0.0.1:6443`,
     );
-  const proxy = textIn(cluster.value, 'proxy-url');
+  const proxy = textAt(cluster.value, 'proxy-url');
   if (proxy !== '' && !/^https?:\/\//.test(proxy))
     throw new UsageError(`${origin}: the proxy-url of the cluster ${clusterName} is not http:// or https://`);
   return {
     server: new URL(server),
-    namespace: textIn(context, 'namespace') || undefined,
+    namespace: textAt(context, 'namespace') || undefined,
     tls: tlsOf(cluster, user, origin, source.secret),
     ...credentialsOf(user, userName, origin, source.secret),
     origin: `${origin} (context ${name})`,
@@ -88,11 +88,11 @@ interface Entry {
 
 function named(files: readonly ConfigFile[], list: string, key: string, name: string, origin: string): Entry {
   for (const { path, content } of files) {
-    const found = objectsIn(content, list).find((entry) => textIn(entry, 'name') === name);
+    const found = objectsIn(content, list).find((entry) => textAt(entry, 'name') === name);
     if (found !== undefined) return { value: objectIn(found, key), path };
   }
   const names = files.flatMap(({ content }) =>
-    objectsIn(content, list).map((entry) => textIn(entry, 'name')),
+    objectsIn(content, list).map((entry) => textAt(entry, 'name')),
   );
   throw new UsageError(
     `${origin}: there is no ${key} named ${JSON.stringify(name)}; there ${names.length === 0 ? 'is none' : `are: ${names.join(', ')}`}`,
@@ -101,8 +101,8 @@ function named(files: readonly ConfigFile[], list: string, key: string, name: st
 
 /** What stands in the file itself (`NAME-data`, base64), or in the file that it names. */
 function pemOf(entry: Entry, key: string, origin: string): string | undefined {
-  const data = textIn(entry.value, `${key}-data`);
-  const file = textIn(entry.value, key);
+  const data = textAt(entry.value, `${key}-data`);
+  const file = textAt(entry.value, key);
   if (data === '' && file === '') return undefined;
   const text =
     data === ''
@@ -120,7 +120,7 @@ function tlsOf(cluster: Entry, user: Entry, origin: string, secret: (value: stri
   if ((certificate === undefined) !== (key === undefined))
     throw new UsageError(`${origin}: client-certificate and client-key must both be there, or neither`);
   if (key !== undefined) secret(key);
-  const serverName = textIn(cluster.value, 'tls-server-name');
+  const serverName = textAt(cluster.value, 'tls-server-name');
   return {
     verify: valueIn(cluster.value, 'insecure-skip-tls-verify') !== true,
     ...(authorities === undefined ? {} : { authorities }),
@@ -141,14 +141,14 @@ function credentialsOf(
       throw new UsageError(
         `${origin}: the user ${name} gets its credentials from a program (${key}), which initbox does not run; use a token: kubectl create token SERVICEACCOUNT, and the key token or tokenFile of the user`,
       );
-  const tokenFile = textIn(value, 'tokenFile');
+  const tokenFile = textAt(value, 'tokenFile');
   if (tokenFile !== '') return { tokenFile: resolve(dirname(path), tokenFile) };
-  const token = textIn(value, 'token');
+  const token = textAt(value, 'token');
   if (token !== '') {
     secret(token);
     return { authorization: `Bearer ${token}` };
   }
-  const [user, password] = [textIn(value, 'username'), textIn(value, 'password')];
+  const [user, password] = [textAt(value, 'username'), textAt(value, 'password')];
   if (user === '' || password === '') return {};
   secret(password);
   const pair = Buffer.from(`${user}:${password}`).toString('base64');

@@ -2,7 +2,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ClusterAccess } from './access.ts';
-import { textIn, type Json } from './api-object.ts';
+import { textAt, type Json } from './api-object.ts';
 import { resourceWords, type ApiResource } from './resource.ts';
 
 /** What was asked of the API server, as RBAC sees it. */
@@ -74,7 +74,7 @@ function targetWords({ resource, namespace, name }: AskedRight): string {
 /** Who the API server took us for, by its own words: `system:serviceaccount:prod:default`. */
 function userIn(body: Buffer): string | undefined {
   try {
-    return /User "([\w:.@/-]{1,200})"/.exec(textIn(JSON.parse(body.toString()) as Json, 'message'))?.[1];
+    return /User "([\w:.@/-]{1,200})"/.exec(textAt(JSON.parse(body.toString()) as Json, 'message'))?.[1];
   } catch {
     return undefined;
   }

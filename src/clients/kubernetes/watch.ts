@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { HttpAnswer } from '../http/transport.ts';
-import { objectsIn, objectIn, textIn, type ApiObject, type Json } from './api-object.ts';
+import { objectsIn, objectIn, textAt, type ApiObject, type Json } from './api-object.ts';
 import type { ApiClient } from './client.ts';
 import { BrokenLine, JsonLines } from './json-lines.ts';
 import { refusalOf, type Forbidden } from './refusal.ts';
@@ -106,11 +106,11 @@ export class ObjectWatch<T> implements Disposable {
       } catch {
         return notYet('what answers there is not an API server: its answer is not JSON');
       }
-      const version = textIn(list, 'metadata', 'resourceVersion');
+      const version = textAt(list, 'metadata', 'resourceVersion');
       if (version === '')
         return notYet('what answers there is not an API server: its answer is not a list of objects');
       for (const object of objectsIn(list, 'items')) known.set(keyOf(object), keep(object));
-      next = textIn(list, 'metadata', 'continue');
+      next = textAt(list, 'metadata', 'continue');
       if (next !== '') continue;
       this.#known = known;
       this.#version = version;
@@ -189,9 +189,9 @@ export class ObjectWatch<T> implements Disposable {
   #take(event: Json, watch: AbortController): void {
     // What comes after an end is not looked at.
     if (watch.signal.aborted) return;
-    const type = textIn(event, 'type');
+    const type = textAt(event, 'type');
     const object = objectIn(event, 'object');
-    const version = textIn(object, 'metadata', 'resourceVersion');
+    const version = textAt(object, 'metadata', 'resourceVersion');
     if (type === 'ERROR' || version === '') {
       // Most often 410, Gone. Whatever it is, a list tells how things are.
       this.#version = undefined;
@@ -238,5 +238,5 @@ export class ObjectWatch<T> implements Disposable {
 }
 
 function keyOf(object: ApiObject): string {
-  return textIn(object, 'metadata', 'name');
+  return textAt(object, 'metadata', 'name');
 }

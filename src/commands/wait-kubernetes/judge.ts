@@ -1,8 +1,8 @@
 import {
   conditionIn,
-  numberIn,
+  numberAt,
   objectIn,
-  textIn,
+  textAt,
   type ApiObject,
 } from '../../clients/kubernetes/api-object.ts';
 import { excerpt } from '../../core/excerpt.ts';
@@ -62,13 +62,13 @@ function judgeCondition(
 ): Verdict {
   const condition = conditionIn(object, type);
   if (condition === undefined) return no(`has no condition ${type} yet`);
-  const now = textIn(condition, 'status');
+  const now = textAt(condition, 'status');
   const why = whyIn(condition);
   if (now.toLowerCase() !== status.toLowerCase())
     return no(`has the condition ${type}=${now}${why === '' ? '' : ` (${why})`}`);
   const observed =
-    numberIn(condition, 'observedGeneration') ?? numberIn(object, 'status', 'observedGeneration');
-  if (observed !== undefined && observed < (numberIn(object, 'metadata', 'generation') ?? 0))
+    numberAt(condition, 'observedGeneration') ?? numberAt(object, 'status', 'observedGeneration');
+  if (observed !== undefined && observed < (numberAt(object, 'metadata', 'generation') ?? 0))
     return no(`has the condition ${type}=${now} of what it was before its last change`);
   return yes(`has the condition ${type}=${now}`);
 }

@@ -22,6 +22,7 @@ const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
  * @throws Error that says what is accepted
  */
 export function parseObjectTarget(text: string): ObjectTarget {
+  if (text === '') throw new Error(`the target is empty; ${accepted}`);
   refuseUnexpanded('word', text, 'the target');
   const [kind = '', ...rest] = text.split('/');
   if (kind === '' || rest.length > 2) throw new Error(`"${text}" is not an object; ${accepted}`);

@@ -132,6 +132,9 @@ const others: Readonly<Record<string, string>> = {
   HOME: 'the runtime sets it; ~/.vault-token and ~/.pgpass may be missing',
   HOSTNAME: 'the runtime sets it; shown alone',
   NODE_EXTRA_CA_CERTS: 'Node reads it',
+  KUBECONFIG: 'read when the command begins; test/integration/commands/wait-kubernetes.test.ts',
+  KUBERNETES_SERVICE_HOST: 'as KUBECONFIG',
+  KUBERNETES_SERVICE_PORT: 'as KUBECONFIG',
   PATH: 'folders that may be missing',
   REQUEST_METHOD: 'its presence counts',
 };
