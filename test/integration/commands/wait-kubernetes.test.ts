@@ -490,15 +490,15 @@ describe('kubeconfig', () => {
 });
 
 test.each(['$(CONFIG)', ' ', '{{ .Values.config }}', '-'])('KUBECONFIG=%j is refused', async (KUBECONFIG) => {
-  const { status, stderr } = await runInitbox(['wait-kubernetes', 'job/a'], { env: { KUBECONFIG } });
-  expect(stderr).toMatch(/KUBECONFIG(?: cannot be used| is blank|: - does not stand)/);
-  expect(status).toBe(2);
+  const refused = await runInitbox(['wait-kubernetes', 'job/a'], { env: { KUBECONFIG } });
+  expect(refused.stderr).toMatch(/KUBECONFIG(?: cannot be used| is blank|: - does not stand)/);
+  expect(refused.status).toBe(2);
 });
 
 test('KUBERNETES_SERVICE_HOST that nobody replaced is refused', async () => {
-  const { status, stderr } = await runInitbox(['wait-kubernetes', 'job/a'], {
+  const refused = await runInitbox(['wait-kubernetes', 'job/a'], {
     env: { KUBERNETES_SERVICE_HOST: '$(HOST)' },
   });
-  expect(stderr).toContain('KUBERNETES_SERVICE_HOST cannot be used');
-  expect(status).toBe(2);
+  expect(refused.stderr).toContain('KUBERNETES_SERVICE_HOST cannot be used');
+  expect(refused.status).toBe(2);
 });
