@@ -9,7 +9,7 @@ import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
-import { adoptOrphans, groupMembers, processStart, straysOf, type Stray } from './strays.ts';
+import { adoptOrphans, groupMembers, processStart, StrayLooks, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
@@ -43,6 +43,8 @@ export interface ChildOptions {
    * its parents. With it, what a command leaves at work after a success has the grace to end by itself.
    */
   readonly mark?: string;
+  /** This process's own environment: an adopted process that has all of it, and not the mark, is none of the command's. */
+  readonly own?: Readonly<Record<string, string | undefined>>;
   /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
@@ -72,6 +74,8 @@ export async function startChild(command: readonly string[], options: ChildOptio
   const adopts = adoptOrphans();
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
+  // At once: a look for another command's processes must not take it for one of them.
+  if (child.pid !== undefined) running.add(child.pid);
   const ended = new Promise<ChildEnd>((resolve) => {
     child.once('exit', (code, signal) =>
       resolve({ status: code ?? undefined, signal: signal ?? undefined, left: [] }),
@@ -87,19 +91,23 @@ export async function startChild(command: readonly string[], options: ChildOptio
     child.send(options.channel.first, () => {});
   }
   const group = child.pid as number;
-  running.add(group);
   let killAt = Number.POSITIVE_INFINITY;
   let cancelKill = (): void => {};
   let over = false;
   let stopping = false;
   let killing = false;
-  const began = processStart(group);
-  const strays = (): readonly Stray[] =>
-    straysOf({ group, began, mark, adopts, others: new Set([...running].filter((pid) => pid !== group)) });
+  const looked = new StrayLooks({
+    group,
+    began: processStart(group),
+    mark,
+    environment: options.own ?? {},
+    adopts,
+    others: () => new Set([...running].filter((pid) => pid !== group)),
+  });
 
   const send = (signal: NodeJS.Signals): void => {
     if (over) return;
-    for (const target of [-group, ...strays().map(({ pid }) => pid)]) {
+    for (const target of [-group, ...looked.look().strays.map(({ pid }) => pid)]) {
       try {
         host.kill(target, signal);
       } catch {
@@ -128,9 +136,13 @@ export async function startChild(command: readonly string[], options: ChildOptio
     const patient = mark !== undefined && end.status === 0;
     const until = clock.now() + (patient ? options.grace : 0);
     let left: readonly Stray[] = [];
-    for (let look = 0; groupLives(group, host) || strays().length > 0; look += 1) {
+    for (let look = 0; ; look += 1) {
+      const { strays, fresh } = looked.look();
+      const here = groupLives(group, host);
+      if (!here && strays.length === 0 && fresh.length === 0) break;
       if (!stopping && clock.now() >= until) {
-        if (patient) left = [...groupMembers(group), ...strays()];
+        const seen = [...groupMembers(group), ...strays];
+        if (patient) left = seen.length > 0 ? seen : fresh;
         stop('SIGTERM', options.grace);
       }
       // One that was born since the last signal has not got it.

@@ -16,6 +16,8 @@ interface Entry extends Stray {
   readonly session: number;
   /** When it began, in ticks since the machine's start. */
   readonly began: number;
+  /** False for what has ended and was not yet taken note of by its parent. */
+  readonly lives: boolean;
 }
 
 /** A command whose processes are looked for. */
@@ -26,10 +28,23 @@ export interface Origin {
   readonly began: number;
   /** `NAME=VALUE`, as it stands in the environment that it got, and in no other command's. */
   readonly mark: string | undefined;
-  /** Whether this process is the parent of what loses its own (adoptOrphans). */
+  /** This process's own, which the command got with the mark: what has all of it without the mark never came through it. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Whether this process is the parent of what loses its own (adoptOrphans). It counts only with a mark. */
   readonly adopts: boolean;
   /** Other children of this process that run now. */
-  readonly others: ReadonlySet<number>;
+  readonly others: () => ReadonlySet<number>;
+}
+
+/** What one look found. */
+export interface Look {
+  /** The living processes of the command that are not in its group. */
+  readonly strays: readonly Stray[];
+  /**
+   * Something ended during the look or just before it: what it left may have been born too late to be seen. Nobody is
+   * there only where a look finds none, and nothing of this either.
+   */
+  readonly fresh: readonly Stray[];
 }
 
 /** prctl(2): PR_SET_CHILD_SUBREAPER. */
@@ -48,36 +63,90 @@ export function adoptOrphans(): boolean {
 }
 
 /**
- * The living processes that came from a command and are not in its group: by descent from the group; by the mark in
- * their environment; or adopted by this process, while it has no other child whose they could be. setsid(2), as
- * `timeout`, `setsid` and daemons do it, changes none of these.
+ * Looks for the processes that came from a command and are not in its group: by descent from the group; by the mark in
+ * their environment; or adopted by this process, while it has no other child whose they could be, and unless their
+ * environment shows that they are none of the command's. setsid(2), as `timeout`, `setsid` and daemons do it, changes
+ * none of these.
+ *
+ * /proc is no snapshot: a daemon's second fork may be born after the names were listed, and its parent be gone before it
+ * was looked at. But whoever lives has an ancestor among the children of this process, which was alive when the look
+ * began, and which nobody else can make disappear: it is seen alive, or as one that has ended since the look before.
  */
-export function straysOf(origin: Origin): readonly Stray[] {
-  const { group, began, mark, others } = origin;
-  const entries = listProcesses();
-  const children = Map.groupBy(entries, ({ parent }) => parent);
-  const own = entries.find(({ pid }) => pid === process.pid)?.session;
-  const found = new Map<number, Entry>();
-  const take = (entry: Entry): void => {
-    if (found.has(entry.pid) || entry.pid === process.pid) return;
-    found.set(entry.pid, entry);
-    for (const child of children.get(entry.pid) ?? []) take(child);
-  };
-  // Helpers of this process are of its session: a command begins one of its own, and cannot come back.
-  const isAdopted = ({ parent, pid, session }: Entry): boolean =>
-    origin.adopts && others.size === 0 && parent === process.pid && pid !== group && session !== own;
-  for (const entry of entries)
-    if (
-      entry.group === group ||
-      (entry.began >= began && (isAdopted(entry) || (mark !== undefined && hasMark(entry.pid, mark))))
-    )
-      take(entry);
-  return [...found.values()].filter((entry) => entry.group !== group);
+export class StrayLooks {
+  readonly #origin: Origin;
+  readonly #ended = new Set<number>();
+
+  constructor(origin: Origin) {
+    this.#origin = origin;
+  }
+
+  look(): Look {
+    const { group, mark, adopts } = this.#origin;
+    const entries = listProcesses();
+    const own = entries.find(({ pid }) => pid === process.pid)?.session;
+    // Helpers of this process are of its session: a command begins one of its own, and cannot come back.
+    const adopted =
+      adopts && mark !== undefined
+        ? entries.filter(
+            ({ parent, pid, session }) => parent === process.pid && pid !== group && session !== own,
+          )
+        : [];
+    const fresh: Stray[] = adopted.filter(({ lives, pid }) => !lives && !this.#ended.has(pid));
+    const living = entries.filter(({ lives }) => lives);
+    const children = Map.groupBy(living, ({ parent }) => parent);
+    const found = new Map<number, Entry>();
+    const take = (entry: Entry): void => {
+      if (found.has(entry.pid) || entry.pid === process.pid) return;
+      found.set(entry.pid, entry);
+      for (const child of children.get(entry.pid) ?? []) take(child);
+    };
+    const candidates = new Set(adopted);
+    for (const entry of living) {
+      if (entry.group === group) take(entry);
+      else {
+        const whose = this.#whose(entry, candidates.has(entry));
+        if (whose === 'ours') take(entry);
+        if (whose === 'gone') fresh.push(entry);
+      }
+    }
+    for (const { pid, lives } of adopted) if (!lives) this.#ended.add(pid);
+    return { strays: [...found.values()].filter((entry) => entry.group !== group), fresh };
+  }
+
+  #whose({ pid, began }: Entry, adopted: boolean): 'ours' | 'others' | 'gone' {
+    const { mark, environment, others } = this.#origin;
+    if (mark === undefined || began < this.#origin.began) return 'others';
+    const variables = environmentOf(pid);
+    if (variables?.has(mark) === true) return 'ours';
+    if (!adopted || others().has(pid)) return 'others';
+    if (readProcess(String(pid))?.lives !== true) return 'gone';
+    if (others().size > 0) return 'others';
+    return variables !== undefined && hasAllBut(variables, environment, mark) ? 'others' : 'ours';
+  }
+}
+
+/** What shells set for themselves. */
+const ofShells: ReadonlySet<string> = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'HOME', 'TERM']);
+
+/**
+ * Whether variables are those of a command without the mark that it got: of the container, as kubectl exec and an
+ * entrypoint give them. Two of one's own at least tell.
+ */
+function hasAllBut(
+  variables: ReadonlySet<string>,
+  environment: Readonly<Record<string, string | undefined>>,
+  mark: string,
+): boolean {
+  const told = Object.entries(environment)
+    .filter(([name, value]) => value !== undefined && !ofShells.has(name) && name !== 'PATH')
+    .map(([name, value]) => `${name}=${value}`)
+    .filter((one) => one !== mark);
+  return told.length >= 2 && told.every((one) => variables.has(one));
 }
 
 /** The living members of a process group. */
 export function groupMembers(group: number): readonly Stray[] {
-  return listProcesses().filter((entry) => entry.group === group);
+  return listProcesses().filter((entry) => entry.lives && entry.group === group);
 }
 
 /** When a process began, in ticks since the machine's start; 0 where nobody knows. */
@@ -99,7 +168,7 @@ function readProcess(pid: string): Entry | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const end = stat.lastIndexOf(')');
     const [state = '', parent = '', group = '', session = '', ...rest] = stat.slice(end + 2).split(' ');
-    if (state === 'Z' || state === 'X') return undefined;
+    if (state === 'X') return undefined;
     return {
       pid: Number(pid),
       name: stat.slice(stat.indexOf('(') + 1, end),
@@ -107,16 +176,18 @@ function readProcess(pid: string): Entry | undefined {
       group: Number(group),
       session: Number(session),
       began: Number(rest[15]),
+      lives: state !== 'Z',
     };
   } catch {
     return undefined; // it ended meanwhile
   }
 }
 
-function hasMark(pid: number, mark: string): boolean {
+/** Undefined where nobody may read it, or it has ended. */
+function environmentOf(pid: number): ReadonlySet<string> | undefined {
   try {
-    return `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(`\0${mark}\0`);
+    return new Set(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0'));
   } catch {
-    return false; // it ended, or is another user's
+    return undefined;
   }
 }

@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import { dirname, resolve } from 'node:path';
 
 import { UsageError } from '../../core/outcome.ts';
-import { readNamedFile } from '../../fs/input-file.ts';
+import { refuseUnexpanded, type Meaning } from '../../core/template-variables.ts';
+import { readNamedFile, readSecretFile } from '../../fs/input-file.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import type { ClusterAccess } from './access.ts';
 import { objectIn, objectsIn, textAt, valueIn, type ApiObject, type Json } from './api-object.ts';
@@ -41,11 +42,14 @@ export function readKubeconfig(source: KubeconfigSource): ClusterAccess {
   if (name === undefined)
     throw new UsageError(`${origin}: no current-context is set; name a context with --context`);
   const context = named(files, 'contexts', 'context', name, origin).value;
+  refuseReferences(context, read.context, origin);
   const clusterName = textAt(context, 'cluster');
   const cluster = named(files, 'clusters', 'cluster', clusterName, origin);
   const userName = textAt(context, 'user');
   const user =
     userName === '' ? { value: {}, path: cluster.path } : named(files, 'users', 'user', userName, origin);
+  refuseReferences(cluster.value, read.cluster, origin);
+  refuseReferences(user.value, read.user, origin);
   const server = textAt(cluster.value, 'server');
   if (!/^https?:\/\/[^/]/.test(server) || !URL.canParse(server))
     throw new UsageError(
@@ -54,14 +58,51 @@ export function readKubeconfig(source: KubeconfigSource): ClusterAccess {
   const proxy = textAt(cluster.value, 'proxy-url');
   if (proxy !== '' && !/^https?:\/\//.test(proxy))
     throw new UsageError(`${origin}: the proxy-url of the cluster ${clusterName} is not http:// or https://`);
+  const url = new URL(server);
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    throw new UsageError(
+      `${origin}: the server of the cluster ${clusterName} has a user, a query or a fragment in its URL; write for example https://10.0.0.1:6443`,
+    );
   return {
-    server: new URL(server),
+    server: url,
     namespace: textAt(context, 'namespace') || undefined,
     tls: tlsOf(cluster, user, origin, source.secret),
-    ...credentialsOf(user, userName, origin, source.secret),
+    // As kubectl: who can listen gets no credentials. `kubectl proxy` wants none.
+    ...(url.protocol === 'https:' ? credentialsOf(user, userName, origin, source.secret) : {}),
     origin: `${origin} (context ${name})`,
     ...(proxy === '' ? {} : { proxy: new URL(proxy) }),
   };
+}
+
+/** What is read of each part, and as what. */
+const read = {
+  context: { cluster: 'name', user: 'name', namespace: 'name' },
+  cluster: {
+    server: 'url',
+    'proxy-url': 'url',
+    'certificate-authority': 'path',
+    'tls-server-name': 'word',
+  },
+  user: {
+    token: 'token',
+    tokenFile: 'path',
+    'client-certificate': 'path',
+    'client-key': 'path',
+    username: 'name',
+    password: 'secret',
+  },
+} satisfies Readonly<Record<string, Readonly<Record<string, Meaning>>>>;
+
+/** @throws UsageError where something in a part was not replaced by a value */
+function refuseReferences(
+  part: ApiObject,
+  meanings: Readonly<Record<string, Meaning>>,
+  origin: string,
+): void {
+  for (const [key, meaning] of Object.entries(meanings)) {
+    const text = textAt(part, key);
+    if (text !== '') refuseUnexpanded(meaning, text, `${origin}: ${key}`);
+  }
 }
 
 function readFile(path: string, { paths, origin, parse }: KubeconfigSource): readonly ConfigFile[] {
@@ -142,7 +183,11 @@ function credentialsOf(
         `${origin}: the user ${name} gets its credentials from a program (${key}), which initbox does not run; use a token: kubectl create token SERVICEACCOUNT, and the key token or tokenFile of the user`,
       );
   const tokenFile = textAt(value, 'tokenFile');
-  if (tokenFile !== '') return { tokenFile: resolve(dirname(path), tokenFile) };
+  if (tokenFile !== '') {
+    const found = resolve(dirname(path), tokenFile);
+    readSecretFile({ text: found, origin: `${origin}: tokenFile` });
+    return { tokenFile: found };
+  }
   const token = textAt(value, 'token');
   if (token !== '') {
     secret(token);

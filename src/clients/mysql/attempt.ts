@@ -139,6 +139,7 @@ async function check(talk: Talk, demands: MysqlDemands, version: string): Promis
   // A node of a Galera cluster takes logins before it serves anything.
   const served = await ask(talk, 'SELECT 1');
   if ('error' in served) return judgeMysqlError(served.error, peer, redact);
+  if (served.value !== '1') throw new NotMysql();
   probe.reached?.('login');
   // MariaDB 10 puts 5.5.5 before it, for replicas that know no two digits.
   const shown = redact(version)
@@ -180,6 +181,8 @@ async function findTable(
     `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ${literal(where)} AND table_name = ${literal(table)}`,
   );
   if ('error' in found) return judgeMysqlError(found.error, peer, talk.redact);
+  // Only a number says that it is there: a proxy may answer any query with a mere OK.
+  if (!/^\d+$/.test(found.value ?? '')) throw new NotMysql();
   if (found.value !== '0') return undefined;
   return notYet(`has no table ${JSON.stringify(name)} that the user may see (${peer})`, {
     hint: 'whoever makes it, a migration or a restore, has not done so yet, or the user has no right on it',
@@ -190,7 +193,8 @@ async function findTable(
 async function findTrue(talk: Talk, query: string): Promise<Answer | undefined> {
   const { peer } = talk.conversation;
   talk.probe.phase(`running the query on ${peer}`);
-  const begun = await ask(talk, 'START TRANSACTION READ ONLY');
+  // Of the session, not of a transaction: a statement such as DROP TABLE ends a transaction before it runs.
+  const begun = await ask(talk, 'SET SESSION TRANSACTION READ ONLY');
   if ('error' in begun) return judgeMysqlError(begun.error, peer, talk.redact);
   const found = await ask(talk, query);
   if ('error' in found) return judgeMysqlError(found.error, peer, talk.redact);

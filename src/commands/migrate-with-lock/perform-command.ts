@@ -43,6 +43,7 @@ export async function performCommand(
   const child: Child = await startChild(command, {
     environment: { ...environment, ...held.environment(environment), [runVariable]: run },
     mark: `${runVariable}=${run}`,
+    own: environment,
     inherit: held.keepOpen,
     grace,
     clock,

@@ -28,6 +28,7 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   WHAT: 'name',
   'OWNER:GROUP': 'name',
   '[SCHEMA.]TABLE': 'name',
+  '[DATABASE.]TABLE': 'name',
   '[NAME=]SOURCE|FILE': 'parsed',
   COUNT: 'parsed',
   DURATION: 'parsed',

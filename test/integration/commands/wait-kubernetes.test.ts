@@ -1,5 +1,6 @@
 // What the API server may do, by a small one of the test's own over TLS; test/kubernetes has the real one.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -417,6 +418,59 @@ describe('kubeconfig', () => {
     expect(result.status).toBe(2);
     expect(result.stderr).toContain(words);
     expect(api.requests).toEqual([]);
+  });
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>, string]>([
+    ['server', {}, { server: 'https://$(HOST):6443' }, 'server cannot be used'],
+    ['server’s path', {}, { server: 'https://127.0.0.1:1/$(P)' }, 'server cannot be used'],
+    ['server’s template', {}, { server: 'https://{{ .host }}:6443' }, 'server cannot be used'],
+    ['proxy-url', {}, { 'proxy-url': 'http://${PROXY}' }, 'proxy-url cannot be used'],
+    ['tls-server-name', {}, { 'tls-server-name': '$(N)' }, 'tls-server-name cannot be used'],
+    [
+      'certificate-authority',
+      {},
+      { 'certificate-authority': '$(CA)' },
+      'certificate-authority cannot be used',
+    ],
+    ['token', { token: '$(TOKEN)' }, {}, 'token cannot be used'],
+    ['tokenFile', { tokenFile: '$(F)' }, {}, 'tokenFile cannot be used'],
+    ['tokenFile that is not there', { tokenFile: 'none' }, {}, 'tokenFile: there is no file'],
+    ['password', { username: 'a', password: '$(P)' }, {}, 'password cannot be used'],
+    ['user in the URL', {}, { server: 'https://u:hunter2@127.0.0.1:1' }, 'has a user, a query'],
+  ])('%s that nobody can mean is refused', async (_name, user, cluster, words) => {
+    await using api = await ApiServer.start();
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate'], {
+      env: { KUBECONFIG: api.kubeconfig(user, cluster) },
+    });
+    expect(result.stderr).toContain(words);
+    expect(result.stderr).not.toContain('hunter2');
+    expect(result.status).toBe(2);
+    expect(api.requests).toEqual([]);
+  });
+
+  test('a server without TLS gets no credentials', async () => {
+    const heard: (string | undefined)[] = [];
+    const plain = createServer(({ headers }, response) => {
+      heard.push(headers.authorization);
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end(
+        JSON.stringify({ kind: 'JobList', metadata: { resourceVersion: '1' }, items: [complete] }),
+      );
+    });
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    await using api = await ApiServer.start();
+    const { port } = plain.address() as { port: number };
+    const KUBECONFIG = api.kubeconfig(token, {
+      server: `http://127.0.0.1:${port}`,
+      'certificate-authority-data': undefined,
+    });
+    const result = await runToDeadline(['wait-kubernetes', 'job/migrate', '--timeout', '2s'], {
+      env: { KUBECONFIG },
+    });
+    plain.closeAllConnections();
+    plain.close();
+    expect(heard.length, result.stderr).toBeGreaterThan(0);
+    expect(new Set(heard)).toEqual(new Set([undefined]));
   });
 
   test('insecure-skip-tls-verify is taken, with a warning', async () => {

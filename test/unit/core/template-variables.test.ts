@@ -7,9 +7,10 @@ import { sourceOptions } from '../../../src/clients/sources/options.ts';
 import { parseYamlNodes } from '../../../src/clients/yaml/nodes.ts';
 import { commands } from '../../../src/commands/index.ts';
 import { keysOf } from '../../../src/commands/run/keys.ts';
+import { kinds } from '../../../src/commands/wait/kinds/index.ts';
 import { allOptions } from '../../../src/core/options/all.ts';
 import { meaningOf } from '../../../src/core/options/meaning.ts';
-import { list, parseText, secret, text } from '../../../src/core/options/option.ts';
+import { list, parseText, secret, text, type Option } from '../../../src/core/options/option.ts';
 import { resolveOptions } from '../../../src/core/options/resolve-options.ts';
 import { createRedactor } from '../../../src/core/redaction/redactor.ts';
 import { refuseUnexpanded, unexpanded, type Meaning } from '../../../src/core/template-variables.ts';
@@ -147,6 +148,16 @@ describe('by what a text is', () => {
 describe('options', () => {
   test('each option of each command has a meaning: a new placeholder needs one in meaning.ts', async () => {
     const all = await Promise.all(Object.values(commands).map((load) => load()));
+    const targets = await Promise.all(
+      Object.entries(kinds).map(async ([name, kind]) => ({ name, options: (await kind.load()).options })),
+    );
+    const ofTargets = targets.flatMap(({ name, options }) =>
+      Object.entries(options as Readonly<Record<string, Option>>)
+        .filter(([, option]) => option.kind !== 'switch' && option.choices === undefined)
+        .filter(([, option]) => meaningOf(option) === undefined)
+        .map(([option, { placeholder }]) => `${name}: ${option}=${placeholder}`),
+    );
+    expect(ofTargets).toEqual([]);
     const unknown = [undefined, ...all].flatMap((command) => {
       const own = command === undefined ? {} : allOptions(command);
       const keys = [...keysOf(command)].flatMap(([name, key]) =>

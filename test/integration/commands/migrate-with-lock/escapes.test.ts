@@ -1,12 +1,20 @@
 // What the command starts and lets out of its group and session is waited for and stopped with it.
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { liveProcess } from '../../../support/process-table.ts';
-import { canRunAsPid1, runAsPid1, runInitbox, startInitbox } from '../../../support/program.ts';
+import {
+  canRunAsPid1,
+  programCommand,
+  runAsPid1,
+  runInitbox,
+  startInitbox,
+} from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
@@ -125,4 +133,77 @@ test('in a plan, beside another command', async () => {
   expect(status, stderr).toBe(1);
   expect(stderr).toMatch(/left processes at work, which were ended: \d+ \(sh\)/);
   expect(liveProcess(Number(readFileSync(began, 'utf8').trim()))).toBeUndefined();
+});
+
+describe('what is born while it is looked for', () => {
+  /** Each process starts the next one in a session of its own and ends: none is there for long. */
+  const chain = 'date +%s%3N >>"$1"; sleep "$2"; [ "$(date +%s)" -lt "$3" ] && setsid sh "$0" "$@" & exit 0';
+  const daemon = '(setsid sh -c "sh \\"$1\\" &" &); exit 0';
+
+  test.each(['0.01', '0.05', '0.5'])('a chain of processes, %s s each', async (pause) => {
+    const { began, stays } = ground();
+    const script = stays.replace('.sh', '.chain');
+    writeFileSync(script, chain);
+    const until = String(Math.ceil(Date.now() / 1000) + 30);
+    const { status, stderr } = await runInitbox(
+      ['migrate-with-lock', '--heartbeat', '1s', '--grace', '500ms', '--lock-name', script].concat(
+        '--',
+        'sh',
+        '-c',
+        'setsid sh "$0" "$@" & sleep 0.3',
+        script,
+        began,
+        pause,
+        until,
+      ),
+      { env: { DATABASE_URL: postgres.url() } },
+    );
+    const ended = Date.now();
+    expect(stderr).toContain('left processes at work, which were ended: ');
+    expect(status).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const last = Number(readFileSync(began, 'utf8').trim().split('\n').at(-1));
+    expect(last).toBeLessThanOrEqual(ended);
+  });
+
+  test('a daemon that is made as the command ends', async () => {
+    for (let time = 0; time < 8; time++) {
+      const { lock, stays } = ground();
+      const result = await runInitbox(
+        ['migrate-with-lock', '--heartbeat', '1s', '--grace', '300ms', '--lock-name', lock].concat(
+          '--',
+          'sh',
+          '-c',
+          daemon,
+          'sh',
+          stays,
+        ),
+        { env: { DATABASE_URL: postgres.url() } },
+      );
+      expect(result.status, result.stderr).toBe(1);
+      // Whoever still had it would keep the file locked.
+      expect(spawnSync('flock', ['-n', lock, 'true']).status).toBe(0);
+    }
+  });
+});
+
+describe('what is none of the command’s', () => {
+  // As the kubelet gives them to everything in the container.
+  const container = { HOSTNAME: 'api-0', KUBERNETES_SERVICE_HOST: '10.96.0.1', APP: 'shop' };
+
+  test('a helper of the entrypoint that makes a daemon meanwhile', async () => {
+    const { lock, began } = ground();
+    const initbox = programCommand()
+      .map((word) => `'${word}'`)
+      .join(' ');
+    const entrypoint = `(while [ ! -s ${began} ]; do sleep 0.05; done; (setsid sleep 47 >/dev/null 2>&1 &); echo >${began}.made) & exec ${initbox} migrate-with-lock --heartbeat 1s --grace 500ms --lock-name ${lock} -- sh -c 'echo >${began}; while [ ! -e ${began}.made ]; do sleep 0.05; done'`;
+    const result = spawnSync('sh', ['-c', entrypoint], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], ...container, DATABASE_URL: postgres.url() },
+      timeout: 100_000,
+    });
+    const helpers = spawnSync('pkill', ['-KILL', '-fx', 'sleep 47']);
+    expect(result.status, result.stderr).toBe(0);
+    expect(helpers.status, 'the helper lives on').toBe(0);
+  });
 });

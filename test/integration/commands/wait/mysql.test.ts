@@ -116,6 +116,17 @@ describe.skipIf(requireOrSkip('wait for mysql', canUseMariadb()))('wait for mysq
       () => at('app:hunter2', 'app?query=SELECT%201%20FROM%20other.secrets'),
       /denied .* \(1142, /,
     ],
+    [
+      'a query that writes',
+      () => at('app:hunter2', 'app?query=INSERT%20INTO%20users%20VALUES%20(7)'),
+      /\(1792, .*stage assertion/s,
+    ],
+    [
+      'a query that takes a table away',
+      () => at('app:hunter2', 'app?query=DROP%20TABLE%20users'),
+      /\(1792, .*stage assertion/s,
+    ],
+    ['a query that was not filled in', () => at('app:hunter2', 'app?query=SELECT%201%2C'), /\(1064, /],
     ['an unknown authority', () => at('app:hunter2', '?ssl-mode=verify-ca'), /certificate.*stage tls/s],
     [
       'another name',

@@ -18,7 +18,7 @@ import {
 const redisOptions = {
   ...credentialOptions,
   primary: flag({ description: 'it must be a primary that takes writes' }),
-  key: list({ description: 'a key that must be there', placeholder: 'TEXT', parse: parseText }),
+  key: list({ description: 'a key that must be there', placeholder: 'NAME', parse: parseText }),
   ...tlsTargetOptions,
 };
 
