@@ -136,13 +136,16 @@ export async function startChild(command: readonly string[], options: ChildOptio
     const patient = mark !== undefined && end.status === 0;
     const until = clock.now() + (patient ? options.grace : 0);
     let left: readonly Stray[] = [];
+    let told = false;
     for (let look = 0; ; look += 1) {
       const { strays, fresh } = looked.look();
       const here = groupLives(group, host);
       if (!here && strays.length === 0 && fresh.length === 0) break;
-      if (!stopping && clock.now() >= until) {
+      // After a signal of another kind too: what runs in the background of a shell does not heed SIGINT.
+      if (!told && (stopping || clock.now() >= until)) {
+        told = true;
         const seen = [...groupMembers(group), ...strays];
-        if (patient) left = seen.length > 0 ? seen : fresh;
+        if (patient && !stopping) left = seen.length > 0 ? seen : fresh;
         stop('SIGTERM', options.grace);
       }
       // One that was born since the last signal has not got it.

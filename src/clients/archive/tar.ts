@@ -286,7 +286,9 @@ function utf8(text: string): string {
 function broken(error: NodeJS.ErrnoException): Error {
   if (error instanceof BrokenArchive) return error;
   if (error instanceof NotDecompressed) return new BrokenArchive(error.message);
-  const { code } = error;
+  const { code, message } = error;
+  // As the parser says it.
+  if (/unexpected end/i.test(message)) return new BrokenArchive('ends in the middle: it is truncated');
   if (code === undefined) return new BrokenArchive(`is not a valid tar file: a header is not valid`);
   return error;
 }

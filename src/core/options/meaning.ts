@@ -25,6 +25,7 @@ const meanings: Readonly<Record<string, Meaning | 'text' | 'parsed'>> = {
   VERSION: 'name',
   NAMESPACE: 'name',
   LABELS: 'name',
+  '/PATH': 'name',
   WHAT: 'name',
   'OWNER:GROUP': 'name',
   '[SCHEMA.]TABLE': 'name',
