@@ -18,7 +18,15 @@ const writing = ['fetch-config', 'render', 'copy', 'chown'];
 const source = /^((?:[A-Za-z_]\w*=)?)(?:vault|aws-sm|aws-ssm|https?):[^#]*(#.*)?$/;
 
 /** Flags that are about a server, and their values. */
-const ofServers = new Set(['--sha256', '--vault-role', '--etag-file', '--header-file', '--ca-file']);
+const ofServers = new Set([
+  '--sha256',
+  '--vault-role',
+  '--etag-file',
+  '--header-file',
+  '--user-file',
+  '--netrc-file',
+  '--ca-file',
+]);
 
 /** Command lines in a page: whole lines, and what is quoted in a sentence. */
 function inPage(page: string): string[][] {
@@ -62,7 +70,8 @@ function below(top: string, words: readonly string[]): string[] {
     const word = own[i] ?? '';
     if (ofServers.has(word)) i++;
     else if (source.test(word)) {
-      const file = own.includes('--unpack') ? 'site.tar.gz' : 'fields.json';
+      const whole = own.includes('--decompress') ? 'fields.json.gz' : 'fields.json';
+      const file = own.includes('--unpack') ? 'site.tar.gz' : whole;
       made.push(word.replace(source, (_, name = '', field = '') => `${name}file:${top}/${file}${field}`));
     } else if (/^(?:\w+=)?file:\//.test(word)) made.push(word.replace('file:', `file:${top}`));
     else made.push(word.startsWith('/') ? top + word : word);
@@ -73,6 +82,7 @@ function below(top: string, words: readonly string[]): string[] {
 function fill(top: string, words: readonly string[]): void {
   const fields = { config: 'a: 1\n', password: 'p4ssw0rd-of-a-test', user: 'app', key: 'value' };
   writeFileSync(join(top, 'fields.json'), JSON.stringify(fields));
+  execFileSync('gzip', ['-k', join(top, 'fields.json')]);
   mkdirSync(join(top, 'tree/css'), { recursive: true });
   writeFileSync(join(top, 'tree/css/a.css'), 'a {}');
   execFileSync('tar', ['-C', join(top, 'tree'), '-czf', join(top, 'site.tar.gz'), '.']);
@@ -98,7 +108,7 @@ function fill(top: string, words: readonly string[]): void {
       );
       writeFileSync(whole, `files:\n${parts.join('')}`);
       mkdirSync(join(top, 'config'), { recursive: true });
-    } else if (/\.json$|\.tar\.gz$/.test(whole)) continue;
+    } else if (/\.json(?:\.gz)?$|\.tar\.gz$/.test(whole)) continue;
     else if (/\.[a-z]+$/.test(whole) || whole.endsWith('/agent')) {
       const one = whole.replaceAll('*', 'one');
       writeFileSync(one, /\.ya?ml$/.test(one) ? 'name: app\nport: 80\n' : 'port: 80\n');

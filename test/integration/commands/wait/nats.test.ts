@@ -77,7 +77,7 @@ describe.skipIf(requireOrSkip('wait for NATS', canUseNats()))('wait for NATS', (
     ] as const)
       expect(await runInitbox(['wait', target], { env })).toMatchObject({ status: 0 });
     for (const [target, said] of [
-      [at('app:wrong@', users), /Authorization Violation .*stage login/s],
+      [at('app:wrong@', users), /Authorization Violation.*stage login/s],
       [at('wr0ng-token@', tokens), /Authorization Violation/],
       [at('', users), /the server wants a login/],
     ] as const) {
