@@ -34,7 +34,8 @@ export function refuseUnexpanded(meaning: Meaning, text: string, where: string):
       `${where}: - does not stand for standard input or output here; write ./- for a file of that name`,
     );
   if (text === '' && (meaning === 'path' || meaning === 'url')) throw new UsageError(`${where} is empty`);
-  if (meaning !== 'path' || !existsSoFar(text)) refuseBlank(text, where);
+  // A path is looked for only where its text is suspicious: its volume may not answer.
+  if (text.trim() === '' && (meaning !== 'path' || !existsSoFar(text))) refuseBlank(text, where);
   const why = unexpandedIn[meaning](text);
   if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
 }
