@@ -3,8 +3,9 @@ import type { Readable } from 'node:stream';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { GrowingBytes } from '../../core/growing-bytes.ts';
 import { Failure } from '../../core/outcome.ts';
-import { never, type Never } from '../../wait/attempt.ts';
-import type { BodySink } from './transport.ts';
+import { formatBytes } from '../../core/size.ts';
+import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import type { BodySink, HttpRequest } from './transport.ts';
 
 /** A body that begins, and whom to tell what of it. */
 export interface BodyTaking {
@@ -80,6 +81,21 @@ export function takeBody(stream: Readable, taking: BodyTaking): (action: () => v
     if (storing === undefined) unlessOver();
     else void storing.then(unlessOver);
   };
+}
+
+/**
+ * @param size of the body, for people
+ * @param forgiving whether it may be shorter at the next attempt
+ */
+export function bodyTooLong(
+  size: string,
+  { maxBody, maxBodyOrigin }: Pick<HttpRequest, 'maxBody' | 'maxBodyOrigin'>,
+  forgiving: boolean | undefined,
+): NotYet | Never {
+  const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${maxBodyOrigin})`;
+  const raised = maxBodyOrigin.startsWith('--') ? ` ${maxBodyOrigin} raises the limit` : '';
+  const hint = `is it the right address?${raised}`;
+  return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
 }
 
 /** For a body that its sink could not take. */

@@ -11,7 +11,7 @@ import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { agentOptions, lookupThrough, serverNameOf } from './agents.ts';
 import { mostHead } from './answer-head.ts';
-import { takeBody } from './body.ts';
+import { bodyTooLong, takeBody } from './body.ts';
 import { failureOf } from './failure.ts';
 import { busyOf } from './retry-after.ts';
 import { tlsOptions } from './tls.ts';
@@ -148,7 +148,7 @@ export function exchangeHttp2(
         begin: () => sink?.start(headers),
         received,
         most: maxBody,
-        tooLong: () => finish(tooLong(request, forgiving)),
+        tooLong: () => finish(bodyTooLong(`more than ${formatBytes(request.maxBody)}`, request, forgiving)),
         unstored: finish,
         waits(bytes) {
           received = bytes;
@@ -185,12 +185,6 @@ function headersOf({ method, url, headers, body }: HttpRequest): Record<string, 
         .filter(([name]) => !ofConnections.has(name)),
     ),
   };
-}
-
-function tooLong({ maxBody, maxBodyOrigin, sink }: HttpRequest, forgiving: boolean): NotYet | Never {
-  const reason = `the body has more than ${formatBytes(maxBody)}, which is over the limit of ${formatBytes(maxBody)} (${maxBodyOrigin})`;
-  const hint = `is it the right address? ${sink === undefined ? '--max-size' : '--max-unpacked'} raises the limit`;
-  return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
 }
 
 /** What is wrong with the frames that came; undefined of a connection's own faults. */

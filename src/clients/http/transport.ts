@@ -20,7 +20,7 @@ import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
 import { readAsCurl } from './answers.ts';
-import { takeBody } from './body.ts';
+import { bodyTooLong, takeBody } from './body.ts';
 import { failureOf, wantsHttp2 } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
 import { busyOf } from './retry-after.ts';
@@ -261,11 +261,7 @@ function exchange(
       if (resumed) received = request.resume.at;
       const length = received + Number(response.headers['content-length'] ?? Number.NaN);
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
-      const tooLong = (size: string): Never | NotYet => {
-        const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${request.maxBodyOrigin})`;
-        const hint = `is it the right address? ${request.maxBodyOrigin} raises the limit`;
-        return settings.forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
-      };
+      const tooLong = (size: string): Never | NotYet => bodyTooLong(size, request, settings.forgiving);
       if (request.ignoreBody) {
         finish({ ...headOf(response, settings.clock), body: Buffer.alloc(0), peer: peerOf(socket) });
         response.on('error', () => {}).destroy();
