@@ -1,13 +1,10 @@
 import { attemptAmqp, type AmqpDemands } from '../../../../clients/amqp/attempt.ts';
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { list } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
 import { Secret } from '../../../../core/redaction/redactor.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   checkTls,
   credentialOptions,
@@ -55,19 +52,12 @@ export const amqp = defineKind({
           queues: options.queue,
           exchanges: options.exchange,
         };
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-          redact: context.redactor.redact,
-        };
-        const stages: WaitStage[] = [
-          ...(endpoint.kind === 'tcp' && !isIP(endpoint.host) ? (['dns'] as const) : []),
-          'tcp',
-          ...(tls === undefined ? [] : (['tls'] as const)),
-          'protocol',
-          'login',
-          ...(options.queue.length + options.exchange.length > 0 ? (['assertion'] as const) : []),
-        ];
+        const tools = serverTools(context);
+        const stages = serverStages([endpoint], {
+          tls: tls !== undefined,
+          login: true,
+          assertion: options.queue.length + options.exchange.length > 0,
+        });
         return { name, stages, attempt: (probe) => attemptAmqp(demands, tools, probe) };
       },
     };

@@ -1,13 +1,10 @@
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { attemptKafka, type KafkaDemands } from '../../../../clients/kafka/attempt.ts';
 import { saslMechanisms } from '../../../../clients/kafka/login.ts';
 import { integer, list, oneOf, valueOr } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   checkTls,
   credentialOptions,
@@ -68,21 +65,12 @@ export const kafka = defineKind({
           partitions: options.partitions,
           inSync: options['in-sync'],
         };
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-          redact: context.redactor.redact,
-        };
-        const stages: WaitStage[] = [
-          ...(endpoints.some((endpoint) => endpoint.kind === 'tcp' && !isIP(endpoint.host))
-            ? (['dns'] as const)
-            : []),
-          'tcp',
-          ...(tls === undefined ? [] : (['tls'] as const)),
-          'protocol',
-          ...(demands.login === undefined ? [] : (['login'] as const)),
-          'assertion',
-        ];
+        const tools = serverTools(context);
+        const stages = serverStages(endpoints, {
+          tls: tls !== undefined,
+          login: demands.login !== undefined,
+          assertion: true,
+        });
         return { name, stages, attempt: (probe) => attemptKafka(demands, tools, probe) };
       },
     };

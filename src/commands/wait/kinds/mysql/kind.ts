@@ -1,14 +1,11 @@
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import type { TlsSettings } from '../../../../clients/http/tls.ts';
 import { attemptMysql, type MysqlDemands, type MysqlTable } from '../../../../clients/mysql/attempt.ts';
 import type { Environment } from '../../../../core/context.ts';
 import { flag, list, text, value, type Values } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   credentialOptions,
   readCredentials,
@@ -92,21 +89,12 @@ export const mysql = defineKind({
           tables: options.table,
           query: options.query,
         };
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-          redact: context.redactor.redact,
-        };
-        const stages: WaitStage[] = [
-          ...(endpoint.kind === 'tcp' && !isIP(endpoint.host) ? (['dns'] as const) : []),
-          'tcp',
-          ...(tls === undefined || mode === 'preferred' ? [] : (['tls'] as const)),
-          'protocol',
-          'login',
-          ...(options.primary || options.table.length > 0 || options.query !== undefined
-            ? (['assertion'] as const)
-            : []),
-        ];
+        const tools = serverTools(context);
+        const stages = serverStages([endpoint], {
+          tls: tls !== undefined && mode !== 'preferred',
+          login: true,
+          assertion: options.primary || options.table.length > 0 || options.query !== undefined,
+        });
         return { name, stages, attempt: (probe) => attemptMysql(demands, tools, probe) };
       },
     };

@@ -1,13 +1,10 @@
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { attemptNats } from '../../../../clients/nats/attempt.ts';
 import { list, secret as secretOption } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
 import { Secret } from '../../../../core/redaction/redactor.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   checkTls,
   credentialOptions,
@@ -53,11 +50,7 @@ export const nats = defineKind({
         const token =
           options.token ??
           (url.user !== undefined && given.password === undefined ? new Secret(url.user) : undefined);
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-          redact: context.redactor.redact,
-        };
+        const tools = serverTools(context);
         const demands = {
           endpoint,
           tls: readTls(options, context.environment),
@@ -66,14 +59,11 @@ export const nats = defineKind({
           token,
           streams: options.stream,
         };
-        const stages: WaitStage[] = [
-          ...(endpoint.kind === 'tcp' && !isIP(endpoint.host) ? (['dns'] as const) : []),
-          'tcp',
-          ...(demands.secure ? (['tls'] as const) : []),
-          'protocol',
-          'login',
-          ...(options.stream.length > 0 ? (['assertion'] as const) : []),
-        ];
+        const stages = serverStages([endpoint], {
+          tls: demands.secure,
+          login: true,
+          assertion: options.stream.length > 0,
+        });
         return { name, stages, attempt: (probe) => attemptNats(demands, tools, probe) };
       },
     };

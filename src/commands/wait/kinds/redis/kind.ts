@@ -1,11 +1,8 @@
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { attemptRedis } from '../../../../clients/redis/attempt.ts';
 import { flag, list, parseText } from '../../../../core/options/option.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   checkTls,
   credentialOptions,
@@ -47,19 +44,8 @@ export const redis = defineKind({
           primary: options.primary,
           keys: options.key,
         };
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-          redact: context.redactor.redact,
-        };
-        const stages: WaitStage[] = [
-          ...(endpoint.kind === 'tcp' && !isIP(endpoint.host) ? (['dns'] as const) : []),
-          'tcp',
-          ...(tls === undefined ? [] : (['tls'] as const)),
-          'protocol',
-          'login',
-          'assertion',
-        ];
+        const tools = serverTools(context);
+        const stages = serverStages([endpoint], { tls: tls !== undefined, login: true, assertion: true });
         return { name, stages, attempt: (probe) => attemptRedis(demands, tools, probe) };
       },
     };

@@ -1,12 +1,9 @@
-import { isIP } from '../../../../clients/dns/ip-address.ts';
-import { remembered } from '../../../../clients/dns/remembered.ts';
-import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { attemptZookeeper } from '../../../../clients/zookeeper/attempt.ts';
 import { integer, list, valueOr } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import type { WaitStage } from '../../../../wait/stage.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 import {
   checkTls,
   credentialOptions,
@@ -52,21 +49,13 @@ export const zookeeper = defineKind({
       open(context) {
         const credentials = readCredentials(url, options, context);
         const tls = scheme === 'zookeepers' ? readTls(options, context.environment) : undefined;
-        const tools = {
-          resolve: remembered(createResolver(context.paths), context.clock),
-          clock: context.clock,
-        };
+        const tools = serverTools(context);
         const demands = { endpoints, tls, ...credentials, quorum: options.quorum, nodes };
-        const stages: WaitStage[] = [
-          ...(endpoints.some((endpoint) => endpoint.kind === 'tcp' && !isIP(endpoint.host))
-            ? (['dns'] as const)
-            : []),
-          'tcp',
-          ...(tls === undefined ? [] : (['tls'] as const)),
-          'protocol',
-          ...(credentials.user === undefined ? [] : (['login'] as const)),
-          ...(nodes.length > 0 ? (['assertion'] as const) : []),
-        ];
+        const stages = serverStages(endpoints, {
+          tls: tls !== undefined,
+          login: credentials.user !== undefined,
+          assertion: nodes.length > 0,
+        });
         return { name, stages, attempt: (probe) => attemptZookeeper(demands, tools, probe) };
       },
     };
