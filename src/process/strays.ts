@@ -50,7 +50,7 @@ export interface Look {
 /** prctl(2): PR_SET_CHILD_SUBREAPER. */
 const setChildSubreaper = 36;
 
-let adopts: boolean | undefined;
+let adopting: boolean | undefined;
 
 /**
  * Makes this process the parent of whatever its children's children leave behind, as PID 1 of a container is by itself:
@@ -58,8 +58,8 @@ let adopts: boolean | undefined;
  * @returns false where the kernel or the C library does not let it
  */
 export function adoptOrphans(): boolean {
-  adopts ??= process.pid === 1 || prctlOfLibc()?.(setChildSubreaper, 1) === 0;
-  return adopts;
+  adopting ??= process.pid === 1 || prctlOfLibc()?.(setChildSubreaper, 1) === 0;
+  return adopting;
 }
 
 /**
