@@ -60,6 +60,11 @@ def away(path):
         pass
 
 
+def new_file(path):
+    """A new file: what stands there by now may be a FIFO, which nobody reads."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb")
+
+
 def evil_file(path, mode):
     size = rng.choice(list(given["evil"]))
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -86,7 +91,7 @@ def plant(path):
         os.mkfifo(path, 0o666)
         count("FIFO")
     elif what == 8:
-        with open(path, "wb") as file:
+        with new_file(path) as file:
             file.truncate(rng.choice([1 << 20, 1 << 26, 1 << 30]))
         count("sparse file")
     elif what == 9:
@@ -124,8 +129,8 @@ def peep(folder, name):
 def note(path):
     """A folder of his that looks like a generation of a run."""
     os.mkdir(path)
-    with open(path + "/..initbox.json", "w") as file:
-        json.dump({"sets": {"other": ["../f", "f", "planted"]}}, file)
+    with new_file(path + "/..initbox.json") as file:
+        file.write(json.dumps({"sets": {"other": ["../f", "f", "planted"]}}).encode())
     os.symlink(rng.choice(given["targets"]), path + "/planted")
     evil_file(path + "/f", 0o644)
     away("..data")
