@@ -195,6 +195,7 @@ export class Kept {
 
   #throughHidden(path: RawName): Way | undefined {
     const links: RawName[] = [];
+    let followed = 0;
     const at = partsOf(`${this.#top}/${path}`);
     const left = at.splice(-1);
     for (let name = left.shift(); name !== undefined; name = left.shift()) {
@@ -208,9 +209,10 @@ export class Kept {
         at.push(name);
         continue;
       }
+      // Those outside of DEST count too: others may have made a circle there.
+      if (++followed > mostLinks) return undefined;
       const inside = this.#inside(whole);
       if (inside !== undefined) links.push(inside);
-      if (links.length > mostLinks) return undefined;
       if (target.startsWith('/')) at.length = 0;
       left.unshift(...partsOf(target));
     }

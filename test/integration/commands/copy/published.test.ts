@@ -343,11 +343,19 @@ describe('--delete --exclude: what leads to an excluded entry through ..data sta
 
   test('a link that leads nowhere, out of DEST, or in a circle keeps nothing', async () => {
     const [source, to] = [newer(), kubelet()];
-    const links = { a: '..data/absent', b: '../..data', c: '..data/../c', d: '/..data/k' };
+    const outside = folder();
+    symlinkSync('..data', join(outside, '..data'));
+    const links = {
+      a: '..data/absent',
+      b: '../..data',
+      c: '..data/../c',
+      d: '/..data/k',
+      e: join(outside, '..data/k'),
+    };
     for (const [name, target] of Object.entries(links)) symlinkSync(target, join(to, name));
-    const { status, stderr } = await copy([source, to, '--delete', '--exclude', '[abcd]']);
+    const { status, stderr } = await copy([source, to, '--delete', '--exclude', '[abcde]']);
     expect(status, stderr).toBe(0);
-    expect(readdirSync(to).toSorted()).toEqual(['a', 'b', 'c', 'd', 'new']);
+    expect(readdirSync(to).toSorted()).toEqual(['a', 'b', 'c', 'd', 'e', 'new']);
   });
 
   test('a source that has the same link leaves it', async () => {
