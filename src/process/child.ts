@@ -71,7 +71,8 @@ const looks = [1, 2, 5, 10, 20, 20, 50] as const;
  */
 export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
   const { clock, host, mark } = options;
-  const adopts = adoptOrphans();
+  // Without a mark nothing that is adopted counts: then Node need not learn that call.
+  const adopts = mark !== undefined && adoptOrphans();
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
   // At once: a look for another command's processes must not take it for one of them.

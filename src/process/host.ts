@@ -106,8 +106,8 @@ const hot = 1_000_000;
  * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown; unpacking 300 MB three at a
  * time: 4 of 36 runs), or for a wake-up that they missed (nodejs/node#54918). The work was done then, and the process hung,
  * deaf to signals. It waits for calls on files that threads make, too (thread-pool.ts). So the C library ends it, unless it
- * did no more than start: to prepare that call takes a millisecond, unless prepareToEnd() did it before. Where Node cannot call it, a collection lets a thread that
- * compiles go on.
+ * did no more than start: to prepare that call takes a millisecond, unless prepareToEnd() did it before. Where Node cannot
+ * call it, a collection lets a thread that compiles go on.
  */
 export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();

@@ -30,7 +30,7 @@ export interface Origin {
   readonly mark: string | undefined;
   /** This process's own, which the command got with the mark: what has all of it without the mark never came through it. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Whether this process is the parent of what loses its own (adoptOrphans). It counts only with a mark. */
+  /** Whether this process is the parent of what loses its own (adoptOrphans); never without a mark. */
   readonly adopts: boolean;
   /** Other children of this process that run now. */
   readonly others: () => ReadonlySet<number>;
@@ -81,16 +81,15 @@ export class StrayLooks {
   }
 
   look(): Look {
-    const { group, mark, adopts } = this.#origin;
+    const { group, adopts } = this.#origin;
     const entries = listProcesses();
     const own = entries.find(({ pid }) => pid === process.pid)?.session;
     // Helpers of this process are of its session: a command begins one of its own, and cannot come back.
-    const adopted =
-      adopts && mark !== undefined
-        ? entries.filter(
-            ({ parent, pid, session }) => parent === process.pid && pid !== group && session !== own,
-          )
-        : [];
+    const adopted = adopts
+      ? entries.filter(
+          ({ parent, pid, session }) => parent === process.pid && pid !== group && session !== own,
+        )
+      : [];
     const fresh: Stray[] = adopted.filter(({ lives, pid }) => !lives && !this.#ended.has(pid));
     const living = entries.filter(({ lives }) => lives);
     const children = Map.groupBy(living, ({ parent }) => parent);

@@ -41,7 +41,7 @@ export interface ApiClientSettings {
 /**
  * Asks the API server by our own HTTP client. @kubernetes/client-node would do the same and more, but takes longer to
  * load than the wait for most Jobs lasts: 6,100 ms where node:https took 145 ms on the same busy machine (median of five
- * and of two), and 123 MiB of memory against 51 MiB, where a pod of ours has 96 MiB (versions 1.4 and Node 26.10).
+ * and of two), and 123 MiB of memory against 51 MiB, where a pod of ours has 96 MiB (with Node 26.10).
  */
 export function createApiClient(access: ClusterAccess, settings: ApiClientSettings): ApiClient {
   const { proxy } = access;
