@@ -9,7 +9,7 @@ import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
 import { startableCommand } from './replace-process.ts';
-import { adoptOrphans, groupMembers, processStart, StrayLooks, type Stray } from './strays.ts';
+import { adoptOrphans, processStart, StrayLooks, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {
@@ -139,13 +139,13 @@ export async function startChild(command: readonly string[], options: ChildOptio
     let left: readonly Stray[] = [];
     let told = false;
     for (let look = 0; ; look += 1) {
-      const { strays, fresh } = looked.look();
-      const here = groupLives(group, host);
+      const { members, strays, fresh } = looked.look();
+      const here = members.length > 0 || groupLives(group, host);
       if (!here && strays.length === 0 && fresh.length === 0) break;
       // After a signal of another kind too: what runs in the background of a shell does not heed SIGINT.
       if (!told && (stopping || clock.now() >= until)) {
         told = true;
-        const seen = [...groupMembers(group), ...strays];
+        const seen = [...members, ...strays];
         if (patient && !stopping) left = seen.length > 0 ? seen : fresh;
         stop('SIGTERM', options.grace);
       }

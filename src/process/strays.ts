@@ -38,11 +38,17 @@ export interface Origin {
 
 /** What one look found. */
 export interface Look {
+  /**
+   * The living processes of its group. Another look at the group alone, a moment later, would miss one that has left it
+   * in between.
+   */
+  readonly members: readonly Stray[];
   /** The living processes of the command that are not in its group. */
   readonly strays: readonly Stray[];
   /**
-   * Something ended during the look or just before it: what it left may have been born too late to be seen. Nobody is
-   * there only where a look finds none, and nothing of this either.
+   * What does not tell yet: something that ended during the look or just before it, since what it left may have been born
+   * too late to be seen; something whose environment is empty, as it is for a moment while a process becomes another
+   * program. Nobody is there only where a look finds none, and nothing of this either.
    */
   readonly fresh: readonly Stray[];
 }
@@ -75,6 +81,8 @@ export function adoptOrphans(): boolean {
 export class StrayLooks {
   readonly #origin: Origin;
   readonly #ended = new Set<number>();
+  /** How often a process was seen with an empty environment. */
+  readonly #empty = new Map<string, number>();
 
   constructor(origin: Origin) {
     this.#origin = origin;
@@ -105,24 +113,41 @@ export class StrayLooks {
       else {
         const whose = this.#whose(entry, candidates.has(entry));
         if (whose === 'ours') take(entry);
-        if (whose === 'gone') fresh.push(entry);
+        if (whose === 'unknown') fresh.push(entry);
       }
     }
     for (const { pid, lives } of adopted) if (!lives) this.#ended.add(pid);
-    return { strays: [...found.values()].filter((entry) => entry.group !== group), fresh };
+    const all = [...found.values()];
+    return {
+      members: all.filter((entry) => entry.group === group),
+      strays: all.filter((entry) => entry.group !== group),
+      fresh,
+    };
   }
 
-  #whose({ pid, began }: Entry, adopted: boolean): 'ours' | 'others' | 'gone' {
+  #whose({ pid, began }: Entry, adopted: boolean): 'ours' | 'others' | 'unknown' {
     const { mark, environment, others } = this.#origin;
     if (mark === undefined || began < this.#origin.began) return 'others';
     const variables = environmentOf(pid);
     if (variables?.has(mark) === true) return 'ours';
-    if (!adopted || others().has(pid)) return 'others';
-    if (readProcess(String(pid))?.lives !== true) return 'gone';
+    if (others().has(pid)) return 'others';
+    if (variables?.size === 0 && this.#mayBecome(pid, began)) return 'unknown';
+    if (!adopted) return 'others';
+    if (readProcess(String(pid))?.lives !== true) return 'unknown';
     if (others().size > 0) return 'others';
     return variables !== undefined && hasAllBut(variables, environment, mark) ? 'others' : 'ours';
   }
+
+  /** Whether an empty environment may be the moment of execve(2): some looks long. Threads of the kernel have none ever. */
+  #mayBecome(pid: number, began: number): boolean {
+    const known = `${pid} ${began}`;
+    const times = (this.#empty.get(known) ?? 0) + 1;
+    this.#empty.set(known, times);
+    return times <= looksAtEmpty;
+  }
 }
+
+const looksAtEmpty = 4;
 
 /** What shells set for themselves. */
 const ofShells: ReadonlySet<string> = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'HOME', 'TERM']);
@@ -141,11 +166,6 @@ function hasAllBut(
     .map(([name, value]) => `${name}=${value}`)
     .filter((one) => one !== mark);
   return told.length >= 2 && told.every((one) => variables.has(one));
-}
-
-/** The living members of a process group. */
-export function groupMembers(group: number): readonly Stray[] {
-  return listProcesses().filter((entry) => entry.lives && entry.group === group);
 }
 
 /** When a process began, in ticks since the machine's start; 0 where nobody knows. */
@@ -185,7 +205,11 @@ function readProcess(pid: string): Entry | undefined {
 /** Undefined where nobody may read it, or it has ended. */
 function environmentOf(pid: number): ReadonlySet<string> | undefined {
   try {
-    return new Set(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0'));
+    return new Set(
+      readFileSync(`/proc/${pid}/environ`, 'utf8')
+        .split('\0')
+        .filter((one) => one !== ''),
+    );
   } catch {
     return undefined;
   }

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   symlinkSync,
   writeFileSync,
@@ -451,4 +452,31 @@ test('a second stop may bring the KILL forward, never put it off', async () => {
   child.stop('SIGTERM', 200);
   child.stop('SIGTERM', 60_000);
   expect(statusOf(await within(3000, child.gone))).toBe(137);
+});
+
+test('what leaves the group at any moment around the command’s end is found', async () => {
+  const living = (mark: string): string[] =>
+    readdirSync('/proc').filter((pid) => {
+      try {
+        return /^\d/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(mark);
+      } catch {
+        return false;
+      }
+    });
+  for (let turn = 0; turn < 60; turn += 1) {
+    const mark = `CHILD_TEST_MARK=${process.pid}-${turn}`;
+    const [name = '', value = ''] = mark.split('=');
+    // From within the end of the command to twenty milliseconds after it; every second becomes another program then.
+    const leave = `select(undef, undef, undef, ${(turn % 20) / 1000}); POSIX::setsid();`;
+    const stay = turn % 2 === 0 ? 'exec("/bin/sleep", "300")' : 'sleep 300';
+    const child = await startChild(['perl', '-MPOSIX', '-e', `fork and exit; ${leave} ${stay}`], {
+      ...options,
+      grace: 50,
+      environment: { ...options.environment, [name]: value },
+      mark,
+    });
+    const { left } = await child.gone;
+    expect(living(mark), `turn ${turn}`).toEqual([]);
+    expect(left).not.toEqual([]);
+  }
 });
