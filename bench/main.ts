@@ -14,6 +14,8 @@ import { openReport } from './support/report.ts';
 const order = [
   'lag',
   'start',
+  'wait',
+  'wait-kubernetes',
   'lock',
   'fetch',
   'redaction',
@@ -23,6 +25,7 @@ const order = [
   'kubernetes',
   'files',
   'slow',
+  'download',
   'render',
 ];
 
