@@ -19,7 +19,8 @@ export async function startTlsTerminator(
   const open = new Set<Socket>();
   const keep = <S extends Socket>(socket: S): S => {
     open.add(socket);
-    return socket.on('error', () => {}).on('close', () => open.delete(socket)) as S;
+    socket.on('error', () => {}).on('close', () => open.delete(socket));
+    return socket;
   };
   const server = createServer((client) => {
     keep(client).once('data', () => {
