@@ -3,7 +3,7 @@ import { isForbidden, isMissing } from '../clients/postgres/once-record.ts';
 import { createRecords } from '../clients/postgres/records-schema.ts';
 import { sqlStateOf } from '../clients/postgres/server-errors.ts';
 import type { QueryResult, Session } from '../clients/postgres/session.ts';
-import { requireRecords, UntrustedRecords } from '../clients/postgres/trusted-owner.ts';
+import { requireKey, requireRecords, UnusableRecords } from '../clients/postgres/trusted-owner.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { columnText } from './rows.ts';
@@ -57,6 +57,7 @@ const createStatement = `CREATE TABLE IF NOT EXISTS ${table} (
 export async function readHistory(session: Session, lockName: string): Promise<readonly Row[] | undefined> {
   try {
     await requireRecords(session, 'sql_migrations');
+    await requireKey(session, 'sql_migrations');
     const { rows } = await session.query(
       `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ONLY ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
       [lockName],
@@ -290,7 +291,7 @@ export interface Querying {
 /** A refusal in words, with the GRANT to run. */
 async function explained(session: Session, error: unknown): Promise<unknown> {
   if (!isForbidden(error)) return error;
-  if (error instanceof UntrustedRecords)
+  if (error instanceof UnusableRecords)
     return new Failure(
       failed(exitStatus.refused, `the record of migrations cannot be kept: ${error.message}`, {
         hint: error.advice,

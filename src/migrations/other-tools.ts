@@ -1,3 +1,4 @@
+import { textsIn } from '../clients/postgres/answer-row.ts';
 import type { Session } from '../clients/postgres/session.ts';
 import { isTrusted } from '../clients/postgres/trusted-owner.ts';
 import type { Naming } from './discover.ts';
@@ -20,8 +21,8 @@ export interface ForeignRecord {
 interface Keeper {
   readonly tool: string;
   readonly table: string;
-  /** A column that tells its table from another tool's of the same name; with `!` one that must not be there. */
-  readonly column: string;
+  /** Columns that tell its table from another tool's of the same name; with `!` those that must not be there. */
+  readonly columns: readonly string[];
   /** Its newest version, from the table `%s`. */
   readonly newest: string;
   readonly conventions: readonly (Naming | Marking)[];
@@ -36,7 +37,7 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'golang-migrate',
     table: 'schema_migrations',
-    column: 'dirty',
+    columns: ['dirty'],
     newest:
       'SELECT pg_catalog.max(version)::pg_catalog.text AS version, pg_catalog.bool_or(dirty) AS dirty FROM %s',
     conventions: ['golang-migrate'],
@@ -44,14 +45,14 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'dbmate',
     table: 'schema_migrations',
-    column: '!dirty',
+    columns: ['!dirty'],
     newest: 'SELECT version::pg_catalog.text AS version FROM %s ORDER BY version::numeric DESC LIMIT 1',
     conventions: ['dbmate'],
   },
   {
     tool: 'goose',
     table: 'goose_db_version',
-    column: 'version_id',
+    columns: ['version_id'],
     newest:
       'SELECT pg_catalog.max(version_id)::pg_catalog.text AS version FROM %s WHERE is_applied AND version_id OPERATOR(pg_catalog.>) 0',
     conventions: ['goose'],
@@ -59,7 +60,7 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'Flyway',
     table: 'flyway_schema_history',
-    column: 'installed_rank',
+    columns: ['installed_rank'],
     newest:
       'SELECT version::pg_catalog.text AS version FROM %s WHERE success AND version IS NOT NULL ORDER BY installed_rank DESC LIMIT 1',
     conventions: ['flyway'],
@@ -67,7 +68,7 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'node-pg-migrate',
     table: 'pgmigrations',
-    column: 'run_on',
+    columns: ['run_on'],
     newest:
       "SELECT substring(name FROM '^[0-9]+') AS version FROM %s ORDER BY substring(name FROM '^[0-9]+')::numeric DESC LIMIT 1",
     conventions: ['node-pg-migrate', 'none'],
@@ -75,14 +76,14 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'sql-migrate',
     table: 'gorp_migrations',
-    column: 'applied_at',
+    columns: ['applied_at'],
     newest: "SELECT substring(id FROM '^[0-9]+') AS version FROM %s ORDER BY id DESC LIMIT 1",
     conventions: ['sql-migrate'],
   },
   {
     tool: 'tern',
     table: 'schema_version',
-    column: 'version',
+    columns: ['version'],
     newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['tern'],
   },
@@ -90,7 +91,7 @@ const keepers: readonly Keeper[] = [
     // packages/drizzle-orm/src/pg-core/dialect.ts: hashes and times, no names.
     tool: 'Drizzle',
     table: '__drizzle_migrations',
-    column: 'hash',
+    columns: ['hash'],
     newest: 'SELECT pg_catalog.max(created_at)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
     opaque: true,
@@ -98,14 +99,14 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'Supabase',
     table: 'schema_migrations',
-    column: 'statements',
+    columns: ['statements'],
     newest: 'SELECT version::pg_catalog.text AS version FROM %s ORDER BY version::numeric DESC LIMIT 1',
     conventions: ['none'],
   },
   {
     tool: 'sqlx',
     table: '_sqlx_migrations',
-    column: 'installed_on',
+    columns: ['installed_on'],
     newest:
       'SELECT pg_catalog.max(version)::pg_catalog.text AS version, NOT pg_catalog.bool_and(success) AS dirty FROM %s',
     conventions: ['none', 'golang-migrate'],
@@ -113,42 +114,42 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'refinery',
     table: 'refinery_schema_history',
-    column: 'applied_on',
+    columns: ['applied_on'],
     newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['none', 'flyway'],
   },
   {
     tool: 'Atlas',
     table: 'atlas_schema_revisions',
-    column: 'version',
+    columns: ['version'],
     newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
   },
   {
     tool: 'Diesel',
     table: '__diesel_schema_migrations',
-    column: 'run_on',
+    columns: ['run_on'],
     newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
     conventions: ['none', 'golang-migrate'],
   },
   {
     tool: 'postgres-migrations',
     table: 'migrations',
-    column: 'executed_at',
+    columns: ['executed_at'],
     newest: 'SELECT pg_catalog.max(id)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
   },
   {
     tool: 'Rambler',
     table: 'migrations',
-    column: 'migration',
+    columns: ['migration', '!batch'],
     newest: "SELECT substring(migration FROM '^[0-9]+') AS version FROM %s ORDER BY migration DESC LIMIT 1",
     conventions: ['none'],
   },
   {
     tool: 'Liquibase',
     table: 'databasechangelog',
-    column: 'orderexecuted',
+    columns: ['orderexecuted'],
     newest: 'SELECT pg_catalog.max(orderexecuted)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
     opaque: true,
@@ -156,7 +157,7 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'yoyo',
     table: '_yoyo_migration',
-    column: 'migration_hash',
+    columns: ['migration_hash'],
     newest: 'SELECT pg_catalog.max(migration_id)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
     opaque: true,
@@ -164,15 +165,88 @@ const keepers: readonly Keeper[] = [
   {
     tool: 'DbUp',
     table: 'schemaversions',
-    column: 'scriptname',
+    columns: ['scriptname'],
     newest: 'SELECT pg_catalog.max(scriptname)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
     opaque: true,
   },
+  {
+    tool: 'Prisma',
+    table: '_prisma_migrations',
+    columns: ['migration_name', 'rolled_back_at'],
+    newest:
+      "SELECT pg_catalog.max(substring(migration_name FROM '^[0-9]+'))::pg_catalog.text AS version, pg_catalog.bool_or(finished_at IS NULL) AS dirty FROM %s WHERE rolled_back_at IS NULL",
+    conventions: ['none'],
+  },
+  {
+    tool: 'db-migrate',
+    table: 'migrations',
+    columns: ['name', 'run_on'],
+    newest: "SELECT pg_catalog.max(substring(name FROM '[0-9]+'))::pg_catalog.text AS version FROM %s",
+    conventions: ['none'],
+  },
+  {
+    tool: 'Postgrator',
+    table: 'schemaversion',
+    columns: ['version', 'md5', 'run_at'],
+    newest:
+      'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s WHERE version OPERATOR(pg_catalog.>) 0',
+    conventions: ['none'],
+  },
+  {
+    tool: 'graphile-migrate',
+    table: 'migrations',
+    columns: ['previous_hash', 'filename'],
+    newest: "SELECT pg_catalog.max(substring(filename FROM '^[0-9]+'))::pg_catalog.text AS version FROM %s",
+    conventions: ['none'],
+  },
+  {
+    tool: 'bun',
+    table: 'bun_migrations',
+    columns: ['group_id', 'migrated_at'],
+    newest: "SELECT pg_catalog.max(substring(name FROM '^[0-9]+'))::pg_catalog.text AS version FROM %s",
+    conventions: ['none', 'golang-migrate'],
+  },
+  {
+    tool: 'pop',
+    table: 'schema_migration',
+    columns: ['version'],
+    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    conventions: ['none', 'golang-migrate'],
+  },
+  // Programs, of whose names no file's version follows.
+  ...(
+    [
+      ['Knex', 'knex_migrations', ['batch', 'migration_time'], 'name'],
+      ['Sequelize', 'SequelizeMeta', ['name'], 'name'],
+      ['TypeORM', 'migrations', ['timestamp', 'name', '!batch'], 'name'],
+      ['MikroORM', 'mikro_orm_migrations', ['executed_at'], 'name'],
+      ['Kysely', 'kysely_migration', ['timestamp'], 'name'],
+      ['Alembic', 'alembic_version', ['version_num'], 'version_num'],
+      ['Django', 'django_migrations', ['app', 'applied'], 'name'],
+      ['Piccolo', 'migration', ['app_name', 'ran_on'], 'name'],
+      [
+        'Rails or dbmate',
+        'schema_migrations',
+        ['version', '!dirty', '!statements', '!inserted_at'],
+        'version',
+      ],
+      ['Ecto', 'schema_migrations', ['version', 'inserted_at'], 'version'],
+      ['Laravel', 'migrations', ['migration', 'batch'], 'migration'],
+      ['Sqitch', 'changes', ['change_id', 'planner_email'], 'change_id'],
+    ] as const
+  ).map(([tool, table, columns, name]): Keeper => ({
+    tool,
+    table,
+    columns,
+    newest: `SELECT pg_catalog.max(${name})::pg_catalog.text AS version FROM %s`,
+    conventions: ['none'],
+    opaque: true,
+  })),
 ];
 
-/** More tables of one name than any database has for a good reason. */
-const mostTables = 20;
+/** More tables of these names than any database has for a good reason. */
+const mostTables = 200;
 
 /**
  * Looks for the record that the directory's own tool keeps: with one there and none here, everything would run again.
@@ -184,27 +258,34 @@ export async function foreignRecord(
   convention: Naming | Marking,
 ): Promise<ForeignRecord | undefined> {
   const mine = keepers.filter((keeper) => keeper.conventions.includes(convention));
+  const { rows } = await session.query(
+    `SELECT c.relname::pg_catalog.text AS table, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+        pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner,
+        ${isTrusted('c.relowner')} AS trusted, ${isTrusted('n.nspowner')} AS schema_trusted,
+        NOT c.relrowsecurity AND NOT c.relhassubclass AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.atttypid OPERATOR(pg_catalog.>=) ${firstUserOid}) AS plain,
+        ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped) AS columns
+      FROM pg_catalog.pg_class AS c
+      JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+      WHERE c.relname OPERATOR(pg_catalog.=) ANY ($1) AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
+      ORDER BY trusted DESC, c.oid LIMIT ${mostTables}`,
+    [[...new Set(mine.map(({ table }) => table))]],
+  );
   for (const keeper of mine) {
-    const { rows } = await session.query(
-      `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, pg_catalog.pg_get_userbyid(c.relowner) AS owner,
-          pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner,
-          ${isTrusted('c.relowner')} AS trusted, ${isTrusted('n.nspowner')} AS schema_trusted,
-          NOT c.relrowsecurity AND NOT c.relhassubclass AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
-            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.atttypid OPERATOR(pg_catalog.>=) ${firstUserOid}) AS plain
-        FROM pg_catalog.pg_class AS c
-        JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-        WHERE c.relname OPERATOR(pg_catalog.=) $1 AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog."char"[]) AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
-          AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
-            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) $2 AND NOT a.attisdropped) OPERATOR(pg_catalog.=) $3
-        ORDER BY trusted DESC, c.oid LIMIT ${mostTables}`,
-      [keeper.table, keeper.column.replace('!', ''), !keeper.column.startsWith('!')],
-    );
     for (const row of rows) {
+      if (columnText(row, 'table') !== keeper.table || !fits(keeper, textsIn(row, 'columns'))) continue;
       const record = await recordIn(session, keeper, row);
       if (record !== undefined) return record;
     }
   }
   return undefined;
+}
+
+function fits({ columns }: Keeper, found: readonly string[]): boolean {
+  return columns.every((column) =>
+    column.startsWith('!') ? !found.includes(column.slice(1)) : found.includes(column),
+  );
 }
 
 /** @returns undefined for an empty table: it has migrated nothing, so that nothing can run twice */

@@ -41,6 +41,21 @@ export function textIn(row: AnswerRow, column: string): string {
   return value;
 }
 
+/** @throws BrokenConnection where it is not one letter, as PostgreSQL's "char" is */
+export function letterIn(row: AnswerRow, column: string): string {
+  const text = textIn(row, column);
+  if (!/^[A-Za-z]$/.test(text)) throw wrongAnswer(column, 'a letter');
+  return text;
+}
+
+/** @returns none for NULL @throws BrokenConnection where it is not an array of texts */
+export function textsIn(row: AnswerRow, column: string): readonly string[] {
+  const value: unknown = row?.[column] ?? [];
+  if (!Array.isArray(value) || !value.every((each): each is string => typeof each === 'string'))
+    throw wrongAnswer(column, 'an array of texts');
+  return value;
+}
+
 /** @throws BrokenConnection where it is neither text nor NULL, or is not there */
 export function textOrNullIn(row: AnswerRow, column: string): string | null {
   return row?.[column] === null ? null : textIn(row, column);

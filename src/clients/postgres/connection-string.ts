@@ -32,6 +32,10 @@ export const sessionAttributes = [
 ] as const;
 export type SessionAttributes = (typeof sessionAttributes)[number];
 
+/** Whether a login by SCRAM is tied to the server's certificate (https://www.postgresql.org/docs/current/sasl-authentication.html). */
+export const channelBindings = ['disable', 'prefer', 'require'] as const;
+export type ChannelBinding = (typeof channelBindings)[number];
+
 /** One of the servers to try. */
 export interface PostgresHost {
   /** A name, an address, or the folder of a Unix socket. */
@@ -59,6 +63,7 @@ export interface ConnectionSettings {
   readonly user: string;
   readonly database: string;
   readonly tls: PostgresTls;
+  readonly channelBinding: ChannelBinding;
   readonly attributes: SessionAttributes;
   /** Milliseconds for one connection to one address, login included. */
   readonly connectTimeout: number;
@@ -90,7 +95,7 @@ const defaultConnectTimeout = 10_000;
 /** What a URL and the variables say by themselves. */
 interface Said extends Pick<
   ConnectionSettings,
-  'user' | 'database' | 'attributes' | 'connectTimeout' | 'connectTimeoutGiven' | 'origin'
+  'user' | 'database' | 'channelBinding' | 'attributes' | 'connectTimeout' | 'connectTimeoutGiven' | 'origin'
 > {
   readonly all: Parameters;
   readonly hosts: readonly Omit<PostgresHost, 'password'>[];
@@ -132,6 +137,7 @@ export function checkConnection(
     user,
     database,
     tls: tlsMode(all),
+    channelBinding: choice(all.get('channel_binding'), channelBindings) ?? 'prefer',
     attributes: choice(all.get('target_session_attrs'), sessionAttributes) ?? 'any',
     connectTimeout: readTimeout(all.get('connect_timeout')),
     connectTimeoutGiven: Number(all.get('connect_timeout')?.text ?? 0) > 0,
@@ -160,7 +166,8 @@ export function readConnection(
   otherwise: Otherwise = {},
 ): ConnectionSettings {
   const said = checkConnection(source, environment, redactor, otherwise);
-  const { all, user, database, origin, attributes, connectTimeout, connectTimeoutGiven } = said;
+  const { all, user, database, origin, channelBinding, attributes, connectTimeout, connectTimeoutGiven } =
+    said;
   const hosts = said.hosts.map((host) => ({
     ...host,
     password: said.password ?? filePassword({ ...host, database, user }, all, environment, redactor),
@@ -176,6 +183,7 @@ export function readConnection(
     user,
     database,
     tls: readTls(said, environment, redactor),
+    channelBinding,
     attributes,
     connectTimeout,
     connectTimeoutGiven,
@@ -289,6 +297,9 @@ function tlsMode(all: Parameters): Said['tls'] {
     return { mode: 'verify-full', direct };
   }
   const mode = given ?? 'prefer';
+  const binding = all.get('channel_binding');
+  if (mode === 'disable' && binding?.text === 'require')
+    throw new UsageError(`${binding.origin}: channel_binding=require needs TLS, and sslmode is disable`);
   if (direct && !['require', 'verify-ca', 'verify-full'].includes(mode))
     throw new UsageError(`sslnegotiation=direct needs sslmode=require or stricter, not ${mode}`);
   return { mode, direct };

@@ -29,6 +29,13 @@ const refusals: readonly Refusal[] = [
     final: true,
     hint: 'is the Secret that holds the password the one of this database’s role?',
   },
+  // auth-scram.c; translations keep SCRAM.
+  {
+    code: /^28000$/,
+    text: /\bSCRAM\b/,
+    final: true,
+    hint: 'something between ends TLS and speaks it anew to the server (a proxy, a mesh, or an attacker): connect to the server directly, or set channel_binding=disable where that is meant',
+  },
   {
     code: /^28000$/,
     text: /role .* does not exist/i,

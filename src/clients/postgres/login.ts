@@ -8,6 +8,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
+import { bindingOf } from './channel-binding.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { type Contact, socketOf } from './contacts.ts';
 import { judgeLogin } from './login-refusals.ts';
@@ -41,6 +42,8 @@ function tries(settings: ConnectionSettings, host: PostgresHost): readonly boole
   if (host.host.startsWith('/')) return [false];
   const { mode } = settings.tls;
   if (mode === 'disable') return [false];
+  // Without TLS there is nothing to bind to.
+  if (settings.channelBinding === 'require') return [true];
   if (mode === 'allow') return [false, true];
   return mode === 'prefer' ? [true, false] : [true];
 }
@@ -165,7 +168,7 @@ class NoPassword extends Error {}
  * @param onHeard called when the server has begun to answer the login
  */
 async function logIn(
-  { socket, stream }: Transport,
+  transport: Transport,
   settings: ConnectionSettings,
   host: PostgresHost,
   peer: string,
@@ -173,7 +176,9 @@ async function logIn(
   signal: AbortSignal,
   onHeard: () => void,
 ): Promise<Session> {
-  const wire = new Wire(stream, (text) => context.redactor.redact(text));
+  const { socket, stream } = transport;
+  const binding = bindingOf(transport, settings.channelBinding);
+  const wire = new Wire(stream, (text) => context.redactor.redact(text), binding);
   wire.once('heard', onHeard);
   const client = new Client({
     host: host.host,
@@ -189,6 +194,7 @@ async function logIn(
     ssl: false,
     // It has what the driver uses of a stream.
     stream: () => wire as unknown as Duplex,
+    enableChannelBinding: binding.certificate !== undefined,
     application_name: settings.applicationName ?? 'initbox',
     ...(settings.options === undefined ? {} : { options: settings.options }),
   });
@@ -216,7 +222,7 @@ async function logIn(
 
 /** The driver's errors of SCRAM (RFC 5802) are about its own code. */
 function inOurWords(error: unknown): unknown {
-  const problem = /^SASL: (.*)/s.exec(error instanceof Error ? error.message : '')?.[1];
+  const problem = /^SASL(?: channel binding)?: (.*)/s.exec(error instanceof Error ? error.message : '')?.[1];
   if (problem === undefined) return error;
   if (problem.includes('signature does not match'))
     return new FinalRefusal(

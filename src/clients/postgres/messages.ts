@@ -1,3 +1,4 @@
+import type { Binding } from './channel-binding.ts';
 import { FinalRefusal } from './socket.ts';
 
 /** The server sent something that the protocol does not allow. */
@@ -71,8 +72,13 @@ export class Conversation {
   #columns: number | undefined;
   /** The bytes of the answer to the query that runs. */
   #answered = 0;
+  readonly #binding: Binding;
   /** Nobody reads the rows of the query that runs. */
   discardsRows = false;
+
+  constructor(binding: Binding) {
+    this.#binding = binding;
+  }
 
   get loggedIn(): boolean {
     return this.#login === 'over';
@@ -229,24 +235,59 @@ export class Conversation {
     }
     if (code === authentication.ok && before !== 'sasl' && before !== 'saslContinued') {
       fields.done();
+      if (before !== 'saslDone') this.#refuseUnbound('lets the role in without a proof that binds to TLS');
       this.#login = 'admitted';
       return;
     }
     this.#oursToAnswer = true;
     if (before === 'begun' && code === authentication.cleartext) {
       fields.done();
+      this.#refuseUnbound('asks for the password itself');
       this.#login = 'asked';
     } else if (before === 'begun' && code === authentication.md5) {
       fields.skip(4).done();
+      this.#refuseUnbound('asks for a login by md5');
       this.#login = 'asked';
     } else if (before === 'begun' && code === authentication.sasl) {
-      offersScram(fields);
+      this.#offersScram(fields);
       this.#login = 'sasl';
     } else if (before === 'sasl' && code === authentication.saslContinue) this.#login = 'saslContinued';
     else if (before === 'saslContinued' && code === authentication.saslFinal) {
       this.#login = 'saslDone';
       this.#oursToAnswer = false;
     } else throw new ProtocolViolation(`it sent a step ${code} of the login that is not due`);
+  }
+
+  #offersScram(fields: Fields): void {
+    const names: string[] = [];
+    for (let name = fields.decoded(); name !== ''; name = fields.decoded()) names.push(name);
+    fields.done();
+    if (names.length === 0 || names.some((name) => !/^[A-Z0-9_-]{1,20}$/.test(name)))
+      throw malformed(type.authentication);
+    const { encrypted, certificate } = this.#binding;
+    const offersBinding = names.includes('SCRAM-SHA-256-PLUS');
+    // A server does so over TLS alone: what is in between has TLS with it, and we have none.
+    if (offersBinding && !encrypted)
+      throw new FinalRefusal(
+        'the server offers channel binding (SCRAM-SHA-256-PLUS) on a connection without TLS',
+        'something between ends TLS: set sslmode=require, or make it pass the connection on as it is',
+      );
+    if (offersBinding && certificate !== undefined) return;
+    this.#refuseUnbound(`offers ${names.join(' and ')} alone`);
+    if (names.includes('SCRAM-SHA-256')) return;
+    throw new FinalRefusal(
+      `the server asks for a login by ${names.join(' or ')}, which is not supported here`,
+      'let pg_hba.conf ask this role for scram-sha-256, or give it a client certificate (cert)',
+    );
+  }
+
+  /** @throws FinalRefusal where the login must be tied to the server's certificate, and this one is not */
+  #refuseUnbound(what: string): void {
+    if (this.#binding.required)
+      throw new FinalRefusal(
+        `channel_binding=require, and the server ${what}`,
+        'a proxy or pooler that ends TLS cannot bind to it, nor can a role whose password is stored as md5, nor a login by trust or by certificate: connect to the server directly, or set channel_binding=prefer',
+      );
   }
 }
 
@@ -368,17 +409,4 @@ function rowDescription(fields: Fields): number {
 function copy(fields: Fields): void {
   fields.byte();
   fields.skip(2 * Math.max(0, fields.int16())).done();
-}
-
-function offersScram(fields: Fields): void {
-  const names: string[] = [];
-  for (let name = fields.decoded(); name !== ''; name = fields.decoded()) names.push(name);
-  fields.done();
-  if (names.length === 0 || names.some((name) => !/^[A-Z0-9_-]{1,20}$/.test(name)))
-    throw malformed(type.authentication);
-  if (names.includes('SCRAM-SHA-256')) return;
-  throw new FinalRefusal(
-    `the server asks for a login by ${names.join(' or ')}, which is not supported here`,
-    'let pg_hba.conf ask this role for scram-sha-256, or give it a client certificate (cert)',
-  );
 }

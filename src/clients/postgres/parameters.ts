@@ -51,7 +51,6 @@ const variables: Readonly<Record<string, string>> = {
  * them make a connection safer, and whoever sets one relies on it.
  */
 export const missing: Readonly<Record<string, readonly string[]>> = {
-  channel_binding: ['disable', 'prefer'],
   gssencmode: ['disable', 'prefer'],
   // Version 3.0 is what we speak.
   min_protocol_version: ['3.0'],

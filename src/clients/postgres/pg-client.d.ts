@@ -4,3 +4,8 @@ declare module 'pg/lib/client.js' {
   const client: typeof Client;
   export default client;
 }
+
+declare module 'pg/lib/crypto/cert-signatures.js' {
+  /** @throws Error where the certificate does not say which hash it is signed with */
+  export function signatureAlgorithmHashFromCertificate(certificate: Buffer): string;
+}

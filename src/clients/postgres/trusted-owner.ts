@@ -1,4 +1,5 @@
-import { integerIn, textOrNullIn } from './answer-row.ts';
+import { integerIn, letterIn, textOrNullIn, textsIn } from './answer-row.ts';
+import { columnsOf, hasKey, misshape } from './records-shape.ts';
 import { sqlState } from './server-errors.ts';
 import type { QueryOptions, QueryResult } from './session.ts';
 
@@ -32,12 +33,32 @@ export function isTrusted(owner: string): string {
     OR pg_catalog.pg_has_role(${owner}, (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), 'USAGE'))`;
 }
 
-/** The schema or a table of the records belongs to a role that is not trusted: to touch it could run that role's code. */
-export class UntrustedRecords extends Error {
-  override readonly name = 'UntrustedRecords';
+/** The records are there, and nobody here may or can use them. */
+export abstract class UnusableRecords extends Error {
   /** For all who ask, a role that may not use the records. */
   readonly code = sqlState.insufficientPrivilege;
   readonly severity = 'ERROR';
+  abstract readonly advice: string;
+}
+
+/** A table of the records is not as this program makes it: its statements would fail, or mean something else. */
+export class MisshapenRecords extends UnusableRecords {
+  override readonly name = 'MisshapenRecords';
+  readonly advice: string;
+
+  constructor(table: RecordsTable, problem: string) {
+    super(`the table ${recordsSchema}.${table} is not as initbox makes it: ${problem}`);
+    this.advice = `did something else make it, or a restore end before its keys? put it away (ALTER TABLE ${recordsSchema}.${table} RENAME TO ${table}_old), and the next start makes a new one; ${
+      table === 'locks'
+        ? 'its rows are not needed while nobody holds a lock'
+        : 'what its rows say is done is known only once they are copied'
+    }`;
+  }
+}
+
+/** The schema or a table of the records belongs to a role that is not trusted: to touch it could run that role's code. */
+export class UntrustedRecords extends UnusableRecords {
+  override readonly name = 'UntrustedRecords';
   readonly advice: string;
 
   constructor(what: string, owner: string, role: string, wayOut: string) {
@@ -73,7 +94,7 @@ const judged = new WeakMap<Asking, Map<RecordsTable, Judged>>();
  * Looks who owns the schema and the table before a statement names them. Of both, only roles that are trusted can
  * change or exchange what was found: a schema's owner, and a table's. In a schema of a trusted owner a table may also be
  * of a role to which CREATE was granted there by name, since the owner decided on that.
- * @throws UntrustedRecords
+ * @throws UntrustedRecords, MisshapenRecords
  */
 export async function findRecords(
   session: Asking,
@@ -84,7 +105,7 @@ export async function findRecords(
     `SELECT pg_catalog.pg_backend_pid() AS pid, found.*, current_user AS role, pg_catalog.quote_ident(current_user) AS quoted_role,
        (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.datdba)) FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS database_owner
      FROM (SELECT 1) AS one LEFT JOIN (
-       SELECT n.oid AS schema, n.nspowner, c.oid AS "table", c.relowner,
+       SELECT n.oid AS schema, n.nspowner, c.oid AS "table", c.relowner, c.relkind::pg_catalog.text AS relkind, ${columnsOf('c.oid')} AS columns,
          pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner, ${isTrusted('n.nspowner')} AS schema_trusted,
          pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(n.nspowner)) AS quoted_schema_owner,
          pg_catalog.pg_get_userbyid(c.relowner) AS table_owner,
@@ -119,6 +140,8 @@ export async function findRecords(
       role,
       `ALTER TABLE ${recordsSchema}.${table} OWNER TO ${databaseOwner}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${recordsSchema}.${table} TO ${role}`,
     );
+  const problem = found ? misshape(table, letterIn(row, 'relkind'), textsIn(row, 'columns')) : undefined;
+  if (problem !== undefined) throw new MisshapenRecords(table, problem);
   if (found) {
     const tables = judged.get(session) ?? new Map<RecordsTable, Judged>();
     judged.set(session, tables);
@@ -148,13 +171,30 @@ async function isAsJudged(session: Asking, table: RecordsTable, options: QueryOp
   return rows.length === 1;
 }
 
+/**
+ * A restore makes the keys last, and may end before: then a row can be there twice, and none can be written.
+ * @throws MisshapenRecords
+ */
+export async function requireKey(
+  session: Asking,
+  table: RecordsTable,
+  options: QueryOptions = {},
+): Promise<void> {
+  const { rows } = await session.query(
+    `SELECT ${hasKey(table, `'${recordsSchema}.${table}'::pg_catalog.regclass`)} AS keyed`,
+    undefined,
+    options,
+  );
+  if (rows[0]?.['keyed'] !== true) throw new MisshapenRecords(table, 'it has no primary key');
+}
+
 function oid(value: unknown): string {
   return `${Number(value)}::pg_catalog.oid`;
 }
 
 /**
  * As findRecords, for those who go on only where the table is there.
- * @throws UntrustedRecords; the server's 42P01 where there is none
+ * @throws UntrustedRecords, MisshapenRecords; the server's 42P01 where there is none
  */
 export async function requireRecords(
   session: Asking,

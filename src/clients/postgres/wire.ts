@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
+import { noBinding, type Binding } from './channel-binding.ts';
 import { Conversation, ProtocolViolation } from './messages.ts';
 import { errorOfVersion2, NotPostgres } from './other-protocol.ts';
 import { shortReport, type Redact } from './server-text.ts';
@@ -22,7 +23,8 @@ const bytesAsMessage = 16;
 export class Wire extends EventEmitter {
   readonly #stream: Socket;
   readonly #redact: Redact;
-  readonly #conversation = new Conversation();
+  readonly #binding: Binding;
+  readonly #conversation: Conversation;
   /** The beginning of a message whose rest has not come yet. */
   #part: Buffer = Buffer.alloc(0);
   #partLength = 0;
@@ -37,9 +39,14 @@ export class Wire extends EventEmitter {
   #greeting: Buffer | undefined;
   #over = false;
 
-  /** @param redact takes secrets out of what the server says, which is cut afterwards */
-  constructor(stream: Socket, redact: Redact) {
+  /**
+   * @param redact takes secrets out of what the server says, which is cut afterwards
+   * @param binding what the login can be tied to
+   */
+  constructor(stream: Socket, redact: Redact, binding: Binding = noBinding) {
     super();
+    this.#binding = binding;
+    this.#conversation = new Conversation(binding);
     this.#redact = redact;
     this.#stream = stream;
     stream.on('error', (error) => this.#inOrder(() => this.emit('error', error)));
@@ -62,6 +69,11 @@ export class Wire extends EventEmitter {
   /** Set when the socket was opened. */
   setNoDelay(): this {
     return this;
+  }
+
+  /** What the driver ties a login by SCRAM-SHA-256-PLUS to. */
+  getPeerCertificate(): { readonly raw: Buffer | undefined } {
+    return { raw: this.#binding.certificate };
   }
 
   get writable(): boolean {

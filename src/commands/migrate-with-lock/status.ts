@@ -7,7 +7,7 @@ import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts'
 import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
-import { UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
+import { MisshapenRecords, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
@@ -37,11 +37,12 @@ export async function showStatus(
       );
     const seen = await seeHolder(session, key);
     const row = await readHolderRow(session, key).catch((error: unknown) => {
-      if (error instanceof UntrustedRecords) context.log.warn(`${error.message}; ${error.advice}`);
+      if (error instanceof UnusableRecords) context.log.warn(`${error.message}; ${error.advice}`);
       if (isMissing(error) || isForbidden(error)) return undefined;
       throw error;
     });
     const records = await listOnce(session, key).catch((error: unknown) => {
+      if (error instanceof MisshapenRecords) context.log.warn(`${error.message}; ${error.advice}`);
       if (isForbidden(error)) return [];
       throw error;
     });
@@ -103,8 +104,9 @@ export async function forget(
         hint: 'wait until it has ended, or stop it first',
       });
     }
-    return (await forgetOnce(session, key, onceKey))
-      ? done(`forgot ${JSON.stringify(onceKey)} (it was ${record?.state})`)
+    const state = await forgetOnce(session, key, onceKey);
+    return state !== undefined
+      ? done(`forgot ${JSON.stringify(onceKey)} (it was ${state})`)
       : done(`there is no record of ${JSON.stringify(onceKey)}`);
   });
 }

@@ -4,7 +4,7 @@ import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { isForbidden } from '../../clients/postgres/once-record.ts';
 import { errorWords } from '../../clients/postgres/server-errors.ts';
 import type { Session } from '../../clients/postgres/session.ts';
-import { UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
+import { UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
 import { BrokenConnection } from '../../clients/postgres/wire.ts';
 import { reasonOf, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -100,7 +100,7 @@ async function connectAndUse(
     const error = firstFailure(thrown);
     if (error instanceof UsageError || error instanceof Failure || error instanceof BrokenConnection)
       throw error;
-    if (error instanceof UntrustedRecords)
+    if (error instanceof UnusableRecords)
       return failed(exitStatus.refused, error.message, { hint: error.advice });
     return failed(isForbidden(error) ? exitStatus.refused : exitStatus.failed, errorWords(error));
   } finally {

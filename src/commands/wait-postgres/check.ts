@@ -1,10 +1,10 @@
-import { textIn } from '../../clients/postgres/answer-row.ts';
+import { letterIn } from '../../clients/postgres/answer-row.ts';
 import type { Requirement } from '../../clients/postgres/connect.ts';
 import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { readOnce, isForbidden } from '../../clients/postgres/once-record.ts';
 import { isServerError, sqlState } from '../../clients/postgres/server-errors.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
-import { recordsSchema, UntrustedRecords } from '../../clients/postgres/trusted-owner.ts';
+import { recordsSchema, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
 import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 
@@ -119,7 +119,7 @@ async function hasTables(inquiry: Inquiry): Promise<NotYet | undefined> {
           : 'have the migrations run? is it this database and, without a schema in the name, this role’s search_path?',
       });
     }
-    const kind = textIn(row, 'kind');
+    const kind = letterIn(row, 'kind');
     if (!readable.has(kind)) return notYet(`${table.text} is not a table (relkind ${kind}, ${session.peer})`);
     if (row['usable'] !== true) {
       return notYet(`the table ${table.text} is there, and this role has no right on it (${session.peer})`, {
@@ -140,7 +140,7 @@ async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise
     record = await readOnce(session, lock.id, key, { signal });
   } catch (error) {
     if (!isForbidden(error)) throw error;
-    if (error instanceof UntrustedRecords)
+    if (error instanceof UnusableRecords)
       return notYet(`${error.message} (${session.peer})`, { hint: error.advice });
     return notYet(`no right to read the records of migrate-with-lock (${session.peer})`, {
       hint: `run as their owner: GRANT USAGE ON SCHEMA ${recordsSchema} TO the role; GRANT SELECT ON ${recordsSchema}.once TO the role`,

@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import type { RecordedTool } from '../../postgres/foreign-tools.ts';
 import { startPostgres, type Postgres } from '../../support/postgres.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
 
@@ -194,6 +198,78 @@ describe('a database that another tool has migrated', () => {
     // As a manifest has it: forever.
     expect(words((await migrate(place, { baseline: '2' })).outcome)).toMatch(/^nothing to migrate/);
     expect(words((await migrate(place)).outcome)).toMatch(/^nothing to migrate/);
+  });
+
+  // As the tools themselves made them: npm run foreign-records -- --record.
+  test.each(
+    (
+      JSON.parse(
+        readFileSync(join(import.meta.dirname, '../../postgres/foreign-records.json'), 'utf8'),
+      ) as RecordedTool[]
+    ).map((each) => [each.tool, each] as const),
+  )('%s, as the tool itself wrote its record', async (tool, { made, directory }) => {
+    for (const statement of made) await place.sql(statement);
+    place.write(directory);
+    const { outcome } = await migrate(place);
+    expect(status(outcome)).toBe(69);
+    expect(words(outcome)).toContain(`${tool} has migrated this database`);
+    expect(words(outcome)).toMatch(/--baseline \w+ takes over from there/);
+    expect(await place.records().catch(() => [])).toEqual([]);
+  });
+
+  test.each<[string, string]>([
+    [
+      'Prisma',
+      `CREATE TABLE "_prisma_migrations" (id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL, logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0); INSERT INTO "_prisma_migrations" (id, checksum, finished_at, migration_name) VALUES ('x', '', now(), '1_init')`,
+    ],
+    [
+      'Rails or dbmate',
+      "CREATE TABLE schema_migrations (version varchar NOT NULL PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20240101000000')",
+    ],
+    [
+      'Ecto',
+      'CREATE TABLE schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0)); INSERT INTO schema_migrations VALUES (20240101000000, now())',
+    ],
+    [
+      'Laravel',
+      "CREATE TABLE migrations (id serial PRIMARY KEY, migration varchar(255) NOT NULL, batch integer NOT NULL); INSERT INTO migrations (migration, batch) VALUES ('2014_10_12_000000_create_users_table', 1)",
+    ],
+    [
+      'Sqitch',
+      "CREATE SCHEMA sqitch; CREATE TABLE sqitch.changes (change_id text PRIMARY KEY, change text, project text, note text, committed_at timestamptz, planner_name text, planner_email text); INSERT INTO sqitch.changes (change_id) VALUES ('ab')",
+    ],
+    [
+      'graphile-migrate',
+      "CREATE SCHEMA graphile_migrate; CREATE TABLE graphile_migrate.migrations (hash text PRIMARY KEY, previous_hash text, filename text NOT NULL, date timestamptz NOT NULL DEFAULT now()); INSERT INTO graphile_migrate.migrations VALUES ('sha1:a', NULL, '000001.sql')",
+    ],
+    [
+      'bun',
+      "CREATE TABLE bun_migrations (id bigserial PRIMARY KEY, name varchar, group_id bigint, migrated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO bun_migrations (name, group_id) VALUES ('20240101000000', 1)",
+    ],
+    [
+      'pop',
+      "CREATE TABLE schema_migration (version varchar(14) PRIMARY KEY); INSERT INTO schema_migration VALUES ('20240101000000')",
+    ],
+  ])('%s, by its own sources', async (tool, made) => {
+    await place.sql(made);
+    place.write({ '1_a.sql': 'CREATE TABLE a ();' });
+    const { outcome } = await migrate(place);
+    expect(status(outcome)).toBe(69);
+    expect(words(outcome)).toContain(`${tool} has migrated this database`);
+    expect(status((await migrate(place, { baseline: '0' })).outcome)).toBe(0);
+  });
+
+  test.each([
+    'CREATE TABLE migrations (id int, what text)',
+    "CREATE TABLE changes (id int, change text); INSERT INTO changes VALUES (1, 'x')",
+    "CREATE TABLE migration (id int, name text); INSERT INTO migration VALUES (1, 'birds')",
+    'CREATE TABLE schema_version (major int, minor int); INSERT INTO schema_version VALUES (1, 2)',
+    "CREATE VIEW knex_migrations AS SELECT 1 AS batch, now() AS migration_time, 'a' AS name",
+    'CREATE TABLE "SequelizeMeta" (name varchar(255) PRIMARY KEY); GRANT SELECT ON "SequelizeMeta" TO app',
+  ])('is not this one: %s', async (made) => {
+    await place.sql(made);
+    place.write({ '1_a.sql': 'CREATE TABLE a ();' });
+    expect(status((await migrate(place)).outcome)).toBe(0);
   });
 
   test('a record that the role may not read counts as one', async () => {

@@ -70,7 +70,7 @@ export async function checkLock(
   const row = rows[0];
   return {
     owned: row?.['owned'] === true && row['standby'] === false,
-    blocked: (row?.['blocked'] as string | null | undefined) ?? undefined,
+    blocked: typeof row?.['blocked'] === 'string' ? row['blocked'] : undefined,
   };
 }
 

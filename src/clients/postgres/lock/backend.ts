@@ -13,7 +13,7 @@ import type { ConnectContext } from '../login.ts';
 import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
 import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
-import { UntrustedRecords } from '../trusted-owner.ts';
+import { UnusableRecords } from '../trusted-owner.ts';
 import {
   channelOf,
   endGone,
@@ -211,20 +211,20 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     } catch (error) {
       if (!isForbidden(error)) throw error;
       const { actingRole } = prepared.facts;
-      const untrusted = error instanceof UntrustedRecords ? error : undefined;
-      const grants = untrusted?.advice ?? grantsFor(actingRole, connection.database);
+      const unusable = error instanceof UnusableRecords ? error : undefined;
+      const grants = unusable?.advice ?? grantsFor(actingRole, connection.database);
       if (settings.recordFor !== undefined) {
         return never(
           exitStatus.refused,
-          untrusted
-            ? `${settings.recordFor} keeps a record in the database, and ${untrusted.message}`
+          unusable
+            ? `${settings.recordFor} keeps a record in the database, and ${unusable.message}`
             : `${settings.recordFor} keeps a record in the database, and ${actingRole} may not create its table: ${errorWords(error)}`,
           grants,
         );
       }
       keepsRecords = false;
       log.warn(
-        `${actingRole} may not keep the lock’s record (${untrusted?.message ?? errorWords(error)}), so every start waits for the previous one’s work; ${grants}`,
+        `${actingRole} cannot keep the lock’s record (${unusable?.message ?? errorWords(error)}), so every start waits for the previous one’s work; ${grants}`,
       );
     }
     if (once) {

@@ -1,5 +1,6 @@
 import { sleep, type Clock } from '../../../core/clock.ts';
 import type { Log } from '../../../core/log.ts';
+import { integerIn, numberIn, textIn, textOrNullIn, type AnswerRow } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
 import { epochOf, isForbidden } from '../once-record.ts';
 import type { Session } from '../session.ts';
@@ -23,6 +24,15 @@ interface Backend {
   readonly pid: number;
   readonly name: string;
   readonly role: string;
+}
+
+/** @throws BrokenConnection where the row is not of a backend */
+function backendIn(row: AnswerRow): Backend {
+  return {
+    pid: integerIn(row, 'pid'),
+    name: textOrNullIn(row, 'name') ?? '',
+    role: textOrNullIn(row, 'role') ?? 'a role that is gone',
+  };
 }
 
 /** Runs `look` until it finds nothing, and says every ten seconds what it still finds. */
@@ -76,6 +86,16 @@ interface TaggedBackend extends Backend {
   readonly asked: string | null;
 }
 
+function taggedIn(row: AnswerRow): TaggedBackend {
+  return {
+    ...backendIn(row),
+    address: textOrNullIn(row, 'address'),
+    hidden: row?.['hidden'] === true,
+    active: row?.['active'] === true,
+    asked: textOrNullIn(row, 'asked'),
+  };
+}
+
 /**
  * Ends the backends of earlier work under this lock: killing a program does not end its statement. Where the role may
  * not end them (they are another role's, without pg_signal_backend), it waits until they end by themselves. A tag that
@@ -105,7 +125,7 @@ export async function endTagged(
            a.backend_type IS NULL AS hidden, coalesce(a.state OPERATOR(pg_catalog.=) 'active', false) AS active,
            a.query_start::pg_catalog.text AS asked ${withTag(key)}`,
       );
-      const found = (rows as unknown as TaggedBackend[]).flatMap((backend) => {
+      const found = rows.map(taggedIn).flatMap((backend) => {
         const tag = readTag(key, backend.name);
         if (tag === undefined || !isTarget(tag)) return [];
         const address = addressOf(tag);
@@ -171,7 +191,7 @@ export async function awaitUntagged(
   context: FenceContext,
 ): Promise<void> {
   const { rows } = await ask(`SELECT ${epochOf('pg_catalog.clock_timestamp()')} AS now`);
-  const cutoff = rows[0]?.['now'];
+  const cutoff = numberIn(rows[0], 'now');
   const words = (found: readonly Backend[]): string =>
     `waiting for statements that an earlier holder may have left in the database: ${listed(found)}`;
   await untilNone(
@@ -187,7 +207,7 @@ export async function awaitUntagged(
            AND NOT pg_catalog.starts_with(a.application_name, 'initbox:')`,
         [client.role, client.address, client.since.getTime() / 1000, cutoff],
       );
-      return result.rows as unknown as Backend[];
+      return result.rows.map(backendIn);
     },
     async () => {},
     words,
@@ -196,14 +216,14 @@ export async function awaitUntagged(
   // Of another role's backends a role without pg_read_all_stats sees neither state nor address; but every role sees
   // locks, and each transaction holds one on itself. Those that are open now are waited for.
   const hidden = await ask(`${openTransactions} AND a.usename OPERATOR(pg_catalog.=) $1`, [client.role]);
-  const transactions = hidden.rows.map((row) => row['transaction']);
+  const transactions = hidden.rows.map((row) => textIn(row, 'transaction'));
   await untilNone(
     async () => {
       if (transactions.length === 0) return [];
       const result = await ask(`${openTransactions} AND l.virtualxid OPERATOR(pg_catalog.=) ANY ($1)`, [
         transactions,
       ]);
-      return result.rows as unknown as Backend[];
+      return result.rows.map(backendIn);
     },
     async () => {},
     words,

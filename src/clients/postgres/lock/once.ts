@@ -110,17 +110,22 @@ export async function rewriteOnce(
   return rowCount === 1;
 }
 
-export async function forgetOnce(session: Session, key: LockKey, onceKey: string): Promise<boolean> {
+/** @returns the state that the record was in; undefined where there was none */
+export async function forgetOnce(
+  session: Session,
+  key: LockKey,
+  onceKey: string,
+): Promise<string | undefined> {
   try {
     await requireRecords(session, 'once', { timeout: patience });
-    const { rowCount } = await session.query(
-      `DELETE FROM ONLY ${recordsSchema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1`,
+    const { rows } = await session.query(
+      `DELETE FROM ONLY ${recordsSchema}.once WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 RETURNING state`,
       [onceKey],
       { timeout: patience },
     );
-    return rowCount === 1;
+    return rows[0] === undefined ? undefined : textIn(rows[0], 'state');
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

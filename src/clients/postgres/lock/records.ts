@@ -4,7 +4,7 @@ import { epochOf } from '../once-record.ts';
 import { createRecords } from '../records-schema.ts';
 import { sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
-import { recordsSchema, requireRecords } from '../trusted-owner.ts';
+import { recordsSchema, requireKey, requireRecords } from '../trusted-owner.ts';
 import { patience } from './prepare.ts';
 
 const statements = [
@@ -31,7 +31,7 @@ export function grantsFor(role: string, database: string): string {
   return `run as the database’s owner: GRANT CREATE ON DATABASE ${quoted(database)} TO ${quoted(role)}; or, to let several roles share the records: CREATE SCHEMA IF NOT EXISTS ${recordsSchema}; GRANT USAGE, CREATE ON SCHEMA ${recordsSchema} TO ${quoted(role)}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${recordsSchema} TO ${quoted(role)}`;
 }
 
-/** @throws the server's 42501 where this role may read the tables but not write them; UntrustedRecords */
+/** @throws the server's 42501 where this role may read the tables but not write them; UnusableRecords */
 export async function requireWritable(session: Session): Promise<void> {
   await requireRecords(session, 'once', { timeout: patience });
   const { rows } = await session.query(
@@ -41,7 +41,10 @@ export async function requireWritable(session: Session): Promise<void> {
     undefined,
     { timeout: patience },
   );
-  if (rows[0]?.['writable'] === true) return;
+  if (rows[0]?.['writable'] === true) {
+    for (const table of ['locks', 'once'] as const) await requireKey(session, table, { timeout: patience });
+    return;
+  }
   throw Object.assign(new Error(`no right to write the tables of the schema ${recordsSchema}`), {
     code: sqlState.insufficientPrivilege,
     severity: 'ERROR',

@@ -23,13 +23,16 @@ const query = `SELECT pg_catalog.current_setting('max_connections')::int
 
 type Ask = (text: string, values?: readonly unknown[]) => Promise<QueryResult>;
 
+/** What a server that names no limit has. */
+const unlimited: Slots = { free: Number.MAX_SAFE_INTEGER, limit: 0 };
+
 function slotsOf({ rows }: QueryResult): Slots {
   const [row] = rows;
   return ['server', 'role', 'database']
     .map((what) => ({ limit: integerIn(row, `${what}_limit`), used: integerIn(row, `${what}_used`) }))
     .filter(({ limit }) => limit >= 0)
     .map(({ limit, used }) => ({ free: limit - used, limit }))
-    .reduce((tightest, next) => (next.free < tightest.free ? next : tightest));
+    .reduce((tightest, next) => (next.free < tightest.free ? next : tightest), unlimited);
 }
 
 export async function readSlots(session: Session): Promise<Slots> {

@@ -169,6 +169,18 @@ describe('messages that no server sends', () => {
     );
     expect(stderr).toContain('scram-sha-256');
   });
+
+  test('channel binding offered without TLS: what is between has ended it', async () => {
+    await using server = await startHostile(
+      inOrder(authentication(10, 'SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0')),
+    );
+    const { stderr } = await endsInTime(
+      server.url,
+      'the server offers channel binding (SCRAM-SHA-256-PLUS) on a connection without TLS',
+      69,
+    );
+    expect(stderr).toContain('something between ends TLS');
+  });
 });
 
 describe('what only looks at the database waits for a server that can be read, and ends at its deadline', () => {

@@ -343,7 +343,7 @@ describe('what the server refuses: status 69 at once', () => {
     try {
       const result = await (await startReplica(postgres, [...quick, '--', 'echo', 'ran'])).exit;
       expect(result.status).toBe(0);
-      expect(result.stderr).toMatch(/may not keep the lock’s record .*GRANT CREATE ON DATABASE/);
+      expect(result.stderr).toMatch(/cannot keep the lock’s record .*GRANT CREATE ON DATABASE/);
       expect(result.stderr).toContain('cannot be known; waiting 1.5s');
       expect(result.stdout).toBe('ran\n');
     } finally {

@@ -220,7 +220,7 @@ describe('the schema initbox and its tables, made by a role that is not trusted'
     expect(exists?.status).toBe(0);
     // The lock itself needs no record; without one each start waits.
     expect(plain?.status, plain?.stderr).toBe(0);
-    expect(plain?.stderr).toContain('may not keep the lock’s record');
+    expect(plain?.stderr).toContain('cannot keep the lock’s record');
   });
 
   test('a table of another role in a schema that is trusted', { timeout: 60_000 }, async () => {

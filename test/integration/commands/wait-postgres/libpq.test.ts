@@ -39,6 +39,7 @@ interface Meaning {
 const obeyed: Readonly<Record<string, string>> = {
   sslmode: 'prefer',
   sslnegotiation: 'postgres',
+  channel_binding: 'prefer',
   target_session_attrs: 'any',
   application_name: '',
   options: '',
@@ -133,6 +134,7 @@ function ours({ url, environment }: Case): Meaning | UsageError {
     parameters: {
       sslmode: settings.tls.mode,
       sslnegotiation: settings.tls.direct ? 'direct' : 'postgres',
+      channel_binding: settings.channelBinding,
       target_session_attrs: settings.attributes,
       application_name: settings.applicationName ?? '',
       options: settings.options ?? '',
@@ -316,10 +318,11 @@ const refusals = new RegExp(
     'has a value that libpq does not take',
     'is neither 0 nor 1',
     // Safer than what is here.
-    '(channel_binding|require_auth|sslcertmode|sslsni|ssl_min_protocol_version|replication)\\b.* is not supported here',
-    '(PGREQUIREAUTH|PGSSLMINPROTOCOLVERSION|PGSSLSNI|PGSSLCERTMODE|PGCHANNELBINDING)\\b.* is not supported here',
+    '(require_auth|sslcertmode|sslsni|ssl_min_protocol_version|replication)\\b.* is not supported here',
+    '(PGREQUIREAUTH|PGSSLMINPROTOCOLVERSION|PGSSLSNI|PGSSLCERTMODE)\\b.* is not supported here',
     'names a service file, which is not read here',
     'needs the authorities to trust',
+    'channel_binding=require needs TLS, and sslmode is disable',
   ].join('|'),
 );
 
