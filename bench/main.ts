@@ -16,6 +16,7 @@ const order = [
   'start',
   'lock',
   'fetch',
+  'download',
   'redaction',
   'chown',
   'run',

@@ -19,7 +19,7 @@ import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '.
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
-import { readAsCurl } from './answers.ts';
+import { readAsCurl, readInPlace, takeFromConnection } from './answers.ts';
 import { bodyTooLong, takeBody } from './body.ts';
 import { failureOf, wantsHttp2 } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
@@ -63,6 +63,10 @@ export interface HttpRequest {
 export interface BodySink {
   /** A body begins; what came before was cut off. */
   start(headers: IncomingHttpHeaders): void;
+  /**
+   * The bytes are others once this returns: it copies what it keeps. It may be called again, with what had been received,
+   * before its promise is fulfilled.
+   */
   write(chunk: Uint8Array): Promise<void> | undefined;
 }
 
@@ -140,6 +144,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       lookup: lookupThrough(settings.resolve, probe, found),
       host: url.hostname.replace(/^\[|\]$/g, ''),
       path: `${url.pathname}${url.search}`,
+      ...(request.sink === undefined ? {} : readInPlace()),
     };
     if (secure !== undefined && url.protocol === 'https:') {
       return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
@@ -275,7 +280,22 @@ function exchange(
       const kept = new GrowingBytes(sink === undefined ? length || 0 : 0);
       let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
-      const whenStored = takeBody(response, {
+      const ended = (): void => {
+        const head = headOf(response, settings.clock);
+        body.whenStored(() => finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed }));
+      };
+      const direct =
+        sink &&
+        takeFromConnection(socket, {
+          data: (bytes) => body.data(bytes),
+          end() {
+            // Node goes on waiting for it.
+            response.off('error', fail).on('error', () => {});
+            outgoing?.off('error', fail).on('error', () => {});
+            ended();
+          },
+        });
+      const body = takeBody(direct ?? response, {
         sink,
         kept,
         begin() {
@@ -301,10 +321,11 @@ function exchange(
         },
       });
       response.once('error', fail);
+      if (direct !== undefined) return undefined;
+      response.on('data', body.data);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(response, received));
-        const head = headOf(response, settings.clock);
-        return whenStored(() => finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed }));
+        return ended();
       });
       return undefined;
     };
