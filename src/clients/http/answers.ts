@@ -36,6 +36,8 @@ class AnswerReader {
   #excess: Excess = 'refused';
   #head: Buffer[] = [];
   #headBytes = 0;
+  /** Of the interim answers before it, which count as its own (curl does so as well). */
+  #interimBytes = 0;
   /** Bytes of the head's line that has begun, without its line end. */
   #line = 0;
   #framing: Framing | undefined;
@@ -110,6 +112,7 @@ class AnswerReader {
     this.#excess = excess;
     this.#head = [];
     this.#headBytes = 0;
+    this.#interimBytes = 0;
     this.#line = 0;
     this.#framing = undefined;
     this.#chunks = undefined;
@@ -150,9 +153,9 @@ class AnswerReader {
     // An empty line too many is common.
     const excess = !/^[\r\n]*$/.test(rest.toString('latin1', 0, 16));
     if (excess && ending && this.#excess === 'refused') {
-      if (taker !== undefined) throw new AnswerFault('broken', 'bytes follow its end');
-      // Node's parser then says what is wrong.
-      return frame(rest);
+      // Node's parser would take the body for whole, and the rest for the next answer where it looks like one.
+      this.#out = [];
+      throw new AnswerFault('broken', 'bytes follow its end');
     }
     const ended = ending && this.#left === 0 && this.#chunks?.done !== false;
     if (taker !== undefined && ended) taker.end();
@@ -186,9 +189,11 @@ class AnswerReader {
       this.#headBytes += piece.length;
     }
     this.#look();
-    if (this.#headBytes > mostHead) throw new AnswerFault('broken', 'it has more than 300 KiB of headers');
+    if (this.#interimBytes + this.#headBytes > mostHead)
+      throw new AnswerFault('broken', 'it has more than 300 KiB of headers');
     if (!whole) return bytes.length;
     const head = readHead(Buffer.concat(this.#head).toString('latin1'), this.#method);
+    this.#interimBytes += this.#headBytes;
     this.#head = [];
     this.#headBytes = 0;
     this.#line = 0;

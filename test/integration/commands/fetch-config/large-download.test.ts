@@ -331,6 +331,106 @@ describe('a large body is written as it was sent', () => {
   });
 });
 
+describe('the rest of a body is all of the rest', () => {
+  const large = randomBytes(3 << 20);
+  const half = large.length >> 1;
+  const tail = large.subarray(half);
+  const begin = (headers: string): string => `HTTP/1.1 206 Partial Content\r\nETag: "v1"\r\n${headers}\r\n`;
+  const range = (first: number, last: number, size: number): string =>
+    `Content-Range: bytes ${first}-${last}/${size}\r\n`;
+  const right = range(half, large.length - 1, large.length);
+  const close = 'Connection: close\r\n';
+  const chunked = (bytes: Buffer): Buffer =>
+    Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n0\r\n\r\n')]);
+  const some = tail.subarray(0, 1000);
+  const more = Buffer.concat([tail, Buffer.from('more')]);
+
+  /** Answers with half a body, then with these bytes, then with what is asked for. */
+  async function serveHalf(second: readonly (string | Buffer)[]) {
+    const ranges: string[] = [];
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (request: Buffer) => {
+        const asked = /^Range: bytes=(\d+)-/m.exec(request.toString('latin1'))?.[1];
+        ranges.push(asked ?? '');
+        const from = Number(asked ?? 0);
+        const all = `Content-Length: ${large.length}\r\n`;
+        if (ranges.length === 1) {
+          socket.write(`HTTP/1.1 200 OK\r\nETag: "v1"\r\n${all}\r\n`);
+          socket.end(large.subarray(0, half));
+        } else if (ranges.length === 2) {
+          for (const part of second) socket.write(part);
+          socket.end();
+        } else {
+          const rest = large.subarray(from);
+          if (asked === undefined) socket.write(`HTTP/1.1 200 OK\r\nETag: "v1"\r\n${all}\r\n`);
+          else
+            socket.write(
+              begin(`${range(from, large.length - 1, large.length)}Content-Length: ${rest.length}\r\n`),
+            );
+          socket.end(rest);
+        }
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    return {
+      url: `http://127.0.0.1:${port}/f`,
+      ranges,
+      async [Symbol.asyncDispose]() {
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+  }
+
+  test.for<[string, (string | Buffer)[], string]>([
+    ['cut off where the connection ends', [begin(`${right}${close}`), some], String(half + 1000)],
+    [
+      'short in chunks',
+      [begin(`${right}Transfer-Encoding: chunked\r\n`), chunked(some)],
+      String(half + 1000),
+    ],
+    ['of a length that is not its range', [begin(`${right}Content-Length: 1000\r\n`), some], ''],
+    [
+      'of a smaller whole',
+      [begin(`${range(half, half + 999, half + 1000)}Content-Length: 1000\r\n`), some],
+      '',
+    ],
+    [
+      'of a larger whole',
+      [begin(`${range(half, large.length + 3, large.length + 4)}Content-Length: ${more.length}\r\n`), more],
+      '',
+    ],
+    ['longer than its range', [begin(`${right}${close}`), more], ''],
+    ['longer in chunks', [begin(`${right}Transfer-Encoding: chunked\r\n`), chunked(more)], ''],
+    [
+      'in parts',
+      [begin(`${right}Content-Type: multipart/byteranges; boundary=x\r\n${close}`), '--x\r\n', tail],
+      '',
+    ],
+  ])('%s', async ([, second, third]) => {
+    const { path } = temporaryDirectory('large');
+    await using server = await serveHalf(second);
+    const result = await fetch(server.url, join(path, 'f'));
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+    expect(server.ranges).toEqual(['', String(half), third]);
+  });
+
+  test('asked of the origin that a redirect leads to', async () => {
+    const { path } = temporaryDirectory('large');
+    const rest = large.subarray(half);
+    await using server = await serveHalf([begin(`${right}Content-Length: ${rest.length}\r\n`), rest]);
+    await using front = await serve((_request, response) => {
+      response.writeHead(302, { Location: server.url }).end();
+    });
+    const result = await fetch(front.url, join(path, 'f'), '--cross-origin');
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+    expect(server.ranges).toEqual(['', String(half)]);
+  });
+});
+
 describe('--sha256 with the address of a list', () => {
   const listed =
     (text: string): Answer =>
