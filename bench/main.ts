@@ -18,6 +18,7 @@ const order = [
   'wait-kubernetes',
   'lock',
   'fetch',
+  'download',
   'redaction',
   'chown',
   'run',

@@ -29,6 +29,9 @@ export function compressionOf(head: Uint8Array): Compression | { readonly instea
   const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
   if (starts(0x1f, 0x8b)) return 'gzip';
   if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  // Files of pzstd begin with a skippable frame, which has one of sixteen numbers (RFC 8878, 3.1.2).
+  if (((head[0] ?? 0) & 0xf0) === 0x50 && [0x2a, 0x4d, 0x18].every((byte, at) => head[at + 1] === byte))
+    return 'zstd';
   if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a)) return { instead: 'it is compressed by xz' };
   if (starts(0x42, 0x5a, 0x68)) return { instead: 'it is compressed by bzip2' };
   return { instead: undefined };

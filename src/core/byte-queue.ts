@@ -18,10 +18,16 @@ export class ByteQueue {
     return this.#closed;
   }
 
-  /** @returns undefined where more may follow at once, otherwise done when it may */
+  /**
+   * @param bytes which are copied
+   * @returns undefined where more may follow at once, otherwise done when it may
+   */
   write(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#closed) return undefined;
-    this.#chunks.push(bytes);
+    // Not in Node's pool, a piece of which keeps all of it.
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    copy.set(bytes);
+    this.#chunks.push(copy);
     this.#bytes += bytes.length + perPiece;
     this.#more?.();
     if (this.#bytes < most) return undefined;

@@ -1,10 +1,9 @@
-import type { Readable } from 'node:stream';
-
 import { exitStatus } from '../../core/exit-status.ts';
 import type { GrowingBytes } from '../../core/growing-bytes.ts';
 import { Failure } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import type { BodyFlow } from './answers.ts';
 import type { BodySink, HttpRequest } from './transport.ts';
 
 /** A body that begins, and whom to tell what of it. */
@@ -25,11 +24,16 @@ export interface BodyTaking {
   readonly waits: (received: number) => void;
 }
 
-/**
- * Takes a body as it comes, and has the server wait where the sink does.
- * @returns what runs an action once all that came is stored, unless the taking has failed
- */
-export function takeBody(stream: Readable, taking: BodyTaking): (action: () => void) => void {
+/** A body that is being taken. */
+export interface TakenBody {
+  /** To be called with each piece, whose bytes may be others once it returns. */
+  data(bytes: Buffer): void;
+  /** Runs an action once all that came is stored, unless the taking has failed. */
+  whenStored(action: () => void): void;
+}
+
+/** Takes a body as it comes, and has the server wait where the sink does. */
+export function takeBody(body: BodyFlow, taking: BodyTaking): TakenBody {
   const { sink, kept } = taking;
   let { received } = taking;
   let over = false;
@@ -42,22 +46,24 @@ export function takeBody(stream: Readable, taking: BodyTaking): (action: () => v
   const store = (chunk: Uint8Array): boolean => {
     const begun = sink?.write(chunk);
     if (begun === undefined) return false;
-    stream.pause();
+    body.pause();
     taking.waits(received);
-    storing = begun.then(() => {
-      if (over) return;
+    // More pieces may come that had been read before.
+    const all = Promise.all([storing, begun]).then(() => {
+      if (over || storing !== all) return;
       taking.progress(received, true);
-      stream.resume();
+      body.resume();
     }, fail);
+    storing = all;
     return true;
   };
   try {
     taking.begin();
   } catch (error) {
     fail(error);
-    return () => {};
+    return { data() {}, whenStored() {} };
   }
-  stream.on('data', (chunk: Buffer) => {
+  const data = (chunk: Buffer): void => {
     if (over) return;
     received += chunk.length;
     if (received > taking.most) {
@@ -73,14 +79,15 @@ export function takeBody(stream: Readable, taking: BodyTaking): (action: () => v
       }
     }
     taking.progress(received, false);
-  });
-  return (action) => {
+  };
+  const whenStored = (action: () => void): void => {
     const unlessOver = (): void => {
       if (!over) action();
     };
     if (storing === undefined) unlessOver();
     else void storing.then(unlessOver);
   };
+  return { data, whenStored };
 }
 
 /**

@@ -27,11 +27,12 @@ export class ChunkReader {
   }
 
   /**
-   * @param emit takes the body, in chunks as RFC 9112 wants them
+   * @param emit takes the body
+   * @param frame takes what is to stand around it for RFC 9112
    * @returns how many of the bytes belong to the body
    * @throws AnswerFault
    */
-  read(bytes: Buffer, emit: (piece: Buffer) => void): number {
+  read(bytes: Buffer, emit: (piece: Buffer) => void, frame: (piece: Buffer) => void): number {
     let at = 0;
     while (at < bytes.length && this.#state !== 'done') {
       if (this.#state === 'data') {
@@ -44,21 +45,21 @@ export class ChunkReader {
       }
       const byte = bytes[at++] ?? 0;
       if (++this.#line > mostLine) throw new AnswerFault('broken', 'a line between its chunks has no end');
-      if (this.#state === 'after-data') this.#afterData(byte, emit);
-      else if (this.#state === 'trailer') this.#inTrailer(byte, emit);
-      else this.#inSize(byte, emit);
+      if (this.#state === 'after-data') this.#afterData(byte, frame);
+      else if (this.#state === 'trailer') this.#inTrailer(byte, frame);
+      else this.#inSize(byte, frame);
     }
     return at;
   }
 
-  #afterData(byte: number, emit: (piece: Buffer) => void): void {
+  #afterData(byte: number, frame: (piece: Buffer) => void): void {
     if (byte === carriageReturn && this.#line === 1) return;
     if (byte !== lineFeed) throw new AnswerFault('broken', 'a chunk is longer than its size says');
-    emit(lineEnd);
+    frame(lineEnd);
     this.#begin('size');
   }
 
-  #inSize(byte: number, emit: (piece: Buffer) => void): void {
+  #inSize(byte: number, frame: (piece: Buffer) => void): void {
     if (byte !== lineFeed) {
       if (this.#state === 'extension') return;
       const character = String.fromCharCode(byte);
@@ -76,11 +77,11 @@ export class ChunkReader {
     this.#digits = '';
     this.#left = size;
     this.#begin(size === 0 ? 'trailer' : 'data');
-    if (size > 0) emit(Buffer.from(`${size.toString(16)}\r\n`));
+    if (size > 0) frame(Buffer.from(`${size.toString(16)}\r\n`));
   }
 
   /** The body ends with the first empty line. */
-  #inTrailer(byte: number, emit: (piece: Buffer) => void): void {
+  #inTrailer(byte: number, frame: (piece: Buffer) => void): void {
     if (++this.#trailers > mostHead) throw new AnswerFault('broken', 'it has more than 300 KiB of trailers');
     if (byte !== lineFeed) {
       if (byte === 0) throw new AnswerFault('broken', 'a trailer has a NUL character in it');
@@ -94,7 +95,7 @@ export class ChunkReader {
       if (!this.#colon) throw new AnswerFault('broken', 'a line behind its last chunk is no trailer');
       return this.#begin('trailer');
     }
-    emit(end);
+    frame(end);
     return this.#begin('done');
   }
 

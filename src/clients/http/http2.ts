@@ -142,7 +142,7 @@ export function exchangeHttp2(
       const sink = status === 200 ? request.sink : undefined;
       const receiving = (): void => enter(`receiving the body (${formatBytes(received)})`, patience.body);
       receiving();
-      const whenStored = takeBody(stream, {
+      const body = takeBody(stream, {
         sink,
         kept,
         begin: () => sink?.start(headers),
@@ -159,9 +159,10 @@ export function exchangeHttp2(
           receiving();
         },
       });
+      stream.on('data', body.data);
       // A stream that is reset ends as well.
       stream.once('end', () =>
-        whenStored(() =>
+        body.whenStored(() =>
           finish(stream.rstCode === constants.NGHTTP2_NO_ERROR ? answer(kept.taken()) : cut()),
         ),
       );

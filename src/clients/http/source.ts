@@ -18,7 +18,7 @@ import { notStored } from './body.ts';
 import { ownAuthorization } from './credentials.ts';
 import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
-import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
+import type { BodySink, HttpClient, HttpRequest, HttpResponse, ResumePlace } from './transport.ts';
 
 /** How http and https sources are read. */
 export interface HttpSourceSettings {
@@ -122,11 +122,13 @@ export function httpReader(
     if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
-    const answer = await sendFollowing(client, partial.goOn(request), probe, {
+    const asked = partial.goOn(request);
+    const answer = await sendFollowing(client, asked, probe, {
       most: settings.redirects,
       tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
-      elsewhere: { Accept: accept },
+      // Who has the file may be elsewhere, and is to go on where it ended.
+      elsewhere: { Accept: accept, ...(asked.resume && headersFor(asked.resume)) },
       identified: settings.identified,
       hint: redirectHint,
     });
@@ -194,6 +196,8 @@ class Partial implements BodySink {
   readonly #sink: SourceSink | undefined;
   /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
   #etag: string | undefined;
+  /** Bytes of the whole, where they were announced. */
+  #whole: number | undefined;
   #asked = false;
 
   constructor(sink: SourceSink | undefined) {
@@ -210,8 +214,8 @@ class Partial implements BodySink {
     const size = this.#sink?.size ?? 0;
     this.#asked = this.#etag !== undefined && size > 0;
     if (this.#etag === undefined || size === 0) return request;
-    const headers = { ...request.headers, Range: `bytes=${size}-`, 'If-Range': this.#etag };
-    return { ...request, headers, resume: { at: size, of: this.#etag } };
+    const resume = { at: size, of: this.#etag, size: this.#whole };
+    return { ...request, headers: { ...request.headers, ...headersFor(resume) }, resume };
   }
 
   forget(): void {
@@ -219,7 +223,8 @@ class Partial implements BodySink {
   }
 
   start(headers: IncomingHttpHeaders): void {
-    const { etag } = headers;
+    const { etag, 'content-length': length } = headers;
+    this.#whole = length === undefined ? undefined : Number(length);
     this.#etag = etag?.startsWith('"') === true ? etag : undefined;
     this.#sink?.start(headers);
   }
@@ -227,6 +232,11 @@ class Partial implements BodySink {
   write(chunk: Uint8Array): Promise<void> | undefined {
     return this.#sink?.write(chunk);
   }
+}
+
+/** By which the rest of a body is asked for. */
+function headersFor({ at, of }: ResumePlace): Record<string, string> {
+  return { Range: `bytes=${at}-`, 'If-Range': of };
 }
 
 function found(

@@ -19,7 +19,7 @@ import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '.
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { agentOptions, lookupThrough, proxyAddress, proxyAuthorization } from './agents.ts';
 import { AnswerFault, headLimits, takeAllHeaders } from './answer-head.ts';
-import { readAsCurl } from './answers.ts';
+import { readAsCurl, readInPlace, takeFromConnection } from './answers.ts';
 import { bodyTooLong, takeBody } from './body.ts';
 import { failureOf, wantsHttp2 } from './failure.ts';
 import type { FindProxy } from './proxy.ts';
@@ -27,10 +27,11 @@ import { busyOf } from './retry-after.ts';
 import type { SecureClient } from './secure.ts';
 import type { TlsSettings } from './tls.ts';
 
-/** Where the rest of a body begins, and the ETag of the version whose rest it is. */
+/** Where the rest of a body begins, the ETag of the version whose rest it is, and the bytes of the whole, where they are known. */
 export interface ResumePlace {
   readonly at: number;
   readonly of: string;
+  readonly size: number | undefined;
 }
 
 export interface HttpRequest {
@@ -63,6 +64,10 @@ export interface HttpRequest {
 export interface BodySink {
   /** A body begins; what came before was cut off. */
   start(headers: IncomingHttpHeaders): void;
+  /**
+   * The bytes are others once this returns: it copies what it keeps. It may be called again, with what had been received,
+   * before its promise is fulfilled.
+   */
   write(chunk: Uint8Array): Promise<void> | undefined;
 }
 
@@ -140,6 +145,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       lookup: lookupThrough(settings.resolve, probe, found),
       host: url.hostname.replace(/^\[|\]$/g, ''),
       path: `${url.pathname}${url.search}`,
+      ...(request.sink === undefined ? {} : readInPlace()),
     };
     if (secure !== undefined && url.protocol === 'https:') {
       return secure.request({ ...common, port: Number(url.port || 443) }, proxy);
@@ -192,6 +198,7 @@ function exchange(
     let phase = '';
     let phaseHint: string | undefined;
     let received = 0;
+    let announced = Number.NaN;
 
     const finish = (answer: HttpAnswer): void => {
       cancel();
@@ -229,7 +236,7 @@ function exchange(
         outgoing?.destroy();
         return void byHttp2().then(resolve);
       }
-      if (bodyOf !== undefined) return finish(brokenBody(bodyOf, received, error, forgiving));
+      if (bodyOf !== undefined) return finish(brokenBody(bodyOf, { received, announced }, error, forgiving));
       finish(failureOf(error, { url, socket, certificate, proxy, now: settings.clock.date(), forgiving }));
     };
     let bodyOf: IncomingMessage | undefined;
@@ -257,9 +264,11 @@ function exchange(
     const receive = (response: IncomingMessage): undefined => {
       probe.reached?.('protocol');
       bodyOf = response;
-      const resumed = request.resume !== undefined && isRestFrom(response, request.resume);
-      if (resumed) received = request.resume.at;
-      const length = received + Number(response.headers['content-length'] ?? Number.NaN);
+      const whole = request.resume && sizeByRest(response, request.resume);
+      const resumed = whole !== undefined;
+      if (request.resume !== undefined && resumed) received = request.resume.at;
+      const length = whole ?? received + Number(response.headers['content-length'] ?? Number.NaN);
+      announced = length;
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
       const tooLong = (size: string): Never | NotYet => bodyTooLong(size, request, settings.forgiving);
       if (request.ignoreBody) {
@@ -275,7 +284,27 @@ function exchange(
       const kept = new GrowingBytes(sink === undefined ? length || 0 : 0);
       let entered = settings.clock.now();
       enter(`receiving the body (0 B${total})`, settings.patience.body);
-      const whenStored = takeBody(response, {
+      const ended = (): void => {
+        const head = headOf(response, settings.clock);
+        body.whenStored(() => {
+          // What is not framed by its length ends wherever the connection, or a proxy's chunks, end.
+          if (whole !== undefined && received < whole) return finish(cutBody(received, whole));
+          const right = resumed && received === whole;
+          finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed: right });
+        });
+      };
+      const direct =
+        sink &&
+        takeFromConnection(socket, {
+          data: (bytes) => body.data(bytes),
+          end() {
+            // Node goes on waiting for it.
+            response.off('error', fail).on('error', () => {});
+            outgoing?.off('error', fail).on('error', () => {});
+            ended();
+          },
+        });
+      const body = takeBody(direct ?? response, {
         sink,
         kept,
         begin() {
@@ -301,10 +330,11 @@ function exchange(
         },
       });
       response.once('error', fail);
+      if (direct !== undefined) return undefined;
+      response.on('data', body.data);
       response.once('end', () => {
-        if (!response.complete) return finish(cutBody(response, received));
-        const head = headOf(response, settings.clock);
-        return whenStored(() => finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed }));
+        if (!response.complete) return finish(cutBody(received, length));
+        return ended();
       });
       return undefined;
     };
@@ -354,17 +384,25 @@ const fine = 300;
 const handshakeHint =
   'it accepts connections but does not answer TLS: is it overloaded, or is something in between?';
 
-/** Whether an answer is the rest of what was asked for (RFC 9110, 14.4 and 15.3.7). */
-function isRestFrom(
+/**
+ * The size of the whole whose rest an answer is; undefined where it is not the rest of what was asked for (RFC 9110, 14.4 and
+ * 15.3.7).
+ */
+function sizeByRest(
   { statusCode, headers, headersDistinct }: IncomingMessage,
-  { at: place, of: etag }: ResumePlace,
-): boolean {
-  if (statusCode !== 206) return false;
+  { at: place, of: etag, size: known }: ResumePlace,
+): number | undefined {
+  if (statusCode !== 206) return undefined;
+  // Several parts with lines between them.
+  if (/^multipart\//i.test(headers['content-type'] ?? '')) return undefined;
   // Not everybody heeds If-Range: a cache, or another server behind the same name, may have another version.
   const tags = headersDistinct['etag'] ?? [];
-  if (tags.length !== 1 || tags[0] !== etag) return false;
-  const [, first, last, size] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range'])) ?? [];
-  return Number(first) === place && Number(last) + 1 === Number(size);
+  if (tags.length !== 1 || tags[0] !== etag) return undefined;
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range'])) ?? [];
+  const size = Number(total);
+  if (Number(first) !== place || Number(last) + 1 !== size || (known ?? size) !== size) return undefined;
+  const length = headers['content-length'];
+  return length === undefined || Number(length) === size - place ? size : undefined;
 }
 
 function headOf(response: IncomingMessage, clock: Clock): Omit<HttpResponse, 'body' | 'peer'> {
@@ -375,25 +413,24 @@ function headOf(response: IncomingMessage, clock: Clock): Omit<HttpResponse, 'bo
 /** A body that breaks the rules of HTTP was not cut off: the server counts wrong, and will do so again. */
 function brokenBody(
   response: IncomingMessage,
-  received: number,
+  { received, announced }: { readonly received: number; readonly announced: number },
   error: unknown,
   forgiving: boolean,
 ): NotYet | Never {
   const { code = '' } = error as NodeJS.ErrnoException;
   const fault = error instanceof AnswerFault ? error.message : code.startsWith('HPE_') ? code : undefined;
-  if (fault === undefined) return cutBody(response, received);
-  const length = response.headers['content-length'];
+  if (fault === undefined) return cutBody(received, announced);
   const reason =
-    length === undefined
+    response.headers['content-length'] === undefined
       ? `the body is not framed as HTTP requires (${fault})`
-      : `the server sent more than the ${formatBytes(Number(length))} that it announced (${fault})`;
+      : `the server sent more than the ${formatBytes(announced)} that it announced (${fault})`;
   const hint = 'initbox cannot tell which bytes are right: look at the server, and at any proxy in between';
   return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);
 }
 
-function cutBody(response: IncomingMessage, received: number): NotYet {
-  const length = response.headers['content-length'];
-  const of = length === undefined ? '' : ` of the ${formatBytes(Number(length))} announced`;
+/** @param announced bytes of the whole; NaN where they are not known */
+function cutBody(received: number, announced: number): NotYet {
+  const of = Number.isNaN(announced) ? '' : ` of the ${formatBytes(announced)} announced`;
   return notYet(`the connection ended inside the body, after ${formatBytes(received)}${of}`);
 }
 

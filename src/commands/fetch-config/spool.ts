@@ -31,6 +31,7 @@ export class Spool implements SourceSink, AsyncDisposable {
   #opening: Promise<void> | undefined;
   #size = 0;
   #uncollected = 0;
+  #latest: ArrayBufferLike | undefined;
 
   /** @param summed whether the body's sum will be asked for: it takes time */
   constructor(
@@ -85,25 +86,31 @@ export class Spool implements SourceSink, AsyncDisposable {
   }
 
   #toVolume(bytes: Uint8Array): Promise<void> | undefined {
-    this.#uncollected += bytes.length;
-    if (this.#uncollected > betweenCollections) {
-      this.#uncollected = 0;
-      this.#context.host.collectGarbage();
-    }
-    if (this.#file === undefined || this.#inMemory.length > 0) return this.#begin(bytes);
-    return this.#file.write(bytes);
+    this.#collect(bytes);
+    if (this.#file !== undefined && this.#inMemory.length === 0) return this.#file.write(bytes);
+    this.#inMemory.add(bytes);
+    return this.#begin();
   }
 
-  /** What was kept goes first. */
-  async #begin(bytes: Uint8Array): Promise<void> {
-    const kept = this.#inMemory.taken();
-    this.#inMemory = new GrowingBytes(0);
+  /** Node counts memory outside of its heap too low. What is used again and again needs no collection. */
+  #collect({ buffer, length }: Uint8Array): void {
+    if (buffer === this.#latest) return;
+    this.#latest = buffer;
+    this.#uncollected += length;
+    if (this.#uncollected <= betweenCollections) return;
+    this.#uncollected = 0;
+    this.#context.host.collectGarbage();
+  }
+
+  /** What was kept goes first, and what comes meanwhile follows it. */
+  async #begin(): Promise<void> {
     this.#opening ??= GrowingFile.begin(this.#path, this.#intent, this.#context).then((file) => {
       this.#file = file;
     });
     await this.#opening;
+    const kept = this.#inMemory.taken();
+    this.#inMemory = new GrowingBytes(0);
     await this.#file?.write(kept);
-    await this.#file?.write(bytes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

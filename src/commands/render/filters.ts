@@ -4,6 +4,7 @@ import { propertiesKey, propertiesValue } from '../../config/formats/properties.
 import { shellWord } from '../../config/formats/shell.ts';
 import { yamlInline } from '../../config/formats/yaml.ts';
 import type { FieldValue } from '../../config/source.ts';
+import { replaceUnits } from '../../core/text-units.ts';
 
 /** A plain text; a missing value has none to quote. @throws FormatError */
 function textFor(format: string, value: unknown): string {
@@ -26,7 +27,7 @@ const entities: Readonly<Record<string, string>> = {
 /** Line ends and tabs as numbers: in an attribute they would be read as spaces. */
 function xmlText(text: string): string {
   if (notXml.test(text)) throw new FormatError('the value holds a control character, which XML cannot');
-  return text.replace(/[&<>"'\t\n\r]/g, (char) => entities[char] ?? `&#${char.charCodeAt(0)};`);
+  return replaceUnits(text, /[&<>"'\t\n\r]/g, (char) => entities[char] ?? `&#${char.charCodeAt(0)};`);
 }
 
 /** Filters that quote: what comes out can stand in such a file whatever it holds. */

@@ -1,3 +1,4 @@
+import { replaceUnits } from '../../core/text-units.ts';
 import { type Entries, plainText } from './entries.ts';
 
 /**
@@ -32,7 +33,7 @@ const named: Readonly<Record<string, string>> = {
 };
 
 function escaped(text: string): string {
-  return text.replace(/[^\x20-\x5b\x5d-\x7e]/g, (unit) => {
+  return replaceUnits(text, /[^\x20-\x5b\x5d-\x7e]/g, (unit) => {
     return named[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

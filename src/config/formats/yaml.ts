@@ -1,3 +1,4 @@
+import { replaceUnits } from '../../core/text-units.ts';
 import type { FieldValue } from '../source.ts';
 import { type Entries, FormatError, quotedKey, textOfValue, wellFormed } from './entries.ts';
 import { isList, isStructure, jsonScalar, type Scalar } from './json.ts';
@@ -89,7 +90,7 @@ function literalBlock(text: string, level: number): string | undefined {
 
 function doubleQuoted(key: string, text: string): string {
   // JSON's escapes are YAML's (https://yaml.org/spec/1.2.2/#57-escaped-characters); these it leaves bare.
-  return jsonScalar(key, text).replace(/[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g, (char) => {
+  return replaceUnits(jsonScalar(key, text), /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

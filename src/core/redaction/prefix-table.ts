@@ -91,6 +91,7 @@ export function createPrefixTable({ bytes, starts, lengths, count }: Texts, size
   // The hashes of one text's beginnings, of each distinct length.
   const hashesA = new Int32Array(distinct.length);
   const hashesB = new Int32Array(distinct.length);
+  const sums = new Int32Array(2);
   let own = 0;
   // Plain loops: this is where megabytes of secrets are paid for, and no signal is heard meanwhile.
   for (let place = 0; place < count; place++) {
@@ -102,15 +103,16 @@ export function createPrefixTable({ bytes, starts, lengths, count }: Texts, size
     const start = at;
     let a = 0;
     let b = 0;
+    sums.fill(0);
     for (let level = 0; level <= own; level++) {
       const end = start + distinct[level]!;
-      for (; at < end; at++) {
-        const byte = bytes[at]! + 1;
-        a = (Math.imul(a, baseA) + byte) | 0;
-        b = (Math.imul(b, baseB) + byte) | 0;
+      while (at < end) {
+        const stop = Math.min(end, at + hashedAtOnce);
+        hashOn(sums, bytes, at, stop);
+        at = stop;
       }
-      hashesA[level] = a;
-      hashesB[level] = b;
+      hashesA[level] = a = sums[0]!;
+      hashesB[level] = b = sums[1]!;
     }
     if (entries.get(a, b, own) === own) continue;
     // Shorter texts are all in: marks on the way to this one's length know the longest of them that fits.
@@ -161,6 +163,21 @@ export function createPrefixTable({ bytes, starts, lengths, count }: Texts, size
 }
 
 const none = -1;
+
+/** V8 compiles a function that is called often, and much later a loop that is inside of one. */
+const hashedAtOnce = 2048;
+
+function hashOn(sums: Int32Array, bytes: Uint8Array, from: number, to: number): void {
+  let a = sums[0]!;
+  let b = sums[1]!;
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at]! + 1;
+    a = (Math.imul(a, baseA) + byte) | 0;
+    b = (Math.imul(b, baseB) + byte) | 0;
+  }
+  sums[0] = a;
+  sums[1] = b;
+}
 
 function distinctLengths(order: Float64Array): Int32Array {
   const found: number[] = [];

@@ -28,7 +28,10 @@ import { clearAway, removeLeftovers } from './remove.ts';
 import { fileIdentity } from './write.ts';
 
 /** Bytes that are written at once. */
-const gathered = 1 << 20;
+const blockSize = 1 << 20;
+
+/** Blocks that are being written while the next is filled. */
+const mostWaiting = 2;
 
 /**
  * A file that comes piece by piece and may be larger than memory: it grows beside its place, and is renamed there when it
@@ -41,10 +44,15 @@ export class GrowingFile implements AsyncDisposable {
   readonly #temporary: string;
   readonly #signal: AbortSignal;
   readonly #descriptor: number;
-  #parts: Uint8Array[] = [];
-  #pending = 0;
+  /** Whose bytes are written; they are used again. */
+  readonly #free: Buffer[] = [];
+  #block: Buffer | undefined;
+  #filled = 0;
   #size = 0;
+  /** Blocks that are being written. */
+  #waiting = 0;
   #writing: Promise<void> = Promise.resolve();
+  #room: PromiseWithResolvers<void> | undefined;
   #open = true;
   #renamed = false;
 
@@ -85,39 +93,61 @@ export class GrowingFile implements AsyncDisposable {
 
   /** Forgets what was written. */
   restart(): void {
-    this.#parts = [];
-    this.#pending = 0;
+    this.#filled = 0;
     this.#size = 0;
     this.#writing = this.#writing.then(() => ftruncateSync(this.#descriptor, 0));
     this.#writing.catch(() => {});
   }
 
   /**
-   * Adds bytes, which the caller does not change afterwards.
+   * Adds bytes, which are copied.
    * @returns undefined where more may follow at once, otherwise done when it may
    * @throws Failure, where it returns a promise by that
    */
   write(bytes: Uint8Array): Promise<void> | undefined {
-    this.#parts.push(bytes);
-    this.#pending += bytes.length;
-    return this.#pending < gathered ? undefined : this.#flush();
+    for (let at = 0; at < bytes.length;) {
+      this.#block ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(blockSize);
+      const piece = bytes.subarray(at, at + blockSize - this.#filled);
+      this.#block.set(piece, this.#filled);
+      this.#filled += piece.length;
+      at += piece.length;
+      if (this.#filled === blockSize) this.#flush();
+    }
+    return this.#waiting <= mostWaiting ? undefined : this.#untilRoom();
   }
 
-  /** One block is written while the next is gathered. */
-  async #flush(): Promise<void> {
-    const bytes = Buffer.concat(this.#parts);
-    this.#parts = [];
-    this.#pending = 0;
-    const place = this.#size;
-    this.#size += bytes.length;
-    const before = this.#writing;
-    this.#writing = before.then(() => writeAt(this.#descriptor, bytes, place));
-    this.#writing.catch(() => {});
+  /** Blocks are written in their order, while the next is filled. */
+  #flush(): void {
+    const [block, length, place] = [this.#block, this.#filled, this.#size];
+    this.#block = undefined;
+    this.#filled = 0;
+    if (block === undefined || length === 0) return;
+    this.#size += length;
+    this.#waiting++;
+    this.#writing = this.#writing
+      .then(() => writeAt(this.#descriptor, block.subarray(0, length), place))
+      .then(() => {
+        this.#waiting--;
+        this.#free.push(block);
+        if (this.#waiting <= mostWaiting) this.#makeRoom();
+      });
+    this.#writing.catch(() => this.#makeRoom());
+  }
+
+  async #untilRoom(): Promise<void> {
+    await (this.#room ??= Promise.withResolvers()).promise;
+    // What failed leaves no room.
+    if (this.#waiting <= mostWaiting) return;
     try {
-      await before;
+      await this.#writing;
     } catch (error) {
       throw explained(error, this.#path, { directory: this.#directory });
     }
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   /**
@@ -126,7 +156,7 @@ export class GrowingFile implements AsyncDisposable {
    */
   async stage(mode: number, owner: FileOwner | undefined): Promise<Staged> {
     try {
-      if (this.#pending > 0) await this.#flush();
+      this.#flush();
       await this.#writing;
       const same = await this.#isThere(mode, owner);
       if (!same) {
@@ -180,11 +210,11 @@ export class GrowingFile implements AsyncDisposable {
   }
 
   async #holdsSame(other: number): Promise<boolean> {
-    const [one, two] = [Buffer.allocUnsafeSlow(gathered), Buffer.allocUnsafeSlow(gathered)];
+    const [one, two] = [Buffer.allocUnsafeSlow(blockSize), Buffer.allocUnsafeSlow(blockSize)];
     for (let at = 0; at < this.#size;) {
       if (this.#signal.aborted) throw reasonOf(this.#signal);
-      const length = await sideBySide.read(this.#descriptor, one, 0, gathered, at);
-      const there = await sideBySide.read(other, two, 0, gathered, at);
+      const length = await sideBySide.read(this.#descriptor, one, 0, blockSize, at);
+      const there = await sideBySide.read(other, two, 0, blockSize, at);
       if (length === 0 || there !== length || !one.subarray(0, length).equals(two.subarray(0, length)))
         return false;
       at += length;

@@ -22,6 +22,18 @@ describe('a queue of bytes', () => {
     expect(await rest(queue)).toEqual([2, 3]);
   });
 
+  test('what is given may be changed afterwards', async () => {
+    const queue = new ByteQueue();
+    const given = Buffer.from('one');
+    void queue.write(given);
+    given.write('two');
+    void queue.write(given);
+    queue.end();
+    const taken: string[] = [];
+    for await (const bytes of queue.taken()) taken.push(Buffer.from(bytes).toString());
+    expect(taken).toEqual(['one', 'two']);
+  });
+
   test.each([
     ['large pieces', 1 << 18, 4],
     ['bytes that come one by one', 1, 5000],

@@ -1,4 +1,5 @@
 import { checkLines, mostValues, tooManyValues } from '../../../config/bounds.ts';
+import { TextUnits } from '../../../core/text-units.ts';
 
 const emptyLine = /[ \t]*(?:#[^\n]*)?(?:\r?\n|$)/y;
 const keyAndEquals = /[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/y;
@@ -57,6 +58,8 @@ function plain(text: string): string {
   return text.replace(/(^|[ \t])#.*$/, '').trim();
 }
 
+const backslash = 0x5c;
+
 const named: Readonly<Record<string, string>> = {
   n: '\n',
   r: '\r',
@@ -81,13 +84,18 @@ function closingQuote(text: string, from: number): number {
 }
 
 function unescaped(text: string): string {
-  let made = '';
-  let from = 0;
-  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', at + 2)) {
-    const meant = named[text.charAt(at + 1)];
-    if (meant === undefined) continue;
-    made += text.slice(from, at) + meant;
-    from = at + 2;
+  if (!text.includes('\\')) return text;
+  const made = new TextUnits(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const meant = text.charCodeAt(at) === backslash ? named[text.charAt(at + 1)] : undefined;
+    if (meant === undefined) {
+      made.add(text.charCodeAt(at));
+      // A backslash in front of any other character stays, with it.
+      if (text.charCodeAt(at) === backslash && at + 1 < text.length) made.add(text.charCodeAt(++at));
+    } else {
+      made.add(meant.charCodeAt(0));
+      at++;
+    }
   }
-  return made + text.slice(from);
+  return made.toString();
 }

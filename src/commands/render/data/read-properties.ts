@@ -1,4 +1,5 @@
 import { checkLines, mostValues, tooManyValues } from '../../../config/bounds.ts';
+import { TextUnits } from '../../../core/text-units.ts';
 
 /**
  * Reads Java's properties
@@ -47,12 +48,43 @@ function endOfKey(line: string): number {
   return line.length;
 }
 
-const named: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };
+const backslash = 0x5c;
+const letterU = 0x75;
+/** What stands for another character behind a backslash, by its code. */
+const named: ReadonlyMap<number, number> = new Map(
+  Object.entries({ t: '\t', n: '\n', r: '\r', f: '\f' }).map(([letter, meant]) => [
+    letter.charCodeAt(0),
+    meant.charCodeAt(0),
+  ]),
+);
 
 function unescaped(text: string, line: number): string {
-  return text.replace(/\\(u[0-9A-Fa-f]{4}|[^]|$)/g, (_, escape: string) => {
-    if (escape.length === 5) return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-    if (escape === 'u') throw new Error(`line ${line}: four hexadecimal digits must follow \\u`);
-    return named[escape] ?? escape;
-  });
+  if (!text.includes('\\')) return text;
+  const made = new TextUnits(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit !== backslash) {
+      made.add(unit);
+      continue;
+    }
+    // The last one escapes nothing.
+    if (++at === text.length) break;
+    const escape = text.charCodeAt(at);
+    if (escape !== letterU) {
+      made.add(named.get(escape) ?? escape);
+      continue;
+    }
+    let code = 0;
+    for (const end = at + 4; at < end;) code = code * 16 + hexadecimal(text.charCodeAt(++at));
+    if (Number.isNaN(code)) throw new Error(`line ${line}: four hexadecimal digits must follow \\u`);
+    made.add(code);
+  }
+  return made.toString();
+}
+
+/** The value of a digit; NaN of anything else. */
+function hexadecimal(unit: number): number {
+  if (unit >= 0x30 && unit <= 0x39) return unit - 0x30;
+  const letter = (unit | 0x20) - 0x61;
+  return letter >= 0 && letter < 6 && unit < 0x80 ? letter + 10 : Number.NaN;
 }

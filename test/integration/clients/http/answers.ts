@@ -98,6 +98,12 @@ const rows: readonly Row[] = [
     { stays: true },
   ],
   [
+    'more interim answers than a head may have bytes',
+    `${`HTTP/1.1 103 Early Hints\r\nLink: ${'x'.repeat(3000)}\r\n\r\n`.repeat(110)}${start}${rest}`,
+    refused,
+    { varies: true },
+  ],
+  [
     '101 that nobody asked for',
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
     refused,
@@ -147,6 +153,13 @@ const rows: readonly Row[] = [
     },
   ],
   ['more than the length', `${start}${rest}okok`, ok, { stays: true }],
+  ['another answer behind the length', `${start}${rest}${start}${rest}`, ok, { stays: true }],
+  [
+    'another answer behind the last chunk',
+    `${start}${chunked}2\r\nok\r\n0\r\n\r\n${start}${rest}`,
+    ok,
+    { stays: true },
+  ],
   ['less than the length', `${start}Content-Length: 9\r\n\r\nok`, refused],
   ['no length', `${start}X: y\r\n\r\nok`, ok],
   ['HTTP/1.0 without length', 'HTTP/1.0 200 OK\r\n\r\nok', ok],

@@ -47,11 +47,24 @@ const gives =
 const fetch = (url: string, to: string, ...flags: readonly string[]) =>
   runInitbox(['fetch-config', url, '--decompress', '--to', to, '--timeout', '60s', ...flags]);
 
+function skippable(first: number, size: number): Buffer {
+  const frame = Buffer.alloc(8 + size, 'x');
+  Buffer.from([first, 0x2a, 0x4d, 0x18]).copy(frame);
+  frame.writeUInt32LE(size, 4);
+  return frame;
+}
+
 describe('one compressed file', () => {
   const two = Buffer.concat([gzipSync('one '), gzipSync('two')]);
   test.each<[string, Buffer, Buffer]>([
     ['gzip', gzipSync(text), text],
     ['zstd', zstdCompressSync(text), text],
+    // As pzstd writes it: the size of the next frame (RFC 8878, 3.1.2).
+    [
+      'zstd frames behind skippable ones',
+      Buffer.concat([skippable(0x50, 4), zstdCompressSync(text), skippable(0x5f, 9)]),
+      text,
+    ],
     ['of several members', two, Buffer.from('one two')],
     [
       'of several frames',

@@ -1,13 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 
 import { describe, expect, test } from 'vitest';
 
 import { canMount, mountTmpfs } from '../../../support/faults.ts';
 import { limitMemory } from '../../../support/memory-limit.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
@@ -222,6 +225,209 @@ describe('a download that is too large for memory', () => {
     );
     expect(status, stderr).toBe(0);
     expect(statSync(join(path, 'f')).size).toBe(200 << 20);
+  });
+});
+
+/** Random sizes, by a small generator, so that a failure comes again. */
+function piecesOf(bytes: Buffer, most: number): Buffer[] {
+  const pieces: Buffer[] = [];
+  let state = 1;
+  for (let at = 0; at < bytes.length; at += pieces.at(-1)?.length ?? 0) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    pieces.push(bytes.subarray(at, at + 1 + ((state >>> 8) % most)));
+  }
+  return pieces;
+}
+
+describe('a large body is written as it was sent', () => {
+  const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n';
+  const chunk = (piece: Buffer): Buffer =>
+    Buffer.concat([Buffer.from(`${piece.length.toString(16)};x=y\r\n`), piece, Buffer.from('\r\n')]);
+  const large = randomBytes((5 << 20) + 12_345);
+  const framings = {
+    'with its length': [`${head}Content-Length: ${large.length}\r\n\r\n`, ...piecesOf(large, 300_000)],
+    'with its length, in small pieces': [
+      `${head}Content-Length: ${large.length}\r\n\r\n`,
+      ...piecesOf(large, 3000),
+    ],
+    'until the connection ends': [`${head}\r\n`, ...piecesOf(large, 300_000)],
+    'in chunks': [
+      `${head}Transfer-Encoding: chunked\r\n\r\n`,
+      ...piecesOf(large, 100_000).map(chunk),
+      '0\r\nA: trailer\r\n\r\n',
+    ],
+    'in chunks of a few bytes': [
+      `${head}Transfer-Encoding: chunked\r\n\r\n`,
+      Buffer.concat(piecesOf(large, 64).map(chunk)),
+      '0\r\n\r\n',
+    ],
+    'behind an interim answer': [
+      'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n',
+      `${head}Content-Length: ${large.length}\r\n\r\n`,
+      ...piecesOf(large, 300_000),
+    ],
+  };
+
+  test.for([
+    ...Object.entries(framings).map(([how, parts]) => ({ how, parts, secure: false })),
+    ...Object.entries(framings)
+      .filter(([how]) => /length|chunks$/.test(how))
+      .map(([how, parts]) => ({ how: `${how}, by TLS`, parts, secure: true })),
+  ])('$how', async ({ parts, secure }) => {
+    const { path } = temporaryDirectory('large');
+    using authority = secure ? await createCertificateAuthority() : undefined;
+    const talk = (socket: Socket): void => {
+      socket.on('error', () => {});
+      socket.once('data', async () => {
+        for (const part of parts)
+          if (!socket.write(part)) await new Promise((resolve) => socket.once('drain', resolve));
+        socket.end();
+      });
+    };
+    const shown = await authority?.server();
+    const server = shown
+      ? createTlsServer({ cert: shown.certificate, key: shown.key }, talk)
+      : createTcpServer(talk);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const flags = ['--ca-file', authority?.certificateFile ?? ''].slice(0, secure ? 2 : 0);
+      const result = await fetch(`http${secure ? 's' : ''}://127.0.0.1:${port}/f`, join(path, 'f'), ...flags);
+      expect(result.status, result.stderr).toBe(0);
+      // Not by toEqual, which would print them.
+      expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('cut off in the middle of a write, three times', async () => {
+    const { path } = temporaryDirectory('large');
+    const requests: string[] = [];
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (request: Buffer) => {
+        requests.push(/^Range: (.*)$/m.exec(request.toString('latin1'))?.[1] ?? '');
+        const from = Number(/\d+/.exec(requests.at(-1) ?? '')?.[0] ?? 0);
+        const to = requests.length < 4 ? Math.min(large.length, from + 1_500_001) : large.length;
+        const first =
+          from === 0
+            ? `${head}ETag: "1"\r\nContent-Length: ${large.length}\r\n\r\n`
+            : `HTTP/1.1 206 x\r\nETag: "1"\r\nContent-Range: bytes ${from}-${large.length - 1}/${large.length}\r\nContent-Length: ${large.length - from}\r\n\r\n`;
+        socket.write(first);
+        socket.end(large.subarray(from, to));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const result = await fetch(`http://127.0.0.1:${port}/f`, join(path, 'f'));
+      expect(result.status, result.stderr).toBe(0);
+      expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+      expect(requests).toEqual(['', 'bytes=1500001-', 'bytes=3000002-', 'bytes=4500003-']);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('the rest of a body is all of the rest', () => {
+  const large = randomBytes(3 << 20);
+  const half = large.length >> 1;
+  const tail = large.subarray(half);
+  const begin = (headers: string): string => `HTTP/1.1 206 Partial Content\r\nETag: "v1"\r\n${headers}\r\n`;
+  const range = (first: number, last: number, size: number): string =>
+    `Content-Range: bytes ${first}-${last}/${size}\r\n`;
+  const right = range(half, large.length - 1, large.length);
+  const close = 'Connection: close\r\n';
+  const chunked = (bytes: Buffer): Buffer =>
+    Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n0\r\n\r\n')]);
+  const some = tail.subarray(0, 1000);
+  const more = Buffer.concat([tail, Buffer.from('more')]);
+
+  /** Answers with half a body, then with these bytes, then with what is asked for. */
+  async function serveHalf(second: readonly (string | Buffer)[]) {
+    const ranges: string[] = [];
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (request: Buffer) => {
+        const asked = /^Range: bytes=(\d+)-/m.exec(request.toString('latin1'))?.[1];
+        ranges.push(asked ?? '');
+        const from = Number(asked ?? 0);
+        const all = `Content-Length: ${large.length}\r\n`;
+        if (ranges.length === 1) {
+          socket.write(`HTTP/1.1 200 OK\r\nETag: "v1"\r\n${all}\r\n`);
+          socket.end(large.subarray(0, half));
+        } else if (ranges.length === 2) {
+          for (const part of second) socket.write(part);
+          socket.end();
+        } else {
+          const rest = large.subarray(from);
+          if (asked === undefined) socket.write(`HTTP/1.1 200 OK\r\nETag: "v1"\r\n${all}\r\n`);
+          else
+            socket.write(
+              begin(`${range(from, large.length - 1, large.length)}Content-Length: ${rest.length}\r\n`),
+            );
+          socket.end(rest);
+        }
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    return {
+      url: `http://127.0.0.1:${port}/f`,
+      ranges,
+      async [Symbol.asyncDispose]() {
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+  }
+
+  test.for<[string, (string | Buffer)[], string]>([
+    ['cut off where the connection ends', [begin(`${right}${close}`), some], String(half + 1000)],
+    [
+      'short in chunks',
+      [begin(`${right}Transfer-Encoding: chunked\r\n`), chunked(some)],
+      String(half + 1000),
+    ],
+    ['of a length that is not its range', [begin(`${right}Content-Length: 1000\r\n`), some], ''],
+    [
+      'of a smaller whole',
+      [begin(`${range(half, half + 999, half + 1000)}Content-Length: 1000\r\n`), some],
+      '',
+    ],
+    [
+      'of a larger whole',
+      [begin(`${range(half, large.length + 3, large.length + 4)}Content-Length: ${more.length}\r\n`), more],
+      '',
+    ],
+    ['longer than its range', [begin(`${right}${close}`), more], ''],
+    ['longer in chunks', [begin(`${right}Transfer-Encoding: chunked\r\n`), chunked(more)], ''],
+    [
+      'in parts',
+      [begin(`${right}Content-Type: multipart/byteranges; boundary=x\r\n${close}`), '--x\r\n', tail],
+      '',
+    ],
+  ])('%s', async ([, second, third]) => {
+    const { path } = temporaryDirectory('large');
+    await using server = await serveHalf(second);
+    const result = await fetch(server.url, join(path, 'f'));
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+    expect(server.ranges).toEqual(['', String(half), third]);
+  });
+
+  test('asked of the origin that a redirect leads to', async () => {
+    const { path } = temporaryDirectory('large');
+    const rest = large.subarray(half);
+    await using server = await serveHalf([begin(`${right}Content-Length: ${rest.length}\r\n`), rest]);
+    await using front = await serve((_request, response) => {
+      response.writeHead(302, { Location: server.url }).end();
+    });
+    const result = await fetch(front.url, join(path, 'f'), '--cross-origin');
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(join(path, 'f')).equals(large)).toBe(true);
+    expect(server.ranges).toEqual(['', String(half)]);
   });
 });
 

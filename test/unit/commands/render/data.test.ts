@@ -42,6 +42,24 @@ describe('dotenv', () => {
 });
 
 describe('properties', () => {
+  test.each([
+    ['a=\\u00e9\\tx\\:\\\\u0041\\', 'é\tx:\\u0041'],
+    ['a=\\ud83d\\uDE00', '😀'],
+    ['a=€\\q\\"', '€q"'],
+  ])('escapes in %j', (text, value) => {
+    expect(readProperties(text).get('a')).toBe(value);
+  });
+
+  test.each(['\\u', '\\u12', '\\u12g4', '\\u\\u004', '\\u１234', '\\u-123'])('%j is refused', (text) => {
+    expect(() => readProperties(`a=${text}`)).toThrow('four hexadecimal digits must follow');
+  });
+
+  test('what is written is read again, however long it is', () => {
+    const text = 'é\\😀\n'.repeat(40_000);
+    const written = Buffer.from(formatProperties(new Map([['a', text]]))).toString();
+    expect(readProperties(written).get('a') === text).toBe(true);
+  });
+
   test('are read as Java does', () => {
     const text = '# c\n! c\na=1\n b : 2\nc 3\nd\ne\\ f\\=g=h\\u00e9\\n\ni=x\\\n   y\\\\\nj=\\ z';
     expect(Object.fromEntries(readProperties(text))).toEqual({
@@ -76,6 +94,23 @@ describe('what is megabytes long', () => {
     expect(readDotenv(`A="${'x\\"'.repeat(escapes)}"\nB=1`).get('A')).toHaveLength(2 * escapes);
     expect(() => readDotenv(`A="${'\\"'.repeat(long)}`)).toThrow('line 1: the quote is not closed');
   });
+  test.each([
+    ['properties', (text: string) => readProperties(text), 'a=', 'A', '\\u0041'],
+    ['properties, beyond Latin-1', (text: string) => readProperties(text), 'a=', '\u20ac', '\\u20AC'],
+    ['dotenv', (text: string) => readDotenv(text), 'a="', '\n', '\\n'],
+  ])(
+    '%s: two million escapes take some memory of the size of the text',
+    (_what, read, begin, unit, escape) => {
+      const text = `${begin}${escape.repeat(2_000_000)}${begin.endsWith('"') ? '"' : ''}`;
+      const before = process.memoryUsage().rss;
+      const value = read(text).get('a');
+      const taken = process.memoryUsage().rss - before;
+      expect(value === unit.repeat(2_000_000)).toBe(true);
+      // A match for each took 500 MB.
+      expect(taken).toBeLessThan(150 << 20);
+    },
+  );
+
   test('properties: a key, and a value over 240,000 lines', () => {
     expect([...readProperties(`${'k'.repeat(long)}=v`).keys()][0]).toHaveLength(long);
     expect(readProperties(`k=${'xxxxxxxxxxxxxxx\\\n'.repeat(240_000)}y`).get('k')).toHaveLength(3_600_001);
