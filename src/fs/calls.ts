@@ -218,3 +218,29 @@ export async function doInTime<T>(work: Work<T>, signal?: AbortSignal): Promise<
   }
   return step.value;
 }
+
+/** Calls side by side that can be given up: what hangs, or comes too late, is followed by nothing. */
+export class Abandonable {
+  readonly calls: Calls;
+  #abandoned = false;
+
+  constructor() {
+    const all = Object.entries(sideBySide) as [string, (...values: unknown[]) => Promise<unknown>][];
+    this.calls = Object.fromEntries(
+      all.map(([name, call]) => [name, (...values: unknown[]) => this.#step(call(...values))]),
+    ) as unknown as Calls;
+  }
+
+  /** From now on none of the calls gives anything, and so nobody goes on to the next one. */
+  abandon(): void {
+    this.#abandoned = true;
+  }
+
+  async #step<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } finally {
+      if (this.#abandoned) await new Promise<never>(() => {});
+    }
+  }
+}

@@ -141,15 +141,15 @@ export function inputKind(path: string): 'file' | 'folder' | 'other' | undefined
 }
 
 /** The names in a folder, in order. @throws LinkInPath, InputRefused, or the system's error (ENOTDIR of a file) */
-export function namesInInput(path: string): string[] {
+export function namesInInput(path: string, wanted: (name: string) => boolean = () => true): string[] {
   using input = openInput(path);
   const names = readdirSync(itself(input.descriptor), { encoding: 'buffer' });
-  const unreadable = names.find((name) => !isUtf8(name));
+  const unreadable = names.find((name) => !isUtf8(name) && wanted(name.toString()));
   if (unreadable !== undefined)
     throw new InputRefused(
       `holds the name ${JSON.stringify(unreadable.toString('latin1'))} (as Latin-1), which is not UTF-8; rename the file`,
     );
-  return names.map(String).toSorted();
+  return names.map(String).filter(wanted).toSorted();
 }
 
 /** Why a file is not read, and what to do where that is not clear; the text follows its path. */

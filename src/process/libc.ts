@@ -65,6 +65,29 @@ export function exitOfLibc(): ExitAtOnce | undefined {
   return exit.call;
 }
 
+/** Lists and removes extended attributes of an open file (xattr(7)); -1 is an error. */
+export interface AttributesOfFiles {
+  flistxattr(descriptor: number, names: Buffer, size: number): number;
+  /** The name ends with a NUL. */
+  fremovexattr(descriptor: number, name: Buffer): number;
+}
+
+let attributes: { readonly calls: AttributesOfFiles | undefined } | undefined;
+
+/** As exitOfLibc. */
+export function attributesOfLibc(): AttributesOfFiles | undefined {
+  attributes ??= {
+    calls: one((dlopen) => {
+      const { functions } = dlopen(null, {
+        flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
+        fremovexattr: { return: 'i32', arguments: ['i32', 'buffer'] },
+      });
+      return functions;
+    }),
+  };
+  return attributes.calls;
+}
+
 /** As exitOfLibc. */
 export function prctlOfLibc(): Prctl | undefined {
   return one((dlopen) => {

@@ -16,6 +16,7 @@ import {
   type PinnedPath,
 } from '../../fs/directory/pinned-path.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
+import { dropInheritedAcl } from '../../fs/inherited-acl.ts';
 import type { Modes } from '../../fs/tree/mode.ts';
 import { changeDirectory } from './change.ts';
 import { belongsTo, type NewOwner } from './owner.ts';
@@ -218,6 +219,7 @@ function makeOne(at: number, raw: RawName, settle: (descriptor: number) => void)
   }
   const descriptor = openDirectory(raw, at);
   try {
+    if (made && isEmptyDirectory(descriptor)) dropInheritedAcl(descriptor, shownName(raw));
     settle(descriptor);
     return descriptor;
   } catch (error) {

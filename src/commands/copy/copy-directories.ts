@@ -20,6 +20,7 @@ import {
   isNoDirectory,
   openDirectory,
 } from '../../fs/directory/open-directory.ts';
+import { dropInheritedAcl } from '../../fs/inherited-acl.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
 import { removeEmpty } from '../../fs/publish/remove.ts';
@@ -282,6 +283,7 @@ export function makeStage(parent: number, name: RawName): number {
   try {
     if (!isNewHere(descriptor))
       throw new InTheWay(`${JSON.stringify(shownName(name))} in DEST was replaced by something else`);
+    dropInheritedAcl(descriptor, shownName(name));
     using place = Directory.open(itself(descriptor));
     putNote(place);
     return descriptor;

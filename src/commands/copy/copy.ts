@@ -14,6 +14,7 @@ import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { findPublished } from '../../fs/publish/remove.ts';
 import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
+import { walkAlone } from '../../fs/tree/worker-pool.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
@@ -37,7 +38,7 @@ import {
   rootsOf,
   type SourceRoot,
 } from './sources.ts';
-import { cutOffCopies, hasStages, isEmpty, removeStages, Stage } from './stage.ts';
+import { cutOffCopies, hasStages, isEmpty, removeStages, Stage, transitOf } from './stage.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface CopyRequest {
@@ -329,11 +330,11 @@ class Job {
         await removeStages(directory, which, { name: stage.name, what });
       }
       onMounts = prepared.use(new MountStages(this.#tally.stages, mounts, live, destination.path));
-      const { signal } = context;
       const shown = (): void => void (this.#torn = true);
       const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete, shown };
-      let replaced = await merge(stage.tree, live, '', way, signal);
-      replaced += await onMounts.merge(way, signal);
+      const manner = { ...way, transit: transitOf(stage.name) };
+      let replaced = await merge(stage.tree, live, '', manner, context);
+      replaced += await onMounts.merge(way, context);
       shown();
       for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
       if (this.#request.delete) await this.#prune(live, which, kept, replaced);
@@ -426,7 +427,7 @@ class Job {
    */
   async #prune(live: number, which: Which, kept: Kept | undefined, replaced = 0): Promise<void> {
     const { destination, sources } = this.#held;
-    const { clock, signal, host } = this.#context;
+    const { host } = this.#context;
     const { exclude, libc } = this.#tools;
     const published = this.#published(live, which);
     const prune = new Prune(
@@ -453,12 +454,7 @@ class Job {
     );
     try {
       walk.begin();
-      while (!walk.idle) {
-        if (signal.aborted) throw signal.reason;
-        const until = clock.now() + 5;
-        walk.run(() => clock.now() >= until);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await walkAlone(walk, [live], this.#context);
     } finally {
       walk.close();
       prune.close();

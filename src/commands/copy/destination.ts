@@ -7,6 +7,7 @@ import { notOnVolumeHint, whyNotMade } from '../../fs/directory/missing-folders.
 import { isEmptyDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
 import { absolutePath, LinkInPath, MissingPath, openPlace } from '../../fs/directory/pinned-path.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
+import { dropInheritedAcl } from '../../fs/inherited-acl.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { isSameDirectory } from './same-place.ts';
 import { rootsOf, type SourceRoot } from './sources.ts';
@@ -142,6 +143,7 @@ function makeOne(parent: number, raw: RawName, owner: FileOwner | undefined): nu
     const { mode } = fstatSync(descriptor);
     // Whoever may write to the parent may have put another there: what is not empty is not what was made.
     const isNew = made && isEmptyDirectory(descriptor);
+    if (isNew) dropInheritedAcl(descriptor, shownName(raw));
     if (isNew && (mode & 0o755) !== 0o755) fchmodSync(descriptor, (mode & 0o7000) | 0o755);
     if (isNew && owner !== undefined) fchownSync(descriptor, owner.uid, owner.gid);
     return descriptor;

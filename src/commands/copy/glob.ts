@@ -107,9 +107,7 @@ function below(path: string, component: Component): string[] {
   }
   try {
     // Names with two dots are how a volume keeps its versions, and what runs of initbox prepare.
-    return namesInInput(path)
-      .filter((name) => !name.startsWith('..') && component.matches(name))
-      .map(join);
+    return namesInInput(path, (name) => !name.startsWith('..') && component.matches(name)).map(join);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];

@@ -11,6 +11,7 @@ import { manifestName } from '../../fs/publish/file-names.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { Walk, type WalkSettings } from '../../fs/tree/walk.ts';
+import { walkAlone } from '../../fs/tree/worker-pool.ts';
 import { openBelow } from './merge.ts';
 import { isInternal, statOfKey } from './projected.ts';
 import { openInSource } from './prune.ts';
@@ -62,19 +63,14 @@ export class Kept {
   static async find(
     exclude: Exclude,
     walking: Pick<WalkSettings, 'top' | 'path' | 'exclude' | 'libc'>,
-    { signal, clock, host }: Pick<Context, 'signal' | 'clock' | 'host'>,
+    context: Pick<Context, 'signal' | 'clock' | 'host' | 'log'>,
   ): Promise<Kept> {
-    const kept = new Kept(walking.top, exclude, signal);
+    const kept = new Kept(walking.top, exclude, context.signal);
     const links = new Links();
-    const walk = new Walk({ ...walking, crossMounts: false }, links, host);
+    const walk = new Walk({ ...walking, crossMounts: false }, links, context.host);
     try {
       walk.begin();
-      while (!walk.idle) {
-        if (signal.aborted) throw reasonOf(signal);
-        const until = clock.now() + 5;
-        walk.run(() => clock.now() >= until);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await walkAlone(walk, [walking.top], context);
     } finally {
       walk.close();
     }

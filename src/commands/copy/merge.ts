@@ -1,151 +1,359 @@
-import { closeSync, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, type Stats } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
-import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
-import { letWrite } from '../../fs/directory/access.ts';
+import type { Context } from '../../core/context.ts';
+import {
+  Abandonable,
+  type Calls,
+  calls,
+  doAtOnce,
+  doInTime,
+  given,
+  type Soon,
+  type Work,
+} from '../../fs/calls.ts';
+import { lettingWrite } from '../../fs/directory/access.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { asDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
-import { InTheWay, WriteFailed, writing } from './failures.ts';
+import { asDirectory, isAbsent } from '../../fs/directory/open-directory.ts';
+import { Lanes } from '../../fs/lanes.ts';
+import { isSlowThere, Pace } from '../../fs/pace.ts';
+import { widenThreadPool } from '../../process/thread-pool.ts';
+import { InTheWay, WriteFailed, writeFailed } from './failures.ts';
 import { entriesOf } from './replace.ts';
 
-/** Renames between two looks at signals. */
+/** Renames between two looks at signals, where each is made at once. */
 const atOnce = 500;
+
+/** Directories that are gone through at a time, from which on links are worth their second call. */
+const worthLinking = 3;
+
+/** How long calls that are under way may take to end, once the merge is to stop, in milliseconds. */
+const lastCalls = 100;
+
+/** In the stage: a directory that made way, which goes with the stage. */
+const replacedName = '..initbox-replaced';
+
+/** Why a name cannot be a further one of a file: then none is tried again. */
+const withoutLinks: ReadonlySet<string | undefined> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EXDEV',
+  'EINVAL',
+]);
+
+export interface Manner {
+  /** Leaves what appeared there meanwhile. */
+  readonly noClobber: boolean;
+  /** Whether what is of another kind makes way; for a moment nothing stands there then. */
+  readonly replaces: boolean;
+  /** Is told once readers see the first change. */
+  readonly shown: () => void;
+  /**
+   * A name that nothing of anybody has, by which new files stand beside old ones for a moment: where each call takes long,
+   * and only until `clearTransit`.
+   */
+  readonly transit: RawName;
+}
 
 /**
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
  * rename over the old one. Directories that are there already are gone through.
  * @param path the path of `live`, relative to DEST
- * @param noClobber leaves what appeared there meanwhile
- * @param replaces whether what is of another kind makes way; for a moment nothing stands there then
- * @param shown is told once readers see the first change
- * @returns how many entries made way so
+ * @returns how many entries made way for others of another kind
  * @throws WriteFailed, InTheWay, the signal's reason
  */
 export async function merge(
   stage: number,
   live: number,
   path: RawName,
-  { noClobber, replaces, shown }: Manner,
-  signal: AbortSignal,
+  manner: Manner,
+  { signal, clock }: Pick<Context, 'signal' | 'clock'>,
 ): Promise<number> {
-  const counter = { left: atOnce, replaced: 0, aside: 0 };
-  await mergeInto(stage, live, path, { noClobber, replaces, shown, signal, counter });
-  return counter.replaced;
-}
-
-interface Manner {
-  readonly noClobber: boolean;
-  readonly replaces: boolean;
-  readonly shown: () => void;
-}
-
-interface Way extends Manner {
-  readonly signal: AbortSignal;
-  readonly counter: { left: number; replaced: number; aside: number };
-}
-
-async function mergeInto(stage: number, live: number, path: RawName, way: Way): Promise<void> {
-  const entries = writing(() => readdirSync(itself(stage), { encoding: 'latin1', withFileTypes: true }));
-  for (const entry of entries) {
-    const raw = entry.name;
-    const whole = path === '' ? raw : `${path}/${raw}`;
-    if (--way.counter.left <= 0) {
-      way.counter.left = atOnce;
-      await new Promise((resolve) => setImmediate(resolve));
-      if (way.signal.aborted) throw reasonOf(way.signal);
-    }
-    const looks = entry.isDirectory() || way.noClobber || way.replaces;
-    const there = looks ? statOf(live, raw) : undefined;
-    if (way.replaces && there !== undefined && there.isDirectory() !== entry.isDirectory()) {
-      way.counter.replaced += makeWay(stage, live, raw, whole, there.isDirectory(), way.counter);
-      way.shown();
-      move(stage, live, raw, whole);
-    } else if (entry.isDirectory() && there !== undefined) {
-      await mergeDirectory(stage, live, raw, whole, way);
-    } else if (there === undefined || way.replaces) {
-      move(stage, live, raw, whole);
-      way.shown();
-    }
-  }
-}
-
-async function mergeDirectory(
-  stage: number,
-  live: number,
-  raw: RawName,
-  path: RawName,
-  way: Way,
-): Promise<void> {
-  const from = writing(() => openDirectory(raw, stage));
+  const merging = new Merging(manner, signal);
+  if (await isSlowThere([live], signal)) merging.expectSlow();
+  const done = merging.directory(stage, live, path);
+  let stop = (): void => {};
+  const late = new Promise<never>((_, reject) => {
+    const soon = (): void => void clock.after(lastCalls, () => reject(reasonOf(signal)));
+    stop = () => signal.removeEventListener('abort', soon);
+    if (signal.aborted) soon();
+    else signal.addEventListener('abort', soon, { once: true });
+  });
   try {
-    let to: number;
-    try {
-      to = openDirectory(raw, live);
-    } catch (error) {
-      throw inTheWay(path, error);
-    }
-    const back = letWrite(to);
-    try {
-      await mergeInto(from, to, path, way);
-    } finally {
-      back();
-      closeSync(to);
-    }
+    await Promise.race([done, late]);
   } finally {
-    closeSync(from);
+    stop();
+    merging.abandon();
   }
+  return merging.replaced;
 }
 
-/** In the stage: a directory that made way, which goes with the stage. */
-const replacedName = '..initbox-replaced';
+/**
+ * One merge. Where calls take long, directories are gone through side by side. A rename from one directory to another has the
+ * whole file system for itself meanwhile (s_vfs_rename_mutex, locking(9) of the kernel's file systems): so a file gets a
+ * second name in its place by link(2), or beside it where another one stands there, and from there replaces it by a
+ * rename within one directory. The first name goes with the stage.
+ */
+class Merging {
+  readonly #manner: Manner;
+  readonly #signal: AbortSignal;
+  readonly #pace = new Pace();
+  readonly #lanes = new Lanes();
+  readonly #sideBySide = new Abandonable();
+  #links = true;
+  /** Directories that are gone through now, without those in which one is gone through. */
+  #underWay = 0;
+  #made = 0;
+  #aside = 0;
+  replaced = 0;
 
-/** Takes away what stands where something of another kind is to be. Returns the entries that are gone with it. */
-function makeWay(
-  stage: number,
-  live: number,
-  raw: RawName,
-  path: RawName,
-  directory: boolean,
-  counter: Way['counter'],
-): number {
-  return writing(() => {
-    if (!directory) {
-      unlinkSync(below(live, raw));
-      return 0;
+  constructor(manner: Manner, signal: AbortSignal) {
+    this.#manner = manner;
+    this.#signal = signal;
+  }
+
+  expectSlow(): void {
+    widenThreadPool();
+    this.#pace.expectSlow();
+  }
+
+  /** What is still under way is followed by nothing: the directories may be closed. */
+  abandon(): void {
+    this.#sideBySide.abandon();
+  }
+
+  async directory(stage: number, live: number, path: RawName): Promise<void> {
+    const entries = await this.#writing((by) => by.entries(itself(stage)));
+    const inner: Entry[] = [];
+    for (const entry of entries) {
+      const one = { raw: entry.name, path: path === '' ? entry.name : `${path}/${entry.name}` };
+      await this.#breathe();
+      if (!entry.isDirectory()) await this.#file(stage, live, one);
+      // One after the other, it is gone through where it comes.
+      else if (!this.#pace.isSlow) await this.#inside(stage, live, one);
+      else inner.push(one);
     }
-    const count = doAtOnce(entriesOf(calls, live, raw));
-    // A directory that moves has another parent then, which is written in itself.
-    const moved = openDirectory(raw, live);
+    if (inner.length === 0) return;
+    await this.#lanes.branch(inner, async (one) => {
+      this.#underWay++;
+      try {
+        await this.#breathe();
+        await this.#inside(stage, live, one);
+      } finally {
+        this.#underWay--;
+      }
+    });
+  }
+
+  async #file(stage: number, live: number, { raw, path }: Entry): Promise<void> {
+    const { noClobber, replaces, shown } = this.#manner;
+    if (this.#pace.isSlow && this.#links && this.#underWay >= worthLinking) {
+      const how = await this.#link(stage, live, raw, path);
+      if (how === 'linked') shown();
+      if (how !== 'not linked') return;
+    }
+    const there = noClobber || replaces ? await this.#statOf(live, raw) : undefined;
+    if (there !== undefined && there.isDirectory() && replaces) await this.#makeWay(stage, live, raw, path);
+    if (there !== undefined && !replaces) return;
+    await this.#move(stage, live, raw, path);
+    shown();
+  }
+
+  async #inside(stage: number, live: number, { raw, path }: Entry): Promise<void> {
+    const { replaces, shown } = this.#manner;
+    const there = await this.#statOf(live, raw);
+    if (there !== undefined && there.isDirectory()) return this.#both(stage, live, raw, path);
+    if (there !== undefined && !replaces) return this.#both(stage, live, raw, path);
+    if (there !== undefined) {
+      await this.#writing((by) => by.unlink(below(live, raw)), path);
+      shown();
+    }
+    await this.#move(stage, live, raw, path);
+    shown();
+  }
+
+  /** Goes through a directory that is in both. */
+  async #both(stage: number, live: number, raw: RawName, path: RawName): Promise<void> {
+    const from = await this.#writing((by) => by.open(below(stage, raw), asDirectory));
     try {
-      letWrite(moved);
+      let to: number;
+      try {
+        to = await this.#call((by) => by.open(below(live, raw), asDirectory));
+      } catch (error) {
+        throw inTheWay(path, error);
+      }
+      try {
+        const back = await this.#do((by) => lettingWrite(by, to));
+        try {
+          await this.directory(from, to, path);
+        } finally {
+          await this.#do(() => back());
+        }
+      } finally {
+        closeSync(to);
+      }
+    } finally {
+      closeSync(from);
+    }
+  }
+
+  /** Gives a file its place by a second name. @returns 'stays' where --no-clobber keeps what is there */
+  async #link(
+    stage: number,
+    live: number,
+    raw: RawName,
+    path: RawName,
+  ): Promise<'linked' | 'stays' | 'not linked'> {
+    const { noClobber, transit } = this.#manner;
+    const by = this.#sideBySide.calls;
+    const own = below(stage, raw);
+    try {
+      await by.link(own, below(live, raw));
+      return 'linked';
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (withoutLinks.has(code)) this.#links = false;
+      if (code !== 'EEXIST') return 'not linked';
+      if (noClobber) return 'stays';
+    }
+    const beside = below(live, transit);
+    let names: number;
+    try {
+      await by.link(own, beside);
+      names = (await by.lstat(own))?.nlink ?? Infinity;
+    } catch {
+      await doInTime(clearing(by, live, transit));
+      return 'not linked';
+    }
+    try {
+      await by.rename(beside, below(live, raw));
+      // Where both are names of one file already, rename(2) does nothing.
+      if (names > 2) await doInTime(clearing(by, live, transit));
+      return 'linked';
+    } catch (error) {
+      await doInTime(clearing(by, live, transit));
+      // A directory: it makes way, or the rename that follows says that it is in the way.
+      if (wrongKind.has((error as NodeJS.ErrnoException).code)) return 'not linked';
+      throw new WriteFailed(error, path);
+    }
+  }
+
+  /** Takes away a directory that stands where something of another kind is to be. */
+  async #makeWay(stage: number, live: number, raw: RawName, path: RawName): Promise<void> {
+    const { shown } = this.#manner;
+    let count: number;
+    try {
+      count = await this.#do((by) => entriesOf(by, live, raw));
+    } catch (error) {
+      throw writeFailed(error, path);
+    }
+    // A directory that moves has another parent then, which is written in itself.
+    const moved = await this.#writing((by) => by.open(below(live, raw), asDirectory), path);
+    try {
+      await this.#do((by) => lettingWrite(by, moved));
     } finally {
       closeSync(moved);
     }
-    renameSync(below(live, raw), below(stage, freeName(stage, counter)));
-    return count;
-  }, path);
-}
+    const aside = await this.#freeName(stage);
+    await this.#writing((by) => by.rename(below(live, raw), below(stage, aside)), path);
+    this.replaced += count;
+    shown();
+  }
 
-/** A name that nothing has in the stage, where only this process writes: an entry that is copied may have any name. */
-function freeName(stage: number, counter: Way['counter']): RawName {
-  for (;;) {
-    const name = `${replacedName}-${++counter.aside}`;
-    if (statOf(stage, name) === undefined) return name;
+  /** A name that nothing has in the stage, where only this process writes: an entry that is copied may have any name. */
+  async #freeName(stage: number): Promise<RawName> {
+    for (;;) {
+      const name = `${replacedName}-${++this.#aside}`;
+      if ((await this.#statOf(stage, name)) === undefined) return name;
+    }
+  }
+
+  #statOf(directory: number, raw: RawName): Promise<Stats | undefined> {
+    return this.#writing((by) => by.lstat(below(directory, raw)));
+  }
+
+  async #move(stage: number, live: number, raw: RawName, path: RawName): Promise<void> {
+    try {
+      await this.#call((by) => by.rename(below(stage, raw), below(live, raw)));
+    } catch (error) {
+      if (wrongKind.has((error as NodeJS.ErrnoException).code)) throw inTheWay(path, error);
+      throw new WriteFailed(error, path);
+    }
+  }
+
+  /** A call on the side of DEST. @throws WriteFailed */
+  async #writing<T>(call: (by: Calls) => Soon<T>, path?: RawName): Promise<T> {
+    try {
+      return await this.#call(call);
+    } catch (error) {
+      throw writeFailed(error, path);
+    }
+  }
+
+  /** Makes a call at once, or by a thread where that takes long. */
+  async #call<T>(call: (by: Calls) => Soon<T>): Promise<T> {
+    if (this.#pace.isSlow) return await call(this.#sideBySide.calls);
+    const made = await this.#pace.time(() => call(calls));
+    if (this.#pace.isSlow) widenThreadPool();
+    return made;
+  }
+
+  async #do<T>(work: (by: Calls) => Work<T>): Promise<T> {
+    return this.#pace.isSlow ? doInTime(work(this.#sideBySide.calls)) : doAtOnce(work(calls));
+  }
+
+  /** Lets signals be heard. @throws the signal's reason */
+  async #breathe(): Promise<void> {
+    if (!this.#pace.isSlow && ++this.#made % atOnce === 0)
+      await new Promise((resolve) => setImmediate(resolve));
+    if (this.#signal.aborted) throw reasonOf(this.#signal);
   }
 }
 
-function statOf(live: number, raw: RawName) {
-  return writing(() => lstatSync(below(live, raw), { throwIfNoEntry: false }));
+interface Entry {
+  readonly raw: RawName;
+  /** Relative to DEST. */
+  readonly path: RawName;
 }
 
-function move(stage: number, live: number, raw: RawName, path: RawName): void {
+/** What a rename says where a directory stands in a file's place, or the other way round. */
+const wrongKind: ReadonlySet<string | undefined> = new Set(['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST']);
+
+/**
+ * Removes what a merge that was killed left in DEST by its `transit`: wherever a directory is in the stage, it may have
+ * gone through the one in DEST.
+ */
+export function* clearTransit(by: Calls, stage: number, live: number, transit: RawName): Work<void> {
+  yield* clearing(by, live, transit);
+  for (const entry of yield* given(by.entries(itself(stage)))) {
+    if (!entry.isDirectory()) continue;
+    let there: number;
+    try {
+      there = yield* given(by.open(below(live, entry.name), asDirectory));
+    } catch (error) {
+      if (isAbsent(error)) continue; // then it was not gone through
+      throw error;
+    }
+    try {
+      const own = yield* given(by.open(below(stage, entry.name), asDirectory));
+      try {
+        yield* clearTransit(by, own, there, transit);
+      } finally {
+        closeSync(own);
+      }
+    } finally {
+      closeSync(there);
+    }
+  }
+}
+
+function* clearing(by: Calls, live: number, transit: RawName): Work<void> {
   try {
-    renameSync(below(stage, raw), below(live, raw));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ENOTEMPTY' || code === 'EEXIST')
-      throw inTheWay(path, error);
-    throw new WriteFailed(error, path);
+    yield* given(by.unlink(below(live, transit)));
+  } catch {
+    // as a rule, nothing has that name
   }
 }
 

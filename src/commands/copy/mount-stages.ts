@@ -10,8 +10,8 @@ import type { Namer } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { isNameOf, removeGeneration, removeOpened } from '../../fs/publish/remove.ts';
 import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
-import { merge, openBelow } from './merge.ts';
-import { removeStages } from './stage.ts';
+import { type Manner, merge, openBelow } from './merge.ts';
+import { removeStages, transitOf } from './stage.ts';
 import type { MountStage } from './tally.ts';
 
 /** The stage of one mount, known to be the one into which every process wrote. */
@@ -55,13 +55,14 @@ export class MountStages implements Disposable {
   }
 
   /** Shows what is in them; returns how many entries made way. @throws as merge, and Failure as the constructor */
-  async merge(way: Parameters<typeof merge>[3], signal: AbortSignal): Promise<number> {
+  async merge(way: Omit<Manner, 'transit'>, context: Pick<Context, 'signal' | 'clock'>): Promise<number> {
     let replaced = 0;
     for (const prepared of this.#all) {
       check(prepared);
       const tree = openBelow(prepared.stage.fd, treeName);
       try {
-        replaced += await merge(tree, prepared.root.fd, prepared.path, way, signal);
+        const manner = { ...way, transit: transitOf(prepared.name) };
+        replaced += await merge(tree, prepared.root.fd, prepared.path, manner, context);
       } finally {
         closeSync(tree);
       }

@@ -1,6 +1,6 @@
-import { closeSync, constants, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, constants, readdirSync, readlinkSync, type Stats } from 'node:fs';
 
-import { type Calls, given, type Work } from '../../fs/calls.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { codeAmong } from '../../fs/directory/directory.ts';
 import { below, itself, pathOf, type RawName, rawOf } from '../../fs/directory/file-name.ts';
 import { asDirectory, asPinned, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
@@ -32,13 +32,23 @@ const ownNote = /^\.\.initbox(-archive)?\.json$/;
  * @param at the path of an entry of the directory that holds it
  */
 export function isInternal(name: RawName, at: (entry: RawName) => string | Buffer): boolean {
+  return doAtOnce(beingInternal(calls, name, at));
+}
+
+/** The same as work. */
+export function* beingInternal(
+  by: Calls,
+  name: RawName,
+  at: (entry: RawName) => string | Buffer,
+): Work<boolean> {
   if (!name.startsWith('..')) return false;
   if (isCopyPlace(name) || ownNote.test(name)) return true;
   try {
-    const data = readlinkSync(at(dataLink), 'latin1');
+    const data = (yield* given(by.readlink(at(dataLink)))).toString('latin1');
     if (name === dataLink || isOurs(name)) return true;
     if (name !== data && name !== newDataLink && !kubeletVersion.test(name)) return false;
-    const stat = lstatSync(at(name));
+    const stat = yield* given(by.lstat(at(name)));
+    if (stat === undefined) return false;
     return name === newDataLink ? stat.isSymbolicLink() : stat.isDirectory();
   } catch (error) {
     if (!isAbsent(error)) codeAmong(error, ['EACCES']);
@@ -64,15 +74,15 @@ function isKeyOfItsName(volume: number, name: RawName): boolean {
 }
 
 /** Whether a link has the form `..data/key` or `..data/folder/key`. */
-export function* isKey(calls: Calls, path: string | Buffer): Work<boolean> {
-  return (yield* componentsOf(calls, path)) !== undefined;
+export function* isKey(by: Calls, path: string | Buffer): Work<boolean> {
+  return (yield* componentsOf(by, path)) !== undefined;
 }
 
-function* componentsOf(calls: Calls, path: string | Buffer): Work<readonly RawName[] | undefined> {
-  const target = yield* given(calls.readlink(path));
+function* componentsOf(by: Calls, path: string | Buffer): Work<readonly RawName[] | undefined> {
+  const target = yield* given(by.readlink(path));
   const [data, ...components] = target.toString('latin1').split('/');
   if (data !== '..data') return undefined;
-  const link = yield* given(calls.lstat(path));
+  const link = yield* given(by.lstat(path));
   if (link === undefined) throw Object.assign(new Error('the link is gone'), { code: 'ENOENT' });
   if (!isOwn(link)) return undefined;
   const plain = components.every((component) => component !== '' && !/^\.\.?$/.test(component));
@@ -80,39 +90,39 @@ function* componentsOf(calls: Calls, path: string | Buffer): Work<readonly RawNa
 }
 
 /** What a key's link leads to; undefined where the link is not one of such a volume. */
-export function* statOfKey(calls: Calls, path: string | Buffer): Work<Stats | undefined> {
-  const pinned = yield* pinKey(calls, path);
+export function* statOfKey(by: Calls, path: string | Buffer): Work<Stats | undefined> {
+  const pinned = yield* pinKey(by, path);
   if (pinned === undefined) return undefined;
   try {
-    return yield* given(calls.fstat(pinned));
+    return yield* given(by.fstat(pinned));
   } finally {
     closeSync(pinned);
   }
 }
 
 /** Opens what a key's link leads to. @throws the system's error, or where the link is not one of such a volume */
-export function* openKey(calls: Calls, path: string | Buffer, flags: number): Work<number> {
-  const pinned = yield* pinKey(calls, path);
+export function* openKey(by: Calls, path: string | Buffer, flags: number): Work<number> {
+  const pinned = yield* pinKey(by, path);
   if (pinned === undefined) throw new Error('it is not a link of a ConfigMap or Secret any more');
   try {
-    return yield* given(calls.open(itself(pinned), flags));
+    return yield* given(by.open(itself(pinned), flags));
   } finally {
     closeSync(pinned);
   }
 }
 
 /** Pins the regular file or directory of a key. */
-function* pinKey(calls: Calls, path: string | Buffer): Work<number | undefined> {
-  const components = yield* componentsOf(calls, path);
+function* pinKey(by: Calls, path: string | Buffer): Work<number | undefined> {
+  const components = yield* componentsOf(by, path);
   if (components === undefined) return undefined;
   const raw = typeof path === 'string' ? rawOf(path) : path.toString('latin1');
   const slash = raw.lastIndexOf('/');
-  const volume = yield* given(calls.open(slash < 0 ? '.' : pathOf(`${raw.slice(0, slash)}/.`), asDirectory));
+  const volume = yield* given(by.open(slash < 0 ? '.' : pathOf(`${raw.slice(0, slash)}/.`), asDirectory));
   try {
-    const version = yield* openVersion(calls, volume);
+    const version = yield* openVersion(by, volume);
     if (version === undefined) return undefined;
     try {
-      return yield* pinPlain(calls, version, components);
+      return yield* pinPlain(by, version, components);
     } finally {
       closeSync(version);
     }
@@ -121,19 +131,19 @@ function* pinKey(calls: Calls, path: string | Buffer): Work<number | undefined> 
   }
 }
 
-function* pinPlain(calls: Calls, version: number, components: readonly RawName[]): Work<number | undefined> {
+function* pinPlain(by: Calls, version: number, components: readonly RawName[]): Work<number | undefined> {
   let parent: number;
   try {
-    parent = yield* openingBelow(calls, version, components.slice(0, -1).join('/'));
+    parent = yield* openingBelow(by, version, components.slice(0, -1).join('/'));
   } catch (error) {
     if (isNoDirectory((error as NodeJS.ErrnoException).code)) return undefined;
     throw error;
   }
   try {
-    const pinned = yield* given(calls.open(below(parent, components.at(-1) ?? ''), asPinned));
+    const pinned = yield* given(by.open(below(parent, components.at(-1) ?? ''), asPinned));
     let plain = false;
     try {
-      const stat = yield* given(calls.fstat(pinned));
+      const stat = yield* given(by.fstat(pinned));
       plain = stat.isFile() || stat.isDirectory();
     } finally {
       if (!plain) closeSync(pinned);
@@ -148,27 +158,27 @@ function* pinPlain(calls: Calls, version: number, components: readonly RawName[]
  * Opens the current version of a volume.
  * @returns undefined where its `..data` does not lead to a directory beside it
  */
-export function* openVersion(calls: Calls, volume: number): Work<number | undefined> {
+export function* openVersion(by: Calls, volume: number): Work<number | undefined> {
   for (let before = ''; ;) {
-    const name = yield* versionOf(calls, volume);
+    const name = yield* versionOf(by, volume);
     if (name === undefined) return undefined;
     try {
-      return yield* given(calls.open(below(volume, name), asDirectory));
+      return yield* given(by.open(below(volume, name), asDirectory));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (isNoDirectory(code)) return undefined;
-      // The kubelet moves ..data on and removes the old version: between the two calls it may have done both.
+      // The kubelet moves ..data on and removes the old version: between the two by it may have done both.
       if (code !== 'ENOENT' || name === before) throw error;
       before = name;
     }
   }
 }
 
-function* versionOf(calls: Calls, volume: number): Work<RawName | undefined> {
+function* versionOf(by: Calls, volume: number): Work<RawName | undefined> {
   try {
-    const data = yield* given(calls.lstat(below(volume, dataLink)));
+    const data = yield* given(by.lstat(below(volume, dataLink)));
     if (!data?.isSymbolicLink()) return undefined;
-    const name = yield* ownTarget(calls, volume, dataLink);
+    const name = yield* ownTarget(by, volume, dataLink);
     return name !== undefined && versionName.test(name) ? name : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -186,13 +196,13 @@ const toRead = constants.O_RDONLY | constants.O_NONBLOCK;
 export const plainSource = toRead | constants.O_NOFOLLOW;
 
 /** Never blocks on a FIFO that was swapped in, and follows a link only where that was asked for. */
-export function* openSource(calls: Calls, path: string | Buffer, following: Following): Work<number> {
-  if (following === 'key') return yield* openKey(calls, path, toRead);
-  return yield* given(calls.open(path, following === 'all' ? toRead : plainSource));
+export function* openSource(by: Calls, path: string | Buffer, following: Following): Work<number> {
+  if (following === 'key') return yield* openKey(by, path, toRead);
+  return yield* given(by.open(path, following === 'all' ? toRead : plainSource));
 }
 
 /** The same for a directory behind a link. */
-export function* openFollowed(calls: Calls, path: string | Buffer, following: Following): Work<number> {
+export function* openFollowed(by: Calls, path: string | Buffer, following: Following): Work<number> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY;
-  return following === 'key' ? yield* openKey(calls, path, flags) : yield* given(calls.open(path, flags));
+  return following === 'key' ? yield* openKey(by, path, flags) : yield* given(by.open(path, flags));
 }

@@ -1,17 +1,28 @@
-import { closeSync, fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, type Stats } from 'node:fs';
 
-import { calls, doAtOnce } from '../../fs/calls.ts';
-import { letWrite } from '../../fs/directory/access.ts';
+import { type Calls, calls, doAtOnce, given, type Soon, type Work } from '../../fs/calls.ts';
+import { lettingWrite } from '../../fs/directory/access.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
-import { isAbsent, isNoDirectory, openDirectory } from '../../fs/directory/open-directory.ts';
+import { asDirectory, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
-import { openBelow } from './merge.ts';
-import { isInternal, openFollowed } from './projected.ts';
+import { Turns } from '../../fs/turns.ts';
+import { openingBelow } from './merge.ts';
+import { beingInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';
+
+/** Directories of the sources kept open: as many as a walk has under way, and some to come back to. */
+const held = 128;
+
+/** The directories of the sources that lie at the path of one directory of DEST. */
+interface Counterpart {
+  readonly open: readonly number[];
+  /** How many pieces of work are under way with it; it stays open for them. */
+  uses: number;
+}
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {
@@ -20,18 +31,19 @@ export class Prune implements Visitor {
   readonly #roots: readonly Identity[];
   readonly #dereference: boolean;
   readonly #dryRun: boolean;
-  /** Trees at the top of DEST that were published at once, and are removed. */
   /** Of a dry run, the directories in which something is left; a real one is told by the system. */
   readonly #staying = new Set<RawName>();
+  /** Trees at the top of DEST that were published at once, and are removed. */
   readonly #published: ReadonlySet<RawName>;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
   removed = 0;
   errors = 0;
   readonly problems: WalkProblem[] = [];
-  #where: Where | undefined;
-  /** The directories of the sources that lie at the same path as the current one. */
-  #open: number[] = [];
+  /** By directory, the last used at the end. */
+  readonly #counterparts = new Map<Where, Counterpart>();
+  /** They are opened, and modes are changed for a while, by one piece of work at a time. */
+  readonly #turns = new Turns();
 
   /**
    * @param live DEST, open
@@ -61,12 +73,17 @@ export class Prune implements Visitor {
     this.#mount = mountWithOthersBelow(live);
   }
 
-  entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): void {
-    this.#enter(where);
-    // The note goes with the tree: as long as something is left, the next run must know it.
-    if (raw === manifestName && this.#published.has(where.relative())) return;
-    if (this.#open.some((source) => hasEntry(source, raw))) return;
-    if (!this.#dryRun) removeHere(name);
+  *entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): Work<void> {
+    const by = where.calls;
+    const counterpart = yield* this.#counterpart(where);
+    try {
+      // The note goes with the tree: as long as something is left, the next run must know it.
+      if (raw === manifestName && this.#published.has(where.relative())) return;
+      for (const source of counterpart.open) if (yield* havingEntry(by, source, raw)) return;
+    } finally {
+      counterpart.uses--;
+    }
+    if (!this.#dryRun) yield* this.#removeHere(name, where);
     this.removed++;
   }
 
@@ -75,14 +92,19 @@ export class Prune implements Visitor {
       throw new Error('it is a source itself, and --delete would remove it');
   }
 
-  leave(_stat: Stats, where: Where): void {
+  *leave(_stat: Stats, where: Where): Work<void> {
+    this.#close(where);
+    const by = where.calls;
     const path = where.relative();
-    if (this.#sourcesOf(path).some((source) => this.#hasDirectory(source, path))) return;
+    for (const source of this.#sourcesOf(path)) if (yield* this.#hasDirectory(by, source, path)) return;
     if (this.#dryRun) {
-      if (this.#staying.delete(path)) return this.#stays(above(path));
+      if (this.#staying.delete(path)) {
+        this.#stays(above(path));
+        return;
+      }
     } else {
-      if (this.#published.has(path)) removeNote();
-      if (!this.#removeDirectory(path)) return;
+      if (this.#published.has(path)) yield* removeNote(where);
+      if (!(yield* this.#removeDirectory(by, path))) return;
     }
     this.removed++;
   }
@@ -105,9 +127,20 @@ export class Prune implements Visitor {
 
   crossed(): void {}
 
+  /**
+   * Closes all, unless work is under way that is given up: its last calls may be yet to come, and go by these descriptors,
+   * which must not stand for other directories then.
+   */
   close(): void {
-    for (const descriptor of this.#open) closeSync(descriptor);
-    this.#open = [];
+    const all = [...this.#counterparts];
+    if (all.some(([, { uses }]) => uses > 0)) return;
+    for (const [where] of all) this.#close(where);
+  }
+
+  #close(where: Where): void {
+    const counterpart = this.#counterparts.get(where);
+    this.#counterparts.delete(where);
+    for (const descriptor of counterpart?.open ?? []) closeSync(descriptor);
   }
 
   #stays(path: RawName): void {
@@ -115,18 +148,13 @@ export class Prune implements Visitor {
   }
 
   /** False where something is left in it: what --exclude protects stays, and the directories that lead to it. */
-  #removeDirectory(path: RawName): boolean {
+  *#removeDirectory(by: Calls, path: RawName): Work<boolean> {
     const slash = path.lastIndexOf('/');
-    const parent = openBelow(this.#live, above(path));
+    const parent = yield* openingBelow(by, this.#live, above(path));
     try {
       // Names above may lead elsewhere by now; nothing leads back to DEST's mount out of another one.
       if (this.#mount !== undefined && mountId(parent) !== this.#mount) return false;
-      const back = letWrite(parent);
-      try {
-        rmdirSync(below(parent, path.slice(slash + 1)));
-      } finally {
-        back();
-      }
+      yield* this.#withWriting(by, parent, above(path), () => by.rmdir(below(parent, path.slice(slash + 1))));
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -137,21 +165,80 @@ export class Prune implements Visitor {
     }
   }
 
-  #enter(where: Where): void {
-    if (this.#where === where) return;
-    this.close();
-    this.#where = where;
+  /** Removes an entry of a directory, also where its own user may only read that. */
+  *#removeHere(name: string | Buffer, where: Where): Work<void> {
+    const by = where.calls;
+    try {
+      yield* given(by.unlink(name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+      const here = yield* given(by.open(where.path(), asDirectory));
+      try {
+        yield* this.#withWriting(by, here, where.relative(), () => by.unlink(name));
+      } finally {
+        closeSync(here);
+      }
+    }
+  }
+
+  /** Makes a call while an open directory can be written to; nobody else gives it its mode back meanwhile. */
+  *#withWriting(by: Calls, directory: number, path: RawName, call: () => Soon<void>): Work<void> {
+    yield* this.#turns.take(path);
+    try {
+      const back = yield* lettingWrite(by, directory);
+      try {
+        yield* given(call());
+      } finally {
+        yield* back();
+      }
+    } finally {
+      this.#turns.end(path);
+    }
+  }
+
+  /** What the sources have at the path of a directory, in use until it is given back. */
+  *#counterpart(where: Where): Work<Counterpart> {
+    const known = this.#known(where);
+    if (known !== undefined) return known;
+    yield* this.#turns.take(where);
+    try {
+      return this.#known(where) ?? (yield* this.#opened(where));
+    } finally {
+      this.#turns.end(where);
+    }
+  }
+
+  #known(where: Where): Counterpart | undefined {
+    const known = this.#counterparts.get(where);
+    if (known === undefined) return undefined;
+    known.uses++;
+    this.#counterparts.delete(where);
+    this.#counterparts.set(where, known);
+    return known;
+  }
+
+  *#opened(where: Where): Work<Counterpart> {
     const path = where.relative();
+    const open: number[] = [];
     for (const source of this.#sourcesOf(path)) {
       try {
-        this.#open.push(openInSource(source, path, this.#dereference));
+        open.push(yield* openingInSource(where.calls, source, path, this.#dereference));
       } catch (error) {
         if (isAbsent(error)) continue; // that source has no such directory
-        this.close();
-        this.#where = undefined;
+        for (const descriptor of open) closeSync(descriptor);
         throw error;
       }
     }
+    let over = this.#counterparts.size + 1 - held;
+    for (const [old, { uses }] of this.#counterparts) {
+      if (over <= 0) break;
+      if (uses > 0) continue;
+      this.#close(old);
+      over--;
+    }
+    const counterpart = { open, uses: 1 };
+    this.#counterparts.set(where, counterpart);
+    return counterpart;
   }
 
   /** A published tree is nothing that a source could have. */
@@ -159,30 +246,13 @@ export class Prune implements Visitor {
     return this.#published.has(path.split('/', 1)[0] ?? '') ? [] : this.#sources;
   }
 
-  #hasDirectory(source: number, path: RawName): boolean {
+  *#hasDirectory(by: Calls, source: number, path: RawName): Work<boolean> {
     try {
-      closeSync(openInSource(source, path, this.#dereference));
+      closeSync(yield* openingInSource(by, source, path, this.#dereference));
       return true;
     } catch (error) {
       if (isAbsent(error)) return false;
       throw error;
-    }
-  }
-}
-
-/** Removes an entry of the current directory, also where its own user may only read it. */
-function removeHere(name: string | Buffer): void {
-  try {
-    unlinkSync(name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
-    const here = openDirectory('.');
-    const back = letWrite(here);
-    try {
-      unlinkSync(name);
-    } finally {
-      back();
-      closeSync(here);
     }
   }
 }
@@ -193,10 +263,14 @@ function above(path: RawName): RawName {
 
 /** A directory of a source, through the links that the copy has followed and no others; the caller closes it. */
 export function openInSource(top: number, path: RawName, dereference: boolean): number {
-  let at = openDirectory('.', top);
+  return doAtOnce(openingInSource(calls, top, path, dereference));
+}
+
+function* openingInSource(by: Calls, top: number, path: RawName, dereference: boolean): Work<number> {
+  let at = yield* given(by.open(below(top, '.'), asDirectory));
   for (const component of path === '' ? [] : path.split('/')) {
     try {
-      const next = openComponent(at, component, dereference);
+      const next = yield* openingComponent(by, at, component, dereference);
       closeSync(at);
       at = next;
     } catch (error) {
@@ -207,18 +281,25 @@ export function openInSource(top: number, path: RawName, dereference: boolean): 
   return at;
 }
 
-function openComponent(parent: number, component: RawName, dereference: boolean): number {
+function* openingComponent(
+  by: Calls,
+  parent: number,
+  component: RawName,
+  dereference: boolean,
+): Work<number> {
   try {
-    return openDirectory(component, parent);
+    return yield* given(by.open(below(parent, component), asDirectory));
   } catch (error) {
     if (!isNoDirectory((error as NodeJS.ErrnoException).code)) throw error;
-    return doAtOnce(openFollowed(calls, below(parent, component), dereference ? 'all' : 'key'));
+    return yield* openFollowed(by, below(parent, component), dereference ? 'all' : 'key');
   }
 }
 
-/** Removes the note of the published tree that is the current directory, once nothing else is in it. */
-function removeNote(): void {
-  if (readdirSync('.').every((name) => name === manifestName)) unlinkSync(manifestName);
+/** Removes the note of a published tree, once nothing else is in it. */
+function* removeNote(where: Where): Work<void> {
+  const names = yield* given(where.calls.readdir(where.path()));
+  if (names.every((name) => name === manifestName))
+    yield* given(where.calls.unlink(where.path(manifestName)));
 }
 
 /** Whether a source has a `..data` which the copy takes. */
@@ -228,8 +309,10 @@ export function hasDataLink(source: number): boolean {
 
 /** Whether a source has an entry of that name which the copy takes. */
 function hasEntry(source: number, raw: RawName): boolean {
-  return (
-    lstatSync(below(source, raw), { throwIfNoEntry: false }) !== undefined &&
-    !isInternal(raw, (entry) => below(source, entry))
-  );
+  return doAtOnce(havingEntry(calls, source, raw));
+}
+
+function* havingEntry(by: Calls, source: number, raw: RawName): Work<boolean> {
+  if ((yield* given(by.lstat(below(source, raw)))) === undefined) return false;
+  return !(yield* beingInternal(by, raw, (entry) => below(source, entry)));
 }

@@ -10,8 +10,9 @@ import {
 } from 'node:fs';
 
 import type { Grace } from '../../core/grace.ts';
+import { doInTime, sideBySide } from '../../fs/calls.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
-import { itself } from '../../fs/directory/file-name.ts';
+import { itself, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
@@ -25,6 +26,7 @@ import {
   takeBackStage,
   treeName,
 } from './copy-directories.ts';
+import { clearTransit } from './merge.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
@@ -182,6 +184,7 @@ export async function removeStages(
       const merging = stage && mergingIn(directory, stage);
       const again = merging !== undefined && merging === own?.what;
       if (!dead && !old && !again) continue;
+      if (stage !== undefined) await clearTransitOf(directory, name, stage);
       if (stage === undefined) {
         if (!stat.isDirectory()) removeFile(directory, name);
       } else if (merging !== undefined && !again) await clearAllBut(stage, notes);
@@ -192,6 +195,23 @@ export async function removeStages(
       codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
     }
   }
+}
+
+/** By which name a file of a stage stands in a directory of DEST for a moment. */
+export function transitOf(stage: RawName): RawName {
+  return `${stage}-new`;
+}
+
+async function clearTransitOf(directory: Directory, name: string, stage: Directory): Promise<void> {
+  let tree: Directory;
+  try {
+    tree = stage.child(treeName);
+  } catch (error) {
+    if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
+    return;
+  }
+  using _ = tree;
+  await doInTime(clearTransit(sideBySide, tree.fd, directory.fd, transitOf(name)));
 }
 
 /** Whether nobody has put anything there: a fresh ext4 volume has lost+found, a killed run leaves what it prepared. */

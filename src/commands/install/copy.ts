@@ -21,6 +21,7 @@ import { codeAmong, type Directory } from '../../fs/directory/directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
 import { holdFile, isHeld } from '../../fs/held-file.ts';
+import { dropInheritedAcl } from '../../fs/inherited-acl.ts';
 import { clearAway } from '../../fs/publish/remove.ts';
 import { fileIdentity } from '../../fs/publish/write.ts';
 import { RuntimeFolders } from './folders.ts';
@@ -202,6 +203,7 @@ class Filling {
     };
     try {
       await using copy = await heldAlone(open);
+      dropInheritedAcl(copy.fd, `${folder.shown}/${name}`);
       await copyInPieces(this.#source, file, copy, this.#context);
       // Another install of this version was faster: its program stays.
       if (await this.#isRight(file)) {

@@ -1,7 +1,6 @@
-import { chmodSync, fstatSync } from 'node:fs';
-
 import { effectiveCapabilities } from '../../process/capabilities.ts';
 import { systemHost } from '../../process/host.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../calls.ts';
 import { itself } from './file-name.ts';
 
 /** Write and search for the owner. */
@@ -20,19 +19,28 @@ function overridesModes(): boolean {
  * @returns gives the directory its mode back; a run that is killed before leaves it writable for its owner
  */
 export function letWrite(directory: number): () => void {
-  const { uid, mode } = fstatSync(directory);
-  if ((mode & access) === access || uid !== systemHost.uid || overridesModes()) return () => {};
+  const back = doAtOnce(lettingWrite(calls, directory));
+  return () => doAtOnce(back());
+}
+
+/** The same as work. */
+export function* lettingWrite(by: Calls, directory: number): Work<() => Work<void>> {
+  if (overridesModes()) return nothing;
+  const { uid, mode } = yield* given(by.fstat(directory));
+  if ((mode & access) === access || uid !== systemHost.uid) return nothing;
   const permissions = mode & 0o7777;
   try {
-    chmodSync(itself(directory), permissions | access);
+    yield* given(by.chmod(itself(directory), permissions | access));
   } catch {
-    return () => {};
+    return nothing;
   }
-  return () => {
+  return function* back() {
     try {
-      chmodSync(itself(directory), permissions);
+      yield* given(by.chmod(itself(directory), permissions));
     } catch {
       // It was removed, with all that was in it.
     }
   };
 }
+
+function* nothing(): Work<void> {}

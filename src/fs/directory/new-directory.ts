@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 
 import { refused } from '../error-message.ts';
+import { dropInheritedAcl } from '../inherited-acl.ts';
 import type { Directory } from './directory.ts';
 import { itself } from './file-name.ts';
 
@@ -33,6 +34,7 @@ export function makeDirectory(parent: Directory, name: string | Buffer, owner?: 
   try {
     const { mode } = fstatSync(fd);
     checkNew(parent, name, fd);
+    dropInheritedAcl(fd, `${parent.shown}/${name.toString()}`);
     // Only where the umask took bits: chmod by somebody outside of the group would clear setgid.
     if ((mode & directoryMode) !== directoryMode) fchmodSync(fd, (mode & 0o7000) | directoryMode);
     if (owner !== undefined) giveAway(parent, name, fd, owner);

@@ -18,6 +18,7 @@ import { contactVolumes } from '../contact.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { explained } from '../error-message.ts';
+import { dropInheritedAcl } from '../inherited-acl.ts';
 import { checkPlace, type PublishContext, requireWritten } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer } from './file-names.ts';
@@ -70,6 +71,13 @@ export class GrowingFile implements AsyncDisposable {
     this.#resources = resources;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     this.#descriptor = openSync(directory.at(temporary), flags, 0o600);
+    try {
+      dropInheritedAcl(this.#descriptor, path);
+    } catch (error) {
+      closeSync(this.#descriptor);
+      clearAway(directory, temporary);
+      throw error;
+    }
   }
 
   /** @throws Failure with the reason in words, or the signal's reason */

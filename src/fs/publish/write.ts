@@ -15,6 +15,7 @@ import { promisify } from 'node:util';
 import { reasonOf } from '../../core/clock.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
+import { dropInheritedAcl } from '../inherited-acl.ts';
 import type { FileOwner } from './attributes.ts';
 
 /** What a file holds and who may read it. */
@@ -55,9 +56,10 @@ export async function writeFile(
   signal: AbortSignal,
 ): Promise<FileIdentity> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  if (file.bytes.length <= quick) return writeQuickly(directory.at(name), flags, file, signal);
+  if (file.bytes.length <= quick) return writeQuickly(directory, name, flags, file, signal);
   const handle = await promises.open(directory.at(name), flags, 0o600);
   try {
+    dropInheritedAcl(handle.fd, directory.shown);
     for (let at = 0; at < file.bytes.length;) {
       if (signal.aborted) throw reasonOf(signal);
       at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
@@ -73,14 +75,16 @@ export async function writeFile(
 
 /** One trip to another thread, for what may take long: the disk. */
 async function writeQuickly(
-  path: string,
+  directory: Directory,
+  name: string,
   flags: number,
   file: FileContent,
   signal: AbortSignal,
 ): Promise<FileIdentity> {
   if (signal.aborted) throw reasonOf(signal);
-  const fd = openSync(path, flags, 0o600);
+  const fd = openSync(directory.at(name), flags, 0o600);
   try {
+    dropInheritedAcl(fd, directory.shown);
     for (let at = 0; at < file.bytes.length;) at += writeSync(fd, file.bytes, at);
     giveAway(fd, file);
     if (file.lasting !== false) await flush(fd);

@@ -268,6 +268,20 @@ export async function runWalk<S, T>(
   }
 }
 
+/**
+ * Runs a walk to its end within this process.
+ * @param places the directories that it works in, open
+ * @throws as runWalk
+ */
+export async function walkAlone(
+  walk: Walk,
+  places: readonly number[],
+  context: Pick<Context, 'signal' | 'clock' | 'host' | 'log'>,
+): Promise<void> {
+  const nothing = { command: '', settings: undefined, add: () => {}, own: () => undefined };
+  await runWalk({ ...nothing, walk, places, helpers: 0 }, context);
+}
+
 /** Lets helpers that are at work say what they have done so far. */
 async function dismiss(
   members: readonly Member[],

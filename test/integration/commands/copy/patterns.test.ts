@@ -27,6 +27,7 @@ describe('what a pattern stands for', () => {
     ['?.jar', ['*.jar', 'a.jar', 'b.jar']],
     ['[ab].jar', ['a.jar', 'b.jar']],
     ['.*.jar', ['.hidden.jar']],
+    ['[!ab].jar', ['*.jar']],
     ['d?1?.jar', ['d[1].jar']],
     ['{a,b}.*x*', undefined],
     ['*/conf', ['one.conf', 'two.conf']],
@@ -37,6 +38,24 @@ describe('what a pattern stands for', () => {
     if (expected === undefined) expect(stderr).toContain('matches nothing');
     expect(status, stderr).toBe(expected === undefined ? 2 : 0);
     expect(readdirSync(to).toSorted()).toEqual(expected ?? []);
+  });
+
+  test('a name that is not UTF-8 is in the way of a pattern that it matches, and of no other', async () => {
+    writeFileSync(Buffer.from(join(from, '\xff.txt'), 'latin1'), '');
+    expect(await copy([join(from, '[ab].jar'), to])).toMatchObject({ status: 0 });
+    expect(readdirSync(to).toSorted()).toEqual(['a.jar', 'b.jar']);
+    expect(await copy([join(from, '*.war'), to, '--if-exists'])).toMatchObject({ status: 0 });
+    const { status, stderr } = await copy([join(from, '*.txt'), to]);
+    expect(stderr).toContain('which is not UTF-8; rename the file');
+    expect(status).toBe(2);
+  });
+
+  test('--delete keeps what --exclude names by its other characters', async () => {
+    for (const name of ['app', 'users.db']) writeFileSync(join(to, name), '');
+    expect(await copy([join(from, 'one'), to, '--delete', '--exclude', '[!a]*'])).toMatchObject({
+      status: 0,
+    });
+    expect(readdirSync(to).toSorted()).toEqual(['users.db']);
   });
 
   test('what --exclude names is left out', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { pathOf, rawOf, shownName } from '../../../../src/fs/directory/file-name.ts';
 import { isWithin, mountOf, parseMounts, sizeTells } from '../../../../src/fs/directory/mounts.ts';
 import { absolutePath } from '../../../../src/fs/directory/pinned-path.ts';
-import { compileExclude } from '../../../../src/fs/tree/exclude.ts';
+import { compileExclude, compileName } from '../../../../src/fs/tree/exclude.ts';
 
 describe('names', () => {
   test('every byte survives', () => {
@@ -40,6 +40,31 @@ describe('exclude', () => {
     ['!x', 'y', false],
     ['größe', 'x/größe', true],
   ])('%s on %s: %s', (pattern, path, matches) => expect(compileExclude([pattern])(path)).toBe(matches));
+
+  test.each([
+    ['[!a]*', ['b2', '[x]', ']', '^c', '+(a)', '!(x)', '!bang', 'users.db']],
+    ['[^a]*', ['b2', '[x]', ']', '^c', '+(a)', '!(x)', '!bang', 'users.db']],
+    ['[!]]*', ['a1', 'b2', '[x]', '^c', 'a{1,2}', '+(a)', '!(x)', '!bang', 'users.db']],
+    ['[!a-z]*', ['[x]', ']', '^c', '+(a)', '!(x)', '!bang']],
+    ['[[]x]', ['[x]']],
+    ['[]a]*', ['a1', ']', 'a{1,2}']],
+    ['[[:alpha:]][[:digit:]]', ['a1', 'b2']],
+    ['+(a)', ['+(a)']],
+    ['!(x)', ['!(x)']],
+    ['!ban*', ['!bang']],
+    ['(a|b)*', []],
+    ['\\[x]', ['[x]']],
+  ])('%s is what it is in a shell: %s', (pattern, expected) => {
+    const names = ['a1', 'b2', '[x]', ']', '^c', 'a{1,2}', '+(a)', '!(x)', '!bang', 'users.db'];
+    expect(names.filter((name) => compileExclude([pattern])(name))).toEqual(expected);
+    expect(names.filter((name) => compileName(pattern)(name))).toEqual(expected);
+  });
+
+  test('braces are for --exclude alone', () => {
+    expect(compileExclude(['a{1,2}'])('a1')).toBe(true);
+    expect(compileName('a{1,2}')('a1')).toBe(false);
+    expect(compileName('a{1,2}')('a{1,2}')).toBe(true);
+  });
 
   test('any of several', () => expect(compileExclude(['a', 'b'])('x/b')).toBe(true));
 

@@ -1,0 +1,103 @@
+// A folder whose owner has given himself a right to all that is made in it (a default ACL, acl(5)): nothing gets that.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { canMount } from '../../support/faults.ts';
+import { memoryFolders } from '../../support/memory-folders.ts';
+import { runInitbox } from '../../support/program.ts';
+import { requireOrSkip } from '../../support/tools.ts';
+import { temporaryDirectory } from '../../support/undo.ts';
+
+/** In memory: secrets go nowhere else. */
+const memoryFolder = memoryFolders();
+
+/** As setfacl -d -m u:1000:rwx makes it: tag, rights and whose they are, after the version. */
+const giver = `
+import os, struct, sys
+entries = [(1, 7, 0xffffffff), (2, 7, 1000), (4, 5, 0xffffffff), (16, 7, 0xffffffff), (32, 5, 0xffffffff)]
+acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in entries)
+os.setxattr(sys.argv[1], 'system.posix_acl_default', acl)
+`;
+
+const finder = `
+import os, sys
+for top, folders, files in os.walk(sys.argv[1]):
+    for path in [os.path.join(top, name) for name in folders + files]:
+        if any('posix_acl' in name for name in os.listxattr(path, follow_symlinks=False)): print(path)
+`;
+
+/** Entries below a folder that have an access control list. */
+function withLists(folder: string): string[] {
+  return execFileSync('python3', ['-c', finder, folder], { encoding: 'utf8' }).split('\n').filter(Boolean);
+}
+
+function giveDefault(folder: string): boolean {
+  return spawnSync('python3', ['-c', giver, folder]).status === 0;
+}
+
+describe.skipIf(requireOrSkip('access control lists', canMount()))(
+  'a default ACL of the target’s folder',
+  () => {
+    let inputs: string;
+    let target: string;
+
+    beforeAll(() => {
+      inputs = temporaryDirectory('acl-inputs').path;
+      mkdirSync(join(inputs, 'tree/etc'), { recursive: true });
+      writeFileSync(join(inputs, 'tree/key'), 'secret', { mode: 0o640 });
+      writeFileSync(join(inputs, 'tree/tool'), '#!/bin/sh\n');
+      writeFileSync(join(inputs, 'tree/etc/conf'), 'conf');
+      for (const path of ['tree/tool', 'tree/etc']) chmodSync(join(inputs, path), 0o775);
+      writeFileSync(join(inputs, 'values.json'), '{"a":"1","b":"2"}');
+      execFileSync('tar', ['czf', join(inputs, 'tree.tgz'), '-C', join(inputs, 'tree'), '.']);
+      writeFileSync(join(inputs, 'large'), Buffer.alloc(3 << 20, 1));
+    });
+
+    beforeEach(() => {
+      target = memoryFolder();
+      expect(giveDefault(target)).toBe(true);
+    });
+
+    type Words = (from: string, to: string) => readonly string[];
+    const cases: readonly (readonly [string, Words])[] = [
+      ['copy', (from, to) => ['copy', `${from}/tree`, to]],
+      ['copy of a file', (from, to) => ['copy', `${from}/tree/key`, `${to}/`]],
+      ['copy of a large file', (from, to) => ['copy', `${from}/large`, `${to}/`]],
+      ['copy --atomic', (from, to) => ['copy', `${from}/tree`, to, '--atomic']],
+      ['fetch-config --to', (from, to) => ['fetch-config', `file:${from}/values.json`, '--to', `${to}/f`]],
+      ['fetch-config, a large file', (from, to) => ['fetch-config', `file:${from}/large`, '--to', `${to}/f`]],
+      [
+        'fetch-config --format files',
+        (from, to) => ['fetch-config', `file:${from}/values.json`, '--format', 'files', '--to', to],
+      ],
+      [
+        'fetch-config --unpack',
+        (from, to) => ['fetch-config', `file:${from}/tree.tgz`, '--unpack', '--to', to],
+      ],
+      ['render', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/f`, '--mode', '0660']],
+      ['render to a folder', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/`]],
+      ['chown --create', (_, to) => ['chown', '1234:1234', `${to}/new/folder`, '--create', '--mode', '0775']],
+    ];
+
+    test.each(cases)('%s: what is made has none of it', async (_what, words) => {
+      const { status, stderr } = await runInitbox([...words(inputs, target)]);
+      if (/not on a volume/.test(stderr)) return;
+      expect(status, stderr).toBe(0);
+      expect(readdirSync(target)).not.toEqual([]);
+      expect(withLists(target)).toEqual([]);
+    });
+
+    test('the modes are those that were asked for', async () => {
+      expect(await runInitbox(['copy', join(inputs, 'tree'), target])).toMatchObject({ status: 0 });
+      for (const [path, mode] of [
+        ['key', 0o640],
+        ['tool', 0o775],
+        ['etc', 0o775],
+      ] as const)
+        expect(statSync(join(target, path)).mode & 0o777, path).toBe(mode);
+    });
+  },
+);
