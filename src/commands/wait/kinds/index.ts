@@ -33,5 +33,6 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
   },
   amqp: { schemes: ['amqp', 'amqps'], load: async () => (await import('./amqp/kind.ts')).amqp },
+  grpc: { schemes: ['grpc', 'grpcs'], load: async () => (await import('./grpc/kind.ts')).grpc },
   kafka: { schemes: ['kafka', 'kafkas'], load: async () => (await import('./kafka/kind.ts')).kafka },
 };
