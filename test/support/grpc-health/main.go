@@ -1,4 +1,5 @@
-// A server with the health service of gRPC and nothing else. SIGUSR1 makes it go from its first states to the next.
+// A server with the health service of gRPC. SIGUSR1 makes it go from its first states to the next. It answers the two
+// calls of Temporal's frontend that are waited for, too, with the fields of temporal/api/workflowservice/v1.
 package main
 
 import (
@@ -19,6 +20,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 func main() {
@@ -30,6 +33,8 @@ func main() {
 	code := flag.Int("code", 0, "a status that every call gets")
 	first := flag.String("states", "", "states at first: NAME=STATE,…")
 	next := flag.String("then", "", "states after SIGUSR1")
+	namespace := flag.String("namespace", "", "a namespace of Temporal that is there")
+	queue := flag.String("polled", "", "a task queue of Temporal that a worker polls")
 	flag.Parse()
 	options := []grpc.ServerOption{grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		if *code != 0 {
@@ -47,6 +52,11 @@ func main() {
 		}
 		return handle(ctx, request)
 	})}
+	if *namespace != "" {
+		options = append(options, grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			return temporal(stream, *namespace, *queue)
+		}))
+	}
 	if *certificate != "" {
 		pair, err := tls.LoadX509KeyPair(*certificate, *key)
 		if err != nil {
@@ -82,4 +92,48 @@ func set(server *health.Server, states string) {
 			server.SetServingStatus(service, healthpb.HealthCheckResponse_ServingStatus(healthpb.HealthCheckResponse_ServingStatus_value[state]))
 		}
 	}
+}
+
+// Field 1 is the namespace; of DescribeTaskQueue, field 2 holds the queue's name, and field 3 is its type.
+func temporal(stream grpc.ServerStream, namespace, queue string) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	asked := &emptypb.Empty{}
+	if err := stream.RecvMsg(asked); err != nil {
+		return err
+	}
+	given := fields(asked.ProtoReflect().GetUnknown())
+	if string(given[1]) != namespace {
+		return status.Errorf(codes.NotFound, "Namespace %s is not found.", given[1])
+	}
+	answer := &emptypb.Empty{}
+	switch method {
+	case "/temporal.api.workflowservice.v1.WorkflowService/DescribeNamespace":
+	case "/temporal.api.workflowservice.v1.WorkflowService/DescribeTaskQueue":
+		if string(fields(given[2])[1]) == queue && string(given[3]) == "1" {
+			poller := protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), "worker@test")
+			answer.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), poller))
+		}
+	default:
+		return status.Error(codes.Unimplemented, "unknown method "+method)
+	}
+	return stream.SendMsg(answer)
+}
+
+func fields(message []byte) map[protowire.Number][]byte {
+	found := map[protowire.Number][]byte{}
+	for len(message) > 0 {
+		number, kind, length := protowire.ConsumeTag(message)
+		message = message[max(length, 0):]
+		size := protowire.ConsumeFieldValue(number, kind, message)
+		if length < 0 || size < 0 {
+			break
+		}
+		if kind == protowire.BytesType {
+			found[number], _ = protowire.ConsumeBytes(message)
+		} else if value, read := protowire.ConsumeVarint(message); read > 0 {
+			found[number] = fmt.Append(nil, value)
+		}
+		message = message[size:]
+	}
+	return found
 }
