@@ -77,14 +77,15 @@ describe('arrows', () => {
     expect(broken(({ from, to }) => to === 'commands/index.ts' && layerOf(from) !== 'cli')).toEqual([]);
   });
 
-  test('clients do not import each other, except that vault and kubernetes stand on http, that locks share one interface, that sources opens them all, and that a connection with TLS is verified as http does it', () => {
+  test('clients do not import each other, except that vault, kubernetes and influxdb stand on http, temporal on grpc, that locks share one interface, that sources opens them all, and that a connection with TLS is verified as http does it', () => {
     expect(
       broken(
         ({ from, to }) =>
           layerOf(from) === 'clients' &&
           layerOf(to) === 'clients' &&
           partOf(from) !== partOf(to) &&
-          !(/^clients\/(vault|kubernetes)$/.test(partOf(from)) && partOf(to) === 'clients/http') &&
+          !(/^clients\/(vault|kubernetes|influxdb)$/.test(partOf(from)) && partOf(to) === 'clients/http') &&
+          !(partOf(from) === 'clients/temporal' && partOf(to) === 'clients/grpc') &&
           !(partOf(from) === 'clients/connection' && partOf(to) === 'clients/http') &&
           partOf(to) !== 'clients/connection' &&
           partOf(to) !== 'clients/lock' &&

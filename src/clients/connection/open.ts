@@ -6,7 +6,7 @@ import { shownHostPort } from '../../core/host-port.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
-import { tlsFailureOf } from '../http/failure.ts';
+import { tlsFailureOf, wantsOtherProtocol } from '../http/failure.ts';
 import { tlsOptions, type TlsSettings } from '../http/tls.ts';
 import { converse, type ServerConversation } from './conversation.ts';
 
@@ -17,6 +17,15 @@ export interface ConnectionPlace {
     | { readonly kind: 'unix'; readonly path: string };
   /** Undefined without TLS. */
   readonly tls: TlsSettings | undefined;
+  /** The protocol that the server must agree on within TLS (ALPN, RFC 7301), where there is only one. */
+  readonly alpn?: 'h2';
+}
+
+/** A connection that is open, with TLS where that was asked for. */
+export interface OpenConnection {
+  readonly stream: Socket;
+  /** For people: `cache:6379, 10.0.0.4`. */
+  readonly peer: string;
 }
 
 export interface ConnectionContext {
@@ -27,15 +36,25 @@ export interface ConnectionContext {
 /** Nothing is there: proof, as against silence. */
 const proofs: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'itself']);
 
+/** Opens one connection, as openConnection does, to exchange a few bytes over it. */
+export async function openConversation(
+  place: ConnectionPlace,
+  context: ConnectionContext,
+  probe: Probe,
+): Promise<ServerConversation | NotYet | Never> {
+  const opened = await openConnection(place, context, probe);
+  return 'state' in opened ? opened : converse(opened.stream, opened.peer, probe.signal);
+}
+
 /**
  * Opens one connection, with TLS where that is asked for: every address of the name at once, of which the first that is
  * open is taken. Says where it stands by the probe's phases, and passes the stages dns, tcp and tls.
  */
-export async function openConversation(
-  { endpoint, tls }: ConnectionPlace,
+export async function openConnection(
+  { endpoint, tls, alpn }: ConnectionPlace,
   { resolve, clock }: ConnectionContext,
   probe: Probe,
-): Promise<ServerConversation | NotYet | Never> {
+): Promise<OpenConnection | NotYet | Never> {
   let socket: Socket | NotYet;
   let host = '';
   let peer: string;
@@ -60,14 +79,14 @@ export async function openConversation(
   probe.reached?.('tcp');
   if (tls === undefined) {
     probe.phase(`connected to ${peer}`);
-    return converse(socket, peer, probe.signal);
+    return { stream: socket, peer };
   }
   probe.phase(`TLS handshake with ${peer}`);
-  const secured = await handshake(socket, host, endpoint, tls, peer, clock, probe.signal);
+  const secured = await handshake(socket, host, endpoint, { ...tls, alpn }, peer, clock, probe.signal);
   if ('state' in secured) return secured;
   probe.reached?.('tls');
   probe.phase(`connected to ${peer}`);
-  return converse(secured, peer, probe.signal);
+  return { stream: secured, peer };
 }
 
 /**
@@ -154,7 +173,7 @@ async function handshake(
   socket: Socket,
   host: string,
   endpoint: ConnectionPlace['endpoint'],
-  tls: TlsSettings,
+  { alpn, ...tls }: TlsSettings & { readonly alpn?: ConnectionPlace['alpn'] | undefined },
   peer: string,
   clock: Clock,
   signal: AbortSignal,
@@ -168,6 +187,7 @@ async function handshake(
     }
     const name = host.replace(/\.$/, '');
     const fail = (error: unknown): void => {
+      if (alpn !== undefined && wantsOtherProtocol(error)) return finish(otherProtocol(peer));
       finish(
         (error as NodeJS.ErrnoException).syscall === undefined
           ? tlsFailureOf(
@@ -198,15 +218,24 @@ async function handshake(
         // RFC 6066, 3: no address may stand there.
         ...(isIP(name) || endpoint.kind === 'unix' ? {} : { servername: name }),
         ...tlsOptions(tls),
+        ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
       });
     } catch (error) {
       return fail(error);
     }
     const secured = stream;
-    secured.once('secureConnect', () => finish(secured));
+    secured.once('secureConnect', () =>
+      finish(alpn === undefined || secured.alpnProtocol === alpn ? secured : otherProtocol(peer)),
+    );
     secured.once('error', fail);
     secured.once('close', () => fail(Object.assign(new Error('closed'), { code: 'EPIPE', syscall: 'read' })));
     return undefined;
+  });
+}
+
+function otherProtocol(peer: string): NotYet {
+  return notYet(`it has TLS, and does not agree on HTTP/2 (ALPN h2) (${peer})`, {
+    hint: 'is it the right port? Where a proxy ends TLS in front of the server, it must offer h2',
   });
 }
 

@@ -318,7 +318,11 @@ function answerFailure({ kind, message }: AnswerFault, { who, host, variable }: 
 
 /** True where the server knows no HTTP/1.1: by TLS's alert (RFC 7301, 3.2), or because it speaks HTTP/2 at once. */
 export function wantsHttp2(error: unknown): boolean {
-  if (error instanceof AnswerFault) return error.kind === 'http2';
+  return error instanceof AnswerFault ? error.kind === 'http2' : wantsOtherProtocol(error);
+}
+
+/** True where the server agreed on no protocol that was offered within TLS. */
+export function wantsOtherProtocol(error: unknown): boolean {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return /NO_APPLICATION_PROTOCOL/.test(`${code} ${message.toUpperCase().replaceAll(' ', '_')}`);
 }

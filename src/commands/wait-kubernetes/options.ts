@@ -1,8 +1,9 @@
 import { parseDuration } from '../../core/duration.ts';
-import { flag, integer, list, parseText, text, value, valueOr } from '../../core/options/option.ts';
+import { integer, list, parseText, text, value, valueOr } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { attemptOptions } from '../../wait/attempt-timeout.ts';
 import { parseExpectation } from './expectation.ts';
+import { roleOptions } from './role-options.ts';
 import { parseNamespace } from './target.ts';
 
 /** Which objects, and what must hold of them. */
@@ -61,14 +62,7 @@ function parseWatchTime(given: string): number {
 
 export const waitKubernetesOptions = {
   ...objectOptions,
-  'print-role': flag({
-    description: 'print the Role and RoleBinding that this command line needs, and wait for nothing',
-  }),
-  account: text({
-    description:
-      'for --print-role: who gets the Role, as [NAMESPACE/]NAME; unset, default in the namespace of the pod',
-    placeholder: 'NAME',
-  }),
+  ...roleOptions,
   ...attemptOptions,
   ...waitOptions,
 };

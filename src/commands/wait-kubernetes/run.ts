@@ -5,7 +5,7 @@ import { findCluster, podNamespace, type ClusterAccess } from '../../clients/kub
 import { createApiClient, type ApiClient } from '../../clients/kubernetes/client.ts';
 import { discoverResource } from '../../clients/kubernetes/discover.ts';
 import type { ApiResource } from '../../clients/kubernetes/resource.ts';
-import { rolesFor, type RoleSubject } from '../../clients/kubernetes/role.ts';
+import { rolesFor, type NeededRight, type RoleSubject } from '../../clients/kubernetes/role.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
@@ -145,12 +145,34 @@ function objectWait(
   };
 }
 
-/** Prints the Roles. The cluster is asked only about resources that not every cluster has. */
+/** Prints the Roles that the targets need. */
 async function printRoles(
   options: Values<typeof waitKubernetesOptions>,
   targets: readonly ObjectTarget[],
   context: Context,
 ): Promise<Outcome> {
+  const needed = await neededRights(options, targets, context);
+  if ('kind' in needed) return needed;
+  context.stdout(rolesFor(needed.rights, subjectOf(options.account, needed.namespace)));
+  return printed('printed the Roles');
+}
+
+/** What targets need of the API server. */
+export interface NeededRights {
+  readonly rights: readonly NeededRight[];
+  /** That of the pod, or of the kubeconfig's context: where the account is, unless somebody says otherwise. */
+  readonly namespace: string;
+}
+
+/**
+ * Tells what the targets need. The cluster is asked only about resources that not every cluster has.
+ * @throws UsageError where no cluster is known and one must be asked
+ */
+export async function neededRights(
+  options: ObjectOptions,
+  targets: readonly ObjectTarget[],
+  context: Context,
+): Promise<NeededRights | FailedOutcome> {
   const known = targets.every(({ resource }) => isKnownResource(resource));
   // A Role may be wanted where there is no cluster yet: then the namespaces are those that were written.
   const namespaced =
@@ -163,22 +185,23 @@ async function printRoles(
   const access = client?.access ?? { namespace: undefined };
   const own =
     podNamespace(context.paths.serviceAccount) ?? options.namespace ?? access.namespace ?? 'default';
-  const rights = [];
+  const rights: NeededRight[] = [];
   for (const target of targets) {
     const resource = await resourceOf(target, client, context);
     if ('kind' in resource && 'status' in resource) return resource;
     const { namespace } = objectWait({ ...options }, target, access);
     rights.push({ resource, namespace: resource.namespaced ? namespace : undefined, name: target.name });
   }
-  context.stdout(rolesFor(rights, subjectOf(options.account, own)));
-  return printed('printed the Roles');
+  return { rights, namespace: own };
 }
+
+type FailedOutcome = Extract<Outcome, { kind: 'failed' }>;
 
 async function resourceOf(
   { resource }: ObjectTarget,
   client: ApiClient | undefined,
   context: Context,
-): Promise<ApiResource | Extract<Outcome, { kind: 'failed' }>> {
+): Promise<ApiResource | FailedOutcome> {
   if (isKnownResource(resource) || client === undefined) return resource as ApiResource;
   const found = await discoverResource(resource, client, { signal: context.signal, phase: () => {} });
   if (!('state' in found)) return found;
@@ -189,7 +212,12 @@ async function resourceOf(
   );
 }
 
-function subjectOf(text: string | undefined, own: string): RoleSubject {
+/**
+ * Who gets the rights.
+ * @param text as --account has it
+ * @throws UsageError
+ */
+export function subjectOf(text: string | undefined, own: string): RoleSubject {
   const [first = 'default', second, ...more] = text?.split('/') ?? [];
   if (more.length > 0 || first === '' || second === '')
     throw new UsageError(`--account: "${text}" is not NAME or NAMESPACE/NAME`);

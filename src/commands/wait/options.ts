@@ -1,5 +1,6 @@
 import { duration, flag, integer, value } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
+import { roleOptions } from '../wait-kubernetes/role-options.ts';
 
 /** What each target may say for itself, as a parameter, and the flags say for all. */
 const { any, ...each } = waitOptions;
@@ -22,4 +23,5 @@ export const waitCommandOptions = {
   ...everyTargetOptions,
   any,
   validate: flag({ description: 'print what would be waited for, as JSON, and wait for nothing' }),
+  ...roleOptions,
 };

@@ -30,6 +30,10 @@ export async function runWait(
     context.stdout(`${JSON.stringify({ targets: found.map(shown) }, undefined, 2)}\n`);
     return printed(`${found.length} target${found.length === 1 ? '' : 's'} can be waited for`);
   }
+  if (options['print-role']) {
+    const found = await readTargets(given, options, { ...context, inPlan }, undefined);
+    return (await import('./print-roles.ts')).printRolesOf(found, options.account, context);
+  }
   const read = await readTargets(given, options, { ...context, inPlan }, readSecretFile);
   using opened = new DisposableStack();
   const targets: Target[] = [];

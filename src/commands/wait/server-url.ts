@@ -47,12 +47,12 @@ export interface ServerUrl {
 
 /**
  * Takes a server's URL apart.
- * @param usual the port where none is written, and whether several hosts are taken
+ * @param usual the port where none is written, undefined where it must be, and whether several hosts are taken
  * @throws Error that says what is accepted, and shows no password
  */
 export function readServerUrl(
   address: string,
-  usual: { readonly port: number; readonly several?: boolean },
+  usual: { readonly port: number | undefined; readonly several?: boolean },
   { secret }: Pick<ReadContext, 'secret'>,
 ): ServerUrl {
   const [, scheme = '', rest = ''] = /^([^:]*):\/\/(.*)$/s.exec(address) ?? [];
@@ -76,9 +76,11 @@ export function readServerUrl(
   };
 }
 
-function withPort(authority: string, port: number): string {
+function withPort(authority: string, port: number | undefined): string {
   const parts = splitHostPort(authority);
-  return parts !== undefined && parts.port === undefined ? `${authority}:${port}` : authority;
+  return port !== undefined && parts !== undefined && parts.port === undefined
+    ? `${authority}:${port}`
+    : authority;
 }
 
 /** `user@` alone names nobody's secret; `user:password@` and `:password@` do. */

@@ -543,6 +543,62 @@ describe('kubeconfig', () => {
   });
 });
 
+describe('wait --print-role', () => {
+  const print = (...args: string[]) => runInitbox(['wait', ...args, '--print-role']);
+
+  test('one pair for each namespace, of all targets of any kind', async () => {
+    const account = ['--account', 'shop/api'];
+    const result = await print(
+      'kubernetes:job/shop/migrate',
+      'db:5432',
+      'kubernetes:job/shop/seed',
+      'kubernetes:pods/data/?selector=app%3Dkafka&count=3',
+      'kubernetes:secret/db?namespace=data&key=password',
+      'file:/not/there',
+      ...account,
+    );
+    const separate = await runInitbox([
+      ...['wait-kubernetes', 'job/shop/migrate', 'job/shop/seed', 'pods/data/', 'secret/data/db'],
+      ...['--selector', 'app=kafka', '--print-role', ...account],
+    ]);
+    expect(result).toMatchObject({ status: 0, stdout: separate.stdout });
+    expect(result.stdout).toContain('resourceNames: ["migrate", "seed"]');
+    expect(result.stdout.match(/^ {2}namespace: .*$/gm)).toEqual([
+      '  namespace: "data"',
+      '  namespace: "data"',
+      '  namespace: "shop"',
+      '  namespace: "shop"',
+    ]);
+  });
+
+  test('a custom resource is asked for', async () => {
+    await using api = await ApiServer.start();
+    const KUBECONFIG = api.kubeconfig(token);
+    const args = ['wait', 'kubernetes:nosuch.example.com/web?for=condition%3DReady', '--print-role'];
+    const { status, stderr } = await runInitbox(args, { env: { KUBECONFIG } });
+    expect({ status, stderr }).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('nosuch.example.com'),
+    });
+  });
+
+  test.each([
+    [['db:5432'], /--print-role is for targets kubernetes:KIND\/NAME, and there is none/],
+    [
+      ['kubernetes:job/a?namespace=shop', 'kubernetes:job/b?namespace=data', '--account', 'api'],
+      /several namespaces \(shop, data\).*--account NAMESPACE\/NAME/,
+    ],
+    [['kubernetes:job/a?namespace=shop', '--account', 'a/b/c'], /is not NAME or NAMESPACE\/NAME/],
+  ])('a mistake: %j', async (args, said) => {
+    const { status, stdout, stderr } = await print(...args);
+    expect({ status, stdout, stderr }).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: expect.stringMatching(said),
+    });
+  });
+});
+
 test.each(['$(CONFIG)', ' ', '{{ .Values.config }}', '-'])('KUBECONFIG=%j is refused', async (KUBECONFIG) => {
   const refused = await runInitbox(['wait-kubernetes', 'job/a'], { env: { KUBECONFIG } });
   expect(refused.stderr).toMatch(/KUBECONFIG(?: cannot be used| is blank|: - does not stand)/);

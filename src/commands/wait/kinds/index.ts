@@ -33,5 +33,15 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     load: async () => (await import('./zookeeper/kind.ts')).zookeeper,
   },
   amqp: { schemes: ['amqp', 'amqps'], load: async () => (await import('./amqp/kind.ts')).amqp },
+  grpc: { schemes: ['grpc', 'grpcs'], load: async () => (await import('./grpc/kind.ts')).grpc },
+  temporal: {
+    schemes: ['temporal', 'temporals'],
+    load: async () => (await import('./temporal/kind.ts')).temporal,
+  },
+  influxdb: {
+    schemes: ['influxdb', 'influxdbs'],
+    load: async () => (await import('./influxdb/kind.ts')).influxdb,
+  },
+  websocket: { schemes: ['ws', 'wss'], load: async () => (await import('./websocket/kind.ts')).websocket },
   kafka: { schemes: ['kafka', 'kafkas'], load: async () => (await import('./kafka/kind.ts')).kafka },
 };

@@ -17,6 +17,8 @@ const flags = {
   'max-attempts': undefined,
   'initial-delay': undefined,
   validate: false,
+  'print-role': false,
+  account: undefined,
 };
 
 const recognise = (text: string) => recogniseTarget(text, () => {}, 'argument 1');
