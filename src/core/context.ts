@@ -12,12 +12,15 @@ export interface Paths {
   readonly hosts: string;
   /** The folder with `token`, `ca.crt` and `namespace` of the pod's service account. */
   readonly serviceAccount: string;
+  /** The folder with `tcp` and `tcp6`, the sockets of this network namespace (proc(5)). */
+  readonly network: string;
 }
 
 export const podPaths: Paths = {
   resolvConf: '/etc/resolv.conf',
   hosts: '/etc/hosts',
   serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount',
+  network: '/proc/net',
 };
 
 /** All that a command needs and that is not one of its arguments. */

@@ -29,6 +29,8 @@ export type DnsRecord = { name?: string; ttl?: number } & (
   | { type: 'CNAME'; target: string }
   | { type: 'SRV'; target: string; port: number; priority?: number; weight?: number }
   | { type: 'TXT'; text: string | string[] }
+  | { type: 'NS'; target: string }
+  | { type: 'MX'; target: string; priority?: number }
 );
 
 export interface DnsQuestion {
@@ -98,6 +100,9 @@ function encodeData(record: DnsRecord): Buffer {
       return Buffer.from(record.address.split('.').map(Number));
     case 'AAAA':
       return encodeIPv6(record.address);
+    case 'MX':
+      return Buffer.concat([uint16(record.priority ?? 10), encodeName(record.target)]);
+    case 'NS':
     case 'CNAME':
       return encodeName(record.target);
     case 'SRV':

@@ -13,6 +13,8 @@ export interface HaproxyOptions {
   /** Address to listen on; 127.0.0.1 unless given. */
   listen?: string;
   prefix?: readonly string[];
+  /** Whether it looks every 100 ms for the server, and turns its clients away at once while that is down. */
+  check?: boolean;
 }
 
 export interface Haproxy extends AsyncDisposable {
@@ -42,7 +44,7 @@ export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
     '  timeout server 1h',
     'listen postgres',
     `  bind ${listen}:${port}`,
-    `  server one ${upstream.host}:${upstream.port}`,
+    `  server one ${upstream.host}:${upstream.port}${options.check === true ? ' check inter 100ms fall 1 rise 1' : ''}`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   chmodSync(file, 0o644);

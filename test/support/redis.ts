@@ -1,5 +1,5 @@
 // A Redis server, as Debian has it.
-import { chmodSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
@@ -14,6 +14,8 @@ export interface RedisOptions {
   port?: number;
   /** Flags of redis-server: `['--requirepass', 'x']`. */
   flags?: readonly string[];
+  /** Content of a configuration file, which a Sentinel must have and rewrites. */
+  config?: string;
   /** Waits until the log says so; until it takes connections, unless given. */
   readyWhen?: RegExp;
 }
@@ -38,10 +40,16 @@ export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
   const port = options.port ?? (await freePort());
   const folder = temporaryDirectory('redis');
   chmodSync(folder.path, 0o777);
+  const config = join(folder.path, 'redis.conf');
+  if (options.config !== undefined) {
+    writeFileSync(config, options.config);
+    chmodSync(config, 0o666);
+  }
   const server = await startServerProcess({
     command: [
       ...dropTo(serverAccount()),
       binary,
+      ...(options.config === undefined ? [] : [config]),
       '--port',
       String(port),
       '--bind',

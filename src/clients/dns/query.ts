@@ -2,7 +2,7 @@ import type { Resolver } from 'node:dns';
 
 import { connectWords } from '../../core/socket-errors.ts';
 
-export const recordTypes = ['A', 'AAAA', 'SRV', 'CNAME', 'TXT'] as const;
+export const recordTypes = ['A', 'AAAA', 'SRV', 'CNAME', 'TXT', 'MX', 'NS'] as const;
 export type RecordType = (typeof recordTypes)[number];
 
 /** What name servers said to one question. */
@@ -103,5 +103,8 @@ function recordText(record: unknown): string {
   if (typeof record === 'object' && record !== null && 'port' in record && 'name' in record) {
     return `${String(record.name)}:${String(record.port)}`;
   }
+  // A domain that takes no mail names the root (RFC 7505).
+  if (typeof record === 'object' && record !== null && 'exchange' in record)
+    return String(record.exchange) || '.';
   return String(record);
 }

@@ -3,7 +3,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Answer } from '../../wait/attempt.ts';
 import type { ServerConversation } from '../connection/conversation.ts';
-import { scramClient } from './scram.ts';
+import { scramClient } from '../connection/scram.ts';
 import { askKafka, kafkaBytes, type KafkaFields, kafkaRequest, kafkaText, NotKafka } from './wire.ts';
 
 export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;

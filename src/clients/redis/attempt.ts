@@ -1,5 +1,7 @@
 import { exitStatus } from '../../core/exit-status.ts';
+import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
 import type { Secret } from '../../core/redaction/redactor.ts';
+import { formatBytes } from '../../core/size.ts';
 import {
   never,
   notYet,
@@ -19,7 +21,12 @@ import {
 import { NotRedis, respCommand, takeResp, type RespValue } from './resp.ts';
 
 export interface RedisDemands {
-  readonly place: ConnectionPlace;
+  /** The server, or the Sentinels that know it: at least one. */
+  readonly endpoints: readonly ConnectionPlace['endpoint'][];
+  /** Undefined without TLS. */
+  readonly tls: ConnectionPlace['tls'];
+  /** Of what the endpoints are Sentinels of; undefined where one is the server itself. */
+  readonly sentinel: { readonly master: string; readonly password: Secret | undefined } | undefined;
   readonly user: string | undefined;
   readonly password: Secret | undefined;
   readonly database: number;
@@ -27,7 +34,11 @@ export interface RedisDemands {
   readonly primary: boolean;
   /** Keys that must be there. */
   readonly keys: readonly string[];
+  /** Says what is wrong with the value of a key; unset, that it is there is enough. */
+  readonly judgeValue: ((value: string) => Promise<string | undefined>) | undefined;
 }
+
+type Tools = ConnectionContext & { readonly redact: (text: string) => string };
 
 /** Characters of a server's words that are shown. */
 const mostShown = 300;
@@ -37,30 +48,59 @@ interface Talk {
   readonly demands: RedisDemands;
   readonly probe: Probe;
   readonly redact: (text: string) => string;
+  readonly context: Tools;
 }
 
 /**
- * One attempt: a login where credentials are given, the database, PING, its role, its keys. A few bytes of our own: a
- * client costs ten times as long to load as all of them take.
+ * One attempt: a login where credentials are given, the database, PING, its role, its keys; with Sentinels, at the server
+ * that they name. A few bytes of our own: a client costs ten times as long to load as all of them take.
  */
-export async function attemptRedis(
+export async function attemptRedis(demands: RedisDemands, context: Tools, probe: Probe): Promise<Answer> {
+  const { endpoints, sentinel } = demands;
+  const [endpoint] = endpoints as readonly [ConnectionPlace['endpoint']];
+  if (sentinel === undefined) return attemptAt(endpoint, demands, context, probe);
+  const found = await askSentinels(demands, sentinel, context, probe);
+  if ('state' in found) return found;
+  const answer = await attemptAt(found, { ...demands, primary: true }, context, probe);
+  if (answer.state !== 'not-yet') return answer;
+  const address = context.redact(shownHostPort(found.host, found.port));
+  return notYet(`Sentinel names ${address}: ${answer.reason}`, {
+    hint: answer.hint,
+    absent: answer.absent === true,
+  });
+}
+
+async function attemptAt(
+  endpoint: ConnectionPlace['endpoint'],
   demands: RedisDemands,
-  context: ConnectionContext & { readonly redact: (text: string) => string },
+  context: Tools,
   probe: Probe,
 ): Promise<Answer> {
-  const opened = await openConversation(demands.place, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  const talk: Talk = { conversation, demands, probe, redact: context.redact };
-  try {
+  return converseAt(endpoint, demands, context, probe, async (talk) => {
     return (
       (await logIn(talk)) ??
       (await select(talk)) ??
       (await ping(talk)) ??
       (await judgeRole(talk)) ??
       (await findKeys(talk)) ??
-      satisfied(`answers PING (${conversation.peer})`)
+      satisfied(`answers PING (${talk.conversation.peer})`)
     );
+  });
+}
+
+/** Opens a conversation for what is said in it, and tells what breaks. */
+async function converseAt<T>(
+  endpoint: ConnectionPlace['endpoint'],
+  demands: RedisDemands,
+  context: Tools,
+  probe: Probe,
+  say: (talk: Talk) => Promise<T>,
+): Promise<T | NotYet | Never> {
+  const opened = await openConversation({ endpoint, tls: demands.tls }, context, probe);
+  if ('state' in opened) return opened;
+  using conversation = opened;
+  try {
+    return await say({ conversation, demands, probe, redact: context.redact, context });
   } catch (error) {
     if (error instanceof NotRedis || error instanceof AnswerTooLong)
       return notYet(`what answers there is not Redis (${conversation.peer})`, {
@@ -70,6 +110,83 @@ export async function attemptRedis(
   }
 }
 
+interface RedisAddress {
+  readonly kind: 'tcp';
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the Sentinels say that the primary is: the first that knows it is believed, as clients do. */
+async function askSentinels(
+  demands: RedisDemands,
+  { master, password }: NonNullable<RedisDemands['sentinel']>,
+  context: Tools,
+  probe: Probe,
+): Promise<RedisAddress | NotYet | Never> {
+  const answers = await Promise.all(
+    demands.endpoints.map((endpoint) =>
+      converseAt(endpoint, { ...demands, user: undefined, password }, context, probe, async (talk) => {
+        const refused = await logIn(talk);
+        if (refused !== undefined) return refused;
+        const { peer } = talk.conversation;
+        probe.phase(`asking the Sentinel ${peer} for ${JSON.stringify(master)}`);
+        const answer = await ask(talk, 'SENTINEL', 'get-master-addr-by-name', master);
+        if (answer.type === 'error') return judgeSentinel(answer.text, talk);
+        const [host, port] = answer.type === 'list' ? answer.items : [];
+        if (host?.type === 'text' && port?.type === 'text')
+          return (
+            addressOf(`${host.text.includes(':') ? `[${host.text}]` : host.text}:${port.text}`, '') ?? fail()
+          );
+        if (answer.type !== 'nothing') return fail();
+        return notYet(`the Sentinel knows no ${JSON.stringify(master)} (${peer})`, {
+          hint: 'is that the name in its configuration (sentinel monitor NAME …)?',
+          absent: true,
+        });
+      }),
+    ),
+  );
+  const found =
+    answers.find((answer) => !('state' in answer)) ??
+    answers.find((answer) => 'state' in answer && answer.state === 'never');
+  if (found !== undefined) return found;
+  const missing = answers.filter(
+    (answer): answer is NotYet => 'state' in answer && answer.state === 'not-yet',
+  );
+  return notYet([...new Set(missing.map((answer) => answer.reason))].join('; '), {
+    hint: missing.find((answer) => answer.hint !== undefined)?.hint,
+    absent: missing.every((answer) => answer.absent === true),
+  });
+}
+
+function fail(): never {
+  throw new NotRedis();
+}
+
+function judgeSentinel(text: string, talk: Talk): NotYet | Never {
+  const { peer } = talk.conversation;
+  const said = `${talk.redact(text).slice(0, mostShown)} (${peer})`;
+  if (/unknown command/i.test(text))
+    return notYet(`a server answers there, not a Sentinel (${said})`, {
+      hint: 'Sentinel’s port is 26379 by default; leave sentinel-master out to wait for the server itself',
+    });
+  if (/^(?:NOAUTH|WRONGPASS|NOPERM)/.test(text))
+    return never(
+      exitStatus.refused,
+      said,
+      'the Sentinel wants a password of its own: give sentinel-password-file',
+    );
+  return judgeError(text, talk);
+}
+
+/** @param instead the host that is meant where none is named @returns undefined where that is no address */
+function addressOf(text: string, instead: string): RedisAddress | undefined {
+  const parts = splitHostPort(text);
+  const port = portIn(parts?.port ?? '');
+  const host = parts?.host || instead;
+  if (port === undefined || !/^[\w.:-]{1,253}$/.test(host)) return undefined;
+  return { kind: 'tcp', host, port };
+}
+
 async function ask({ conversation, probe }: Talk, ...words: readonly string[]): Promise<RespValue> {
   conversation.write(respCommand(words));
   const answer = await conversation.read((heard) => takeResp(heard));
@@ -77,7 +194,7 @@ async function ask({ conversation, probe }: Talk, ...words: readonly string[]): 
   return answer;
 }
 
-async function logIn(talk: Talk): Promise<Answer | undefined> {
+async function logIn(talk: Talk): Promise<NotYet | Never | undefined> {
   const { user, password } = talk.demands;
   if (user === undefined && password === undefined) return undefined;
   talk.probe.phase(`logging in to ${talk.conversation.peer}`);
@@ -132,7 +249,7 @@ async function judgeRole(talk: Talk): Promise<Answer | undefined> {
   const kind = role?.type === 'text' ? role.text : '';
   if (kind === 'sentinel')
     return notYet(`a Sentinel answers there, not a server (${conversation.peer})`, {
-      hint: 'name the server: its port is 6379 by default, Sentinel’s is 26379',
+      hint: 'give sentinel-master=NAME to find the server by it, or name the server, whose port is 6379 by default',
     });
   if (kind !== 'slave') return undefined;
   const state = link?.type === 'text' ? link.text : 'unknown';
@@ -152,20 +269,57 @@ async function judgeRole(talk: Talk): Promise<Answer | undefined> {
 
 async function findKeys(talk: Talk): Promise<Answer | undefined> {
   for (const key of talk.demands.keys) {
-    talk.probe.phase(`asking ${talk.conversation.peer} for the key ${JSON.stringify(key)}`);
-    const answer = await ask(talk, 'EXISTS', key);
-    if (answer.type === 'error') return judgeError(answer.text, talk);
-    if (answer.type !== 'number') throw new NotRedis();
-    if (answer.number === 0)
-      return notYet(
-        `has no key ${JSON.stringify(key)} in database ${talk.demands.database} (${talk.conversation.peer})`,
-        {
-          absent: true,
-          hint: 'whoever writes it has not done so yet; or is it another database (redis://HOST/1)?',
-        },
-      );
+    const answer = await findKey(talk, key);
+    if (answer !== 'moved') {
+      if (answer !== undefined) return answer;
+      continue;
+    }
+    const { peer } = talk.conversation;
+    return notYet(`the slot of the key ${JSON.stringify(key)} moves between nodes of the cluster (${peer})`, {
+      hint: 'somebody reshards the cluster: it is waited for',
+    });
   }
   return undefined;
+}
+
+/** More than a value has that is looked into. */
+const mostValue = 1 << 20;
+
+/** Looks for a key here, or where this node of a cluster says that it is. @param asked whether it was asked elsewhere */
+async function findKey(talk: Talk, key: string, asked = false): Promise<Answer | 'moved' | undefined> {
+  const { conversation, probe, demands, context } = talk;
+  const { peer } = conversation;
+  const shown = JSON.stringify(key);
+  probe.phase(`asking ${peer} for the key ${shown}`);
+  const { judgeValue } = demands;
+  conversation.write(respCommand([judgeValue === undefined ? 'EXISTS' : 'GET', key]));
+  let answer: RespValue;
+  try {
+    answer = await conversation.read((heard) => takeResp(heard), judgeValue && mostValue);
+  } catch (error) {
+    if (!(error instanceof AnswerTooLong) || judgeValue === undefined) throw error;
+    return notYet(`the value of the key ${shown} is longer than ${formatBytes(mostValue)} (${peer})`);
+  }
+  if (answer.type === 'error') {
+    const { code, rest } = parts(answer.text);
+    if (code !== 'MOVED' && code !== 'ASK') return judgeError(answer.text, talk);
+    const [, place = ''] = /^\d+ (\S+)$/.exec(rest) ?? [];
+    const [own] = demands.endpoints;
+    const there = addressOf(place, own?.kind === 'tcp' ? own.host : '') ?? fail();
+    if (asked || code === 'ASK') return 'moved';
+    return converseAt(there, demands, context, probe, async (other) => {
+      return (await logIn(other)) ?? (await findKey(other, key, true));
+    });
+  }
+  if (answer.type === 'nothing' || (answer.type === 'number' && answer.number === 0))
+    return notYet(`has no key ${shown} in database ${demands.database} (${peer})`, {
+      absent: true,
+      hint: 'whoever writes it has not done so yet; or is it another database (redis://HOST/1)?',
+    });
+  if (judgeValue === undefined && answer.type === 'number') return undefined;
+  if (judgeValue === undefined || answer.type !== 'text') return fail();
+  const wrong = await judgeValue(answer.text);
+  return wrong === undefined ? undefined : notYet(`the value of the key ${shown} ${wrong} (${peer})`);
 }
 
 /** `LOADING Redis is loading the dataset in memory` */
@@ -179,7 +333,7 @@ const final: Readonly<Record<string, string>> = {
   WRONGPASS: 'is the Secret that holds the password the one of this server’s user?',
   NOAUTH:
     'give its password: in a variable (REDISCLI_AUTH, or password-env), in a file (password-file), or in the URL',
-  NOPERM: 'the user lacks a right: ACL SETUSER … +ping +select +role +exists ~KEY',
+  NOPERM: 'the user lacks a right: ACL SETUSER … +ping +select +role +exists (+get with matches) ~KEY',
   DENIED:
     'the server is in protected mode, which takes only connections from itself: set a password or bind in its configuration',
 };
@@ -191,7 +345,6 @@ const passing: Readonly<Record<string, string>> = {
   BUSY: 'a script of another client runs: SCRIPT KILL ends one that has not written yet',
   MISCONF: 'it cannot save its data to the disk, and takes no writes: look at its log and its volume',
   CLUSTERDOWN: 'not all slots of the cluster are served: look at CLUSTER INFO and at its pods',
-  MOVED: 'another node of the cluster has that key: wait for it at that node',
 };
 
 /** What an error of the server means for a wait. */
@@ -213,6 +366,12 @@ function judgeError(text: string, { conversation: { peer }, redact, demands }: T
       exitStatus.refused,
       said,
       `there is no database ${demands.database}: the server’s setting is databases; a cluster has 0 alone`,
+    );
+  if (code === 'WRONGTYPE')
+    return never(
+      exitStatus.refused,
+      said,
+      'matches looks into texts (GET); leave it out to look for the key alone',
     );
   if (code === 'ERR' && /max number of clients/i.test(rest))
     return notYet(said, {

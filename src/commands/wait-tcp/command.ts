@@ -16,7 +16,7 @@ export const waitTcp = defineCommand({
   summary: 'wait until ports accept connections',
   description: `Waits until every target accepts a TCP connection (or a connection to a unix socket). Each attempt tries all addresses of a name, IPv4 and IPv6; one open address is enough. A refused connection, an unknown name, a dropped packet and an unreachable network are all waited for.
 
-An open port is not yet a ready database: see wait-postgres and wait-http.`,
+An open port is not yet a ready database: see wait-postgres and wait-http. A proxy or a mesh may accept for a server that is down: see --hold.`,
   examples: [
     'initbox wait-tcp postgres-service:5432',
     'initbox wait-tcp db:5432 cache:6379 --timeout 2m -- ./server --port 8080',

@@ -8,6 +8,7 @@ import type { Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
 import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
+import { warnOfMesh } from './mesh.ts';
 import type { waitTcpOptions } from './options.ts';
 import { endpointName } from './target.ts';
 
@@ -17,18 +18,27 @@ export async function runWaitTcp(
   context: Context,
 ): Promise<Outcome> {
   const endpoints = new Map(given.map((endpoint) => [endpointName(endpoint), endpoint]));
-  const targets = [...endpoints.values()].map((endpoint) => connectTarget(endpoint, context));
+  const targets = [...endpoints.values()].map((endpoint) => connectTarget(endpoint, context, options.hold));
   return waitOutcome(await waitFor(targets, waitPlanOf(options, targets.length), context));
 }
 
-/** What connects to one of them. */
+/**
+ * What connects to one of them.
+ * @param hold milliseconds for which what was accepted must stay open
+ */
 export function connectTarget(
   endpoint: Endpoint,
-  { paths, clock }: Pick<Context, 'paths' | 'clock'>,
+  context: Pick<Context, 'paths' | 'clock' | 'log' | 'host'>,
+  hold = 0,
 ): Target {
+  const { paths, clock } = context;
   const addresses = remembered(createResolver(paths), clock);
   return {
     name: endpointName(endpoint),
-    attempt: (probe) => attemptConnect(endpoint, addresses, probe, clock),
+    async attempt(probe) {
+      const answer = await attemptConnect(endpoint, addresses, probe, clock, hold);
+      if (hold === 0 && answer.state === 'satisfied') warnOfMesh(endpoint, context);
+      return answer;
+    },
   };
 }

@@ -239,6 +239,9 @@ describe('wait-dns', () => {
       'db-0.example:5432',
     ],
     ['CNAME', 'alias.example', { records: [{ type: 'CNAME', target: 'real.example' }] }, 'real.example'],
+    ['MX', 'mail.example', { records: [{ type: 'MX', target: 'mx-0.example' }] }, 'mx-0.example'],
+    ['MX', 'no-mail.example', { records: [{ type: 'MX', target: '.', priority: 0 }] }, '.'],
+    ['NS', 'zone.example', { records: [{ type: 'NS', target: 'ns-1.example' }] }, 'ns-1.example'],
     ['TXT', 'txt.example', { records: [{ type: 'TXT', text: 'v=1' }] }, 'v=1'],
     ['AAAA', 'six.example', ['fd00::7'], 'fd00::7'],
   ] as const)('--type %s', async (type, name, answer, shown) => {
@@ -309,7 +312,7 @@ describe('wait-dns', () => {
     [['wait-dns', '--service', 'a.b.c'], /NAME\.NAMESPACE/],
     [['wait-dns', '--service', 'db'], /namespace is unknown/],
     [['wait-dns', 'db:5432'], /has a port/],
-    [['wait-dns', 'x', '--type', 'MX'], /not one of A, AAAA/],
+    [['wait-dns', 'x', '--type', 'HINFO'], /not one of A, AAAA/],
     [['wait-dns', 'x', '--server', 'dns.example:0'], /from 1 to 65535/],
     [['wait-dns', 'x', '--expect', '10.0.0.300'], /"10\.0\.0\.300" is not an IP address/],
     [['wait-dns', 'x', '--type', 'A', '--expect', 'fd00::1'], /is an IPv6 address, and only A records/],

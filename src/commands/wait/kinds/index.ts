@@ -26,6 +26,10 @@ export const kinds: Readonly<Record<string, ListedKind>> = {
     prefixes: ['kubernetes'],
     load: async () => (await import('./kubernetes/kind.ts')).kubernetes,
   },
+  mongodb: {
+    schemes: ['mongodb', 'mongodb+srv'],
+    load: async () => (await import('./mongodb/kind.ts')).mongodb,
+  },
   mysql: { schemes: ['mysql', 'mariadb'], load: async () => (await import('./mysql/kind.ts')).mysql },
   nats: { schemes: ['nats', 'natss'], load: async () => (await import('./nats/kind.ts')).nats },
   zookeeper: {

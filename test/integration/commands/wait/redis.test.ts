@@ -191,6 +191,98 @@ describe.skipIf(requireOrSkip('redis', canUseRedis()))('a Redis server', () => {
     expect(mistake.stderr).toContain('ca-file has no effect for redis://; write rediss:// for TLS');
   });
 
+  test('the value of a key must match', async () => {
+    await using redis = await startRedis();
+    await redis.ask('SET state migrating:7', 'LPUSH list 1');
+    await redis.ask(`SET long ${'x'.repeat(9_000)}`);
+    const at = (rest: string) => `redis://127.0.0.1:${redis.port}?${rest}`;
+    const waiting = await startInitbox([
+      'wait',
+      '--timeout',
+      '60s',
+      at('key=state&matches=^done:&matches=7$'),
+    ]);
+    await waiting.waitForStderr(/the value of the key "state" does not match \^done:/);
+    await redis.ask('SET state done:7');
+    const { status, stderr } = await waiting.exit;
+    expect(status).toBe(0);
+    expect(stderr).not.toContain('migrating');
+    const absent = await runToDeadline(['wait', '--timeout', '1s', at('key=later&matches=.')]);
+    expect(absent.stderr).toContain('has no key "later"');
+    const list = await runInitbox(['wait', at('key=list&matches=.')]);
+    expect(list).toMatchObject({ status: 69, stderr: expect.stringContaining('WRONGTYPE') });
+    const slow = await runToDeadline(['wait', '--timeout', '1s', at('key=long&matches=(x%2B)%2By$')], {
+      answered: (said) => said.includes('to be matched'),
+    });
+    expect(slow.stderr).toMatch(/takes longer than 100ms to be matched/);
+    const mistake = await runInitbox(['wait', at('matches=.')]);
+    expect(mistake).toMatchObject({ status: 2, stderr: expect.stringContaining('give key') });
+  });
+
+  test('a cluster: the key is looked for at the node that has its slot', async () => {
+    const bus = [await freePort(), await freePort()];
+    const start = (port: number | undefined) =>
+      startRedis({ flags: ['--cluster-enabled', 'yes', '--cluster-port', String(port)] });
+    await using one = await start(bus[0]);
+    await using other = await start(bus[1]);
+    const target = `redis://127.0.0.1:${one.port}?key=ready`;
+    const waiting = await startInitbox(['wait', '--timeout', '60s', target]);
+    await waiting.waitForStderr(/CLUSTERDOWN/);
+    await one.ask('CLUSTER ADDSLOTSRANGE 0 8191');
+    await other.ask('CLUSTER ADDSLOTSRANGE 8192 16383');
+    await one.ask(`CLUSTER MEET 127.0.0.1 ${other.port} ${bus[1]}`);
+    // CRC16 gives "ready" the slot 11489.
+    await waitUntil(async () => (await one.ask('EXISTS ready')).startsWith('-MOVED'));
+    await waiting.waitForStderr(new RegExp(`has no key "ready" in database 0 .*:${other.port}`));
+    await waitUntil(async () => (await other.ask('SET ready 1')) === '+OK');
+    expect(await waiting.exit).toMatchObject({ status: 0 });
+  });
+
+  test('Sentinel: the primary that it names, after a failover the new one', async () => {
+    await using first = await startRedis();
+    const sentinelPort = await freePort();
+    await using sentinel = await startRedis({
+      port: sentinelPort,
+      config: `sentinel monitor mymaster 127.0.0.1 ${first.port} 1\nrequirepass sentinelpw1\n`,
+      flags: ['--sentinel'],
+      readyWhen: /\+monitor/,
+    });
+    const folder = temporaryDirectory('sentinel');
+    const file = join(folder.path, 'password');
+    writeFileSync(file, 'sentinelpw1\n');
+    const at = `redis://127.0.0.1:1,127.0.0.1:${sentinel.port}?sentinel-password-file=${file}`;
+    const { status, stderr } = await runInitbox(['wait', `${at}&sentinel-master=mymaster`]);
+    expect({ status, stderr }).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(`answers PING (127.0.0.1:${first.port})`),
+    });
+    expect(stderr).not.toContain('sentinelpw1');
+    for (const [target, said] of [
+      [`${at}&sentinel-master=nosuch`, /the Sentinel knows no "nosuch"/],
+      [`redis://127.0.0.1:${first.port}?sentinel-master=mymaster`, /a server answers there, not a Sentinel/],
+    ] as const) {
+      const late = await runToDeadline(['wait', '--timeout', '1s', target], {
+        answered: (seen) => said.test(seen),
+      });
+      expect(late).toMatchObject({ status: 124, stderr: expect.stringMatching(said) });
+    }
+    const none = await runInitbox(['wait', `redis://127.0.0.1:${sentinel.port}?sentinel-master=mymaster`]);
+    expect(none).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('give sentinel-password-file'),
+    });
+    // What a Sentinel names and is none (any more) is not ready.
+    await using next = await startRedis();
+    await first.ask(`REPLICAOF 127.0.0.1 ${next.port}`);
+    const waiting = await startInitbox(['wait', '--timeout', '60s', `${at}&sentinel-master=mymaster`]);
+    await waiting.waitForStderr(
+      new RegExp(`Sentinel names 127\\.0\\.0\\.1:${first.port}: a replica (?:of|without)`),
+    );
+    await first.ask('REPLICAOF NO ONE');
+    expect(await waiting.exit).toMatchObject({ status: 0 });
+    folder.remove();
+  });
+
   test('too many clients: not yet', async () => {
     await using redis = await startRedis({ flags: ['--maxclients', '1'] });
     const waiting = createServer();

@@ -55,6 +55,8 @@ describe('a target’s kind', () => {
     ['amqps://app@queue', 'amqp'],
     ['kafka://a,b:9093', 'kafka'],
     ['kafkas://app@a', 'kafka'],
+    ['mongodb://a,b:27018/app', 'mongodb'],
+    ['mongodb+srv://app@cluster.example.net', 'mongodb'],
     ['mysql://app@db/app', 'mysql'],
     ['mariadb://app@db', 'mysql'],
     ['redis://cache', 'redis'],

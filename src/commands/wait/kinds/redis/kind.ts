@@ -1,5 +1,8 @@
 import { attemptRedis } from '../../../../clients/redis/attempt.ts';
-import { flag, list, parseText } from '../../../../core/options/option.ts';
+import type { Clock } from '../../../../core/clock.ts';
+import { flag, list, parseText, secret, text } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { matchesWithin, parsePattern, patternTime } from '../../../wait-http/pattern.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
@@ -16,6 +19,16 @@ const redisOptions = {
   ...credentialOptions,
   primary: flag({ description: 'it must be a primary that takes writes' }),
   key: list({ description: 'a key that must be there', placeholder: 'NAME', parse: parseText }),
+  matches: list({
+    description: 'a regular expression that must match somewhere in the value of each key',
+    placeholder: 'REGEX',
+    parse: parsePattern,
+  }),
+  'sentinel-master': text({
+    description: 'what the Sentinels that the URL names call the primary to wait for',
+    placeholder: 'NAME',
+  }),
+  'sentinel-password': secret({ description: 'the file that holds the password of the Sentinels' }),
   ...tlsTargetOptions,
 };
 
@@ -26,31 +39,60 @@ export const redis = defineKind({
   options: redisOptions,
   limit: 5000,
   read({ address, scheme, options }, around) {
-    const url = readServerUrl(address, { port: 6379 }, around);
+    const master = options['sentinel-master'];
+    const usual = master === undefined ? { port: 6379 } : { port: 26_379, several: true };
+    const url = readServerUrl(address, usual, around);
     const database = databaseIn(url.path);
-    const [endpoint] = url.endpoints;
+    const { endpoints } = url;
+    if (master === '')
+      throw new UsageError('sentinel-master is empty; it is the NAME of sentinel monitor NAME');
+    if (options['sentinel-password'] !== undefined && master === undefined)
+      throw new UsageError('sentinel-password-file has no effect without sentinel-master');
+    if (options.matches.length > 0 && options.key.length === 0)
+      throw new UsageError('matches looks into the value of a key; give key');
     readCredentials(url, options, around, variables);
     checkTls(options, scheme, 'rediss');
-    const name = `${endpointName(endpoint)}${url.path === '' ? '' : `/${database}`}`;
+    const where = endpoints.map(endpointName).join(',');
+    const name = `${where}${master === undefined ? '' : ` ${master}`}${url.path === '' ? '' : `/${database}`}`;
     return {
       name,
       open(context) {
         const credentials = readCredentials(url, options, context, variables);
         const tls = scheme === 'rediss' ? readTls(options, context.environment) : undefined;
         const demands = {
-          place: { endpoint, tls },
+          endpoints,
+          tls,
+          sentinel: master === undefined ? undefined : { master, password: options['sentinel-password'] },
           ...credentials,
           database,
           primary: options.primary,
           keys: options.key,
+          judgeValue: options.matches.length === 0 ? undefined : valueJudge(options.matches, context.clock),
         };
         const tools = serverTools(context);
-        const stages = serverStages([endpoint], { tls: tls !== undefined, login: true, assertion: true });
+        const stages = serverStages(endpoints, { tls: tls !== undefined, login: true, assertion: true });
         return { name, stages, attempt: (probe) => attemptRedis(demands, tools, probe) };
       },
     };
   },
 });
+
+/** Says which pattern is not in a value; not the value, which may be a secret. */
+function valueJudge(
+  patterns: readonly RegExp[],
+  clock: Pick<Clock, 'now'>,
+): (value: string) => Promise<string | undefined> {
+  return async (value) => {
+    const end = clock.now() + patternTime;
+    for (const pattern of patterns) {
+      const matched = await matchesWithin(pattern, value, end - clock.now());
+      if (matched === undefined)
+        return `takes longer than ${patternTime}ms to be matched with ${pattern.source}`;
+      if (!matched) return `does not match ${pattern.source}`;
+    }
+    return undefined;
+  };
+}
 
 /** @throws Error that says what is accepted */
 function databaseIn(path: string): number {

@@ -1,11 +1,13 @@
 import { isIP } from '../../../../clients/dns/ip-address.ts';
 import { text } from '../../../../core/options/option.ts';
 import type { WaitStage } from '../../../../wait/stage.ts';
+import { connectOptions } from '../../../wait-tcp/options.ts';
 import { connectTarget } from '../../../wait-tcp/run.ts';
 import { endpointName, parseEndpoint } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 
 const tcpOptions = {
+  ...connectOptions,
   expect: text({
     description:
       'a text that the server must say, such as 220 of SMTP; an open port alone is not enough then',
@@ -21,13 +23,21 @@ export const tcp = defineKind({
   options: tcpOptions,
   read({ address, options }, { secret }) {
     const endpoint = parseEndpoint(address, secret);
-    const { expect, send } = options;
+    const { expect, send, hold } = options;
+    if (hold !== undefined && expect !== undefined)
+      throw new Error('hold cannot be combined with expect: what the server says is proof enough');
     if (send !== undefined && expect === undefined)
       throw new Error('send has no effect without expect: nobody would look at the answer');
     const name = endpointName(endpoint);
     const stages: WaitStage[] = endpoint.kind === 'tcp' && !isIP(endpoint.host) ? ['dns', 'tcp'] : ['tcp'];
     if (expect === undefined)
-      return { name, open: (context) => ({ ...connectTarget(endpoint, context), stages }) };
+      return {
+        name,
+        open: (context) => ({
+          ...connectTarget(endpoint, context, hold),
+          stages: hold ? [...stages, 'assertion'] : stages,
+        }),
+      };
     return {
       name,
       limit: 5000,

@@ -6,18 +6,19 @@ const mostIterations = 1_000_000;
 
 const derive = promisify(pbkdf2);
 
-/** The client's half of SCRAM (RFC 5802), without channel binding. */
-export function scramClient(
-  hash: 'sha256' | 'sha512',
-  user: string,
-  password: string,
-): {
+/** Bytes of the hashes that servers log in by. */
+const lengths = { sha1: 20, sha256: 32, sha512: 64 } as const;
+
+export interface ScramClient {
   readonly first: string;
   /** @returns undefined where that is no answer of SCRAM */
   readonly answer: (serverFirst: string) => Promise<string | undefined>;
   /** Whether the server has shown that it knows the password, too. */
   readonly verify: (serverFinal: string) => boolean;
-} {
+}
+
+/** The client's half of SCRAM (RFC 5802), without channel binding. */
+export function scramClient(hash: keyof typeof lengths, user: string, password: string): ScramClient {
   const nonce = randomBytes(18).toString('base64');
   const bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`;
   let expected: Buffer = Buffer.alloc(0);
@@ -30,12 +31,11 @@ export function scramClient(
       const iterations = Number(count);
       if (!both.startsWith(nonce) || both === nonce || iterations < 1 || iterations > mostIterations)
         return undefined;
-      const length = hash === 'sha256' ? 32 : 64;
       const salted = await derive(
         password.normalize('NFKC'),
         Buffer.from(salt, 'base64'),
         iterations,
-        length,
+        lengths[hash],
         hash,
       );
       const clientKey = hmac(salted, 'Client Key');
