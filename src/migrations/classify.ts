@@ -64,12 +64,33 @@ export function kindOf(statement: Statement): Kind {
   }
 }
 
-/** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS: without a transaction Postgres only warns, and forgets them. */
-export function isForTransaction({ words }: Statement): boolean {
+/** COMMIT AND CHAIN, ROLLBACK AND CHAIN: the next transaction is open at once. */
+export function chains({ words }: Statement): boolean {
+  const at = words.indexOf('CHAIN');
+  return at > 0 && words[at - 1] === 'AND';
+}
+
+/**
+ * What ends with its transaction, so that outside of one nothing of it is left: SET LOCAL, SET TRANSACTION and SET
+ * CONSTRAINTS, of which Postgres only warns, set_config(…, true), locks of a transaction, and ON COMMIT DROP.
+ * @param script what the statement stands in
+ */
+export function isForTransaction({ words, start, end }: Statement, script: string): boolean {
+  const [first = '', second = ''] = words;
+  if (first === 'SET') return second === 'LOCAL' || second === 'TRANSACTION' || second === 'CONSTRAINTS';
+  if (first === 'CREATE') {
+    const at = words.indexOf('COMMIT');
+    return at > 0 && words[at - 1] === 'ON' && (words[at + 1] === 'DROP' || words[at + 1] === 'DELETE');
+  }
+  if (first !== 'SELECT') return false;
+  if (words.some((word) => /^PG_(?:TRY_)?ADVISORY_XACT_LOCK/.test(word))) return true;
   return (
-    words[0] === 'SET' && (words[1] === 'LOCAL' || words[1] === 'TRANSACTION' || words[1] === 'CONSTRAINTS')
+    words.includes('SET_CONFIG') && localSetting.test(script.slice(start, Math.min(end, start + 10_000)))
   );
 }
+
+const localSetting =
+  /\bset_config\s*\(\s*(?:[^',()]|'(?:[^']|'')*')*,\s*(?:[^',()]|'(?:[^']|'')*')*,\s*(?:true|'(?:t(?:r(?:ue?)?)?|on|y(?:es?)?|1)')\s*(?:::\s*bool(?:ean)?\s*)?\)/i;
 
 /** After it the transaction takes no writes, a record's neither: READ WRITE cannot follow once anything was asked. */
 export function makesReadOnly({ words, start, end }: Statement, script: string): boolean {

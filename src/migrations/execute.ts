@@ -4,7 +4,7 @@ import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { piecesOf } from './batches.ts';
-import { isAllOrNothing, kindOf } from './classify.ts';
+import { chains, isAllOrNothing, kindOf } from './classify.ts';
 import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
 import {
   claim,
@@ -123,6 +123,7 @@ async function outside(job: FileRun, context: Context): Promise<void> {
   let noted = 0;
   let notedAt = started;
   let open = false;
+  const others = new Set(await invalidIndexes(work, statementsOf(script, job.standardStrings), 'unnamed'));
   const note = async (): Promise<void> => {
     if (known === noted) return;
     await noteFinished(lock, entry, known);
@@ -145,14 +146,16 @@ async function outside(job: FileRun, context: Context): Promise<void> {
         await unclaim(lock, entry);
         throw failureOf(context, error, file, piece, 'it was the first statement, and nothing of it is left');
       }
-      throw failureOf(context, error, file, piece, ...(await leftovers(job, known)));
+      throw failureOf(context, error, file, piece, ...(await leftovers(job, known, others)));
     }
     ended++;
     if (kind === 'begin') open = true;
     else if (kind === 'commit' || kind === 'rollback') open = false;
     if (!open) known = ended;
+    if (kind !== 'begin' && chains(statement)) open = true;
   }
-  const invalid = await invalidIndexes(work, statementsOf(script, job.standardStrings));
+  // An unnamed one has built its own index, or failed.
+  const invalid = await invalidIndexes(work, statementsOf(script, job.standardStrings), 'named');
   if (invalid.length > 0) {
     await note();
     throw new Failure(
@@ -212,13 +215,17 @@ async function record(
   );
 }
 
-/** What a file that failed on its way may have left, in sentences. */
-async function leftovers(job: FileRun, known: number): Promise<string[]> {
+/**
+ * What a file that failed on its way may have left, in sentences.
+ * @param others INVALID indexes that were there before
+ */
+async function leftovers(job: FileRun, known: number, others: ReadonlySet<string>): Promise<string[]> {
   const { script, preparation } = job;
   const lines = [
     `the file runs outside a transaction: ${known} of ${preparation.statements} statements ended and stay`,
   ];
-  const invalid = await invalidIndexes(job.work, statementsOf(script, job.standardStrings)).catch(() => []);
+  const found = await invalidIndexes(job.work, statementsOf(script, job.standardStrings)).catch(() => []);
+  const invalid = found.filter((name) => !others.has(name));
   if (invalid.length > 0) {
     lines.push(`INVALID index left behind: ${invalid.join(', ')} (DROP INDEX CONCURRENTLY removes it)`);
   }

@@ -1,4 +1,4 @@
-import { integerIn, textIn } from '../clients/postgres/answer-row.ts';
+import { integerIn, oneOfIn } from '../clients/postgres/answer-row.ts';
 import { isForbidden, isMissing } from '../clients/postgres/once-record.ts';
 import { createRecords } from '../clients/postgres/records-schema.ts';
 import { sqlStateOf } from '../clients/postgres/server-errors.ts';
@@ -9,14 +9,17 @@ import { Failure, failed } from '../core/outcome.ts';
 import { columnText } from './rows.ts';
 
 /** What is known of a migration's run. */
-export type State =
+export type State = (typeof states)[number];
+
+const states = [
   /** Runs, or ran and did not end: only outside a transaction can this be seen. */
-  | 'running'
-  | 'done'
+  'running',
+  'done',
   /** Another tool, or somebody, ran it before. */
-  | 'baseline'
+  'baseline',
   /** It ran, and its file has been taken out of the directory since, which was accepted. */
-  | 'retired';
+  'retired',
+] as const;
 
 /** One row of the record. */
 export interface Row {
@@ -320,7 +323,7 @@ function toRow(row: Record<string, unknown>): Row {
     version: columnText(row, 'version'),
     file: columnText(row, 'file'),
     sha256: columnText(row, 'sha256'),
-    state: textIn(row, 'state') as State,
+    state: oneOfIn(row, 'state', states),
     statements: integerIn(row, 'statements'),
     finished: integerIn(row, 'finished'),
     startedAt: columnText(row, 'started'),

@@ -5,16 +5,19 @@ import type { Statement } from './split.ts';
 
 /**
  * Names the INVALID indexes that a script's CREATE INDEX CONCURRENTLY left behind: they cost every write and serve no
- * query, and CREATE INDEX … IF NOT EXISTS takes one for the index itself.
+ * query, and CREATE INDEX … IF NOT EXISTS takes one for the index itself. For a statement that names no index all of its
+ * table are named.
+ * @param which only those of statements that name their index, or do not
  */
 export async function invalidIndexes(
   session: Querying,
   statements: Iterable<Statement>,
+  which?: 'named' | 'unnamed',
 ): Promise<readonly string[]> {
   const names: string[] = [];
   for (const statement of statements) {
     const built = builtIndex(statement);
-    if (built === undefined) continue;
+    if (built === undefined || which === (built.index === undefined ? 'named' : 'unnamed')) continue;
     const table = utf8(built.table);
     const index = built.index === undefined ? null : nameOf(utf8(built.index));
     const { rows } = await session.query(

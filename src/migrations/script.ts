@@ -5,7 +5,7 @@ import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { UsageError } from '../core/outcome.ts';
 import { readInput, whyUnread } from '../fs/input-file.ts';
-import { isForTransaction, kindOf, makesReadOnly, shortText } from './classify.ts';
+import { chains, isForTransaction, kindOf, makesReadOnly, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
 import { partsOf, type Marking } from './markers.ts';
 import { lineAt, split, type Statement } from './split.ts';
@@ -225,14 +225,14 @@ class Tally {
           this.#open ? 'a transaction is begun inside another' : 'there is no transaction to end here',
         );
       }
-      this.#open = kind === 'begin';
+      this.#open = kind === 'begin' || chains(statement);
       if (this.#transactions.length < 3) this.#transactions.push(statement);
     } else if (kind === 'outside' || (kind === 'add-value' && this.#version < 120_000)) {
       if (this.#open) {
         throw this.#problem(statement, `${this.#short(statement)} cannot run between BEGIN and COMMIT`);
       }
       this.#outside ??= statement;
-    } else if (isForTransaction(statement) && !this.#open) this.#local ??= statement;
+    } else if (isForTransaction(statement, this.#script.text) && !this.#open) this.#local ??= statement;
     else if (kind !== 'setting') this.#inside ??= statement;
   }
 

@@ -143,9 +143,11 @@ export async function startChild(command: readonly string[], options: ChildOptio
       const here = members.length > 0 || groupLives(group, host);
       if (!here && strays.length === 0 && fresh.length === 0) break;
       // After a signal of another kind too: what runs in the background of a shell does not heed SIGINT.
-      if (!told && (stopping || clock.now() >= until)) {
+      const seen = [...members, ...strays];
+      // What does not tell yet is given a few looks more.
+      const sure = here || seen.length > 0 || look >= looks.length;
+      if (!told && (stopping || (sure && clock.now() >= until))) {
         told = true;
-        const seen = [...members, ...strays];
         if (patient && !stopping) left = seen.length > 0 ? seen : fresh;
         stop('SIGTERM', options.grace);
       }

@@ -108,10 +108,11 @@ export class StrayLooks {
       for (const child of children.get(entry.pid) ?? []) take(child);
     };
     const candidates = new Set(adopted);
+    const parents = new Map(entries.map(({ pid, parent }) => [pid, parent]));
     for (const entry of living) {
       if (entry.group === group) take(entry);
       else {
-        const whose = this.#whose(entry, candidates.has(entry));
+        const whose = this.#whose(entry, candidates.has(entry), parents);
         if (whose === 'ours') take(entry);
         if (whose === 'unknown') fresh.push(entry);
       }
@@ -125,13 +126,19 @@ export class StrayLooks {
     };
   }
 
-  #whose({ pid, began }: Entry, adopted: boolean): 'ours' | 'others' | 'unknown' {
-    const { mark, environment, others } = this.#origin;
+  #whose(
+    { pid, began }: Entry,
+    adopted: boolean,
+    parents: ReadonlyMap<number, number>,
+  ): 'ours' | 'others' | 'unknown' {
+    const { mark, environment, others, adopts } = this.#origin;
     if (mark === undefined || began < this.#origin.began) return 'others';
     const variables = environmentOf(pid);
     if (variables?.has(mark) === true) return 'ours';
     if (others().has(pid)) return 'others';
-    if (variables?.size === 0 && this.#mayBecome(pid, began)) return 'unknown';
+    // A server of databases empties its backends' environments for good, and begins them all the time.
+    if (variables?.size === 0 && (!adopts || mayDescend(pid, parents)) && this.#mayBecome(pid, began))
+      return 'unknown';
     if (!adopted) return 'others';
     if (readProcess(String(pid))?.lives !== true) return 'unknown';
     if (others().size > 0) return 'others';
@@ -148,6 +155,21 @@ export class StrayLooks {
 }
 
 const looksAtEmpty = 4;
+
+/**
+ * Whether a process comes from this one, which adopts what loses its parent: then all of its ancestors up to this process
+ * live. Where one was not seen, it may have ended during the look.
+ */
+function mayDescend(pid: number, parents: ReadonlyMap<number, number>): boolean {
+  let at: number | undefined = pid;
+  // Numbers are used again, so that a list which is no snapshot may hold a circle.
+  for (let steps = 0; steps < parents.size; steps += 1) {
+    if (at === process.pid || at === undefined) return true;
+    if (at <= 1) return false;
+    at = parents.get(at);
+  }
+  return true;
+}
 
 /** What shells set for themselves. */
 const ofShells: ReadonlySet<string> = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'HOME', 'TERM']);

@@ -108,12 +108,8 @@ async function statementsOf(database: string): Promise<string[]> {
   const statements = schemas.map((row) => String(row['text']));
   for (const { name, columns } of tables) {
     statements.push(`CREATE TABLE ${String(name)} (${String(columns)})`);
-    const values = await postgres.sql(
-      `SELECT to_json(t)::text AS row FROM ${String(name)} AS t`,
-      [],
-      database,
-    );
-    for (const { row } of values)
+    const rows = await postgres.sql(`SELECT to_json(t)::text AS row FROM ${String(name)} AS t`, [], database);
+    for (const { row } of rows)
       statements.push(
         `INSERT INTO ${String(name)} SELECT * FROM json_populate_record(NULL::${String(name)}, '${String(row).replaceAll("'", "''")}')`,
       );

@@ -41,6 +41,17 @@ export function textIn(row: AnswerRow, column: string): string {
   return value;
 }
 
+/** @throws BrokenConnection where it is none of the texts */
+export function oneOfIn<const C extends readonly string[]>(
+  row: AnswerRow,
+  column: string,
+  choices: C,
+): C[number] {
+  const text = textIn(row, column);
+  if (!choices.includes(text)) throw wrongAnswer(column, `one of ${choices.join(', ')}`);
+  return text;
+}
+
 /** @throws BrokenConnection where it is not one letter, as PostgreSQL's "char" is */
 export function letterIn(row: AnswerRow, column: string): string {
   const text = textIn(row, column);

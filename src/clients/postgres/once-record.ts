@@ -1,4 +1,4 @@
-import { bigintIn, dateIn, integerIn, textIn } from './answer-row.ts';
+import { bigintIn, dateIn, integerIn, oneOfIn, textIn } from './answer-row.ts';
 import { sqlState, sqlStateOf } from './server-errors.ts';
 import type { QueryOptions } from './session.ts';
 import { recordsSchema, requireRecords, type Asking } from './trusted-owner.ts';
@@ -12,9 +12,11 @@ export function isForbidden(error: unknown): boolean {
   return sqlStateOf(error) === sqlState.insufficientPrivilege;
 }
 
+export const onceStates = ['running', 'done', 'failed'] as const;
+
 /** What is written down of work that is to be done once. */
 export interface OnceRecord {
-  readonly state: 'running' | 'done' | 'failed';
+  readonly state: (typeof onceStates)[number];
   readonly token: bigint;
   readonly commandHash: string;
   readonly host: string;
@@ -35,7 +37,7 @@ export function epochOf(expression: string): string {
 export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
   if (row === undefined || row['state'] === null) return undefined;
   return {
-    state: textIn(row, 'state') as OnceRecord['state'],
+    state: oneOfIn(row, 'state', onceStates),
     token: bigintIn(row, 'token'),
     commandHash: textIn(row, 'command_hash'),
     host: textIn(row, 'host'),

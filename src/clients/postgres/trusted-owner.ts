@@ -180,11 +180,8 @@ export async function requireKey(
   table: RecordsTable,
   options: QueryOptions = {},
 ): Promise<void> {
-  const { rows } = await session.query(
-    `SELECT ${hasKey(table, `'${recordsSchema}.${table}'::pg_catalog.regclass`)} AS keyed`,
-    undefined,
-    options,
-  );
+  const keyed = hasKey(table, `'${recordsSchema}.${table}'::pg_catalog.regclass`);
+  const { rows } = await session.query(`SELECT ${keyed} AS keyed`, undefined, options);
   if (rows[0]?.['keyed'] !== true) throw new MisshapenRecords(table, 'it has no primary key');
 }
 

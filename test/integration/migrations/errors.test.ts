@@ -196,6 +196,19 @@ test.each([
   expect(words((await migrate(place)).outcome)).toMatch(/^1_a\.sql ran/);
 });
 
+test.each([
+  "SELECT set_config('search_path', 'public', false);",
+  "SELECT pg_catalog.set_config('search_path', 'a,true', false);",
+  'BEGIN; SET LOCAL lock_timeout = 1; SELECT pg_advisory_xact_lock(7); COMMIT AND NO CHAIN;',
+  'BEGIN; SELECT 1; COMMIT AND CHAIN; CREATE TABLE chained (); COMMIT;',
+  'CREATE TEMP TABLE x (i int) ON COMMIT PRESERVE ROWS;',
+])('outside a transaction %s means what it says, and runs', async (sql) => {
+  place.write({ '1_a.sql': `-- initbox:no-transaction\n${sql}` });
+  expect(words((await migrate(place)).outcome)).toMatch(/^1_a\.sql ran/);
+  const chained = await place.sql("SELECT 1 FROM pg_class WHERE relname = 'chained'");
+  expect(chained.length).toBe(sql.includes('chained') ? 1 : 0);
+});
+
 test('a read-only transaction of a file that runs outside one is its own affair', async () => {
   place.write({ '1_a.sql': '-- initbox:no-transaction\nBEGIN READ ONLY;\nSELECT 1;\nCOMMIT;' });
   expect(words((await migrate(place)).outcome)).toMatch(/^1_a\.sql ran/);
@@ -231,6 +244,30 @@ describe('a file that cannot be run as it is: nothing runs, not even the files b
       '-- initbox:no-transaction\nSELECT 1;\nSET LOCAL search_path = tenant;\nCREATE TABLE orders ();',
       /2_x\.sql:3: SET LOCAL .* has no effect outside a transaction/,
     ],
+    ...['COMMIT AND CHAIN', 'ROLLBACK AND CHAIN', 'END WORK AND CHAIN', 'abort transaction and chain'].map(
+      (sql): [string, string, RegExp] => [
+        `${sql} at the end`,
+        `-- initbox:no-transaction\nBEGIN;\nCREATE TABLE before ();\n${sql};\nCREATE TABLE after ();`,
+        /2_x\.sql:4: the transaction that begins here is never ended/,
+      ],
+    ),
+    [
+      'COMMIT AND CHAIN without the directive',
+      'BEGIN;\nCREATE TABLE before ();\nCOMMIT AND CHAIN;\nCREATE TABLE after ();',
+      /2_x\.sql:3: the transaction that begins here is never ended/,
+    ],
+    ...[
+      "SELECT set_config('search_path', 'tenant', true)",
+      "select pg_catalog.set_config('app.it''s', a.b, 'on') FROM a",
+      'SELECT pg_advisory_xact_lock(7)',
+      'SELECT pg_try_advisory_xact_lock_shared(7)',
+      'CREATE TEMP TABLE x (i int) ON COMMIT DROP',
+      'CREATE TEMPORARY TABLE x ON COMMIT DELETE ROWS AS SELECT 1 AS i',
+    ].map((sql): [string, string, RegExp] => [
+      `${sql} where there is no transaction`,
+      `-- initbox:no-transaction\nSELECT 1;\n${sql};`,
+      /2_x\.sql:3: .* has no effect outside a transaction, where this file runs/,
+    ]),
     [
       'SET CONSTRAINTS outside',
       'SET CONSTRAINTS ALL DEFERRED;\nVACUUM;',

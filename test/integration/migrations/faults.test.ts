@@ -71,6 +71,25 @@ describe('outside a transaction', () => {
     expect(await place.records()).toEqual(['1 running 1']);
   });
 
+  test.each([
+    ['an INVALID index of somebody else is none of an unnamed one', 'CREATE INDEX CONCURRENTLY ON tt (b);'],
+    ['nor of one with another name', 'CREATE INDEX CONCURRENTLY mine ON tt (b);'],
+    ['nor of two', 'CREATE INDEX CONCURRENTLY ON tt (b); CREATE UNIQUE INDEX CONCURRENTLY ON tt (b, a);'],
+  ])('%s', async (_name, sql) => {
+    await place.sql(
+      'CREATE TABLE tt (a int, b int); INSERT INTO tt VALUES (1, 1), (1, 2); ALTER TABLE tt OWNER TO app',
+    );
+    await place.sql('CREATE UNIQUE INDEX CONCURRENTLY stranger ON tt (a)').catch(() => undefined);
+    place.write({ '1_i.sql': sql });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/^1_i\.sql ran/);
+    // One that fails names what it left, and not the other one.
+    place.write({ '2_i.sql': 'CREATE UNIQUE INDEX CONCURRENTLY ON tt (a);' });
+    const second = await migrate(place);
+    expect(words(second.outcome)).toMatch(/INVALID index left behind: public\.tt_a_idx /);
+    expect(words(second.outcome)).not.toMatch(/stranger/);
+  });
+
   test('what failed whole at its first statement is simply tried again', async () => {
     place.write({ '1_x.sql': '-- initbox:no-transaction\nCREATE TABLE nowhere.t ();\nCREATE TABLE u ();' });
     const { outcome } = await migrate(place);

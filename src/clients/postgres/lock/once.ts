@@ -1,9 +1,10 @@
-import { textIn } from '../answer-row.ts';
+import { oneOfIn, textIn } from '../answer-row.ts';
 import type { LockKey } from '../lock-key.ts';
 import {
   isForbidden,
   isMissing,
   onceColumns as columns,
+  onceStates,
   onceRecordOf as recordOf,
   selectOnce,
   type OnceRecord,
@@ -123,7 +124,7 @@ export async function forgetOnce(
       [onceKey],
       { timeout: patience },
     );
-    return rows[0] === undefined ? undefined : textIn(rows[0], 'state');
+    return rows[0] === undefined ? undefined : oneOfIn(rows[0], 'state', onceStates);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -1,5 +1,5 @@
 // What the command starts and lets out of its group and session is waited for and stopped with it.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -205,5 +205,25 @@ describe('what is none of the command’s', () => {
     const helpers = spawnSync('pkill', ['-KILL', '-fx', 'sleep 47']);
     expect(result.status, result.stderr).toBe(0);
     expect(helpers.status, 'the helper lives on').toBe(0);
+  });
+
+  test('processes without an environment, as a server of databases has them, that begin all the time', async () => {
+    const begun: ChildProcess[] = [];
+    const begin = setInterval(
+      () => begun.push(spawn('/bin/sleep', ['20'], { env: {}, stdio: 'ignore' })),
+      15,
+    );
+    try {
+      for (let run = 0; run < 3; run++) {
+        const { status, stderr } = await runInitbox(
+          ['migrate-with-lock', '--heartbeat', '1s', '--grace', '0s', '--', 'sleep', '0.2'],
+          { env: { DATABASE_URL: postgres.url() } },
+        );
+        expect(status, stderr).toBe(0);
+      }
+    } finally {
+      clearInterval(begin);
+      for (const child of begun) child.kill('SIGKILL');
+    }
   });
 });
