@@ -18,7 +18,7 @@ import { notStored } from './body.ts';
 import { ownAuthorization } from './credentials.ts';
 import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
-import type { BodySink, HttpClient, HttpRequest, HttpResponse, ResumePlace } from './transport.ts';
+import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
 export interface HttpSourceSettings {
@@ -122,13 +122,12 @@ export function httpReader(
     if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
-    const asked = partial.goOn(request);
-    const answer = await sendFollowing(client, asked, probe, {
+    const answer = await sendFollowing(client, partial.goOn(request), probe, {
       most: settings.redirects,
       tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
       // Who has the file may be elsewhere, and is to go on where it ended.
-      elsewhere: { Accept: accept, ...(asked.resume && headersFor(asked.resume)) },
+      elsewhere: (to) => ({ Accept: accept, ...partial.headersTo(to) }),
       identified: settings.identified,
       hint: redirectHint,
     });
@@ -196,6 +195,8 @@ class Partial implements BodySink {
   readonly #sink: SourceSink | undefined;
   /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
   #etag: string | undefined;
+  /** The origin that it comes from: only that is told its ETag. */
+  #from = '';
   /** Bytes of the whole, where they were announced. */
   #whole: number | undefined;
   #asked = false;
@@ -215,28 +216,30 @@ class Partial implements BodySink {
     this.#asked = this.#etag !== undefined && size > 0;
     if (this.#etag === undefined || size === 0) return request;
     const resume = { at: size, of: this.#etag, size: this.#whole };
-    return { ...request, headers: { ...request.headers, ...headersFor(resume) }, resume };
+    return { ...request, headers: { ...request.headers, ...this.headersTo(request.url) }, resume };
+  }
+
+  /** By which the rest is asked for at this address. */
+  headersTo({ origin }: URL): Record<string, string> {
+    if (!this.#asked || this.#etag === undefined || origin !== this.#from) return {};
+    return { Range: `bytes=${this.#sink?.size}-`, 'If-Range': this.#etag };
   }
 
   forget(): void {
     this.#etag = undefined;
   }
 
-  start(headers: IncomingHttpHeaders): void {
+  start(headers: IncomingHttpHeaders, from: URL): void {
+    this.#from = from.origin;
     const { etag, 'content-length': length } = headers;
     this.#whole = length === undefined ? undefined : Number(length);
     this.#etag = etag?.startsWith('"') === true ? etag : undefined;
-    this.#sink?.start(headers);
+    this.#sink?.start(headers, from);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     return this.#sink?.write(chunk);
   }
-}
-
-/** By which the rest of a body is asked for. */
-function headersFor({ at, of }: ResumePlace): Record<string, string> {
-  return { Range: `bytes=${at}-`, 'If-Range': of };
 }
 
 function found(

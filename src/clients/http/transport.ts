@@ -62,8 +62,8 @@ export interface HttpRequest {
  * one returns a promise, nothing more is received until that is fulfilled.
  */
 export interface BodySink {
-  /** A body begins; what came before was cut off. */
-  start(headers: IncomingHttpHeaders): void;
+  /** A body begins, from this address; what came before was cut off. */
+  start(headers: IncomingHttpHeaders, from: URL): void;
   /**
    * The bytes are others once this returns: it copies what it keeps. It may be called again, with what had been received,
    * before its promise is fulfilled.
@@ -308,7 +308,7 @@ function exchange(
         sink,
         kept,
         begin() {
-          if (!resumed) sink?.start(response.headers);
+          if (!resumed) sink?.start(response.headers, url);
         },
         received,
         most: maxBody,
