@@ -18,6 +18,7 @@ import { notStored } from './body.ts';
 import { ownAuthorization } from './credentials.ts';
 import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
+import { sourceUrl } from './source-urls.ts';
 import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
@@ -72,15 +73,6 @@ export interface SourceSink extends BodySink {
 const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (credentials are not sent there)';
 
-/** The URLs of the http and https sources among these. */
-export function webUrls(addresses: readonly SourceAddress[]): URL[] {
-  return addresses.filter(({ scheme }) => scheme === 'http' || scheme === 'https').map(urlOf);
-}
-
-function urlOf({ scheme, path }: SourceAddress): URL {
-  return new URL(`${scheme}:${path}`);
-}
-
 /** Reads an http or https source by GET. */
 export function httpReader(
   address: SourceAddress,
@@ -97,7 +89,7 @@ export function httpReader(
     readonly sink?: SourceSink | undefined;
   },
 ): ReadSource {
-  const url = urlOf(address);
+  const url = sourceUrl(address);
   const authorization = ownAuthorization(address, settings);
   const headers = {
     ...settings.headers,
