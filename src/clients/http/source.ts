@@ -275,6 +275,9 @@ const shownOfHeader = 100;
 /** Names of files that are compressed themselves, which many servers announce as an encoding. */
 const compressed = /\.(gz|tgz|bz2|xz|zst|br|Z)$/i;
 
+/** Not codings: what object stores keep of an upload (its signature by chunks), and a character set in the wrong header. */
+const uncoded: ReadonlySet<string> = new Set(['', 'identity', 'aws-chunked', 'utf-8', 'utf8']);
+
 /** We asked for the file as it is; one that was compressed on its way would be written as no reader expects it. */
 function encodingFault(
   response: HttpResponse,
@@ -283,8 +286,7 @@ function encodingFault(
   { redact }: Redactor,
 ): Never | undefined {
   const said = response.headers['content-encoding'] ?? '';
-  const encoding = said.trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity') return undefined;
+  if (said.split(',').every((coding) => uncoded.has(coding.trim().toLowerCase()))) return undefined;
   // A sum says which bytes are meant.
   if (settings.sha256 !== undefined || compressed.test(url.pathname)) return undefined;
   return never(
