@@ -293,7 +293,7 @@ function exchange(
           finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed: right });
         });
       };
-      const direct =
+      const flow =
         sink &&
         takeFromConnection(socket, {
           data: (bytes) => body.data(bytes),
@@ -304,7 +304,7 @@ function exchange(
             ended();
           },
         });
-      const body = takeBody(direct ?? response, {
+      const body = takeBody(flow ?? response, {
         sink,
         kept,
         begin() {
@@ -330,7 +330,7 @@ function exchange(
         },
       });
       response.once('error', fail);
-      if (direct !== undefined) return undefined;
+      if (flow !== undefined) return undefined;
       response.on('data', body.data);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(received, length));
