@@ -39,6 +39,15 @@ export async function goReader(
   return (path, keys) => fromJson(read([program, name, path, ...(name === 'kubelet' ? keys : [])], cwd));
 }
 
+/** Readers of YAML that are written in Go: of many programs, and of Kubernetes and Helm. What they take for no text is none. */
+export async function goYamlReader(
+  name: 'yaml.v3' | 'sigs-yaml',
+  cwd: string,
+): Promise<(path: string) => ReadonlyMap<string, unknown>> {
+  const program = await goEnvReaders();
+  return (path) => fromJson(read([program, name, path], cwd));
+}
+
 /** Node's own, by `--env-file`; what its environment has besides is not what the file says. */
 export function nodeReader(cwd: string): ReadEnvFile {
   const script = `const before = ${JSON.stringify(Object.keys(variables))}; process.stdout.write(JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([key]) => !before.includes(key)))))`;

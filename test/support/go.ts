@@ -24,7 +24,7 @@ export async function goBinary(): Promise<string> {
 }
 
 /**
- * The readers of env files that are written in Go, the kubelet's own parser among them, in one program
+ * The readers of env files and of YAML that are written in Go, the kubelet's own parser among them, in one program
  * (env-readers/main.go). Building it takes half a minute, once per checkout.
  */
 export async function goEnvReaders(): Promise<string> {

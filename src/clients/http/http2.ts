@@ -145,7 +145,7 @@ export function exchangeHttp2(
       const body = takeBody(stream, {
         sink,
         kept,
-        begin: () => sink?.start(headers),
+        begin: () => sink?.start(headers, url),
         received,
         most: maxBody,
         tooLong: () => finish(bodyTooLong(`more than ${formatBytes(request.maxBody)}`, request, forgiving)),

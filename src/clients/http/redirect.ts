@@ -9,8 +9,8 @@ export interface RedirectPolicy {
   readonly tooMany: string;
   /** Other origins are asked too, with the headers of `elsewhere` alone. */
   readonly crossOrigin: boolean;
-  /** The request's headers that give no access. */
-  readonly elsewhere: Readonly<Record<string, string>>;
+  /** The headers for an address of another origin: what gives no access, and was not told by somebody else. */
+  readonly elsewhere: (to: URL) => Readonly<Record<string, string>>;
   /** A client certificate is shown. */
   readonly identified: boolean;
   /** What to do about a redirect that is refused. */
@@ -49,7 +49,7 @@ export async function sendFollowing(
     if (instead !== undefined) return instead;
     const leaves = to.origin !== current.url.origin;
     const next = redirected(
-      leaves ? { ...current, headers: policy.elsewhere } : current,
+      leaves ? { ...current, headers: policy.elsewhere(to) } : current,
       to,
       answer.status,
       leaves,
@@ -58,7 +58,9 @@ export async function sendFollowing(
     if (why !== undefined) {
       // A path may hold what the request carried.
       const where =
-        leaves && carriesCredentials(current, policy) ? namedOrigin(to) : `${namedOrigin(to)}${to.pathname}`;
+        leaves && carriesCredentials(current, to, policy)
+          ? namedOrigin(to)
+          : `${namedOrigin(to)}${to.pathname}`;
       return refused(`${answer.status} to ${where}: not followed, ${why}`, policy.hint);
     }
     current = next;
@@ -102,9 +104,11 @@ export function namedOrigin(url: URL): string {
 
 function carriesCredentials(
   { headers, body }: HttpRequest,
+  to: URL,
   { elsewhere, identified }: RedirectPolicy,
 ): boolean {
-  return identified || body !== undefined || Object.keys(headers).some((name) => !(name in elsewhere));
+  const harmless = elsewhere(to);
+  return identified || body !== undefined || Object.keys(headers).some((name) => !(name in harmless));
 }
 
 /** RFC 9110, 15.4: 303 asks for a GET, and after 301 and 302 a POST becomes one. */

@@ -18,7 +18,8 @@ import { notStored } from './body.ts';
 import { ownAuthorization } from './credentials.ts';
 import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
-import type { BodySink, HttpClient, HttpRequest, HttpResponse, ResumePlace } from './transport.ts';
+import { sourceUrl } from './source-urls.ts';
+import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
 export interface HttpSourceSettings {
@@ -72,15 +73,6 @@ export interface SourceSink extends BodySink {
 const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (credentials are not sent there)';
 
-/** The URLs of the http and https sources among these. */
-export function webUrls(addresses: readonly SourceAddress[]): URL[] {
-  return addresses.filter(({ scheme }) => scheme === 'http' || scheme === 'https').map(urlOf);
-}
-
-function urlOf({ scheme, path }: SourceAddress): URL {
-  return new URL(`${scheme}:${path}`);
-}
-
 /** Reads an http or https source by GET. */
 export function httpReader(
   address: SourceAddress,
@@ -97,7 +89,7 @@ export function httpReader(
     readonly sink?: SourceSink | undefined;
   },
 ): ReadSource {
-  const url = urlOf(address);
+  const url = sourceUrl(address);
   const authorization = ownAuthorization(address, settings);
   const headers = {
     ...settings.headers,
@@ -122,13 +114,12 @@ export function httpReader(
     if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
-    const asked = partial.goOn(request);
-    const answer = await sendFollowing(client, asked, probe, {
+    const answer = await sendFollowing(client, partial.goOn(request), probe, {
       most: settings.redirects,
       tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
       // Who has the file may be elsewhere, and is to go on where it ended.
-      elsewhere: { Accept: accept, ...(asked.resume && headersFor(asked.resume)) },
+      elsewhere: (to) => ({ Accept: accept, ...partial.headersTo(to) }),
       identified: settings.identified,
       hint: redirectHint,
     });
@@ -196,6 +187,8 @@ class Partial implements BodySink {
   readonly #sink: SourceSink | undefined;
   /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
   #etag: string | undefined;
+  /** The origin that it comes from: only that is told its ETag. */
+  #from = '';
   /** Bytes of the whole, where they were announced. */
   #whole: number | undefined;
   #asked = false;
@@ -215,28 +208,30 @@ class Partial implements BodySink {
     this.#asked = this.#etag !== undefined && size > 0;
     if (this.#etag === undefined || size === 0) return request;
     const resume = { at: size, of: this.#etag, size: this.#whole };
-    return { ...request, headers: { ...request.headers, ...headersFor(resume) }, resume };
+    return { ...request, headers: { ...request.headers, ...this.headersTo(request.url) }, resume };
+  }
+
+  /** By which the rest is asked for at this address. */
+  headersTo({ origin }: URL): Record<string, string> {
+    if (!this.#asked || this.#etag === undefined || origin !== this.#from) return {};
+    return { Range: `bytes=${this.#sink?.size}-`, 'If-Range': this.#etag };
   }
 
   forget(): void {
     this.#etag = undefined;
   }
 
-  start(headers: IncomingHttpHeaders): void {
+  start(headers: IncomingHttpHeaders, from: URL): void {
+    this.#from = from.origin;
     const { etag, 'content-length': length } = headers;
     this.#whole = length === undefined ? undefined : Number(length);
     this.#etag = etag?.startsWith('"') === true ? etag : undefined;
-    this.#sink?.start(headers);
+    this.#sink?.start(headers, from);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     return this.#sink?.write(chunk);
   }
-}
-
-/** By which the rest of a body is asked for. */
-function headersFor({ at, of }: ResumePlace): Record<string, string> {
-  return { Range: `bytes=${at}-`, 'If-Range': of };
 }
 
 function found(
@@ -280,6 +275,9 @@ const shownOfHeader = 100;
 /** Names of files that are compressed themselves, which many servers announce as an encoding. */
 const compressed = /\.(gz|tgz|bz2|xz|zst|br|Z)$/i;
 
+/** Not codings: what object stores keep of an upload (its signature by chunks), and a character set in the wrong header. */
+const uncoded: ReadonlySet<string> = new Set(['', 'identity', 'aws-chunked', 'utf-8', 'utf8']);
+
 /** We asked for the file as it is; one that was compressed on its way would be written as no reader expects it. */
 function encodingFault(
   response: HttpResponse,
@@ -288,8 +286,7 @@ function encodingFault(
   { redact }: Redactor,
 ): Never | undefined {
   const said = response.headers['content-encoding'] ?? '';
-  const encoding = said.trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity') return undefined;
+  if (said.split(',').every((coding) => uncoded.has(coding.trim().toLowerCase()))) return undefined;
   // A sum says which bytes are meant.
   if (settings.sha256 !== undefined || compressed.test(url.pathname)) return undefined;
   return never(

@@ -62,8 +62,8 @@ export interface HttpRequest {
  * one returns a promise, nothing more is received until that is fulfilled.
  */
 export interface BodySink {
-  /** A body begins; what came before was cut off. */
-  start(headers: IncomingHttpHeaders): void;
+  /** A body begins, from this address; what came before was cut off. */
+  start(headers: IncomingHttpHeaders, from: URL): void;
   /**
    * The bytes are others once this returns: it copies what it keeps. It may be called again, with what had been received,
    * before its promise is fulfilled.
@@ -293,7 +293,7 @@ function exchange(
           finish({ ...head, body: kept.taken(), peer: peerOf(socket), resumed: right });
         });
       };
-      const direct =
+      const flow =
         sink &&
         takeFromConnection(socket, {
           data: (bytes) => body.data(bytes),
@@ -304,11 +304,11 @@ function exchange(
             ended();
           },
         });
-      const body = takeBody(direct ?? response, {
+      const body = takeBody(flow ?? response, {
         sink,
         kept,
         begin() {
-          if (!resumed) sink?.start(response.headers);
+          if (!resumed) sink?.start(response.headers, url);
         },
         received,
         most: maxBody,
@@ -330,7 +330,7 @@ function exchange(
         },
       });
       response.once('error', fail);
-      if (direct !== undefined) return undefined;
+      if (flow !== undefined) return undefined;
       response.on('data', body.data);
       response.once('end', () => {
         if (!response.complete) return finish(cutBody(received, length));

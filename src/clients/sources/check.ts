@@ -3,7 +3,7 @@ import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { checkRequests } from '../http/options.ts';
 import { readProxies } from '../http/proxy.ts';
-import { webUrls } from '../http/source.ts';
+import { webUrls } from '../http/source-urls.ts';
 import { checkOneOrigin, reservedHeaders } from './http-settings.ts';
 import type { SourceOptions } from './options.ts';
 import { vaultSources } from './vault-sources.ts';

@@ -74,7 +74,7 @@ export function createVaultApi(
     most: 1,
     tooMany: 'it redirects to itself again',
     crossOrigin: false,
-    elsewhere: {},
+    elsewhere: () => ({}),
     identified: true,
     hint: 'VAULT_ADDR should be the address that Vault itself uses (its api_addr)',
     answer(from, to, response) {

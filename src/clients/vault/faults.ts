@@ -158,8 +158,14 @@ export function loginFault(reply: VaultReply, scene: LoginScene): NotYet | Never
   }
   return refused(
     `${reply.status}${said(reply)}`,
-    `look at vault read auth/${mount}/role/${role ?? 'ROLE'} and at Vault's audit log`,
+    `look at vault read auth/${mount}/${entryOf(method, role)} and at Vault's audit log`,
   );
+}
+
+/** Where an auth method keeps what decides about a login. */
+function entryOf(method: string, role: string | undefined): string {
+  if (method === 'userpass') return 'users/NAME';
+  return method === 'cert' ? `certs/${role ?? 'NAME'}` : `role/${role ?? 'ROLE'}`;
 }
 
 /** What was read, for words about it. */

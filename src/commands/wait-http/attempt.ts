@@ -41,7 +41,7 @@ export async function attemptRequest(inquiry: Inquiry, probe: Probe): Promise<An
     tooMany: `--redirects allows ${redirects.most}`,
     crossOrigin: redirects.crossOrigin,
     identified: redirects.identified,
-    elsewhere: { Accept: '*/*' },
+    elsewhere: () => ({ Accept: '*/*' }),
     hint: redirectHint,
     // An expected 302 is the answer: followed, it could never be met.
     wanted: ({ status }) => redirects.most === 0 || includes(expectations.statuses, status),

@@ -246,6 +246,16 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
     expect(heard(api)).toContain('etag-mark');
     expect(other.requests).toHaveLength(1);
     expect(heard(other)).not.toContain('etag-mark');
+    // Nor where a body is cut off, and its rest is asked for.
+    await using cut = await serve((_request, response) => {
+      if (cut.requests.length > 1) return response.writeHead(302, { Location: `${other.url}/f` }).end();
+      response.writeHead(200, { ETag: '"etag-mark"', 'Content-Length': 5_000_000 });
+      return response.write(Buffer.alloc(2_000_000), () => response.destroy());
+    });
+    await run(['fetch-config', `${cut.url}/f`, '--to', join(place, 'g'), ...anywhere]);
+    expect(heard(cut)).toContain('bytes=2000000-');
+    expect(other.requests).toHaveLength(2);
+    expect(heard(other)).not.toMatch(/etag-mark|bytes=/);
   },
   async 'a proxy’s user and password'() {
     const sent = `Basic ${Buffer.from('user:proxy-canary').toString('base64')}`;

@@ -1,5 +1,5 @@
-// Reads an env file as Go programs do, and prints what they read as JSON:
-// env-readers docker|compose|godotenv FILE, env-readers kubelet FILE KEY…
+// Reads an env file, or YAML, as Go programs do, and prints what they read as JSON:
+// env-readers docker|compose|godotenv FILE, env-readers kubelet FILE KEY…, env-readers yaml.v3|sigs-yaml FILE
 package main
 
 import (
@@ -11,7 +11,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/docker/cli/pkg/kvfile"
 	"github.com/joho/godotenv"
+	"gopkg.in/yaml.v3"
 	kubelet "k8s.io/kubernetes/pkg/kubelet/util/env"
+	sigs "sigs.k8s.io/yaml"
 )
 
 func main() {
@@ -25,7 +27,7 @@ func main() {
 	}
 }
 
-func read(reader, path string, keys []string) (map[string]string, error) {
+func read(reader, path string, keys []string) (any, error) {
 	switch reader {
 	case "docker":
 		lines, err := kvfile.Parse(path, nil)
@@ -49,6 +51,18 @@ func read(reader, path string, keys []string) (map[string]string, error) {
 			found[key] = value
 		}
 		return found, nil
+	}
+	if reader == "yaml.v3" || reader == "sigs-yaml" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		// Of whatever type they take them for.
+		found := map[string]any{}
+		if reader == "yaml.v3" {
+			return found, yaml.Unmarshal(text, &found)
+		}
+		return found, sigs.Unmarshal(text, &found)
 	}
 	return nil, fmt.Errorf("there is no reader %s", reader)
 }

@@ -77,6 +77,18 @@ describe('content', () => {
     ]);
   });
 
+  test.each(['aws-chunked', 'identity, AWS-Chunked', 'utf-8'])(
+    'what is called the encoding %s is not encoded',
+    async (encoding) => {
+      await using server = await startFaultServer({
+        '/f': respond(200, body, { 'Content-Encoding': encoding }),
+      });
+      const target = join(folder(), 'f');
+      expect((await runInitbox(['fetch-config', `${server.url}/f`, '--to', target])).status).toBe(0);
+      expect(readFileSync(target, 'utf8')).toBe(body);
+    },
+  );
+
   test('chunks, a field of a JSON body, and digits that stay', async () => {
     const json = '{"port":1.10,"id":12345678901234567890}';
     await using server = await startFaultServer({

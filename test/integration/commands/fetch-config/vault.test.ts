@@ -545,6 +545,7 @@ describe.skipIf(missing)('a development server', () => {
     const wrong = await run('.wrong');
     expect(wrong.status).toBe(69);
     expect(wrong.stderr).toMatch(/refused the userpass login: 400: invalid username or password/);
+    expect(wrong.stderr).toContain('look at vault read auth/userpass/users/NAME');
     expect(wrong.stderr).not.toContain('canary');
   });
 

@@ -2,11 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parsePackageYaml } from 'yaml';
 
 import { parseYaml } from '../../../../src/clients/yaml/text.ts';
 import { type FileFormat, formatFile, formatFileSet } from '../../../../src/config/formats/format.ts';
+import { goYamlReader } from '../../../support/env-readers.ts';
+import { canGetGo, goEnvReaders } from '../../../support/go.ts';
 import { canInstallPython, pythonPackage } from '../../../support/python-packages.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
@@ -74,6 +76,67 @@ it('has 5,000 values, with newlines, quotes, commands and one of 1 MB', () => {
   expect(Math.max(...all.map((value) => value.length))).toBeGreaterThan(1 << 20);
 });
 
+/** What some reader of YAML takes for something else where it is bare, or cannot read. */
+const oddKeys = new Map(
+  [
+    '<<',
+    'null',
+    '~',
+    'yes',
+    'n',
+    'off',
+    '0x1F',
+    '0o7',
+    '017',
+    '1e3',
+    '1_000',
+    '1:30',
+    '.inf',
+    '.NaN',
+    '=',
+    '2001-01-01',
+    '? a',
+    '- a',
+    'a: b',
+    'a #b',
+    '#x',
+    '"',
+    "'",
+    ' ',
+    ' a ',
+    '%a',
+    '@a',
+    '`a',
+    '{a}',
+    '[a]',
+    '&a',
+    '*a',
+    '!a',
+    '!!str a',
+    '|',
+    '>-',
+    '---',
+    '...',
+    'a\nb',
+    '\ta',
+    'é',
+    '\u2028',
+    '\u0085',
+    '🔑',
+    'x'.repeat(900),
+  ].map((key, index) => [key, `value ${index}`]),
+);
+
+describe.skipIf(requireOrSkip('YAML read by Go', canGetGo()))('Go reads back', () => {
+  beforeAll(() => goEnvReaders());
+
+  it.each(['yaml.v3', 'sigs-yaml'] as const)('yaml, by %s', async (name) => {
+    const reader = await goYamlReader(name, folder.path);
+    expect(differences(reader(written('yaml')))).toEqual([]);
+    expect(differences(reader(written('yaml', oddKeys)), oddKeys)).toEqual([]);
+  });
+});
+
 describe.skipIf(requireOrSkip('formats read by Python', canInstallPython()))('Python reads back', () => {
   const script = (body: string): string => `import json, sys\n${body}\njson.dump(value, sys.stdout)`;
 
@@ -83,6 +146,8 @@ describe.skipIf(requireOrSkip('formats read by Python', canInstallPython()))('Py
     expect(
       differences(fromJson(read([python, '-c', script(body), written('yaml')], { PYTHONPATH: packages }))),
     ).toEqual([]);
+    const odd = read([python, '-c', script(body), written('yaml', oddKeys)], { PYTHONPATH: packages });
+    expect(differences(fromJson(odd), oddKeys)).toEqual([]);
   });
 
   it('json, by its own parser', () => {
