@@ -75,6 +75,9 @@ const withoutRoom = new Set([
   'fsync',
 ]);
 
+/** Node itself cannot read the program: another of its threads' calls was struck than the one that was meant. */
+const beforeProgram = /\n\s+at resolveMainPath \(node:internal\//;
+
 /** One run that goes wrong in a certain way. */
 type Trial =
   | { readonly kind: Exclude<Kind, 'inodes' | 'size'>; readonly point: Point }
@@ -189,7 +192,7 @@ class Field {
     const well = result.status === (this.#case.status ?? 0);
     const seen = seenIn(this.#volume);
     wrong.push(...this.#mixed(seen, well));
-    if (/unexpected error|\n\s+at .*:\d+:\d+/.test(result.stderr))
+    if (/unexpected error|\n\s+at .*:\d+:\d+/.test(result.stderr) && !beforeProgram.test(result.stderr))
       wrong.push(`said: ${result.stderr.slice(0, 600)}`);
     if (!('point' in trial)) this.#remount(`size=${volumeOptions.size},${volumeOptions.options}`);
     const again = await this.#run(2);
