@@ -38,7 +38,7 @@ export async function runWait(
   using opened = new DisposableStack();
   const targets: Target[] = [];
   for (const one of read) {
-    const target = await one.target.open(context);
+    const target = await one.spelling.opened(context, (around) => one.target.open(around));
     if (isDisposable(target)) opened.use(target);
     targets.push(withItsPlan(target, one, options, read.length, context));
   }
