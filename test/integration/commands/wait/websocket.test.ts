@@ -59,7 +59,7 @@ describe('wait for a WebSocket', () => {
     server.on('connection', (socket) => {
       socket.ping('are you there');
       socket.send('starting');
-      socket.on('message', (said) => socket.send(`you said ${String(said)}, é`, { fin: true }));
+      socket.on('message', (said: Buffer) => socket.send(`you said ${said.toString()}, é`));
     });
     const at = `ws://127.0.0.1:${port}/`;
     const auth = '#header-env=Authorization%3DAUTH';
