@@ -104,7 +104,8 @@ describe('wait for a WebSocket', () => {
     ['ws://api/#expect=a&matches=b', /expect and matches cannot be combined/],
     ['ws://api/#ca-file=/ca', /write wss:\/\//],
     ['ws://api/#subprotocol=a%20b', /not the name of a subprotocol/],
-    ['ws:///feed', /has no host/],
+    ['ws:///feed', /has no host; write ws:\/\/HOST:PORT\/PATH/],
+    ['wss://api:70000/', /cannot be read; .*wss:\/\//],
   ])('a mistake: %s', async (target, said) => {
     const { status, stderr } = await runInitbox(['wait', target]);
     expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringMatching(said) });
