@@ -1,8 +1,9 @@
 import { quotingAdvice } from './advice.ts';
+import type { ClusterRights } from './cluster-rights.ts';
 import type { Context, Environment } from './context.ts';
 import type { Options, Values } from './options/option.ts';
 import type { Given } from './options/resolve-options.ts';
-import { everyOne, UsageError, type Outcome } from './outcome.ts';
+import { everyOne, UsageError, type Failed, type Outcome } from './outcome.ts';
 
 /** The words of a command line that belong to no option. */
 export interface Positionals<P> {
@@ -74,6 +75,11 @@ export interface Command<O extends Options = Options, P = unknown> {
    * UsageError, as `run` does for the same.
    */
   check?(input: Input<O, P>, around: Surroundings): void | Promise<void>;
+  /**
+   * What `run` with the same input needs of clusters' API servers: of commands that ask one.
+   * @throws UsageError
+   */
+  rights?(input: Input<O, P>, context: Context): Promise<readonly ClusterRights[] | Failed>;
   run(input: Input<O, P>, context: Context): Promise<Outcome>;
 }
 

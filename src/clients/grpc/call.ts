@@ -176,8 +176,8 @@ function callOnce(
       stream.on('close', () => {
         const { rstCode } = stream;
         if (rstCode === constants.NGHTTP2_NO_ERROR) failure = undefined;
-        // Node tells no error of CANCEL.
-        else failure = new CallEnded(http2Errors[rstCode] ?? String(rstCode));
+        // What is not HTTP/2 ends calls with INTERNAL_ERROR, too; of CANCEL, Node tells no error.
+        else if (!isNotHttp2(failure)) failure = new CallEnded(http2Errors[rstCode] ?? String(rstCode));
         finish();
       });
       const head = Buffer.alloc(frameHead);
@@ -243,10 +243,15 @@ function decoded(text: string): string {
   }
 }
 
+/** nghttp2's own word for frames that are none, as against codes that a server sends. */
+function isNotHttp2(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR';
+}
+
 function judgeFault(error: unknown, peer: string, cut: boolean): NotYet {
   if (cut) return notYet(`no answer (${peer})`);
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (code === 'ERR_HTTP2_ERROR') return notGrpc(peer);
+  if (isNotHttp2(error)) return notGrpc(peer);
   const name = error instanceof CallEnded ? error.reason : /(?<=NGHTTP2_)[A-Z_]+/.exec(message)?.[0];
   // What is not HTTP/2 often ends the connection, and no error is told.
   if (code.startsWith('ERR_HTTP2_') || code === '')

@@ -1,16 +1,9 @@
-import type { ApiResource } from './resource.ts';
-
-/** What must be allowed: to list and to watch this. */
-export interface NeededRight {
-  readonly resource: ApiResource;
-  /** Undefined of a resource that is in no namespace. */
-  readonly namespace: string | undefined;
-  /** Undefined where labels select the objects: RBAC knows names alone. */
-  readonly name: string | undefined;
-}
+import type { ClusterRight, ClusterRights } from '../../core/cluster-rights.ts';
+import { UsageError } from '../../core/outcome.ts';
+import { parseNamespace } from './namespace.ts';
 
 /** Who gets the rights. */
-export interface RoleSubject {
+interface RoleSubject {
   readonly name: string;
   readonly namespace: string;
 }
@@ -18,16 +11,38 @@ export interface RoleSubject {
 const roleName = 'initbox-wait';
 const api = 'rbac.authorization.k8s.io';
 
-/** Roles and their bindings, as YAML: one pair for each namespace, and one for what is in none. */
-export function rolesFor(rights: readonly NeededRight[], subject: RoleSubject): string {
-  const byNamespace = Map.groupBy(rights, ({ namespace }) => namespace ?? '');
+/**
+ * Roles and their bindings, as YAML: one pair for each namespace, and one for what is in none.
+ * @param needed what each part of a command line or plan needs
+ * @param account who gets them, as --account has it
+ * @throws UsageError where that is not an account, or its namespace is not known
+ */
+export function rolesFor(needed: readonly ClusterRights[], account: string | undefined): string {
+  const subject = subjectOf(account, new Set(needed.map(({ namespace }) => namespace)));
+  const byNamespace = Map.groupBy(
+    needed.flatMap(({ rights }) => rights),
+    ({ namespace }) => namespace ?? '',
+  );
   return [...byNamespace]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([namespace, needed]) => roleAndBinding(namespace, needed, subject))
+    .map(([namespace, rights]) => roleAndBinding(namespace, rights, subject))
     .join('---\n');
 }
 
-function roleAndBinding(namespace: string, rights: readonly NeededRight[], subject: RoleSubject): string {
+function subjectOf(text: string | undefined, namespaces: ReadonlySet<string>): RoleSubject {
+  const [first = 'default', second, ...more] = text?.split('/') ?? [];
+  if (more.length > 0 || first === '' || second === '')
+    throw new UsageError(`--account: "${text}" is not NAME or NAMESPACE/NAME`);
+  if (second !== undefined) return { namespace: parseNamespace(first), name: second };
+  const [own = 'default', ...others] = namespaces;
+  if (others.length > 0)
+    throw new UsageError(
+      `--print-role: the targets are in several namespaces (${[...namespaces].join(', ')}), so that nobody knows where the pod is; say who gets the Role: --account NAMESPACE/NAME`,
+    );
+  return { namespace: own, name: first };
+}
+
+function roleAndBinding(namespace: string, rights: readonly ClusterRight[], subject: RoleSubject): string {
   const prefix = namespace === '' ? 'Cluster' : '';
   // What is in no namespace is the cluster's: two namespaces that use the same name there must not share a role.
   const name = namespace === '' ? `${roleName}-${subject.namespace}-${subject.name}` : roleName;
@@ -36,14 +51,14 @@ function roleAndBinding(namespace: string, rights: readonly NeededRight[], subje
     `  name: ${name}`,
     ...(namespace === '' ? [] : [`  namespace: ${quoted(namespace)}`]),
   ];
-  const byResource = Map.groupBy(rights, ({ resource }) => `${resource.group}/${resource.plural}`);
+  const byResource = Map.groupBy(rights, ({ group, plural }) => `${group}/${plural}`);
   const rules = [...byResource.values()].flatMap((same) => {
-    const [{ resource }] = same as [NeededRight];
+    const [{ group, plural }] = same as [ClusterRight];
     const all = same.some((right) => right.name === undefined);
     const names = [...new Set(same.map((right) => right.name ?? ''))].toSorted();
     return [
-      `  - apiGroups: [${quoted(resource.group)}]`,
-      `    resources: [${resource.plural}]`,
+      `  - apiGroups: [${quoted(group)}]`,
+      `    resources: [${plural}]`,
       ...(all ? [] : [`    resourceNames: [${names.map(quoted).join(', ')}]`]),
       '    verbs: [list, watch]',
     ];

@@ -115,7 +115,7 @@ async function upgrade(
     (head.headers.get(name) ?? '')
       .toLowerCase()
       .split(',')
-      .some((part) => part.trim() === word);
+      .some((element) => element.trim() === word);
   if (!has('upgrade', 'websocket') || !has('connection', 'upgrade')) throw new NotWebSocket();
   if (head.headers.get('sec-websocket-accept') !== accept)
     return notYet(`answered 101 with a Sec-WebSocket-Accept that is not for this request (${peer})`, {

@@ -1,6 +1,6 @@
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import { done, type Outcome } from '../../core/outcome.ts';
+import { done, UsageError, type Outcome } from '../../core/outcome.ts';
 import type { runOptions } from './options.ts';
 import { outcomeOfPlan } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform-step.ts';
@@ -15,8 +15,11 @@ export async function runPlan(
   context: Context,
 ): Promise<Outcome> {
   // Of a plan that is only looked at, nobody says what would take over.
-  const assumed = options['dry-run'] ? (successor ?? ['…']) : successor;
+  const looked = options['dry-run'] || options['print-role'];
+  const assumed = looked ? (successor ?? ['…']) : successor;
   const plan = await readPlan(await readPlanText(given?.[0], context), context, assumed);
+  if (options['dry-run'] && options['print-role'])
+    throw new UsageError('--dry-run and --print-role cannot be combined: each prints something of its own');
   const keepGoing = options['keep-going'] || plan.keepGoing === true;
   if (options['dry-run']) {
     const { graphOf, logGraph } = await import('./dry-run.ts');
@@ -25,6 +28,8 @@ export async function runPlan(
     const count = plan.steps.length === 1 ? 'one step is' : `${plan.steps.length} steps are`;
     return done(`dry run: the plan's ${count} right, and nothing was run`);
   }
+  if (options['print-role'])
+    return (await import('./print-role.ts')).printRolesOfPlan(plan, options.account, context);
   return carryOut(plan, keepGoing, successor, context);
 }
 

@@ -20,9 +20,14 @@ const accepted =
 /**
  * Reads a URL, also one of `h2c://`, or `unix:/run/app.sock:/healthz`.
  * @param secret gets whatever must never be printed
+ * @param wanted how such a target is written, for people
  * @throws Error that says what is accepted
  */
-export function parseTarget(text: string, secret: (value: string, sure?: boolean) => void): HttpTarget {
+export function parseTarget(
+  text: string,
+  secret: (value: string, sure?: boolean) => void,
+  wanted = accepted,
+): HttpTarget {
   if (text === '') throw new Error(`the URL is empty; ${accepted}`);
   if (!text.startsWith('unix:')) refuseUnexpanded('url', text, 'the URL');
   // oxlint-disable-next-line no-control-regex -- these are what it is about
@@ -36,8 +41,8 @@ export function parseTarget(text: string, secret: (value: string, sure?: boolean
     throw new Error('the URL has a # in it, and what follows one is never sent; write %23');
   const h2c = scheme.toLowerCase() === 'h2c';
   const whole = `${h2c ? 'http' : scheme}://${bare}`;
-  if (/^[/?]|^$/.test(bare)) throw new Error(`the URL has no host; ${accepted}`);
-  if (!URL.canParse(whole)) throw new Error(`the URL cannot be read; look at its host and port; ${accepted}`);
+  if (/^[/?]|^$/.test(bare)) throw new Error(`the URL has no host; ${wanted}`);
+  if (!URL.canParse(whole)) throw new Error(`the URL cannot be read; look at its host and port; ${wanted}`);
   const url = new URL(whole);
   if (url.port === '0') throw new Error('nothing can listen at port 0');
   return {

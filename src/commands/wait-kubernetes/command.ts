@@ -1,6 +1,6 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { waitKubernetesOptions } from './options.ts';
-import { checkWaitKubernetes, runWaitKubernetes } from './run.ts';
+import { checkWaitKubernetes, rightsOfWaitKubernetes, runWaitKubernetes } from './run.ts';
 import { parseObjectTarget } from './target.ts';
 
 const positionals = {
@@ -31,5 +31,6 @@ The API server tells of each change (by a watch): nothing is polled. An object t
   afterDashes: 'successor',
   timeout: '5m',
   check: checkWaitKubernetes,
+  rights: rightsOfWaitKubernetes,
   run: runWaitKubernetes,
 });

@@ -1,10 +1,10 @@
+import { parseNamespace } from '../../clients/kubernetes/namespace.ts';
 import { parseDuration } from '../../core/duration.ts';
 import { integer, list, parseText, text, value, valueOr } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { attemptOptions } from '../../wait/attempt-timeout.ts';
 import { parseExpectation } from './expectation.ts';
 import { roleOptions } from './role-options.ts';
-import { parseNamespace } from './target.ts';
 
 /** Which objects, and what must hold of them. */
 export const objectOptions = {

@@ -5,12 +5,13 @@ import { findCluster, podNamespace, type ClusterAccess } from '../../clients/kub
 import { createApiClient, type ApiClient } from '../../clients/kubernetes/client.ts';
 import { discoverResource } from '../../clients/kubernetes/discover.ts';
 import type { ApiResource } from '../../clients/kubernetes/resource.ts';
-import { rolesFor, type NeededRight, type RoleSubject } from '../../clients/kubernetes/role.ts';
+import { rolesFor } from '../../clients/kubernetes/role.ts';
+import type { ClusterRight, ClusterRights } from '../../core/cluster-rights.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Values } from '../../core/options/option.ts';
-import { everyOne, failed, printed, UsageError, type Outcome } from '../../core/outcome.ts';
+import { everyOne, failed, printed, UsageError, type Failed, type Outcome } from '../../core/outcome.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import type { Target } from '../../wait/attempt.ts';
 import { waitFor } from '../../wait/loop.ts';
@@ -19,7 +20,7 @@ import { waitPlanOf } from '../../wait/plan.ts';
 import { watchedTarget, type ObjectWait } from './attempt.ts';
 import { usualExpectation, type ObjectExpectation } from './expectation.ts';
 import type { objectOptions, waitKubernetesOptions } from './options.ts';
-import { isKnownResource, parseNamespace, type ObjectTarget } from './target.ts';
+import { isKnownResource, type ObjectTarget } from './target.ts';
 
 type ObjectOptions = Values<typeof objectOptions>;
 type WaitKubernetesInput = Input<typeof waitKubernetesOptions, readonly ObjectTarget[]>;
@@ -30,7 +31,12 @@ export async function runWaitKubernetes(
   context: Context,
 ): Promise<Outcome> {
   checkObjects(options, given, options.invert);
-  if (options['print-role']) return printRoles(options, given, context);
+  if (options['print-role']) {
+    const needed = await rightsOfObjects(options, given, context);
+    if ('kind' in needed) return needed;
+    context.stdout(rolesFor([needed], options.account));
+    return printed('printed the Roles');
+  }
   using opened = new DisposableStack();
   const client = opened.use(await openClient(options, context));
   const limit = options['attempt-timeout'];
@@ -38,6 +44,15 @@ export async function runWaitKubernetes(
     bounded(opened.use(objectTarget(options, one, client, context)), limit, context.clock),
   );
   return waitOutcome(await waitFor(targets, paced(waitPlanOf(options, targets.length), limit), context));
+}
+
+/** What it needs of the API server. @throws UsageError */
+export async function rightsOfWaitKubernetes(
+  { options, positionals: given }: WaitKubernetesInput,
+  context: Context,
+): Promise<readonly ClusterRights[] | Failed> {
+  const needed = await rightsOfObjects(options, given, context);
+  return 'kind' in needed ? needed : [needed];
 }
 
 /**
@@ -145,34 +160,15 @@ function objectWait(
   };
 }
 
-/** Prints the Roles that the targets need. */
-async function printRoles(
-  options: Values<typeof waitKubernetesOptions>,
-  targets: readonly ObjectTarget[],
-  context: Context,
-): Promise<Outcome> {
-  const needed = await neededRights(options, targets, context);
-  if ('kind' in needed) return needed;
-  context.stdout(rolesFor(needed.rights, subjectOf(options.account, needed.namespace)));
-  return printed('printed the Roles');
-}
-
-/** What targets need of the API server. */
-export interface NeededRights {
-  readonly rights: readonly NeededRight[];
-  /** That of the pod, or of the kubeconfig's context: where the account is, unless somebody says otherwise. */
-  readonly namespace: string;
-}
-
 /**
  * Tells what the targets need. The cluster is asked only about resources that not every cluster has.
  * @throws UsageError where no cluster is known and one must be asked
  */
-export async function neededRights(
+export async function rightsOfObjects(
   options: ObjectOptions,
   targets: readonly ObjectTarget[],
   context: Context,
-): Promise<NeededRights | FailedOutcome> {
+): Promise<ClusterRights | Failed> {
   const known = targets.every(({ resource }) => isKnownResource(resource));
   // A Role may be wanted where there is no cluster yet: then the namespaces are those that were written.
   const namespaced =
@@ -185,23 +181,22 @@ export async function neededRights(
   const access = client?.access ?? { namespace: undefined };
   const own =
     podNamespace(context.paths.serviceAccount) ?? options.namespace ?? access.namespace ?? 'default';
-  const rights: NeededRight[] = [];
+  const rights: ClusterRight[] = [];
   for (const target of targets) {
     const resource = await resourceOf(target, client, context);
     if ('kind' in resource && 'status' in resource) return resource;
     const { namespace } = objectWait({ ...options }, target, access);
-    rights.push({ resource, namespace: resource.namespaced ? namespace : undefined, name: target.name });
+    const { group, plural, namespaced: inNamespace } = resource;
+    rights.push({ group, plural, namespace: inNamespace ? namespace : undefined, name: target.name });
   }
   return { rights, namespace: own };
 }
-
-type FailedOutcome = Extract<Outcome, { kind: 'failed' }>;
 
 async function resourceOf(
   { resource }: ObjectTarget,
   client: ApiClient | undefined,
   context: Context,
-): Promise<ApiResource | FailedOutcome> {
+): Promise<ApiResource | Failed> {
   if (isKnownResource(resource) || client === undefined) return resource as ApiResource;
   const found = await discoverResource(resource, client, { signal: context.signal, phase: () => {} });
   if (!('state' in found)) return found;
@@ -210,18 +205,4 @@ async function resourceOf(
     `${resource.name}.${resource.group}: ${found.reason}`,
     { hint: found.hint },
   );
-}
-
-/**
- * Who gets the rights.
- * @param text as --account has it
- * @throws UsageError
- */
-export function subjectOf(text: string | undefined, own: string): RoleSubject {
-  const [first = 'default', second, ...more] = text?.split('/') ?? [];
-  if (more.length > 0 || first === '' || second === '')
-    throw new UsageError(`--account: "${text}" is not NAME or NAMESPACE/NAME`);
-  return second === undefined
-    ? { namespace: own, name: first }
-    : { namespace: parseNamespace(first), name: second };
 }

@@ -1,4 +1,5 @@
 import type { UnknownResource } from '../../clients/kubernetes/discover.ts';
+import { parseNamespace } from '../../clients/kubernetes/namespace.ts';
 import { builtInKinds, builtInResource, type ApiResource } from '../../clients/kubernetes/resource.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
@@ -15,7 +16,6 @@ const accepted = 'write KIND/NAME or KIND/NAMESPACE/NAME, as job/migrate; KIND a
 
 /** What RBAC and etcd take for a name, `system:node` among them. */
 const objectName = /^[a-z0-9A-Z]([\w.:-]{0,251}[a-z0-9A-Z])?$/;
-const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * Reads `job/migrate`, `pod/prod/db-0`, `certificate.cert-manager.io/web`, `pods`.
@@ -33,13 +33,6 @@ export function parseObjectTarget(text: string): ObjectTarget {
   if (name === '' && namespace === undefined) throw new Error(`"${text}" has no name; ${accepted}`);
   if (name && !objectName.test(name)) throw new Error(`"${name}" is not a name of an object; ${accepted}`);
   return { resource, kind: kind.toLowerCase(), namespace, name: name || undefined };
-}
-
-/** @throws Error */
-export function parseNamespace(text: string): string {
-  if (!label.test(text))
-    throw new Error(`"${text}" is not the name of a namespace: small letters, digits and - in between`);
-  return text;
 }
 
 function resourceNamed(kind: string): ApiResource | UnknownResource {

@@ -1,13 +1,13 @@
 import { defineCommand, each } from '../../core/command.ts';
 import { waitCommandOptions } from './options.ts';
-import { checkWait, runWait } from './run.ts';
+import { checkWait, rightsOfWait, runWait } from './run.ts';
 import { recogniseTarget } from './target.ts';
 
 const positionals = {
   usage: 'TARGET…',
   name: 'targets',
   description:
-    'host:port, tcp://…, unix:/path, dns:NAME, http://…, https://…, h2c://…, postgres://…, redis://…, file:/path, and exec:COMMAND in a plan; options of one target are parameters of its URL, named like the flags',
+    'host:port, tcp://…, unix:/path, dns:NAME, http://…, https://…, h2c://…, postgres://…, redis://…, grpc://…, ws://…, file:/path, and exec:COMMAND in a plan; options of one target are parameters of its URL, named like the flags',
   parse: each('target', recogniseTarget, {
     min: 1,
     example: 'initbox wait db:5432 http://api:8080/healthz',
@@ -27,11 +27,13 @@ If it gives up, it says for each target how far it came: dns, tcp, tls, protocol
     "initbox wait 'postgres://app@db/app?table=public.users' 'http://api:8080/ready#status=200-299' -- ./server",
     "initbox wait 'dns:kafka?min-addresses=3' 'tcp://cache:6379?stable-for=5s' --timeout 2m",
     "initbox wait 'old-leader:5432?invert'",
+    'initbox wait grpc://api:50051 kubernetes:job/migrate --print-role --account shop/api',
   ],
   positionals,
   options: waitCommandOptions,
   afterDashes: 'successor',
   timeout: '5m',
   check: checkWait,
+  rights: rightsOfWait,
   run: runWait,
 });

@@ -1,10 +1,10 @@
+import type { ClusterRights } from '../../core/cluster-rights.ts';
 import type { Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Options, Values } from '../../core/options/option.ts';
-import type { Outcome } from '../../core/outcome.ts';
+import type { Failed } from '../../core/outcome.ts';
 import type { Target } from '../../wait/attempt.ts';
 import type { WaitStage } from '../../wait/stage.ts';
-import type { NeededRights } from '../wait-kubernetes/run.ts';
 
 /** One target as somebody wrote it, its options taken off its address. */
 export interface GivenTarget<O extends Options> {
@@ -39,7 +39,7 @@ export interface ReadTarget {
    */
   open(context: Context): OpenTarget | Promise<OpenTarget>;
   /** What it needs of a cluster's API server, for --print-role: of kinds that ask one. @throws UsageError */
-  readonly rights?: (context: Context) => Promise<NeededRights | Extract<Outcome, { kind: 'failed' }>>;
+  readonly rights?: (context: Context) => Promise<ClusterRights | Failed>;
 }
 
 /** What is tried. `stages` are those that its attempts report by `probe.reached`; what it keeps open is disposed of at the end. */

@@ -6,6 +6,7 @@ import { unreadSecret } from '../../core/redaction/redactor.ts';
 import type { AnyKind, ReadContext, ReadTarget } from './kind.ts';
 import { everyTargetOptions } from './options.ts';
 import { parameterValue, splitParameters } from './parameters.ts';
+import { spellingOf, type Spelling } from './spelling.ts';
 import type { RecognisedTarget } from './target.ts';
 
 /** A target that was read, with what holds for it. */
@@ -17,6 +18,8 @@ export interface TargetWithOptions {
   readonly options: Values<typeof everyTargetOptions>;
   /** Milliseconds for one attempt; undefined where nobody limits it, not even the kind. */
   readonly limit: number | undefined;
+  /** How its options are named to people. */
+  readonly spelling: Spelling;
 }
 
 /**
@@ -58,17 +61,18 @@ export async function readTarget(
     ]),
   ) as Values<typeof everyTargetOptions>;
   const limit = own['attempt-timeout'] ?? kind.limit;
+  const spelling = spellingOf(kind);
   try {
     const target = kind.read(
       { address, scheme, options: values, limit: limit ?? 0 },
       { ...context, secret: (value: string) => void context.redactor.secret(value) },
     );
-    return { kind: kindName, target, options: own, limit: limit ?? target.limit };
+    return { kind: kindName, target, options: own, limit: limit ?? target.limit, spelling };
   } catch (error) {
     const lines = error instanceof UsageError ? error.lines : [(error as Error).message];
     const advice = quotingAdvice(text.reveal());
     throw new UsageError(
-      lines.map((line) => `${line.startsWith(origin) ? line : `${origin}: ${line}`}${advice}`),
+      lines.map((line) => `${line.startsWith(origin) ? line : `${origin}: ${spelling.text(line)}`}${advice}`),
     );
   }
 }

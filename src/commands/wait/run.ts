@@ -1,8 +1,9 @@
+import type { ClusterRights } from '../../core/cluster-rights.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Values } from '../../core/options/option.ts';
 import type { ReadSecret } from '../../core/options/resolve-options.ts';
-import { printed, UsageError, type Outcome } from '../../core/outcome.ts';
+import { printed, UsageError, type Failed, type Outcome } from '../../core/outcome.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import { bounded, paced } from '../../wait/attempt-timeout.ts';
 import { inverted, type Target } from '../../wait/attempt.ts';
@@ -13,6 +14,7 @@ import type { AnyKind, OpenTarget } from './kind.ts';
 import { kinds } from './kinds/index.ts';
 import type { waitCommandOptions } from './options.ts';
 import { readTarget, type TargetWithOptions } from './read-target.ts';
+import { rightsOfTargets } from './rights.ts';
 import type { RecognisedTarget } from './target.ts';
 
 /** Milliseconds for one attempt of those that are counted, where nothing else limits it. */
@@ -30,15 +32,13 @@ export async function runWait(
     context.stdout(`${JSON.stringify({ targets: found.map(shown) }, undefined, 2)}\n`);
     return printed(`${found.length} target${found.length === 1 ? '' : 's'} can be waited for`);
   }
-  if (options['print-role']) {
-    const found = await readTargets(given, options, { ...context, inPlan }, undefined);
-    return (await import('./print-roles.ts')).printRolesOf(found, options.account, context);
-  }
+  if (options['print-role'])
+    return printRoles(options, await rightsOfWait({ options, positionals: given, inPlan }, context), context);
   const read = await readTargets(given, options, { ...context, inPlan }, readSecretFile);
   using opened = new DisposableStack();
   const targets: Target[] = [];
   for (const one of read) {
-    const target = await one.target.open(context);
+    const target = await one.spelling.opened(context, (around) => one.target.open(around));
     if (isDisposable(target)) opened.use(target);
     targets.push(withItsPlan(target, one, options, read.length, context));
   }
@@ -46,6 +46,27 @@ export async function runWait(
   if (context.log.format === 'json')
     context.log.info('what each target came to', { targets: report.targets.map(targetFields) });
   return waitOutcome(report);
+}
+
+async function printRoles(
+  { account }: Pick<WaitInput['options'], 'account'>,
+  needed: readonly ClusterRights[] | Failed,
+  context: Context,
+): Promise<Outcome> {
+  if ('kind' in needed) return needed;
+  if (needed.length === 0)
+    throw new UsageError('--print-role is for targets kubernetes:KIND/NAME, and there is none');
+  const { rolesFor } = await import('../../clients/kubernetes/role.ts');
+  context.stdout(rolesFor(needed, account));
+  return printed('printed the Roles');
+}
+
+/** What the targets need of API servers. @throws UsageError */
+export async function rightsOfWait(
+  { options, positionals: given, inPlan = false }: Pick<WaitInput, 'options' | 'positionals' | 'inPlan'>,
+  context: Context,
+): Promise<readonly ClusterRights[] | Failed> {
+  return rightsOfTargets(await readTargets(given, options, { ...context, inPlan }, undefined), context);
 }
 
 /** One target for --validate, without a secret; times in milliseconds. */

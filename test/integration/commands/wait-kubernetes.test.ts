@@ -558,8 +558,14 @@ describe('wait --print-role', () => {
       ...account,
     );
     const separate = await runInitbox([
-      ...['wait-kubernetes', 'job/shop/migrate', 'job/shop/seed', 'pods/data/', 'secret/data/db'],
-      ...['--selector', 'app=kafka', '--print-role', ...account],
+      'wait-kubernetes',
+      'job/shop/migrate',
+      'job/shop/seed',
+      'pods/data/',
+      'secret/data/db',
+      '--selector=app=kafka',
+      '--print-role',
+      ...account,
     ]);
     expect(result).toMatchObject({ status: 0, stdout: separate.stdout });
     expect(result.stdout).toContain('resourceNames: ["migrate", "seed"]');
@@ -575,11 +581,8 @@ describe('wait --print-role', () => {
     await using api = await ApiServer.start();
     const KUBECONFIG = api.kubeconfig(token);
     const args = ['wait', 'kubernetes:nosuch.example.com/web?for=condition%3DReady', '--print-role'];
-    const { status, stderr } = await runInitbox(args, { env: { KUBECONFIG } });
-    expect({ status, stderr }).toMatchObject({
-      status: 69,
-      stderr: expect.stringContaining('nosuch.example.com'),
-    });
+    const result = await runInitbox(args, { env: { KUBECONFIG } });
+    expect(result).toMatchObject({ status: 69, stderr: expect.stringContaining('nosuch.example.com') });
   });
 
   test.each([
@@ -590,12 +593,48 @@ describe('wait --print-role', () => {
     ],
     [['kubernetes:job/a?namespace=shop', '--account', 'a/b/c'], /is not NAME or NAMESPACE\/NAME/],
   ])('a mistake: %j', async (args, said) => {
-    const { status, stdout, stderr } = await print(...args);
-    expect({ status, stdout, stderr }).toMatchObject({
-      status: 2,
-      stdout: '',
-      stderr: expect.stringMatching(said),
-    });
+    const result = await print(...args);
+    expect(result).toMatchObject({ status: 2, stdout: '', stderr: expect.stringMatching(said) });
+  });
+});
+
+describe('run --print-role', () => {
+  const plan = (...steps: object[]) =>
+    JSON.stringify({ steps: steps.map((one, at) => ({ name: `s${at}`, ...one })) });
+  const printed = (text: string, ...args: string[]) =>
+    runInitbox(['run', '--print-role', ...args], { env: { INITBOX_PLAN: text } });
+
+  test('what all steps need, whenever they run', async () => {
+    const text = plan(
+      { uses: 'wait-kubernetes', targets: ['job/shop/migrate'] },
+      { uses: 'wait', targets: ['db:5432', 'kubernetes:job/shop/seed', 'exec:true'], when: 'NEVER_SET' },
+      { uses: 'wait-kubernetes', targets: ['pods/data/'], selector: 'app=kafka', user: '1000' },
+      { command: ['/bin/false'] },
+    );
+    const result = await printed(text, '--account', 'shop/api');
+    const separate = await runInitbox([
+      'wait-kubernetes',
+      'job/shop/migrate',
+      'job/shop/seed',
+      'pods/data/',
+      '--selector=app=kafka',
+      '--print-role',
+      '--account=shop/api',
+    ]);
+    expect(result).toMatchObject({ status: 0, stdout: separate.stdout });
+  });
+
+  test.each([
+    [
+      plan({ uses: 'wait', targets: ['db:5432'] }),
+      [],
+      /no step of the plan waits for an object of the cluster/,
+    ],
+    [plan({ uses: 'wait', targets: ['kubernetes:job/shop/a'] }), ['--dry-run'], /cannot be combined/],
+    [plan({ uses: 'wait', targets: ['kubernetes:nosuch/a'] }), [], /is not a kind that every cluster has/],
+  ])('a mistake: %s %j', async (text, args, said) => {
+    const result = await printed(text, ...args);
+    expect(result).toMatchObject({ status: 2, stdout: '', stderr: expect.stringMatching(said) });
   });
 });
 

@@ -121,6 +121,7 @@ describe('a mistake in the target', () => {
     ['grpc://api:50051?ca-file=/ca.crt', /ca-file has no effect for grpc:\/\/; write grpcs:\/\//],
     ['grpc://api:50051/shop.Orders?service=shop.Orders', /by the URL and by service/],
     ['grpc://api:50051?service=shop%20Orders', /not the name of a service/],
+    ['grpc://api:50051?header-env=Te%3DPATH', /the header Te is set by initbox itself/],
   ])('%s', async (target, said) => {
     const { status, stderr } = await runInitbox(['wait', target]);
     expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringMatching(said) });

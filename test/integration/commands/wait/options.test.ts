@@ -2,11 +2,13 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, runToDeadline, startInitbox } from '../../../support/program.ts';
+import { createCertificateAuthority } from '../../../support/tls.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 
 const servers: Server[] = [];
@@ -224,5 +226,43 @@ describe('counted attempts, delays, rehearsals', () => {
         ],
       }),
     );
+  });
+});
+
+describe('a message names the option as it was written', () => {
+  test.each([
+    ['rediss://cache?ca-file=/not/there', 2, /(?<!-)\bca-file: .*\/not\/there/],
+    ['natss://queue?cert-file=/a', 2, /(?<!-)\bcert-file and key-file need each other/],
+    ['https://api/#cert-file=/a', 2, /(?<!-)\bcert-file needs key-file beside it/],
+    [
+      'http://api/#header-env=X%3DUNSET_VARIABLE',
+      2,
+      /(?<!-)\bheader-env: the variable UNSET_VARIABLE is not set/,
+    ],
+    ['kubernetes:pods', 2, /nor a selector says which/],
+  ])('%s', async (target, status, said) => {
+    const result = await runInitbox(['wait', target]);
+    expect(result).toMatchObject({ status, stderr: expect.stringMatching(said) });
+    expect(result.stderr).not.toMatch(/--(?:ca-file|cert-file|key-file|header-env|selector)/);
+  });
+
+  test('in hints and warnings', async () => {
+    using authority = await createCertificateAuthority();
+    const { certificate, key } = await authority.server(['localhost']);
+    const server = createTlsServer({ cert: certificate, key }, (socket) => socket.end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const { status, stderr } = await runInitbox([
+      'wait',
+      `natss://localhost:${port}`,
+      `rediss://localhost:${port}`,
+    ]);
+    server.close();
+    expect({ status, stderr }).toMatchObject({
+      status: 69,
+      stderr: expect.stringMatching(/hint: .*authority’s certificate: ca-file, /),
+    });
+    const { stderr: warned } = await runInitbox(['wait', '--timeout', '1s', 'https://127.0.0.1:1/#insecure']);
+    expect(warned).toMatch(/warn .*[^-]insecure is on/);
   });
 });

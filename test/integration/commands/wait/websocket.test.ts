@@ -59,7 +59,7 @@ describe('wait for a WebSocket', () => {
     server.on('connection', (socket) => {
       socket.ping('are you there');
       socket.send('starting');
-      socket.on('message', (said) => socket.send(`you said ${String(said)}, é`, { fin: true }));
+      socket.on('message', (said: Buffer) => socket.send(`you said ${said.toString()}, é`));
     });
     const at = `ws://127.0.0.1:${port}/`;
     const auth = '#header-env=Authorization%3DAUTH';
@@ -104,7 +104,8 @@ describe('wait for a WebSocket', () => {
     ['ws://api/#expect=a&matches=b', /expect and matches cannot be combined/],
     ['ws://api/#ca-file=/ca', /write wss:\/\//],
     ['ws://api/#subprotocol=a%20b', /not the name of a subprotocol/],
-    ['ws:///feed', /has no host/],
+    ['ws:///feed', /has no host; write ws:\/\/HOST:PORT\/PATH/],
+    ['wss://api:70000/', /cannot be read; .*wss:\/\//],
   ])('a mistake: %s', async (target, said) => {
     const { status, stderr } = await runInitbox(['wait', target]);
     expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringMatching(said) });

@@ -149,7 +149,7 @@ describe('mistakes', () => {
     ['http://api/#statsu=200', /^argument 1: unknown option statsu behind the #; did you mean status\?$/],
     ['http://api/#method=HEAD&body=x', /^argument 1: an answer to HEAD has no body/],
     ['http:///x', /^argument 1: the URL has no host/],
-    ['postgres://app@db/app?accepting&table=x', /^argument 1: --table needs a login/],
+    ['postgres://app@db/app?accepting&table=x', /^argument 1: table needs a login, and accepting makes none/],
     ['postgres:db', /^argument 1: a database is written postgres:\/\//],
     ['smtp:25?send=x', /^argument 1: send has no effect without expect/],
     ['file:', /^argument 1: there is no path behind file:/],

@@ -1,5 +1,5 @@
 import { objectOptions } from '../../../wait-kubernetes/options.ts';
-import { checkObjects, neededRights, objectTarget, openClient } from '../../../wait-kubernetes/run.ts';
+import { checkObjects, rightsOfObjects, objectTarget, openClient } from '../../../wait-kubernetes/run.ts';
 import { parseObjectTarget } from '../../../wait-kubernetes/target.ts';
 import { defineKind } from '../../kind.ts';
 
@@ -11,7 +11,7 @@ export const kubernetes = defineKind({
     checkObjects(options, [target], (options as { readonly invert?: boolean }).invert === true);
     return {
       name: `${target.kind} ${target.namespace === undefined ? '' : `${target.namespace}/`}${target.name ?? ''}`,
-      rights: (context) => neededRights(options, [target], context),
+      rights: (context) => rightsOfObjects(options, [target], context),
       async open(context) {
         const client = await openClient(options, context);
         const watched = objectTarget(options, target, client, context);

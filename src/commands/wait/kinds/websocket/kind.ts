@@ -43,7 +43,11 @@ export const websocket = defineKind({
   optionsBehind: '#',
   limit: 5000,
   read({ address, scheme, options }, around) {
-    const { url, name, authorization } = parseTarget(address.replace(/^ws/i, 'http'), around.secret);
+    const { url, name, authorization } = parseTarget(
+      address.replace(/^ws/i, 'http'),
+      around.secret,
+      'write ws://HOST:PORT/PATH or wss://…',
+    );
     checkTls(options, scheme, 'wss');
     const { expect, matches, send } = options;
     if (expect !== undefined && matches !== undefined)

@@ -1,0 +1,8 @@
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** @throws Error */
+export function parseNamespace(text: string): string {
+  if (!label.test(text))
+    throw new Error(`"${text}" is not the name of a namespace: small letters, digits and - in between`);
+  return text;
+}

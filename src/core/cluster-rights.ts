@@ -1,0 +1,18 @@
+/** A right that a command needs of a Kubernetes API server: to list and to watch. */
+export interface ClusterRight {
+  /** Of the API; empty for the core's. */
+  readonly group: string;
+  /** `jobs`. */
+  readonly plural: string;
+  /** Undefined of a resource that is in no namespace. */
+  readonly namespace: string | undefined;
+  /** The one object; undefined where labels select them: RBAC knows names alone. */
+  readonly name: string | undefined;
+}
+
+/** All that a command needs. */
+export interface ClusterRights {
+  readonly rights: readonly ClusterRight[];
+  /** That of the pod, or of the kubeconfig's context: where the account is, unless somebody says otherwise. */
+  readonly namespace: string;
+}
