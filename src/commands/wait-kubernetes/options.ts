@@ -9,7 +9,7 @@ import { parseNamespace } from './target.ts';
 export const objectOptions = {
   for: list({
     description:
-      'what must hold: exists, delete, condition=NAME[=STATUS], jsonpath={PATH}[=VALUE]; unset, what the kind is there for (a Job complete, a Pod ready, a Deployment rolled out)',
+      'what must hold: exists, delete, ended (a Job or Pod, well or not), condition=NAME[=STATUS], jsonpath={PATH}[=VALUE]; unset, what the kind is there for (a Job complete, a Pod ready, a Deployment rolled out)',
     placeholder: 'WHAT',
     parse: parseExpectation,
   }),
