@@ -171,7 +171,7 @@ function valueOf(name: string, value: PlayedDocument[string]): [type: number, by
   }
   if (typeof value === 'boolean') return [8, Buffer.from([value ? 1 : 0])];
   if (value instanceof Uint8Array) return [5, Buffer.concat([int32(value.length), Buffer.from([0]), value])];
-  if (typeof value === 'object') return [Array.isArray(value) ? 4 : 3, bsonOf(value as PlayedDocument)];
+  if (typeof value === 'object') return [Array.isArray(value) ? 4 : 3, bsonOf(value)];
   if (name !== 'ok') return [16, int32(value)];
   const double = Buffer.alloc(8);
   double.writeDoubleLE(value);

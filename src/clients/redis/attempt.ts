@@ -171,9 +171,9 @@ function judgeSentinel(text: string, talk: Talk): NotYet | Never {
 
 /** @param instead the host that is meant where none is named @returns undefined where that is no address */
 function addressOf(text: string, instead: string): RedisAddress | undefined {
-  const parts = splitHostPort(text);
-  const port = portIn(parts?.port ?? '');
-  const host = parts?.host || instead;
+  const split = splitHostPort(text);
+  const port = portIn(split?.port ?? '');
+  const host = split?.host || instead;
   if (port === undefined || !/^[\w.:-]{1,253}$/.test(host)) return undefined;
   return { kind: 'tcp', host, port };
 }

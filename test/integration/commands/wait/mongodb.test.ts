@@ -333,11 +333,11 @@ describe('what says that it is MongoDB', () => {
     );
   });
 
-  test('a server that does not know the password itself', async () => {
+  test('a login that is none of SCRAM', async () => {
     await using server = await playMongodb((command) =>
       command === 'hello'
         ? { isWritablePrimary: true, ...ok }
-        : { conversationId: 1, done: false, payload: Buffer.from('r=x,s=eA==,i=1'), ...ok },
+        : { conversationId: 1, done: false, payload: Buffer.from('r=x,s=eA==,i=4096'), ...ok },
     );
     await expectNotYet(`mongodb://app:hunter2@${server.address}`, /is not MongoDB .*stage login/);
   });
@@ -355,6 +355,9 @@ describe('a mistake in a MongoDB URL', () => {
     ['mongodb://a,b/?directConnection=true', /the URL names several/],
     ['mongodb+srv://a:27017', /SRV records name it/],
     ['mongodb+srv://a,b', /several hosts/],
+    ['mongodb+srv://10.0.0.1', /SRV records are of a name/],
+    ['mongodb+srv://a/?srvServiceName=a.b', /srvServiceName is not the name of a service/],
+    ['mongodb://h/?replicaSet=$(RS)', /the variable RS in it was not replaced/],
     ['mongodb://app@h', /the user "app" has no password/],
     ['mongodb://app:hun?ter2@h', /argument 1/],
   ])('%s', async (target, said) => {
