@@ -2,11 +2,12 @@
 // 7.0 says (https://www.mongodb.com/docs/manual/reference/command/hello/).
 import { createServer, type Server } from 'node:net';
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { startDnsServer } from '../../../support/dns-server.ts';
 import {
   canUseFerretdb,
+  ferretdbBinary,
   playMongodb,
   startFerretdb,
   type PlayedAnswer,
@@ -43,6 +44,8 @@ async function expectStatus(
 }
 
 describe.skipIf(requireOrSkip('wait for MongoDB', canUseFerretdb()))('wait for a real server', () => {
+  beforeAll(async () => void (await ferretdbBinary()), 900_000);
+
   test('one that comes up later', async () => {
     const port = await freePort();
     const waiting = await startInitbox(['wait', `mongodb://127.0.0.1:1,127.0.0.1:${port}/app`]);
