@@ -38,21 +38,26 @@ printf ${version} > build/version/version.txt
 "$GO" build -trimpath -buildvcs=false -mod=mod -tags ferretdb_no_postgresql -o "$OUT/ferretdb" ./cmd/ferretdb >&2
 cd "$OUT" && rm -r source`;
 
-/** Starts a server on 127.0.0.1 that keeps its data in SQLite. It is alone: it knows no replica sets. */
-export async function startFerretdb(options: FerretdbOptions = {}): Promise<Ferretdb> {
+/** Path of the server; where it is built first, that takes minutes on a machine that has none of its modules. */
+export async function ferretdbBinary(): Promise<string> {
   const built = await makeOnce(join(projectCacheDirectory(), `ferretdb-${version}`), build, {
     GO: await goBinary(),
     GOFLAGS: '',
     GOTOOLCHAIN: 'local',
     CGO_ENABLED: '0',
   });
+  return join(built, 'ferretdb');
+}
+
+/** Starts a server on 127.0.0.1 that keeps its data in SQLite. It is alone: it knows no replica sets. */
+export async function startFerretdb(options: FerretdbOptions = {}): Promise<Ferretdb> {
   const { tls, user } = options;
   const port = options.port ?? (await freePort());
   const tlsPort = tls && (await freePort());
   const folder = temporaryDirectory('ferretdb');
   const server = await startServerProcess({
     command: [
-      join(built, 'ferretdb'),
+      await ferretdbBinary(),
       '--handler=sqlite',
       `--sqlite-url=file:${folder.path}/`,
       `--state-dir=${folder.path}`,
@@ -171,7 +176,7 @@ function valueOf(name: string, value: PlayedDocument[string]): [type: number, by
   }
   if (typeof value === 'boolean') return [8, Buffer.from([value ? 1 : 0])];
   if (value instanceof Uint8Array) return [5, Buffer.concat([int32(value.length), Buffer.from([0]), value])];
-  if (typeof value === 'object') return [Array.isArray(value) ? 4 : 3, bsonOf(value as PlayedDocument)];
+  if (typeof value === 'object') return [Array.isArray(value) ? 4 : 3, bsonOf(value)];
   if (name !== 'ok') return [16, int32(value)];
   const double = Buffer.alloc(8);
   double.writeDoubleLE(value);

@@ -11,12 +11,8 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import { AnswerTooLong, type ServerConversation } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import type { ConnectionPlace } from '../connection/open.ts';
+import { talkTo, type TalkContext } from '../connection/talk.ts';
 import {
   amqpHeader,
   amqpMethod,
@@ -65,37 +61,34 @@ interface Talk {
  * One attempt: a login, the virtual host, its queues and exchanges, by AMQP 0-9-1. A few bytes of our own: amqplib takes
  * 46 ms of CPU to load, as much as all of initbox.
  */
-export async function attemptAmqp(
-  demands: AmqpDemands,
-  context: ConnectionContext & { readonly redact: (text: string) => string },
-  probe: Probe,
-): Promise<Answer> {
-  const opened = await openConversation(demands.place, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  const talk: Talk = { conversation, demands, probe, redact: context.redact };
-  try {
-    await logIn(talk);
-    const answer = await findAll(talk);
-    // So that the server does not log a connection that broke.
-    conversation.write(
-      amqpMethod(0, '10.50', amqpShort(200), amqpShortText('done'), amqpShort(0), amqpShort(0)),
-    );
-    await next(conversation, 0, '10.51');
-    return answer ?? satisfied(`opens the virtual host ${shown(demands.vhost)} (${conversation.peer})`);
-  } catch (error) {
-    return judgeFault(error, talk);
-  }
+export async function attemptAmqp(demands: AmqpDemands, context: TalkContext, probe: Probe): Promise<Answer> {
+  const { redact } = context;
+  return talkTo(
+    demands.place,
+    context,
+    probe,
+    (conversation) => converse({ conversation, demands, probe, redact }),
+    (error, peer) => {
+      if (error instanceof Closed) return judgeClosed(error, peer, demands, redact);
+      if (error instanceof NotAmqp || error instanceof AnswerTooLong)
+        return notYet(`what answers there is not AMQP 0-9-1 (${peer})`, {
+          hint: 'is it the right port, and amqp:// or amqps:// as the server has TLS? RabbitMQ has 5672, and 5671 with TLS; 15672 is its management',
+        });
+      return undefined;
+    },
+  );
 }
 
-function judgeFault(error: unknown, talk: Talk): NotYet | Never {
-  const { peer } = talk.conversation;
-  if (error instanceof Closed) return judgeClosed(error, talk);
-  if (error instanceof NotAmqp || error instanceof AnswerTooLong)
-    return notYet(`what answers there is not AMQP 0-9-1 (${peer})`, {
-      hint: 'is it the right port, and amqp:// or amqps:// as the server has TLS? RabbitMQ has 5672, and 5671 with TLS; 15672 is its management',
-    });
-  return judgeConnection(error, peer);
+async function converse(talk: Talk): Promise<Answer> {
+  const { conversation } = talk;
+  await logIn(talk);
+  const answer = await findAll(talk);
+  // So that the server does not log a connection that broke.
+  conversation.write(
+    amqpMethod(0, '10.50', amqpShort(200), amqpShortText('done'), amqpShort(0), amqpShort(0)),
+  );
+  await next(conversation, 0, '10.51');
+  return answer ?? satisfied(`opens the virtual host ${shown(talk.demands.vhost)} (${conversation.peer})`);
 }
 
 async function logIn({ conversation, demands, probe }: Talk): Promise<void> {
@@ -230,7 +223,9 @@ async function next(conversation: ServerConversation, channel: number, id: strin
 
 function judgeClosed(
   { code, message }: Closed,
-  { conversation: { peer }, redact, demands }: Talk,
+  peer: string,
+  demands: AmqpDemands,
+  redact: (text: string) => string,
 ): NotYet | Never {
   const said = `${excerpt(message, mostShown, redact)} (${code}, ${peer})`;
   if (/limit \(.*\) is reached|limit reached/i.test(message))

@@ -4,6 +4,9 @@ import { promisify } from 'node:util';
 /** Iterations that are worked through: whoever answers names their number, and each takes a microsecond. */
 const mostIterations = 1_000_000;
 
+/** With fewer, whoever answers could try passwords quickly (RFC 7677, 4); MongoDB and Kafka have no fewer either. */
+const fewestIterations = 4096;
+
 const derive = promisify(pbkdf2);
 
 /** Bytes of the hashes that servers log in by. */
@@ -29,7 +32,12 @@ export function scramClient(hash: keyof typeof lengths, user: string, password: 
       const [, both = '', salt = '', count = ''] =
         /^r=([^,]+),s=([^,]+),i=(\d{1,9})(?:,|$)/.exec(serverFirst) ?? [];
       const iterations = Number(count);
-      if (!both.startsWith(nonce) || both === nonce || iterations < 1 || iterations > mostIterations)
+      if (
+        !both.startsWith(nonce) ||
+        both === nonce ||
+        iterations < fewestIterations ||
+        iterations > mostIterations
+      )
         return undefined;
       const salted = await derive(
         password.normalize('NFKC'),

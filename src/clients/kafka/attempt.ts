@@ -1,13 +1,9 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { shownHostPort } from '../../core/host-port.ts';
-import { never, notYet, satisfied, type Answer, type NotYet, type Probe } from '../../wait/attempt.ts';
+import { never, notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 import { AnswerTooLong, ConnectionEnded, type ServerConversation } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import { openConversation, type ConnectionPlace } from '../connection/open.ts';
+import { noneOfThem, talkTo, type TalkContext } from '../connection/talk.ts';
 import { logInToKafka, type KafkaLogin } from './login.ts';
 import { askKafka, kafkaNumber, kafkaRequest, kafkaText, NotKafka, type KafkaFields } from './wire.ts';
 
@@ -26,68 +22,68 @@ export interface KafkaDemands {
   readonly inSync: number;
 }
 
-type Tools = ConnectionContext & { readonly redact: (text: string) => string };
-
 /**
  * One attempt, at each of the servers: ApiVersions, a login by SASL, Metadata, and a connection to each broker that a
  * client would be sent to. A few bytes of our own: @platformatic/kafka takes 285 ms of CPU to load, five times what all
  * of initbox takes.
  */
-export async function attemptKafka(demands: KafkaDemands, context: Tools, probe: Probe): Promise<Answer> {
+export async function attemptKafka(
+  demands: KafkaDemands,
+  context: TalkContext,
+  probe: Probe,
+): Promise<Answer> {
   const answers = await Promise.all(
     demands.endpoints.map((endpoint) => attemptOne(endpoint, demands, context, probe)),
   );
   // One is enough, as for clients.
-  const found =
+  return (
     answers.find((answer) => answer.state === 'satisfied') ??
-    answers.find((answer) => answer.state === 'never');
-  if (found !== undefined) return found;
-  const missing = answers.filter((answer): answer is NotYet => answer.state === 'not-yet');
-  return notYet([...new Set(missing.map((answer) => answer.reason))].join('; '), {
-    hint: missing.find((answer) => answer.hint !== undefined)?.hint,
-    absent: missing.every((answer) => answer.absent === true),
-  });
+    noneOfThem(answers.filter((answer) => answer.state !== 'satisfied'))
+  );
 }
 
 async function attemptOne(
   endpoint: ConnectionPlace['endpoint'],
   demands: KafkaDemands,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
 ): Promise<Answer> {
-  const opened = await openConversation({ endpoint, tls: demands.tls }, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  const { peer } = conversation;
   let known = false;
-  try {
-    probe.phase(`asking ${peer} for its versions`);
-    const versions = await askKafka(conversation, kafkaRequest.apiVersions);
-    if (versions.number(2) !== 0) throw new NotKafka();
-    known = true;
-    probe.reached?.('protocol');
-    if (demands.login !== undefined) {
-      probe.phase(`logging in to ${peer}`);
-      const refused = await logInToKafka(conversation, demands.login, context.redact);
-      if (refused !== undefined) return refused;
-      probe.reached?.('login');
-    }
-    const cluster = await askForCluster(conversation, demands.topics, probe);
-    return (
-      judgeCluster(cluster, demands, peer) ?? (await reachBrokers(cluster, demands, context, probe, peer))
-    );
-  } catch (error) {
-    if (error instanceof NotKafka || error instanceof AnswerTooLong)
-      return notYet(`what answers there is not Kafka (${peer})`, {
-        hint: 'is it the right port, and kafka:// or kafkas:// as the listener has TLS?',
-      });
-    // A listener with SASL breaks the connection of who asks before a login.
-    if (error instanceof ConnectionEnded && known && demands.login === undefined)
-      return notYet(`closes the connection instead of an answer (${peer})`, {
-        hint: 'does the listener want a login? give user, password-file and sasl-mechanism',
-      });
-    return judgeConnection(error, peer);
-  }
+  return talkTo(
+    { endpoint, tls: demands.tls },
+    context,
+    probe,
+    async (conversation) => {
+      const { peer } = conversation;
+      probe.phase(`asking ${peer} for its versions`);
+      const versions = await askKafka(conversation, kafkaRequest.apiVersions);
+      if (versions.number(2) !== 0) throw new NotKafka();
+      known = true;
+      probe.reached?.('protocol');
+      if (demands.login !== undefined) {
+        probe.phase(`logging in to ${peer}`);
+        const refused = await logInToKafka(conversation, demands.login, context.redact);
+        if (refused !== undefined) return refused;
+        probe.reached?.('login');
+      }
+      const cluster = await askForCluster(conversation, demands.topics, probe);
+      return (
+        judgeCluster(cluster, demands, peer) ?? (await reachBrokers(cluster, demands, context, probe, peer))
+      );
+    },
+    (error, peer) => {
+      if (error instanceof NotKafka || error instanceof AnswerTooLong)
+        return notYet(`what answers there is not Kafka (${peer})`, {
+          hint: 'is it the right port, and kafka:// or kafkas:// as the listener has TLS?',
+        });
+      // A listener with SASL breaks the connection of who asks before a login.
+      if (error instanceof ConnectionEnded && known && demands.login === undefined)
+        return notYet(`closes the connection instead of an answer (${peer})`, {
+          hint: 'does the listener want a login? give user, password-file and sasl-mechanism',
+        });
+      return undefined;
+    },
+  );
 }
 
 interface Broker {
@@ -207,7 +203,7 @@ const mostBrokers = 20;
 async function reachBrokers(
   { brokers, topics }: Cluster,
   { tls }: KafkaDemands,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
   peer: string,
 ): Promise<Answer> {

@@ -11,12 +11,8 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import { AnswerTooLong, ConnectionEnded, type ServerConversation } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import { judgeConnection, openConversation, type ConnectionPlace } from '../connection/open.ts';
+import { noneOfThem, type TalkContext } from '../connection/talk.ts';
 import { NotMongodb, type BsonDocument } from './bson.ts';
 import { logInToMongodb, type MongodbLogin } from './login.ts';
 import { judgeMongodbError, mongodbErrorIn } from './server-errors.ts';
@@ -54,8 +50,6 @@ export interface MongodbDemands {
   readonly collections: readonly string[];
 }
 
-type Tools = ConnectionContext & { readonly redact: (text: string) => string };
-
 /** A server that has answered `hello`. */
 interface Member {
   readonly conversation: ServerConversation;
@@ -77,7 +71,11 @@ interface Member {
  * question about collections. A few bytes of our own: the driver mongodb is 0.8 MB as a bundle, and takes 120 ms of CPU to
  * load, more than twice what all of initbox takes.
  */
-export async function attemptMongodb(demands: MongodbDemands, context: Tools, probe: Probe): Promise<Answer> {
+export async function attemptMongodb(
+  demands: MongodbDemands,
+  context: TalkContext,
+  probe: Probe,
+): Promise<Answer> {
   const found = await seedsOf(demands, probe);
   if ('state' in found) return found;
   using open = new DisposableStack();
@@ -87,7 +85,7 @@ export async function attemptMongodb(demands: MongodbDemands, context: Tools, pr
   };
   const greeted = await Promise.all(found.endpoints.map(meet));
   const members = greeted.filter((member): member is Member => !('state' in member));
-  if (members.length === 0) return together(greeted.filter((answer) => 'state' in answer));
+  if (members.length === 0) return noneOfThem(greeted.filter((answer) => 'state' in answer));
   let seen = '';
   for (const role of found.roles) {
     const member = await memberFor(role, members, found, meet);
@@ -119,21 +117,10 @@ async function seedsOf(demands: MongodbDemands, probe: Probe): Promise<Settled |
   };
 }
 
-/** What several servers came to: one that waiting does not change, or all that is missing. */
-function together(answers: readonly (NotYet | Never)[]): NotYet | Never {
-  const final = answers.find((answer) => answer.state === 'never');
-  if (final !== undefined) return final;
-  const missing = answers.filter((answer): answer is NotYet => answer.state === 'not-yet');
-  return notYet([...new Set(missing.map((answer) => answer.reason))].join('; '), {
-    hint: missing.find((answer) => answer.hint !== undefined)?.hint,
-    absent: missing.every((answer) => answer.absent === true),
-  });
-}
-
 async function greet(
   endpoint: ConnectionPlace['endpoint'],
   { tls, login }: Settled,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
   open: DisposableStack,
 ): Promise<Member | NotYet | Never> {
@@ -274,7 +261,7 @@ async function memberFor(
       );
   }
   return refused.length > 0 && (known !== undefined || role === 'primary')
-    ? together(refused)
+    ? noneOfThem(refused)
     : missing(role, members);
 }
 
@@ -337,7 +324,7 @@ function missing(role: MongodbRole, members: readonly Member[]): NotYet {
 const copying = 'a member copies the data of another one first (STARTUP2, RECOVERING): look at rs.status()';
 
 /** Logs in, and asks what clients ask. */
-async function use(member: Member, demands: Settled, { redact }: Tools, probe: Probe): Promise<Answer> {
+async function use(member: Member, demands: Settled, { redact }: TalkContext, probe: Probe): Promise<Answer> {
   const { conversation, mechanisms, role, set } = member;
   const { peer } = conversation;
   const shown =

@@ -9,14 +9,9 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import { AnswerTooLong, UnaskedBytes, type ServerConversation } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  startTls,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import { AnswerTooLong, type ServerConversation } from '../connection/conversation.ts';
+import { startTls, type ConnectionContext, type ConnectionPlace } from '../connection/open.ts';
+import { talkTo, type TalkContext } from '../connection/talk.ts';
 import { CannotLogIn, logInToMysql, mysqlClientHead, type MysqlLogin } from './login.ts';
 import {
   mysqlCapability,
@@ -61,33 +56,27 @@ interface Talk {
  */
 export async function attemptMysql(
   demands: MysqlDemands,
-  context: ConnectionContext & { readonly redact: (text: string) => string },
+  context: TalkContext,
   probe: Probe,
 ): Promise<Answer> {
-  const opened = await openConversation({ endpoint: demands.endpoint, tls: undefined }, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  try {
-    return await greet({ conversation, probe, redact: context.redact }, demands, context);
-  } catch (error) {
-    return judgeFault(error, conversation.peer);
-  }
+  const { redact } = context;
+  return talkTo(
+    { endpoint: demands.endpoint, tls: undefined },
+    context,
+    probe,
+    (conversation) => greet({ conversation, probe, redact }, demands, context),
+    judgeFault,
+  );
 }
 
-function judgeFault(error: unknown, peer: string): NotYet | Never {
+function judgeFault(error: unknown, peer: string): NotYet | Never | undefined {
   if (error instanceof CannotLogIn)
     return never(exitStatus.refused, `${error.message} (${peer})`, error.hint);
   if (error instanceof NotMysql || error instanceof AnswerTooLong)
     return notYet(`what answers there is not MySQL or MariaDB (${peer})`, {
       hint: 'is it the right port? a new Service can lead elsewhere until this node’s kube-proxy knows it',
     });
-  if (error instanceof UnaskedBytes)
-    return never(
-      exitStatus.refused,
-      `the server sent unencrypted bytes after the request for TLS (${peer})`,
-      'somebody on the way may have put them in',
-    );
-  return judgeConnection(error, peer);
+  return undefined;
 }
 
 async function greet(talk: Talk, demands: MysqlDemands, context: ConnectionContext): Promise<Answer> {

@@ -10,19 +10,9 @@ import {
   type NotYet,
   type Probe,
 } from '../../wait/attempt.ts';
-import {
-  AnswerTooLong,
-  UnaskedBytes,
-  type ServerConversation,
-  type TakeAnswer,
-} from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  startTls,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import { AnswerTooLong, type ServerConversation, type TakeAnswer } from '../connection/conversation.ts';
+import { startTls, type ConnectionContext, type ConnectionPlace } from '../connection/open.ts';
+import { talkTo, type TalkContext } from '../connection/talk.ts';
 
 export interface NatsDemands {
   readonly endpoint: ConnectionPlace['endpoint'];
@@ -67,35 +57,28 @@ interface NatsInfo {
  * One attempt: INFO, TLS where the server asks for it, CONNECT, PING, its streams. A few lines of our own: NATS' client
  * takes 52 ms of CPU to load, as much as all of initbox.
  */
-export async function attemptNats(
-  demands: NatsDemands,
-  context: ConnectionContext & { readonly redact: (text: string) => string },
-  probe: Probe,
-): Promise<Answer> {
-  const opened = await openConversation({ endpoint: demands.endpoint, tls: undefined }, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  const talk: Talk = { conversation, demands, probe, redact: context.redact };
-  try {
-    return await greet(talk, context);
-  } catch (error) {
-    return judgeFault(error, talk);
-  }
+export async function attemptNats(demands: NatsDemands, context: TalkContext, probe: Probe): Promise<Answer> {
+  const { redact } = context;
+  return talkTo(
+    { endpoint: demands.endpoint, tls: undefined },
+    context,
+    probe,
+    (conversation) => greet({ conversation, demands, probe, redact }, context),
+    (error, peer) => judgeFault(error, peer, redact),
+  );
 }
 
-function judgeFault(error: unknown, { conversation: { peer }, redact }: Talk): NotYet | Never {
+function judgeFault(
+  error: unknown,
+  peer: string,
+  redact: (text: string) => string,
+): NotYet | Never | undefined {
   if (error instanceof NatsRefusal) return judgeRefusal(error.message, peer, redact);
   if (error instanceof NotNats || error instanceof AnswerTooLong)
     return notYet(`what answers there is not NATS (${peer})`, {
       hint: 'is it the right port? clients have 4222, the monitor 8222, routes 6222',
     });
-  if (error instanceof UnaskedBytes)
-    return never(
-      exitStatus.refused,
-      `the server sent unencrypted bytes before TLS (${peer})`,
-      'somebody on the way may have put them in',
-    );
-  return judgeConnection(error, peer);
+  return undefined;
 }
 
 async function greet(talk: Talk, context: ConnectionContext): Promise<Answer> {

@@ -12,12 +12,8 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import { AnswerTooLong, type ServerConversation } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import type { ConnectionPlace } from '../connection/open.ts';
+import { noneOfThem, talkTo, type TalkContext } from '../connection/talk.ts';
 import { NotRedis, respCommand, takeResp, type RespValue } from './resp.ts';
 
 export interface RedisDemands {
@@ -38,8 +34,6 @@ export interface RedisDemands {
   readonly judgeValue: ((value: string) => Promise<string | undefined>) | undefined;
 }
 
-type Tools = ConnectionContext & { readonly redact: (text: string) => string };
-
 /** Characters of a server's words that are shown. */
 const mostShown = 300;
 
@@ -48,14 +42,18 @@ interface Talk {
   readonly demands: RedisDemands;
   readonly probe: Probe;
   readonly redact: (text: string) => string;
-  readonly context: Tools;
+  readonly context: TalkContext;
 }
 
 /**
  * One attempt: a login where credentials are given, the database, PING, its role, its keys; with Sentinels, at the server
  * that they name. A few bytes of our own: a client costs ten times as long to load as all of them take.
  */
-export async function attemptRedis(demands: RedisDemands, context: Tools, probe: Probe): Promise<Answer> {
+export async function attemptRedis(
+  demands: RedisDemands,
+  context: TalkContext,
+  probe: Probe,
+): Promise<Answer> {
   const { endpoints, sentinel } = demands;
   const [endpoint] = endpoints as readonly [ConnectionPlace['endpoint']];
   if (sentinel === undefined) return attemptAt(endpoint, demands, context, probe);
@@ -73,7 +71,7 @@ export async function attemptRedis(demands: RedisDemands, context: Tools, probe:
 async function attemptAt(
   endpoint: ConnectionPlace['endpoint'],
   demands: RedisDemands,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
 ): Promise<Answer> {
   return converseAt(endpoint, demands, context, probe, async (talk) => {
@@ -88,26 +86,26 @@ async function attemptAt(
   });
 }
 
-/** Opens a conversation for what is said in it, and tells what breaks. */
 async function converseAt<T>(
   endpoint: ConnectionPlace['endpoint'],
   demands: RedisDemands,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
   say: (talk: Talk) => Promise<T>,
 ): Promise<T | NotYet | Never> {
-  const opened = await openConversation({ endpoint, tls: demands.tls }, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  try {
-    return await say({ conversation, demands, probe, redact: context.redact, context });
-  } catch (error) {
-    if (error instanceof NotRedis || error instanceof AnswerTooLong)
-      return notYet(`what answers there is not Redis (${conversation.peer})`, {
-        hint: 'is it the right port, and redis:// or rediss:// as the server has TLS? a new Service can lead elsewhere until this node’s kube-proxy knows it',
-      });
-    return judgeConnection(error, conversation.peer);
-  }
+  const { redact } = context;
+  return talkTo(
+    { endpoint, tls: demands.tls },
+    context,
+    probe,
+    (conversation) => say({ conversation, demands, probe, redact, context }),
+    (error, peer) =>
+      error instanceof NotRedis || error instanceof AnswerTooLong
+        ? notYet(`what answers there is not Redis (${peer})`, {
+            hint: 'is it the right port, and redis:// or rediss:// as the server has TLS? a new Service can lead elsewhere until this node’s kube-proxy knows it',
+          })
+        : undefined,
+  );
 }
 
 interface RedisAddress {
@@ -120,7 +118,7 @@ interface RedisAddress {
 async function askSentinels(
   demands: RedisDemands,
   { master, password }: NonNullable<RedisDemands['sentinel']>,
-  context: Tools,
+  context: TalkContext,
   probe: Probe,
 ): Promise<RedisAddress | NotYet | Never> {
   const answers = await Promise.all(
@@ -145,17 +143,10 @@ async function askSentinels(
       }),
     ),
   );
-  const found =
+  return (
     answers.find((answer) => !('state' in answer)) ??
-    answers.find((answer) => 'state' in answer && answer.state === 'never');
-  if (found !== undefined) return found;
-  const missing = answers.filter(
-    (answer): answer is NotYet => 'state' in answer && answer.state === 'not-yet',
+    noneOfThem(answers.filter((answer) => 'state' in answer))
   );
-  return notYet([...new Set(missing.map((answer) => answer.reason))].join('; '), {
-    hint: missing.find((answer) => answer.hint !== undefined)?.hint,
-    absent: missing.every((answer) => answer.absent === true),
-  });
 }
 
 function fail(): never {
@@ -180,9 +171,9 @@ function judgeSentinel(text: string, talk: Talk): NotYet | Never {
 
 /** @param instead the host that is meant where none is named @returns undefined where that is no address */
 function addressOf(text: string, instead: string): RedisAddress | undefined {
-  const parts = splitHostPort(text);
-  const port = portIn(parts?.port ?? '');
-  const host = parts?.host || instead;
+  const split = splitHostPort(text);
+  const port = portIn(split?.port ?? '');
+  const host = split?.host || instead;
   if (port === undefined || !/^[\w.:-]{1,253}$/.test(host)) return undefined;
   return { kind: 'tcp', host, port };
 }

@@ -15,12 +15,8 @@ import {
   type ServerConversation,
   type TakeAnswer,
 } from '../connection/conversation.ts';
-import {
-  judgeConnection,
-  openConversation,
-  type ConnectionContext,
-  type ConnectionPlace,
-} from '../connection/open.ts';
+import type { ConnectionContext, ConnectionPlace } from '../connection/open.ts';
+import { talkTo } from '../connection/talk.ts';
 
 export interface ZookeeperDemands {
   readonly endpoints: readonly ConnectionPlace['endpoint'][];
@@ -81,29 +77,33 @@ async function attemptOne(
   context: ConnectionContext,
   probe: Probe,
 ): Promise<Answer> {
-  const opened = await openConversation({ endpoint, tls: demands.tls }, context, probe);
-  if ('state' in opened) return opened;
-  using conversation = opened;
-  const { peer } = conversation;
-  const talk: Talk = { conversation, probe };
   let granted = false;
-  try {
-    await beginSession(talk);
-    granted = true;
-    probe.reached?.('protocol');
-    return (await logIn(talk, demands)) ?? (await findNodes(talk, demands.nodes)) ?? (await endSession(talk));
-  } catch (error) {
-    if (error instanceof NotZookeeper || error instanceof AnswerTooLong)
-      return notYet(`what answers there is not ZooKeeper (${peer})`, {
-        hint: 'is it the right port? clients have 2181, and 2281 or so with TLS (zookeepers://)',
-      });
-    // It closes the connection instead of granting a session (ZooKeeperServer.processConnectRequest, NIOServerCnxn).
-    if (error instanceof ConnectionEnded && !granted)
-      return notYet(`grants no session (${peer})`, {
-        hint: 'it is not part of a quorum yet: look at its log, at the other servers, and whether it wants TLS (zookeepers://)',
-      });
-    return judgeConnection(error, peer);
-  }
+  return talkTo(
+    { endpoint, tls: demands.tls },
+    context,
+    probe,
+    async (conversation) => {
+      const talk: Talk = { conversation, probe };
+      await beginSession(talk);
+      granted = true;
+      probe.reached?.('protocol');
+      return (
+        (await logIn(talk, demands)) ?? (await findNodes(talk, demands.nodes)) ?? (await endSession(talk))
+      );
+    },
+    (error, peer) => {
+      if (error instanceof NotZookeeper || error instanceof AnswerTooLong)
+        return notYet(`what answers there is not ZooKeeper (${peer})`, {
+          hint: 'is it the right port? clients have 2181, and 2281 or so with TLS (zookeepers://)',
+        });
+      // It closes the connection instead of granting a session (ZooKeeperServer.processConnectRequest, NIOServerCnxn).
+      if (error instanceof ConnectionEnded && !granted)
+        return notYet(`grants no session (${peer})`, {
+          hint: 'it is not part of a quorum yet: look at its log, at the other servers, and whether it wants TLS (zookeepers://)',
+        });
+      return undefined;
+    },
+  );
 }
 
 /** A frame is a length of four bytes and as many bytes (https://zookeeper.apache.org, zookeeper.jute). */

@@ -12,10 +12,13 @@ export type ObjectExpectation =
       readonly value: string | undefined;
     }
   | { readonly for: 'key'; readonly key: string }
+  /** A Job or Pod has run to its end, well or not. */
+  | { readonly for: 'ended' }
   /** What each of these kinds has of its own. */
   | { readonly for: 'complete' | 'ready' | 'rolled-out' };
 
-const accepted = 'write exists, delete, condition=NAME, condition=NAME=STATUS or jsonpath={PATH}=VALUE';
+const accepted =
+  'write exists, delete, ended, condition=NAME, condition=NAME=STATUS or jsonpath={PATH}=VALUE';
 
 /**
  * Reads what `kubectl wait --for` takes.
@@ -27,6 +30,7 @@ export function parseExpectation(text: string): ObjectExpectation {
   if (rest === undefined) {
     if (name === 'exists' || name === 'create') return { for: 'exists' };
     if (name === 'delete') return { for: 'gone' };
+    if (name === 'ended') return { for: 'ended' };
   } else if (name === 'condition') {
     const [, type = '', status = 'True'] = /^([^=\s]+)(?:=(\w+))?$/.exec(rest) ?? [];
     if (type !== '') return { for: 'condition', type, status };

@@ -9,7 +9,7 @@ import { excerpt } from '../../core/excerpt.ts';
 import type { ObjectExpectation } from './expectation.ts';
 import { jsonText, valuesAt } from './json-path.ts';
 import { no, yes, type Verdict } from './verdict.ts';
-import { judgeJob, judgePod, judgeRollout, whyIn } from './workloads.ts';
+import { judgeEnd, judgeJob, judgePod, judgeRollout, whyIn } from './workloads.ts';
 
 /** Characters of a value that are shown. */
 const shown = 80;
@@ -39,6 +39,8 @@ function judgeOne(
       return yes('is there');
     case 'gone':
       return no('is still there');
+    case 'ended':
+      return judgeEnd(kind, object);
     case 'complete':
       return judgeJob(object);
     case 'ready':

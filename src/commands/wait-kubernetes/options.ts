@@ -10,7 +10,7 @@ import { roleOptions } from './role-options.ts';
 export const objectOptions = {
   for: list({
     description:
-      'what must hold: exists, delete, condition=NAME[=STATUS], jsonpath={PATH}[=VALUE]; unset, what the kind is there for (a Job complete, a Pod ready, a Deployment rolled out)',
+      'what must hold: exists, delete, ended (a Job or Pod, well or not), condition=NAME[=STATUS], jsonpath={PATH}[=VALUE]; unset, what the kind is there for (a Job complete, a Pod ready, a Deployment rolled out)',
     placeholder: 'WHAT',
     parse: parseExpectation,
   }),

@@ -83,6 +83,8 @@ export function checkObjects(
     const kind = isKnownResource(target.resource) ? target.resource.kind : '';
     if (options.key.length > 0 && kind !== 'Secret' && kind !== 'ConfigMap')
       throw new UsageError(`${shown}: --key is for a Secret or a ConfigMap`);
+    if (kind !== 'Job' && kind !== 'Pod' && options.for.some((one) => one.for === 'ended'))
+      throw new UsageError(`${shown}: --for ended is for a Job or a Pod`);
     if (expectationsOf(options, target, invert) === undefined)
       throw new UsageError(
         `${shown}: say what must hold: --for condition=Ready, --for jsonpath={.status.phase}=Running, or --for exists`,

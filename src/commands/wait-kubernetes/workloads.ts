@@ -82,6 +82,17 @@ export function judgePod(pod: ApiObject): Verdict {
   return no(`is not ready (${[phase || 'Pending', reason].filter((part) => part !== '').join(', ')})`);
 }
 
+/** Whether a Job or Pod has run to its end, well or not. */
+export function judgeEnd(kind: string, object: ApiObject): Verdict {
+  if (kind === 'Job') {
+    const verdict = judgeJob(object);
+    return holds(object, 'Failed') === undefined ? verdict : yes(verdict.seen);
+  }
+  const phase = textAt(object, 'status', 'phase');
+  if (phase === 'Failed') return yes(judgePod(object).seen);
+  return phase === 'Succeeded' ? judgePod(object) : no(`has not ended (${phase || 'Pending'})`);
+}
+
 /** Where a Pod says itself why it failed: `Evicted: The node was low on resource: memory.` */
 function objectReason(pod: ApiObject): ApiObject {
   return { reason: textAt(pod, 'status', 'reason'), message: textAt(pod, 'status', 'message') };

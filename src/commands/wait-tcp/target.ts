@@ -119,7 +119,7 @@ function parseUrl(
   const authority = replaced ?? written;
   if (name.endsWith('+srv'))
     throw new Error(
-      `${where} names its hosts by SRV records; give a host:port, or wait for the name with wait-dns --type SRV`,
+      `${where} names its hosts by SRV records; give a host:port, or the URL to initbox wait, which asks for them`,
     );
   if (authority === '') throw new Error(`${where} has no host; ${accepted}`);
   if (authority.includes(',')) throw severalHosts(where);

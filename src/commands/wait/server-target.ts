@@ -1,4 +1,4 @@
-import type { ConnectionContext } from '../../clients/connection/open.ts';
+import type { TalkContext } from '../../clients/connection/talk.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
@@ -7,9 +7,7 @@ import type { Context } from '../../core/context.ts';
 import type { WaitStage } from '../../wait/stage.ts';
 
 /** What a client of a server needs of the context; the answers of name servers are remembered for all attempts. */
-export function serverTools(
-  context: Context,
-): ConnectionContext & { readonly redact: (text: string) => string } {
+export function serverTools(context: Context): TalkContext {
   return {
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,

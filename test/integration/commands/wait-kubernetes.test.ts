@@ -92,6 +92,34 @@ describe('wait-kubernetes', () => {
       expect(said).toContain('has failed (BackoffLimitExceeded: too many failures)');
   });
 
+  test('--for ended: a failed one counts, as a complete one does', async () => {
+    await using api = await ApiServer.start();
+    const running = await watching(api, ['job/migrate', 'pod/task', '--for', 'ended']);
+    await running.waitForStderr(/job default\/migrate is not there/);
+    api.set(jobs, job());
+    api.set(pods, pod('task', true));
+    await running.waitForStderr(/pod default\/task has not ended \(Running\)/);
+    api.set(jobs, failed);
+    api.set(pods, pod('task', false, 'Failed'));
+    const { status: exit, stderr } = await running.exit;
+    expect({ exit, stderr }).toMatchObject({
+      exit: 0,
+      stderr: expect.stringMatching(
+        /job default\/migrate has failed \(BackoffLimitExceeded: too many failures\)/,
+      ),
+    });
+    expect(stderr).toContain('pod default/task has failed');
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    api.set(jobs, complete);
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate', '--for', 'ended'], { env })).toMatchObject({
+      status: 0,
+    });
+    expect(await runInitbox(['wait', 'kubernetes:secret/x?for=ended'], { env })).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--for ended is for a Job or a Pod'),
+    });
+  });
+
   test('deleted and made again: a failed one that is going is waited out', async () => {
     await using api = await ApiServer.start();
     api.set(jobs, { ...failed, metadata: { ...failed.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });

@@ -1,5 +1,5 @@
 // Ports behind a proxy that accepts for a server that is down, and the warning where a mesh's proxy is in the pod.
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-async function listen(port: number, speak: (socket: import('node:net').Socket) => void): Promise<number> {
+async function listen(port: number, speak: (socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
     speak(socket);

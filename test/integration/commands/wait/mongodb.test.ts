@@ -2,11 +2,12 @@
 // 7.0 says (https://www.mongodb.com/docs/manual/reference/command/hello/).
 import { createServer, type Server } from 'node:net';
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { startDnsServer } from '../../../support/dns-server.ts';
 import {
   canUseFerretdb,
+  ferretdbBinary,
   playMongodb,
   startFerretdb,
   type PlayedAnswer,
@@ -43,6 +44,8 @@ async function expectStatus(
 }
 
 describe.skipIf(requireOrSkip('wait for MongoDB', canUseFerretdb()))('wait for a real server', () => {
+  beforeAll(async () => void (await ferretdbBinary()), 900_000);
+
   test('one that comes up later', async () => {
     const port = await freePort();
     const waiting = await startInitbox(['wait', `mongodb://127.0.0.1:1,127.0.0.1:${port}/app`]);
@@ -333,11 +336,11 @@ describe('what says that it is MongoDB', () => {
     );
   });
 
-  test('a server that does not know the password itself', async () => {
+  test('a login that is none of SCRAM', async () => {
     await using server = await playMongodb((command) =>
       command === 'hello'
         ? { isWritablePrimary: true, ...ok }
-        : { conversationId: 1, done: false, payload: Buffer.from('r=x,s=eA==,i=1'), ...ok },
+        : { conversationId: 1, done: false, payload: Buffer.from('r=x,s=eA==,i=4096'), ...ok },
     );
     await expectNotYet(`mongodb://app:hunter2@${server.address}`, /is not MongoDB .*stage login/);
   });
@@ -355,6 +358,9 @@ describe('a mistake in a MongoDB URL', () => {
     ['mongodb://a,b/?directConnection=true', /the URL names several/],
     ['mongodb+srv://a:27017', /SRV records name it/],
     ['mongodb+srv://a,b', /several hosts/],
+    ['mongodb+srv://10.0.0.1', /SRV records are of a name/],
+    ['mongodb+srv://a/?srvServiceName=a.b', /srvServiceName is not the name of a service/],
+    ['mongodb://h/?replicaSet=$(RS)', /the variable RS in it was not replaced/],
     ['mongodb://app@h', /the user "app" has no password/],
     ['mongodb://app:hun?ter2@h', /argument 1/],
   ])('%s', async (target, said) => {

@@ -315,7 +315,7 @@ steps: [*e]
 `,
     'plan.yaml has 3 mistakes',
     expect.stringMatching(/^plan\.yaml:2:13: "a b" is not a valid name; /) as string,
-    'plan.yaml:3:49: type: "XX" is not one of A, AAAA, SRV, CNAME, TXT',
+    'plan.yaml:3:49: type: "XX" is not one of A, AAAA, SRV, CNAME, TXT, MX, NS',
     'plan.yaml:4:30: step "d": unknown key "retry"; did you mean retries?',
   ],
   'a user that is none': [

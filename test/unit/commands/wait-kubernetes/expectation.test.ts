@@ -46,6 +46,8 @@ describe('what must hold', () => {
   test.each([
     ['exists', { for: 'exists' }],
     ['delete', { for: 'gone' }],
+    ['ended', { for: 'ended' }],
+    ['ended=x', undefined],
     ['condition=Ready', { for: 'condition', type: 'Ready', status: 'True' }],
     ['condition=Ready=False', { for: 'condition', type: 'Ready', status: 'False' }],
     ['jsonpath={.a[?(@.b=="c")].d}=e=f', { for: 'jsonpath', value: 'e=f' }],

@@ -1,3 +1,4 @@
+import { isIP } from '../../../../clients/dns/ip-address.ts';
 import { readResolvConf } from '../../../../clients/dns/resolv-conf.ts';
 import {
   attemptMongodb,
@@ -6,6 +7,7 @@ import {
 } from '../../../../clients/mongodb/attempt.ts';
 import { flag, list, type Values } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
+import { refuseUnexpanded } from '../../../../core/template-variables.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
@@ -39,6 +41,7 @@ export const mongodb = defineKind({
   limit: 5000,
   read({ address, scheme, options }, around) {
     const [, bare = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(address) ?? [];
+    refuseUnexpanded('url', address, `the ${scheme} URL`);
     const parameters = readMongodbParameters(query);
     const isSrv = scheme === 'mongodb+srv';
     const url = readServerUrl(bare, { port: 27_017, several: !isSrv }, around);
@@ -47,7 +50,8 @@ export const mongodb = defineKind({
         'what follows the hosts of a mongodb URL is one database, as mongodb://USER@HOST:27017/DATABASE',
       );
     const [first] = url.endpoints;
-    if (isSrv) checkSrv(bare, parameters);
+    const host = first.kind === 'tcp' ? first.host : first.path;
+    if (isSrv) checkSrv(bare, host, parameters);
     else if (parameters.srvServiceName !== undefined)
       throw new UsageError('srvServiceName has no effect without mongodb+srv://');
     if (parameters.direct && url.endpoints.length > 1)
@@ -59,7 +63,6 @@ export const mongodb = defineKind({
       throw new UsageError(
         `the user ${JSON.stringify(user)} has no password; give password-file or password-env`,
       );
-    const host = first.kind === 'tcp' ? first.host : first.path;
     const hosts = isSrv ? host : url.endpoints.map(endpointName).join(',');
     const name = `${hosts}${url.path === '' ? '' : `/${url.path}`}`;
     return {
@@ -114,11 +117,14 @@ function rolesOf(
   return [readPreference === 'primary' || readPreference === 'secondary' ? readPreference : 'any'];
 }
 
-function checkSrv(bare: string, { direct }: MongodbParameters): void {
+function checkSrv(bare: string, host: string, { direct, srvServiceName }: MongodbParameters): void {
   const authority = /^[^/]*\/\/([^/]*)/.exec(bare)?.[1] ?? '';
   if (/:\d*$/.test(authority.slice(authority.lastIndexOf('@') + 1)))
     throw new Error('the mongodb+srv URL has a port; the SRV records name it, so write none');
   if (direct) throw new UsageError('directConnection=true cannot be combined with mongodb+srv://');
+  if (isIP(host)) throw new Error('the mongodb+srv URL has an address; SRV records are of a name');
+  if (srvServiceName !== undefined && !/^[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?$/i.test(srvServiceName))
+    throw new UsageError('srvServiceName is not the name of a service, such as mongodb');
 }
 
 /** @throws UsageError where somebody may believe that something is verified or shown */

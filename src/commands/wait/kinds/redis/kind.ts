@@ -44,8 +44,6 @@ export const redis = defineKind({
     const url = readServerUrl(address, usual, around);
     const database = databaseIn(url.path);
     const { endpoints } = url;
-    if (master === '')
-      throw new UsageError('sentinel-master is empty; it is the NAME of sentinel monitor NAME');
     if (options['sentinel-password'] !== undefined && master === undefined)
       throw new UsageError('sentinel-password-file has no effect without sentinel-master');
     if (options.matches.length > 0 && options.key.length === 0)
