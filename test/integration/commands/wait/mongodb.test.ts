@@ -384,6 +384,23 @@ describe('what says that it is MongoDB', () => {
     );
   });
 
+  test('what it says back of a login is not shown', async () => {
+    const said: string[] = [];
+    await using server = await playMongodb((command, _, message) => {
+      if (command === 'hello') return { isWritablePrimary: true, ...ok };
+      const [text = ''] = /(?:n,,n=|c=biws,)[\w=+/,]+/.exec(message.toString('latin1')) ?? [];
+      const nonce = /r=([^,]+)/.exec(text)?.[1] ?? '';
+      said.push(...text.split(',').map((part) => part.slice(2)));
+      if (command === 'saslContinue') return { code: 18, errmsg: `no: ${text}`, ok: 0 };
+      return { conversationId: 1, done: false, payload: Buffer.from(`r=${nonce}x,s=eA==,i=4096`), ...ok };
+    });
+    const { status, stderr } = await runInitbox(['wait', `mongodb://app:hunter2@${server.address}`]);
+    expect({ status, stderr }).toMatchObject({ status: 69, stderr: expect.stringContaining('no: c=biws') });
+    const parts = said.filter((part) => part.length > 20);
+    expect(parts.length).toBeGreaterThanOrEqual(3);
+    for (const part of parts) expect(stderr).not.toContain(part.replace(/x$/, ''));
+  });
+
   test('a login that is none of SCRAM', async () => {
     await using server = await playMongodb((command) =>
       command === 'hello'
