@@ -386,9 +386,9 @@ describe('what says that it is MongoDB', () => {
 
   test('what it says back of a login is not shown', async () => {
     const said: string[] = [];
-    await using server = await playMongodb((command, _, message) => {
+    await using server = await playMongodb((command, _, bytes) => {
       if (command === 'hello') return { isWritablePrimary: true, ...ok };
-      const [text = ''] = /(?:n,,n=|c=biws,)[\w=+/,]+/.exec(message.toString('latin1')) ?? [];
+      const [text = ''] = /(?:n,,n=|c=biws,)[\w=+/,]+/.exec(bytes.toString('latin1')) ?? [];
       const nonce = /r=([^,]+)/.exec(text)?.[1] ?? '';
       said.push(...text.split(',').map((part) => part.slice(2)));
       if (command === 'saslContinue') return { code: 18, errmsg: `no: ${text}`, ok: 0 };
