@@ -108,7 +108,7 @@ export interface PlayedMongodb extends AsyncDisposable {
 
 /** A server of the protocol that answers each command as it is told; undefined is silence. */
 export async function playMongodb(
-  answer: (command: string, address: string) => PlayedAnswer,
+  answer: (command: string, address: string, message: Buffer) => PlayedAnswer,
   given?: number,
 ): Promise<PlayedMongodb> {
   const commands: string[] = [];
@@ -125,7 +125,7 @@ export async function playMongodb(
         // Behind the document's length and the type of its first field.
         const command = heard.toString('utf8', 26, heard.indexOf(0, 26));
         commands.push(command);
-        const said = answer(command, address);
+        const said = answer(command, address, Buffer.from(heard.subarray(0, length)));
         if (said === 'close') socket.end();
         else if (said instanceof Uint8Array) socket.write(said);
         else if (said !== undefined) socket.write(mongodbMessage(heard.readInt32LE(4), said));

@@ -83,12 +83,14 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
       if (failure === undefined) stream.write(bytes);
     },
     async read(take, most = usualMost) {
-      for (;;) {
+      for (let waited = false; ; waited = true) {
         if (signal.aborted) throw reasonOf(signal);
         const found = take(heard);
         if (found !== undefined) {
           heard = heard.subarray(found.length);
           stream.resume();
+          // Of many answers that came at once, none may keep the deadline and signals from their turn.
+          if (!waited) await new Promise((resolve) => setImmediate(resolve));
           return found.value;
         }
         if (heard.length > most) throw new AnswerTooLong(heard);

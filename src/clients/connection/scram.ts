@@ -18,6 +18,8 @@ export interface ScramClient {
   readonly answer: (serverFirst: string) => Promise<string | undefined>;
   /** Whether the server has shown that it knows the password, too. */
   readonly verify: (serverFinal: string) => boolean;
+  /** What the client has sent so far that must not be shown. */
+  readonly sent: readonly string[];
 }
 
 /** The client's half of SCRAM (RFC 5802), without channel binding. */
@@ -25,8 +27,10 @@ export function scramClient(hash: keyof typeof lengths, user: string, password: 
   const nonce = randomBytes(18).toString('base64');
   const bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`;
   let expected: Buffer = Buffer.alloc(0);
+  const sent = [nonce];
   const hmac = (key: Buffer, text: string): Buffer => createHmac(hash, key).update(text).digest();
   return {
+    sent,
     first: `n,,${bare}`,
     async answer(serverFirst) {
       const [, both = '', salt = '', count = ''] =
@@ -53,7 +57,9 @@ export function scramClient(hash: keyof typeof lengths, user: string, password: 
       const signature = hmac(stored, signed);
       expected = hmac(hmac(salted, 'Server Key'), signed);
       const proof = Buffer.from(clientKey.map((byte, index) => byte ^ (signature[index] ?? 0)));
-      return `${withoutProof},p=${proof.toString('base64')}`;
+      const shown = proof.toString('base64');
+      sent.push(shown);
+      return `${withoutProof},p=${shown}`;
     },
     verify(serverFinal) {
       const shown = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64');

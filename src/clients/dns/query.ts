@@ -98,13 +98,20 @@ function recordsReply(records: readonly unknown[]): Reply {
   return { kind: 'records', records: records.map(recordText) };
 }
 
+/** The root as a target says that there is none: no such service (SRV, RFC 2782), no mail (MX, RFC 7505). */
+const noTarget = '.';
+
+/** Whether a record says that there is nothing to go to. */
+export function namesNoTarget(record: string): boolean {
+  return record === noTarget || /^\.:\d+$/.test(record);
+}
+
 function recordText(record: unknown): string {
   if (Array.isArray(record)) return record.join(''); // TXT comes in chunks of 255 bytes
   if (typeof record === 'object' && record !== null && 'port' in record && 'name' in record) {
-    return `${String(record.name)}:${String(record.port)}`;
+    return `${String(record.name) || noTarget}:${String(record.port)}`;
   }
-  // A domain that takes no mail names the root (RFC 7505).
   if (typeof record === 'object' && record !== null && 'exchange' in record)
-    return String(record.exchange) || '.';
+    return String(record.exchange) || noTarget;
   return String(record);
 }

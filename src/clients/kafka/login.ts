@@ -4,6 +4,7 @@ import type { Secret } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Answer } from '../../wait/attempt.ts';
 import type { ServerConversation } from '../connection/conversation.ts';
 import { scramClient } from '../connection/scram.ts';
+import { withoutSent } from '../connection/sent-proofs.ts';
 import { askKafka, kafkaBytes, type KafkaFields, kafkaRequest, kafkaText, NotKafka } from './wire.ts';
 
 export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const;
@@ -42,15 +43,19 @@ export async function logInToKafka(
     );
   if (error !== 0) return notYet(`error ${error} at the beginning of the login (${peer})`);
   const words = password?.reveal() ?? '';
+  const scram =
+    mechanism === 'PLAIN'
+      ? undefined
+      : scramClient(mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512', user, words);
+  const clean = (text: string): string => redact(withoutSent(scram?.sent ?? [], text));
   const send = async (text: string): Promise<string | Answer> => {
     const answer = await askKafka(conversation, kafkaRequest.saslAuthenticate, kafkaBytes(Buffer.from(text)));
-    return readAnswer(answer, peer, redact);
+    return readAnswer(answer, peer, clean);
   };
-  if (mechanism === 'PLAIN') {
+  if (scram === undefined) {
     const said = await send(`\0${user}\0${words}`);
     return typeof said === 'string' ? undefined : said;
   }
-  const scram = scramClient(mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512', user, words);
   const first = await send(scram.first);
   if (typeof first !== 'string') return first;
   const proof = await scram.answer(first);

@@ -5,6 +5,7 @@ import type { Secret } from '../../core/redaction/redactor.ts';
 import { never, type Never, type NotYet } from '../../wait/attempt.ts';
 import type { ServerConversation } from '../connection/conversation.ts';
 import { scramClient } from '../connection/scram.ts';
+import { withoutSent } from '../connection/sent-proofs.ts';
 import { NotMongodb, type BsonDocument } from './bson.ts';
 import { judgeMongodbError, mongodbErrorIn } from './server-errors.ts';
 import { askMongodb } from './wire.ts';
@@ -40,6 +41,7 @@ export async function logInToMongodb(
     mechanism === 'SCRAM-SHA-256'
       ? scramClient('sha256', user, password.reveal())
       : scramClient('sha1', user, md5(`${user}:mongo:${password.reveal()}`));
+  const clean = (text: string): string => redact(withoutSent(scram.sent, text));
   const start = await askMongodb(conversation, source, {
     saslStart: 1,
     mechanism,
@@ -47,7 +49,7 @@ export async function logInToMongodb(
     options: { skipEmptyExchange: true },
   });
   let error = mongodbErrorIn(start);
-  if (error !== undefined) return judgeMongodbError(error, peer, redact);
+  if (error !== undefined) return judgeMongodbError(error, peer, clean);
   const proof = await scram.answer(payloadOf(start));
   if (proof === undefined) throw new NotMongodb();
   const proceed = (payload: string): Promise<BsonDocument> =>
@@ -58,7 +60,7 @@ export async function logInToMongodb(
     });
   let answer = await proceed(proof);
   error = mongodbErrorIn(answer);
-  if (error !== undefined) return judgeMongodbError(error, peer, redact);
+  if (error !== undefined) return judgeMongodbError(error, peer, clean);
   if (!scram.verify(payloadOf(answer)))
     return never(
       exitStatus.refused,
@@ -70,7 +72,7 @@ export async function logInToMongodb(
     if (step === mostSteps) throw new NotMongodb();
     answer = await proceed('');
     error = mongodbErrorIn(answer);
-    if (error !== undefined) return judgeMongodbError(error, peer, redact);
+    if (error !== undefined) return judgeMongodbError(error, peer, clean);
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 import type { Secret } from '../../core/redaction/redactor.ts';
 import type { ServerConversation } from '../connection/conversation.ts';
+import { withoutSent } from '../connection/sent-proofs.ts';
 import {
   mysqlCapability,
   mysqlErrorIn,
@@ -74,10 +75,12 @@ export async function logInToMysql(
 ): Promise<MysqlError | undefined> {
   const words = password?.reveal() ?? '';
   let { plugin, challenge } = greeting;
+  const sent: Uint8Array[] = [];
   const first = mysqlScramble(plugin, words, challenge);
   // A plugin that is only the server's usual one need not be that of the account: the server says so after this.
   if (first === undefined) plugin = 'mysql_native_password';
   const answer = first ?? mysqlScramble(plugin, words, challenge) ?? Buffer.alloc(0);
+  if (answer.length > 0) sent.push(answer);
   conversation.write(
     mysqlPacket(
       sequence,
@@ -94,9 +97,12 @@ export async function logInToMysql(
   for (let question = 0; question < mostQuestions; question += 1) {
     const packet = await conversation.read(takeMysqlPacket);
     const { payload } = packet;
-    const reply = (bytes: Uint8Array): void => conversation.write(mysqlPacket(packet.sequence + 1, bytes));
+    const reply = (bytes: Uint8Array): void => {
+      if (bytes.length > 1) sent.push(bytes);
+      conversation.write(mysqlPacket(packet.sequence + 1, bytes));
+    };
     const error = mysqlErrorIn(payload);
-    if (error !== undefined) return error;
+    if (error !== undefined) return { ...error, message: withoutSent(sent, error.message) };
     if (payload[0] === 0) return undefined;
     if (payload[0] === 0xfe) {
       const fields = new MysqlFields(payload, 1);

@@ -8,6 +8,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
+import { withoutSent } from '../connection/sent-proofs.ts';
 import { bindingOf } from './channel-binding.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
 import { type Contact, socketOf } from './contacts.ts';
@@ -214,10 +215,21 @@ async function logIn(
   } catch (error) {
     wire.on('error', () => {}).destroy();
     socket.destroy();
-    throw signal.aborted ? reasonOf(signal) : inOurWords(error);
+    throw signal.aborted ? reasonOf(signal) : inOurWords(withoutProofs(error, wire));
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Takes out of the server's words what the login has sent. */
+function withoutProofs(error: unknown, { sent }: Wire): unknown {
+  if (error instanceof Error)
+    for (const field of ['message', 'detail', 'hint', 'where'] as const) {
+      const said = error as { [name in typeof field]?: string };
+      const text = said[field];
+      if (typeof text === 'string') said[field] = withoutSent(sent, text);
+    }
+  return error;
 }
 
 /** The driver's errors of SCRAM (RFC 5802) are about its own code. */

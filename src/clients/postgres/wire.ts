@@ -16,6 +16,15 @@ const messagesInTurn = 1024;
 /** So many bytes of a text for people, which is redacted and logged, count as one message more. */
 const bytesAsMessage = 16;
 
+/** The type of each message of a login's: `p` (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+const passwordMessage = 0x70;
+
+/** The nonces and the proof of SCRAM, and the digest of md5. The password itself is known as a secret already. */
+function proofsIn(message: Uint8Array): readonly string[] {
+  const text = Buffer.from(message.subarray(header)).toString('latin1');
+  return [...text.matchAll(/(?<=,[rp]=)[^,\0]+|(?<=^md5)[\da-f]{32}/g)].map(([found]) => found);
+}
+
 /**
  * A stream as the driver wants one, over an open connection. It hands on whole messages only, each of which has been
  * checked, and no error of the driver leaves it but as the connection's. It emits `heard` when the first bytes come.
@@ -23,6 +32,8 @@ const bytesAsMessage = 16;
 export class Wire extends EventEmitter {
   readonly #stream: Socket;
   readonly #redact: Redact;
+  /** What the login has sent that must not be shown. */
+  readonly sent: string[] = [];
   readonly #binding: Binding;
   readonly #conversation: Conversation;
   /** The beginning of a message whose rest has not come yet. */
@@ -82,6 +93,7 @@ export class Wire extends EventEmitter {
 
   write(message: Uint8Array, done?: () => void): boolean {
     this.#conversation.sent(message);
+    if (message[0] === passwordMessage) this.sent.push(...proofsIn(message));
     return this.#stream.write(message, done);
   }
 

@@ -192,8 +192,14 @@ async function logIn(talk: Talk): Promise<NotYet | Never | undefined> {
   // A user of an ACL may need no password (nopass).
   const answer = await ask(talk, 'AUTH', ...(user === undefined ? [] : [user]), password?.reveal() ?? '');
   if (answer.type === 'error') return judgeError(answer.text, talk);
+  expectWord(answer, 'OK');
   talk.probe.reached?.('login');
   return undefined;
+}
+
+/** @throws NotRedis where a server says something else than what stands for success */
+function expectWord(answer: RespValue, word: string): void {
+  if ((answer.type !== 'status' && answer.type !== 'text') || answer.text !== word) throw new NotRedis();
 }
 
 /** Without one it is 0, which need not be asked for: a cluster has no other. */
@@ -202,14 +208,16 @@ async function select(talk: Talk): Promise<Answer | undefined> {
   if (database === 0) return undefined;
   talk.probe.phase(`selecting database ${database} of ${talk.conversation.peer}`);
   const answer = await ask(talk, 'SELECT', String(database));
-  return answer.type === 'error' ? judgeError(answer.text, talk) : undefined;
+  if (answer.type === 'error') return judgeError(answer.text, talk);
+  expectWord(answer, 'OK');
+  return undefined;
 }
 
 async function ping(talk: Talk): Promise<Answer | undefined> {
   talk.probe.phase(`asking ${talk.conversation.peer}: PING`);
   const answer = await ask(talk, 'PING');
   if (answer.type === 'error') return judgeError(answer.text, talk);
-  if (answer.type !== 'status' && answer.type !== 'text') throw new NotRedis();
+  expectWord(answer, 'PONG');
   talk.probe.reached?.('login');
   return undefined;
 }
@@ -242,6 +250,10 @@ async function judgeRole(talk: Talk): Promise<Answer | undefined> {
     return notYet(`a Sentinel answers there, not a server (${conversation.peer})`, {
       hint: 'give sentinel-master=NAME to find the server by it, or name the server, whose port is 6379 by default',
     });
+  if (kind !== 'slave' && kind !== 'master' && demands.primary)
+    return notYet(
+      `its role is ${JSON.stringify(talk.redact(kind).slice(0, 40))}, where a primary is required (${conversation.peer})`,
+    );
   if (kind !== 'slave') return undefined;
   const state = link?.type === 'text' ? link.text : 'unknown';
   const primary = `${host?.type === 'text' ? host.text : '?'}:${port?.type === 'number' ? port.number : '?'}`;

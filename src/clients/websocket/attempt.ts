@@ -35,7 +35,8 @@ export interface WebSocketDemands {
 export interface MessageDemand {
   /** For people: `"ready"`, `/^ready/`. */
   readonly words: string;
-  holds(text: string): Promise<boolean>;
+  /** Why this attempt cannot find it out, where it cannot. */
+  holds(text: string): Promise<boolean | { readonly reason: string; readonly hint: string }>;
 }
 
 /** Milliseconds in which a server may answer the end of the conversation, so that it logs no broken connection. */
@@ -191,7 +192,9 @@ async function awaitMessage(
       return notYet(`said ${said}, without ${words}, and ended with ${message} (${peer})`, {
         hint: closeHints[message],
       });
-    if (await holds(message)) return undefined;
+    const found = await holds(message);
+    if (found === true) return undefined;
+    if (found !== false) return notYet(`${found.reason} (${peer})`, { hint: found.hint });
     said = JSON.stringify(excerpt(message, mostShown, redact));
     probe.phase(`${peer} said ${said}, without ${words}`);
   }

@@ -2,7 +2,7 @@ import { explainDnsError } from '../../clients/dns/dns-errors.ts';
 import { addressesFromHosts } from '../../clients/dns/hosts.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { lookUp } from '../../clients/dns/lookup.ts';
-import type { RecordType } from '../../clients/dns/query.ts';
+import { namesNoTarget, type RecordType } from '../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../clients/dns/resolv-conf.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
 
@@ -55,6 +55,11 @@ function judge(
   const said = `${records.slice(0, shown).join(', ')}${records.length > shown ? ` and ${records.length - shown} more` : ''}`;
   const missing = expectation.expected.filter((record) => !records.some((other) => same(other, record)));
   if (missing.length > 0) return notYet(`${as}is ${said}, without ${missing.join(', ')}`);
+  if (expectation.expected.length === 0 && records.every(namesNoTarget))
+    return notYet(`${as}is ${said}, which says that there is no server for it`, {
+      hint: 'the root as the target of SRV or MX stands for none (RFC 2782, RFC 7505); --expect . waits for such a record of MX',
+      absent: true,
+    });
   // By type: in a cluster of two address families every pod has one address of each.
   const count = Math.max(...[...found.values()].map((list) => list.length));
   if (count < expectation.minAddresses) {

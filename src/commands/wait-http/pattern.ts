@@ -1,5 +1,13 @@
-/** Milliseconds that the patterns of one answer may take together: nothing else runs meanwhile, no deadline, no signal. */
+import type { Context as VmContext, Script } from 'node:vm';
+
+import type { Clock } from '../../core/clock.ts';
+
+/** Milliseconds that the patterns of one attempt may take together: nothing else runs meanwhile, no deadline, no signal. */
 export const patternTime = 100;
+
+/** What to do where they take longer. */
+export const simplerPattern =
+  'make the pattern simpler: nested repetitions such as (a+)+ take exponential time';
 
 /** @throws Error that says what is wrong with it */
 export function parsePattern(text: string): RegExp {
@@ -14,6 +22,27 @@ export function parsePattern(text: string): RegExp {
   }
 }
 
+/** Looks for a pattern in a text; undefined where the time of the attempt is used up. */
+export type PatternSearch = (pattern: RegExp, text: string) => Promise<boolean | undefined>;
+
+/** Milliseconds of a search that need not be the pattern's: what stops V8 in time is a thread, which has to start. */
+const overhead = 1;
+
+/** Looks for the patterns of one attempt, whose texts may be many, within `patternTime` for all of them. */
+export function patternSearch(clock: Pick<Clock, 'now'>): PatternSearch {
+  let left = patternTime;
+  return async (pattern, text) => {
+    if (left <= 0) return undefined;
+    const began = clock.now();
+    const matched = await matchesWithin(pattern, text, left);
+    left -= Math.max(0, clock.now() - began - overhead);
+    return matched;
+  };
+}
+
+/** Made once: a context takes as long as thousands of small searches. */
+let engine: { readonly script: Script; readonly context: VmContext } | undefined;
+
 /**
  * Finds a pattern in a text from outside. Node's engine backtracks, and a pattern such as (a+)+$ may take it years: V8
  * is stopped after the time given.
@@ -24,14 +53,17 @@ export async function matchesWithin(
   text: string,
   milliseconds: number,
 ): Promise<boolean | undefined> {
-  const { Script } = await import('node:vm');
+  const vm = await import('node:vm');
+  engine ??= { script: new vm.Script('pattern.test(text)'), context: vm.createContext() };
+  const { script, context } = engine;
   try {
-    return new Script('pattern.test(text)').runInNewContext(
-      { pattern, text },
-      { timeout: Math.max(1, Math.round(milliseconds)) },
-    ) as boolean;
+    Object.assign(context, { pattern, text });
+    return script.runInContext(context, { timeout: Math.max(1, Math.round(milliseconds)) }) as boolean;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return undefined;
     throw error;
+  } finally {
+    // The text may be large, or secret.
+    Object.assign(context, { pattern: undefined, text: undefined });
   }
 }

@@ -8,7 +8,10 @@ const positionals = {
   name: 'targets',
   description:
     'host:port, [IPv6]:port, unix:/path, or a URL: its host and its port, or the known port of its scheme; the rest is never printed',
-  parse: each('target', parseEndpoint, { min: 1, example: 'initbox wait-tcp postgres-service:5432' }),
+  parse: each('target', (text, secret) => parseEndpoint(text, secret), {
+    min: 1,
+    example: 'initbox wait-tcp postgres-service:5432',
+  }),
 };
 
 export const waitTcp = defineCommand({

@@ -51,9 +51,10 @@ const accepted = 'write host:port, [IPv6]:port, a URL, or unix:/path';
 /**
  * Reads a target: `host:port`, `[IPv6]:port`, `unix:/path`, or a URL of which only host and port count.
  * @param secret gets whatever must never be printed
+ * @param examplePort the port that a message proposes where none is written
  * @throws Error that says what is accepted
  */
-export function parseEndpoint(text: string, secret: (value: string) => void): Endpoint {
+export function parseEndpoint(text: string, secret: (value: string) => void, examplePort = 5432): Endpoint {
   if (text === '') throw new Error(`the target is empty; ${accepted}`);
   if (text.startsWith('unix:')) {
     refuseUnexpanded('path', text.replace(/^unix:(\/\/(?=\/))?/, ''), `"${text}"`);
@@ -76,7 +77,7 @@ export function parseEndpoint(text: string, secret: (value: string) => void): En
   const written = text.slice(at + 1);
   refuseUnexpanded('url', `//${text}`, where);
   refuseUnexpanded('word', written, where);
-  return parseHostPort(written, undefined, where);
+  return parseHostPort(written, undefined, where, examplePort);
 }
 
 function isHostPortAlone(text: string): boolean {
@@ -123,7 +124,8 @@ function parseUrl(
     );
   if (authority === '') throw new Error(`${where} has no host; ${accepted}`);
   if (authority.includes(',')) throw severalHosts(where);
-  return parseHostPort(authority, knownPorts[name.split('+')[0] ?? name], where);
+  const known = knownPorts[name.split('+')[0] ?? name];
+  return parseHostPort(authority, known, where, known);
 }
 
 /**
@@ -229,10 +231,17 @@ function registerUserinfo(userinfo: string, secret: (value: string) => void): vo
 }
 
 /** @param where names it in messages: itself in quotes, or words where it may hold a password */
-function parseHostPort(text: string, knownPort: number | undefined, where: string): Endpoint {
+function parseHostPort(
+  text: string,
+  knownPort: number | undefined,
+  where: string,
+  examplePort = 5432,
+): Endpoint {
   const address = text.replace(/:[^:]*$/, '');
   if (isIP(text) === 6 || isIP(address) === 6) {
-    throw new Error(`"${text}" is an IPv6 address without brackets; write ${bracketed(text, address)}`);
+    throw new Error(
+      `"${text}" is an IPv6 address without brackets; write ${bracketed(text, address, examplePort)}`,
+    );
   }
   const parts = splitHostPort(text);
   if (!parts) throw new Error(`${where} is not host:port; ${accepted}`);
@@ -242,17 +251,17 @@ function parseHostPort(text: string, knownPort: number | undefined, where: strin
   if (literal === undefined) checkHost(host, where);
   if (portText === undefined && knownPort === undefined) {
     throw new Error(
-      `${where} has no port; write ${literal === undefined ? host || 'word' : `[${literal}]`}:5432, say`,
+      `${where} has no port; write ${literal === undefined ? host || 'word' : `[${literal}]`}:${examplePort}, say`,
     );
   }
   const port = portText === undefined ? (knownPort ?? 0) : parsePort(portText, where);
   return { kind: 'tcp', host: literal ?? asciiName(host), port };
 }
 
-function bracketed(text: string, address: string): string {
+function bracketed(text: string, address: string, examplePort: number): string {
   const port = text.slice(address.length + 1);
   // `::1:5432` is an address as a whole as well; four or five digits at its end are most likely a port.
-  return isIP(address) && /^\d{4,5}$/.test(port) ? `[${address}]:${port}` : `[${text}]:5432, say`;
+  return isIP(address) && /^\d{4,5}$/.test(port) ? `[${address}]:${port}` : `[${text}]:${examplePort}, say`;
 }
 
 function parsePort(text: string, where: string): number {

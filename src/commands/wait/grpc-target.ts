@@ -51,7 +51,8 @@ export interface GrpcTarget {
 
 /**
  * Reads the target's URL.
- * @param usual its scheme with TLS, and the port where none is written; undefined where that of gRPC's clients is none
+ * @param usual its scheme with TLS, and the port where none is written; undefined where that of gRPC's clients is
+ *   none, and `example` is proposed
  * @throws Error, UsageError
  */
 export function grpcTarget(
@@ -62,7 +63,7 @@ export function grpcTarget(
   }: Pick<GivenTarget<typeof grpcTargetOptions>, 'address' | 'scheme'> & {
     readonly options: GrpcOptions;
   },
-  usual: { readonly secure: string; readonly port: number | undefined },
+  usual: { readonly secure: string; readonly port: number | undefined; readonly example?: number },
   around: ReadContext,
 ): GrpcTarget {
   const url = readServerUrl(address, usual, around);

@@ -16,6 +16,8 @@ export interface GivenTarget<O extends Options> {
   readonly options: Values<O>;
   /** Milliseconds that one attempt may take; 0 where nothing limits it. */
   readonly limit: number;
+  /** Its end is waited for: it says so itself, or the flag does for all. */
+  readonly invert: boolean;
 }
 
 /** What a kind may look at while it reads a target: no server, and no file. */

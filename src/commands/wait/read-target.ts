@@ -64,7 +64,7 @@ export async function readTarget(
   const spelling = spellingOf(kind);
   try {
     const target = kind.read(
-      { address, scheme, options: values, limit: limit ?? 0 },
+      { address, scheme, options: values, limit: limit ?? 0, invert: own.invert },
       { ...context, secret: (value: string) => void context.redactor.secret(value) },
     );
     return { kind: kindName, target, options: own, limit: limit ?? target.limit, spelling };

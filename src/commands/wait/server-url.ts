@@ -47,12 +47,13 @@ export interface ServerUrl {
 
 /**
  * Takes a server's URL apart.
- * @param usual the port where none is written, undefined where it must be, and whether several hosts are taken
+ * @param usual the port where none is written; undefined where it must be, and `example` is proposed; whether several hosts
+ *   are taken
  * @throws Error that says what is accepted, and shows no password
  */
 export function readServerUrl(
   address: string,
-  usual: { readonly port: number | undefined; readonly several?: boolean },
+  usual: { readonly port: number | undefined; readonly example?: number; readonly several?: boolean },
   { secret }: Pick<ReadContext, 'secret'>,
 ): ServerUrl {
   const [, scheme = '', rest = ''] = /^([^:]*):\/\/(.*)$/s.exec(address) ?? [];
@@ -67,7 +68,8 @@ export function readServerUrl(
     );
   if (authority === '') throw new Error(`${where} has no host; write ${scheme}://HOST:PORT`);
   const [first = '', ...others] = hosts;
-  const endpointOf = (host: string): Endpoint => parseEndpoint(withPort(host, usual.port), secret);
+  const endpointOf = (host: string): Endpoint =>
+    parseEndpoint(withPort(host, usual.port), secret, usual.port ?? usual.example);
   return {
     user,
     password,

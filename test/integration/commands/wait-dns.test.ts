@@ -240,7 +240,6 @@ describe('wait-dns', () => {
     ],
     ['CNAME', 'alias.example', { records: [{ type: 'CNAME', target: 'real.example' }] }, 'real.example'],
     ['MX', 'mail.example', { records: [{ type: 'MX', target: 'mx-0.example' }] }, 'mx-0.example'],
-    ['MX', 'no-mail.example', { records: [{ type: 'MX', target: '.', priority: 0 }] }, '.'],
     ['NS', 'zone.example', { records: [{ type: 'NS', target: 'ns-1.example' }] }, 'ns-1.example'],
     ['TXT', 'txt.example', { records: [{ type: 'TXT', text: 'v=1' }] }, 'v=1'],
     ['AAAA', 'six.example', ['fd00::7'], 'fd00::7'],
@@ -255,6 +254,24 @@ describe('wait-dns', () => {
     ]);
     expect(stderr).toContain(`is ${shown}`);
     expect(status).toBe(0);
+  });
+
+  test('a target that stands for none is not there', async () => {
+    dns.answer('no-mail.example', 'MX', { records: [{ type: 'MX', target: '.', priority: 0 }] });
+    dns.answer('no-service.example', 'SRV', { records: [{ type: 'SRV', target: '.', port: 0 }] });
+    const args = (name: string, type: string) => ['wait-dns', `${name}.`, '--type', type, ...direct];
+    for (const [name, type, shown] of [
+      ['no-mail.example', 'MX', '.'],
+      ['no-service.example', 'SRV', '.:0'],
+    ] as const) {
+      const { status, stderr } = await runToDeadline([...args(name, type), '--timeout', '500ms']);
+      expect({ status, stderr }).toMatchObject({ status: 124 });
+      expect(stderr).toContain(`is ${shown}, which says that there is no server for it`);
+      expect(await runInitbox([...args(name, type), '--invert'])).toMatchObject({ status: 0 });
+    }
+    expect(await runInitbox([...args('no-mail.example', 'MX'), '--expect', '.'])).toMatchObject({
+      status: 0,
+    });
   });
 
   test('a truncated answer is asked for again over TCP', async () => {

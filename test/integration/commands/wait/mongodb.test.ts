@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { startDnsServer } from '../../../support/dns-server.ts';
+import { startDnsServer, type DnsRecord } from '../../../support/dns-server.ts';
 import {
   canUseFerretdb,
   ferretdbBinary,
@@ -279,6 +279,54 @@ describe('mongodb+srv://', () => {
       stderr: expect.stringMatching(/NXDOMAIN for _mongodb\._tcp\.nosuch\.db\.test.*stage dns/),
     });
   });
+
+  test('records that drivers refuse are named, and final', async () => {
+    await using dns = await startDnsServer({ address: '127.0.0.9', port: 53 });
+    const files = { '/etc/resolv.conf': 'nameserver 127.0.0.9\n' };
+    const srv = (target: string, port: number) => ({ type: 'SRV' as const, target, port });
+    const good = srv('one.db.test', 27_017);
+    dns.answer('one.db.test', 'A', ['127.0.0.1']);
+    const cases: [string, DnsRecord[], DnsRecord[], number, RegExp][] = [
+      ['port', [srv('one.db.test', 0)], [], 69, /port\.db\.test names port 0 of one\.db\.test/],
+      ['odd', [srv('o\u001B[31m\n;ne.db.test', 27_017)], [], 69, /names a server that is not a host name/],
+      ['dot', [srv('.', 0)], [], 124, /dot\.db\.test has the target "\.": there is no such service/],
+      ...(
+        [
+          ['tls', 'tls=false', /TXT record of tls\.db\.test has tls; only authSource, replicaSet/],
+          ['insecure', 'authSource=admin&tlsInsecure=true', /has tlsInsecure; only authSource/],
+          ['spf', 'v=spf1 -all', /has v; only authSource/],
+          ['bytes', '\u001B[31m=x', /has something else; only authSource/],
+        ] as const
+      ).map(([name, text, said]): (typeof cases)[number] => [
+        name,
+        [good],
+        [{ type: 'TXT', text }],
+        69,
+        said,
+      ]),
+      [
+        'two',
+        [good],
+        [
+          { type: 'TXT', text: 'authSource=a' },
+          { type: 'TXT', text: 'authSource=b' },
+        ],
+        69,
+        /two\.db\.test has 2 TXT records, and one is supported/,
+      ],
+    ];
+    for (const [label, servers, texts, status, said] of cases) {
+      dns.answer(`_mongodb._tcp.${label}.db.test`, 'SRV', { records: servers });
+      dns.answer(`${label}.db.test`, 'TXT', texts.length === 0 ? 'NODATA' : { records: texts });
+      const args = ['wait', '--timeout', '2s', `mongodb+srv://${label}.db.test/?tls=false`];
+      const { status: ended, stderr } = await runToDeadline(args, {
+        files,
+        answered: (text) => !/not tried yet|no answer yet/.test(text),
+      });
+      expect({ label, status: ended, stderr }).toMatchObject({ status, stderr: expect.stringMatching(said) });
+      expect(stderr).not.toContain('\u001B');
+    }
+  });
 });
 
 describe('what says that it is MongoDB', () => {
@@ -334,6 +382,23 @@ describe('what says that it is MongoDB', () => {
       `mongodb://${server.address}?attempt-timeout=300ms`,
       /saying hello to .*: no answer within 300ms/,
     );
+  });
+
+  test('what it says back of a login is not shown', async () => {
+    const said: string[] = [];
+    await using server = await playMongodb((command, _, bytes) => {
+      if (command === 'hello') return { isWritablePrimary: true, ...ok };
+      const [text = ''] = /(?:n,,n=|c=biws,)[\w=+/,]+/.exec(bytes.toString('latin1')) ?? [];
+      const nonce = /r=([^,]+)/.exec(text)?.[1] ?? '';
+      said.push(...text.split(',').map((part) => part.slice(2)));
+      if (command === 'saslContinue') return { code: 18, errmsg: `no: ${text}`, ok: 0 };
+      return { conversationId: 1, done: false, payload: Buffer.from(`r=${nonce}x,s=eA==,i=4096`), ...ok };
+    });
+    const { status, stderr } = await runInitbox(['wait', `mongodb://app:hunter2@${server.address}`]);
+    expect({ status, stderr }).toMatchObject({ status: 69, stderr: expect.stringContaining('no: c=biws') });
+    const parts = said.filter((part) => part.length > 20);
+    expect(parts.length).toBeGreaterThanOrEqual(3);
+    for (const part of parts) expect(stderr).not.toContain(part.replace(/x$/, ''));
   });
 
   test('a login that is none of SCRAM', async () => {

@@ -308,6 +308,8 @@ describe.skipIf(requireOrSkip('redis', canUseRedis()))('a Redis server', () => {
 describe('what is no Redis server', () => {
   test.each([
     ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /what answers there is not Redis/],
+    ['another word than PONG', '+NOPE\r\n', /what answers there is not Redis/],
+    ['another text than PONG', '$4\r\nPING\r\n', /what answers there is not Redis/],
     ['half an answer', ':12', /no answer/],
     ['a line without end', `+${'x'.repeat(200_000)}`, /what answers there is not Redis/],
     ['a length that no text has', '$99999999999999999999\r\n', /what answers there is not Redis/],

@@ -10,6 +10,7 @@ import { WebSocketServer } from 'ws';
 
 import { freePort } from '../../../support/ports.ts';
 import { runInitbox, runToDeadline, startInitbox } from '../../../support/program.ts';
+import { promptly, within } from '../../../support/promptly.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
@@ -213,5 +214,46 @@ describe('what says that it is a WebSocket', () => {
       }),
     );
     expect(await runInitbox(['wait', `ws://127.0.0.1:${port}/`])).toMatchObject({ status: 0 });
+  });
+
+  test.each([
+    ['of which each takes the pattern years', 'matches=(a%2B)%2B%24', `${'a'.repeat(60)}!`],
+    ['which are many', 'matches=%5Eb.*c%24', 'b'.repeat(20)],
+    ['of which each is looked into for a text', 'expect=ready', 'b'.repeat(20)],
+  ])('messages %s do not keep signals and the deadline from their turn', async (_, demand, message) => {
+    const flood = Buffer.from([0x81, message.length, ...Buffer.from(message)]);
+    let written = false;
+    const port = await listening(
+      createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', (bytes) => {
+          socket.write(agreeing(String(bytes)));
+          socket.write(Buffer.concat(Array.from({ length: 2000 }, () => flood)), () => (written = true));
+        });
+      }),
+    );
+    const target = `ws://127.0.0.1:${port}/#${demand}&attempt-timeout=0`;
+    const waiting = await startInitbox(['wait', target]);
+    await waitUntil(() => written || undefined, { what: 'the messages to be sent' });
+    waiting.kill('SIGTERM');
+    const { status } = await within(promptly, waiting.exit);
+    expect(status).toBe(143);
+  });
+
+  test('a pattern that takes too long is named', async () => {
+    const port = await listening(
+      createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', (bytes) => {
+          socket.write(agreeing(String(bytes)));
+          const message = Buffer.from(`${'a'.repeat(60)}!`);
+          const frame = Buffer.from([0x81, message.length, ...message]);
+          socket.write(Buffer.concat(Array.from({ length: 1000 }, () => frame)));
+        });
+      }),
+    );
+    const said = /\/\(a\+\)\+\$\/u takes longer than 100ms in what it says/;
+    const { status, stderr } = await notYet(`ws://127.0.0.1:${port}/#matches=(a%2B)%2B%24`, said);
+    expect({ status, stderr }).toMatchObject({ status: 124, stderr: expect.stringMatching(said) });
   });
 });

@@ -3,6 +3,7 @@ import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
 import { scramClient } from '../../../../src/clients/connection/scram.ts';
+import { withoutSent } from '../../../../src/clients/connection/sent-proofs.ts';
 
 /** What a server sends first: the client's nonce and more, a salt, the iterations. */
 const serverFirst = (first: string, iterations: number, more = 'x'): string =>
@@ -28,6 +29,22 @@ describe('SCRAM', () => {
     expect(client.verify(`v=${server}`)).toBe(true);
     expect(client.verify(`v=${Buffer.alloc(length).toString('base64')}`)).toBe(false);
     expect(client.verify('')).toBe(false);
+  });
+
+  test('what was sent can be taken out of a server’s words', async () => {
+    const client = scramClient('sha256', 'app', 'hunter2');
+    const answer = (await client.answer(serverFirst(client.first, 4096))) ?? '';
+    const [, nonce = '', proof = ''] = /r=(.*)x,p=(.*)$/.exec(answer) ?? [];
+    for (const back of [
+      `failed: ${client.first}`,
+      `failed: ${answer}`,
+      `failed: ${encodeURIComponent(answer)}`,
+      `failed: ${Buffer.from(proof).toString('hex')}`,
+    ]) {
+      const clean = withoutSent(client.sent, back);
+      expect(clean).toMatch(/^failed: .*redacted/);
+      for (const part of [nonce, proof, encodeURIComponent(proof)]) expect(clean).not.toContain(part);
+    }
   });
 
   test.each([

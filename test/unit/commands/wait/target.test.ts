@@ -27,10 +27,16 @@ const recognise = (text: string) => recogniseTarget(text, () => {}, 'argument 1'
 async function mistakesOf(
   texts: readonly string[],
   environment: Record<string, string> = {},
+  more: Partial<typeof flags> = {},
 ): Promise<readonly string[]> {
   try {
     await checkWait(
-      { options: flags, positionals: texts.map(recognise), command: undefined, limited: false },
+      {
+        options: { ...flags, ...more },
+        positionals: texts.map(recognise),
+        command: undefined,
+        limited: false,
+      },
       { environment, redactor: createRedactor(), host: systemHost, paths: podPaths },
     );
     return [];
@@ -133,11 +139,31 @@ describe('targets that can be waited for', () => {
   });
 });
 
+test('what the end of is waited for need not say what must hold, by flag or by parameter', async () => {
+  const object = 'kubernetes:gateways.example.com/a';
+  expect(await mistakesOf([object])).toHaveLength(1);
+  expect(await mistakesOf([`${object}?invert`])).toEqual([]);
+  expect(await mistakesOf([object], {}, { invert: true })).toEqual([]);
+  expect(await mistakesOf([`${object}?invert=false`], {}, { invert: true })).toHaveLength(1);
+});
+
 describe('mistakes', () => {
   test.each([
     ['db', /^argument 1: .*is not host:port|^argument 1: "db" has no port/],
     ['"db:5432"', /; the quotes are part of the value: write it without the inner ones$/],
     ['tcp://db', /^argument 1: the tcp URL has no port/],
+    ['grpc://api', /^argument 1: "api" has no port; write api:50051, say$/],
+    ['grpcs://::1', /^argument 1: "::1" is an IPv6 address without brackets; write \[::1\]:443, say$/],
+    ['temporal://fd00::7', /write \[fd00::7\]:7233, say$/],
+    ['redis://fd00::7', /write \[fd00::7\]:6379, say$/],
+    ['mysql://app@fd00::7', /write \[fd00::7\]:3306, say$/],
+    ['mongodb://fd00::7', /write \[fd00::7\]:27017, say$/],
+    ['amqps://fd00::7', /write \[fd00::7\]:5671, say$/],
+    ['kafka://fd00::7', /write \[fd00::7\]:9092, say$/],
+    ['nats://fd00::7', /write \[fd00::7\]:4222, say$/],
+    ['zookeeper://fd00::7', /write \[fd00::7\]:2181, say$/],
+    ['influxdb://fd00::7', /write \[fd00::7\]:8086, say$/],
+    ['kubernetes:gateways.example.com/a', /^argument 1: .*say what must hold/],
     ['db:5432?invrt', /^argument 1: unknown option invrt behind the \?; did you mean invert\?$/],
     ['db:5432?any', /^argument 1: unknown option any behind the \?; it takes interval, invert, /],
     ['db:5432?successes=x', /^argument 1: successes: "x" is not a whole number/],

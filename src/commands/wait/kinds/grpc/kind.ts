@@ -16,7 +16,7 @@ export const grpc = defineKind({
   read(given, around) {
     const { url, name, open } = grpcTarget(
       given,
-      { secure: 'grpcs', port: given.scheme === 'grpcs' ? 443 : undefined },
+      { secure: 'grpcs', port: given.scheme === 'grpcs' ? 443 : undefined, example: 50_051 },
       around,
     );
     const { service } = given.options;

@@ -1,13 +1,13 @@
 import { explainDnsError } from '../../../../clients/dns/dns-errors.ts';
 import { lookUp } from '../../../../clients/dns/lookup.ts';
-import type { RecordType } from '../../../../clients/dns/query.ts';
+import { namesNoTarget, type RecordType } from '../../../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../../../clients/dns/resolv-conf.ts';
 import type { FindMongodbSeeds, MongodbSeeds } from '../../../../clients/mongodb/attempt.ts';
 import type { Endpoint } from '../../../../clients/tcp.ts';
 import type { Clock } from '../../../../core/clock.ts';
 import { exitStatus } from '../../../../core/exit-status.ts';
 import { portIn, splitHostPort } from '../../../../core/host-port.ts';
-import { never, type Never, type NotYet, type Probe } from '../../../../wait/attempt.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../../../wait/attempt.ts';
 
 /** Milliseconds for which what was found is used again, as addresses are. */
 const lifetime = 1000;
@@ -53,18 +53,29 @@ async function find(
   if (kind === 'failed' || kind === 'silent') return explainDnsError(askedForText);
   const endpoints: Endpoint[] = [];
   for (const record of servers.records.get('SRV') ?? []) {
+    if (namesNoTarget(record)) continue;
     const parts = splitHostPort(record);
-    const port = portIn(parts?.port ?? '');
-    if (parts === undefined || port === undefined) continue;
+    if (parts === undefined || !/^[\w.-]{1,253}$/.test(parts.host))
+      return wrongRecord(`the SRV record of ${name} names a server that is not a host name`);
+    const port = portIn(parts.port ?? '');
+    if (port === undefined)
+      return wrongRecord(`the SRV record of ${name} names port ${parts.port ?? ''} of ${parts.host}`);
     if (!isBelow(parts.host, host))
-      return never(
-        exitStatus.refused,
-        `the SRV record of ${name} names ${parts.host}, which is in another domain`,
-        'drivers refuse that: is the record right, or the name in the URL?',
-      );
+      return wrongRecord(`the SRV record of ${name} names ${parts.host}, which is in another domain`);
     endpoints.push({ kind: 'tcp', host: parts.host, port });
   }
-  return { endpoints, ...readText(texts?.records.get('TXT') ?? []) };
+  if (endpoints.length === 0)
+    return notYet(`the SRV record of ${name} has the target ".": there is no such service`, {
+      hint: 'whoever has the DNS zone says so (RFC 2782): is it the right name, or is the cluster still to come?',
+      absent: true,
+    });
+  const options = readText(host, texts?.records.get('TXT') ?? []);
+  return 'state' in options ? options : { endpoints, ...options };
+}
+
+/** Drivers refuse it, so that nobody with this URL could connect. */
+function wrongRecord(what: string): Never {
+  return never(exitStatus.refused, what, 'drivers refuse that: is the record right, or the name in the URL?');
 }
 
 /** Whether a server is in the domain of the name that was asked for, as drivers want it. */
@@ -77,10 +88,25 @@ function isBelow(server: string, host: string): boolean {
     .endsWith(`.${domain.join('.')}`);
 }
 
-function readText(records: readonly string[]): Pick<MongodbSeeds, 'source' | 'replicaSet'> {
-  // Others may have TXT records at the same name; a driver refuses several.
-  const options = new URLSearchParams(records.find((record) => /^(?:authSource|replicaSet)=/i.test(record)));
+/** What a TXT record may say, and drivers take from it. */
+const textOptions = new Set(['authsource', 'replicaset', 'loadbalanced']);
+
+/** @returns Never where drivers refuse what stands there */
+function readText(
+  host: string,
+  records: readonly string[],
+): Pick<MongodbSeeds, 'source' | 'replicaSet'> | Never {
+  if (records.length > 1)
+    return wrongRecord(`${host} has ${records.length} TXT records, and one is supported`);
+  const options = [...new URLSearchParams(records[0])];
+  const other = options.find(([name]) => !textOptions.has(name.toLowerCase()));
+  if (other !== undefined) {
+    const shown = /^[\w.-]{1,40}$/.test(other[0]) ? other[0] : 'something else';
+    return wrongRecord(
+      `the TXT record of ${host} has ${shown}; only authSource, replicaSet and loadBalanced are supported from DNS`,
+    );
+  }
   const valueOf = (name: string) =>
-    [...options].find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1] || undefined;
+    options.find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1] || undefined;
   return { source: valueOf('authSource'), replicaSet: valueOf('replicaSet') };
 }

@@ -1,8 +1,7 @@
 import { attemptRedis } from '../../../../clients/redis/attempt.ts';
-import type { Clock } from '../../../../core/clock.ts';
 import { flag, list, parseText, secret, text } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import { matchesWithin, parsePattern, patternTime } from '../../../wait-http/pattern.ts';
+import { parsePattern, patternSearch, patternTime, type PatternSearch } from '../../../wait-http/pattern.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
@@ -65,11 +64,17 @@ export const redis = defineKind({
           database,
           primary: options.primary,
           keys: options.key,
-          judgeValue: options.matches.length === 0 ? undefined : valueJudge(options.matches, context.clock),
         };
+        const { matches } = options;
+        const judgeOfAttempt = () =>
+          matches.length === 0 ? undefined : valueJudge(matches, patternSearch(context.clock));
         const tools = serverTools(context);
         const stages = serverStages(endpoints, { tls: tls !== undefined, login: true, assertion: true });
-        return { name, stages, attempt: (probe) => attemptRedis(demands, tools, probe) };
+        return {
+          name,
+          stages,
+          attempt: (probe) => attemptRedis({ ...demands, judgeValue: judgeOfAttempt() }, tools, probe),
+        };
       },
     };
   },
@@ -78,12 +83,11 @@ export const redis = defineKind({
 /** Says which pattern is not in a value; not the value, which may be a secret. */
 function valueJudge(
   patterns: readonly RegExp[],
-  clock: Pick<Clock, 'now'>,
+  search: PatternSearch,
 ): (value: string) => Promise<string | undefined> {
   return async (value) => {
-    const end = clock.now() + patternTime;
     for (const pattern of patterns) {
-      const matched = await matchesWithin(pattern, value, end - clock.now());
+      const matched = await search(pattern, value);
       if (matched === undefined)
         return `takes longer than ${patternTime}ms to be matched with ${pattern.source}`;
       if (!matched) return `does not match ${pattern.source}`;

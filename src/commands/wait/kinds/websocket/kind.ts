@@ -1,8 +1,10 @@
 import { connectionHeaders, hasAuthorization, readHeaders } from '../../../../clients/http/headers.ts';
 import { requestOptions } from '../../../../clients/http/options.ts';
+import type { MessageDemand } from '../../../../clients/websocket/attempt.ts';
+import type { Clock } from '../../../../core/clock.ts';
 import { list, text, value } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import { matchesWithin, parsePattern, patternTime } from '../../../wait-http/pattern.ts';
+import { parsePattern, patternSearch, patternTime, simplerPattern } from '../../../wait-http/pattern.ts';
 import { parseTarget } from '../../../wait-http/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
@@ -78,27 +80,40 @@ export const websocket = defineKind({
           },
           subprotocols: options.subprotocol,
           send,
-          expect: messageDemand(expect, matches),
         };
+        // Of each attempt: its patterns have so much time.
+        const demandOfAttempt = () => messageDemand(expect, matches, context.clock);
         const stages = serverStages([endpoint], {
           tls: secure,
           login: false,
-          assertion: demands.expect !== undefined || options.subprotocol.length > 0,
+          assertion: expect !== undefined || matches !== undefined || options.subprotocol.length > 0,
         });
-        return { name: shown, stages, attempt: (probe) => attemptWebSocket(demands, tools, probe) };
+        return {
+          name: shown,
+          stages,
+          attempt: (probe) => attemptWebSocket({ ...demands, expect: demandOfAttempt() }, tools, probe),
+        };
       },
     };
   },
 });
 
-function messageDemand(expect: string | undefined, matches: RegExp | undefined) {
+function messageDemand(
+  expect: string | undefined,
+  matches: RegExp | undefined,
+  clock: Pick<Clock, 'now'>,
+): MessageDemand | undefined {
   if (expect !== undefined)
-    return { words: JSON.stringify(expect), holds: (said: string) => Promise.resolve(said.includes(expect)) };
+    return { words: JSON.stringify(expect), holds: (said) => Promise.resolve(said.includes(expect)) };
   if (matches === undefined) return undefined;
+  const search = patternSearch(clock);
   return {
     words: String(matches),
-    // One that takes too long does not match.
-    holds: async (said: string) => (await matchesWithin(matches, said, patternTime)) === true,
+    holds: async (said) =>
+      (await search(matches, said)) ?? {
+        reason: `${String(matches)} takes longer than ${patternTime}ms in what it says`,
+        hint: simplerPattern,
+      },
   };
 }
 
