@@ -19,7 +19,7 @@ export function openTerminal(
   },
 ): BlockTerminal | undefined {
   const { TERM: kind = '', NO_COLOR: colourless = '' } = settings.environment;
-  if (kind === '' || kind === 'dumb' || sizeOfTerminal() === undefined) return undefined;
+  if (kind === '' || kind === 'dumb' || !process.getBuiltinModule('node:tty').isatty(2)) return undefined;
   return createBlockTerminal(
     {
       write: output.write,
@@ -41,8 +41,7 @@ function listenTo(signal: 'SIGWINCH' | 'SIGCONT', listener: () => void): () => v
 /** On a descriptor of its own, because Node changes what it is given. */
 function sizeOfTerminal(): ScreenSize | undefined {
   try {
-    const { isatty, WriteStream } = process.getBuiltinModule('node:tty');
-    if (!isatty(2)) return undefined;
+    const { WriteStream } = process.getBuiltinModule('node:tty');
     const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
     const stream = new WriteStream(openSync('/proc/self/fd/2', O_WRONLY | O_NONBLOCK | O_NOCTTY));
     stream.on('error', () => {});

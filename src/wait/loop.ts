@@ -73,7 +73,7 @@ export async function waitFor(
   const due: TargetState[] = [];
   /** Due, but held until one of their own attempts settles. */
   const held = new Set<TargetState>();
-  const progress = createProgress(watches, plan.block === true, context);
+  const progress = createProgress(watches, { startedAt, block: plan.block === true }, context);
   const planOf = ({ target }: TargetState): TargetPlan => target.plan ?? plan;
   let wakePump = (): void => {};
   let ended = false;

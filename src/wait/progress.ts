@@ -27,10 +27,10 @@ type ProgressContext = Pick<Context, 'clock' | 'log' | 'terminal'>;
  */
 export function createProgress(
   watches: readonly TargetState[],
-  block: boolean,
+  { startedAt, block }: { readonly startedAt: number; readonly block: boolean },
   context: ProgressContext,
 ): Progress {
-  return (block ? inBlock(watches, context) : undefined) ?? inLines(watches, context);
+  return (block ? inBlock(watches, startedAt, context) : undefined) ?? inLines(watches, context);
 }
 
 /** A line when what is wrong changes, and every five seconds. */
@@ -65,9 +65,12 @@ function inLines(watches: readonly TargetState[], { clock, log }: ProgressContex
 }
 
 /** Undefined where there is no terminal, or no room on it. */
-function inBlock(watches: readonly TargetState[], context: ProgressContext): Progress | undefined {
+function inBlock(
+  watches: readonly TargetState[],
+  startedAt: number,
+  context: ProgressContext,
+): Progress | undefined {
   const { clock, terminal } = context;
-  const startedAt = clock.now();
   const took = new Map<TargetState, number>();
   let instead: Progress | undefined;
   /** A target's time ends when it is ready, not when that is drawn. */

@@ -55,20 +55,29 @@ export function startOnTerminal(
   const screen = new ScreenEmulator(columns);
   let output = '';
   let said = '';
+  let broken: Error | undefined;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
-    screen.write(text);
+    try {
+      screen.write(text);
+    } catch (error) {
+      broken ??= error as Error;
+    }
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   child.stdin.on('error', () => undefined);
   const tell = (what: object): void => void child.stdin.write(`${JSON.stringify(what)}\n`);
-  const seen = (): string => screen.text();
+  const seen = (): string => {
+    if (broken !== undefined) throw broken;
+    return screen.text();
+  };
   const exit = new Promise<{ status: number | undefined; output: string; seen: string }>(
     (resolve, reject) => {
       child.once('error', reject);
       child.once('close', () => {
         undo?.forget();
         const status = /^\d+$/m.exec(said)?.[0];
+        if (broken !== undefined) return reject(broken);
         if (status === undefined) return reject(new Error(`no status: ${said}\n${output}`));
         resolve({
           status: Number(status) % 128 === 0 ? Number(status) / 256 : undefined,
