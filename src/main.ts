@@ -22,6 +22,7 @@ import { lossyOutput, standardOutputTaken, writeToStandardOutput } from './proce
 import type * as replacing from './process/replace-process.ts';
 import { replaceStandardStreams } from './process/standard-streams.ts';
 import { systemClock } from './process/system-clock.ts';
+import type { BlockTerminal } from './process/terminal-block.ts';
 import { unreadableArgument, unreadableVariables } from './process/utf8.ts';
 
 type Run = Extract<Interpretation, { kind: 'run' }>;
@@ -32,8 +33,11 @@ const redactor = createRedactor();
 const ended = new AbortController();
 
 replaceStandardStreams((descriptor, text) =>
-  descriptor === 1 ? writeToStandardOutput(text) : stderr.write(redactor.redact(text)),
+  descriptor === 1 ? writeToStandardOutput(text) : writeError(redactor.redact(text)),
 );
+
+/** Where standard error is a terminal on which progress is redrawn: what is written goes above that. */
+let terminal: BlockTerminal | undefined;
 
 for (const signal of Object.keys(endingSignals) as EndingSignal[]) {
   process.on(signal, () => ended.abort(new SignalReceived(signal)));
@@ -64,7 +68,7 @@ function end(status: number): never {
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === stepWord) {
     const { carryOutStep } = await import('./cli/step.ts');
-    const part = await carryOutStep(process.env, { redactor, ended, write: stderr.write });
+    const part = await carryOutStep(process.env, { redactor, ended, write: writeError });
     if (part !== undefined) return part;
   }
   let run: Interpretation;
@@ -137,6 +141,7 @@ async function execute(run: Run): Promise<number> {
 
 async function perform(run: Run, log: Log): Promise<Outcome> {
   using deadline = startDeadline(systemClock, ended, run.limit, run.limitOrigin);
+  terminal = await progressTerminal(log);
   const context: Context = {
     signal: deadline.signal,
     deadline: deadline.at,
@@ -149,6 +154,7 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
     stdout: writeToStandardOutput,
     host: systemHost,
     commands: run.commands,
+    terminal,
   };
   try {
     if (ended.signal.aborted) throw reasonOf(ended.signal);
@@ -164,6 +170,17 @@ async function perform(run: Run, log: Log): Promise<Outcome> {
     if (error instanceof SharedPath && error.ofLastWords) told = { ...told, terminationLog: usualLog };
     return outcomeOfError(error, log);
   }
+}
+
+/** Loaded where it may be used alone: nobody looks at most pods' terminals. */
+async function progressTerminal(log: Log): Promise<BlockTerminal | undefined> {
+  if (!stderr.maybeTerminal || log.format !== 'text' || log.level !== 'info') return undefined;
+  const { openTerminal } = await import('./process/terminal.ts');
+  return openTerminal(stderr, {
+    clock: systemClock,
+    redact: redactor.redact,
+    environment: process.env,
+  });
 }
 
 /** The outcome, once standard output has taken what the command printed; what was not taken is a failure. */
@@ -255,8 +272,12 @@ async function writeLastWords(log: Log, path: string, text: string): Promise<voi
   if (why !== undefined) log.warn(`the termination message cannot be written to ${path}: ${why}`);
 }
 
+function writeError(text: string): void {
+  (terminal ?? stderr).write(text);
+}
+
 function openLog(format: LogFormat, level: Parameters<typeof createLog>[0]['level']): Log {
-  return createLog({ write: stderr.write, redactor, clock: systemClock, format, level });
+  return createLog({ write: writeError, redactor, clock: systemClock, format, level });
 }
 
 /** A setting of a command line that could not be read as a whole. What stands after `--` is another program's. */

@@ -3,6 +3,7 @@ import type { CommandList } from './command.ts';
 import type { Host } from './host.ts';
 import type { Log } from './log.ts';
 import type { Redactor } from './redaction/redactor.ts';
+import type { Terminal } from './terminal.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,6 +40,8 @@ export interface Context {
   /** For what was asked for: reports as JSON. All else goes to the log. */
   readonly stdout: (text: string) => void;
   readonly host: Host;
+  /** For progress; undefined where lines of the log are what is wanted. */
+  readonly terminal?: Terminal | undefined;
   /** All commands: for the one that runs others, which therefore imports none. */
   readonly commands: CommandList;
 }

@@ -10,8 +10,13 @@ import { DeadlinePassed, Failure, failed, SignalReceived } from '../core/outcome
  */
 export interface OutputDescriptor {
   write(text: string): void;
-  /** Tries once more to get rid of what a full pipe refused. */
-  flush(): void;
+  /**
+   * Tries once more to get rid of what a full pipe refused.
+   * @returns whether nothing is left
+   */
+  flush(): boolean;
+  /** A character device that is not one of memory, such as /dev/null: a terminal, as a rule. */
+  readonly maybeTerminal: boolean;
 }
 
 /** Lines kept for a full pipe; older ones go first. */
@@ -24,7 +29,7 @@ export function lossyOutput(descriptor: number): OutputDescriptor {
   let size = 0;
   let closed = false;
 
-  const flush = (): void => {
+  const flush = (): boolean => {
     while (!closed && backlog.length > 0) {
       const head = backlog[0] as Buffer;
       try {
@@ -34,12 +39,13 @@ export function lossyOutput(descriptor: number): OutputDescriptor {
         else backlog.shift();
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EINTR') continue;
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return false;
         // EPIPE, EIO, EBADF, ENOSPC: nobody will ever read it, and a log is no reason to fail.
         closed = true;
         backlog = [];
       }
     }
+    return true;
   };
 
   return {
@@ -52,7 +58,20 @@ export function lossyOutput(descriptor: number): OutputDescriptor {
       while (size > backlogLimit && backlog.length > 1) size -= backlog.splice(1, 1)[0]?.length ?? 0;
     },
     flush,
+    maybeTerminal: isDevice(descriptor),
   };
+}
+
+/** The major number of null, zero and full (https://www.kernel.org/doc/html/latest/admin-guide/devices.html). */
+const memoryDevices = 1;
+
+function isDevice(descriptor: number): boolean {
+  try {
+    const stat = fstatSync(descriptor);
+    return stat.isCharacterDevice() && stat.rdev >> 8 !== memoryDevices;
+  } catch {
+    return false;
+  }
 }
 
 /**

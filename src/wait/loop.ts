@@ -19,6 +19,8 @@ export interface WaitPlan extends TargetPlan {
   readonly inverted?: boolean;
   /** Calls back whenever an attempt should be made at once; returns what stops it. */
   readonly wakeUps?: (wake: () => void) => () => void;
+  /** It is all that the command does for now: on a terminal, progress is a block that is redrawn. */
+  readonly block?: boolean;
 }
 
 type Ending = 'decided' | { readonly aborted: Error };
@@ -47,7 +49,7 @@ const shortestTry = 10;
 /** A line for each target that is ready, up to so many targets. */
 const readyLines = 20;
 
-type WaitContext = Pick<Context, 'signal' | 'deadline' | 'clock' | 'random' | 'log'>;
+type WaitContext = Pick<Context, 'signal' | 'deadline' | 'clock' | 'random' | 'log' | 'terminal'>;
 
 /**
  * The one polling loop: tries every target on schedule until the policy holds. A new attempt starts on time even while
@@ -71,7 +73,7 @@ export async function waitFor(
   const due: TargetState[] = [];
   /** Due, but held until one of their own attempts settles. */
   const held = new Set<TargetState>();
-  const progress = createProgress(watches, context);
+  const progress = createProgress(watches, { startedAt, block: plan.block === true }, context);
   const planOf = ({ target }: TargetState): TargetPlan => target.plan ?? plan;
   let wakePump = (): void => {};
   let ended = false;
@@ -240,7 +242,7 @@ export async function waitFor(
 
   const ready = (watch: TargetState, answer: Answer): void => {
     const line = `${watch.target.name} ${saidIn(answer)} after ${formatDuration(clock.now() - startedAt)}, ${watch.attempts} attempt${watch.attempts === 1 ? '' : 's'}`;
-    if (watches.length > 1 && watches.length <= readyLines) log.info(line);
+    if (watches.length > 1 && watches.length <= readyLines) progress.ready(line);
     else log.debug(line);
   };
 

@@ -17,5 +17,6 @@ export function waitPlanOf(
     inverted: options.invert,
     maxAttempts: options['max-attempts'],
     initialDelay: options['initial-delay'],
+    block: true,
   };
 }

@@ -41,7 +41,8 @@ async function carryOut(
 ): Promise<Outcome> {
   const { clock, log } = context;
   // What steps set for a moment is not for others.
-  const shared = { ...context, environment: { ...context.environment } };
+  // Lines of several steps mix, and a command of a step may write to the terminal itself.
+  const shared = { ...context, environment: { ...context.environment }, terminal: undefined };
   const began = clock.now();
   const ran = await runSteps(
     plan.steps,
