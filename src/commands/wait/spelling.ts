@@ -18,7 +18,7 @@ export function spellingOf({ options }: AnyKind): Spelling {
   const spelled = (text: string): string =>
     text.replaceAll(
       // A value behind it is one as `--redirects 1` has it, and `--for condition=Ready`.
-      /(?<!initbox wait-.*)(?<![\w-])--([a-z][a-z0-9-]*)( (?=\d|[^\s,;:]*=|exists\b|delete\b))?/g,
+      /(?<!initbox wait-.*)(?<![\w-])--([a-z][a-z0-9-]*)( (?=\d|[^\s,;:]*=|exists\b|delete\b|ended\b))?/g,
       (written, name: string, blank?: string) =>
         names.has(name) ? `${name}${blank === undefined ? '' : '='}` : written,
     );

@@ -116,7 +116,7 @@ describe('wait-kubernetes', () => {
     });
     expect(await runInitbox(['wait', 'kubernetes:secret/x?for=ended'], { env })).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--for ended is for a Job or a Pod'),
+      stderr: expect.stringContaining('for=ended is for a Job or a Pod'),
     });
   });
 
