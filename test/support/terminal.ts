@@ -130,6 +130,7 @@ export class ScreenEmulator {
   }
 
   write(text: string): void {
+    // oxlint-disable-next-line no-control-regex -- they are what this is about
     const parts = /\u001b\[(\d*)([A-Za-z])|\u001b\[?\d*$|[\s\S]/gu;
     const all = this.#rest + text;
     this.#rest = '';
