@@ -18,7 +18,7 @@ import { describe, expect, test } from 'vitest';
 
 import { canMount, groupGone, killGroup, mountTmpfs } from '../../../support/faults.ts';
 import { limitMemory } from '../../../support/memory-limit.ts';
-import { startInitbox } from '../../../support/program.ts';
+import { runToDeadline, startInitbox, type ProgramResult } from '../../../support/program.ts';
 import { promptly, within } from '../../../support/promptly.ts';
 import { canMountSlowly, mountSlowly } from '../../../support/slow-volume.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
@@ -238,31 +238,32 @@ describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
   });
 
   test.each([
-    ['SIGTERM', [], 143],
-    ['--timeout', ['--timeout', '2s'], 124],
-  ])(
-    '%s in the middle: nothing is written afterwards, and the next run ends right',
-    async (_how, flags, end) => {
-      const from = plainTree(30, 100);
-      await using volume = await mountSlowly({ delay: '3ms' });
-      const running = await startInitbox(['copy', from, volume.path, ...flags]);
-      await waitUntil(() => entriesIn(volume.behind) > 150, { what: 'the copy under way' });
-      if (flags.length === 0) {
-        running.kill('SIGTERM');
-        await within(promptly, running.exit);
-      }
-      const { status, stderr } = await running.exit;
-      expect(status, stderr).toBe(end);
-      const left = entriesIn(volume.behind);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      expect(entriesIn(volume.behind)).toBe(left);
-      expect(existsSync(join(volume.behind, 'g0'))).toBe(false);
-      const again = await copy([from, volume.path]);
-      expect(again.status, again.stderr).toBe(0);
-      expect(contentOf(volume.behind)).toEqual(contentOf(from));
-      expect(leftovers(volume.behind)).toEqual([]);
-    },
-  );
+    ['SIGTERM', 143],
+    ['--timeout', 124],
+  ])('%s in the middle: nothing is written afterwards, and the next run ends right', async (how, end) => {
+    const from = plainTree(30, 100);
+    await using volume = await mountSlowly({ delay: '3ms' });
+    const underWay = (): boolean => entriesIn(volume.behind) > 150;
+    const cut = async (): Promise<ProgramResult> => {
+      if (how === '--timeout')
+        return runToDeadline(['copy', '--timeout', '2s', from, volume.path], { answered: underWay });
+      const running = await startInitbox(['copy', from, volume.path]);
+      await waitUntil(underWay, { what: 'the copy under way' });
+      running.kill('SIGTERM');
+      return within(promptly, running.exit);
+    };
+    const { status, stderr } = await cut();
+    expect(underWay()).toBe(true);
+    expect(status, stderr).toBe(end);
+    const left = entriesIn(volume.behind);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(entriesIn(volume.behind)).toBe(left);
+    expect(existsSync(join(volume.behind, 'g0'))).toBe(false);
+    const again = await copy([from, volume.path]);
+    expect(again.status, again.stderr).toBe(0);
+    expect(contentOf(volume.behind)).toEqual(contentOf(from));
+    expect(leftovers(volume.behind)).toEqual([]);
+  });
 
   test('kill -9 in the middle: readers see nothing of it, and the next run ends right', async () => {
     const from = plainTree(12, 50);
