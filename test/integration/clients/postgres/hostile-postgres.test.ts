@@ -185,7 +185,8 @@ describe('messages that no server sends', () => {
     '%i iterations of SCRAM are worked through',
     async (iterations) => {
       await using server = await startHostile(scram(iterations, refusal));
-      await endsInTime(server.url, 'password authentication failed', 69);
+      const { stderr } = await endsInTime(server.url, 'password authentication failed', 69);
+      expect(stderr).toContain('28P01');
     },
   );
 
