@@ -42,6 +42,8 @@ export interface Fetched {
   /** Why there is no such source, after its name: it is optional, and the content here has no fields. */
   readonly absent?: string;
   readonly provenance: Provenance;
+  /** Tells from which address, after redirects, the provenance's ETag is. */
+  readonly etagOf?: string | undefined;
 }
 
 /** Where something came from; never a value. */

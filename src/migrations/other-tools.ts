@@ -10,12 +10,12 @@ export interface ForeignRecord {
   readonly tool: string;
   /** Schema and table, for people. */
   readonly table: string;
-  /** Up to where it says it has migrated; undefined where that cannot be read. */
+  /** The newest version that is applied now; undefined where there is none, or it cannot be read. */
   readonly version: string | undefined;
   /** Whose table or schema it is, where it was not read for that reason. */
   readonly untrustedOwner: string | undefined;
-  /** True where the tool says that it failed on its way. */
-  readonly dirty: boolean;
+  /** The version at which it failed by its own words, and that nobody has looked at since. */
+  readonly failed: string | undefined;
 }
 
 interface Keeper {
@@ -23,7 +23,12 @@ interface Keeper {
   readonly table: string;
   /** Columns that tell its table from another tool's of the same name; with `!` those that must not be there. */
   readonly columns: readonly string[];
-  /** Its newest version, from the table `%s`. */
+  /** It has no others. */
+  readonly exact?: true;
+  /**
+   * From the table `%s`, the newest `version` that is applied now, so that those that were undone or failed do not count;
+   * and `failed`, of a tool that writes that down.
+   */
   readonly newest: string;
   readonly conventions: readonly (Naming | Marking)[];
   /** True where what the query gives tells that it has migrated, and no file's version. */
@@ -33,13 +38,35 @@ interface Keeper {
 /** Smaller ones are of PostgreSQL itself (FirstNormalObjectId in access/transam.h). */
 const firstUserOid = 16_384;
 
+/** The number that begins a text, for people. */
+const numberOf = (text: string): string => `substring(${text} FROM '^[0-9]+')::pg_catalog.numeric`;
+const greatest = (number: string): string => `pg_catalog.max(${number})::pg_catalog.text`;
+
+/**
+ * Of a record with rows for what was tried, `success` or not: each version counts as its last row leaves it.
+ * @param order the column by which rows follow each other
+ * @param name what a row without a version is named by
+ * @param undone of a row by which its version is no longer applied
+ */
+const byLastRows = (order: string, name: string, undone: string): string => {
+  const one = `coalesce(nullif(version, ''), ${name})`;
+  const parts = `CASE WHEN version OPERATOR(pg_catalog.~) '^[0-9]+([.][0-9]+)*$' THEN pg_catalog.string_to_array(version, '.')::pg_catalog.numeric[] END`;
+  return `SELECT (pg_catalog.array_agg(version::pg_catalog.text ORDER BY ${parts} DESC NULLS LAST) FILTER (WHERE success AND NOT (${undone}) AND version OPERATOR(pg_catalog.<>) ''))[1] AS version,
+      (pg_catalog.array_agg(${one}::pg_catalog.text ORDER BY ${order} DESC) FILTER (WHERE NOT success))[1] AS failed
+    FROM (SELECT DISTINCT ON (${one}) * FROM %s ORDER BY ${one}, ${order} DESC) AS last`;
+};
+
+/** CoreMigrationType of flyway-core: UNDO_SQL and its like, and DELETE of `repair` for what has no file any more. */
+const flyway = byLastRows('installed_rank', 'script', `type OPERATOR(pg_catalog.~) '^(UNDO_|DELETE$)'`);
+
 const keepers: readonly Keeper[] = [
   {
+    // database/postgres/postgres.go of golang-migrate: one row; -1 (NilVersion) is the way down from the first version.
     tool: 'golang-migrate',
     table: 'schema_migrations',
     columns: ['dirty'],
-    newest:
-      'SELECT pg_catalog.max(version)::pg_catalog.text AS version, pg_catalog.bool_or(dirty) AS dirty FROM %s',
+    newest: `SELECT ${greatest('CASE WHEN NOT dirty THEN version END')} AS version, ${greatest('CASE WHEN dirty THEN version END')} AS failed
+      FROM (SELECT version::pg_catalog.int8 AS version, dirty FROM %s) AS row WHERE dirty OR version OPERATOR(pg_catalog.>=) 0`,
     conventions: ['golang-migrate'],
   },
   {
@@ -50,19 +77,36 @@ const keepers: readonly Keeper[] = [
     conventions: ['dbmate'],
   },
   {
+    // It writes a row for each way, up or down, and the last one of a version counts.
     tool: 'goose',
     table: 'goose_db_version',
     columns: ['version_id'],
-    newest:
-      'SELECT pg_catalog.max(version_id)::pg_catalog.text AS version FROM %s WHERE is_applied AND version_id OPERATOR(pg_catalog.>) 0',
+    newest: `SELECT ${greatest('version_id')} AS version
+      FROM (SELECT DISTINCT ON (version_id) version_id, is_applied FROM %s ORDER BY version_id, id DESC) AS last
+      WHERE is_applied AND version_id OPERATOR(pg_catalog.>) 0`,
     conventions: ['goose'],
   },
   {
     tool: 'Flyway',
     table: 'flyway_schema_history',
     columns: ['installed_rank'],
-    newest:
-      'SELECT version::pg_catalog.text AS version FROM %s WHERE success AND version IS NOT NULL ORDER BY installed_rank DESC LIMIT 1',
+    newest: flyway,
+    conventions: ['flyway'],
+  },
+  {
+    // Before version 5, by its createMetaDataTable.sql.
+    tool: 'Flyway',
+    table: 'schema_version',
+    columns: ['installed_rank', 'script', 'installed_by', 'success'],
+    newest: flyway,
+    conventions: ['flyway'],
+  },
+  {
+    // Dialect/PostgreSQL/PostgreSQLMetadataTable.cs; a new schema is written down as version 0.
+    tool: 'Evolve',
+    table: 'changelog',
+    columns: ['type', 'version', 'checksum', 'installed_by', 'installed_on', 'success'],
+    newest: byLastRows('id', 'name', "version OPERATOR(pg_catalog.=) '0'"),
     conventions: ['flyway'],
   },
   {
@@ -77,14 +121,14 @@ const keepers: readonly Keeper[] = [
     tool: 'sql-migrate',
     table: 'gorp_migrations',
     columns: ['applied_at'],
-    newest: "SELECT substring(id FROM '^[0-9]+') AS version FROM %s ORDER BY id DESC LIMIT 1",
+    newest: `SELECT ${greatest(numberOf('id'))} AS version FROM %s`,
     conventions: ['sql-migrate'],
   },
   {
     tool: 'tern',
     table: 'schema_version',
-    columns: ['version'],
-    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    columns: ['version', '!installed_rank'],
+    newest: `SELECT ${greatest('version')} AS version FROM %s WHERE version OPERATOR(pg_catalog.>) 0`,
     conventions: ['tern'],
   },
   {
@@ -108,7 +152,7 @@ const keepers: readonly Keeper[] = [
     table: '_sqlx_migrations',
     columns: ['installed_on'],
     newest:
-      'SELECT pg_catalog.max(version)::pg_catalog.text AS version, NOT pg_catalog.bool_and(success) AS dirty FROM %s',
+      'SELECT (pg_catalog.max(version) FILTER (WHERE success))::pg_catalog.text AS version, (pg_catalog.min(version) FILTER (WHERE NOT success))::pg_catalog.text AS failed FROM %s',
     conventions: ['none', 'golang-migrate'],
   },
   {
@@ -119,10 +163,12 @@ const keepers: readonly Keeper[] = [
     conventions: ['none', 'flyway'],
   },
   {
+    // cmd/atlas/internal/migrate: `type & 4` was set by hand (RevisionTypeResolved); a name with a dot is no version.
     tool: 'Atlas',
     table: 'atlas_schema_revisions',
     columns: ['version'],
-    newest: 'SELECT pg_catalog.max(version)::pg_catalog.text AS version FROM %s',
+    newest: `SELECT ${greatest(`CASE WHEN NOT failed THEN ${numberOf('version')} END`)} AS version, ${greatest(`CASE WHEN failed THEN ${numberOf('version')} END`)} AS failed
+      FROM (SELECT version, applied OPERATOR(pg_catalog.<) total AND (type OPERATOR(pg_catalog.&) 4) OPERATOR(pg_catalog.=) 0 AS failed FROM %s) AS row`,
     conventions: ['none'],
   },
   {
@@ -136,20 +182,38 @@ const keepers: readonly Keeper[] = [
     tool: 'postgres-migrations',
     table: 'migrations',
     columns: ['executed_at'],
-    newest: 'SELECT pg_catalog.max(id)::pg_catalog.text AS version FROM %s',
+    // Its own table is version 0.
+    newest: `SELECT ${greatest('id')} AS version FROM %s WHERE id OPERATOR(pg_catalog.>) 0`,
     conventions: ['none'],
   },
   {
     tool: 'Rambler',
     table: 'migrations',
     columns: ['migration', '!batch'],
-    newest: "SELECT substring(migration FROM '^[0-9]+') AS version FROM %s ORDER BY migration DESC LIMIT 1",
+    newest: `SELECT ${greatest(numberOf('migration'))} AS version FROM %s`,
     conventions: ['none'],
   },
   {
     tool: 'Liquibase',
     table: 'databasechangelog',
     columns: ['orderexecuted'],
+    newest: 'SELECT pg_catalog.max(orderexecuted)::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
+  },
+  {
+    // With objectQuotingStrategy="QUOTE_ALL_OBJECTS".
+    tool: 'Liquibase',
+    table: 'DATABASECHANGELOG',
+    columns: ['ORDEREXECUTED', 'EXECTYPE', 'MD5SUM'],
+    newest: 'SELECT pg_catalog.max("ORDEREXECUTED")::pg_catalog.text AS version FROM %s',
+    conventions: ['none'],
+    opaque: true,
+  },
+  {
+    tool: 'Liquibase',
+    table: 'DATABASECHANGELOG',
+    columns: ['orderexecuted', 'exectype', 'md5sum'],
     newest: 'SELECT pg_catalog.max(orderexecuted)::pg_catalog.text AS version FROM %s',
     conventions: ['none'],
     opaque: true,
@@ -174,15 +238,16 @@ const keepers: readonly Keeper[] = [
     tool: 'Prisma',
     table: '_prisma_migrations',
     columns: ['migration_name', 'rolled_back_at'],
-    newest:
-      "SELECT pg_catalog.max(substring(migration_name FROM '^[0-9]+'))::pg_catalog.text AS version, pg_catalog.bool_or(finished_at IS NULL) AS dirty FROM %s WHERE rolled_back_at IS NULL",
+    newest: `SELECT ${greatest(`CASE WHEN finished_at IS NOT NULL THEN ${numberOf('migration_name')} END`)} AS version,
+        pg_catalog.min(CASE WHEN finished_at IS NULL THEN coalesce(substring(migration_name FROM '^[0-9]+'), migration_name) END)::pg_catalog.text AS failed
+      FROM %s WHERE rolled_back_at IS NULL`,
     conventions: ['none'],
   },
   {
     tool: 'db-migrate',
     table: 'migrations',
     columns: ['name', 'run_on'],
-    newest: "SELECT pg_catalog.max(substring(name FROM '[0-9]+'))::pg_catalog.text AS version FROM %s",
+    newest: `SELECT ${greatest("substring(name FROM '[0-9]+')::pg_catalog.numeric")} AS version FROM %s`,
     conventions: ['none'],
   },
   {
@@ -197,15 +262,24 @@ const keepers: readonly Keeper[] = [
     tool: 'graphile-migrate',
     table: 'migrations',
     columns: ['previous_hash', 'filename'],
-    newest: "SELECT pg_catalog.max(substring(filename FROM '^[0-9]+'))::pg_catalog.text AS version FROM %s",
+    newest: `SELECT ${greatest(numberOf('filename'))} AS version FROM %s`,
     conventions: ['none'],
   },
   {
     tool: 'bun',
     table: 'bun_migrations',
     columns: ['group_id', 'migrated_at'],
-    newest: "SELECT pg_catalog.max(substring(name FROM '^[0-9]+'))::pg_catalog.text AS version FROM %s",
+    newest: `SELECT ${greatest(numberOf('name'))} AS version FROM %s`,
     conventions: ['none', 'golang-migrate'],
+  },
+  {
+    // framework/src/play-jdbc-evolutions of Play: what is under way, or failed there, has another state.
+    tool: 'Play',
+    table: 'play_evolutions',
+    columns: ['id', 'apply_script', 'revert_script', 'state', 'last_problem'],
+    newest:
+      "SELECT (pg_catalog.max(id) FILTER (WHERE state OPERATOR(pg_catalog.=) 'applied'))::pg_catalog.text AS version, (pg_catalog.min(id) FILTER (WHERE state OPERATOR(pg_catalog.<>) 'applied'))::pg_catalog.text AS failed FROM %s",
+    conventions: ['none'],
   },
   {
     tool: 'pop',
@@ -234,11 +308,22 @@ const keepers: readonly Keeper[] = [
       ['Ecto', 'schema_migrations', ['version', 'inserted_at'], 'version'],
       ['Laravel', 'migrations', ['migration', 'batch'], 'migration'],
       ['Sqitch', 'changes', ['change_id', 'planner_email'], 'change_id'],
-    ] as const
-  ).map(([tool, table, columns, name]): Keeper => ({
+      // HistoryRepository.cs of EF Core.
+      ['EF Core', '__EFMigrationsHistory', ['MigrationId', 'ProductVersion'], '"MigrationId"'],
+      // TableMetadataStorageConfiguration.php of doctrine/migrations.
+      ['Doctrine', 'doctrine_migration_versions', ['version', 'executed_at', 'execution_time'], 'version'],
+      // PdoAdapter::createSchemaTable of Phinx, which CakePHP uses too.
+      ['Phinx', 'phinxlog', ['version', 'migration_name', 'start_time', 'end_time'], 'version'],
+      // aerich/models.py.
+      ['Aerich', 'aerich', ['version', 'app', 'content'], 'version'],
+      // Gormigrate.createMigrationTableIfNotExists.
+      ['gormigrate', 'migrations', ['id'], 'id', true],
+    ] as readonly (readonly [string, string, readonly string[], string, true?])[]
+  ).map(([tool, table, columns, name, exact]): Keeper => ({
     tool,
     table,
     columns,
+    ...(exact && { exact }),
     newest: `SELECT pg_catalog.max(${name})::pg_catalog.text AS version FROM %s`,
     conventions: ['none'],
     opaque: true,
@@ -282,13 +367,14 @@ export async function foreignRecord(
   return undefined;
 }
 
-function fits({ columns }: Keeper, found: readonly string[]): boolean {
+function fits({ columns, exact }: Keeper, found: readonly string[]): boolean {
+  if (exact && found.length !== columns.length) return false;
   return columns.every((column) =>
     column.startsWith('!') ? !found.includes(column.slice(1)) : found.includes(column),
   );
 }
 
-/** @returns undefined for an empty table: it has migrated nothing, so that nothing can run twice */
+/** @returns undefined where nothing is applied and nothing failed: nothing can run twice */
 async function recordIn(
   session: Session,
   keeper: Keeper,
@@ -303,7 +389,8 @@ async function recordIn(
       : row['schema_trusted'] !== true
         ? columnText(row, 'schema_owner')
         : undefined;
-  if (strange !== undefined) return { ...common, untrustedOwner: strange, version: undefined, dirty: false };
+  if (strange !== undefined)
+    return { ...common, untrustedOwner: strange, version: undefined, failed: undefined };
   // The role may not be allowed to read it, and what it holds may be odd: that it is there is what counts.
   const found =
     row['plain'] === true
@@ -312,11 +399,14 @@ async function recordIn(
           () => undefined,
         )
       : undefined;
-  if (found !== undefined && (found[0]?.['version'] ?? null) === null) return undefined;
+  const told = (name: string): string | undefined =>
+    (found?.[0]?.[name] ?? null) === null ? undefined : columnText(found?.[0], name);
+  const [version, failed] = [told('version'), told('failed')];
+  if (found !== undefined && version === undefined && failed === undefined) return undefined;
   return {
     ...common,
     untrustedOwner: undefined,
-    version: found === undefined || keeper.opaque === true ? undefined : columnText(found[0], 'version'),
-    dirty: columnText(found?.[0], 'dirty') === 'true',
+    version: keeper.opaque === true ? undefined : version,
+    failed,
   };
 }

@@ -238,11 +238,13 @@ async function strangeStart(
   }
   const foreign = await foreignRecord(session, directory.convention);
   if (foreign === undefined) return undefined;
-  const version = foreign.version ?? 'VERSION';
+  const { tool, table, failed: stopped } = foreign;
+  // 0 is the baseline that means nothing.
+  const version = foreign.version === undefined || foreign.version === '0' ? 'VERSION' : foreign.version;
   if (foreign.untrustedOwner !== undefined) {
     return failed(
       exitStatus.refused,
-      `there is a table ${foreign.table}, in which ${foreign.tool} keeps its record, and nothing is recorded here yet`,
+      `there is a table ${table}, in which ${tool} keeps its record, and nothing is recorded here yet`,
       {
         details: [
           `it was not read: it belongs to the role ${foreign.untrustedOwner}, or is in that role’s schema, and a query on it could run that role’s code with the rights of the role that migrates`,
@@ -251,14 +253,22 @@ async function strangeStart(
       },
     );
   }
+  const reached = foreign.version === undefined ? '' : ` up to version ${foreign.version}`;
+  if (stopped === undefined) {
+    return failed(
+      exitStatus.refused,
+      `${tool} has migrated this database${reached} (${table}), and nothing is recorded here yet`,
+      { hint: `--baseline ${version} takes over from there; --baseline 0 runs every file` },
+    );
+  }
+  // golang-migrate's NilVersion, on the way down from its first version.
+  const what = stopped === '-1' ? 'the state before its first version' : `version ${stopped}`;
   return failed(
     exitStatus.refused,
-    `${foreign.tool} has migrated this database${foreign.version === undefined ? '' : ` up to version ${foreign.version}`} (${foreign.table}), and nothing is recorded here yet`,
+    `${tool} has ${reached === '' ? 'begun to migrate this database' : `migrated this database${reached}`} (${table}), and nothing is recorded here yet`,
     {
-      details: foreign.dirty
-        ? [`it says that version ${version} is dirty: it failed on its way, and nobody has looked since`]
-        : [],
-      hint: `--baseline ${version} takes over from there; --baseline 0 runs every file`,
+      details: [`it says that ${what} is dirty: it failed on its way, and nobody has looked since`],
+      hint: `finish by hand what that began, or undo it; then --baseline ${version}, up to which all is done, takes over from there; --baseline 0 runs every file`,
     },
   );
 }

@@ -11,6 +11,8 @@ export interface RedirectPolicy {
   readonly crossOrigin: boolean;
   /** The headers for an address of another origin: what gives no access, and was not told by somebody else. */
   readonly elsewhere: (to: URL) => Readonly<Record<string, string>>;
+  /** The request with what holds for its very address and for no other, such as an ETag. */
+  readonly atAddress?: (request: HttpRequest) => HttpRequest;
   /** A client certificate is shown. */
   readonly identified: boolean;
   /** What to do about a redirect that is refused. */
@@ -39,7 +41,7 @@ export async function sendFollowing(
     policy.forgiving ? notYet(reason, { hint: what }) : never(exitStatus.refused, reason, what);
   let current = request;
   for (let hop = 1; ; hop++) {
-    const answer = await client.send(current, probe);
+    const answer = await client.send(policy.atAddress?.(current) ?? current, probe);
     if (answer.state !== 'response' || !redirects.has(answer.status) || policy.wanted?.(answer))
       return answer;
     if (!answer.headers.location) return refused(`${answer.status} without a Location`);

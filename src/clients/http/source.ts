@@ -50,8 +50,8 @@ export interface Earlier {
   readonly body: Uint8Array | undefined;
   /** The body's, where it was asked for. */
   readonly sum: string;
-  /** The body's, where it was kept. */
-  readonly etag?: string;
+  /** The body's, where it was kept, and the `addressSum` of what gave it: it is told to nobody else. */
+  readonly etag?: { readonly value: string; readonly of: string };
 }
 
 /** Takes a body in place of the answer. */
@@ -94,7 +94,6 @@ export function httpReader(
   const headers = {
     ...settings.headers,
     ...(authorization === undefined ? {} : { Authorization: authorization }),
-    ...(earlier?.etag === undefined ? {} : { 'If-None-Match': earlier.etag }),
   };
   const signed = signingValues(address.path).length > 0;
   const identified =
@@ -114,12 +113,16 @@ export function httpReader(
     if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
-    const answer = await sendFollowing(client, partial.goOn(request), probe, {
+    let last = request;
+    const answer = await sendFollowing(client, request, probe, {
       most: settings.redirects,
       tooMany: `--redirects allows ${settings.redirects}`,
       crossOrigin: settings.crossOrigin,
-      // Who has the file may be elsewhere, and is to go on where it ended.
-      elsewhere: (to) => ({ Accept: accept, ...partial.headersTo(to) }),
+      elsewhere: () => ({ Accept: accept }),
+      atAddress(at) {
+        last = partial.goOn(unlessMatching(at, earlier?.etag));
+        return last;
+      },
       identified: settings.identified,
       hint: redirectHint,
     });
@@ -128,7 +131,7 @@ export function httpReader(
       partial.forget();
       return notYet(`answered ${answer.status}, and not with the rest of the body`);
     }
-    const unchanged = answer.status === 304 && earlier?.etag !== undefined;
+    const unchanged = earlier !== undefined && answer.status === 304 && ifNoneMatch in last.headers;
     const fault = unchanged
       ? undefined
       : (statusFault(answer, identified) ??
@@ -154,15 +157,28 @@ export function httpReader(
     const known = secret && (sink === undefined || sink.kept() !== undefined);
     if (known && body !== undefined) registerContent(redactor, { kind: 'value', value: body });
     const modified = answer.headers['last-modified'];
-    const etag = answer.headers.etag ?? (unchanged ? earlier.etag : undefined);
+    const etag = answer.headers.etag ?? (unchanged ? earlier.etag?.value : undefined);
     const fetched = found(address, body, secret, {
       ...(modified === undefined ? {} : { time: modified }),
-      ...(etag === undefined ? {} : { etag }),
+      ...(etag === undefined ? {} : { etag, etagOf: addressSum(last.url) }),
       reused: unchanged && body === undefined,
     });
     if (known && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
+}
+
+const ifNoneMatch = 'If-None-Match';
+
+/** Asks for the body unless it is the one that an earlier run got from this very address. */
+function unlessMatching(request: HttpRequest, etag: Earlier['etag']): HttpRequest {
+  if (etag === undefined || etag.of !== addressSum(request.url)) return request;
+  return { ...request, headers: { ...request.headers, [ifNoneMatch]: etag.value } };
+}
+
+/** Tells addresses apart without saying them: they may be signed. */
+function addressSum({ href }: URL): string {
+  return createHash('sha256').update(href).digest('hex');
 }
 
 /** What is written: the body, or what it unpacks to. Undefined where the sink has it, and it is too large for memory. */
@@ -187,7 +203,7 @@ class Partial implements BodySink {
   readonly #sink: SourceSink | undefined;
   /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
   #etag: string | undefined;
-  /** The origin that it comes from: only that is told its ETag. */
+  /** The address that it comes from, after redirects: an ETag tells the versions of one resource apart (RFC 9110, 8.8.3). */
   #from = '';
   /** Bytes of the whole, where they were announced. */
   #whole: number | undefined;
@@ -202,19 +218,17 @@ class Partial implements BodySink {
     return this.#asked;
   }
 
-  /** The same request for what is missing still, where the server can tell that it is the rest of the same. */
+  /**
+   * The same request for what is missing still, where the server can tell that it is the rest of the same. To any other
+   * address, whoever sent it there, the request goes as it is.
+   */
   goOn(request: HttpRequest): HttpRequest {
     const size = this.#sink?.size ?? 0;
-    this.#asked = this.#etag !== undefined && size > 0;
-    if (this.#etag === undefined || size === 0) return request;
-    const resume = { at: size, of: this.#etag, size: this.#whole };
-    return { ...request, headers: { ...request.headers, ...this.headersTo(request.url) }, resume };
-  }
-
-  /** By which the rest is asked for at this address. */
-  headersTo({ origin }: URL): Record<string, string> {
-    if (!this.#asked || this.#etag === undefined || origin !== this.#from) return {};
-    return { Range: `bytes=${this.#sink?.size}-`, 'If-Range': this.#etag };
+    const etag = request.url.href === this.#from && size > 0 ? this.#etag : undefined;
+    this.#asked = etag !== undefined;
+    if (etag === undefined) return request;
+    const headers = { ...request.headers, Range: `bytes=${size}-`, 'If-Range': etag };
+    return { ...request, headers, resume: { at: size, of: etag, size: this.#whole } };
   }
 
   forget(): void {
@@ -222,7 +236,7 @@ class Partial implements BodySink {
   }
 
   start(headers: IncomingHttpHeaders, from: URL): void {
-    this.#from = from.origin;
+    this.#from = from.href;
     const { etag, 'content-length': length } = headers;
     this.#whole = length === undefined ? undefined : Number(length);
     this.#etag = etag?.startsWith('"') === true ? etag : undefined;
@@ -238,12 +252,16 @@ function found(
   address: SourceAddress,
   body: Uint8Array | undefined,
   secret: boolean,
-  { reused, ...more }: Pick<Provenance, 'time' | 'etag'> & { readonly reused: boolean },
+  {
+    reused,
+    etagOf,
+    ...more
+  }: Pick<Provenance, 'time' | 'etag'> & { readonly etagOf?: string; readonly reused: boolean },
 ): FetchAnswer {
   const content = pickFromBytes(body ?? Buffer.alloc(0), address.field);
   if ('state' in content) return content;
   const provenance = { source: address.text, ...more };
-  return { state: 'fetched', fetched: { content, secret, provenance, ...(reused && { reused }) } };
+  return { state: 'fetched', fetched: { content, secret, provenance, etagOf, ...(reused && { reused }) } };
 }
 
 /** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */

@@ -8,6 +8,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
 import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
+import { mostScramIterations } from '../connection/scram.ts';
 import { withoutSent } from '../connection/sent-proofs.ts';
 import { bindingOf } from './channel-binding.ts';
 import type { ConnectionSettings, PostgresHost } from './connection-string.ts';
@@ -162,6 +163,9 @@ export function asAnswer(error: unknown, peer: string): NotYet | Never {
   return judgeSocket(error, peer);
 }
 
+/** The driver's own bound is 100,000; its types do not have it (lib/crypto/sasl.js). */
+const driverBounds: object = { scramMaxIterations: mostScramIterations };
+
 class NoPassword extends Error {}
 
 /**
@@ -195,6 +199,7 @@ async function logIn(
     ssl: false,
     // It has what the driver uses of a stream.
     stream: () => wire as unknown as Duplex,
+    ...driverBounds,
     enableChannelBinding: binding.certificate !== undefined,
     application_name: settings.applicationName ?? 'initbox',
     ...(settings.options === undefined ? {} : { options: settings.options }),
@@ -243,7 +248,7 @@ function inOurWords(error: unknown): unknown {
     );
   if (problem.includes('exceeds scramMaxIterations'))
     return new FinalRefusal(
-      'the server asks for more iterations of SCRAM than the 100000 that are accepted',
+      `the server asks for more iterations of SCRAM than the ${mostScramIterations} that are accepted`,
       'lower scram_iterations in the server, and set the password again',
     );
   return new Error('the login failed: what the server sent for SCRAM is not valid');

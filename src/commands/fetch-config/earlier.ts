@@ -59,7 +59,7 @@ export async function earlierOf(
     const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
     // What another user put there was not fetched, whatever the ETag beside it says.
     const own = isOwn(stat) || stat.uid === options.owner?.uid;
-    const note = etagFile === undefined || !own ? undefined : etagOf(etagFile, plain.address, sum);
+    const note = etagFile === undefined || !own ? undefined : noteOf(etagFile, plain.address, sum);
     if (options.decompress)
       return note?.unpacked === undefined ? undefined : { body, sum: note.unpacked, etag: note.etag };
     // What a body was unpacked to is not that body.
@@ -92,7 +92,10 @@ export async function keepEtag(
   const plain = plainOf(job);
   const fetched = plain && found.get(plain.address);
   if (path === undefined || plain === undefined || fetched?.content.kind !== 'value') return undefined;
-  const { etag } = fetched.provenance;
+  const {
+    provenance: { etag },
+    etagOf: address,
+  } = fetched;
   const body = fetched.content.value;
   // What is kept of a file that stayed is right still.
   if (etag === undefined || !(body instanceof Uint8Array) || fetched.reused === true) return undefined;
@@ -100,7 +103,7 @@ export async function keepEtag(
   if (options.decompress && bodySum === undefined) return undefined;
   const sum = spool?.isLarge === true ? spool.sum() : sha256(body);
   const unpacked = bodySum === undefined ? {} : { unpacked: bodySum };
-  const kept = { source: sourceSum(plain.address), etag, sha256: sum, ...unpacked };
+  const kept = { source: sourceSum(plain.address), address, etag, sha256: sum, ...unpacked };
   const bytes = Buffer.from(`${JSON.stringify(kept)}\n`);
   try {
     const file = { bytes, mode: contentMode, lasting: false };
@@ -138,12 +141,12 @@ function checkEtagPlace(path: string): void {
 }
 
 interface EtagNote {
-  readonly etag: string;
+  readonly etag: NonNullable<Earlier['etag']>;
   /** The sum of the body that the file was unpacked from. */
   readonly unpacked: string | undefined;
 }
 
-function etagOf(path: string, address: SourceAddress, sum: string): EtagNote | undefined {
+function noteOf(path: string, address: SourceAddress, sum: string): EtagNote | undefined {
   try {
     const read = readRegular(() => openFileThere(path, toRead), largestEtag);
     // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
@@ -152,7 +155,9 @@ function etagOf(path: string, address: SourceAddress, sum: string): EtagNote | u
     const kept = asObject(parseJson(Buffer.from(read.body).toString()));
     if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sum) return undefined;
     const etag = asString(kept['etag']);
-    return etag === undefined ? undefined : { etag, unpacked: asString(kept['unpacked']) };
+    const of = asString(kept['address']);
+    if (etag === undefined || of === undefined) return undefined;
+    return { etag: { value: etag, of }, unpacked: asString(kept['unpacked']) };
   } catch {
     return undefined; // the first run, or a file that was cut off: download as if there were none
   }

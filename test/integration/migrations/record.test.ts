@@ -121,7 +121,7 @@ describe('a database that another tool has migrated', () => {
     ],
     [
       'Flyway',
-      "CREATE TABLE flyway_schema_history (installed_rank int, version varchar, success boolean); INSERT INTO flyway_schema_history VALUES (1, '1', true), (2, '2', true), (3, NULL, true);",
+      "CREATE TABLE flyway_schema_history (installed_rank int, version varchar, type varchar, script varchar, success boolean); INSERT INTO flyway_schema_history VALUES (1, '1', 'SQL', 'a', true), (2, '2', 'SQL', 'b', true), (3, NULL, 'SQL', 'c', true);",
       {
         'V1__a.sql': 'CREATE TABLE a ();',
         'V2__b.sql': 'CREATE TABLE b ();',
@@ -247,6 +247,34 @@ describe('a database that another tool has migrated', () => {
       "CREATE TABLE bun_migrations (id bigserial PRIMARY KEY, name varchar, group_id bigint, migrated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO bun_migrations (name, group_id) VALUES ('20240101000000', 1)",
     ],
     [
+      'EF Core',
+      'CREATE TABLE "__EFMigrationsHistory" ("MigrationId" varchar(150) PRIMARY KEY, "ProductVersion" varchar(32) NOT NULL); INSERT INTO "__EFMigrationsHistory" VALUES (\'20240101000000_Init\', \'8.0.0\')',
+    ],
+    [
+      'Doctrine',
+      "CREATE TABLE doctrine_migration_versions (version varchar(191) PRIMARY KEY, executed_at timestamp(0), execution_time int); INSERT INTO doctrine_migration_versions VALUES ('DoctrineMigrations\\Version20240101000000', now(), 1)",
+    ],
+    [
+      'Phinx',
+      "CREATE TABLE phinxlog (version bigint PRIMARY KEY, migration_name varchar(100), start_time timestamp, end_time timestamp, breakpoint boolean NOT NULL DEFAULT false); INSERT INTO phinxlog VALUES (20240101000000, 'Init', now(), now())",
+    ],
+    [
+      'Aerich',
+      "CREATE TABLE aerich (id serial PRIMARY KEY, version varchar(255) NOT NULL, app varchar(100) NOT NULL, content jsonb NOT NULL); INSERT INTO aerich (version, app, content) VALUES ('0_20240101000000_init.py', 'models', '{}')",
+    ],
+    [
+      'gormigrate',
+      "CREATE TABLE migrations (id varchar(255) PRIMARY KEY); INSERT INTO migrations VALUES ('201608301400')",
+    ],
+    [
+      'Liquibase',
+      'CREATE TABLE "DATABASECHANGELOG" ("ID" varchar(255), "AUTHOR" varchar(255), "FILENAME" varchar(255), "DATEEXECUTED" timestamp, "ORDEREXECUTED" int, "EXECTYPE" varchar(10), "MD5SUM" varchar(35)); INSERT INTO "DATABASECHANGELOG" ("ID", "ORDEREXECUTED") VALUES (\'1\', 1)',
+    ],
+    [
+      'Liquibase',
+      'CREATE TABLE "DATABASECHANGELOG" (id varchar(255), orderexecuted int, exectype varchar(10), md5sum varchar(35)); INSERT INTO "DATABASECHANGELOG" VALUES (\'1\', 1)',
+    ],
+    [
       'pop',
       "CREATE TABLE schema_migration (version varchar(14) PRIMARY KEY); INSERT INTO schema_migration VALUES ('20240101000000')",
     ],
@@ -261,6 +289,8 @@ describe('a database that another tool has migrated', () => {
 
   test.each([
     'CREATE TABLE migrations (id int, what text)',
+    "CREATE TABLE changelog (id int, version text, description text); INSERT INTO changelog VALUES (1, '1', 'x')",
+    "CREATE TABLE phinxlog (id int, line text); INSERT INTO phinxlog VALUES (1, 'x')",
     "CREATE TABLE changes (id int, change text); INSERT INTO changes VALUES (1, 'x')",
     "CREATE TABLE migration (id int, name text); INSERT INTO migration VALUES (1, 'birds')",
     'CREATE TABLE schema_version (major int, minor int); INSERT INTO schema_version VALUES (1, 2)',
@@ -287,7 +317,236 @@ describe('a database that another tool has migrated', () => {
     );
     place.write({ '1_a.up.sql': 'CREATE TABLE a ();' });
     const { outcome } = await migrate(place);
-    expect(words(outcome)).toMatch(/up to version 1[^]*version 1 is dirty/);
+    expect(words(outcome)).toMatch(/begun to migrate this database[^]*version 1 is dirty/);
+    expect(words(outcome)).toContain('--baseline VERSION');
+  });
+
+  const goose = (rows: string): string =>
+    `CREATE TABLE goose_db_version (id serial PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp DEFAULT now()); INSERT INTO goose_db_version (version_id, is_applied) VALUES ${rows}`;
+  const flyway = (table: string, rows: readonly string[]): string =>
+    `CREATE TABLE ${table} (installed_rank int PRIMARY KEY, version varchar(50), description varchar(200) NOT NULL DEFAULT '', type varchar(20) NOT NULL, script varchar(1000) NOT NULL, checksum int, installed_by varchar(100) NOT NULL DEFAULT '', installed_on timestamp DEFAULT now(), execution_time int NOT NULL DEFAULT 0, success boolean NOT NULL); INSERT INTO ${table} (installed_rank, version, type, script, success) VALUES ${rows.map((row, rank) => `(${rank + 1}, ${row})`).join(', ')}`;
+  const evolve = (rows: string): string =>
+    `CREATE TABLE changelog (id serial PRIMARY KEY, type smallint, version varchar(50), description varchar(200) NOT NULL DEFAULT '', name varchar(300) NOT NULL, checksum varchar(32), installed_by varchar(100) NOT NULL DEFAULT '', installed_on timestamp NOT NULL DEFAULT now(), success boolean NOT NULL); INSERT INTO changelog (type, version, name, success) VALUES ${rows}`;
+  const golang = (row: string): string =>
+    `CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES ${row}`;
+  const prisma = (rows: string): string =>
+    `CREATE TABLE _prisma_migrations (id serial PRIMARY KEY, migration_name varchar(255) NOT NULL, finished_at timestamptz, rolled_back_at timestamptz); INSERT INTO _prisma_migrations (migration_name, finished_at, rolled_back_at) VALUES ${rows}`;
+  const sqlx = (rows: string): string =>
+    `CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text, installed_on timestamptz, success boolean, checksum bytea, execution_time bigint); INSERT INTO _sqlx_migrations (version, success) VALUES ${rows}`;
+  const atlas = (rows: string): string =>
+    `CREATE TABLE atlas_schema_revisions (version varchar PRIMARY KEY, description varchar, type bigint, applied bigint, total bigint); INSERT INTO atlas_schema_revisions VALUES ${rows}`;
+  const play = (rows: string): string =>
+    `CREATE TABLE play_evolutions (id int PRIMARY KEY, hash varchar(255), applied_at timestamp, apply_script text, revert_script text, state varchar(255), last_problem text); INSERT INTO play_evolutions (id, state) VALUES ${rows}`;
+  const marked = { '1_a.sql': '-- +goose Up\nSELECT 1;', '2_b.sql': '-- +goose Up\nSELECT 2;' };
+  const versioned = { 'V1__a.sql': 'SELECT 1;', 'V2__b.sql': 'SELECT 2;' };
+  const paired = { '1_a.up.sql': 'SELECT 1;', '2_b.up.sql': 'SELECT 2;' };
+  const plain = { '1_a.sql': 'SELECT 1;', '2_b.sql': 'SELECT 2;' };
+
+  // What is applied now, what failed, and what the run says to give as a baseline; nothing where it goes on.
+  test.each<
+    [string, string, Record<string, string>, version: string, failed: string | undefined, baseline: string]
+  >([
+    ['goose, the second undone', goose('(0,true),(1,true),(2,true),(2,false)'), marked, '1', undefined, '1'],
+    [
+      'goose, undone and done again',
+      goose('(0,true),(1,true),(2,true),(2,false),(2,true)'),
+      marked,
+      '2',
+      undefined,
+      '2',
+    ],
+    ['goose, all undone', goose('(0,true),(1,true),(1,false)'), marked, '', undefined, ''],
+    [
+      'Flyway, the second undone',
+      flyway('flyway_schema_history', [
+        "'1','SQL','a',true",
+        "'2','SQL','b',true",
+        "'2','UNDO_SQL','u',true",
+      ]),
+      versioned,
+      '1',
+      undefined,
+      '1',
+    ],
+    [
+      'Flyway, undone and done again',
+      flyway('flyway_schema_history', [
+        "'2','SQL','b',true",
+        "'2','UNDO_SQL','u',true",
+        "'2','SQL','b',true",
+      ]),
+      versioned,
+      '2',
+      undefined,
+      '2',
+    ],
+    [
+      'Flyway, all undone',
+      flyway('flyway_schema_history', ["'1','SQL','a',true", "'1','UNDO_SQL','u',true"]),
+      versioned,
+      '',
+      undefined,
+      '',
+    ],
+    [
+      'Flyway, the second deleted by repair',
+      flyway('flyway_schema_history', ["'1','SQL','a',true", "'2','SQL','b',true", "'2','DELETE','b',true"]),
+      versioned,
+      '1',
+      undefined,
+      '1',
+    ],
+    [
+      'Flyway, out of order, by number',
+      flyway('flyway_schema_history', ["'1','SQL','a',true", "'10','SQL','c',true", "'9.1','SQL','b',true"]),
+      { ...versioned, 'V10__c.sql': 'SELECT 3;' },
+      '10',
+      undefined,
+      '10',
+    ],
+    [
+      'Flyway, the second failed',
+      flyway('flyway_schema_history', ["'1','SQL','a',true", "'2','SQL','b',false"]),
+      versioned,
+      '1',
+      '2',
+      '1',
+    ],
+    [
+      'Flyway, the first failed',
+      flyway('flyway_schema_history', ["'1','SQL','a',false"]),
+      versioned,
+      '',
+      '1',
+      'VERSION',
+    ],
+    [
+      'Flyway, a repeatable one failed',
+      flyway('flyway_schema_history', ["'1','SQL','a',true", "NULL,'SQL','R__v.sql',false"]),
+      versioned,
+      '1',
+      'R__v.sql',
+      '1',
+    ],
+    [
+      'Flyway, a repeatable one failed once',
+      flyway('flyway_schema_history', [
+        "'1','SQL','a',true",
+        "NULL,'SQL','R__v.sql',false",
+        "NULL,'SQL','R__v.sql',true",
+      ]),
+      versioned,
+      '1',
+      undefined,
+      '1',
+    ],
+    [
+      'Flyway, an undo failed',
+      flyway('flyway_schema_history', [
+        "'1','SQL','a',true",
+        "'2','SQL','b',true",
+        "'2','UNDO_SQL','u',false",
+      ]),
+      versioned,
+      '1',
+      '2',
+      '1',
+    ],
+    [
+      'Flyway before version 5',
+      flyway('schema_version', ["'1','SQL','a',true", "'2','SQL','b',false"]),
+      versioned,
+      '1',
+      '2',
+      '1',
+    ],
+    [
+      'Evolve',
+      evolve("(1,'0','new',true),(0,'1','a',true),(0,'10','b',true),(4,'','r',true)"),
+      { ...versioned, 'V10__c.sql': 'SELECT 3;' },
+      '10',
+      undefined,
+      '10',
+    ],
+    ['Evolve, failed', evolve("(0,'1','a',true),(0,'2','b',false)"), versioned, '1', '2', '1'],
+    ['Evolve, nothing but its schema', evolve("(1,'0','new',true)"), versioned, '', undefined, ''],
+    ['golang-migrate, dirty', golang('(2,true)'), paired, '', '2', 'VERSION'],
+    [
+      'golang-migrate, dirty on the way down from the first',
+      golang('(-1,true)'),
+      paired,
+      '',
+      'before',
+      'VERSION',
+    ],
+    ['golang-migrate, before the first', golang('(-1,false)'), paired, '', undefined, ''],
+    [
+      'Prisma, the second rolled back',
+      prisma("('1_a',now(),NULL),('2_b',NULL,now())"),
+      plain,
+      '1',
+      undefined,
+      '1',
+    ],
+    ['Prisma, the second failed', prisma("('1_a',now(),NULL),('2_b',NULL,NULL)"), plain, '1', '2', '1'],
+    ['Prisma, the first failed', prisma("('1_a',NULL,NULL)"), plain, '', '1', 'VERSION'],
+    ['Prisma, the tenth', prisma("('9_a',now(),NULL),('10_b',now(),NULL)"), plain, '10', undefined, '10'],
+    ['sqlx, the second failed', sqlx('(1,true),(2,false)'), plain, '1', '2', '1'],
+    ['sqlx, the first failed', sqlx('(1,false)'), plain, '', '1', 'VERSION'],
+    [
+      'Atlas, the tenth stopped in the middle',
+      atlas("('.atlas_cloud_identifier','',0,0,0),('9','',2,1,1),('10','',2,1,2)"),
+      plain,
+      '9',
+      '10',
+      '9',
+    ],
+    [
+      'Atlas, stopped and set right by hand',
+      atlas("('9','',2,1,1),('10','',6,1,2)"),
+      plain,
+      '10',
+      undefined,
+      '10',
+    ],
+    ['Atlas, nothing', atlas("('.atlas_cloud_identifier','',0,0,0)"), plain, '', undefined, ''],
+    ['Play', play("(1,'applied'),(2,'applied')"), plain, '2', undefined, '2'],
+    ['Play, in the middle', play("(1,'applied'),(2,'applying_down')"), plain, '1', '2', '1'],
+    [
+      'tern, before the first',
+      'CREATE TABLE schema_version (version int NOT NULL); INSERT INTO schema_version VALUES (0)',
+      {
+        '1_a.sql': 'SELECT 1;\n---- create above / drop below ----\nSELECT 2;',
+      },
+      '',
+      undefined,
+      '',
+    ],
+    [
+      'sql-migrate, the tenth',
+      "CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO gorp_migrations VALUES ('9_a.sql', now()), ('10_b.sql', now())",
+      { '9_a.sql': '-- +migrate Up\nSELECT 1;', '10_b.sql': '-- +migrate Up\nSELECT 2;' },
+      '10',
+      undefined,
+      '10',
+    ],
+  ])('%s: what is applied now counts', async (what, made, files, version, broken, baseline) => {
+    await place.sql(made);
+    // So that the record is read as its owner reads it.
+    for (const { name } of await place.sql(
+      "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+    ))
+      await place.sql(`GRANT SELECT ON "${String(name)}" TO app`);
+    place.write(files);
+    const { outcome } = await migrate(place);
+    const said = words(outcome);
+    if (baseline === '') return expect(status(outcome), said).toBe(0);
+    expect(status(outcome)).toBe(69);
+    expect(said.startsWith(`${/^[\w-]+/.exec(what)?.[0]} has `), said).toBe(true);
+    expect(/up to version (\S+)/.exec(said)?.[1] ?? '').toBe(version);
+    expect(/it says that (?:version |the state )(\S+)/.exec(said)?.[1]).toBe(broken);
+    expect(/--baseline ([\w.-]+)/.exec(said)?.[1]).toBe(baseline);
+    return expect(await place.records().catch(() => [])).toEqual([]);
   });
 
   test('an empty record of another tool is none', async () => {

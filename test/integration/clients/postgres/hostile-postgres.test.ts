@@ -170,6 +170,36 @@ describe('messages that no server sends', () => {
     expect(stderr).toContain('scram-sha-256');
   });
 
+  const scram =
+    (iterations: number, then: Buffer): (() => Answerer) =>
+    () =>
+    (_turn, said) => {
+      const nonce = /n=\*,r=(.*)$/s.exec(said.toString('latin1'))?.[1];
+      if (nonce !== undefined) return authentication(11, `r=${nonce}x,s=c2FsdHNhbHQ=,i=${iterations}`);
+      if (said.length === 8 && said.readInt32BE(4) === 80_877_103) return raw('N');
+      return said.includes(',p=') ? then : authentication(10, 'SCRAM-SHA-256\0\0');
+    };
+  const refusal = report('E', 'SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0');
+
+  test.each([100_001, 250_000, 1_000_000])(
+    '%i iterations of SCRAM are worked through',
+    async (iterations) => {
+      await using server = await startHostile(scram(iterations, refusal));
+      const { stderr } = await endsInTime(server.url, 'password authentication failed', 69);
+      expect(stderr).toContain('28P01');
+    },
+  );
+
+  test('more are not', async () => {
+    await using server = await startHostile(scram(1_000_001, refusal));
+    const { stderr } = await endsInTime(
+      server.url,
+      'the server asks for more iterations of SCRAM than the 1000000 that are accepted',
+      69,
+    );
+    expect(stderr).toContain('lower scram_iterations');
+  });
+
   test('channel binding offered without TLS: what is between has ended it', async () => {
     await using server = await startHostile(
       inOrder(authentication(10, 'SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0')),
