@@ -45,13 +45,13 @@ function listening(file: string): readonly number[] {
   });
 }
 
-/** The waits that have been warned. */
-const warned = new WeakSet<object>();
+/** Where it was warned already: targets of one wait each have a context, and the places of the system in common. */
+const warned = new WeakSet<Context['paths']>();
 
 /** Warns once where a port that is open may be a mesh's proxy's, which accepts whatever becomes of the server. */
 export function warnOfMesh(endpoint: Endpoint, context: Pick<Context, 'paths' | 'log' | 'host'>): void {
-  if (endpoint.kind === 'unix' || isLoopback(endpoint.host) || warned.has(context)) return;
-  warned.add(context);
+  if (endpoint.kind === 'unix' || isLoopback(endpoint.host) || warned.has(context.paths)) return;
+  warned.add(context.paths);
   const mesh = meshHere(context.paths.network);
   if (mesh === undefined || mesh.exempt === context.host.uid) return;
   context.log.warn(

@@ -66,7 +66,8 @@ describe('a connection that must stay open', () => {
       status: 0,
     });
     const leaver = await listen(0, (socket) => socket.end('too many connections\r\n'));
-    const breaker = await listen(0, (socket) => socket.resetAndDestroy());
+    // Not at once: a reset in the moment of the connection is refused like one.
+    const breaker = await listen(0, (socket) => void setTimeout(() => socket.resetAndDestroy(), 100));
     for (const port of [leaver, breaker]) {
       const said = /accepted and closed within 20s/;
       const { status, stderr } = await runToDeadline(

@@ -29,7 +29,7 @@ function statementsOf(source: string): string[] {
 const keywords =
   'SELECT|ARRAY|VALUES|EXISTS|ANY|AND|OR|NOT|ON|WHERE|FILTER|CHECK|KEY|AS|FROM|CONFLICT|OPERATOR|extract|coalesce|substring';
 const wrong: readonly [what: string, pattern: RegExp][] = [
-  ['a function', new RegExp(`(?<![.\\w?])(?!(?:${keywords})\\b)[A-Za-z_]\\w*(?=\\()`)],
+  ['a function', new RegExp(`(?<![.\\w?]|\\$\\{)(?!(?:${keywords})\\b)[A-Za-z_]\\w*(?=\\()`)],
   ['an operator', /(?:<>|[<>!]=|\|\||!?~|[=<>+%^&|#@])/],
   ['a minus or a division', /(?<=\s)[-/](?=\s)/],
   [
