@@ -77,13 +77,13 @@ export async function startZookeeper(options: ZookeeperOptions = {}): Promise<Zo
   return { port, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** What it says to one of the words of four letters; undefined where nobody listens. */
+/** What it says to one of the words of four letters; undefined where nobody listens, or does not answer, as in its start. */
 function word(port: number, text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let said = '';
-    connect(port, '127.0.0.1', function connected(this: ReturnType<typeof connect>) {
-      this.end(text);
-    })
+    const socket = connect(port, '127.0.0.1', () => socket.end(text));
+    socket
+      .setTimeout(2_000, () => socket.destroy(new Error('no answer')))
       .on('data', (bytes: Buffer) => (said += bytes.toString()))
       .on('error', () => resolve(undefined))
       .on('close', () => resolve(said));

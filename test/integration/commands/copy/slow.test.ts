@@ -34,6 +34,8 @@ function plainTree(folders: number, files: number, top = folder(), letter = 'x')
     mkdirSync(at, { recursive: true });
     for (let j = 0; j < files; j++) writeFileSync(join(at, `f${j}`), letter.repeat(10 + j));
   }
+  // A time of the kernel's clock that ends some nanoseconds below a millisecond is read as that millisecond.
+  execFileSync('find', [top, '-type', 'f', '-exec', 'touch', '-d', '2025-03-04 05:06:07.123456', '{}', '+']);
   return top;
 }
 
