@@ -139,6 +139,7 @@ async function speakKafka(
       resolve(bytes);
       socket.destroy();
     });
+    socket.setTimeout(10_000, () => socket.destroy());
     socket.on('error', () => resolve(undefined)).on('close', () => resolve(undefined));
   });
 }
