@@ -1,4 +1,4 @@
-import { endOfBracket } from './name-pattern.ts';
+import { bracketAt } from './name-pattern.ts';
 
 /** What one pattern may stand for; each is compared with each name. */
 const mostAlternatives = 1000;
@@ -15,7 +15,7 @@ interface Brace {
 /**
  * What a pattern with `{a,b}` stands for, as in bash(1): a brace without a comma, or one that is not closed, is itself.
  * In brackets and behind a backslash it is itself, too.
- * @throws Error where it is a sequence, or stands for too much
+ * @throws Error where it is a sequence, stands for too much, or a bracket is not one
  */
 export function expandBraces(pattern: string): string[] {
   const open: Brace[] = [];
@@ -66,7 +66,7 @@ export function expandBraces(pattern: string): string[] {
 function endOfToken(pattern: string, at: number): number {
   const character = pattern[at];
   if (character === '\\') return at + 2;
-  if (character === '[') return endOfBracket(pattern, at) ?? at + 1;
+  if (character === '[') return bracketAt(pattern, at).end;
   const run = /[^\\[{},]+/y;
   run.lastIndex = at;
   return at + (run.exec(pattern)?.[0].length ?? 1);

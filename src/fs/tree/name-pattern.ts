@@ -26,12 +26,11 @@ const classes: Readonly<Record<string, RegExp>> = {
   xdigit: /[0-9A-Fa-f]/u,
 };
 
-const className = /\[:([A-Za-z]*):\]/y;
-
 /**
  * A pattern of one name as a shell has them: `*`, `?`, `[…]`, and `\` before a character that is itself
  * (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_14). Characters are code points, and
- * ranges go by their numbers, as in the locale C.UTF-8. What POSIX leaves undefined is refused.
+ * ranges go by their numbers, as in the locale C.UTF-8. What shells read in
+ * different ways, or in one that is hardly meant, is refused.
  */
 export class NamePattern {
   readonly #parts: readonly Part[];
@@ -98,9 +97,8 @@ function partsOf(text: string): Part[] {
   for (let at = 0; at < text.length;) {
     const character = text[at];
     if (character === '[') {
-      const end = endOfBracket(text, at);
-      if (end === undefined) throw new Error('"[" has no "]"; write [[] for the character itself');
-      parts.push(bracket(text.slice(at + 1, end - 1)));
+      const { one, end } = bracketAt(text, at);
+      parts.push(one);
       at = end;
     } else if (character === '*') {
       parts.push(any);
@@ -126,77 +124,67 @@ function pointAt(text: string, at: number): [point: number, end: number] {
   return [point, start + width(point)];
 }
 
-/** Where a bracket that begins at `at` has ended, or `undefined` where it does not in this part of a path. */
-export function endOfBracket(text: string, at: number): number | undefined {
-  let here = at + (/^[!^]/.test(text.slice(at + 1, at + 2)) ? 2 : 1);
-  if (text[here] === ']') here++;
-  while (here < text.length) {
-    const character = text[here];
-    if (character === ']') return here + 1;
-    if (character === '/') return undefined;
-    here += character === '\\' ? 2 : (special(text, here)?.length ?? 1);
-  }
-  return undefined;
-}
-
-/** `[:alpha:]`, `[.a.]` or `[=a=]`, where one begins in a bracket. */
-function special(text: string, at: number): string | undefined {
-  if (text[at] !== '[') return undefined;
-  className.lastIndex = at;
-  const named = className.exec(text)?.[0];
-  if (named !== undefined) return named;
-  const mark = text[at + 1];
-  if (mark !== '.' && mark !== '=') return undefined;
-  // The character may be "]": [.].]
-  const end = text.indexOf(`${mark}]`, at + 3);
-  return end === -1 || text.slice(at, end).includes('/') ? `[${mark}` : text.slice(at, end + 2);
-}
-
-function bracket(text: string): One {
-  const others = /^[!^]/.test(text);
+/**
+ * The bracket that begins at `at`, and where it has ended.
+ * @throws Error where it is not one, or not in this part of a path
+ */
+export function bracketAt(text: string, at: number): { readonly one: One; readonly end: number } {
+  const others = /^[!^]/.test(text.slice(at + 1, at + 2));
+  const first = at + (others ? 2 : 1);
   const ranges: (readonly [from: number, to: number])[] = [];
   const named: RegExp[] = [];
-  for (let at = others ? 1 : 0; at < text.length;) {
-    const inner = special(text, at);
-    if (inner !== undefined) {
-      named.push(classOf(inner));
-      at += inner.length;
-      continue;
+  let here = first;
+  while (text[here] !== ']' || here === first) {
+    if (here >= text.length || text[here] === '/')
+      throw new Error('"[" has no "]"; write [[] for the character itself');
+    const inner = classAt(text, here);
+    if (inner === undefined) {
+      const { from, to, end } = rangeAt(text, here);
+      ranges.push([from, to]);
+      here = end;
+    } else {
+      named.push(inner.characters);
+      here = inner.end;
     }
-    const [from, end] = pointAt(text, at);
-    if (text[end] !== '-' || end + 1 === text.length) {
-      ranges.push([from, from]);
-      at = end;
-      continue;
-    }
-    if (special(text, end + 1) !== undefined)
-      throw new Error(
-        `the range ${text.slice(at, end + 1)} ends with ${special(text, end + 1)}; write a character, or "-" as the last one`,
-      );
-    const [to, after] = pointAt(text, end + 1);
-    if (to < from)
-      throw new Error(
-        `the range ${text.slice(at, after)} ends before it begins; write its lower character first`,
-      );
-    ranges.push([from, to]);
-    at = after;
   }
-  return (point) =>
+  const one = (point: number): boolean =>
     others !==
     (ranges.some(([from, to]) => from <= point && point <= to) ||
-      named.some((one) => one.test(String.fromCodePoint(point))));
+      named.some((characters) => characters.test(String.fromCodePoint(point))));
+  return { one, end: here + 1 };
 }
 
-function classOf(text: string): RegExp {
-  if (text.startsWith('[:')) {
-    const found = Object.entries(classes).find(([name]) => text === `[:${name}:]`);
-    if (found !== undefined) return found[1];
+/** `a`, or `a-z`. */
+function rangeAt(text: string, at: number): { from: number; to: number; end: number } {
+  const [from, end] = pointAt(text, at);
+  if (text[end] !== '-' || /^[\]/]?$/.test(text.slice(end + 1, end + 2))) return { from, to: from, end };
+  if (classAt(text, end + 1) !== undefined)
     throw new Error(
-      `there is no class ${text}; there are ${Object.keys(classes)
-        .map((name) => `[:${name}:]`)
-        .join(', ')}`,
+      `the range ${text.slice(at, end + 1)} ends with a class; write a character, or "-" as the last one`,
     );
-  }
-  const what = text.startsWith('[.') ? 'a collating symbol' : 'an equivalence class';
-  throw new Error(`${text}, ${what}, is not supported; write the characters themselves, and \\[ for "["`);
+  const [to, after] = pointAt(text, end + 1);
+  if (to < from)
+    throw new Error(
+      `the range ${text.slice(at, after)} ends before it begins; write its lower character first`,
+    );
+  return { from, to, end: after };
+}
+
+const className = /\[:([A-Za-z]*):\]/y;
+
+/** `[:alpha:]` within a bracket. @throws Error where it is what POSIX has beside it, or unknown */
+function classAt(text: string, at: number): { characters: RegExp; end: number } | undefined {
+  if (text[at] !== '[') return undefined;
+  const mark = text[at + 1];
+  if (mark === '.' || mark === '=')
+    throw new Error(
+      `[${mark} begins ${mark === '.' ? 'a collating symbol' : 'an equivalence class'}, which is not supported; write the characters themselves, and \\[ for "["`,
+    );
+  className.lastIndex = at;
+  const [whole, name] = className.exec(text) ?? [];
+  if (whole === undefined) return undefined;
+  const characters = Object.entries(classes).find(([known]) => known === name)?.[1];
+  if (characters !== undefined) return { characters, end: at + whole.length };
+  const all = Object.keys(classes).map((known) => `[:${known}:]`);
+  throw new Error(`there is no class ${whole}; there are ${all.join(', ')}`);
 }
