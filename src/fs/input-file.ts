@@ -1,5 +1,14 @@
 import { isUtf8 } from 'node:buffer';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  type Stats,
+} from 'node:fs';
 
 import { withoutByteOrderMark } from '../core/byte-order-mark.ts';
 import { exitStatus } from '../core/exit-status.ts';
@@ -140,16 +149,31 @@ export function inputKind(path: string): 'file' | 'folder' | 'other' | undefined
   }
 }
 
-/** The names in a folder, in order. @throws LinkInPath, InputRefused, or the system's error (ENOTDIR of a file) */
-export function namesInInput(path: string, wanted: (name: string) => boolean = () => true): string[] {
+/**
+ * The names in a folder, in order.
+ * @param wanted is given a name, with U+FFFD for what is not UTF-8, and what tells whether it may lead to a folder
+ * @throws LinkInPath, InputRefused, or the system's error (ENOTDIR of a file)
+ */
+export function namesInInput(
+  path: string,
+  wanted: (name: string, mayBeFolder: () => boolean) => boolean = () => true,
+): string[] {
   using input = openInput(path);
-  const names = readdirSync(itself(input.descriptor), { encoding: 'buffer' });
-  const unreadable = names.find((name) => !isUtf8(name) && wanted(name.toString()));
+  const folder = itself(input.descriptor);
+  const names = readdirSync(folder, { encoding: 'buffer' }).filter((name) =>
+    wanted(name.toString(), () => mayBeFolder(Buffer.concat([Buffer.from(`${folder}/`), name]))),
+  );
+  const unreadable = names.find((name) => !isUtf8(name));
   if (unreadable !== undefined)
     throw new InputRefused(
       `holds the name ${JSON.stringify(unreadable.toString('latin1'))} (as Latin-1), which is not UTF-8; rename the file`,
     );
-  return names.map(String).filter(wanted).toSorted();
+  return names.map(String).toSorted();
+}
+
+function mayBeFolder(path: Buffer): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && (stat.isDirectory() || stat.isSymbolicLink());
 }
 
 /** Why a file is not read, and what to do where that is not clear; the text follows its path. */

@@ -72,7 +72,7 @@ const hanging = 1000;
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
-  const sources = await expandSources(request.sources, tools.exclude, request.ifExists);
+  const sources = expandSources(request.sources, tools.exclude, request.ifExists);
   using held = new Held(request, sources, context.host.script);
   for (const text of held.missing)
     context.log.info(`${text} does not exist, so it is left out (--if-exists)`);

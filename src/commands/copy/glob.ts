@@ -3,6 +3,7 @@ import { isWithin } from '../../fs/directory/mounts.ts';
 import { absolutePath } from '../../fs/directory/pinned-path.ts';
 import { inputKind, namesInInput, whyUnread } from '../../fs/input-file.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
+import { NamePattern } from '../../fs/tree/name-pattern.ts';
 import type { SourceRoot } from './sources.ts';
 
 /** A source that is to be opened. */
@@ -15,14 +16,14 @@ export interface NamedSource {
 /** Each holds a descriptor: a folder with more is copied as a folder. */
 const mostMatches = 1000;
 
-/** Whether a source is a pattern of names, as a shell has them; `[*]` is a star itself. */
+/** Whether a source is a pattern of names, as a shell has them; `[*]` and `\*` are a star itself. */
 export function isPattern(text: string): boolean {
   return /[*?[]/.test(text);
 }
 
 /** @throws UsageError where a pattern is not one */
-export async function checkPattern(text: string): Promise<void> {
-  if (isPattern(text)) await matchersOf(text);
+export function checkPattern(text: string): void {
+  if (isPattern(text)) componentsOf(text);
 }
 
 /**
@@ -31,18 +32,18 @@ export async function checkPattern(text: string): Promise<void> {
  * @param optional whether a pattern may stand for nothing
  * @throws UsageError
  */
-export async function expandSources(
+export function expandSources(
   texts: readonly string[],
   exclude: Exclude | undefined,
   optional: boolean,
-): Promise<readonly NamedSource[]> {
+): readonly NamedSource[] {
   const found: NamedSource[] = [];
   for (const text of texts) {
     if (!isPattern(text)) {
       found.push({ text, base: undefined });
       continue;
     }
-    const matches = await matchesOf(text, exclude);
+    const matches = matchesOf(text, exclude);
     if (matches.length === 0 && !optional)
       throw new UsageError(
         `${text} matches nothing; is it a path of this image, or of a volume mounted here? With --if-exists it may`,
@@ -64,50 +65,64 @@ export function checkInBase({ text, base }: NamedSource, baseReal: string, { rea
   );
 }
 
-type Component = { readonly literal: string } | { readonly matches: (name: string) => boolean };
+type Component = string | NamePattern;
 
 /** @throws UsageError */
-async function matchersOf(text: string): Promise<readonly Component[]> {
-  const { compileName } = await import('../../fs/tree/exclude.ts');
+function componentsOf(text: string): readonly Component[] {
   return absolutePath(text)
     .split('/')
     .filter((part) => part !== '')
-    .map((part): Component => {
-      if (!isPattern(part)) return { literal: part };
-      if (part.includes('**'))
-        throw new UsageError(`${text}: ** is not supported; a folder is copied with all that is in it`);
+    .map((part) => {
+      if (!isPattern(part) && !part.includes('\\')) return part;
+      let pattern: NamePattern;
       try {
-        return { matches: compileName(part) };
+        pattern = new NamePattern(part);
       } catch (error) {
         throw new UsageError(`${text} is not a pattern: ${(error as Error).message}`, { cause: error });
       }
+      if (pattern.hasDoubleStar)
+        throw new UsageError(`${text}: ** is not supported; a folder is copied with all that is in it`);
+      return pattern;
     });
 }
 
-async function matchesOf(text: string, exclude: Exclude | undefined): Promise<readonly NamedSource[]> {
-  const components = await matchersOf(text);
-  const first = components.findIndex((one) => 'matches' in one);
-  const literals = components.slice(0, first).map((one) => ('literal' in one ? one.literal : ''));
-  const base = `/${literals.join('/')}`;
+function matchesOf(text: string, exclude: Exclude | undefined): readonly NamedSource[] {
+  const components = componentsOf(text);
+  const first = components.findIndex((one) => one instanceof NamePattern);
+  const named = components.slice(0, first).filter((one) => typeof one === 'string');
+  const base = `/${named.join('/')}`;
+  const isLeft = (path: string): boolean =>
+    exclude?.(path.slice(base === '/' ? 1 : base.length + 1)) !== true;
   let paths = [base];
   for (const [index, component] of components.slice(first).entries()) {
-    const next = paths.flatMap((path) => below(path, component));
-    const left = next.filter((path) => exclude?.(path.slice(base === '/' ? 1 : base.length + 1)) !== true);
-    const last = first + index === components.length - 1;
-    paths = last && !text.endsWith('/') ? left : left.filter((path) => kindOf(path) === 'folder');
+    const foldersOnly = first + index < components.length - 1 || text.endsWith('/');
+    const next = paths.flatMap((path) => below(path, component, { foldersOnly, isLeft }));
+    paths = foldersOnly ? next.filter((path) => kindOf(path) === 'folder') : next;
   }
   return paths.map((path) => ({ text: path, base }));
 }
 
-function below(path: string, component: Component): string[] {
+interface Wanted {
+  readonly foldersOnly: boolean;
+  readonly isLeft: (path: string) => boolean;
+}
+
+function below(path: string, component: Component, { foldersOnly, isLeft }: Wanted): string[] {
   const join = (name: string): string => `${path === '/' ? '' : path}/${name}`;
-  if ('literal' in component) {
-    const whole = join(component.literal);
-    return kindOf(whole) === undefined ? [] : [whole];
+  if (typeof component === 'string') {
+    const whole = join(component);
+    return isLeft(whole) && kindOf(whole) !== undefined ? [whole] : [];
   }
   try {
-    // Names with two dots are how a volume keeps its versions, and what runs of initbox prepare.
-    return namesInInput(path, (name) => !name.startsWith('..') && component.matches(name)).map(join);
+    return namesInInput(
+      path,
+      (name, mayBeFolder) =>
+        // Names with two dots are how a volume keeps its versions, and what runs of initbox prepare.
+        !name.startsWith('..') &&
+        component.matchesAsInShell(name) &&
+        isLeft(join(name)) &&
+        (!foldersOnly || mayBeFolder()),
+    ).map(join);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];

@@ -18,7 +18,7 @@ export async function checkCopy(
   { host }: Surroundings,
 ): Promise<void> {
   everyOne(sources, checkSource);
-  for (const source of sources) await checkPattern(source);
+  everyOne(sources, checkPattern);
   const whole = checkDestination(destination, { script: host.script, deletes: given.delete });
   const same = sources.find((source) => absolutePath(source) === whole);
   if (same !== undefined) throw new UsageError(`${same} and ${destination} are the same path`);

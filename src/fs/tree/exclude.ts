@@ -1,5 +1,5 @@
-import picomatch from 'picomatch';
-
+import { expandBraces } from './braces.ts';
+import { NamePattern } from './name-pattern.ts';
 import type { Where } from './visitor.ts';
 
 /**
@@ -8,39 +8,9 @@ import type { Where } from './visitor.ts';
  */
 export type Exclude = (path: string, where?: Where) => boolean;
 
-const plain = { noextglob: true, nonegate: true, posix: true } as const;
-
-/** What is special to picomatch, and a character like others in glob(7). */
-const special = /[()|+@\]]/;
-const braces = /[{}]/;
-
-/** Characters in brackets, `!` or `^` for all others, and `]` for itself where it comes first. */
-const inBrackets = /^\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]])*)\]/;
-
-/**
- * A pattern as a shell has them (glob(7)), as picomatch reads it: `*`, `?` and `[…]`, in which `!` stands for all other
- * characters.
- * @param expands whether `{a,b}` stands for `a` and for `b`, as in bash(1)
- * @throws Error where a bracket is not closed
- */
-function asInShell(pattern: string, expands: boolean): string {
-  let text = '';
-  for (let left = pattern; left !== '';) {
-    const [whole, not, characters = ''] = inBrackets.exec(left) ?? [];
-    if (whole !== undefined && characters !== '') {
-      text += `[${not === '' ? '' : '^'}${characters.replace(/^\]|\\|\[(?!:[a-z]+:\])|\^/g, '\\$&')}]`;
-      left = left.slice(whole.length);
-      continue;
-    }
-    if (left.startsWith('[')) throw new Error('"[" has no "]"; write [[] for the character itself');
-    const taken = left.startsWith('\\') ? 2 : 1;
-    const part = left.slice(0, taken);
-    text +=
-      !part.startsWith('\\') && (special.test(part) || (!expands && braces.test(part))) ? `\\${part}` : part;
-    left = left.slice(taken);
-  }
-  return text;
-}
+/** Any number of folders, also none. */
+const folders = '**';
+type Part = typeof folders | NamePattern;
 
 /**
  * A pattern without a slash is about a name at any depth, one with a slash about the path below the top, as in
@@ -48,20 +18,55 @@ function asInShell(pattern: string, expands: boolean): string {
  * @throws Error where a pattern is not one
  */
 export function compileExclude(patterns: readonly string[]): Exclude {
-  const matchers = patterns.map((pattern) => {
-    const anchored = pattern.replace(/^\.?\/+/, '').replace(/\/+$/, '');
-    if (anchored === '')
-      throw new Error(`"${pattern}" matches nothing below the top; write a name or a path below it`);
-    const basename = !pattern.replace(/\/+$/, '').includes('/');
-    return picomatch(asInShell(anchored, true), { ...plain, dot: true, basename });
-  });
+  const matchers = patterns.map(matcherOf);
   return (path) => matchers.some((matches) => matches(path));
 }
 
-/**
- * Whether a name is one that a shell's pattern stands for (glob(7)): `*`, `?` and `[…]`; one that begins with a dot only
- * where the pattern does. No braces, and `**` is `*`.
- */
-export function compileName(pattern: string): (name: string) => boolean {
-  return picomatch(asInShell(pattern, false), { ...plain, nobrace: true, dot: false, noglobstar: true });
+function matcherOf(pattern: string): Exclude {
+  const isName = !pattern.replace(/\/+$/, '').includes('/');
+  let paths: readonly Part[][];
+  try {
+    paths = expandBraces(pattern).map((text) => partsOf(text));
+  } catch (error) {
+    throw new Error(`"${pattern}" is not a pattern: ${(error as Error).message}`, { cause: error });
+  }
+  if (paths.some((parts) => parts.length === 0))
+    throw new Error(`"${pattern}" matches nothing below the top; write a name or a path below it`);
+  if (!isName) return (path) => paths.some((parts) => matchesPath(parts, path.split('/')));
+  const names = paths.map(([part]) => (part instanceof NamePattern ? part : new NamePattern('*')));
+  return (path) => {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return names.some((one) => one.matches(name));
+  };
+}
+
+/** @throws Error where a part is not a pattern */
+function partsOf(text: string): Part[] {
+  return text
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .map((part) => {
+      if (part === '..') throw new Error('.. leads out of the top; write a name or a path below it');
+      return part === folders ? folders : new NamePattern(part);
+    });
+}
+
+/** As with the stars in a name, only the last one is ever tried again. */
+function matchesPath(parts: readonly Part[], names: readonly string[]): boolean {
+  let [at, next, last, resume] = [0, 0, -1, 0];
+  while (at < names.length) {
+    const part = parts[next];
+    if (part === folders) {
+      last = next++;
+      resume = at;
+    } else if (part !== undefined && part.matches(names[at] as string)) {
+      at++;
+      next++;
+    } else if (last >= 0) {
+      at = ++resume;
+      next = last + 1;
+    } else return false;
+  }
+  while (parts[next] === folders) next++;
+  return next === parts.length;
 }

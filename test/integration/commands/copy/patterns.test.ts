@@ -33,6 +33,12 @@ describe('what a pattern stands for', () => {
     ['*/conf', ['one.conf', 'two.conf']],
     ['*/conf/*.conf', ['one.conf', 'two.conf']],
     ['*/', ['conf']],
+    ['\\*.jar', ['*.jar']],
+    ['d\\[1].j*', ['d[1].jar']],
+    ['[.]hidden.jar', undefined],
+    ['[!a]idden.jar', undefined],
+    ['\\.\\./*.jar', undefined],
+    ['one/\\.\\./*.jar', undefined],
   ])('%s', async (pattern, expected) => {
     const { status, stderr } = await copy([join(from, pattern) + (pattern.endsWith('/') ? '/' : ''), to]);
     if (expected === undefined) expect(stderr).toContain('matches nothing');
@@ -48,6 +54,35 @@ describe('what a pattern stands for', () => {
     const { status, stderr } = await copy([join(from, '*.txt'), to]);
     expect(stderr).toContain('which is not UTF-8; rename the file');
     expect(status).toBe(2);
+  });
+
+  test('nor is one that is no folder, or is excluded, where folders are looked for', async () => {
+    writeFileSync(Buffer.from(join(from, '\xff'), 'latin1'), '');
+    expect(await copy([join(from, '*/conf'), to])).toMatchObject({ status: 0 });
+    mkdirSync(Buffer.from(join(from, '\xfe'), 'latin1'));
+    expect((await copy([join(from, '*/conf'), to])).stderr).toContain('which is not UTF-8');
+    expect(await copy([join(from, '*/conf'), to, '--exclude', '?'])).toMatchObject({ status: 0 });
+    expect(readdirSync(to).toSorted()).toEqual(['one.conf', 'two.conf']);
+  });
+
+  test('names that begin with a dot are not published by a bracket', async () => {
+    mkdirSync(join(from, '.git'));
+    writeFileSync(join(from, '.git/config'), '');
+    for (const name of ['.env', '_x']) writeFileSync(join(from, name), '');
+    expect(await copy([join(from, '[!_o-t]*'), to])).toMatchObject({ status: 0 });
+    expect(readdirSync(to).toSorted()).toEqual(['*.jar', 'a.jar', 'b.jar', 'c.txt', 'd[1].jar']);
+  });
+
+  test('--delete keeps what --exclude names, and no more', async () => {
+    const names = ['w1', 'wd', '\nlead.log', 'tail.log', 'a', '{a,b}', 'é😀'];
+    for (const name of names) writeFileSync(join(to, name), '');
+    mkdirSync(join(to, 'data'));
+    writeFileSync(join(to, 'data/two\nlines'), '');
+    const exclude = ['w\\d', '*.log', 'data/**', '{a,b}', 'é?'].flatMap((one) => ['--exclude', one]);
+    expect(await copy([join(from, 'one'), to, '--delete', ...exclude])).toMatchObject({ status: 0 });
+    const left = ['\nlead.log', 'a', 'conf', 'data', 'tail.log', 'wd', 'é😀'];
+    expect(readdirSync(to).toSorted()).toEqual(left);
+    expect(readdirSync(join(to, 'data'))).toEqual(['two\nlines']);
   });
 
   test('--delete keeps what --exclude names by its other characters', async () => {
@@ -89,12 +124,20 @@ describe('what a pattern stands for', () => {
       ['*.war', 'matches nothing'],
       ['none/*.jar', 'matches nothing'],
       ['**/x', '** is not supported'],
-      ['[ab', 'is not a pattern'],
+      ['*/a**', '** is not supported'],
+      ['[ab', 'is not a pattern: "[" has no "]"'],
+      ['*\\', 'stands before no character'],
+      ['[[:foo:]]', 'there is no class [:foo:]'],
+      ['[[.a.]]', 'is not supported'],
+      ['[z-a]', 'ends before it begins'],
     ] as const) {
       const { status, stderr } = await copy([join(from, pattern), to]);
       expect(stderr).toContain(says);
       expect(status).toBe(2);
     }
+    const { status, stderr } = await copy([join(from, 'one'), to, '--exclude', 'a[b']);
+    expect(stderr).toContain('--exclude: "a[b" is not a pattern: "[" has no "]"');
+    expect(status).toBe(2);
     expect(await copy([join(from, '*.war'), to, '--if-exists'])).toMatchObject({ status: 0 });
     expect(readdirSync(to)).toEqual([]);
   });
