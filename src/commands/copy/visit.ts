@@ -4,6 +4,7 @@ import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts
 import { pathOf, rawOf, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
+import { hasAcl } from '../../fs/inherited-acl.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
@@ -129,11 +130,18 @@ export class Visit implements Visitor {
       else this.#tally.right++;
       return;
     }
-    if (live === undefined) this.#tally.copied++;
-    else this.#tally.right++;
+    if (live !== undefined && (yield* this.#isRight(by, stat, place, live, wanted))) this.#tally.right++;
+    else this.#tally.copied++;
     if (dryRun) return;
     if (live === undefined) this.#put.note(extrasOf());
     yield* writingIn(this.#finishStage(by, place, wanted, tight && right === 'leave'));
+  }
+
+  /** Whether a directory of a tree that was published is as the new tree would have it. */
+  *#isRight(by: Calls, stat: Stats, place: CopyDirectory, live: number, wanted: Attributes): Work<boolean> {
+    const there = yield* given(by.fstat(live));
+    const right = hasAttributes(there, withItsGroup(wanted, there));
+    return !hasAcl(live) && (right || (yield* this.#put.fits(by, stat, there, place)));
   }
 
   /** @param late whether its mode is set at the end */

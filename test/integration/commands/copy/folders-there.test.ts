@@ -119,6 +119,28 @@ describe.skipIf(requireOrSkip('folders of other users', root ? undefined : 'chan
       expect(seen(join(to, 'd'))).toBe('1234:2000 2555');
     });
 
+    test('--atomic: the new tree has the mode and the owner, also where nothing else has changed', async () => {
+      const target = folder();
+      const made = join(target, 'd/deep');
+      for (const [flags, expected] of [
+        [[], '0:0 755'],
+        [['--mode', 'u=rwX,g=rX,o='], '0:0 750'],
+        [['--mode', 'u=rwX,g=rX,o=', '--owner', '1000:1000'], '1000:1000 750'],
+      ] as const) {
+        chmodSync(join(from, 'd/deep/f'), 0o640);
+        chmodSync(join(from, 'd/f'), 0o640);
+        for (const again of [false, true]) {
+          const { status, stderr } = await copy([from, target, '--atomic', ...flags]);
+          expect(status, stderr).toBe(0);
+          expect(stderr.includes('0 copied')).toBe(again);
+          expect(seen(made)).toBe(expected);
+        }
+      }
+      chmodSync(join(from, 'd/deep'), 0o700);
+      expect(await copy([from, target, '--atomic'])).toMatchObject({ status: 0 });
+      expect(seen(made)).toBe('0:0 700');
+    });
+
     test('in a user namespace without the owner, a copy again with --mode finds nothing to do', async () => {
       const options = { unshare: ['--user', '--map-root-user'] };
       for (const path of ['d/deep/f', 'd/deep', 'd/f', 'd']) chownSync(join(from, path), 1234, 1234);
