@@ -1,4 +1,5 @@
 import { attributesOfLibc } from '../process/libc.ts';
+import { itself, type RawName } from './directory/file-name.ts';
 import { refused } from './error-message.ts';
 
 /** Under these names the kernel keeps access control lists (acl(5)): one of the entry, and one for what is made in it. */
@@ -8,6 +9,31 @@ const names = ['system.posix_acl_access', 'system.posix_acl_default'] as const;
 const longest = 1 << 16;
 
 let list: Buffer | undefined;
+
+/** The access control lists among the attributes that a call lists: their length alone first, as that costs least. */
+function listsBy(call: (into: Buffer, size: number) => number): readonly string[] {
+  if (call((list ??= Buffer.alloc(longest)), 0) <= 0) return [];
+  const length = call(list, longest);
+  const all = list.toString('latin1', 0, Math.max(0, length)).split('\0');
+  return names.filter((name) => all.includes(name));
+}
+
+/**
+ * Whether somebody may do more with an open file than its mode tells: what a list gives him, nothing else shows. A file
+ * that is right in all else is written anew then.
+ */
+export function hasAcl(descriptor: number): boolean {
+  const calls = attributesOfLibc();
+  return calls !== undefined && listsBy((into, size) => calls.flistxattr(descriptor, into, size)).length > 0;
+}
+
+/** The same of an entry of an open directory, without opening it. A link has no list. */
+export function hasAclIn(directory: number, raw: RawName): boolean {
+  const calls = attributesOfLibc();
+  if (calls === undefined) return false;
+  const path = Buffer.from(`${itself(directory)}/${raw}\0`, 'latin1');
+  return listsBy((into, size) => calls.llistxattr(path, into, size)).length > 0;
+}
 
 /**
  * Takes the access control list away that something new got from its folder: whoever owns that folder could else read a
@@ -20,12 +46,7 @@ let list: Buffer | undefined;
 export function dropInheritedAcl(descriptor: number, shown: string): void {
   const calls = attributesOfLibc();
   if (calls === undefined) return;
-  const found = (): readonly string[] => {
-    if (calls.flistxattr(descriptor, (list ??= Buffer.alloc(longest)), 0) <= 0) return [];
-    const length = calls.flistxattr(descriptor, list, longest);
-    const all = list.toString('latin1', 0, Math.max(0, length)).split('\0');
-    return names.filter((name) => all.includes(name));
-  };
+  const found = () => listsBy((into, size) => calls.flistxattr(descriptor, into, size));
   const inherited = found();
   if (inherited.length === 0) return;
   for (const name of inherited) calls.fremovexattr(descriptor, Buffer.from(`${name}\0`));

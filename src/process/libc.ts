@@ -65,10 +65,11 @@ export function exitOfLibc(): ExitAtOnce | undefined {
   return exit.call;
 }
 
-/** Lists and removes extended attributes of an open file (xattr(7)); -1 is an error. */
+/** Lists and removes extended attributes (xattr(7)); -1 is an error. Names and paths end with a NUL. */
 export interface AttributesOfFiles {
   flistxattr(descriptor: number, names: Buffer, size: number): number;
-  /** The name ends with a NUL. */
+  /** Follows no link. */
+  llistxattr(path: Buffer, names: Buffer, size: number): number;
   fremovexattr(descriptor: number, name: Buffer): number;
 }
 
@@ -80,6 +81,7 @@ export function attributesOfLibc(): AttributesOfFiles | undefined {
     calls: one((dlopen) => {
       const { functions } = dlopen(null, {
         flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
+        llistxattr: { return: 'i32', arguments: ['buffer', 'buffer', 'u32'] },
         fremovexattr: { return: 'i32', arguments: ['i32', 'buffer'] },
       });
       return functions;

@@ -106,21 +106,32 @@ export async function pointsOf(
   }
 }
 
-/** What stands before a command for that call to be struck: `signal=KILL`, `error=EIO`. */
-export function striking({ call, n }: Point, how: string): string[] {
+/**
+ * What stands before a command for that call to be struck: `signal=KILL`, `error=EIO`.
+ * @param log takes the calls, with the files that they are about; read it with `struckOf`
+ */
+export function striking({ call, n }: Point, how: string, log = '/dev/null'): string[] {
   const inject = `inject=${call}:${how}:when=${n}`;
   // Where the kernel stops only the calls that are looked at (--seccomp-bpf), strace 6.1 drops the signal.
   const quick = how.startsWith('signal=') ? [] : ['--seccomp-bpf'];
   return [
     needTool('strace', 'strace'),
     '-f',
+    '-y',
     '-qq',
     '-o',
-    '/dev/null',
+    log,
     ...quick,
     '-e',
     `trace=${call}`,
     '-e',
     inject,
   ];
+}
+
+/** The calls that were struck, by such a log. */
+export function struckOf(log: string): string[] {
+  return readFileSync(log, 'latin1')
+    .split('\n')
+    .filter((line) => line.includes('(INJECTED)'));
 }

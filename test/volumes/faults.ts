@@ -25,7 +25,14 @@ import { respond, startFaultServer } from '../integration/commands/fetch-config/
 import { setup as buildOnce } from '../support/build-once.ts';
 import { canMount, groupGone, mountTmpfs } from '../support/faults.ts';
 import { type ProgramResult, startInitbox } from '../support/program.ts';
-import { changingCalls, lookingCalls, type Point, pointsOf, striking } from '../support/strace-points.ts';
+import {
+  changingCalls,
+  lookingCalls,
+  type Point,
+  pointsOf,
+  striking,
+  struckOf,
+} from '../support/strace-points.ts';
 import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../support/tools.ts';
 import { temporaryDirectory } from '../support/undo.ts';
 import { entriesIn, type FaultCase, faultCases, makeInputs, type Seen, seenIn } from './fault-cases.ts';
@@ -78,6 +85,9 @@ const withoutRoom = new Set([
 /** Node itself cannot read the program: another of its threads' calls was struck than the one that was meant. */
 const beforeProgram = /\n\s+at resolveMainPath \(node:internal\//;
 
+/** By what Node's threads wake each other, and its signals its loop; no file, and not the streams of the program. */
+const waking = /^\d+ +write\((?:[3-9]|\d{2,})<(?:anon_inode:\[eventfd\]|pipe:\[\d+\])>/;
+
 /** One run that goes wrong in a certain way. */
 type Trial =
   | { readonly kind: Exclude<Kind, 'inodes' | 'size'>; readonly point: Point }
@@ -96,12 +106,15 @@ class Field {
   readonly #volume: string;
   /** The volume as it is before each trial. */
   readonly #pristine: string;
+  /** Of the calls of a trial. */
+  readonly #log: string;
   #old: Seen = {};
   #new: Seen = {};
   #entries: readonly string[] = [];
   #used = { inodes: 0, bytes: 0 };
 
-  constructor(one: FaultCase, volume: string, pristine: string) {
+  constructor(one: FaultCase, volume: string, pristine: string, log: string) {
+    this.#log = log;
     this.#case = one;
     this.#volume = volume;
     this.#pristine = pristine;
@@ -180,7 +193,7 @@ class Field {
     let result: ProgramResult;
     if ('point' in trial) {
       const how = trial.kind === 'kill' ? 'signal=KILL' : `error=${trial.kind}`;
-      result = await this.#run(2, striking(trial.point, how));
+      result = await this.#run(2, striking(trial.point, how, this.#log));
     } else {
       const { inodes, bytes } = this.#used;
       if (trial.kind === 'inodes') this.#remount(`nr_inodes=${inodes + trial.more}`);
@@ -194,6 +207,9 @@ class Field {
     wrong.push(...this.#mixed(seen, well));
     if (/unexpected error|\n\s+at .*:\d+:\d+/.test(result.stderr) && !beforeProgram.test(result.stderr))
       wrong.push(`said: ${result.stderr.slice(0, 600)}`);
+    // An error that a call gives is to be told: no signal ends the program but the one of the trial.
+    if (result.signal !== null && trial.kind !== 'kill' && !('point' in trial && this.#struckWaking()))
+      wrong.push(`ended by ${result.signal}: ${result.stderr.slice(0, 1500)}`);
     if (!('point' in trial)) this.#remount(`size=${volumeOptions.size},${volumeOptions.options}`);
     const again = await this.#run(2);
     if (again.status !== (this.#case.status ?? 0))
@@ -212,6 +228,11 @@ class Field {
     if (wrong.length > 0)
       wrong.push(`the run had ended with ${result.status ?? result.signal}: ${result.stderr.slice(0, 600)}`);
     return { wrong, ended: String(result.status ?? result.signal), well };
+  }
+
+  /** Whether Node's threads could not wake each other, by no call on the volume: libuv aborts then. */
+  #struckWaking(): boolean {
+    return struckOf(this.#log).some((line) => waking.test(line));
   }
 
   #isAlso(path: string, what: string | undefined): boolean {
@@ -281,7 +302,12 @@ const trialsEach = 8;
 /** The server's answer now. */
 let current: 1 | 2 = 1;
 
-async function all(cases: readonly FaultCase[], volume: string, pristine: string): Promise<boolean> {
+async function all(
+  cases: readonly FaultCase[],
+  volume: string,
+  pristine: string,
+  log: string,
+): Promise<boolean> {
   const random = seeded(seed);
   const began = performance.now();
   const over = () => limit !== undefined && performance.now() - began > limit * 1000;
@@ -292,7 +318,7 @@ async function all(cases: readonly FaultCase[], volume: string, pristine: string
     const started = performance.now();
     const counts: Record<string, number> = {};
     const wrong: string[] = [];
-    const field = new Field(one, volume, pristine);
+    const field = new Field(one, volume, pristine, log);
     await field.prepare();
     const trials = await field.points();
     const known = trials.length;
@@ -353,7 +379,7 @@ if (!requireOrSkip('faults of a volume', canMount() ?? whyMissing('strace', 'str
     serve: (version) => (current = version),
     runtime: makeRuntimes(folder),
   }).filter(({ name }) => name.includes(values.only));
-  process.exitCode = (await all(cases, volume.path, pristine.path)) ? 0 : 1;
+  process.exitCode = (await all(cases, volume.path, pristine.path, join(folder, 'struck.log'))) ? 0 : 1;
   volume.remove();
   pristine.remove();
 }

@@ -94,7 +94,6 @@ export function settingsOf(
     libc,
     mayReplace: replacerOf(assignment.replaces, exclude),
     modes: copyModes(assignment.mode),
-    explicit: assignment.mode !== undefined || assignment.owner !== undefined,
   };
 }
 

@@ -108,7 +108,10 @@ export function secondsOf(milliseconds: number): number | string {
 }
 
 /** Runs what changes an owner. False where that is not allowed and nobody asked for it. */
-export function* tryOwner(change: () => Soon<void>, settings: AttributeSettings): Work<boolean> {
+export function* tryOwner(
+  change: () => Soon<void>,
+  settings: Pick<AttributeSettings, 'owner'>,
+): Work<boolean> {
   try {
     yield* given(change());
     return true;
@@ -120,32 +123,14 @@ export function* tryOwner(change: () => Soon<void>, settings: AttributeSettings)
   }
 }
 
-/** Gives a directory that is there already its attributes. False where the owner could not be kept. */
-export function* mendDirectory(
-  calls: Calls,
-  descriptor: number,
-  there: Stats,
-  wanted: Attributes,
-  settings: AttributeSettings,
-): Work<boolean> {
-  const path = itself(descriptor);
-  const { owner } = wanted;
-  let kept = true;
-  if (owner !== undefined && (there.uid !== owner.uid || there.gid !== owner.gid))
-    kept = yield* tryOwner(() => calls.chown(path, owner.uid, owner.gid), settings);
-  if ((there.mode & permissions) !== wanted.mode || (wanted.mode & setIds) !== 0)
-    yield* given(calls.chmod(path, kept ? wanted.mode : wanted.mode & ~setIds));
-  return kept;
-}
-
-/** Gives a directory that was just made its attributes; set-group-ID that it inherited stays where its group does. */
+/** Gives a directory of this copy's own its attributes; set-group-ID that it inherited stays where its group does. */
 export function* finishDirectory(
   calls: Calls,
   descriptor: number,
   stat: Stats,
   wanted: Attributes,
   inherited: boolean,
-  settings: AttributeSettings,
+  settings: Pick<AttributeSettings, 'owner'>,
 ): Work<boolean> {
   const path = itself(descriptor);
   const { owner } = wanted;

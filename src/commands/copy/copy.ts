@@ -1,10 +1,11 @@
-import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { Grace } from '../../core/grace.ts';
 import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
+import { calls, doAtOnce } from '../../fs/calls.ts';
 import { Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, shownName } from '../../fs/directory/file-name.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
@@ -18,6 +19,7 @@ import { walkAlone } from '../../fs/tree/worker-pool.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
+import { finishDirectory } from './attributes.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
@@ -336,7 +338,8 @@ class Job {
       let replaced = await merge(stage.tree, live, '', manner, context);
       replaced += await onMounts.merge(way, context);
       shown();
-      for (const tight of this.#tally.tight.toReversed()) setMode(live, tight);
+      for (const tight of this.#tally.tight.toReversed())
+        if (!finishLate(live, tight, this.#request.owner)) this.#tally.ownerless++;
       if (this.#request.delete) await this.#prune(live, which, kept, replaced);
       this.#torn = false;
       return finished(this.#standing(), this.#context.log);
@@ -521,8 +524,17 @@ function writable(directory: number): void {
   accessSync(itself(directory), constants.W_OK | constants.X_OK);
 }
 
-/** @throws InTheWay where another directory stands there by now */
-function setMode(live: number, { to, dev, ino, mode }: TightDirectory): void {
+/**
+ * Gives a directory in DEST what it gets at the end.
+ * @param asked the owner that was asked for
+ * @returns false where the owner could not be kept
+ * @throws InTheWay where another directory stands there by now
+ */
+function finishLate(
+  live: number,
+  { to, dev, ino, ...wanted }: TightDirectory,
+  asked: FileOwner | undefined,
+): boolean {
   const descriptor = openBelow(live, to);
   try {
     const stat = fstatSync(descriptor);
@@ -530,7 +542,7 @@ function setMode(live: number, { to, dev, ino, mode }: TightDirectory): void {
       throw new InTheWay(
         `${JSON.stringify(shownName(to))} in DEST was replaced by another directory during the copy`,
       );
-    if ((stat.mode & 0o7777) !== mode) chmodSync(itself(descriptor), mode);
+    return doAtOnce(finishDirectory(calls, descriptor, stat, wanted, false, { owner: asked }));
   } finally {
     closeSync(descriptor);
   }

@@ -219,10 +219,10 @@ class Merging {
       if (noClobber) return 'stays';
     }
     const beside = below(live, transit);
-    let names: number;
+    let prepared: Stats | undefined;
     try {
       await by.link(own, beside);
-      names = (await by.lstat(own))?.nlink ?? Infinity;
+      prepared = await by.lstat(own);
     } catch {
       await doInTime(clearing(by, live, transit));
       return 'not linked';
@@ -230,14 +230,17 @@ class Merging {
     try {
       await by.rename(beside, below(live, raw));
       // Where both are names of one file already, rename(2) does nothing.
-      if (names > 2) await doInTime(clearing(by, live, transit));
-      return 'linked';
+      if ((prepared?.nlink ?? Infinity) > 2) await doInTime(clearing(by, live, transit));
     } catch (error) {
       await doInTime(clearing(by, live, transit));
       // A directory: it makes way, or the rename that follows says that it is in the way.
       if (wrongKind.has((error as NodeJS.ErrnoException).code)) return 'not linked';
       throw new WriteFailed(error, path);
     }
+    // Outside of the stage, whoever may write to the folder may have put something else in its place before the rename.
+    const shown = await this.#statOf(live, raw);
+    if (prepared === undefined || shown === undefined || !isAlike(prepared, shown)) throw inTheWay(path);
+    return 'linked';
   }
 
   /** Takes away a directory that stands where something of another kind is to be. */
@@ -357,10 +360,18 @@ function* clearing(by: Calls, live: number, transit: RawName): Work<void> {
   }
 }
 
-function inTheWay(path: RawName, cause: unknown): InTheWay {
+/** @param cause the error of the call that told it, if one did */
+function inTheWay(path: RawName, cause?: unknown): InTheWay {
+  const code = cause === undefined ? '' : ` (${(cause as NodeJS.ErrnoException).code})`;
   return new InTheWay(
-    `${JSON.stringify(shownName(path))} in DEST was replaced by something else during the copy (${(cause as NodeJS.ErrnoException).code})`,
+    `${JSON.stringify(shownName(path))} in DEST was replaced by something else during the copy${code}`,
   );
+}
+
+/** Whether what is shown is what was prepared, or what another run of the same copy has put there since. */
+function isAlike(prepared: Stats, shown: Stats): boolean {
+  if (prepared.dev === shown.dev && prepared.ino === shown.ino) return true;
+  return (['mode', 'uid', 'gid', 'size', 'mtimeMs'] as const).every((key) => prepared[key] === shown[key]);
 }
 
 /** Opens a directory below another, one component at a time and through no link; the caller closes it. */

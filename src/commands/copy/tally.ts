@@ -1,4 +1,5 @@
 import type { RawName } from '../../fs/directory/file-name.ts';
+import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { emptyWalkTally, type WalkTally } from '../../fs/tree/tally.ts';
 import type { Following } from './projected.ts';
 
@@ -21,13 +22,15 @@ export interface VolumeBelow {
   readonly version: string;
 }
 
-/** A directory whose mode would keep its owner from filling it; it is set at the end. */
+/** A directory that gets its mode at the end: it would keep its owner from filling it, or is one that readers see. */
 export interface TightDirectory {
   readonly to: RawName;
   /** Which directory it is, whatever stands at its path by then. */
   readonly dev: number;
   readonly ino: number;
   readonly mode: number;
+  /** Whom it is given to then; undefined where it has its owner. */
+  readonly owner: FileOwner | undefined;
 }
 
 /** The stage of a mount below DEST that was written to, and the mount's own root. */

@@ -4,16 +4,11 @@ import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts
 import { pathOf, rawOf, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
+import { hasAcl } from '../../fs/inherited-acl.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
-import {
-  type Attributes,
-  attributesOf,
-  finishDirectory,
-  hasAttributes,
-  mendDirectory,
-} from './attributes.ts';
+import { type Attributes, attributesOf, finishDirectory, hasAttributes } from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
 import { isFinal, writingIn } from './failures.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
@@ -29,8 +24,6 @@ export interface VisitSettings extends PutSettings {
   readonly prefix: RawName;
   /** Whether this process writes to directories whatever their mode is. */
   readonly overridesModes: boolean;
-  /** Whether a mode or owner was asked for: then directories that are there get it too. */
-  readonly explicit: boolean;
 }
 
 /** Copies each entry of a walk. */
@@ -125,7 +118,7 @@ export class Visit implements Visitor {
     extrasOf: () => Parameters<Put['note']>[0],
     linked = false,
   ): Work<void> {
-    const { dryRun, right, overridesModes, explicit } = this.#settings;
+    const { dryRun, right, overridesModes } = this.#settings;
     const found = attributesOf(stat, this.#settings);
     const tight = !overridesModes && (found.mode & 0o700) !== 0o700;
     // A tree behind ..data is removed again by whoever made it: its directories stay writable for their owner.
@@ -133,24 +126,32 @@ export class Visit implements Visitor {
     const { live } = place;
     if (live !== undefined && right === 'leave') {
       const closed = linked && this.#wasLeftClosed(live);
-      const whole = closed ? withItsGroup(wanted, live) : wanted;
-      if (explicit || tight || closed)
-        yield* this.#mendDirectory(by, place, live, whole, tight, explicit || closed);
+      if (tight || closed) yield* this.#mendLater(by, place, live, wanted, closed);
       else this.#tally.right++;
       return;
     }
-    if (live === undefined) this.#tally.copied++;
-    else this.#tally.right++;
+    if (live !== undefined && (yield* this.#isRight(by, stat, place, live, wanted))) this.#tally.right++;
+    else this.#tally.copied++;
     if (dryRun) return;
     if (live === undefined) this.#put.note(extrasOf());
     yield* writingIn(this.#finishStage(by, place, wanted, tight && right === 'leave'));
+  }
+
+  /** Whether a directory of a tree that was published is as the new tree would have it. */
+  *#isRight(by: Calls, stat: Stats, place: CopyDirectory, live: number, wanted: Attributes): Work<boolean> {
+    const there = yield* given(by.fstat(live));
+    const right = hasAttributes(there, withItsGroup(wanted, there));
+    return !hasAcl(live) && (right || (yield* this.#put.fits(by, stat, there, place)));
   }
 
   /** @param late whether its mode is set at the end */
   *#finishStage(by: Calls, place: CopyDirectory, wanted: Attributes, late: boolean): Work<void> {
     const stage = yield* this.#places.stageOf(by, place);
     const stat = yield* given(by.fstat(stage));
-    if (late) this.#tally.tight.push(tightOf(place, stat, wanted.mode));
+    if (late) {
+      const mode = place.inherits ? withItsGroup(wanted, stat).mode : wanted.mode;
+      this.#tally.tight.push(tightOf(place, stat, mode));
+    }
     const now = late ? { ...wanted, mode: wanted.mode | 0o700 } : wanted;
     if (!(yield* finishDirectory(by, stage, stat, now, place.inherits, this.#settings)))
       this.#tally.ownerless++;
@@ -162,27 +163,27 @@ export class Visit implements Visitor {
     return uid === this.#settings.ownUser && (mode & 0o5777) === 0o700;
   }
 
-  *#mendDirectory(
-    by: Calls,
-    place: CopyDirectory,
-    live: number,
-    wanted: Attributes,
-    tight: boolean,
-    explicit: boolean,
-  ): Work<void> {
+  /**
+   * A directory that is there keeps its mode and owner, whatever is asked for: whoever moved it to that name may not have
+   * it. One that a run which was cut off left open for itself gets its mode, once all the rest is shown.
+   * @param closed whether it is one that earlier versions left closed
+   */
+  *#mendLater(by: Calls, place: CopyDirectory, live: number, found: Attributes, closed: boolean): Work<void> {
     const there = yield* given(by.fstat(live));
-    // One that a run which was cut off left open for itself, or one whose owner asked for something else.
-    const left = tight && (there.mode & 0o7777) === (wanted.mode | 0o700);
-    const wrong = (explicit || left) && !hasAttributes(there, wanted);
-    if (!wrong) {
+    const wanted = withItsGroup(found, there);
+    if (hasAttributes(there, wanted) || !(closed || this.#wasLeftOpen(there, wanted))) {
       this.#tally.right++;
       return;
     }
     this.#tally.copied++;
-    if (this.#settings.dryRun) return;
-    if (tight) this.#tally.tight.push(tightOf(place, there, wanted.mode));
-    else if (!(yield* writingIn(mendDirectory(by, live, there, wanted, this.#settings))))
-      this.#tally.ownerless++;
+    const owner = closed ? wanted.owner : undefined;
+    if (!this.#settings.dryRun) this.#tally.tight.push(tightOf(place, there, wanted.mode, owner));
+  }
+
+  /** Whether a run that was cut off made it, and was to set its mode at the end. */
+  #wasLeftOpen(there: Stats, { mode, owner }: Attributes): boolean {
+    const own = there.uid === this.#settings.ownUser || there.uid === owner?.uid;
+    return own && (there.mode & 0o7777) === (mode | 0o700);
   }
 
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
@@ -298,14 +299,17 @@ export class Visit implements Visitor {
 }
 
 /** A directory that inherited its group goes on handing it on. */
-function withItsGroup(wanted: Attributes, live: number): Attributes {
-  return wanted.owner === undefined
-    ? { ...wanted, mode: wanted.mode | (fstatSync(live).mode & 0o2000) }
-    : wanted;
+function withItsGroup(wanted: Attributes, there: Stats): Attributes {
+  return wanted.owner === undefined ? { ...wanted, mode: wanted.mode | (there.mode & 0o2000) } : wanted;
 }
 
-function tightOf({ path }: CopyDirectory, { dev, ino }: Stats, mode: number): TightDirectory {
-  return { to: path, dev, ino, mode };
+function tightOf(
+  { path }: CopyDirectory,
+  { dev, ino }: Stats,
+  mode: number,
+  owner?: TightDirectory['owner'],
+): TightDirectory {
+  return { to: path, dev, ino, mode, owner };
 }
 
 /** What the kubelet keeps beside the keys (`..data`, `..2026_…`), what a copy prepares, and initbox's own notes: no content of anybody. */

@@ -14,6 +14,7 @@ import { checkFolder, checkFolderPath, checkMakeable } from '../../fs/directory/
 import { LinkInPath } from '../../fs/directory/pinned-path.ts';
 import { isOpenToOthers, isOwn, openFileThere } from '../../fs/directory/safe-open.ts';
 import { explained } from '../../fs/error-message.ts';
+import { hasAcl } from '../../fs/inherited-acl.ts';
 import { checkPlace, type PublishContext, stageFile } from '../../fs/publish/atomic-file.ts';
 import { contentMode, secretMode } from '../../fs/publish/attributes.ts';
 import { commitAll } from '../../fs/publish/published.ts';
@@ -54,7 +55,7 @@ export async function earlierOf(
     const stat = fstatSync(descriptor);
     if (!stat.isFile() || stat.size > options['max-size']) return undefined;
     const large = stat.size > keptInMemory;
-    if (large && !isAsWanted(stat, plain.output)) return undefined;
+    if (large && (!isAsWanted(stat, plain.output) || hasAcl(descriptor))) return undefined;
     const body = large ? undefined : readFileSync(descriptor);
     const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
     // What another user put there was not fetched, whatever the ETag beside it says.

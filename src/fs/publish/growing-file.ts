@@ -18,7 +18,7 @@ import { contactVolumes } from '../contact.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { explained } from '../error-message.ts';
-import { dropInheritedAcl } from '../inherited-acl.ts';
+import { dropInheritedAcl, hasAcl } from '../inherited-acl.ts';
 import { checkPlace, type PublishContext, requireWritten } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer } from './file-names.ts';
@@ -211,7 +211,7 @@ export class GrowingFile implements AsyncDisposable {
       const stat = fstatSync(other);
       if (!stat.isFile() || stat.size !== this.#size || (stat.mode & 0o7777) !== mode) return false;
       if (owner === undefined ? !isOwn(stat) : stat.uid !== owner.uid || stat.gid !== owner.gid) return false;
-      return await this.#holdsSame(other);
+      return (await this.#holdsSame(other)) && !hasAcl(other);
     } finally {
       closeSync(other);
     }

@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 import { reasonOf } from '../../core/clock.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
-import { dropInheritedAcl } from '../inherited-acl.ts';
+import { dropInheritedAcl, hasAcl } from '../inherited-acl.ts';
 import type { FileOwner } from './attributes.ts';
 
 /** What a file holds and who may read it. */
@@ -101,8 +101,9 @@ function giveAway(fd: number, { mode, owner }: FileContent): void {
 }
 
 /**
- * Does the file hold this already, with this mode and owner? Another user's does not, unless it is to be: who owns it
- * could change it later. Returns its inode, or undefined where it does not, or where it cannot be told.
+ * Does the file hold this already, with this mode and owner, and no access control list? Another user's does not, unless
+ * it is to be: who owns it could change it later. Returns its inode, or undefined where it does not, or where it cannot be
+ * told.
  */
 export async function findUnchanged(
   directory: Directory,
@@ -124,7 +125,7 @@ export async function findUnchanged(
       const uid = Number(stat.uid);
       if (file.owner ? uid !== file.owner.uid || Number(stat.gid) !== file.owner.gid : !isOwn({ uid }))
         return undefined;
-      return (await holds(handle, file.bytes)) ? stat.ino : undefined;
+      return (await holds(handle, file.bytes)) && !hasAcl(handle.fd) ? stat.ino : undefined;
     } finally {
       await handle.close();
     }

@@ -22,6 +22,21 @@ acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in e
 os.setxattr(sys.argv[1], 'system.posix_acl_default', acl)
 `;
 
+/** As setfacl -m u:1000:… makes it, on each file below a folder: user 1000 may what the group may, and the mode stays. */
+const lender = `
+import os, struct, sys
+for top, folders, files in os.walk(sys.argv[1]):
+    for path in [os.path.join(top, name) for name in files]:
+        if os.path.islink(path): continue
+        mode = os.stat(path).st_mode
+        user, group, other = mode >> 6 & 7, mode >> 3 & 7, mode & 7
+        none = 0xffffffff
+        entries = [(1, user, none), (2, group, 1000), (4, group, none), (16, group, none), (32, other, none)]
+        acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in entries)
+        os.setxattr(path, 'system.posix_acl_access', acl)
+        assert os.stat(path).st_mode == mode
+`;
+
 const finder = `
 import os, sys
 for top, folders, files in os.walk(sys.argv[1]):
@@ -38,49 +53,46 @@ function giveDefault(folder: string): boolean {
   return spawnSync('python3', ['-c', giver, folder]).status === 0;
 }
 
+let inputs: string;
+let target: string;
+
+beforeAll(() => {
+  inputs = temporaryDirectory('acl-inputs').path;
+  mkdirSync(join(inputs, 'tree/etc'), { recursive: true });
+  writeFileSync(join(inputs, 'tree/key'), 'secret', { mode: 0o640 });
+  writeFileSync(join(inputs, 'tree/tool'), '#!/bin/sh\n');
+  writeFileSync(join(inputs, 'tree/etc/conf'), 'conf');
+  for (const path of ['tree/tool', 'tree/etc']) chmodSync(join(inputs, path), 0o775);
+  writeFileSync(join(inputs, 'values.json'), '{"a":"1","b":"2"}');
+  execFileSync('tar', ['czf', join(inputs, 'tree.tgz'), '-C', join(inputs, 'tree'), '.']);
+  writeFileSync(join(inputs, 'large'), Buffer.alloc(3 << 20, 1));
+});
+
+type Words = (from: string, to: string) => readonly string[];
+const cases: readonly (readonly [string, Words])[] = [
+  ['copy', (from, to) => ['copy', `${from}/tree`, to]],
+  ['copy of a file', (from, to) => ['copy', `${from}/tree/key`, `${to}/`]],
+  ['copy of a large file', (from, to) => ['copy', `${from}/large`, `${to}/`]],
+  ['copy --atomic', (from, to) => ['copy', `${from}/tree`, to, '--atomic']],
+  ['fetch-config --to', (from, to) => ['fetch-config', `file:${from}/values.json`, '--to', `${to}/f`]],
+  ['fetch-config, a large file', (from, to) => ['fetch-config', `file:${from}/large`, '--to', `${to}/f`]],
+  [
+    'fetch-config --format files',
+    (from, to) => ['fetch-config', `file:${from}/values.json`, '--format', 'files', '--to', to],
+  ],
+  ['fetch-config --unpack', (from, to) => ['fetch-config', `file:${from}/tree.tgz`, '--unpack', '--to', to]],
+  ['render', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/f`, '--mode', '0660']],
+  ['render to a folder', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/`]],
+  ['chown --create', (_, to) => ['chown', '1234:1234', `${to}/new/folder`, '--create', '--mode', '0775']],
+];
+
 describe.skipIf(requireOrSkip('access control lists', canMount()))(
   'a default ACL of the target’s folder',
   () => {
-    let inputs: string;
-    let target: string;
-
-    beforeAll(() => {
-      inputs = temporaryDirectory('acl-inputs').path;
-      mkdirSync(join(inputs, 'tree/etc'), { recursive: true });
-      writeFileSync(join(inputs, 'tree/key'), 'secret', { mode: 0o640 });
-      writeFileSync(join(inputs, 'tree/tool'), '#!/bin/sh\n');
-      writeFileSync(join(inputs, 'tree/etc/conf'), 'conf');
-      for (const path of ['tree/tool', 'tree/etc']) chmodSync(join(inputs, path), 0o775);
-      writeFileSync(join(inputs, 'values.json'), '{"a":"1","b":"2"}');
-      execFileSync('tar', ['czf', join(inputs, 'tree.tgz'), '-C', join(inputs, 'tree'), '.']);
-      writeFileSync(join(inputs, 'large'), Buffer.alloc(3 << 20, 1));
-    });
-
     beforeEach(() => {
       target = memoryFolder();
       expect(giveDefault(target)).toBe(true);
     });
-
-    type Words = (from: string, to: string) => readonly string[];
-    const cases: readonly (readonly [string, Words])[] = [
-      ['copy', (from, to) => ['copy', `${from}/tree`, to]],
-      ['copy of a file', (from, to) => ['copy', `${from}/tree/key`, `${to}/`]],
-      ['copy of a large file', (from, to) => ['copy', `${from}/large`, `${to}/`]],
-      ['copy --atomic', (from, to) => ['copy', `${from}/tree`, to, '--atomic']],
-      ['fetch-config --to', (from, to) => ['fetch-config', `file:${from}/values.json`, '--to', `${to}/f`]],
-      ['fetch-config, a large file', (from, to) => ['fetch-config', `file:${from}/large`, '--to', `${to}/f`]],
-      [
-        'fetch-config --format files',
-        (from, to) => ['fetch-config', `file:${from}/values.json`, '--format', 'files', '--to', to],
-      ],
-      [
-        'fetch-config --unpack',
-        (from, to) => ['fetch-config', `file:${from}/tree.tgz`, '--unpack', '--to', to],
-      ],
-      ['render', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/f`, '--mode', '0660']],
-      ['render to a folder', (from, to) => ['render', `${from}/tree/etc/conf`, '--to', `${to}/`]],
-      ['chown --create', (_, to) => ['chown', '1234:1234', `${to}/new/folder`, '--create', '--mode', '0775']],
-    ];
 
     test.each(cases)('%s: what is made has none of it', async (_what, words) => {
       const { status, stderr } = await runInitbox([...words(inputs, target)]);
@@ -101,3 +113,26 @@ describe.skipIf(requireOrSkip('access control lists', canMount()))(
     });
   },
 );
+
+describe.skipIf(requireOrSkip('access control lists', canMount()))('files that have a list already', () => {
+  beforeEach(() => {
+    target = memoryFolder();
+  });
+
+  test.each(cases.filter(([what]) => !what.startsWith('chown')))(
+    '%s: they are written anew, though all else is right',
+    async (_what, words) => {
+      const run = () => runInitbox([...words(inputs, target)]);
+      expect(await run()).toMatchObject({ status: 0 });
+      execFileSync('python3', ['-c', lender, target]);
+      expect(withLists(target)).not.toEqual([]);
+      expect(await run()).toMatchObject({ status: 0 });
+      expect(withLists(target)).toEqual([]);
+      const inodes = () =>
+        execFileSync('find', [target, '-type', 'f', '-printf', '%P %i\n'], { encoding: 'utf8' });
+      const before = inodes();
+      expect(await run()).toMatchObject({ status: 0 });
+      expect(inodes()).toBe(before);
+    },
+  );
+});

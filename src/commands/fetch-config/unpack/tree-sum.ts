@@ -8,6 +8,7 @@ import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
 import { below, itself, rawOf, type RawName } from '../../../fs/directory/file-name.ts';
 import { asDirectory } from '../../../fs/directory/open-directory.ts';
 import { isOpenToOthers, isOwn } from '../../../fs/directory/safe-open.ts';
+import { hasAclIn } from '../../../fs/inherited-acl.ts';
 import { Lanes } from '../../../fs/lanes.ts';
 import { Pace } from '../../../fs/pace.ts';
 import { sumOf } from './download.ts';
@@ -17,7 +18,7 @@ const atOnce = 256;
 
 /**
  * The sum over all that is under some names of a directory: type, mode, owner, and of files and links size and time, of
- * links what they lead to, of directories the sum of what is in them. Where somebody else may write to a file, or put
+ * links what they lead to, of directories the sum of what is in them, and whether there is an access control list. Where somebody else may write to a file, or put
  * another into its place, he can make all of that right: so its content is in the sum too.
  * @throws the signal's reason, or the system's error
  */
@@ -49,7 +50,10 @@ class Summing {
       this.#patience.renew();
       const some = sorted.slice(at, at + atOnce);
       const stats = await this.#statsOf(directory, some);
-      const entries = some.map((name, index) => new Entry(name, stats[index] as Stats));
+      const entries = some.map((name, index) => {
+        const stat = stats[index] as Stats;
+        return new Entry(name, stat, !stat.isSymbolicLink() && hasAclIn(directory, name));
+      });
       await this.#directories.branch(
         entries.filter(({ stat }) => !stat.isFile() || open || isChangeable(stat)),
         async (entry) => {
@@ -119,17 +123,20 @@ const toRead = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 class Entry {
   readonly name: RawName;
   readonly stat: Stats;
+  /** Whether an access control list lets others have it: what was unpacked has none. */
+  readonly acl: boolean;
   inside = '';
 
-  constructor(name: RawName, stat: Stats) {
+  constructor(name: RawName, stat: Stats, acl: boolean) {
     this.name = name;
     this.stat = stat;
+    this.acl = acl;
   }
 
   text(): string {
     const { mode, uid, gid, size, mtimeMs } = this.stat;
     const own = this.stat.isDirectory() ? '' : ` ${size} ${mtimeMs}`;
-    return `${Buffer.from(this.name, 'latin1').toString('hex')} ${mode} ${uid} ${gid}${own} ${this.inside};`;
+    return `${Buffer.from(this.name, 'latin1').toString('hex')} ${mode} ${uid} ${gid}${own}${this.acl ? ' acl' : ''} ${this.inside};`;
   }
 }
 

@@ -1,5 +1,5 @@
 // A directory behind a link that is followed: it gets what a directory of a source gets.
-import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
@@ -50,26 +50,28 @@ describe('--dereference', () => {
     }
   });
 
-  test.skipIf(!root)('--mode and --owner hold for it, also where it is there already', async () => {
-    const { from, to } = linkedTree();
-    expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
-    for (const target of [to, folder()]) {
-      const { status, stderr } = await copy([
-        from,
-        target,
-        '-L',
-        '--mode',
-        'u=rwX,g=rX,o=',
-        '--owner',
-        '77:88',
-      ]);
-      expect(status, stderr).toBe(0);
-      for (const path of ['link', 'link/inner', 'none']) {
-        expect(modeOf(join(target, path)) & 0o777, path).toBe(0o750);
-        expect(statSync(join(target, path)), path).toMatchObject({ uid: 77, gid: 88 });
+  test.skipIf(!root)(
+    '--mode and --owner hold for a new one; one that is there keeps what it has',
+    async () => {
+      const { from, to } = linkedTree();
+      expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
+      const options = ['-L', '--mode', 'u=rwX,g=rX,o=', '--owner', '77:88'];
+      const paths = ['link', 'link/inner', 'none'];
+      const attributes = (top: string) =>
+        paths.map((path) => {
+          const { uid, gid } = statSync(join(top, path));
+          return `${uid}:${gid} ${(modeOf(join(top, path)) & 0o777).toString(8)}`;
+        });
+      const before = attributes(to);
+      const made = folder();
+      for (const target of [to, made]) {
+        const { status, stderr } = await copy([from, target, ...options]);
+        expect(status, stderr).toBe(0);
       }
-    }
-  });
+      expect(attributes(made)).toEqual(paths.map(() => '77:88 750'));
+      expect(attributes(to)).toEqual(before);
+    },
+  );
 
   test('a directory that an earlier version left closed is opened by a rerun; one of any other mode stays', async () => {
     const { from, to } = linkedTree();
@@ -80,6 +82,10 @@ describe('--dereference', () => {
     if (root) chownSync(join(to, 'link'), own, process.getgid?.() ?? 0);
     const dry = await copy([from, to, '-L', '--dry-run']);
     expect(JSON.parse(dry.stdout)).toMatchObject({ copied: 1 });
+    symlinkSync('nowhere', join(from, 'broken'));
+    expect(await copy([from, to, '-L'])).toMatchObject({ status: 1 });
+    expect(modeOf(join(to, 'link')).toString(8), 'after a copy that failed').toBe('700');
+    unlinkSync(join(from, 'broken'));
     expect(await copy([from, to, '-L'])).toMatchObject({ status: 0 });
     expect(modeOf(join(to, 'link')).toString(8)).toBe('755');
     expect(modeOf(join(to, 'none')).toString(8)).toBe('711');

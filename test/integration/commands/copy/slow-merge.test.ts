@@ -1,12 +1,14 @@
 // What a copy changes where readers see it, on volumes on which each call takes long: several folders at a time.
 import {
   closeSync,
+  lchownSync,
   linkSync,
   mkdirSync,
   openSync,
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +17,7 @@ import { describe, expect, test } from 'vitest';
 
 import { type Manner, merge } from '../../../../src/commands/copy/merge.ts';
 import { systemClock } from '../../../../src/process/system-clock.ts';
+import { whileExchanged } from '../../../support/exchange.ts';
 import { groupGone, killGroup } from '../../../support/faults.ts';
 import { startInitbox } from '../../../support/program.ts';
 import { canMountSlowly, mountSlowly } from '../../../support/slow-volume.ts';
@@ -113,6 +116,47 @@ describe.skipIf(requireOrSkip('slow volumes', canMountSlowly()))('a merge on slo
     const merging = merged(join(volume.path, 'stage'), join(volume.path, 'live'));
     await expect(merging).rejects.toThrow(/"g0\/d3\/f5" in DEST/);
     expect(leftovers(live)).toEqual([]);
+  });
+
+  test.each([
+    ['a link', (at: string) => symlinkSync('/etc/hostname', at)],
+    ['a file of his own', (at: string) => writeFileSync(at, 'evil', { mode: 0o777 })],
+    ['a file of the same content', (at: string) => writeFileSync(at, 'new'.repeat(10))],
+  ])('the merge fails where somebody shows %s in the place of what was prepared', async (_what, plant) => {
+    await using volume = await mountSlowly({ delay: '2ms' });
+    const [stage, live] = ['stage', 'live'].map((name) => join(volume.behind, name)) as [string, string];
+    tree(stage, 12, 40, 'new');
+    tree(live, 12, 40, 'old');
+    const there = join(live, 'g0/d3');
+    // As many chances for him.
+    for (let j = 40; j < 240; j++)
+      for (const side of [stage, live]) writeFileSync(join(side, `g0/d3/f${j}`), side);
+    plant(join(there, 'evil0'));
+    lchownSync(join(there, 'evil0'), 1000, 1000);
+    // What is prepared stands under this name for a moment.
+    const transit = `${manner.transit}0`;
+    await whileExchanged(there, [manner.transit, 'evil', 1], async () => {
+      const merging = merged(join(volume.path, 'stage'), join(volume.path, 'live'), { transit });
+      await expect(merging).rejects.toThrow(/"g0\/d3\/f\d+" in DEST was replaced by something else/);
+    });
+  });
+
+  test('what another run of the same copy has put there since is right', async () => {
+    await using volume = await mountSlowly({ delay: '2ms' });
+    const [stage, live] = ['stage', 'live'].map((name) => join(volume.behind, name)) as [string, string];
+    tree(stage, 12, 40, 'new');
+    tree(live, 12, 40, 'old');
+    const there = join(live, 'g0/d3');
+    for (let j = 0; j < 40; j++) {
+      writeFileSync(join(stage, `g0/d3/f${j}`), 'new'.repeat(10));
+      utimesSync(join(stage, `g0/d3/f${j}`), 1_700_000_000, 1_700_000_000);
+    }
+    writeFileSync(join(there, 'other0'), 'new'.repeat(10));
+    utimesSync(join(there, 'other0'), 1_700_000_000, 1_700_000_000);
+    await whileExchanged(there, [manner.transit, 'other', 1], async () => {
+      const transit = `${manner.transit}0`;
+      expect(await merged(join(volume.path, 'stage'), join(volume.path, 'live'), { transit })).toBe(0);
+    });
   });
 
   test('kill -9 in the middle: each file is the old or the new one, and the next run leaves nothing else', async () => {
