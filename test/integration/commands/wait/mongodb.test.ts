@@ -315,8 +315,8 @@ describe('mongodb+srv://', () => {
         /two\.db\.test has 2 TXT records, and one is supported/,
       ],
     ];
-    for (const [label, servers, texts, status, said] of cases) {
-      dns.answer(`_mongodb._tcp.${label}.db.test`, 'SRV', { records: servers });
+    for (const [label, members, texts, status, said] of cases) {
+      dns.answer(`_mongodb._tcp.${label}.db.test`, 'SRV', { records: members });
       dns.answer(`${label}.db.test`, 'TXT', texts.length === 0 ? 'NODATA' : { records: texts });
       const args = ['wait', '--timeout', '2s', `mongodb+srv://${label}.db.test/?tls=false`];
       const { status: ended, stderr } = await runToDeadline(args, {
