@@ -32,7 +32,7 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     const { status, stderr } = await within(promptly, running.exit);
     expect(status).toBe(143);
     expect(stderr).toMatch(
-      /ended by SIGTERM; \S+: stopped after [\d,]+ entries, [\d,]+ changed to 1000:1000/,
+      /ended by SIGTERM; \S+: stopped after [\d,]+ entr(?:y|ies), [\d,]+ changed to 1000:1000/,
     );
     expect(log.read()).toContain('stopped after');
     await groupGone(running.pid);
@@ -58,7 +58,7 @@ describe.skipIf(notRoot)('an interrupted run', () => {
     running.kill('SIGTERM');
     const { status, stderr } = await within(promptly, running.exit);
     expect(status).toBe(143);
-    expect(stderr).toMatch(/stopped after [\d,]+ entries, [\d,]+ changed to 1000:1000/);
+    expect(stderr).toMatch(/stopped after [\d,]+ entr(?:y|ies), [\d,]+ changed to 1000:1000/);
     const counts = owners(top);
     expect(counts['0:0']).toBeGreaterThan(1);
     expect(counts['1000:1000']).toBeGreaterThan(0);

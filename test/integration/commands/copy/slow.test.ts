@@ -240,32 +240,36 @@ describe.skipIf(noSlowVolumes)('copy on slow volumes', () => {
   });
 
   test.each([
-    ['SIGTERM', 143],
-    ['--timeout', 124],
-  ])('%s in the middle: nothing is written afterwards, and the next run ends right', async (how, end) => {
-    const from = plainTree(30, 100);
-    await using volume = await mountSlowly({ delay: '3ms' });
-    const underWay = (): boolean => entriesIn(volume.behind) > 150;
-    const cut = async (): Promise<ProgramResult> => {
-      if (how === '--timeout')
-        return runToDeadline(['copy', '--timeout', '2s', from, volume.path], { answered: underWay });
-      const running = await startInitbox(['copy', from, volume.path]);
-      await waitUntil(underWay, { what: 'the copy under way' });
-      running.kill('SIGTERM');
-      return within(promptly, running.exit);
-    };
-    const { status, stderr } = await cut();
-    expect(underWay()).toBe(true);
-    expect(status, stderr).toBe(end);
-    const left = entriesIn(volume.behind);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(entriesIn(volume.behind)).toBe(left);
-    expect(existsSync(join(volume.behind, 'g0'))).toBe(false);
-    const again = await copy([from, volume.path]);
-    expect(again.status, again.stderr).toBe(0);
-    expect(contentOf(volume.behind)).toEqual(contentOf(from));
-    expect(leftovers(volume.behind)).toEqual([]);
-  });
+    ['SIGTERM', 143, '3ms'],
+    // So slow that no machine is done in two seconds.
+    ['--timeout', 124, '15ms'],
+  ])(
+    '%s in the middle: nothing is written afterwards, and the next run ends right',
+    async (how, end, delay) => {
+      const from = plainTree(30, 100);
+      await using volume = await mountSlowly({ delay });
+      const underWay = (): boolean => entriesIn(volume.behind) > 150;
+      const cut = async (): Promise<ProgramResult> => {
+        if (how === '--timeout')
+          return runToDeadline(['copy', '--timeout', '2s', from, volume.path], { answered: underWay });
+        const running = await startInitbox(['copy', from, volume.path]);
+        await waitUntil(underWay, { what: 'the copy under way' });
+        running.kill('SIGTERM');
+        return within(promptly, running.exit);
+      };
+      const { status, stderr } = await cut();
+      expect(underWay()).toBe(true);
+      expect(status, stderr).toBe(end);
+      const left = entriesIn(volume.behind);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(entriesIn(volume.behind)).toBe(left);
+      expect(existsSync(join(volume.behind, 'g0'))).toBe(false);
+      const again = await copy([from, volume.path]);
+      expect(again.status, again.stderr).toBe(0);
+      expect(contentOf(volume.behind)).toEqual(contentOf(from));
+      expect(leftovers(volume.behind)).toEqual([]);
+    },
+  );
 
   test('kill -9 in the middle: readers see nothing of it, and the next run ends right', async () => {
     const from = plainTree(12, 50);
