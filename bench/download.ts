@@ -81,7 +81,7 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
         peer: 'curl -o',
         ours: fetch(url('file'), '--to', join(target, 'file')),
         theirs: ['curl', '-sS', '-o', join(target, 'file'), url('file')],
-        looksRight: () => statSync(join(target, 'file')).size === mebibytes << 20,
+        looksRight: () => statSync(join(target, 'file')).size === mebibytes * 2 ** 20,
       },
       {
         what: `a tar.gz of ${mebibytes} MiB`,

@@ -1,11 +1,10 @@
-import { accessSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { Grace } from '../../core/grace.ts';
 import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
-import { calls, doAtOnce } from '../../fs/calls.ts';
 import { Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, shownName } from '../../fs/directory/file-name.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
@@ -19,7 +18,6 @@ import { walkAlone } from '../../fs/tree/worker-pool.ts';
 import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.ts';
 import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
-import { finishDirectory } from './attributes.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
@@ -320,7 +318,7 @@ class Job {
     const kept = await this.#kept(live, which);
     await removeStages(directory, which);
     using _ = await clearMounts(mounts, directory, which, context);
-    using stage = new Stage(directory, namer.copy());
+    using stage = new Stage(directory, namer.copy(), context.clock);
     using prepared = new DisposableStack();
     let onMounts: MountStages | undefined;
     try {
@@ -338,8 +336,7 @@ class Job {
       let replaced = await merge(stage.tree, live, '', manner, context);
       replaced += await onMounts.merge(way, context);
       shown();
-      for (const tight of this.#tally.tight.toReversed())
-        if (!finishLate(live, tight, this.#request.owner)) this.#tally.ownerless++;
+      for (const tight of this.#tally.tight.toReversed()) finishLate(live, tight);
       if (this.#request.delete) await this.#prune(live, which, kept, replaced);
       this.#torn = false;
       return finished(this.#standing(), this.#context.log);
@@ -525,16 +522,10 @@ function writable(directory: number): void {
 }
 
 /**
- * Gives a directory in DEST what it gets at the end.
- * @param asked the owner that was asked for
- * @returns false where the owner could not be kept
+ * Gives a directory in DEST the mode that it gets at the end.
  * @throws InTheWay where another directory stands there by now
  */
-function finishLate(
-  live: number,
-  { to, dev, ino, ...wanted }: TightDirectory,
-  asked: FileOwner | undefined,
-): boolean {
+function finishLate(live: number, { to, dev, ino, mode }: TightDirectory): void {
   const descriptor = openBelow(live, to);
   try {
     const stat = fstatSync(descriptor);
@@ -542,7 +533,7 @@ function finishLate(
       throw new InTheWay(
         `${JSON.stringify(shownName(to))} in DEST was replaced by another directory during the copy`,
       );
-    return doAtOnce(finishDirectory(calls, descriptor, stat, wanted, false, { owner: asked }));
+    chmodSync(itself(descriptor), mode);
   } finally {
     closeSync(descriptor);
   }

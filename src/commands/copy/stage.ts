@@ -9,12 +9,14 @@ import {
   writeSync,
 } from 'node:fs';
 
+import type { Clock } from '../../core/clock.ts';
 import type { Grace } from '../../core/grace.ts';
 import { doInTime, sideBySide } from '../../fs/calls.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
+import { isAbandoned, markInUse } from '../../fs/publish/in-use.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
 import { clearAllBut, removeFile, removeOpened } from '../../fs/publish/remove.ts';
@@ -40,9 +42,6 @@ const mergingName = 'merging';
 /** A note larger than this is not ours, in bytes. */
 const largestNote = 1 << 20;
 
-/** What another pod's run may still be working on stays for so long, in milliseconds. */
-const otherPodsTime = 2 * 60 * 60_000;
-
 /**
  * Where a copy is prepared, beside what readers see and on the same file system: `tree` with the new entries, and notes.
  */
@@ -50,11 +49,12 @@ export class Stage implements Disposable {
   readonly name: string;
   readonly #directory: Directory;
   readonly #place: Directory;
+  readonly #marks: Disposable;
   readonly tree: number;
   readonly links: number;
   #merging = false;
 
-  constructor(directory: Directory, name: string) {
+  constructor(directory: Directory, name: string, clock: Clock) {
     this.name = name;
     this.#directory = directory;
     const made = makeStage(directory.fd, name);
@@ -64,6 +64,7 @@ export class Stage implements Disposable {
       opened.push(this.#place.fd);
       opened.push((this.tree = makeOrOpenDirectory(made, treeName)));
       opened.push((this.links = makeOrOpenDirectory(made, linksName)));
+      this.#marks = markInUse(this.#place.fd, clock);
     } catch (error) {
       for (const descriptor of opened) closeSync(descriptor);
       for (const entry of [linksName, treeName]) clearEmpty(made, entry);
@@ -103,6 +104,7 @@ export class Stage implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#marks[Symbol.dispose]();
     closeSync(this.tree);
     closeSync(this.links);
     this.#place[Symbol.dispose]();
@@ -180,7 +182,7 @@ export async function removeStages(
       const stat = stage ? fstatSync(stage.fd) : lstatSync(directory.at(name), { throwIfNoEntry: false });
       if (stat === undefined) continue;
       const dead = which.alone && which.namer.isLocal(name);
-      const old = which.now - stat.mtimeMs > otherPodsTime;
+      const old = isAbandoned(stat, which.now);
       const merging = stage && mergingIn(directory, stage);
       const again = merging !== undefined && merging === own?.what;
       if (!dead && !old && !again) continue;

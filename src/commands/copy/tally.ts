@@ -1,5 +1,4 @@
 import type { RawName } from '../../fs/directory/file-name.ts';
-import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { emptyWalkTally, type WalkTally } from '../../fs/tree/tally.ts';
 import type { Following } from './projected.ts';
 
@@ -29,8 +28,6 @@ export interface TightDirectory {
   readonly dev: number;
   readonly ino: number;
   readonly mode: number;
-  /** Whom it is given to then; undefined where it has its owner. */
-  readonly owner: FileOwner | undefined;
 }
 
 /** The stage of a mount below DEST that was written to, and the mount's own root. */

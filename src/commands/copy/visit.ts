@@ -104,19 +104,17 @@ export class Visit implements Visitor {
     const extrasOf = () => extras?.ofFile(descriptor);
     const place = doAtOnce(this.#places.visit(calls, prefix));
     try {
-      doAtOnce(this.#finish(calls, fstatSync(descriptor), place, extrasOf, true));
+      doAtOnce(this.#finish(calls, fstatSync(descriptor), place, extrasOf));
     } finally {
       this.#places.giveBack(place);
     }
   }
 
-  /** @param linked whether a link led to it */
   *#finish(
     by: Calls,
     stat: Stats,
     place: CopyDirectory,
     extrasOf: () => Parameters<Put['note']>[0],
-    linked = false,
   ): Work<void> {
     const { dryRun, right, overridesModes } = this.#settings;
     const found = attributesOf(stat, this.#settings);
@@ -125,8 +123,7 @@ export class Visit implements Visitor {
     const wanted = tight && right === 'link' ? { ...found, mode: found.mode | 0o700 } : found;
     const { live } = place;
     if (live !== undefined && right === 'leave') {
-      const closed = linked && this.#wasLeftClosed(live);
-      if (tight || closed) yield* this.#mendLater(by, place, live, wanted, closed);
+      if (tight) yield* this.#mendLater(by, place, live, wanted);
       else this.#tally.right++;
       return;
     }
@@ -157,27 +154,19 @@ export class Visit implements Visitor {
       this.#tally.ownerless++;
   }
 
-  /** Earlier versions left a directory behind a link as it is while it is filled: for whoever copies alone. */
-  #wasLeftClosed(live: number): boolean {
-    const { mode, uid } = fstatSync(live);
-    return uid === this.#settings.ownUser && (mode & 0o5777) === 0o700;
-  }
-
   /**
    * A directory that is there keeps its mode and owner, whatever is asked for: whoever moved it to that name may not have
    * it. One that a run which was cut off left open for itself gets its mode, once all the rest is shown.
-   * @param closed whether it is one that earlier versions left closed
    */
-  *#mendLater(by: Calls, place: CopyDirectory, live: number, found: Attributes, closed: boolean): Work<void> {
+  *#mendLater(by: Calls, place: CopyDirectory, live: number, found: Attributes): Work<void> {
     const there = yield* given(by.fstat(live));
     const wanted = withItsGroup(found, there);
-    if (hasAttributes(there, wanted) || !(closed || this.#wasLeftOpen(there, wanted))) {
+    if (hasAttributes(there, wanted) || !this.#wasLeftOpen(there, wanted)) {
       this.#tally.right++;
       return;
     }
     this.#tally.copied++;
-    const owner = closed ? wanted.owner : undefined;
-    if (!this.#settings.dryRun) this.#tally.tight.push(tightOf(place, there, wanted.mode, owner));
+    if (!this.#settings.dryRun) this.#tally.tight.push(tightOf(place, there, wanted.mode));
   }
 
   /** Whether a run that was cut off made it, and was to set its mode at the end. */
@@ -303,13 +292,8 @@ function withItsGroup(wanted: Attributes, there: Stats): Attributes {
   return wanted.owner === undefined ? { ...wanted, mode: wanted.mode | (there.mode & 0o2000) } : wanted;
 }
 
-function tightOf(
-  { path }: CopyDirectory,
-  { dev, ino }: Stats,
-  mode: number,
-  owner?: TightDirectory['owner'],
-): TightDirectory {
-  return { to: path, dev, ino, mode, owner };
+function tightOf({ path }: CopyDirectory, { dev, ino }: Stats, mode: number): TightDirectory {
+  return { to: path, dev, ino, mode };
 }
 
 /** What the kubelet keeps beside the keys (`..data`, `..2026_…`), what a copy prepares, and initbox's own notes: no content of anybody. */

@@ -10,6 +10,7 @@ import { adoptPlainFiles } from './adopt-plain-files.ts';
 import type { PublishContext } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
+import { markInUse } from './in-use.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
 import { isOwnAloneIn, isOwnIn } from './own-files.ts';
@@ -150,6 +151,7 @@ class Tree implements Disposable {
   readonly #clock: Clock;
   readonly #name: string;
   #staged: Directory | undefined;
+  #marks: Disposable | undefined;
   #current: string | undefined;
   /** What readers saw, and somebody else made. */
   #foreign: string | undefined;
@@ -381,6 +383,7 @@ class Tree implements Disposable {
   #stage(): Directory {
     if (this.#staged) return this.#staged;
     this.#staged = makeGeneration(this.#target, this.#name);
+    this.#marks = markInUse(this.#staged.fd, this.#clock);
     return this.#staged;
   }
 
@@ -394,6 +397,7 @@ class Tree implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#marks?.[Symbol.dispose]();
     this.#staged?.[Symbol.dispose]();
   }
 }

@@ -12,7 +12,7 @@ import {
 import { basename, dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-import { reasonOf } from '../../core/clock.ts';
+import { type Clock, reasonOf } from '../../core/clock.ts';
 import { sideBySide } from '../calls.ts';
 import { contactVolumes } from '../contact.ts';
 import type { Directory } from '../directory/directory.ts';
@@ -22,6 +22,7 @@ import { dropInheritedAcl, hasAcl } from '../inherited-acl.ts';
 import { checkPlace, type PublishContext, requireWritten } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer } from './file-names.ts';
+import { markInUse } from './in-use.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { takeTurn } from './publish-lock.ts';
 import type { Published, Staged } from './published.ts';
@@ -63,6 +64,7 @@ export class GrowingFile implements AsyncDisposable {
     temporary: string,
     signal: AbortSignal,
     resources: DisposableStack,
+    clock: Clock,
   ) {
     this.#path = path;
     this.#directory = directory;
@@ -73,6 +75,7 @@ export class GrowingFile implements AsyncDisposable {
     this.#descriptor = openSync(directory.at(temporary), flags, 0o600);
     try {
       dropInheritedAcl(this.#descriptor, path);
+      resources.use(markInUse(this.#descriptor, clock));
     } catch (error) {
       closeSync(this.#descriptor);
       clearAway(directory, temporary);
@@ -92,7 +95,7 @@ export class GrowingFile implements AsyncDisposable {
       checkPlace(directory, basename(whole), whole);
       const turn = stack.use(await takeTurn(directory.identity(), context));
       await removeLeftovers(directory, namer, turn.alone, clock.date().getTime());
-      return new GrowingFile(whole, directory, namer.temporary(), signal, stack.move());
+      return new GrowingFile(whole, directory, namer.temporary(), signal, stack.move(), clock);
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
       throw explained(error, whole);

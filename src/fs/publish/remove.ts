@@ -7,6 +7,7 @@ import { mountId } from '../directory/mounts.ts';
 import { Lanes } from '../lanes.ts';
 import { Pace } from '../pace.ts';
 import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
+import { isAbandoned } from './in-use.ts';
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
 
@@ -170,9 +171,6 @@ export function clearAway(directory: Directory, name: string): void {
   }
 }
 
-/** Leftovers that another pod's run may still be working on stay for so long, in milliseconds. */
-const otherPodsTime = 2 * 60 * 60_000;
-
 /**
  * Removes what killed runs left. One of this pod is dead where nobody else has the turn; of one in another pod only
  * age tells.
@@ -194,7 +192,7 @@ export async function removeLeftovers(
     const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
     if (!stat) continue;
     const abandoned = alone && namer.isLocal(name);
-    if (!abandoned && now - stat.mtimeMs < otherPodsTime && !isSuperseded(directory, name)) continue;
+    if (!abandoned && !isAbandoned(stat, now) && !isSuperseded(directory, name)) continue;
     try {
       await removeGeneration(directory, name);
       removed++;
@@ -224,7 +222,7 @@ export function findPublished(
     if (!isGeneration(name) || name === kept) continue;
     using generation = openOwn(directory, name);
     if (generation === undefined) continue;
-    const old = now - fstatSync(generation.fd).mtimeMs >= otherPodsTime;
+    const old = isAbandoned(fstatSync(generation.fd), now);
     if (name === shown || isShown(generation) || old || (alone && namer.isLocal(name))) found.add(name);
   }
   return found;
