@@ -19,18 +19,21 @@ export class Netrc {
   }
 
   /**
-   * The Authorization header for a server: of the first entry with a password that is for its host, or for all.
+   * The Authorization header for a server: of the first entry with a password that is for its host, or for all; where
+   * none has one, of the first with a user, and no password.
    * @param userinfo of the URL: of a user alone, the password is looked up, and of a user with a password nothing is
    */
   authorization({ hostname }: URL, userinfo: string | undefined): string | undefined {
     if (userinfo?.includes(':') === true) return undefined;
     const host = bare(hostname);
-    const found = this.#entries.find(
+    const fitting = this.#entries.filter(
       (entry) =>
         (entry.host === undefined || bare(entry.host) === host) &&
-        entry.password !== undefined &&
         (userinfo === undefined || entry.login === userinfo),
     );
+    const found =
+      fitting.find(({ password }) => password !== undefined) ??
+      fitting.find(({ login }) => login !== undefined);
     return found && basic(found.login ?? '', found.password ?? '');
   }
 }
@@ -78,7 +81,9 @@ export function parseNetrc(text: string, path: string): NetrcEntry[] {
     }
     for (const word of wordsOf(line, () => `--netrc-file: line ${index + 1} of ${path}`)) {
       if (expected === 'host') entries.push((entry = { host: word, login: undefined, password: undefined }));
-      else if (expected !== undefined && entry !== undefined) entry[expected] = word;
+      else if (expected === 'login' && entry !== undefined) entry.login = word;
+      // The first, as curl takes it.
+      else if (expected === 'password' && entry !== undefined) entry.password ??= word;
       else if (/^machine$/i.test(word)) {
         expected = 'host';
         continue;
