@@ -26,7 +26,6 @@ const order = [
   'kubernetes',
   'files',
   'slow',
-  'download',
   'render',
 ];
 

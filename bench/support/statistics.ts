@@ -11,7 +11,12 @@ export function median(values: readonly number[]): number {
 
 /** A row of a table in Markdown. */
 export function row(...cells: readonly (string | number)[]): string {
-  return `| ${cells.map((cell) => (typeof cell === 'number' ? cell.toFixed(cell < 10 ? 2 : 0) : cell)).join(' | ')} |`;
+  return `| ${cells.map((cell) => (typeof cell === 'number' ? cell.toFixed(cell < 10 ? 2 : 0) : escapePipes(cell))).join(' | ')} |`;
+}
+
+/** Within a table of Markdown a bar ends the cell. */
+function escapePipes(cell: string): string {
+  return cell.replaceAll('|', '\\|');
 }
 
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
