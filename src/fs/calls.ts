@@ -49,6 +49,7 @@ import {
 import { promisify } from 'node:util';
 
 import { reasonOf } from '../core/clock.ts';
+import { hasAcl, hasAclAt, hasAclBeside } from './inherited-acl.ts';
 
 type FilePath = string | Buffer;
 type Time = number | string;
@@ -86,6 +87,10 @@ export interface Calls {
   link(from: FilePath, to: FilePath): Soon<void>;
   symlink(target: FilePath, path: FilePath): Soon<void>;
   readlink(path: FilePath): Soon<Buffer>;
+  /** Whether an entry has an access control list; a link is not followed. */
+  hasAcl(path: FilePath): Soon<boolean>;
+  /** The same of what is open. */
+  fhasAcl(descriptor: number): Soon<boolean>;
   /** Names as bytes, one character each. */
   readdir(path: FilePath): Soon<string[]>;
   /** The same, with what kind of entry each is. */
@@ -118,6 +123,8 @@ export const calls: Calls = {
   link: (from, to) => linkSync(from, to),
   symlink: (target, path) => symlinkSync(target, path),
   readlink: (path) => readlinkSync(path, 'buffer'),
+  hasAcl: hasAclAt,
+  fhasAcl: hasAcl,
   readdir: (path) => readdirSync(path, 'latin1'),
   entries: (path) => readdirSync(path, withKinds),
 };
@@ -170,6 +177,8 @@ export const sideBySide: Calls = {
   link: promisify(link),
   symlink: promisify(symlink) as Calls['symlink'],
   readlink: (path) => readlinkLater(path, 'buffer'),
+  hasAcl: hasAclBeside,
+  fhasAcl: hasAclBeside,
   readdir: (path) => readdirLater(path, 'latin1'),
   entries: (path) => readdirLater(path, withKinds),
 };

@@ -1,5 +1,5 @@
+import { listAttributesBeside } from '../process/attribute-threads.ts';
 import { attributesOfLibc } from '../process/libc.ts';
-import { itself, type RawName } from './directory/file-name.ts';
 import { refused } from './error-message.ts';
 
 /** Under these names the kernel keeps access control lists (acl(5)): one of the entry, and one for what is made in it. */
@@ -14,7 +14,12 @@ let list: Buffer | undefined;
 function listsBy(call: (into: Buffer, size: number) => number): readonly string[] {
   if (call((list ??= Buffer.alloc(longest)), 0) <= 0) return [];
   const length = call(list, longest);
-  const all = list.toString('latin1', 0, Math.max(0, length)).split('\0');
+  return listsAmong(list.toString('latin1', 0, Math.max(0, length)));
+}
+
+/** @param attributes names, each with a NUL at its end */
+function listsAmong(attributes: string): readonly string[] {
+  const all = attributes.split('\0');
   return names.filter((name) => all.includes(name));
 }
 
@@ -27,12 +32,23 @@ export function hasAcl(descriptor: number): boolean {
   return calls !== undefined && listsBy((into, size) => calls.flistxattr(descriptor, into, size)).length > 0;
 }
 
-/** The same of an entry of an open directory, without opening it. A link has no list. */
-export function hasAclIn(directory: number, raw: RawName): boolean {
+/** The same of an entry, without opening it. A link is not followed, and has no list. */
+export function hasAclAt(path: string | Buffer): boolean {
   const calls = attributesOfLibc();
   if (calls === undefined) return false;
-  const path = Buffer.from(`${itself(directory)}/${raw}\0`, 'latin1');
-  return listsBy((into, size) => calls.llistxattr(path, into, size)).length > 0;
+  const bytes = Buffer.from(`${latin1Of(path)}\0`, 'latin1');
+  return listsBy((into, size) => calls.llistxattr(bytes, into, size)).length > 0;
+}
+
+/** The same of either, by a thread of its own, side by side with others. */
+export async function hasAclBeside(entry: number | string | Buffer): Promise<boolean> {
+  const attributes = await listAttributesBeside(typeof entry === 'number' ? entry : latin1Of(entry));
+  if (attributes !== undefined) return listsAmong(attributes).length > 0;
+  return typeof entry === 'number' ? hasAcl(entry) : hasAclAt(entry);
+}
+
+function latin1Of(path: string | Buffer): string {
+  return typeof path === 'string' ? path : path.toString('latin1');
 }
 
 /**

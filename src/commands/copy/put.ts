@@ -3,7 +3,6 @@ import { lchownSync, rmdirSync, type Stats } from 'node:fs';
 import { type Calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { below, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { readLink } from '../../fs/directory/link.ts';
-import { hasAcl, hasAclIn } from '../../fs/inherited-acl.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import type { Extras, ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { Turns } from '../../fs/turns.ts';
@@ -86,7 +85,7 @@ export class Put {
         if (like === 'unknown' && stat.size > atOnce) return false;
         const right =
           like === 'same'
-            ? !hasAclIn(place.live, raw) &&
+            ? !(yield* given(calls.hasAcl(below(place.live, raw)))) &&
               (yield* this.#stays(calls, stat, there, place, raw, source.followed))
             : yield* this.#compared(calls, source, place, raw);
         if (right) {
@@ -239,7 +238,11 @@ export class Put {
     raw: RawName,
     followed: Following,
   ): Work<boolean> {
-    if (hasAcl(descriptor) || !(yield* this.#stays(calls, stat, there, place, raw, followed))) return false;
+    if (
+      (yield* given(calls.fhasAcl(descriptor))) ||
+      !(yield* this.#stays(calls, stat, there, place, raw, followed))
+    )
+      return false;
     const { right, dryRun } = this.#settings;
     if (right === 'link' || dryRun || sameTime(stat, there)) return true;
     // The other name may be one outside of DEST, of a file that nobody asked to change.

@@ -4,7 +4,6 @@ import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts
 import { pathOf, rawOf, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
-import { hasAcl } from '../../fs/inherited-acl.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
@@ -138,7 +137,7 @@ export class Visit implements Visitor {
   *#isRight(by: Calls, stat: Stats, place: CopyDirectory, live: number, wanted: Attributes): Work<boolean> {
     const there = yield* given(by.fstat(live));
     const right = hasAttributes(there, withItsGroup(wanted, there));
-    return !hasAcl(live) && (right || (yield* this.#put.fits(by, stat, there, place)));
+    return !(yield* given(by.fhasAcl(live))) && (right || (yield* this.#put.fits(by, stat, there, place)));
   }
 
   /** @param late whether its mode is set at the end */

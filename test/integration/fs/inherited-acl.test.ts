@@ -1,13 +1,24 @@
 // A folder whose owner has given himself a right to all that is made in it (a default ACL, acl(5)): nothing gets that.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { hasAclBeside } from '../../../src/fs/inherited-acl.ts';
 import { canMount } from '../../support/faults.ts';
 import { memoryFolders } from '../../support/memory-folders.ts';
 import { runInitbox } from '../../support/program.ts';
+import { canMountSlowly, mountSlowly } from '../../support/slow-volume.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
@@ -22,11 +33,14 @@ acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in e
 os.setxattr(sys.argv[1], 'system.posix_acl_default', acl)
 `;
 
-/** As setfacl -m u:1000:… makes it, on each file below a folder: user 1000 may what the group may, and the mode stays. */
+/** As setfacl -m u:1000:… makes it, on each file, or each below a folder: user 1000 may what the group may, and the mode stays. */
 const lender = `
 import os, struct, sys
-for top, folders, files in os.walk(sys.argv[1]):
-    for path in [os.path.join(top, name) for name in files]:
+def below(folder):
+    for top, folders, files in os.walk(folder):
+        yield from (os.path.join(top, name) for name in files)
+for given in sys.argv[1:]:
+    for path in below(given) if os.path.isdir(given) else [given]:
         if os.path.islink(path): continue
         mode = os.stat(path).st_mode
         user, group, other = mode >> 6 & 7, mode >> 3 & 7, mode & 7
@@ -135,4 +149,60 @@ describe.skipIf(requireOrSkip('access control lists', canMount()))('files that h
       expect(inodes()).toBe(before);
     },
   );
+});
+
+describe.skipIf(requireOrSkip('slow volumes', canMountSlowly()))(
+  'files on a slow volume that have a list',
+  () => {
+    const wide: readonly (readonly [string, Words])[] = [
+      ['copy', (from, to) => ['copy', `${from}/wide`, to]],
+      ['copy --checksum', (from, to) => ['copy', `${from}/wide`, to, '--checksum']],
+      ['copy --atomic', (from, to) => ['copy', `${from}/wide`, to, '--atomic']],
+      [
+        'fetch-config --unpack',
+        (from, to) => ['fetch-config', `file:${from}/wide.tgz`, '--unpack', '--allow-disk', '--to', to],
+      ],
+    ];
+
+    beforeAll(() => {
+      for (let i = 0; i < 6; i++) {
+        mkdirSync(join(inputs, `wide/d${i}`), { recursive: true });
+        for (let j = 0; j < 100; j++) writeFileSync(join(inputs, `wide/d${i}/ü${j}`), `${j}`);
+      }
+      execFileSync('tar', ['czf', join(inputs, 'wide.tgz'), '-C', join(inputs, 'wide'), '.']);
+    });
+
+    test.each(wide)('%s: they are written anew', async (_what, words) => {
+      target = memoryFolder();
+      await using volume = await mountSlowly({ behind: target });
+      const run = () => runInitbox([...words(inputs, volume.path)]);
+      expect(await run()).toMatchObject({ status: 0 });
+      const shown = execFileSync('find', [target, '-type', 'f', '-path', '*/d3/*'], { encoding: 'utf8' });
+      const some = shown.split('\n').filter((path) => /ü[37]\d$/.test(path));
+      expect(some).toHaveLength(20);
+      execFileSync('python3', ['-c', lender, ...some]);
+      expect(withLists(target)).toHaveLength(20);
+      const again = await run();
+      expect(again.status, again.stderr).toBe(0);
+      expect(withLists(target)).toEqual([]);
+    });
+  },
+);
+
+test('lists of attributes by threads: of what is open and of paths, also where there is nothing', async () => {
+  target = memoryFolder();
+  const [plain, listed] = ['plain', 'lïsted'].map((name) => join(target, name)) as [string, string];
+  for (const path of [plain, listed]) writeFileSync(path, '', { mode: 0o640 });
+  symlinkSync(listed, join(target, 'link'));
+  execFileSync('python3', ['-c', lender, listed]);
+  const open = openSync(listed, 'r');
+  try {
+    const [of, missing] = [Buffer.from(listed), join(target, 'missing')];
+    const answers = [plain, of, join(target, 'link'), missing, open, 999_999].map(hasAclBeside);
+    expect(await Promise.all(answers)).toEqual([false, true, false, false, true, false]);
+    const many = Array.from({ length: 500 }, (_, index) => hasAclBeside(index % 2 ? of : plain));
+    expect(await Promise.all(many)).toEqual(many.map((_, index) => index % 2 === 1));
+  } finally {
+    closeSync(open);
+  }
 });

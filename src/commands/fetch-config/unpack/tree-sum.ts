@@ -8,7 +8,6 @@ import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
 import { below, itself, rawOf, type RawName } from '../../../fs/directory/file-name.ts';
 import { asDirectory } from '../../../fs/directory/open-directory.ts';
 import { isOpenToOthers, isOwn } from '../../../fs/directory/safe-open.ts';
-import { hasAclIn } from '../../../fs/inherited-acl.ts';
 import { Lanes } from '../../../fs/lanes.ts';
 import { Pace } from '../../../fs/pace.ts';
 import { sumOf } from './download.ts';
@@ -49,10 +48,10 @@ class Summing {
       if (this.#patience.signal.aborted) throw reasonOf(this.#patience.signal);
       this.#patience.renew();
       const some = sorted.slice(at, at + atOnce);
-      const stats = await this.#statsOf(directory, some);
+      const looks = await this.#looksAt(directory, some);
       const entries = some.map((name, index) => {
-        const stat = stats[index] as Stats;
-        return new Entry(name, stat, !stat.isSymbolicLink() && hasAclIn(directory, name));
+        const { stat, hasAcl } = looks[index] as Look;
+        return new Entry(name, stat, hasAcl);
       });
       await this.#directories.branch(
         entries.filter(({ stat }) => !stat.isFile() || open || isChangeable(stat)),
@@ -65,10 +64,10 @@ class Summing {
     return hash.digest('hex');
   }
 
-  async #statsOf(directory: number, names: readonly RawName[]): Promise<Stats[]> {
+  async #looksAt(directory: number, names: readonly RawName[]): Promise<Look[]> {
     if (!this.#pace.isSlow)
-      return names.map((name) => this.#pace.time(() => doAtOnce(statOf(calls, directory, name))));
-    return Promise.all(names.map((name) => this.#beside((how) => statOf(how, directory, name))));
+      return names.map((name) => this.#pace.time(() => doAtOnce(lookAt(calls, directory, name))));
+    return Promise.all(names.map((name) => this.#beside((how) => lookAt(how, directory, name))));
   }
 
   /** @throws the signal's reason, once it is aborted */
@@ -140,10 +139,17 @@ class Entry {
   }
 }
 
-function* statOf(how: Calls, directory: number, name: RawName): Work<Stats> {
-  const stat = yield* given(how.lstat(below(directory, name)));
+/** What is seen of an entry without opening it. */
+interface Look {
+  readonly stat: Stats;
+  readonly hasAcl: boolean;
+}
+
+function* lookAt(how: Calls, directory: number, name: RawName): Work<Look> {
+  const path = below(directory, name);
+  const stat = yield* given(how.lstat(path));
   if (stat === undefined) throw Object.assign(new Error('ENOENT: it is gone'), { code: 'ENOENT' });
-  return stat;
+  return { stat, hasAcl: !stat.isSymbolicLink() && (yield* given(how.hasAcl(path))) };
 }
 
 /** A directory, opened, and what is in it. */
