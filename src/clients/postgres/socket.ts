@@ -122,6 +122,10 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<string> {
       if (answer === 'E' || !'SN'.includes(answer) || isForeignGreeting(bytes)) {
         if (answer === 'E' && beginsError(bytes)) resolve('E');
         else reject(new NotPostgres(bytes));
+      } else if (answer === 'N') {
+        // An error may follow at once: a server whose postmaster ends says so to whoever is about to log in.
+        if (bytes.length > 1) socket.unshift(bytes.subarray(1));
+        resolve(answer);
       } else if (bytes.length === 1) resolve(answer);
       // More than the one byte would be taken for encrypted data (CVE-2021-23222).
       else

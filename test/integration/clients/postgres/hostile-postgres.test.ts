@@ -200,6 +200,21 @@ describe('messages that no server sends', () => {
     expect(stderr).toContain('lower scram_iterations');
   });
 
+  test.each([false, true])(
+    'a postmaster that ends tells it right behind its N (closing: %s)',
+    async (closing) => {
+      const ending = report(
+        'E',
+        'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0',
+      );
+      await using server = await startHostile((socket) => () => {
+        if (closing) setImmediate(() => socket.end());
+        return Buffer.concat([raw('N'), ending]);
+      });
+      await endsInTime(server.url, 'terminating connection due to unexpected postmaster exit', 124);
+    },
+  );
+
   test('channel binding offered without TLS: what is between has ended it', async () => {
     await using server = await startHostile(
       inOrder(authentication(10, 'SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0')),
