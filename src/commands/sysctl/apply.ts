@@ -1,0 +1,121 @@
+import { closeSync } from 'node:fs';
+
+import { reasonOf, unlessAborted } from '../../core/clock.ts';
+import type { Context } from '../../core/context.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
+import { DeadlinePassed, failed, type Failed, SignalReceived } from '../../core/outcome.ts';
+import { sideBySide } from '../../fs/calls.ts';
+import { systemErrorCode } from '../../fs/error-message.ts';
+import { widenThreadPool } from '../../process/thread-pool.ts';
+import { hintsFor, whyDenied, whyNotTaken, whyOther } from './explain.ts';
+import type { Looked } from './look.ts';
+import { setWords, wantedWords } from './outcome.ts';
+import { isRight, presentIn, shortened } from './value.ts';
+
+/** What became of the settings. */
+export interface Applied {
+  /** Those that were written, and read back. */
+  readonly written: readonly Looked[];
+  /** Why not all of them are right. */
+  readonly failure?: Failed;
+}
+
+/** Writes what differs, in its order, and reads it back. All are opened to be written before the first one is. */
+export async function applySettings(all: readonly Looked[], context: Context): Promise<Applied> {
+  const changes = all.filter(({ right }) => !right);
+  if (changes.length === 0) return { written: [] };
+  using writing = new DisposableStack();
+  const opened: { readonly change: Looked; readonly descriptor: number }[] = [];
+  for (const change of changes) {
+    try {
+      const descriptor = change.file.openToWrite();
+      writing.defer(() => closeSync(descriptor));
+      opened.push({ change, descriptor });
+    } catch (error) {
+      return { written: [], failure: notOpened(change, changes, error, context.host.uid) };
+    }
+  }
+  // A write may take as long as the kernel needs, such as for huge pages: by a thread it can be left.
+  widenThreadPool();
+  const written: Looked[] = [];
+  for (const [index, { change, descriptor }] of opened.entries()) {
+    const became = await write(change, descriptor, context);
+    if (became === 'written') written.push(change);
+    else if (became !== 'right')
+      return { written, failure: withRest(became, written, changes.slice(index + 1)) };
+  }
+  const failure = undoneByAnother(all);
+  return failure === undefined ? { written } : { written, failure: withRest(failure, written, []) };
+}
+
+async function write(
+  change: Looked,
+  descriptor: number,
+  { signal }: Context,
+): Promise<'written' | 'right' | Failed> {
+  const { setting, file } = change;
+  const { name, path, value } = setting;
+  try {
+    if (signal.aborted) throw reasonOf(signal);
+    // Somebody else may have set it meanwhile: what is high enough now must not be lowered.
+    if (isRight(setting, presentIn(file.read(), path))) return 'right';
+    const bytes = Buffer.from(`${value}\n`);
+    await unlessAborted(Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length)), signal);
+    const now = presentIn(file.read(), path);
+    if (isRight(setting, now)) return 'written';
+    return failed(
+      exitStatus.failed,
+      `${name} was set to ${shortened(value)}, and the kernel made it ${shortened(now.value)}`,
+      { hint: whyOther(setting) },
+    );
+  } catch (error) {
+    if (error instanceof SignalReceived)
+      return failed(signalStatus(error.signal), `ended by ${error.signal} while ${name} was to be set`);
+    if (error instanceof DeadlinePassed)
+      return failed(exitStatus.deadline, `${error.message}, while ${name} was to be set`);
+    const code = systemErrorCode(error);
+    if (code === undefined) throw error;
+    return failed(
+      exitStatus.failed,
+      `the kernel refuses to set ${name} to ${shortened(value)} (${code}); it is ${shortened(change.present.value)}`,
+      { hint: whyNotTaken(code, setting) },
+    );
+  }
+}
+
+/** One may have changed another, as vm.dirty_bytes does vm.dirty_ratio. */
+function undoneByAnother(all: readonly Looked[]): Failed | undefined {
+  for (const { setting, file } of all) {
+    const now = presentIn(file.read(), setting.path);
+    if (!isRight(setting, now))
+      return failed(
+        exitStatus.failed,
+        `${setting.name} is ${shortened(now.value)} once all are set, and not ${wantedWords(setting)}`,
+        { hint: 'another of these settings changes it as well, or somebody else on this node sets it' },
+      );
+  }
+  return undefined;
+}
+
+function notOpened(change: Looked, changes: readonly Looked[], error: unknown, uid: number): Failed {
+  const { setting, present, file } = change;
+  const code = systemErrorCode(error) ?? String(error);
+  const readOnly = (file.stat.mode & 0o222) === 0;
+  return failed(
+    exitStatus.failed,
+    `${setting.name} cannot be set (${code}): it is ${shortened(present.value)}, and should be ${wantedWords(setting)}; nothing was changed`,
+    {
+      hint: readOnly
+        ? 'the kernel only shows it, and nobody can set it'
+        : [whyDenied(code, uid) ?? [], hintsFor(changes.map((one) => one.setting))].flat(),
+    },
+  );
+}
+
+function withRest(failure: Failed, before: readonly Looked[], after: readonly Looked[]): Failed {
+  const details = [
+    ...before.map(setWords),
+    ...(after.length === 0 ? [] : [`not tried: ${after.map(({ setting }) => setting.name).join(', ')}`]),
+  ];
+  return details.length === 0 ? failure : { ...failure, details };
+}
