@@ -8,24 +8,24 @@ import { sideBySide } from '../../fs/calls.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import { widenThreadPool } from '../../process/thread-pool.ts';
 import { hintsFor, whyDenied, whyNotTaken, whyOther } from './explain.ts';
-import type { Looked } from './look.ts';
+import type { JudgedSetting } from './judge.ts';
 import { setWords, wantedWords } from './outcome.ts';
-import { isRight, presentIn, shortened } from './value.ts';
+import { meets, presentIn, shortened } from './value.ts';
 
 /** What became of the settings. */
 export interface Applied {
   /** Those that were written, and read back. */
-  readonly written: readonly Looked[];
+  readonly written: readonly JudgedSetting[];
   /** Why not all of them are right. */
   readonly failure?: Failed;
 }
 
 /** Writes what differs, in its order, and reads it back. All are opened to be written before the first one is. */
-export async function applySettings(all: readonly Looked[], context: Context): Promise<Applied> {
+export async function applySettings(all: readonly JudgedSetting[], context: Context): Promise<Applied> {
   const changes = all.filter(({ right }) => !right);
   if (changes.length === 0) return { written: [] };
   using writing = new DisposableStack();
-  const opened: { readonly change: Looked; readonly descriptor: number }[] = [];
+  const opened: { readonly change: JudgedSetting; readonly descriptor: number }[] = [];
   for (const change of changes) {
     try {
       const descriptor = change.file.openToWrite();
@@ -37,7 +37,7 @@ export async function applySettings(all: readonly Looked[], context: Context): P
   }
   // A write may take as long as the kernel needs, such as for huge pages: by a thread it can be left.
   widenThreadPool();
-  const written: Looked[] = [];
+  const written: JudgedSetting[] = [];
   for (const [index, { change, descriptor }] of opened.entries()) {
     const became = await write(change, descriptor, context);
     if (became === 'written') written.push(change);
@@ -49,7 +49,7 @@ export async function applySettings(all: readonly Looked[], context: Context): P
 }
 
 async function write(
-  change: Looked,
+  change: JudgedSetting,
   descriptor: number,
   { signal }: Context,
 ): Promise<'written' | 'right' | Failed> {
@@ -58,11 +58,11 @@ async function write(
   try {
     if (signal.aborted) throw reasonOf(signal);
     // Somebody else may have set it meanwhile: what is high enough now must not be lowered.
-    if (isRight(setting, presentIn(file.read(), path))) return 'right';
+    if (meets(setting, presentIn(file.read(), path))) return 'right';
     const bytes = Buffer.from(`${value}\n`);
     await unlessAborted(Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length)), signal);
     const now = presentIn(file.read(), path);
-    if (isRight(setting, now)) return 'written';
+    if (meets(setting, now)) return 'written';
     return failed(
       exitStatus.failed,
       `${name} was set to ${shortened(value)}, and the kernel made it ${shortened(now.value)}`,
@@ -84,10 +84,10 @@ async function write(
 }
 
 /** One may have changed another, as vm.dirty_bytes does vm.dirty_ratio. */
-function undoneByAnother(all: readonly Looked[]): Failed | undefined {
+function undoneByAnother(all: readonly JudgedSetting[]): Failed | undefined {
   for (const { setting, file } of all) {
     const now = presentIn(file.read(), setting.path);
-    if (!isRight(setting, now))
+    if (!meets(setting, now))
       return failed(
         exitStatus.failed,
         `${setting.name} is ${shortened(now.value)} once all are set, and not ${wantedWords(setting)}`,
@@ -97,7 +97,12 @@ function undoneByAnother(all: readonly Looked[]): Failed | undefined {
   return undefined;
 }
 
-function notOpened(change: Looked, changes: readonly Looked[], error: unknown, uid: number): Failed {
+function notOpened(
+  change: JudgedSetting,
+  changes: readonly JudgedSetting[],
+  error: unknown,
+  uid: number,
+): Failed {
   const { setting, present, file } = change;
   const code = systemErrorCode(error) ?? String(error);
   const readOnly = (file.stat.mode & 0o222) === 0;
@@ -112,7 +117,11 @@ function notOpened(change: Looked, changes: readonly Looked[], error: unknown, u
   );
 }
 
-function withRest(failure: Failed, before: readonly Looked[], after: readonly Looked[]): Failed {
+function withRest(
+  failure: Failed,
+  before: readonly JudgedSetting[],
+  after: readonly JudgedSetting[],
+): Failed {
   const details = [
     ...before.map(setWords),
     ...(after.length === 0 ? [] : [`not tried: ${after.map(({ setting }) => setting.name).join(', ')}`]),

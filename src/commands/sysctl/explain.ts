@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 import { isSafe, namespaceOf, usesNodeNetwork } from './scope.ts';
-import type { Setting } from './setting.ts';
+import type { KernelSetting } from './setting.ts';
 
 const privileged = 'securityContext: { privileged: true, runAsUser: 0, runAsNonRoot: false }';
 
@@ -17,7 +17,7 @@ export function whyDenied(code: string, uid: number): string | undefined {
 }
 
 /** What the kernel means by an error on a write; undefined where its code says it. */
-export function whyNotTaken(code: string, { name }: Setting): string | undefined {
+export function whyNotTaken(code: string, { name }: KernelSetting): string | undefined {
   switch (code) {
     case 'EINVAL':
     case 'ERANGE':
@@ -36,7 +36,7 @@ export function whyNotTaken(code: string, { name }: Setting): string | undefined
 }
 
 /** Why the kernel may have another value after a write. */
-export function whyOther({ name }: Setting): string | undefined {
+export function whyOther({ name }: KernelSetting): string | undefined {
   return /nr_hugepages/.test(name) ? fragmented : undefined;
 }
 
@@ -44,7 +44,7 @@ const fragmented =
   'memory is too full or too fragmented for so many huge pages: reserve them early, at the boot of the node (hugepages=)';
 
 /** How to set these without a privileged container: on the node, and in the pod what is the pod's. */
-export function hintsFor(settings: readonly Setting[]): string[] {
+export function hintsFor(settings: readonly KernelSetting[]): string[] {
   const ofPod = settings.filter(({ name }) => isOfPod(name));
   const ofNode = settings.filter((setting) => !ofPod.includes(setting));
   const unsafe = ofPod.filter(({ name }) => !isSafe(name));
@@ -71,7 +71,7 @@ export function isOfPod(name: string): boolean {
 }
 
 /** One line for a shell. */
-export function nodeLine(settings: readonly Setting[]): string {
+export function nodeLine(settings: readonly KernelSetting[]): string {
   const parameters = settings.filter(({ name }) => !name.startsWith('/'));
   const files = settings.filter(({ name }) => name.startsWith('/'));
   return [

@@ -1,16 +1,16 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { hintsFor, nodeLine } from './explain.ts';
-import type { Looked } from './look.ts';
+import type { JudgedSetting } from './judge.ts';
 import { isSafe, namespaceOf } from './scope.ts';
-import type { Setting } from './setting.ts';
+import type { KernelSetting } from './setting.ts';
 import { shortened } from './value.ts';
 
 /** All is as it should be. */
 export function setOutcome(
-  settings: readonly Setting[],
-  found: readonly Looked[],
-  changed: readonly Looked[],
+  settings: readonly KernelSetting[],
+  found: readonly JudgedSetting[],
+  changed: readonly JudgedSetting[],
 ): Outcome {
   const each = settings.map((setting) => {
     const looked = found.find((one) => one.setting === setting);
@@ -21,7 +21,7 @@ export function setOutcome(
 }
 
 /** What --check has found. */
-export function checkedOutcome(settings: readonly Setting[], found: readonly Looked[]): Outcome {
+export function checkedOutcome(settings: readonly KernelSetting[], found: readonly JudgedSetting[]): Outcome {
   const wrong = found.filter(({ right }) => !right);
   if (wrong.length === 0) return setOutcome(settings, found, []);
   const each = wrong.map(
@@ -41,7 +41,7 @@ export function checkedOutcome(settings: readonly Setting[], found: readonly Loo
 }
 
 /** For --dry-run. */
-export function jsonOfSettings(settings: readonly Setting[], found: readonly Looked[]): string {
+export function jsonOfSettings(settings: readonly KernelSetting[], found: readonly JudgedSetting[]): string {
   const all = settings.map((setting) => {
     const looked = found.find((one) => one.setting === setting);
     const { name, path, value, atLeast } = setting;
@@ -60,16 +60,16 @@ export function jsonOfSettings(settings: readonly Setting[], found: readonly Loo
   return `${JSON.stringify({ settings: all, onNode: wrong.length === 0 ? null : nodeLine(wrong) })}\n`;
 }
 
-export function setWords({ setting, present }: Looked): string {
+export function setWords({ setting, present }: JudgedSetting): string {
   return `${setting.name} set to ${shortened(setting.value)} (it was ${shortened(present.value)})`;
 }
 
-function rightWords({ setting, present }: Looked): string {
+function rightWords({ setting, present }: JudgedSetting): string {
   return setting.atLeast && present.value !== setting.value
     ? `${setting.name} is ${present.value}, at least ${setting.value}`
     : `${setting.name} is ${shortened(present.value)} already`;
 }
 
-export function wantedWords({ value, atLeast }: Setting): string {
+export function wantedWords({ value, atLeast }: KernelSetting): string {
   return atLeast ? `at least ${value}` : shortened(value);
 }

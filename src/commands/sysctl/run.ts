@@ -2,13 +2,13 @@ import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { type Outcome, printed, UsageError } from '../../core/outcome.ts';
 import { applySettings } from './apply.ts';
-import { type Looked, lookAt } from './look.ts';
+import { type JudgedSetting, judgeSettings } from './judge.ts';
 import type { sysctlOptions } from './options.ts';
 import { checkedOutcome, jsonOfSettings, setOutcome } from './outcome.ts';
 import { isSafe, namespaceOf, usesNodeNetwork } from './scope.ts';
-import type { Setting } from './setting.ts';
+import type { KernelSetting } from './setting.ts';
 
-type SysctlInput = Input<typeof sysctlOptions, readonly Setting[]>;
+type SysctlInput = Input<typeof sysctlOptions, readonly KernelSetting[]>;
 
 /** @throws UsageError where the flags do not fit together */
 export function checkSysctl({ options }: Pick<SysctlInput, 'options'>): void {
@@ -20,7 +20,7 @@ export function checkSysctl({ options }: Pick<SysctlInput, 'options'>): void {
 export async function runSysctl(input: SysctlInput, context: Context): Promise<Outcome> {
   checkSysctl(input);
   const { options, positionals: settings } = input;
-  using looked = await lookAt(settings, options['if-exists'], context);
+  using looked = await judgeSettings(settings, options['if-exists'], context);
   for (const { name } of looked.missing)
     context.log.info(`${name} is left out: this kernel does not have it`);
   const { found } = looked;
@@ -35,7 +35,7 @@ export async function runSysctl(input: SysctlInput, context: Context): Promise<O
 }
 
 /** Says what needs no privileged container, which is worth knowing where one was used. */
-function tellOfPod(changed: readonly Looked[], { log }: Pick<Context, 'log'>): void {
+function tellOfPod(changed: readonly JudgedSetting[], { log }: Pick<Context, 'log'>): void {
   for (const { setting, present } of changed) {
     const { name, value, atLeast } = setting;
     const namespace = namespaceOf(name);

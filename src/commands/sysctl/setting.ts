@@ -3,7 +3,7 @@ import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** What one of the words asks for. */
-export interface Setting {
+export interface KernelSetting {
   /** As sysctl(8) writes it: with dots, or with slashes where a dot is part of it; a path below /sys as it is. */
   readonly name: string;
   /** Absolute, below /proc/sys or one of the files below /sys that are taken. */
@@ -49,7 +49,7 @@ const largestNumber = 2n ** 64n - 1n;
  * Reads `NAME=VALUE` or `NAME>=NUMBER`.
  * @throws Error that says what is accepted
  */
-export function parseSetting(text: string): Setting {
+export function parseSetting(text: string): KernelSetting {
   refuseUnexpanded('word', text, 'the setting');
   const at = text.search(/[=<>]/);
   const written = (at < 0 ? text : text.slice(0, at)).trim();
@@ -67,7 +67,10 @@ export function parseSetting(text: string): Setting {
 }
 
 /** @throws UsageError where one setting is given twice, under whatever name */
-export function refuseDoubled(settings: readonly Setting[], given: readonly Given[]): readonly Setting[] {
+export function refuseDoubled(
+  settings: readonly KernelSetting[],
+  given: readonly Given[],
+): readonly KernelSetting[] {
   for (const [index, { name, path }] of settings.entries())
     if (settings.findIndex((other) => other.path === path) !== index)
       throw new UsageError(`${given[index]?.origin}: ${name} is given twice; write it once`);
@@ -78,7 +81,7 @@ export function refuseDoubled(settings: readonly Setting[], given: readonly Give
  * Finds the file of a name. The separator that comes first is the one: dots, and then a slash is a dot of the name, or
  * slashes (sysctl(8), sysctl.d(5)).
  */
-function nameAndPath(written: string): Pick<Setting, 'name' | 'path'> {
+function nameAndPath(written: string): Pick<KernelSetting, 'name' | 'path'> {
   if (written.startsWith('/') && !written.startsWith(`${parameters}/`)) {
     if (takenBelowSys.some((pattern) => pattern.test(written))) return { name: written, path: written };
     throw new Error(

@@ -1,4 +1,4 @@
-import type { Setting } from './setting.ts';
+import type { KernelSetting } from './setting.ts';
 
 /** What a setting's file says. */
 export interface Present {
@@ -24,7 +24,7 @@ export function presentIn(text: string, path: string): Present {
 
 /** Why a setting cannot be what is asked for, as far as its present value tells; the text follows its name. */
 export function misfit(
-  { name, value, atLeast }: Setting,
+  { name, value, atLeast }: KernelSetting,
   { value: is, choices }: Present,
 ): string | undefined {
   if (choices !== undefined && !choices.includes(value))
@@ -42,7 +42,7 @@ export function misfit(
 }
 
 /** Whether a value is what is asked for. */
-export function isRight({ value, atLeast }: Setting, { value: is }: Present): boolean {
+export function meets({ value, atLeast }: KernelSetting, { value: is }: Present): boolean {
   if (!atLeast) return means(is) === means(value);
   return /^\d+$/.test(is) && BigInt(is) >= BigInt(value);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { parseSetting, refuseDoubled, type Setting } from '../../../../src/commands/sysctl/setting.ts';
+import { parseSetting, refuseDoubled, type KernelSetting } from '../../../../src/commands/sysctl/setting.ts';
 
 const thp = '/sys/kernel/mm/transparent_hugepage';
 
@@ -150,7 +150,7 @@ describe('a setting', () => {
   test('one setting under two names is given twice', () => {
     const texts = ['vm.swappiness=1', 'vm.max_map_count=2', 'vm/swappiness>=3'];
     const given = texts.map((text, index) => ({ text, origin: `argument ${index + 1}` }));
-    const settings = texts.map((text): Setting => parseSetting(text));
+    const settings = texts.map((text): KernelSetting => parseSetting(text));
     expect(() => refuseDoubled(settings, given)).toThrow('argument 3: vm.swappiness is given twice');
     expect(refuseDoubled(settings.slice(0, 2), given)).toHaveLength(2);
   });

@@ -10,35 +10,35 @@ import { systemErrorCode } from '../../fs/error-message.ts';
 import { type KernelFile, NotKernelFile, openKernelFile } from '../../fs/kernel-file.ts';
 import { hintsFor, whyDenied } from './explain.ts';
 import { namespaceOf, usesNodeNetwork } from './scope.ts';
-import type { Setting } from './setting.ts';
-import { isRight, misfit, type Present, presentIn } from './value.ts';
+import type { KernelSetting } from './setting.ts';
+import { meets, misfit, type Present, presentIn } from './value.ts';
 
 /** A setting beside what it is. */
-export interface Looked {
-  readonly setting: Setting;
+export interface JudgedSetting {
+  readonly setting: KernelSetting;
   readonly file: KernelFile;
   readonly present: Present;
   readonly right: boolean;
 }
 
 /** Held open until it is disposed of. */
-interface AllLooked extends Disposable {
-  readonly found: readonly Looked[];
+interface AllJudged extends Disposable {
+  readonly found: readonly JudgedSetting[];
   /** Left out, since the kernel does not have them. */
-  readonly missing: readonly Setting[];
+  readonly missing: readonly KernelSetting[];
 }
 
 /**
  * Looks at all settings; nothing is written.
  * @throws UsageError where one cannot be what is asked for, Failure where one cannot be read
  */
-export async function lookAt(
-  settings: readonly Setting[],
+export async function judgeSettings(
+  settings: readonly KernelSetting[],
   ifExists: boolean,
   { host }: Pick<Context, 'host'>,
-): Promise<AllLooked> {
+): Promise<AllJudged> {
   using open = new DisposableStack();
-  const missing: Setting[] = [];
+  const missing: KernelSetting[] = [];
   const found = everyOne(settings, (setting) => {
     try {
       const looked = lookAtOne(setting);
@@ -60,7 +60,7 @@ export async function lookAt(
   };
 }
 
-function lookAtOne(setting: Setting): Looked {
+function lookAtOne(setting: KernelSetting): JudgedSetting {
   const file = openKernelFile(setting.path);
   try {
     if ((file.stat.mode & 0o444) === 0)
@@ -68,14 +68,14 @@ function lookAtOne(setting: Setting): Looked {
     const present = presentIn(file.read(), setting.path);
     const why = misfit(setting, present);
     if (why !== undefined) throw new UsageError(`${setting.name} ${why}`);
-    return { setting, file, present, right: isRight(setting, present) };
+    return { setting, file, present, right: meets(setting, present) };
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
   }
 }
 
-function explained(error: unknown, setting: Setting, uid: number): Error {
+function explained(error: unknown, setting: KernelSetting, uid: number): Error {
   const { name } = setting;
   if (error instanceof UsageError || error instanceof Failure) return error;
   if (error instanceof NotKernelFile) return new UsageError(`${name} ${error.message}`);
@@ -90,7 +90,7 @@ function explained(error: unknown, setting: Setting, uid: number): Error {
   );
 }
 
-function missingWords({ name, path }: Setting, { nearest: folder }: MissingPath): string {
+function missingWords({ name, path }: KernelSetting, { nearest: folder }: MissingPath): string {
   const meant = nearest(path.slice(folder.length + 1).split('/')[0] ?? '', namesIn(folder));
   const of = path.slice(folder.length + 1).split('/').length === 1 && meant !== undefined;
   const advice = of ? `; did you mean ${basename(meant)}?` : '';
