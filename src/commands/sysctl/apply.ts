@@ -6,7 +6,7 @@ import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import { DeadlinePassed, failed, type Failed, SignalReceived } from '../../core/outcome.ts';
 import { sideBySide } from '../../fs/calls.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
-import { widenThreadPool } from '../../process/thread-pool.ts';
+import { leaveThreadCall } from '../../process/thread-pool.ts';
 import { hintsFor, whyDenied, whyNotTaken, whyOther } from './explain.ts';
 import type { JudgedSetting } from './judge.ts';
 import { setWords, wantedWords } from './outcome.ts';
@@ -35,8 +35,6 @@ export async function applySettings(all: readonly JudgedSetting[], context: Cont
       return { written: [], failure: notOpened(change, changes, error, context.host.uid) };
     }
   }
-  // A write may take as long as the kernel needs, such as for huge pages: by a thread it can be left.
-  widenThreadPool();
   const written: JudgedSetting[] = [];
   for (const [index, { change, descriptor }] of opened.entries()) {
     const became = await write(change, descriptor, context);
@@ -60,7 +58,10 @@ async function write(
     // Somebody else may have set it meanwhile: what is high enough now must not be lowered.
     if (meets(setting, presentIn(file.read(), path))) return 'right';
     const bytes = Buffer.from(`${value}\n`);
-    await unlessAborted(Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length)), signal);
+    // It may take as long as the kernel needs, such as for huge pages: by a thread it can be left.
+    const writing = Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length));
+    signal.addEventListener('abort', leaveThreadCall, { once: true });
+    await unlessAborted(writing, signal).finally(() => signal.removeEventListener('abort', leaveThreadCall));
     const now = presentIn(file.read(), path);
     if (meets(setting, now)) return 'written';
     return failed(
