@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 
-import { reasonOf, unlessAborted } from '../../core/clock.ts';
+import { reasonOf, sleep, unlessAborted } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import { DeadlinePassed, failed, type Failed, SignalReceived } from '../../core/outcome.ts';
@@ -10,7 +10,7 @@ import { leaveThreadCall } from '../../process/thread-pool.ts';
 import { hintsFor, whyDenied, whyNotTaken, whyOther } from './explain.ts';
 import type { JudgedSetting } from './judge.ts';
 import { setWords, wantedWords } from './outcome.ts';
-import { meets, presentIn, shortened } from './value.ts';
+import { meets, type Present, presentIn, shortened } from './value.ts';
 
 /** What became of the settings. */
 export interface Applied {
@@ -19,6 +19,13 @@ export interface Applied {
   /** Why not all of them are right. */
   readonly failure?: Failed;
 }
+
+/**
+ * Milliseconds after which whoever looked at a value before it was raised has written its own, lower one; and how often
+ * it is raised again. The kernel cannot compare and set in one step, and containers share no lock.
+ */
+const settleTime = 100;
+const settleRounds = 5;
 
 /** Writes what differs, in its order, and reads it back. All are opened to be written before the first one is. */
 export async function applySettings(all: readonly JudgedSetting[], context: Context): Promise<Applied> {
@@ -42,7 +49,8 @@ export async function applySettings(all: readonly JudgedSetting[], context: Cont
     else if (became !== 'right')
       return { written, failure: withRest(became, written, changes.slice(index + 1)) };
   }
-  const failure = undoneByAnother(all);
+  const raised = changes.filter(({ setting }) => setting.atLeast);
+  const failure = (await settle(raised, context)) ?? undoneByAnother(all);
   return failure === undefined ? { written } : { written, failure: withRest(failure, written, []) };
 }
 
@@ -63,17 +71,11 @@ async function write(
     signal.addEventListener('abort', leaveThreadCall, { once: true });
     await unlessAborted(writing, signal).finally(() => signal.removeEventListener('abort', leaveThreadCall));
     const now = presentIn(file.read(), path);
-    if (meets(setting, now)) return 'written';
-    return failed(
-      exitStatus.failed,
-      `${name} was set to ${shortened(value)}, and the kernel made it ${shortened(now.value)}`,
-      { hint: whyOther(setting) },
-    );
+    // What is raised is looked at again later.
+    return setting.atLeast || meets(setting, now) ? 'written' : madeOther(change, now);
   } catch (error) {
-    if (error instanceof SignalReceived)
-      return failed(signalStatus(error.signal), `ended by ${error.signal} while ${name} was to be set`);
-    if (error instanceof DeadlinePassed)
-      return failed(exitStatus.deadline, `${error.message}, while ${name} was to be set`);
+    const ended = endedEarly(error, name);
+    if (ended !== undefined) return ended;
     const code = systemErrorCode(error);
     if (code === undefined) throw error;
     return failed(
@@ -82,6 +84,51 @@ async function write(
       { hint: whyNotTaken(code, setting) },
     );
   }
+}
+
+/** Raises again what another run has lowered since then, until all stays. */
+async function settle(raised: readonly JudgedSetting[], context: Context): Promise<Failed | undefined> {
+  if (raised.length === 0) return undefined;
+  for (let round = 1; ; round++) {
+    try {
+      await sleep(context.clock, settleTime, context.signal);
+    } catch (error) {
+      const ended = endedEarly(error, raised.map(({ setting }) => setting.name).join(', '));
+      if (ended === undefined) throw error;
+      return ended;
+    }
+    const low = raised.filter(({ setting, file }) => !meets(setting, presentIn(file.read(), setting.path)));
+    const [first] = low;
+    if (first === undefined) return undefined;
+    if (round === settleRounds) return madeOther(first, presentIn(first.file.read(), first.setting.path));
+    for (const change of low) {
+      // A second write to one descriptor would not be at its beginning, and the kernel ignores it (sysctl_writes_strict).
+      const descriptor = change.file.openToWrite();
+      try {
+        const became = await write(change, descriptor, context);
+        if (typeof became === 'object') return became;
+      } finally {
+        closeSync(descriptor);
+      }
+    }
+  }
+}
+
+function madeOther({ setting }: JudgedSetting, now: Present): Failed {
+  return failed(
+    exitStatus.failed,
+    `${setting.name} was set to ${shortened(setting.value)}, and the kernel made it ${shortened(now.value)}`,
+    { hint: whyOther(setting) },
+  );
+}
+
+/** Undefined where it is no signal and no deadline that ended it. */
+function endedEarly(error: unknown, name: string): Failed | undefined {
+  if (error instanceof SignalReceived)
+    return failed(signalStatus(error.signal), `ended by ${error.signal} while ${name} was to be set`);
+  if (error instanceof DeadlinePassed)
+    return failed(exitStatus.deadline, `${error.message}, while ${name} was to be set`);
+  return undefined;
 }
 
 /** One may have changed another, as vm.dirty_bytes does vm.dirty_ratio. */

@@ -253,6 +253,24 @@ describe.skipIf(noNetwork)('in a network namespace', () => {
     }
   });
 
+  test('of several that raise it in one moment, the highest value stays', async () => {
+    using network = createNetns();
+    for (let round = 0; round < 3; round++) {
+      change(network, 'net/core/somaxconn', '1000');
+      const results = await Promise.all(
+        ['2000', '3000', '2500'].map((least) =>
+          sysctl([`net.core.somaxconn>=${least}`], { prefix: network.prefix }),
+        ),
+      );
+      expect(results.map(({ status, stderr }) => ({ status, stderr }))).toMatchObject([
+        { status: 0 },
+        { status: 0 },
+        { status: 0 },
+      ]);
+      expect(inside(network, 'net/core/somaxconn')).toBe('3000');
+    }
+  });
+
   test('an exact value lowers as well, and says so of a limit', async () => {
     using network = createNetns();
     change(network, 'net/core/somaxconn', '4096');
