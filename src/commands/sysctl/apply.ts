@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 
 import { reasonOf, sleep, unlessAborted } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
@@ -19,6 +19,9 @@ export interface Applied {
   /** Why not all of them are right. */
   readonly failure?: Failed;
 }
+
+/** Of the settings that are raised, those for which the kernel has to find memory. */
+const takesLong = /hugepages/;
 
 /**
  * Milliseconds after which whoever looked at a value before it was raised has written its own, lower one; and how often
@@ -63,13 +66,12 @@ async function write(
   const { name, path, value } = setting;
   try {
     if (signal.aborted) throw reasonOf(signal);
+    const bytes = Buffer.from(`${value}\n`);
     // Somebody else may have set it meanwhile: what is high enough now must not be lowered.
     if (meets(setting, presentIn(file.read(), path))) return 'right';
-    const bytes = Buffer.from(`${value}\n`);
-    // It may take as long as the kernel needs, such as for huge pages: by a thread it can be left.
-    const writing = Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length));
-    signal.addEventListener('abort', leaveThreadCall, { once: true });
-    await unlessAborted(writing, signal).finally(() => signal.removeEventListener('abort', leaveThreadCall));
+    // A limit is taken at once, and nothing may come between the look and the write.
+    if (setting.atLeast && !takesLong.test(name)) writeSync(descriptor, bytes);
+    else await writeByThread(descriptor, bytes, signal);
     const now = presentIn(file.read(), path);
     // What is raised is looked at again later.
     return setting.atLeast || meets(setting, now) ? 'written' : madeOther(change, now);
@@ -84,6 +86,13 @@ async function write(
       { hint: whyNotTaken(code, setting) },
     );
   }
+}
+
+/** It can be left: the kernel may take as long as it needs. */
+async function writeByThread(descriptor: number, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  const writing = Promise.resolve(sideBySide.write(descriptor, bytes, 0, bytes.length));
+  signal.addEventListener('abort', leaveThreadCall, { once: true });
+  await unlessAborted(writing, signal).finally(() => signal.removeEventListener('abort', leaveThreadCall));
 }
 
 /** Raises again what another run has lowered since then, until all stays. */

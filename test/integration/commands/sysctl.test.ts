@@ -477,7 +477,7 @@ describe.skipIf(noNetwork)('in a network namespace', () => {
         return status;
       }
 
-      const words = ['sysctl', 'net.ipv4.tcp_fin_timeout=31', 'net.core.somaxconn>=2000'];
+      const words = ['sysctl', 'net.ipv4.tcp_fin_timeout=31', 'net.core.somaxconn=2000'];
 
       async function start(network: Netns, more: readonly string[] = []) {
         change(network, 'net/core/somaxconn', '1000');
