@@ -21,6 +21,7 @@ const order = [
   'download',
   'redaction',
   'chown',
+  'sysctl',
   'run',
   'init-phase',
   'kubernetes',

@@ -44,6 +44,7 @@ export function runs(port: number, folder: string): readonly Run[] {
       whole: true,
     },
     { words: ['chown', own, `${folder}/tree`], status: 0 },
+    { words: ['sysctl', 'kernel.ostype=Linux'], status: 0 },
     { words: ['copy', `${folder}/tree`, `${folder}/copied`], status: 0 },
     {
       words: ['render', `${folder}/tree/template`, '--var', 'NAME=value', '--to', `${folder}/env`],

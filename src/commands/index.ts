@@ -18,6 +18,7 @@ export const commands: CommandList = {
   render: async () => (await import('./render/command.ts')).render,
   chown: async () => (await import('./chown/command.ts')).chown,
   copy: async () => (await import('./copy/command.ts')).copy,
+  sysctl: async () => (await import('./sysctl/command.ts')).sysctl,
   run: async () => (await import('./run/command.ts')).run,
   schema: async () => (await import('./schema/command.ts')).schemaCommand,
   completion: async () => (await import('./completion/command.ts')).completion,

@@ -5,7 +5,7 @@ import process from 'node:process';
 import type { Host } from '../core/host.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { exitOfLibc } from './libc.ts';
-import { isThreadPoolWide } from './thread-pool.ts';
+import { areThreadsBusy } from './thread-pool.ts';
 
 let collect: Collect | undefined;
 
@@ -113,7 +113,7 @@ export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
   const used = user + system;
   // What waits for the end, such as a preload, gets it in the usual way.
-  if (process.listenerCount('exit') === 0 && (collect !== undefined || isThreadPoolWide() || used > worked))
+  if (process.listenerCount('exit') === 0 && (collect !== undefined || areThreadsBusy() || used > worked))
     exitOfLibc()?.(status);
   // To ask for a collection changes V8's flags: code that is compiled for later is not taken any more then.
   if (collect !== undefined || used > hot) garbageCollector()({ type: 'major' });

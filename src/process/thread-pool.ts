@@ -26,7 +26,14 @@ export function widenThreadPool(): void {
   }
 }
 
+let left = false;
+
+/** Says that a call which a thread makes is not waited for any more, and may take for ever. */
+export function leaveThreadCall(): void {
+  left = true;
+}
+
 /** Whether calls on files may be under way in threads, which process.exit waits for. */
-export function isThreadPoolWide(): boolean {
-  return wide;
+export function areThreadsBusy(): boolean {
+  return wide || left;
 }

@@ -3,10 +3,14 @@ import { describe, expect, test } from 'vitest';
 
 import { noCluster } from './support/example.ts';
 import { exampleNames, localised, podSpecOf, readExample } from './support/manifests.ts';
-import { Namespace } from './support/namespace.ts';
+import { type Level, Namespace } from './support/namespace.ts';
 
-/** Those that need root, which their own words explain. */
-const privileged = new Set(['volume-ownership', 'all-in-one']);
+/** Those that need root or more, which their own words explain. */
+const levels: Readonly<Record<string, Level>> = {
+  'volume-ownership': 'baseline',
+  'all-in-one': 'baseline',
+  'kernel-parameters': 'privileged',
+};
 
 describe.skipIf(noCluster).each(exampleNames)('%s', (name) => {
   test('both manifests are taken', async () => {
@@ -19,7 +23,7 @@ describe.skipIf(noCluster).each(exampleNames)('%s', (name) => {
   });
 
   test('its pods fit the profile that the index names', async () => {
-    const level = privileged.has(name) ? 'baseline' : 'restricted';
+    const level = levels[name] ?? 'restricted';
     await using namespace = await Namespace.create(`fits-${name}`, level);
     const accounts = ['api-server'].map((account) => ({
       apiVersion: 'v1',

@@ -321,6 +321,7 @@ const sleeping: Readonly<Record<string, string>> = {
     'connects once more under a lock that is held, for a few seconds',
   'commands/migrate-with-lock/with-session.ts': 'begins a whole command anew after a broken connection',
   'commands/run/perform-step.ts': 'runs a step again: its pause is the plan’s, and a step is no target',
+  'commands/sysctl/apply.ts': 'looks once more at what it has raised, for which no other run waits',
   'process/child.ts': 'looks for what a child left in its group; nothing tells when that ends',
   'process/output.ts': 'a pipe that is full tells nobody when it can be written to',
   'process/input.ts': 'a pipe that was opened without blocking tells nobody when it can be read',

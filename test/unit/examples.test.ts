@@ -46,7 +46,10 @@ describe.each(exampleNames)('%s', (name) => {
       expect(container).toMatchObject({
         terminationMessagePolicy: 'FallbackToLogsOnError',
         securityContext: {
-          allowPrivilegeEscalation: false,
+          // Kubernetes takes one of the two.
+          ...(container.securityContext?.['privileged'] === true
+            ? { privileged: true }
+            : { allowPrivilegeEscalation: false }),
           readOnlyRootFilesystem: true,
           capabilities: { drop: ['ALL'] },
         },
@@ -59,6 +62,13 @@ describe.each(exampleNames)('%s', (name) => {
       expect(Object.keys(limits)).toEqual(['memory']);
       if (container.image.startsWith('initbox:')) expect(container.image).toBe(`initbox:${version}`);
     }
+  });
+
+  test('it is privileged only where the index says so', () => {
+    const index = readFileSync(join(folder, 'README.md'), 'utf8');
+    const [, profile] = new RegExp(String.raw`^\| \[${name}\]\(.*\| (\w+) \|$`, 'm').exec(index) ?? [];
+    const privileged = containers.some(({ securityContext }) => securityContext?.['privileged'] === true);
+    expect(privileged).toBe(profile === 'privileged');
   });
 
   test('its command lines are understood', async () => {

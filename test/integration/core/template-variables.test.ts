@@ -260,6 +260,12 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['--from', ['chown', '0:0', at('tree'), '--from', '$(X)']],
   ],
   install: [['argument 1', ['install', at('$(X)')]]],
+  sysctl: [
+    ['argument 1', ['sysctl', 'vm.max_map_count>=$(X)']],
+    ['argument 2', ['sysctl', 'kernel.ostype=Linux', 'vm.$(X)=1']],
+    ['argument 1', ['sysctl', '/sys/kernel/mm/transparent_hugepage/enabled=${X}']],
+    [`${at('sysctl.yaml')}:4:16`, plan('sysctl.yaml', "uses: sysctl\nsettings: ['vm.max_map_count=$(X)']")],
+  ],
   run: [
     ['argument 1', ['run', '/etc/$(X)/plan.yaml']],
     ['INITBOX_PLAN', ['run'], { INITBOX_PLAN: '/etc/$(X)/plan.yaml' }],

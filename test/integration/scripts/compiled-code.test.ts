@@ -52,6 +52,7 @@ test('the program, each command that pods run and each large package has its cod
     'migrate-with-lock',
     'render',
     'run',
+    'sysctl',
     'wait-http',
     'wait-postgres',
   ])

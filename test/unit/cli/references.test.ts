@@ -43,6 +43,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   copy: ['/nowhere/a', '/nowhere/b'],
   run: ['/nowhere/plan.yaml'],
   install: ['/nowhere'],
+  sysctl: ['kernel.ostype=Linux'],
   schema: ['plan'],
   completion: ['bash'],
 };

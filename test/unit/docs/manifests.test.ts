@@ -16,11 +16,11 @@ const containerFields = new Set(
 const podFields = new Set(
   `volumes initContainers containers restartPolicy terminationGracePeriodSeconds activeDeadlineSeconds dnsPolicy
    nodeSelector serviceAccountName automountServiceAccountToken securityContext imagePullSecrets affinity
-   tolerations hostUsers`.split(/\s+/),
+   tolerations hostUsers hostNetwork`.split(/\s+/),
 );
 const securityFields = new Set(
   `runAsUser runAsGroup runAsNonRoot readOnlyRootFilesystem allowPrivilegeEscalation capabilities seccompProfile
-   privileged fsGroup fsGroupChangePolicy supplementalGroups`.split(/\s+/),
+   privileged fsGroup fsGroupChangePolicy supplementalGroups sysctls`.split(/\s+/),
 );
 
 /** Maps that are containers, or parts of one that show only its command. */
