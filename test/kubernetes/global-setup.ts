@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
 import type { TestProject } from 'vitest/node';
 
 import { requireOrSkip } from '../support/tools.ts';
@@ -18,10 +20,20 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined;
   }
   await using stack = new AsyncDisposableStack();
+  stack.defer(keepMapCount());
   stack.use(await startCluster());
   stack.use(await deployServices());
   const { KUBECONFIG = '', PATH = '' } = process.env;
   project.provide('cluster', { KUBECONFIG, PATH });
   const all = stack.move();
   return () => all.disposeAsync();
+}
+
+/** An example raises it for its node, which may be this machine: what was there is put back. */
+function keepMapCount(): () => void {
+  const path = '/proc/sys/vm/max_map_count';
+  const before = readFileSync(path, 'utf8');
+  return () => {
+    if (readFileSync(path, 'utf8') !== before) writeFileSync(path, before);
+  };
 }
