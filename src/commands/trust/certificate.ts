@@ -16,6 +16,8 @@ export interface FoundCertificate {
   readonly shown: string;
   /** The same as a word: small letters, digits and `-`. */
   readonly slug: string;
+  readonly validFrom: Date;
+  readonly validTo: Date;
   /** Version 1 has no place for "is an authority", so that old roots do not say it. */
   readonly versionOne: boolean;
   /** The file, and the line where it has lines. */
@@ -48,6 +50,8 @@ export function readCertificate(bytes: Uint8Array, from: string): FoundCertifica
       subject: subject.whole,
       shown: JSON.stringify(printable(name)),
       slug: slugOf(name),
+      validFrom: timeOf(x509.validFromDate),
+      validTo: timeOf(x509.validToDate),
       versionOne,
       from,
     };
@@ -89,18 +93,26 @@ function slugOf(name: string): string {
   );
 }
 
+/** A time that is not one is long ago: no program takes it for valid either. */
+function timeOf(date: Date): Date {
+  return Number.isNaN(date.getTime()) ? new Date(0) : date;
+}
+
 /** Why nobody may be able to use it as an authority; the texts follow its name. */
-export function doubtsOf({ x509, versionOne }: FoundCertificate, now: Date): readonly string[] {
+export function doubtsOf(
+  { x509, validFrom, validTo, versionOne }: FoundCertificate,
+  now: Date,
+): readonly string[] {
   const doubts: string[] = [];
-  if (x509.validToDate < now) doubts.push(`expired on ${dayOf(x509.validToDate)}`);
-  if (x509.validFromDate > now) doubts.push(`is not valid before ${dayOf(x509.validFromDate)}`);
+  if (validTo < now) doubts.push(`expired on ${dayOf(validTo)}`);
+  if (validFrom > now) doubts.push(`is not valid before ${dayOf(validFrom)}`);
   if (!x509.ca && !(versionOne && x509.subject === x509.issuer))
     doubts.push('is not a CA certificate: it makes no other certificate trusted');
   return doubts;
 }
 
 export function dayOf(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'an unknown day' : date.toISOString().slice(0, 10);
+  return date.toISOString().slice(0, 10);
 }
 
 /**

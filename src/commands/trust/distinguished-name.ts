@@ -73,7 +73,10 @@ function fromBmp(bytes: Buffer): string {
 }
 
 function fromUniversal(bytes: Buffer): string {
-  const points: number[] = [];
-  for (let at = 0; at + 4 <= bytes.length; at += 4) points.push(bytes.readUInt32BE(at));
-  return String.fromCodePoint(...points.map((point) => (point > 0x10_ffff ? 0xfffd : point)));
+  let text = '';
+  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+    const point = bytes.readUInt32BE(at);
+    text += String.fromCodePoint(point > 0x10_ffff ? 0xfffd : point);
+  }
+  return text;
 }

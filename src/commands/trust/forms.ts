@@ -51,9 +51,9 @@ function asFile(value: Uint8Array): Content {
 
 function trustEntries(trusted: Trusted | undefined): readonly TrustEntry[] {
   const { aliases } = given(trusted);
-  return certificatesOf(trusted).map(({ bytes, x509 }, index) => ({
+  return certificatesOf(trusted).map(({ bytes, validFrom }, index) => ({
     alias: aliases[index] ?? '',
     certificate: bytes,
-    date: x509.validFromDate,
+    date: validFrom,
   }));
 }

@@ -35,14 +35,12 @@ export async function readKeyEntry(
   for (const { shown, from } of chain.unused)
     context.log.warn(`${from}: the certificate ${shown} is not of the chain of --cert; it is left out`);
   const [leaf] = chain.certificates;
-  if (leaf !== undefined && leaf.x509.validToDate < context.clock.date())
-    context.log.warn(
-      `${leaf.from}: the certificate ${leaf.shown} expired on ${dayOf(leaf.x509.validToDate)}`,
-    );
+  if (leaf !== undefined && leaf.validTo < context.clock.date())
+    context.log.warn(`${leaf.from}: the certificate ${leaf.shown} expired on ${dayOf(leaf.validTo)}`);
   return {
     alias,
     key: key.export({ type: 'pkcs8', format: 'der' }),
     chain: chain.certificates.map(({ bytes }) => bytes),
-    date: leaf?.x509.validFromDate ?? new Date(0),
+    date: leaf?.validFrom ?? new Date(0),
   };
 }

@@ -96,15 +96,16 @@ export interface Chain {
  * @returns undefined where none of them is the key's
  */
 export function chainOf(key: KeyObject, found: readonly FoundCertificate[]): Chain | undefined {
-  const leaf = found.find(({ x509 }) => x509.checkPrivateKey(key));
+  const leaf = found.find(({ x509 }) => holds(() => x509.checkPrivateKey(key)));
   if (leaf === undefined) return undefined;
   const chain = [leaf];
   const left = new Set(found);
   left.delete(leaf);
   for (let last = leaf; ;) {
     if (last.x509.checkIssued(last.x509)) break;
+    const { x509: own } = last;
     const issuer = [...left].find(
-      ({ x509 }) => last.x509.checkIssued(x509) && isSignedBy(last, x509.publicKey),
+      ({ x509 }) => own.checkIssued(x509) && holds(() => own.verify(x509.publicKey)),
     );
     if (issuer === undefined) break;
     chain.push(issuer);
@@ -114,10 +115,11 @@ export function chainOf(key: KeyObject, found: readonly FoundCertificate[]): Cha
   return { certificates: chain, unused: [...left] };
 }
 
-function isSignedBy({ x509 }: FoundCertificate, key: KeyObject): boolean {
+/** False where OpenSSL does not know the kind of a key. */
+function holds(check: () => boolean): boolean {
   try {
-    return x509.verify(key);
+    return check();
   } catch {
-    return false; // a kind of key that cannot have signed it
+    return false;
   }
 }

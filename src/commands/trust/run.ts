@@ -60,11 +60,11 @@ export async function runTrust(
 
 /** One entry of `--dry-run`'s report for each certificate that would be trusted. */
 function certificatesReport(trusted: Trusted | undefined): readonly object[] {
-  return (trusted?.certificates ?? []).map(({ x509, fingerprint, from }, index) => ({
+  return (trusted?.certificates ?? []).map(({ x509, validTo, fingerprint, from }, index) => ({
     subject: x509.subject,
     alias: trusted?.aliases[index],
     sha256: fingerprint,
-    notAfter: x509.validToDate.toISOString(),
+    notAfter: validTo.toISOString(),
     from,
   }));
 }

@@ -55,7 +55,7 @@ async function readBase(
   const { certificates, from } =
     base === undefined ? await systemRoots(context) : await readBundle(base, context);
   const once = unique(certificates);
-  const expired = once.filter(({ x509 }) => x509.validToDate < context.clock.date()).length;
+  const expired = once.filter(({ validTo }) => validTo < context.clock.date()).length;
   // They are not the user's to mend.
   const note = expired === 0 ? '' : `, ${expired} of them expired`;
   context.log.info(

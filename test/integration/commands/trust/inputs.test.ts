@@ -140,6 +140,25 @@ describe('what is read', () => {
     for (const hidden of ['\u001b', '\u202e']) expect(result.stderr).not.toContain(hidden);
   });
 
+  test('a certificate with times that are none, or with a kind of key that nobody knows, does not stop it', async () => {
+    const { raw } = new X509Certificate(authority.certificate);
+    // Latin-1 has a character for each byte.
+    const timeless = raw.toString('latin1').replaceAll(/\d{12}Z/g, 'X'.repeat(13));
+    const ecKey = Buffer.from('2a8648ce3d0201', 'hex').toString('latin1');
+    const unknown = raw.toString('latin1').replace(ecKey, `${ecKey.slice(0, -1)}\u007f`);
+    const cwd = folder({
+      'timeless.der': Buffer.from(timeless, 'latin1'),
+      'unknown.der': Buffer.from(unknown, 'latin1'),
+    });
+    const args = ['--add', 'in', '--bundle', 'ca.crt', '--jks', 'ca.jks', '--password-env', 'PW'];
+    const { status, stderr } = await run(cwd, args, { PW: 'changeit' });
+    expect(stderr).toContain('in/timeless.der: the certificate "Corp Root CA" expired on 1970-01-01');
+    expect(status).toBe(0);
+    expect(namesIn(join(cwd, 'ca.crt'))).toHaveLength(2);
+    const dry = await run(cwd, ['--add', 'in', '--bundle', 'ca.crt', '--dry-run']);
+    expect(dry.status, dry.stderr).toBe(0);
+  });
+
   test('--dry-run tells what it would write, and writes nothing', async () => {
     const cwd = folder({ 'ca.crt': authority.certificate });
     const result = await run(cwd, ['--add', 'in', '--bundle', 'out.crt', '--dry-run']);
