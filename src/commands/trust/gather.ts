@@ -8,6 +8,7 @@ import { UsageError } from '../../core/outcome.ts';
 import { inputKind, namesInInput, readInput, whyUnread } from '../../fs/input-file.ts';
 import { type FoundCertificate, NotCertificate, readCertificate } from './certificate.ts';
 import { NotDer, readDer } from './der.ts';
+import { JavaStoreRefused, readJavaStore } from './java-store.ts';
 import { PemDamaged, pemBlocks, pemBytes, type PemBlock } from './pem.ts';
 
 /** Bytes of one file. The bundles of distributions have a quarter of a megabyte. */
@@ -101,10 +102,21 @@ export async function certificatesIn(
       else warnings.push(`${from}: ${block.label} is not a certificate; it is left out`);
     }
     if (blocks.length > most) throw new PemDamaged(1, `it has more than ${most} blocks`);
-    if (blocks.length === 0) certificates.push(...inDer(bytes, path));
+    if (blocks.length === 0) {
+      const store = readJavaStore(bytes);
+      certificates.push(
+        ...(await inBinary(store?.certificates ?? elementsOf(bytes), path, signal, store !== undefined)),
+      );
+      if (store !== undefined && store.others > 0)
+        warnings.push(
+          `${path}: ${store.others} of its entries are keys with their chains; they are left out`,
+        );
+    }
     if (blocks.length === 0 && certificates.length === 0 && isUtf16(bytes))
       warnings.push(`${path}: ${whyNotUtf8(bytes)}; it is left out`);
   } catch (error) {
+    if (error instanceof JavaStoreRefused || error instanceof NotCertificate)
+      throw new UsageError(`${origin}: ${path} ${error.message}`, { cause: error });
     if (!(error instanceof PemDamaged)) throw error;
     throw new UsageError(`${origin}: ${path}:${error.line}: ${error.message}`, { cause: error });
   }
@@ -120,21 +132,43 @@ function inBlock(block: PemBlock, from: string): FoundCertificate {
   }
 }
 
-/** Certificates one after another; none where the bytes begin like something else. */
-function inDer(bytes: Buffer, path: string): FoundCertificate[] {
+/**
+ * @param strict whether each must be a certificate; if not, the first that is none ends it
+ * @throws NotCertificate
+ */
+async function inBinary(
+  parts: Iterable<Uint8Array>,
+  path: string,
+  signal: AbortSignal,
+  strict: boolean,
+): Promise<FoundCertificate[]> {
   const found: FoundCertificate[] = [];
+  for (const part of parts) {
+    if (found.length === most) throw new NotCertificate(`holds more than ${most} certificates`);
+    if ((found.length + 1) % manyBlocks === 0) await catchUp(signal);
+    try {
+      found.push(readCertificate(part, path));
+    } catch (error) {
+      if (strict || !(error instanceof NotCertificate)) throw error;
+      return found;
+    }
+  }
+  return found;
+}
+
+/** DER elements one after another, as far as the bytes are some. */
+function* elementsOf(bytes: Buffer): Iterable<Uint8Array> {
   for (let rest: Uint8Array = bytes; rest.length > 0;) {
     let one: Uint8Array;
     try {
       one = readDer(rest).whole;
-      found.push(readCertificate(one, path));
     } catch (error) {
-      if (!(error instanceof NotDer || error instanceof NotCertificate)) throw error;
-      return found;
+      if (error instanceof NotDer) return;
+      throw error;
     }
+    yield one;
     rest = rest.subarray(one.length);
   }
-  return found;
 }
 
 function isUtf16([first, second]: Uint8Array): boolean {

@@ -5,9 +5,9 @@ import type { KeyEntry, TrustEntry } from './store.ts';
 
 // Java's own format until Java 9 (sun.security.provider.JavaKeyStore). Numbers have their high byte first.
 
-const magic = 0xfeed_feed;
-const version = 2;
-const kinds = { key: 1, trusted: 2 } as const;
+export const jksMagic = 0xfeed_feed;
+export const jksVersion = 2;
+export const jksKinds = { key: 1, trusted: 2 } as const;
 
 /** What the digest over a store begins with, after the password. */
 const phrase = 'Mighty Aphrodite';
@@ -15,7 +15,7 @@ const phrase = 'Mighty Aphrodite';
 /** A truststore. The same entries and password give the same bytes. */
 export function jksTrustStore(entries: readonly TrustEntry[], password: string): Buffer {
   const parts = entries.map(({ alias, certificate, date }) =>
-    Buffer.concat([number32(kinds.trusted), text(alias), dateOf(date), encoded(certificate)]),
+    Buffer.concat([number32(jksKinds.trusted), text(alias), dateOf(date), encoded(certificate)]),
   );
   return signed(parts, password);
 }
@@ -24,7 +24,7 @@ export function jksTrustStore(entries: readonly TrustEntry[], password: string):
 export function jksKeyStore({ alias, key, chain, date }: KeyEntry, password: string): Buffer {
   const hidden = hiddenKey(key, password);
   const part = Buffer.concat([
-    number32(kinds.key),
+    number32(jksKinds.key),
     text(alias),
     dateOf(date),
     number32(hidden.length),
@@ -36,7 +36,7 @@ export function jksKeyStore({ alias, key, chain, date }: KeyEntry, password: str
 }
 
 function signed(parts: readonly Buffer[], password: string): Buffer {
-  const content = Buffer.concat([number32(magic), number32(version), number32(parts.length), ...parts]);
+  const content = Buffer.concat([number32(jksMagic), number32(jksVersion), number32(parts.length), ...parts]);
   const digest = createHash('sha1').update(wide(password)).update(phrase).update(content).digest();
   return Buffer.concat([content, digest]);
 }

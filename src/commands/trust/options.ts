@@ -13,13 +13,16 @@ import {
 const sourceOptions = {
   add: list({
     description:
-      'certificates to trust: a file (PEM with one or several, or DER), or a folder of such files, as a ConfigMap is mounted',
+      'certificates to trust: a file (PEM with one or several, DER, or the cacerts of a Java image), or a folder of such files, as a ConfigMap is mounted',
     placeholder: 'PATH',
     parse: parseText,
   }),
-  system: flag({ description: 'trust the roots of the image too in which this runs, else those of initbox' }),
+  system: flag({
+    description: 'also trust the roots of the image that this runs in, else those that initbox brings',
+  }),
   base: text({
-    description: 'trust the certificates of this bundle too, for example that of the application’s image',
+    description:
+      'also trust what this bundle, folder or store has, for example that of the application’s image',
     placeholder: 'PATH',
     insteadOf: ['system'],
   }),
@@ -45,7 +48,7 @@ const keyOptions = {
   cert: text({ description: 'the certificate of --key, with its chain', placeholder: 'PATH' }),
   'key-password': secret({ description: 'the password of --key, where that is encrypted' }),
   'key-password-env': value({
-    description: 'the same in a variable',
+    description: 'the variable that holds the password of --key',
     placeholder: 'VARIABLE',
     parse: parseText,
     insteadOf: ['key-password'],
@@ -74,7 +77,7 @@ export const trustOptions = {
   ...keyOptions,
   password: secret({ description: 'the password of the stores that are written' }),
   'password-env': value({
-    description: 'the same in a variable',
+    description: 'the variable that holds the password of the stores',
     placeholder: 'VARIABLE',
     parse: parseText,
     insteadOf: ['password'],

@@ -5,34 +5,16 @@ import {
   derElement,
   derInteger,
   derNull,
-  derObjectId,
   derOctets,
   derSequence,
   derSetOf,
   derTagged,
 } from './der.ts';
+import { pkcs12Ids as ids } from './pkcs12-ids.ts';
 import type { KeyEntry, TrustEntry } from './store.ts';
 
 // PKCS #12 (RFC 7292) with the algorithms that OpenSSL 3 and Java 17 choose: PBES2 with PBKDF2, HMAC-SHA-256 and
 // AES-256-CBC, and HMAC-SHA-256 over all of it. Java reads them from 8u301, 11.0.12 and 16 on (JDK-8076190).
-
-const ids = {
-  data: derObjectId('1.2.840.113549.1.7.1'),
-  encryptedData: derObjectId('1.2.840.113549.1.7.6'),
-  keyBag: derObjectId('1.2.840.113549.1.12.10.1.2'),
-  certificateBag: derObjectId('1.2.840.113549.1.12.10.1.3'),
-  x509: derObjectId('1.2.840.113549.1.9.22.1'),
-  friendlyName: derObjectId('1.2.840.113549.1.9.20'),
-  localKey: derObjectId('1.2.840.113549.1.9.21'),
-  // Java trusts what has it, and nothing else (sun.security.pkcs12.PKCS12KeyStore); the value is anyExtendedKeyUsage.
-  trustedKeyUsage: derObjectId('2.16.840.1.113894.746875.1.1'),
-  anyUsage: derObjectId('2.5.29.37.0'),
-  pbes2: derObjectId('1.2.840.113549.1.5.13'),
-  pbkdf2: derObjectId('1.2.840.113549.1.5.12'),
-  hmacSha256: derObjectId('1.2.840.113549.2.9'),
-  aes256Cbc: derObjectId('2.16.840.1.101.3.4.1.42'),
-  sha256: derObjectId('2.16.840.1.101.3.4.2.1'),
-} as const;
 
 /** As many as Java's keytool takes, for the key and for the check (jdk.security.pkcs12 properties in java.security). */
 const iterations = 10_000;

@@ -10,7 +10,7 @@ import { rootCertificates, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { run as runTool } from '../../../support/build-cache.ts';
-import { canUseJava, connectByJava, listStore } from '../../../support/java.ts';
+import { canUseJava, connectByJava, keytool, listStore } from '../../../support/java.ts';
 import { memoryFolders } from '../../../support/memory-folders.ts';
 import { runInitbox } from '../../../support/program.ts';
 import {
@@ -265,6 +265,79 @@ describe('truststores', () => {
       expect(refused.status).toBe(2);
     },
   );
+});
+
+describe('stores of Java as the base', () => {
+  const stores: readonly (readonly [string, readonly string[]])[] = [
+    ['JKS', ['-storetype', 'JKS']],
+    [
+      'PKCS12 without a password, as Java has its own since 18',
+      [
+        '-storetype',
+        'PKCS12',
+        '-J-Dkeystore.pkcs12.certProtectionAlgorithm=NONE',
+        '-J-Dkeystore.pkcs12.macAlgorithm=NONE',
+      ],
+    ],
+  ];
+  const imported = (path: string, { certificateFile }: Certificate, alias: string, more: readonly string[]) =>
+    keytool([
+      '-importcert',
+      '-noprompt',
+      '-storepass',
+      password,
+      '-keystore',
+      path,
+      '-file',
+      certificateFile,
+      '-alias',
+      alias,
+      ...more,
+    ]);
+
+  test.skipIf(noJava).each(stores)('%s', async (_name, more) => {
+    const at = folder();
+    const base = join(at, 'cacerts');
+    for (const [alias, one] of Object.entries({ a: other, b: leaf })) {
+      const { status, output } = await imported(base, one, alias, more);
+      expect(status, output).toBe(0);
+    }
+    const path = join(at, 'ca.crt');
+    await trust(['--base', base, '--add', authority.certificateFile, '--bundle', path]);
+    const expected = [other, leaf, authority].map(
+      ({ certificate }) => new X509Certificate(certificate).fingerprint256,
+    );
+    const found = fingerprints(readFileSync(path, 'utf8'));
+    expect(found.toSorted()).toEqual(expected.toSorted());
+    expect(found.at(-1)).toBe(expected.at(-1));
+    writeFileSync(base, readFileSync(base).subarray(0, 300));
+    const cut = await runInitbox(['trust', '--base', base, '--bundle', path]);
+    expect(cut.status, cut.stderr).toBe(2);
+  });
+
+  test('what it has written itself: JKS is read, keys are left out, what is encrypted is refused', async () => {
+    const at = inMemory();
+    const args = [
+      '--add',
+      authority.certificateFile,
+      '--jks',
+      join(at, 't.jks'),
+      '--pkcs12',
+      join(at, 't.p12'),
+    ];
+    const keys = ['--key', client.keyFile, '--cert', client.certificateFile, '--key-jks', join(at, 'k.jks')];
+    await trust([...args, ...keys, ...withPassword]);
+    const path = join(at, 'ca.crt');
+    await trust(['--base', join(at, 't.jks'), '--bundle', path]);
+    expect(readFileSync(path, 'utf8')).toBe(authority.certificate);
+    const key = await runInitbox(['trust', '--add', join(at, 'k.jks'), '--bundle', path]);
+    expect(key.stderr).toContain('holds no certificate');
+    expect(key.stderr).toContain('k.jks: 1 of its entries are keys with their chains; they are left out');
+    expect(key.status).toBe(2);
+    const locked = await runInitbox(['trust', '--base', join(at, 't.p12'), '--bundle', path]);
+    expect(locked.stderr).toContain('t.p12 is an encrypted PKCS12 store; write what it holds as PEM');
+    expect(locked.status).toBe(2);
+  });
 });
 
 describe('keystores', () => {
