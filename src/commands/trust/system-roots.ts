@@ -1,5 +1,4 @@
 import { dirname, join } from 'node:path';
-import { rootCertificates } from 'node:tls';
 
 import type { Context } from '../../core/context.ts';
 import { inputKind } from '../../fs/input-file.ts';
@@ -34,6 +33,8 @@ export async function systemRoots(context: Pick<Context, 'signal' | 'host'>): Pr
     return { certificates, from: text };
   }
   const from = 'Mozilla’s list in Node';
+  // It takes a while to load, and its list more to be made.
+  const { rootCertificates } = await import('node:tls');
   const bytes = Buffer.from(rootCertificates.join('\n'));
   return { ...(await certificatesIn(bytes, from, origin, context.signal)), from };
 }

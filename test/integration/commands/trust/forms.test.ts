@@ -24,6 +24,11 @@ import { temporaryDirectory } from '../../../support/undo.ts';
 const noJava = requireOrSkip('stores in a real JVM', canUseJava());
 const noCurl = requireOrSkip('bundles in curl', whyMissing('curl', 'curl'));
 
+const noRoot = requireOrSkip(
+  'trust without roots in the image',
+  process.getuid?.() === 0 ? undefined : 'a mount namespace needs root',
+);
+
 const password = 'changeit';
 const inMemory = memoryFolders();
 let work: ReturnType<typeof temporaryDirectory>;
@@ -108,6 +113,17 @@ describe('a PEM bundle', () => {
     expect(await runTool([process.execPath, '-e', script], { env: { NODE_EXTRA_CA_CERTS: path } })).toBe(
       'hi\n',
     );
+  });
+
+  test.skipIf(noRoot)('has the roots that Node brings, where the image has none', async () => {
+    const path = join(inMemory(), 'ca.crt');
+    const hide =
+      'mount -t tmpfs none /etc/ssl; if [ -e /etc/pki ]; then mount -t tmpfs none /etc/pki; fi; exec "$@"';
+    const prefix = [needTool('unshare', 'util-linux'), '--mount', '/bin/sh', '-euc', hide, 'sh'];
+    const { status, stderr } = await runInitbox(['trust', '--system', '--bundle', path], { prefix });
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain(`${rootCertificates.length} certificates of Mozilla’s list in Node`);
+    expect(fingerprints(readFileSync(path, 'utf8'))).toHaveLength(rootCertificates.length);
   });
 
   test.skipIf(noCurl)('curl trusts by it, and not without it', async () => {
