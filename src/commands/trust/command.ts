@@ -6,7 +6,7 @@ import { runTrust } from './run.ts';
 export const trust = defineCommand({
   name: 'trust',
   summary: 'make CA bundles, truststores and keystores',
-  description: `Puts certificates together, on top of the system's roots or alone, and writes them in the forms that programs read: a PEM bundle, an OpenSSL hash folder, and truststores for Java (PKCS12, JKS). Of a private key and its chain it makes a keystore. All of it appears together, and the same certificates give the same bytes, so that a rerun changes nothing.
+  description: `Puts certificates together, on top of the system's roots or alone, and writes them in the forms that programs read: a PEM bundle, an OpenSSL hash folder, and truststores for Java (PKCS12, JKS). It also makes a keystore of a private key and its chain. All of it appears together, and the same certificates give the same bytes, so that a rerun changes nothing.
 
 Duplicates are dropped. Certificates that have expired or are not of an authority are named in a warning. A private key that lies beside the certificates is left out; a keystore goes to memory (tmpfs) only, unless --allow-disk.`,
   examples: [

@@ -16,6 +16,9 @@ export const largestFile = 8 << 20;
 /** Files of a folder, and certificates altogether. */
 const most = 10_000;
 
+/** Lines of a mistake in which what was found instead is told. */
+const fewLines = 10;
+
 /** Files between two looks at the signal. */
 const stretch = 16;
 /** Blocks between two: each takes up to a tenth of a millisecond. */
@@ -42,7 +45,7 @@ export async function gatherCertificates(
   if (kind !== 'folder') {
     const found = await readFile(path, origin, signal);
     if (found.certificates.length === 0)
-      throw new UsageError([`${origin}: ${path} holds no certificate`, ...found.warnings]);
+      throw new UsageError([`${origin}: ${path} holds no certificate`, ...found.warnings.slice(0, fewLines)]);
     return found;
   }
   const names = guarded(path, origin, () => namesInInput(path, (name) => !name.startsWith('.')));
@@ -63,7 +66,10 @@ export async function gatherCertificates(
       throw new UsageError(`${origin}: ${path} holds more than ${most} certificates`);
   }
   if (certificates.length === 0)
-    throw new UsageError([`${origin}: the folder ${path} holds no certificates`, ...warnings.slice(0, 10)]);
+    throw new UsageError([
+      `${origin}: the folder ${path} holds no certificates`,
+      ...warnings.slice(0, fewLines),
+    ]);
   return { certificates, warnings };
 }
 
@@ -149,7 +155,8 @@ async function inBinary(
     try {
       found.push(readCertificate(part, path));
     } catch (error) {
-      if (strict || !(error instanceof NotCertificate)) throw error;
+      if (!(error instanceof NotCertificate)) throw error;
+      if (strict) throw new NotCertificate('holds an entry that is not a certificate (X.509)');
       return found;
     }
   }

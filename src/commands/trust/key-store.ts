@@ -6,6 +6,7 @@ import type { TrustOptions } from './options.ts';
 import { passwordOf } from './password.ts';
 import { chainOf, readPrivateKey } from './private-key.ts';
 import type { KeyEntry } from './store.ts';
+import { warnOf } from './warn.ts';
 
 /**
  * Reads --key and --cert, and makes sure that they belong together.
@@ -26,14 +27,16 @@ export async function readKeyEntry(
   );
   const key = readPrivateKey(path, password, context);
   const { certificates, warnings } = await gatherCertificates({ text: cert, origin: '--cert' }, context);
-  for (const warning of warnings) context.log.warn(warning);
+  warnOf(warnings, context);
   const chain = chainOf(key, certificates);
   if (chain === undefined)
     throw new UsageError(
       `--key: ${path} is not the key of ${certificates.length === 1 ? `the certificate ${certificates[0]?.shown}` : `any of the ${certificates.length} certificates`} in ${cert} (--cert); was one of them renewed without the other?`,
     );
-  for (const { shown, from } of chain.unused)
-    context.log.warn(`${from}: the certificate ${shown} is not of the chain of --cert; it is left out`);
+  const unused = chain.unused.map(
+    ({ shown, from }) => `${from}: the certificate ${shown} is not of the chain of --cert; it is left out`,
+  );
+  warnOf(unused, context);
   const [leaf] = chain.certificates;
   if (leaf !== undefined && leaf.validTo < context.clock.date())
     context.log.warn(`${leaf.from}: the certificate ${leaf.shown} expired on ${dayOf(leaf.validTo)}`);

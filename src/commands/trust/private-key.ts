@@ -46,7 +46,7 @@ export function readPrivateKey(
     throw new UsageError(
       isEncrypted === true
         ? `--key: the private key in ${path} cannot be decrypted: is it another password, or a cipher of before 2010 (openssl pkcs8 -topk8 -v2 aes256 writes it anew)?`
-        : `--key: ${path} holds no private key that can be read: PKCS#8, PKCS#1 or SEC1, as PEM or DER${password === undefined ? '' : '; or --key-password does not fit'}`,
+        : `--key: ${path} holds no private key that can be read: PKCS#8, PKCS#1 or SEC1, as PEM or DER${password === undefined ? '; where it is encrypted, give --key-password-file' : ', and encrypted with that password if at all'}`,
     );
   return read;
 }

@@ -3,6 +3,7 @@ import { aliasesOf, doubtsOf, type FoundCertificate } from './certificate.ts';
 import { gatherCertificates } from './gather.ts';
 import type { TrustOptions } from './options.ts';
 import { systemRoots } from './system-roots.ts';
+import { warnOf } from './warn.ts';
 
 /** What is to be trusted: each certificate once. */
 export interface Trusted {
@@ -28,7 +29,7 @@ export async function readTrusted(
   const added: FoundCertificate[] = [];
   for (const text of options.add) {
     const { certificates, warnings } = await gatherCertificates({ text, origin: '--add' }, context);
-    for (const warning of warnings) log.warn(warning);
+    warnOf(warnings, context);
     log.info(`${text}: ${countOf(certificates.length)}`);
     added.push(...certificates);
   }
@@ -36,8 +37,10 @@ export async function readTrusted(
   const known = new Set(base?.certificates.map(({ fingerprint }) => fingerprint));
   const fresh = unique(added).filter(({ fingerprint }) => !known.has(fingerprint));
   const now = context.clock.date();
-  for (const one of fresh)
-    for (const doubt of doubtsOf(one, now)) log.warn(`${one.from}: the certificate ${one.shown} ${doubt}`);
+  const doubts = fresh.flatMap((one) =>
+    doubtsOf(one, now).map((doubt) => `${one.from}: the certificate ${one.shown} ${doubt}`),
+  );
+  warnOf(doubts, context);
   const certificates = [...(base?.certificates ?? []), ...fresh];
   const parts = [
     ...(base === undefined ? [] : [`${base.certificates.length} of ${base.from}`]),
@@ -69,7 +72,7 @@ async function readBundle(
   context: Pick<Context, 'signal' | 'log'>,
 ): Promise<{ readonly certificates: readonly FoundCertificate[]; readonly from: string }> {
   const { certificates, warnings } = await gatherCertificates({ text, origin: '--base' }, context);
-  for (const warning of warnings) context.log.warn(warning);
+  warnOf(warnings, context);
   return { certificates, from: text };
 }
 

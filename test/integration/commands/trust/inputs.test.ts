@@ -330,6 +330,15 @@ describe('what is refused, with 2 and nothing done', () => {
     expect(stderr).toContain('in holds 10001 files, more than 10000');
   });
 
+  test('a folder of other things does not fill the log', async () => {
+    const cwd = folder({ 'ca.crt': authority.certificate });
+    for (let index = 0; index < 100; index++) writeFileSync(join(cwd, 'in', `${index}`), 'x');
+    const { status, stderr } = await run(cwd, ['--add', 'in', ...bundle]);
+    expect(status).toBe(0);
+    expect(stderr).toContain('and 80 more like these');
+    expect(stderr.split('\n').length).toBeLessThan(30);
+  });
+
   test('a file of more than anybody has', async () => {
     const cwd = folder({ x: Buffer.alloc((8 << 20) + 1, '#') });
     const { status, stderr } = await run(cwd, ['--add', 'in', ...bundle]);
