@@ -29,6 +29,7 @@ export function runs(port: number, folder: string): readonly Run[] {
       { name: 'owner', uses: 'chown', owner: own, paths: `${folder}/tree`, needs: 'port' },
     ],
   };
+  const password = ['--password-env', 'STORE_PASSWORD'];
   const to = (name: string): string[] => ['--to', `${folder}/${name}`, '--allow-disk'];
   return [
     { words: ['wait-tcp', here], status: 0 },
@@ -52,6 +53,19 @@ export function runs(port: number, folder: string): readonly Run[] {
     },
     {
       words: ['render', `${folder}/tree/template`, '--language', 'liquid', '--to', `${folder}/liquid`],
+      status: 0,
+    },
+    {
+      words: [
+        'trust',
+        '--system',
+        '--bundle',
+        `${folder}/ca.crt`,
+        '--pkcs12',
+        `${folder}/ca.p12`,
+        ...password,
+      ],
+      environment: { STORE_PASSWORD: 'changeit' },
       status: 0,
     },
     { words: ['run'], environment: { INITBOX_PLAN: JSON.stringify(plan) }, status: 0 },

@@ -16,6 +16,7 @@ export const commands: CommandList = {
   'migrate-with-lock': async () => (await import('./migrate-with-lock/command.ts')).migrateWithLock,
   'fetch-config': async () => (await import('./fetch-config/command.ts')).fetchConfig,
   render: async () => (await import('./render/command.ts')).render,
+  trust: async () => (await import('./trust/command.ts')).trust,
   chown: async () => (await import('./chown/command.ts')).chown,
   copy: async () => (await import('./copy/command.ts')).copy,
   sysctl: async () => (await import('./sysctl/command.ts')).sysctl,

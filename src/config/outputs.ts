@@ -50,6 +50,8 @@ export interface OutputContent {
 
 export interface OutputSettings {
   readonly allowDisk: boolean;
+  /** True where what is a secret is one whatever the user says: there is no `--public`. */
+  readonly alwaysSecret?: boolean;
   /** Names the publication, the same on every run: only what the same one left behind is removed. */
   readonly set: string;
   /** False where the next run compares and makes again what a loss of power took. */
@@ -96,8 +98,9 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
   checkAliases(outputs);
 }
 
-function intentOf(group: readonly Output[], { allowDisk }: OutputSettings): Intent {
+function intentOf(group: readonly Output[], { allowDisk, alwaysSecret }: OutputSettings): Intent {
   return {
+    alwaysSecret,
     memoryOnly: !allowDisk && group.some(({ secret }) => secret),
     owner: group.find(({ owner }) => owner !== undefined)?.owner,
   };

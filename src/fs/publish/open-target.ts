@@ -14,6 +14,8 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f
 export interface Intent {
   /** True where it must not reach a disk. */
   readonly memoryOnly: boolean;
+  /** True where nothing that the user can say makes it content. */
+  readonly alwaysSecret?: boolean | undefined;
   /** Whom folders belong to that are made for it; unset, whoever runs this. */
   readonly owner?: DirectoryOwner | undefined;
 }
@@ -57,7 +59,7 @@ export function lookForWriting(
 function judged(
   folder: string,
   shown: string,
-  { memoryOnly }: Intent,
+  { memoryOnly, alwaysSecret }: Intent,
   open: () => Directory,
   status?: number,
 ): Directory {
@@ -70,7 +72,9 @@ function judged(
     if (memoryOnly && !isInMemory(directory.fd)) {
       throw refused(
         `cannot write ${shown}: it is a secret, and ${folder} is not in memory`,
-        'mount an emptyDir with medium: Memory there, allow the disk with --allow-disk, or say with --public that no file, variable or URL gives a secret',
+        alwaysSecret === true
+          ? 'mount an emptyDir with medium: Memory there, or allow the disk with --allow-disk'
+          : 'mount an emptyDir with medium: Memory there, allow the disk with --allow-disk, or say with --public that no file, variable or URL gives a secret',
         exitStatus.usage,
       );
     }

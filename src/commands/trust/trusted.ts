@@ -1,0 +1,91 @@
+import type { Context } from '../../core/context.ts';
+import { aliasesOf, doubtsOf, type FoundCertificate } from './certificate.ts';
+import { gatherCertificates } from './gather.ts';
+import type { TrustOptions } from './options.ts';
+import { systemRoots } from './system-roots.ts';
+import { warnOf } from './warn.ts';
+
+/** What is to be trusted: each certificate once. */
+export interface Trusted {
+  /** Those of the system or the base first, then those that were added, in the order of the command line. */
+  readonly certificates: readonly FoundCertificate[];
+  /** The name of each in a store. */
+  readonly aliases: readonly string[];
+  /** `145 certificates (142 of /etc/ssl/certs/ca-certificates.crt, 3 added)` */
+  readonly summary: string;
+}
+
+/**
+ * Reads what is to be trusted, and warns of what is left out and of what cannot be what it was meant for.
+ * @returns undefined where nothing was given
+ * @throws UsageError
+ */
+export async function readTrusted(
+  options: Pick<TrustOptions, 'add' | 'system' | 'base'>,
+  context: Pick<Context, 'signal' | 'host' | 'log' | 'clock'>,
+): Promise<Trusted | undefined> {
+  const { log } = context;
+  const base = await readBase(options, context);
+  const added: FoundCertificate[] = [];
+  for (const text of options.add) {
+    const { certificates, warnings } = await gatherCertificates({ text, origin: '--add' }, context);
+    warnOf(warnings, context);
+    log.info(`${text}: ${countOf(certificates.length)}`);
+    added.push(...certificates);
+  }
+  if (base === undefined && options.add.length === 0) return undefined;
+  const known = new Set(base?.certificates.map(({ fingerprint }) => fingerprint));
+  const fresh = unique(added).filter(({ fingerprint }) => !known.has(fingerprint));
+  const now = context.clock.date();
+  const doubts = fresh.flatMap((one) =>
+    doubtsOf(one, now).map((doubt) => `${one.from}: the certificate ${one.shown} ${doubt}`),
+  );
+  warnOf(doubts, context);
+  const certificates = [...(base?.certificates ?? []), ...fresh];
+  const parts = [
+    ...(base === undefined ? [] : [`${base.certificates.length} of ${base.from}`]),
+    ...(options.add.length === 0 ? [] : [`${fresh.length} added`]),
+  ];
+  const summary = `${countOf(certificates.length)}${base === undefined ? '' : ` (${parts.join(', ')})`}`;
+  return { certificates, aliases: aliasesOf(certificates), summary };
+}
+
+async function readBase(
+  { system, base }: Pick<TrustOptions, 'system' | 'base'>,
+  context: Pick<Context, 'signal' | 'host' | 'log' | 'clock'>,
+): Promise<{ readonly certificates: readonly FoundCertificate[]; readonly from: string } | undefined> {
+  if (!system && base === undefined) return undefined;
+  const { certificates, from } =
+    base === undefined ? await systemRoots(context) : await readBundle(base, context);
+  const once = unique(certificates);
+  const expired = once.filter(({ validTo }) => validTo < context.clock.date()).length;
+  // They are not the user's to mend.
+  const note = expired === 0 ? '' : `, ${expired} of them expired`;
+  context.log.info(
+    `${base === undefined ? '--system' : '--base'}: ${countOf(once.length)} of ${from}${note}`,
+  );
+  return { certificates: once, from };
+}
+
+async function readBundle(
+  text: string,
+  context: Pick<Context, 'signal' | 'log'>,
+): Promise<{ readonly certificates: readonly FoundCertificate[]; readonly from: string }> {
+  const { certificates, warnings } = await gatherCertificates({ text, origin: '--base' }, context);
+  warnOf(warnings, context);
+  return { certificates, from: text };
+}
+
+/** The first of each. */
+function unique(certificates: readonly FoundCertificate[]): readonly FoundCertificate[] {
+  const seen = new Set<string>();
+  return certificates.filter(({ fingerprint }) => {
+    if (seen.has(fingerprint)) return false;
+    seen.add(fingerprint);
+    return true;
+  });
+}
+
+function countOf(count: number): string {
+  return `${count} certificate${count === 1 ? '' : 's'}`;
+}
