@@ -7,6 +7,8 @@ export interface Run {
   readonly status: number;
   /** All of the files that it loads is compiled, where the run itself cannot go far. */
   readonly whole?: boolean;
+  /** What it calls of program.js is compiled as well, though wait-tcp calls it not: secrets, and what many commands do. */
+  readonly more?: boolean;
 }
 
 /** Where the servers listen that stand in for those that pods ask. */
@@ -19,7 +21,8 @@ export interface Servers {
 
 /**
  * One run for each file of the program that is worth it. The first run that loads a file is the one whose code is kept,
- * so that wait-tcp, the quickest, comes first.
+ * so that wait-tcp, the quickest, comes first; of program.js, what two others call is added, which costs wait-tcp 0.2 ms
+ * and saves each of them 5 ms.
  */
 export function runs({ web, database }: Servers, folder: string): readonly Run[] {
   const here = `127.0.0.1:${web}`;
@@ -55,10 +58,15 @@ export function runs({ web, database }: Servers, folder: string): readonly Run[]
   return [
     { words: ['wait-tcp', here], status: 0 },
     { words: ['wait-tcp', here, '--', `${folder}/nowhere`], status: 127, whole: true },
-    { words: ['fetch-config', 'vault:secret/app#key', ...to('vault')], environment: vault, status: 0 },
+    {
+      words: ['fetch-config', 'vault:secret/app#key', ...to('vault')],
+      environment: vault,
+      status: 0,
+      more: true,
+    },
     { words: ['fetch-config', 'aws-sm:app', '--format', 'json', ...to('aws')], environment: aws, status: 0 },
     { words: ['wait-http', `http://${here}/`], status: 0 },
-    { words: ['wait-postgres'], environment: { DATABASE_URL: databaseUrl }, status: 0 },
+    { words: ['wait-postgres'], environment: { DATABASE_URL: databaseUrl }, status: 0, more: true },
     { words: ['wait', here, `http://${here}/`, `file:${folder}`], status: 0 },
     { words: ['wait', databaseUrl], status: 0 },
     {

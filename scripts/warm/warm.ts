@@ -30,10 +30,15 @@ export async function warm(entry: string): Promise<void> {
 }
 
 /** One run, with the environment that it names alone. */
-async function carryOut(entry: string, { words, environment = {}, status, whole }: Run): Promise<void> {
+async function carryOut(entry: string, { words, environment = {}, status, whole, more }: Run): Promise<void> {
   const recorder = join(import.meta.dirname, 'record.cjs');
   const running = spawn(process.execPath, ['--require', recorder, entry, ...words], {
-    env: { PATH: process.env['PATH'], ...environment, ...(whole ? { INITBOX_WARM_WHOLE: '' } : {}) },
+    env: {
+      PATH: process.env['PATH'],
+      ...environment,
+      ...(whole ? { INITBOX_WARM_WHOLE: '' } : {}),
+      ...(more ? { INITBOX_WARM_MORE: '' } : {}),
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

@@ -23,16 +23,16 @@ function listsBy(call: (into: Buffer, size: number) => number): readonly string[
  * that is right in all else is written anew then.
  */
 export function hasAcl(descriptor: number): boolean {
-  const calls = attributesOfLibc();
-  return calls !== undefined && listsBy((into, size) => calls.flistxattr(descriptor, into, size)).length > 0;
+  const flistxattr = attributesOfLibc('flistxattr');
+  return flistxattr !== undefined && listsBy((into, size) => flistxattr(descriptor, into, size)).length > 0;
 }
 
 /** The same of an entry of an open directory, without opening it. A link has no list. */
 export function hasAclIn(directory: number, raw: RawName): boolean {
-  const calls = attributesOfLibc();
-  if (calls === undefined) return false;
+  const llistxattr = attributesOfLibc('llistxattr');
+  if (llistxattr === undefined) return false;
   const path = Buffer.from(`${itself(directory)}/${raw}\0`, 'latin1');
-  return listsBy((into, size) => calls.llistxattr(path, into, size)).length > 0;
+  return listsBy((into, size) => llistxattr(path, into, size)).length > 0;
 }
 
 /**
@@ -44,12 +44,13 @@ export function hasAclIn(directory: number, raw: RawName): boolean {
  * @throws Failure where the list stays
  */
 export function dropInheritedAcl(descriptor: number, shown: string): void {
-  const calls = attributesOfLibc();
-  if (calls === undefined) return;
-  const found = () => listsBy((into, size) => calls.flistxattr(descriptor, into, size));
+  const flistxattr = attributesOfLibc('flistxattr');
+  if (flistxattr === undefined) return;
+  const found = () => listsBy((into, size) => flistxattr(descriptor, into, size));
   const inherited = found();
   if (inherited.length === 0) return;
-  for (const name of inherited) calls.fremovexattr(descriptor, Buffer.from(`${name}\0`));
+  const fremovexattr = attributesOfLibc('fremovexattr');
+  for (const name of inherited) fremovexattr?.(descriptor, Buffer.from(`${name}\0`));
   if (found().length > 0)
     throw refused(
       `cannot write ${shown}: it gets an access control list from its folder, which cannot be removed`,
