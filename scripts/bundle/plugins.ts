@@ -26,7 +26,9 @@ export function packagesOutside(prefix: string, used: Map<string, Set<string>>):
 
 /**
  * Node's own modules by the names that are used of them. What `import` makes of a whole module copies every property:
- * `node:process` has getters among them that open standard output.
+ * `node:process` has getters among them that open standard output. A name by which Node loads more, once it is asked for
+ * (`BlockList` of `node:net`), would be asked for with the module that imports it, whether it is used or not: the build
+ * fails, and what needs it takes it from the default export where it does.
  */
 export const builtinsByName: Plugin = {
   name: 'builtins-by-name',
@@ -34,6 +36,14 @@ export const builtinsByName: Plugin = {
     onResolve({ filter: /^node:/ }, async ({ path, importer, kind }) => {
       if (kind !== 'import-statement') return { path, external: true };
       const names = importedNames(importer, await readFile(importer, 'utf8'), path).toSorted();
+      const module: object = process.getBuiltinModule(path) ?? {};
+      const late = names.find((name) => Object.getOwnPropertyDescriptor(module, name)?.get !== undefined);
+      if (late !== undefined)
+        return {
+          errors: [
+            { text: `${importer}: Node loads ${late} of ${path} when it is asked for; import the default` },
+          ],
+        };
       return {
         path: `${path} ${names.join(' ')}`,
         namespace: 'builtin',

@@ -1,6 +1,7 @@
 /**
  * The program as files of CommonJS: `program.js`, which is what src/main.ts imports, and a file for each module that it
- * loads by `import()`: the commands in `commands/`, the rest in `parts/`. CommonJS, because the loader of ES modules took
+ * loads by `import()`: the commands in `commands/`, the rest in `parts/`. Each kind of target that `wait` knows is a part,
+ * too: a run needs one or two of eighteen. What several of them need stands in the command's file. CommonJS, because the loader of ES modules took
  * 14 ms more CPU over a dozen files; apart, because even reading what is not used is paid by every start. esbuild's own
  * splitting makes ES modules alone. A command's helper is a process of its own, and its file stands alone.
  *
@@ -26,8 +27,13 @@ import { builtinsByName, packagesOutside } from './plugins.ts';
 export const moduleHead = '(function(exports,require,module,__filename,__dirname){';
 export const moduleFoot = '})';
 
-/** Where what `program.js` holds stands for the other files: one copy of each module, so that `instanceof` holds. */
-const registry = 'globalThis[Symbol.for("initbox.modules")]';
+/**
+ * Where what a file holds stands for others: one copy of each module, so that `instanceof` holds.
+ * @param command whose parts take from its file; without one, what `program.js` holds
+ */
+function registryOf(command?: string): string {
+  return `globalThis[Symbol.for("initbox.modules${command === undefined ? '' : ` of ${command}`}")]`;
+}
 
 export interface Bundle {
   readonly files: readonly OutputFile[];
@@ -61,18 +67,18 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
   );
   const taken = new Map<string, Set<string>>();
   const others = await Promise.all(
-    [...apart].toSorted().map((source) =>
-      build({
-        ...loaded,
-        entryPoints: { [outputOf(source)]: source },
-        plugins: [
-          builtinsByName,
-          loadedLater(root, '..', (path) => apart.has(path)),
-          takenFromCore(root, modules, taken),
-          packagesOutside('../', used),
-        ],
-      }),
-    ),
+    [...apart].toSorted().map(async (source) => {
+      const plugins = (): Plugin[] => [
+        builtinsByName,
+        loadedLater(root, '..', (path) => apart.has(path)),
+        takenFrom(root, undefined, modules, (path, names) => {
+          if (names === undefined) throw new Error(`${path} is in program.js: import it without import()`);
+          taken.set(path, (taken.get(path) ?? new Set()).union(new Set(names)));
+        }),
+        packagesOutside('../', used),
+      ];
+      return bundleWithParts(root, source, loaded, plugins);
+    }),
   );
   const core = await build({
     ...loaded,
@@ -85,12 +91,74 @@ export async function bundleProgram(root: string, common: BuildOptions, version:
     const plugins = [builtinsByName, packagesOutside('../', used)];
     helpers.push(await build({ ...settings, entryPoints: { [name]: path }, plugins }));
   }
-  return { ...merged([core, ...others, ...helpers]), used };
+  return { ...merged([core, ...others.flat(), ...helpers]), used };
+}
+
+/** A module of which a run needs few of many like it. */
+function isKind(path: string): boolean {
+  return /^src\/commands\/[^/]+\/kinds\/[^/]+\/kind\.ts$/.test(path);
+}
+
+/** What `program.js` loads later, and each kind that this loads: what two of them need is taken from the file that loads them. */
+async function bundleWithParts(
+  root: string,
+  source: string,
+  settings: BuildOptions,
+  plugins: () => Plugin[],
+): Promise<BuildResult[]> {
+  const parts = new Set<string>();
+  const kindsLater = (): Plugin =>
+    loadedLater(root, '..', (path) => {
+      if (isKind(path)) parts.add(path);
+      return isKind(path);
+    });
+  const whole = await build({
+    ...settings,
+    entryPoints: { [outputOf(source)]: source },
+    plugins: [kindsLater(), ...plugins()],
+  });
+  if (parts.size === 0) return [whole];
+  const building = (part: string, more: readonly Plugin[]): Promise<BuildResult> =>
+    build({ ...settings, entryPoints: { [outputOf(part)]: part }, plugins: [...more, ...plugins()] });
+  // Once to learn what they need.
+  const needed = await Promise.all([...parts].map(async (part) => sourcesIn(await building(part, []))));
+  const held = new Set(sourcesIn(whole));
+  for (const path of needed.flat())
+    if (needed.filter((paths) => paths.includes(path)).length > 1) held.add(path);
+  const own = basename(outputOf(source));
+  const taken = new Set<string>();
+  const built = await Promise.all(
+    [...parts]
+      .toSorted()
+      .map((part) => building(part, [takenFrom(root, own, held, (path) => taken.add(path))])),
+  );
+  const command = await build({
+    ...settings,
+    entryPoints: { [outputOf(source)]: 'entry' },
+    plugins: [lender(root, source, registryOf(own), taken), kindsLater(), ...plugins()],
+  });
+  return [command, ...built];
+}
+
+function sourcesIn({ metafile }: BuildResult): string[] {
+  return Object.keys(metafile?.inputs ?? {}).filter((path) => path.startsWith('src/'));
+}
+
+/** A file that makes known what others take of its modules; each runs when it is first asked for. */
+function lender(root: string, source: string, registry: string, taken: ReadonlySet<string>): Plugin {
+  const makers = [...taken]
+    .toSorted()
+    .map((path) => `case ${JSON.stringify(path)}: return require(${JSON.stringify(`./${path}`)});`);
+  return generated(root, {
+    entry: `import 'lent';\nexport * from ${JSON.stringify(`./${source}`)};\n`,
+    lent: `${registry} = (path) => {\nswitch (path) {\n${makers.join('\n')}\n}\n};\n`,
+  });
 }
 
 /** The file, below dist/ and without its ending, of a module that is loaded by `import()`. */
 function outputOf(path: string): string {
   const [, command] = /^src\/commands\/([^/]+)\/command\.ts$/.exec(path) ?? [];
+  if (isKind(path)) return `parts/kind-${basename(dirname(path))}`;
   return command === undefined ? `parts/${basename(path, '.ts')}` : `commands/${command}`;
 }
 
@@ -111,28 +179,45 @@ function loadedLater(root: string, to: string, isApart: (path: string) => unknow
   };
 }
 
-/** What stands in `program.js` is taken from there. */
-function takenFromCore(root: string, modules: ReadonlySet<string>, taken: Map<string, Set<string>>): Plugin {
+/**
+ * What stands in another file, which is loaded by then, is taken from there.
+ * @param command that file's; undefined for program.js
+ * @param modules what stands in it
+ * @param note is told which names of a module are taken; undefined for all of them
+ */
+function takenFrom(
+  root: string,
+  command: string | undefined,
+  modules: ReadonlySet<string>,
+  note: (path: string, names: readonly string[] | undefined) => void,
+): Plugin {
+  const namespace = `taken from ${command ?? 'program'}`;
   return {
-    name: 'taken-from-core',
+    name: 'taken-from',
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /^\.{1,2}\// }, async ({ path, importer, kind, resolveDir }) => {
         const source = relative(root, join(resolveDir, path));
         if (kind === 'entry-point' || !modules.has(source)) return undefined;
-        const names = importedNames(importer, await readFile(importer, 'utf8'), path).toSorted();
-        taken.set(source, (taken.get(source) ?? new Set()).union(new Set(names)));
+        const names =
+          kind === 'dynamic-import'
+            ? undefined
+            : importedNames(importer, await readFile(importer, 'utf8'), path).toSorted();
+        note(source, names);
         return {
-          path: `${source} ${names.join(' ')}`,
-          namespace: 'core',
-          pluginData: { source, names },
+          path: `${source} ${names?.join(' ') ?? '*'}`,
+          namespace,
+          pluginData: { module: `${registryOf(command)}(${JSON.stringify(source)})`, names },
           sideEffects: false,
         };
       });
-      onLoad({ filter: /.*/, namespace: 'core' }, ({ pluginData: { source, names } }) => ({
-        contents: [
-          `const module = ${registry}(${JSON.stringify(source)});`,
-          ...(names as string[]).map((name) => `export const ${name} = module.${name};`),
-        ].join('\n'),
+      onLoad({ filter: /.*/, namespace }, ({ pluginData: { module, names } }) => ({
+        contents:
+          names === undefined
+            ? `module.exports = ${module};`
+            : [
+                `const module = ${module};`,
+                ...(names as string[]).map((name) => `export const ${name} = module.${name};`),
+              ].join('\n'),
       }));
     },
   };
@@ -149,19 +234,23 @@ function coreEntry(root: string, taken: ReadonlyMap<string, ReadonlySet<string>>
     ([path, names], index) =>
       `case ${JSON.stringify(path)}: return { ${[...names].map((name) => `${name}: ${name}$${index}`).join(', ')} };`,
   );
-  const files = new Map([
-    ['entry', "import 'shared';\nimport './src/main.ts';\n"],
-    [
-      'shared',
-      `${imports.join('\n')}\n${registry} = (path) => {\nswitch (path) {\n${makers.join('\n')}\n}\n};\n`,
-    ],
-  ]);
+  return generated(root, {
+    entry: "import 'shared';\nimport './src/main.ts';\n",
+    shared: `${imports.join('\n')}\n${registryOf()} = (path) => {\nswitch (path) {\n${makers.join('\n')}\n}\n};\n`,
+  });
+}
+
+/** Files that are made here, by their names. */
+function generated(root: string, files: Readonly<Record<string, string>>): Plugin {
   return {
-    name: 'core-entry',
+    name: 'generated',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^(entry|shared)$/ }, ({ path }) => ({ path, namespace: 'generated' }));
+      onResolve({ filter: new RegExp(`^(${Object.keys(files).join('|')})$`) }, ({ path }) => ({
+        path,
+        namespace: 'generated',
+      }));
       onLoad({ filter: /.*/, namespace: 'generated' }, ({ path }) => ({
-        contents: files.get(path) ?? '',
+        contents: files[path] ?? '',
         resolveDir: root,
         loader: 'js',
       }));

@@ -4,11 +4,14 @@ import { join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
 
 /**
- * What node-vault requires and is given by our client instead, so that it never runs: its transport (axios brings a
- * mime database and a history of advisories), its logger, which would print credentials, schemas
- * and templates, its ready-made calls, and node:https, which is for that transport alone.
+ * What packages require and are given by our clients instead, so that it never runs. Of node-vault: its transport (axios
+ * brings a mime database and a history of advisories), its logger, which would print credentials, schemas
+ * and templates, its ready-made calls, and node:https, which is for that transport alone. Of pg: what opens a connection,
+ * and looks for Cloudflare's runtime by asking for Node's navigator, and node:dns, which is for its native binding; to
+ * load these takes 1 ms of a login.
  */
 const neverRun: Readonly<Record<string, readonly string[]>> = {
+  pg: ['./stream', 'dns'],
   'node-vault': ['axios', 'debug', 'tv4', 'mustache', 'https', './commands.js'],
 };
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { startAnswers } from './answers.ts';
+import { startDatabase } from './database.ts';
 import { runs, type Run } from './runs.ts';
 
 /**
@@ -13,23 +14,31 @@ import { runs, type Run } from './runs.ts';
  */
 export async function warm(entry: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'initbox-warm-'));
-  const { port, server } = await startAnswers();
+  const answers = await startAnswers();
+  const database = await startDatabase(() => [['?column?', 'integer', '1']]);
   try {
     mkdirSync(join(folder, 'tree'));
     mkdirSync(join(folder, 'copied'));
     writeFileSync(join(folder, 'tree', 'template'), 'text\n');
-    for (const run of runs(port, folder)) await carryOut(entry, run);
+    const servers = { web: answers.port, database: database.port };
+    for (const run of runs(servers, folder)) await carryOut(entry, run);
   } finally {
-    server.close();
+    answers.server.close();
+    database.server.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** One run, with the environment that it names alone. */
-async function carryOut(entry: string, { words, environment = {}, status, whole }: Run): Promise<void> {
+async function carryOut(entry: string, { words, environment = {}, status, whole, more }: Run): Promise<void> {
   const recorder = join(import.meta.dirname, 'record.cjs');
   const running = spawn(process.execPath, ['--require', recorder, entry, ...words], {
-    env: { PATH: process.env['PATH'], ...environment, ...(whole ? { INITBOX_WARM_WHOLE: '' } : {}) },
+    env: {
+      PATH: process.env['PATH'],
+      ...environment,
+      ...(whole ? { INITBOX_WARM_WHOLE: '' } : {}),
+      ...(more ? { INITBOX_WARM_MORE: '' } : {}),
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

@@ -28,16 +28,16 @@ function listsAmong(attributes: string): readonly string[] {
  * that is right in all else is written anew then.
  */
 export function hasAcl(descriptor: number): boolean {
-  const calls = attributesOfLibc();
-  return calls !== undefined && listsBy((into, size) => calls.flistxattr(descriptor, into, size)).length > 0;
+  const flistxattr = attributesOfLibc('flistxattr');
+  return flistxattr !== undefined && listsBy((into, size) => flistxattr(descriptor, into, size)).length > 0;
 }
 
 /** The same of an entry, without opening it. A link is not followed, and has no list. */
 export function hasAclAt(path: string | Buffer): boolean {
-  const calls = attributesOfLibc();
-  if (calls === undefined) return false;
+  const llistxattr = attributesOfLibc('llistxattr');
+  if (llistxattr === undefined) return false;
   const bytes = Buffer.from(`${latin1Of(path)}\0`, 'latin1');
-  return listsBy((into, size) => calls.llistxattr(bytes, into, size)).length > 0;
+  return listsBy((into, size) => llistxattr(bytes, into, size)).length > 0;
 }
 
 /** The same of either, by a thread of its own, side by side with others. */
@@ -60,12 +60,13 @@ function latin1Of(path: string | Buffer): string {
  * @throws Failure where the list stays
  */
 export function dropInheritedAcl(descriptor: number, shown: string): void {
-  const calls = attributesOfLibc();
-  if (calls === undefined) return;
-  const found = () => listsBy((into, size) => calls.flistxattr(descriptor, into, size));
+  const flistxattr = attributesOfLibc('flistxattr');
+  if (flistxattr === undefined) return;
+  const found = () => listsBy((into, size) => flistxattr(descriptor, into, size));
   const inherited = found();
   if (inherited.length === 0) return;
-  for (const name of inherited) calls.fremovexattr(descriptor, Buffer.from(`${name}\0`));
+  const fremovexattr = attributesOfLibc('fremovexattr');
+  for (const name of inherited) fremovexattr?.(descriptor, Buffer.from(`${name}\0`));
   if (found().length > 0)
     throw refused(
       `cannot write ${shown}: it gets an access control list from its folder, which cannot be removed`,

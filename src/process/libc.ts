@@ -73,21 +73,24 @@ export interface AttributesOfFiles {
   fremovexattr(descriptor: number, name: Buffer): number;
 }
 
-let attributes: { readonly calls: AttributesOfFiles | undefined } | undefined;
+const forAttributes = {
+  flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
+  llistxattr: { return: 'i32', arguments: ['buffer', 'buffer', 'u32'] },
+  fremovexattr: { return: 'i32', arguments: ['i32', 'buffer'] },
+} as const;
 
-/** As exitOfLibc. */
-export function attributesOfLibc(): AttributesOfFiles | undefined {
-  attributes ??= {
-    calls: one((dlopen) => {
-      const { functions } = dlopen(null, {
-        flistxattr: { return: 'i32', arguments: ['i32', 'buffer', 'u32'] },
-        llistxattr: { return: 'i32', arguments: ['buffer', 'buffer', 'u32'] },
-        fremovexattr: { return: 'i32', arguments: ['i32', 'buffer'] },
-      });
-      return functions;
-    }),
-  };
-  return attributes.calls;
+const attributes: {
+  [Name in keyof AttributesOfFiles]?: { readonly call: AttributesOfFiles[Name] | undefined };
+} = {};
+
+/** As exitOfLibc, each call by itself: most files have no attributes, and then none is removed. */
+export function attributesOfLibc<Name extends keyof AttributesOfFiles>(
+  name: Name,
+): AttributesOfFiles[Name] | undefined {
+  const known = (attributes[name] ??= {
+    call: one((dlopen) => dlopen(null, { [name]: forAttributes[name] }).functions[name]),
+  } as (typeof attributes)[Name]);
+  return known?.call;
 }
 
 /** As exitOfLibc. */

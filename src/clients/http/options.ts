@@ -68,12 +68,21 @@ export function checkPair({
   );
 }
 
-/** How https servers are verified. @throws UsageError where a file cannot be read */
-export function readTlsSettings(options: TlsValues, environment: Environment, verify = true): TlsSettings {
+/**
+ * How https servers are verified.
+ * @param verifies as readAuthorities takes it
+ * @throws UsageError where a file cannot be read
+ */
+export function readTlsSettings(
+  options: TlsValues,
+  environment: Environment,
+  verify = true,
+  verifies = true,
+): TlsSettings {
   const certificate = options['cert-file'];
   const key = options['key-file'];
   checkPair(options);
-  const authorities = readAuthorities(options['ca-file'], '--ca-file', environment);
+  const authorities = readAuthorities(options['ca-file'], '--ca-file', environment, verifies);
   const serverName = options['tls-server-name'];
   return {
     verify,

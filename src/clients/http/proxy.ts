@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net';
+import net, { isIP, type BlockList } from 'node:net';
 
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
@@ -125,7 +125,7 @@ function exceptions(list: string): (url: URL) => boolean {
       const longest = family === 6 ? 128 : 32;
       const prefix = bits === undefined ? longest : Number(bits);
       if (!Number.isInteger(prefix) || prefix < 0 || prefix > longest) continue;
-      const those = networks.get(port ?? '') ?? new BlockList();
+      const those = networks.get(port ?? '') ?? new net.BlockList();
       networks.set(port ?? '', those);
       those.addSubnet(address, prefix, family === 6 ? 'ipv6' : 'ipv4');
       continue;

@@ -37,18 +37,31 @@ export function tlsOptions(settings: TlsSettings): {
   };
 }
 
+/** Whether any of these is reached by https, or by a proxy that is. */
+export function usesHttps(
+  urls: readonly Pick<URL, 'protocol'>[],
+  { HTTP_PROXY = '', http_proxy: proxy = '' }: Environment,
+): boolean {
+  return urls.some(({ protocol }) => protocol === 'https:') || /^\s*https:/i.test(proxy || HTTP_PROXY);
+}
+
 /**
- * The authorities of a file that was named, else those of SSL_CERT_FILE, where Go's and OpenSSL's programs look.
+ * The authorities of a file that was named, else those of SSL_CERT_FILE, where Go's and OpenSSL's programs look. That
+ * variable is the machine's, and its file may have 200 certificates: it is read where somebody may have to be verified.
+ * @param verifies false where nothing can be reached by https
  * @throws UsageError where the file cannot be read
  */
 export function readAuthorities(
   path: string | undefined,
   origin: string,
   environment: Environment,
+  verifies = true,
 ): string | undefined {
   if (path !== undefined) return readPem(path, origin);
   const usual = environment['SSL_CERT_FILE'];
-  return usual ? readPem(usual, 'SSL_CERT_FILE') : undefined;
+  if (verifies) return usual ? readPem(usual, 'SSL_CERT_FILE') : undefined;
+  checkAuthorities(environment);
+  return undefined;
 }
 
 /** @throws UsageError where SSL_CERT_FILE still holds a reference */

@@ -6,7 +6,10 @@ import { openInput } from '../../fs/input-file.ts';
 import { ownAuthorization } from '../http/credentials.ts';
 import { connectionHeaders, readHeaders } from '../http/headers.ts';
 import { readNetrc } from '../http/netrc.ts';
+import { readTlsSettings } from '../http/options.ts';
+import { webUrls } from '../http/source-urls.ts';
 import type { HttpSourceSettings } from '../http/source.ts';
+import { usesHttps, type TlsSettings } from '../http/tls.ts';
 import type { SourceOptions } from './options.ts';
 
 /** Headers that are ours to set, or the connection's. */
@@ -38,6 +41,18 @@ export function readHttpSettings(
     saidSecret: options.secret ? true : options.public ? false : undefined,
     ...body,
   };
+}
+
+/** How https servers are verified. @throws UsageError where a file cannot be read */
+export function readSourceTls(
+  addresses: readonly SourceAddress[],
+  options: SourceOptions,
+  { environment }: Pick<Context, 'environment'>,
+): TlsSettings {
+  const urls = webUrls(addresses);
+  // A redirect may lead to https.
+  const verifies = urls.length > 0 && (options.redirects > 0 || usesHttps(urls, environment));
+  return readTlsSettings(options, environment, true, verifies);
 }
 
 /**

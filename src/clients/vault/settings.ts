@@ -13,6 +13,7 @@ import {
   checkAuthorities,
   readAuthorities as usualAuthorities,
   readPem,
+  usesHttps,
   type TlsSettings,
 } from '../http/tls.ts';
 
@@ -88,7 +89,9 @@ const variables = {
  */
 export function readVaultSettings(sources: VaultSources): VaultSettings {
   const said = readSaid(sources);
-  return { ...said, login: readLogin(sources, leftToken), tls: readTls(sources.environment) };
+  const { environment } = sources;
+  const verifies = usesHttps([said.address], environment);
+  return { ...said, login: readLogin(sources, leftToken), tls: readTls(environment, verifies) };
 }
 
 /** What needs no file. */
@@ -175,10 +178,11 @@ function checkTls(environment: Environment): void {
   parseGoBoolean(environment, 'VAULT_SKIP_VERIFY');
 }
 
-function readTls(environment: Environment): TlsSettings {
+/** @param verifies as readAuthorities of http/tls.ts takes it */
+function readTls(environment: Environment, verifies: boolean): TlsSettings {
   const certificate = environment['VAULT_CLIENT_CERT'];
   const key = environment['VAULT_CLIENT_KEY'];
-  const authorities = readAuthorities(environment);
+  const authorities = readAuthorities(environment, verifies);
   return {
     verify: !parseGoBoolean(environment, 'VAULT_SKIP_VERIFY'),
     ...(authorities === undefined ? {} : { authorities }),
@@ -189,12 +193,12 @@ function readTls(environment: Environment): TlsSettings {
 }
 
 /** The order in which Vault's client looks: bytes, file, folder. */
-function readAuthorities(environment: Environment): string | undefined {
+function readAuthorities(environment: Environment, verifies: boolean): string | undefined {
   if (environment['VAULT_CACERT_BYTES']) return environment['VAULT_CACERT_BYTES'];
   const file = environment['VAULT_CACERT'];
   if (file) return readPem(file, 'VAULT_CACERT');
   const folder = environment['VAULT_CAPATH'];
-  if (!folder) return usualAuthorities(undefined, '', environment);
+  if (!folder) return usualAuthorities(undefined, '', environment, verifies);
   let names: string[];
   try {
     names = namesInInput(folder);

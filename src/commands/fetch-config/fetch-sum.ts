@@ -1,6 +1,5 @@
-import { readTlsSettings } from '../../clients/http/options.ts';
 import { fetchAll } from '../../clients/sources/fetch.ts';
-import { readHttpSettings } from '../../clients/sources/http-settings.ts';
+import { readHttpSettings, readSourceTls } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { parseSource, type SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
@@ -46,7 +45,7 @@ export async function withSum(
     { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
-  const tls = readTlsSettings(settings, context.environment);
+  const tls = readSourceTls([list], settings, context);
   using sources = await openSources([list], { options: settings, http, tls, earlier: undefined }, context);
   const result = await fetchAll([list], sources, options.interval, context);
   if (result.kind === 'failed') throw new Failure(result);

@@ -1,9 +1,8 @@
 import { basename, join } from 'node:path';
 
-import { readTlsSettings } from '../../clients/http/options.ts';
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
 import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
-import { checkOneOrigin, readHttpSettings } from '../../clients/sources/http-settings.ts';
+import { checkOneOrigin, readHttpSettings, readSourceTls } from '../../clients/sources/http-settings.ts';
 import { openSources, type Sources } from '../../clients/sources/open.ts';
 import {
   dryReport,
@@ -53,12 +52,13 @@ export async function runFetchConfig(
     },
     context,
   );
-  const tls = readTlsSettings(options, context.environment);
   if (options.unpack) {
+    const tls = readSourceTls(given, options, context);
     const { unpackArchive } = await import('./unpack/unpack.ts');
     return unpackArchive(given, { options, http, tls, limited }, context);
   }
   const job = await planJob(given, options, http, command !== undefined, context);
+  const tls = readSourceTls(job.addresses, options, context);
   checkOneOrigin(job.addresses, http);
   if (options.spec !== undefined)
     await refuseSharedPaths({ written: writtenBy(job), read: readBy(job, options) }, context);

@@ -3,13 +3,13 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  promises,
   renameSync,
   statfsSync,
   statSync,
   unlinkSync,
   type BigIntStats,
 } from 'node:fs';
+import { open as openLater, type FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
@@ -197,9 +197,9 @@ class Filling {
     const name = basename(file.path);
     const { host, random } = this.#context;
     let temporary = '';
-    const open = (): Promise<promises.FileHandle> => {
+    const open = (): Promise<FileHandle> => {
       temporary = `${name}.${host.pid}-${Math.floor(random() * 2 ** 32).toString(36)}.tmp`;
-      return promises.open(folder.at(temporary), asNew, 0o600);
+      return openLater(folder.at(temporary), asNew, 0o600);
     };
     try {
       await using copy = await heldAlone(open);
@@ -258,10 +258,10 @@ function requireWritten(folder: Directory, name: string, written: BigIntStats): 
 async function copyInPieces(
   from: string,
   { path, mode, sha256 }: RuntimeFile,
-  copy: promises.FileHandle,
+  copy: FileHandle,
   { signal }: Context,
 ): Promise<void> {
-  await using source = await promises.open(join(from, path), 'r');
+  await using source = await openLater(join(from, path), 'r');
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(piece);
   for (let size = 0; ;) {
@@ -284,7 +284,7 @@ async function copyInPieces(
 }
 
 /** Opens a new file and holds it; another one where an install that cleans up was faster than the lock. */
-async function heldAlone(open: () => Promise<promises.FileHandle>): Promise<promises.FileHandle> {
+async function heldAlone(open: () => Promise<FileHandle>): Promise<FileHandle> {
   for (let tries = 1; ; tries++) {
     const file = await open();
     try {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, constants, promises, readFileSync } from 'node:fs';
+import { type BigIntStats, constants, readFileSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { reasonOf } from '../../core/clock.ts';
@@ -97,7 +98,7 @@ export async function lookAt(
   if (folder === undefined) return { problem: `${path} is missing or unreadable (ENOENT)`, state: undefined };
   try {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    await using handle = await promises.open(folder.at(basename(path)), flags);
+    await using handle = await open(folder.at(basename(path)), flags);
     // Before it is read: whatever changes from here on has another state.
     const state = stateOf(await handle.stat({ bigint: true }));
     return { problem: await problemIn(handle, folder, file, signal), state };
@@ -111,7 +112,7 @@ export async function lookAt(
 }
 
 async function problemIn(
-  handle: promises.FileHandle,
+  handle: FileHandle,
   folder: Directory,
   file: RuntimeFile,
   signal: AbortSignal,
@@ -129,7 +130,7 @@ async function problemIn(
 /** Bytes that are read between two looks at the signal. */
 const piece = 1 << 20;
 
-async function sha256Of(handle: promises.FileHandle, signal: AbortSignal): Promise<string> {
+async function sha256Of(handle: FileHandle, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(piece);
   for (let at = 0; ;) {

@@ -22,12 +22,14 @@ const leaveTime = 100;
 
 /**
  * Waits for the lock.
+ * @param prepare what there is to be done while another one holds it
  * @throws the signal's reason where it is not the deadline; a lock that came just then is given back
  */
 export async function acquire(
   lock: PostgresLock,
   key: LockKey,
   context: Context,
+  prepare?: () => Promise<unknown>,
 ): Promise<AcquiredPostgres | Unneeded | Failed> {
   let got: AcquiredPostgres | Unneeded | undefined;
   const target = {
@@ -40,6 +42,7 @@ export async function acquire(
         closeInheritedOnExec();
         adoptOrphans();
         prepareToEnd();
+        await prepare?.();
         return answer;
       }
       got = answer;

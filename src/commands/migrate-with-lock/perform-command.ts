@@ -5,17 +5,9 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
-import { done, failed, SignalReceived, DeadlinePassed, type Outcome } from '../../core/outcome.ts';
+import { done, failed, SignalReceived, DeadlinePassed } from '../../core/outcome.ts';
 import { describeEnd, startChild, statusOf, type Child } from '../../process/child.ts';
-
-/** How the work ended, before anything is said of the lock. */
-export interface Performed {
-  readonly outcome: Outcome;
-  /** False where something of it may go on in the database. */
-  readonly clean: boolean;
-  /** What a record keeps: 0 for done. */
-  readonly status: number;
-}
+import { lostOutcome, type Performed } from './performed.ts';
 
 /** A lock that is surely lost may be another's already: then the command gets no more than this, in milliseconds. */
 const shortGrace = 5000;
@@ -109,10 +101,4 @@ export async function performCommand(
     clean: false,
     status,
   };
-}
-
-export function lostOutcome(loss: Loss, end: string): Outcome {
-  return failed(exitStatus.lockLost, `the lock was lost: ${loss.reason}; the command was stopped (${end})`, {
-    hint: 'what the command had committed stays; the next start runs it again',
-  });
 }

@@ -9,7 +9,7 @@ import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
-import { lostOutcome, type Performed } from './perform-command.ts';
+import { lostOutcome, type Performed } from './performed.ts';
 import type { LockedWork } from './request.ts';
 
 /** Milliseconds for which a second connection is tried for: others may have taken the last slots for a moment. */

@@ -18,7 +18,7 @@ import { outcomeOfError } from '../../core/unexpected-error.ts';
 import { startableCommand } from '../../process/replace-process.ts';
 import { acquire } from './acquire.ts';
 import { startConclusion } from './conclusion.ts';
-import { lostOutcome, performCommand, type Performed } from './perform-command.ts';
+import { lostOutcome, type Performed } from './performed.ts';
 import type { LockedWork } from './request.ts';
 
 export interface UnderLockSettings {
@@ -40,6 +40,9 @@ const leaveTime = 100;
 
 /** Milliseconds after a failed statement within which the end of its connection is known. */
 const lossTime = 500;
+
+/** It loads node:child_process, which work that is done already needs not. */
+const commandPerformer = () => import('./perform-command.ts');
 
 /** Does the work under the lock: waits, takes over, works, writes down what was done, releases. */
 export async function runUnderLock(
@@ -64,7 +67,12 @@ export async function runUnderLock(
   {
     using deadline = startDeadline(context.clock, context, settings.lockTimeout, '--lock-timeout');
     const bounded = { ...context, signal: deadline.signal, deadline: deadline.at };
-    const acquired = await acquire(lock, key, bounded);
+    const acquired = await acquire(
+      lock,
+      key,
+      bounded,
+      work.kind === 'command' ? commandPerformer : undefined,
+    );
     if ('kind' in acquired) return acquired;
     if (acquired.state === 'unneeded') return done(`nothing to do: ${acquired.why}`);
     ({ held } = acquired);
@@ -86,7 +94,9 @@ export async function runUnderLock(
     begun = true;
     performed =
       work.kind === 'command'
-        ? await performCommand(
+        ? await (
+            await commandPerformer()
+          ).performCommand(
             work.command,
             held,
             { commandTimeout: settings.commandTimeout, grace: timing.grace },

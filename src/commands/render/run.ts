@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 
-import { readTlsSettings } from '../../clients/http/options.ts';
 import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
-import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
+import {
+  checkOneOrigin,
+  isSecretSource,
+  readHttpSettings,
+  readSourceTls,
+} from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
 import {
@@ -58,8 +62,8 @@ export async function runRender(
     { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
-  const tls = readTlsSettings(options, context.environment);
   const reads = sharedReads(addressesOf(requests));
+  const tls = readSourceTls(reads.addresses, options, context);
   checkOneOrigin(reads.addresses, http);
   const expected =
     options.secret ||

@@ -4,9 +4,10 @@ import { connectionHeaders, hasAuthorization, isHarmless, readHeaders } from '..
 import { readNetrc } from '../../clients/http/netrc.ts';
 import { checkRequests, checkPair, readTlsSettings, warnOfUnused } from '../../clients/http/options.ts';
 import { readProxies } from '../../clients/http/proxy.ts';
+import { usesHttps } from '../../clients/http/tls.ts';
 import { createHttpClient, usualHttpLimits, type HttpRequest } from '../../clients/http/transport.ts';
 import type { Input, Surroundings } from '../../core/command.ts';
-import type { Context, Environment } from '../../core/context.ts';
+import type { Context } from '../../core/context.ts';
 import type { Values } from '../../core/options/option.ts';
 import { everyOne, UsageError, type Outcome } from '../../core/outcome.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
@@ -65,8 +66,18 @@ export function requestTargets(
     context.log.warn(
       '--insecure is on: whoever answers is taken for the server, or for the https proxy before it, and gets what is sent',
     );
-  warnOfUnused(options, { https: usesHttps(targets, context.environment) }, context.log);
-  const tls = readTlsSettings(options, context.environment, !options.insecure);
+  const https = usesHttps(
+    targets.map(({ url }) => url),
+    context.environment,
+  );
+  warnOfUnused(options, { https }, context.log);
+  // A redirect may lead to https.
+  const tls = readTlsSettings(
+    options,
+    context.environment,
+    !options.insecure,
+    https || options.redirects > 0,
+  );
   const client = createHttpClient({
     resolve: remembered(createResolver(context.paths), context.clock),
     clock: context.clock,
@@ -185,14 +196,6 @@ function checkPossible(options: Values<typeof httpTargetOptions>, expectations: 
     );
   }
   return method;
-}
-
-/** A proxy may be reached by https too. */
-function usesHttps(
-  targets: readonly HttpTarget[],
-  { HTTP_PROXY = '', http_proxy: proxy = '' }: Environment,
-): boolean {
-  return targets.some(({ url }) => url.protocol === 'https:') || /^https:/i.test(proxy || HTTP_PROXY);
 }
 
 /** Credentials are for one place: with URLs of several hosts they would go to all of them. */

@@ -31,15 +31,19 @@ export function isLocal({ type }: Mount): boolean {
   return localTypes.has(type);
 }
 
+/** What was read last: the table is read for each check, and seldom another one. */
+let last: { readonly text: string; readonly mounts: readonly Mount[] } | undefined;
+
 /** All mounts that this process sees, in the order in which they were made; empty without /proc. */
-export function readMounts(file = '/proc/self/mountinfo'): Mount[] {
+export function readMounts(file = '/proc/self/mountinfo'): readonly Mount[] {
   let text: string;
   try {
     text = readFileSync(file, 'latin1');
   } catch {
     return [];
   }
-  return parseMounts(text);
+  if (last?.text !== text) last = { text, mounts: parseMounts(text) };
+  return last.mounts;
 }
 
 export function parseMounts(text: string): Mount[] {

@@ -1,5 +1,6 @@
-import { constants, linkSync, promises, readFileSync, renameSync } from 'node:fs';
+import { constants, linkSync, readFileSync, renameSync } from 'node:fs';
 
+import { sideBySide } from '../calls.ts';
 import { codeAmong, type Directory } from '../directory/directory.ts';
 import { refused } from '../error-message.ts';
 import { dataLink, type Namer } from './file-names.ts';
@@ -47,18 +48,18 @@ async function linkOrCopy(
   } catch (error) {
     // fs.protected_hardlinks (proc(5)), or a mount of its own
     codeAmong(error, ['EPERM', 'EXDEV', 'EMLINK']);
-    const handle = await promises.open(
+    const fd = await sideBySide.open(
       from.at(name),
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
     );
     try {
-      const stat = await handle.stat();
+      const stat = await sideBySide.fstat(fd);
       if (!stat.isFile())
         throw refused(`cannot write ${from.shown}/${name}: it is there already, and no file`);
       const { mode } = stat;
-      await writeFile(to, newName, { bytes: readFileSync(handle.fd), mode: mode & 0o777 }, signal);
+      await writeFile(to, newName, { bytes: readFileSync(fd), mode: mode & 0o777 }, signal);
     } finally {
-      await handle.close();
+      await sideBySide.close(fd);
     }
   }
 }

@@ -50,7 +50,7 @@ function hold(path: string): Promise<Turn | 'taken' | 'unavailable'> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       resolve(error.code === 'EADDRINUSE' ? 'taken' : 'unavailable'),
     );
-    server.listen({ path }, () => {
+    server.once('listening', () => {
       server.unref();
       resolve({
         alone: true,
@@ -60,8 +60,22 @@ function hold(path: string): Promise<Turn | 'taken' | 'unavailable'> {
         },
       });
     });
+    listen(server, path);
   });
 }
+
+/**
+ * As server.listen does, without what that loads beforehand: node:cluster, whose workers share their listeners, and with it
+ * node:child_process, which take 4 ms. (lib/net.js has the name; where a Node has it not, it is listen itself.)
+ */
+function listen(server: Server & { readonly _listen2?: Listen }, path: string): void {
+  if (server._listen2 === undefined) server.listen({ path });
+  else server._listen2(path, noPort, noPort);
+}
+
+/** -1 stands in place of a port, and of the type of an address, of a socket that has neither. */
+type Listen = (path: string, port: typeof noPort, addressType: typeof noPort) => void;
+const noPort = -1;
 
 /** The holder never speaks: the connection ends when it is done or dead. */
 function holderGone(

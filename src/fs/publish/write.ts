@@ -3,16 +3,17 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstat,
   fstatSync,
   fsync,
   openSync,
-  promises,
   writeSync,
   type BigIntStats,
 } from 'node:fs';
 import { promisify } from 'node:util';
 
 import { reasonOf } from '../../core/clock.ts';
+import { sideBySide } from '../calls.ts';
 import type { Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { dropInheritedAcl, hasAcl } from '../inherited-acl.ts';
@@ -42,6 +43,7 @@ const chunk = 1 << 20;
 const quick = 1 << 16;
 
 const flush = promisify(fsync);
+const statLater = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 
 /**
  * Writes a new file whole: content, mode, owner, and, where it is to last, all of it on the disk. Nobody sees it under a name that counts
@@ -57,19 +59,21 @@ export async function writeFile(
 ): Promise<FileIdentity> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   if (file.bytes.length <= quick) return writeQuickly(directory, name, flags, file, signal);
-  const handle = await promises.open(directory.at(name), flags, 0o600);
+  const { buffer, byteOffset, length } = file.bytes;
+  const bytes = Buffer.from(buffer, byteOffset, length);
+  const fd = await sideBySide.open(directory.at(name), flags, 0o600);
   try {
-    dropInheritedAcl(handle.fd, directory.shown);
-    for (let at = 0; at < file.bytes.length;) {
+    dropInheritedAcl(fd, directory.shown);
+    for (let at = 0; at < length;) {
       if (signal.aborted) throw reasonOf(signal);
-      at += (await handle.write(file.bytes, at, Math.min(chunk, file.bytes.length - at))).bytesWritten;
+      at += await sideBySide.write(fd, bytes, at, Math.min(chunk, length - at));
     }
     if (signal.aborted) throw reasonOf(signal);
-    giveAway(handle.fd, file);
-    if (file.lasting !== false) await handle.sync();
-    return fileIdentity(await handle.stat({ bigint: true }));
+    giveAway(fd, file);
+    if (file.lasting !== false) await flush(fd);
+    return fileIdentity(await statLater(fd, { bigint: true }));
   } finally {
-    await handle.close();
+    await sideBySide.close(fd);
   }
 }
 
@@ -113,9 +117,9 @@ export async function findUnchanged(
   try {
     // O_NONBLOCK: a FIFO under that name must not hold us up.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await promises.open(directory.at(name), flags);
+    const fd = await sideBySide.open(directory.at(name), flags);
     try {
-      const stat = await handle.stat({ bigint: true });
+      const stat = await statLater(fd, { bigint: true });
       if (
         !stat.isFile() ||
         Number(stat.size) !== file.bytes.length ||
@@ -125,22 +129,22 @@ export async function findUnchanged(
       const uid = Number(stat.uid);
       if (file.owner ? uid !== file.owner.uid || Number(stat.gid) !== file.owner.gid : !isOwn({ uid }))
         return undefined;
-      return (await holds(handle, file.bytes)) && !hasAcl(handle.fd) ? stat.ino : undefined;
+      return (await holds(fd, file.bytes)) && !hasAcl(fd) ? stat.ino : undefined;
     } finally {
-      await handle.close();
+      await sideBySide.close(fd);
     }
   } catch {
     return undefined; // absent, unreadable, a link: it will be replaced, or the replacing says why not
   }
 }
 
-async function holds(handle: Awaited<ReturnType<typeof promises.open>>, bytes: Uint8Array): Promise<boolean> {
+async function holds(fd: number, bytes: Uint8Array): Promise<boolean> {
   const buffer = Buffer.allocUnsafe(Math.min(chunk, bytes.length + 1));
   for (let at = 0; ;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) return at === bytes.length;
-    const part = bytes.subarray(at, at + bytesRead);
-    if (!buffer.subarray(0, bytesRead).equals(part)) return false;
-    at += bytesRead;
+    const read = await sideBySide.read(fd, buffer, 0, buffer.length, at);
+    if (read === 0) return at === bytes.length;
+    const part = bytes.subarray(at, at + read);
+    if (!buffer.subarray(0, read).equals(part)) return false;
+    at += read;
   }
 }

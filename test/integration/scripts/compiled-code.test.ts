@@ -53,10 +53,24 @@ test('the program, each command that pods run and each large package has its cod
     'render',
     'run',
     'sysctl',
+    'wait',
     'wait-http',
     'wait-postgres',
   ])
     expect(files).toContain(`commands/${command}.js.code`);
+  for (const kind of [
+    'amqp',
+    'grpc',
+    'http',
+    'kafka',
+    'mongodb',
+    'mysql',
+    'nats',
+    'postgres',
+    'redis',
+    'tcp',
+  ])
+    expect(files).toContain(`parts/kind-${kind}.js.code`);
   expect(files).toContain('parts/replace-process.js.code');
   for (const name of ['aws-sdk-client-secrets-manager', 'liquidjs', 'node-vault', 'yaml'])
     expect(files).toContain(`packages/${name}.js.code`);
@@ -64,6 +78,32 @@ test('the program, each command that pods run and each large package has its cod
 
 test('V8 takes it', async () => {
   expect(await taken(['chown', '0', '/nowhere'])).toEqual({ 'program.js': false, 'chown.js': false });
+});
+
+test.each([
+  ['tcp://127.0.0.1:1', ['kind-tcp.js']],
+  ['http://127.0.0.1:1/', ['kind-http.js']],
+  ['redis://127.0.0.1:1', ['kind-redis.js']],
+  [
+    'postgres://user@127.0.0.1:1/app',
+    ['kind-postgres.js', 'pg-lib-client.js.js', 'pg-lib-crypto-cert-signatures.js.js'],
+  ],
+])('wait loads what %s needs, and no other kind of target', async (target, needed) => {
+  expect(await taken(['wait', target, '--timeout', '1ms'])).toEqual(
+    Object.fromEntries(['program.js', 'wait.js', ...needed].map((file) => [file, false])),
+  );
+});
+
+test('no other file holds a part of a kind of target', () => {
+  const kinds = globSync('parts/kind-*.js', { cwd: join(projectDirectory, 'dist') });
+  expect(kinds).toHaveLength(18);
+  const { outputs: made } = JSON.parse(readFileSync(join(projectDirectory, 'dist/meta.json'), 'utf8')) as {
+    outputs: Record<string, { inputs: Record<string, unknown> }>;
+  };
+  const whole = Object.keys(made['dist/commands/wait.js']!.inputs);
+  const parts = kinds.flatMap((kind) => Object.keys(made[`dist/${kind}`]!.inputs));
+  const sources = [...whole, ...parts].filter((path) => path.startsWith('src/'));
+  expect(sources.filter((path, index) => sources.indexOf(path) !== index)).toEqual([]);
 });
 
 /** What the program says of itself, and what two commands do: through program.js, other files and a package. */
