@@ -54,7 +54,7 @@ export function runs({ web, database }: Servers, folder: string): readonly Run[]
       { name: 'owner', uses: 'chown', owner: own, paths: `${folder}/tree`, needs: 'port' },
     ],
   };
-  const password = ['--password-env', 'STORE_PASSWORD'];
+  const storePassword = ['--password-env', 'STORE_PASSWORD'];
   const to = (name: string): string[] => ['--to', `${folder}/${name}`, '--allow-disk'];
   return [
     { words: ['wait-tcp', here], status: 0 },
@@ -100,7 +100,7 @@ export function runs({ web, database }: Servers, folder: string): readonly Run[]
         `${folder}/ca.crt`,
         '--pkcs12',
         `${folder}/ca.p12`,
-        ...password,
+        ...storePassword,
       ],
       environment: { STORE_PASSWORD: 'changeit' },
       status: 0,
