@@ -106,21 +106,28 @@ const hot = 1_000_000;
  * CollectionBarrier::AwaitCollectionBackground under node::WorkerThreadsTaskRunner::Shutdown; unpacking 300 MB three at a
  * time: 4 of 36 runs), or for a wake-up that they missed (nodejs/node#54918). The work was done then, and the process hung,
  * deaf to signals. It waits for calls on files that threads make, too (thread-pool.ts). So the C library ends it, unless it
- * did no more than start: to prepare that call takes a millisecond, unless prepareToEnd() did it before. Where Node cannot
- * call it, a collection lets a thread that compiles go on.
+ * did no more than start: to prepare that call takes a millisecond. Where prepareToEnd() did that before, it is the quicker
+ * end: Node's own waits for each of its threads, one after the other. Where Node cannot call it, a collection lets a thread
+ * that compiles go on.
  */
 export function endAtOnce(status: number): void {
   const { user, system } = process.cpuUsage();
   const used = user + system;
   // What waits for the end, such as a preload, gets it in the usual way.
-  if (process.listenerCount('exit') === 0 && (collect !== undefined || areThreadsBusy() || used > worked))
+  if (
+    process.listenerCount('exit') === 0 &&
+    (prepared || collect !== undefined || areThreadsBusy() || used > worked)
+  )
     exitOfLibc()?.(status);
   // To ask for a collection changes V8's flags: code that is compiled for later is not taken any more then.
   if (collect !== undefined || used > hot) garbageCollector()({ type: 'major' });
 }
 
+let prepared = false;
+
 /** For who has time now and none later: a hundred replicas that wait for one migration end all at once. */
 export function prepareToEnd(): void {
+  prepared = true;
   exitOfLibc();
 }
 

@@ -19,6 +19,8 @@ export interface OnceRecord {
   readonly state: (typeof onceStates)[number];
   readonly token: bigint;
   readonly commandHash: string;
+  /** What the holder's word is known by (lock/seal.ts): while it runs, behind a dot after the command's hash. */
+  readonly seal: string | undefined;
   readonly host: string;
   readonly started: Date;
   readonly finished: Date | null;
@@ -36,10 +38,12 @@ export function epochOf(expression: string): string {
 /** @returns undefined for a row of NULLs, as an outer join makes it */
 export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
   if (row === undefined || row['state'] === null) return undefined;
+  const [commandHash = '', seal] = textIn(row, 'command_hash').split('.');
   return {
     state: oneOfIn(row, 'state', onceStates),
     token: bigintIn(row, 'token'),
-    commandHash: textIn(row, 'command_hash'),
+    commandHash,
+    seal,
     host: textIn(row, 'host'),
     started: dateIn(row, 'started'),
     finished: row['finished'] === null ? null : dateIn(row, 'finished'),

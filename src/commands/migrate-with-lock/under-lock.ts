@@ -5,6 +5,7 @@ import { createPostgresLock } from '../../clients/postgres/lock/backend.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import { beginOnce, finishOnce, rewriteOnce, type OnceWork } from '../../clients/postgres/lock/once.ts';
 import { createTables } from '../../clients/postgres/lock/records.ts';
+import { newSeal } from '../../clients/postgres/lock/seal.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
 import { isMissing } from '../../clients/postgres/once-record.ts';
 import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
@@ -86,9 +87,10 @@ export async function runUnderLock(
   context.log.info(`holding the lock with token ${held.token}`);
   let performed: Performed;
   let begun = false;
+  const seal = newSeal();
   try {
     if (once) {
-      const noted = held.exclusively((session) => beginOnce(session, key, once, held.token, host));
+      const noted = held.exclusively((session) => beginOnce(session, key, once, held.token, host, seal.seal));
       await unlessAborted(noted, context.signal);
     }
     begun = true;
@@ -139,7 +141,7 @@ export async function runUnderLock(
     return performed.outcome;
   }
   using conclusion = startConclusion(context, timing);
-  return await conclude(performed, held, once, key, context, conclusion.signal);
+  return await conclude(performed, held, once, key, seal.word, context, conclusion.signal);
 }
 
 /** @returns an outcome where the lock was lost meanwhile */
@@ -214,6 +216,7 @@ async function recordEnd(
 
 /**
  * Writes the record, gives the lock up, and says how it all went.
+ * @param word tells those who wait that the record says done
  * @param signal ends the wait for the server: then the connection is closed, and the lock goes with it
  */
 async function conclude(
@@ -221,13 +224,18 @@ async function conclude(
   held: PostgresHeld,
   once: OnceWork | undefined,
   key: LockKey,
+  word: string,
   context: Context,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const recorded =
     once === undefined ||
     (await recordEnd(clean ? 0 : status || exitStatus.failed, held, once, key, context.log.error, signal));
-  const released = await held.release(clean, signal);
+  const released = await held.release(
+    clean,
+    signal,
+    once !== undefined && clean && recorded ? word : undefined,
+  );
   if (released === 'unanswered')
     context.log.warn(
       'the lock could not be released in time; it goes with its connection, and the next holder waits',

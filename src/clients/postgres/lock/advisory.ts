@@ -83,13 +83,21 @@ export function channelOf(key: LockKey): string {
   return `initbox_${key.hex}`;
 }
 
-/** @param lease as for tryLock */
-export async function unlock(session: Session, key: LockKey, lease: number | undefined): Promise<boolean> {
+/**
+ * @param lease as for tryLock
+ * @param word hexadecimal digits that those who wait are told (seal.ts)
+ */
+export async function unlock(
+  session: Session,
+  key: LockKey,
+  lease: number | undefined,
+  word = '',
+): Promise<boolean> {
   // In one message: the next one may go to another session of a pooler's.
   const unset = lease === undefined ? '' : 'RESET idle_session_timeout; RESET application_name; ';
   const { rows } = await session.query(
     // A notification is sent when the statement commits, and the lock is free before that.
-    `${unset}SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '')`,
+    `${unset}SELECT pg_catalog.pg_advisory_unlock(${key.id}) AS unlocked, pg_catalog.pg_notify('${channelOf(key)}', '${word}')`,
     undefined,
     { timeout: patience },
   );

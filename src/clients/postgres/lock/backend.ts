@@ -39,6 +39,7 @@ import {
   type Prepared,
 } from './prepare.ts';
 import { createTables, grantsFor, readHolderRow, requireWritable, type HolderRow } from './records.ts';
+import { opens } from './seal.ts';
 import { readSlots, scarce } from './slots.ts';
 import { holderTag, readTag, waiterTag } from './tag.ts';
 import { nextToken } from './token.ts';
@@ -89,6 +90,10 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   const asking = new Set<Probe>();
   let wake = (): void => {};
   let woken = false;
+  /** The work that is to be done once, as its record was read last. */
+  let record: OnceRecord | undefined;
+  /** Its holder has told that it is done. */
+  let told: Unneeded | undefined;
   /** The last holder that was seen, through all connections of this waiter. */
   let sighted: HolderSeen | undefined;
   let toldOfGone = false;
@@ -118,13 +123,15 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     const first = once && (await readOnceFirst(session, key, once));
     const pid = first?.pid ?? (await backendPid(session));
     if (pid !== session.announcedPid && !settings.sessionPooling) return refused(poolerRefusal(session));
-    const judged = once && judgeOnce(once, first?.record);
+    record = first?.record;
+    const judged = once && judgeOnce(once, record);
     if (judged) return refused(judged);
     const prepared = await prepareSession(session, timing, settings.sessionPooling, waiterTag(key), { pid });
     if (prepared.state !== 'prepared') return refused(prepared);
-    session.onNotification((channel) => {
+    session.onNotification((channel, word) => {
       if (channel !== channelOf(key)) return;
       woken = true;
+      if (once) told ??= toldDone(once, record, word, clock.date());
       // Only one of them can have the lock; but all may find their work done.
       if (once) wake();
       else clock.after(context.random() * spread, () => wake());
@@ -147,13 +154,13 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       if (closed.signal.aborted) throw reasonOf(closed.signal);
       do {
         woken = false;
-        const judged =
-          once &&
-          judgeOnce(
-            once,
-            await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(forbiddenAsNone),
+        if (once) {
+          record = await readOnce(prepared.session, key.id, once.key, { timeout: patience }).catch(
+            forbiddenAsNone,
           );
-        if (judged) return judged;
+          const judged = told ?? judgeOnce(once, record);
+          if (judged) return judged;
+        }
         if (await tryLock(prepared.session, key, prepared.lease)) return await granted(prepared);
       } while (woken);
       const words = await holderWords(prepared.session);
@@ -346,6 +353,8 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
 
   return {
     async tryAcquire(probe) {
+      // Whatever is under way: no more is asked of the server, which has many to serve now.
+      if (told !== undefined) return told;
       // The loop may give an attempt up for a newer one; what has been reached is kept.
       asking.add(probe);
       step ??= begin();
@@ -409,8 +418,23 @@ function judgeOnce(work: OnceWork, record: OnceRecord | undefined): Unneeded | N
       'a key names one state of the schema, such as the image’s digest: use another key, or --forget this one',
     );
   }
+  return doneBy(work, record, record.finished);
+}
+
+/** What a release tells of work that was under way; undefined where nothing proves that it is done. */
+function toldDone(
+  work: OnceWork,
+  record: OnceRecord | undefined,
+  word: string,
+  now: Date,
+): Unneeded | undefined {
+  if (record?.state !== 'running' || record.commandHash !== work.commandHash) return undefined;
+  return record.seal !== undefined && opens(word, record.seal) ? doneBy(work, record, now) : undefined;
+}
+
+function doneBy(work: OnceWork, { host }: OnceRecord, finished: Date | null): Unneeded {
   return {
     state: 'unneeded',
-    why: `${JSON.stringify(work.key)} was done by ${record.host} at ${record.finished?.toISOString() ?? 'some time'}`,
+    why: `${JSON.stringify(work.key)} was done by ${host} at ${finished?.toISOString() ?? 'some time'}`,
   };
 }

@@ -29,6 +29,8 @@ export interface PostgresHeld extends Held {
   readonly host: string;
   /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
   readonly settle: number;
+  /** @param word what those who wait are told with the release: of a seal in the record that says done (seal.ts) */
+  release(clean: boolean, signal?: AbortSignal, word?: string): ReturnType<Held['release']>;
 }
 
 export interface HeldSettings {
@@ -302,7 +304,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
   };
 
   /** @returns false where the server did not hold the lock any more */
-  const giveBack = async (clean: boolean): Promise<boolean> => {
+  const giveBack = async (clean: boolean, word: string | undefined): Promise<boolean> => {
     // Also after a success: a statement whose client was killed, as by `timeout 60 psql … || true`, runs on.
     const settled = (clean && !(await lingers())) || (await endWork());
     // The work is over; who takes the lock now need not wait for it.
@@ -313,9 +315,10 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       if (settled && settings.keepsRecords) await markOver();
       // From here on the end of the connection is no loss.
       stopped.abort();
-      return unlock(session, key, prepared.lease);
+      return unlock(session, key, prepared.lease, word);
     });
-    await session.end();
+    // Not awaited: a hundred that were told now end as well, and the server has its hands full.
+    void session.end();
     witness?.destroy();
     return unlocked;
   };
@@ -348,12 +351,12 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
       const both = AbortSignal.any([signal, stopped.signal]);
       return unlessAborted(inherit(both), both);
     },
-    async release(clean, signal = new AbortController().signal) {
+    async release(clean, signal = new AbortController().signal, word) {
       if (loss !== undefined) {
         await abandon();
         return 'was-lost';
       }
-      const given = giveBack(clean);
+      const given = giveBack(clean, word);
       try {
         return (await unlessAborted(given, signal)) ? 'released' : 'was-lost';
       } catch (error) {

@@ -42,12 +42,14 @@ export async function readOnceFirst(
   }
 }
 
+/** @param seal of the word that the release tells once the work is done (seal.ts) */
 export async function beginOnce(
   session: Session,
   key: LockKey,
   work: OnceWork,
   token: bigint,
   host: string,
+  seal: string,
 ): Promise<void> {
   await requireRecords(session, 'once', { timeout: patience });
   await session.query(
@@ -56,7 +58,7 @@ export async function beginOnce(
      ON CONFLICT (lock_id, once_key) DO UPDATE SET state = 'running', token = excluded.token,
        command_hash = excluded.command_hash, host = excluded.host, started = excluded.started, finished = NULL,
        exit_status = NULL`,
-    [work.key, key.name, token, work.commandHash, host],
+    [work.key, key.name, token, `${work.commandHash}.${seal}`, host],
     { timeout: patience },
   );
 }
@@ -75,10 +77,10 @@ export async function finishOnce(
 ): Promise<boolean> {
   await requireRecords(session, 'once', { timeout: patience });
   const { rowCount } = await session.query(
-    `UPDATE ONLY ${recordsSchema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3
+    `UPDATE ONLY ${recordsSchema}.once SET state = $2, finished = pg_catalog.clock_timestamp(), exit_status = $3, command_hash = $4
      WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND once_key OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) ${token}
        AND state OPERATOR(pg_catalog.=) 'running' AND ${ownership}`,
-    [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus],
+    [work.key, exitStatus === 0 ? 'done' : 'failed', exitStatus, work.commandHash],
     { timeout: patience },
   );
   return rowCount === 1;

@@ -113,6 +113,67 @@ export async function closedGate(postgres: Pick<Postgres, 'url'>): Promise<Gate>
   };
 }
 
+/** A way to the server on which is written down what goes over it; of one connection. */
+export interface Relay extends AsyncDisposable {
+  readonly url: string;
+  /** All that the client sent so far. */
+  sent(): string;
+  /** Whether the server was the last to speak, and has said that it waits for a statement. */
+  idle(): boolean;
+  /** What the client sent once the server had said this; undefined where it never did. */
+  sentAfter(said: RegExp): string | undefined;
+}
+
+export async function startRelay(postgres: Pick<Postgres, 'url'>): Promise<Relay> {
+  const url = new URL(postgres.url());
+  const to = { host: url.hostname, port: Number(url.port) };
+  /** In the order in which they came. */
+  const talk: { readonly from: 'client' | 'server'; readonly text: string }[] = [];
+  const textOf = (who: string, chunks: typeof talk): string =>
+    chunks
+      .filter(({ from }) => from === who)
+      .map(({ text }) => text)
+      .join('');
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const onward = connect(to);
+    for (const [from, end, other] of [
+      ['client', client, onward],
+      ['server', onward, client],
+    ] as const) {
+      sockets.add(end);
+      end
+        .on('data', (bytes: Buffer) => {
+          talk.push({ from, text: bytes.toString('latin1') });
+          other.write(bytes);
+        })
+        .on('end', () => other.end())
+        .on('error', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    sent: () => textOf('client', talk),
+    // ReadyForQuery, outside of a transaction.
+    idle: () => talk.at(-1)?.from === 'server' && talk.at(-1)?.text.endsWith('Z\0\0\0\x05I') === true,
+    sentAfter(said) {
+      const at = talk.findIndex(({ from, text }) => from === 'server' && said.test(text));
+      return at < 0 ? undefined : textOf('client', talk.slice(at + 1));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
+    },
+  };
+}
+
 /** The backends that hold advisory locks, as the server lists them. */
 export async function holders(postgres: Postgres): Promise<number[]> {
   const rows = await postgres.sql(

@@ -12,7 +12,7 @@ import { promptly, within } from '../../../support/promptly.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 import { startHostile } from '../../clients/postgres/server.ts';
-import { connections, createJournal, holders, quick, startReplica } from './contenders.ts';
+import { connections, createJournal, holders, quick, startRelay, startReplica } from './contenders.ts';
 
 let postgres: Postgres;
 
@@ -391,6 +391,21 @@ test('two locks of one database do not meet, and both make the tables at once', 
   expect(results.map(({ status }) => status)).toEqual(results.map(() => 0));
 });
 
+/** The records of a key; the hash is that of the command, and of the seal while it runs. */
+function onceRows(key: string): Promise<Record<string, unknown>[]> {
+  return postgres
+    .sql("SELECT to_regclass('initbox.once') IS NOT NULL AS made", [], 'app')
+    .then(async ([table]) =>
+      table?.['made'] === true
+        ? postgres.sql(
+            'SELECT state, command_hash AS hash FROM initbox.once WHERE once_key = $1',
+            [key],
+            'app',
+          )
+        : [],
+    );
+}
+
 describe('--once', () => {
   test('what failed runs again, what is done does not, and tokens grow', async () => {
     using journal = createJournal();
@@ -480,6 +495,62 @@ describe('--once', () => {
     const twice = await (await startReplica(postgres, ['--forget', 'v3'])).exit;
     expect(twice.stderr).toContain('there is no record of "v3"');
     expect(twice.status).toBe(0);
+  });
+
+  test('who waits is told by the release that the work is done, and asks the server nothing more', async () => {
+    const folder = temporaryDirectory('told');
+    const go = join(folder.path, 'go');
+    const args = ['--once', 'told', '--', '/bin/sh', '-c', `while [ ! -e ${go} ]; do sleep 0.05; done`];
+    const holder = await startReplica(postgres, args);
+    await waitUntil(async () => (await onceRows('told')).length === 1);
+    // While it runs, the record holds the seal behind the hash of the command.
+    expect(await onceRows('told')).toEqual([
+      { state: 'running', hash: expect.stringMatching(/^[\da-f]{64}\.[\da-f]{64}$/) },
+    ]);
+    await using relay = await startRelay(postgres);
+    const waiter = await startReplica(postgres, args, { url: relay.url });
+    await waiter.waitForStderr(/held by/);
+    // Some tries later the next one is a second away: none is under way when the work ends.
+    const tries = (): number => relay.sent().split('pg_try_advisory_lock').length - 1;
+    const before = tries();
+    await waitUntil(() => tries() >= before + 4);
+    await waitUntil(() => relay.idle());
+    writeFileSync(go, '');
+    const [first, second] = await Promise.all([holder.exit, waiter.exit]);
+    expect(first.status, first.stderr).toBe(0);
+    expect(second.status, second.stderr).toBe(0);
+    expect(second.stderr).toMatch(/nothing to do: "told" was done by pod at 20/);
+    expect(relay.sentAfter(/initbox_[\da-f]+\0[\da-f]{32}\0/)).toBe('X\0\0\0\x04');
+    const [record] = await onceRows('told');
+    expect(record).toEqual({ state: 'done', hash: expect.stringMatching(/^[\da-f]{64}$/) });
+    folder.remove();
+  });
+
+  test('a stranger’s notification proves nothing: who waits goes on, and does the work of a holder that was killed', async () => {
+    using journal = createJournal();
+    const flag = `${journal.path}.flag`;
+    const work = journal.child('a', `echo group $$; [ -e ${flag} ] || exec sleep 60`);
+    const args = [...quick, '--once', 'forged', '--', ...work];
+    const holder = await startReplica(postgres, args);
+    const group = Number((await holder.waitForStdout(/group (\d+)/))[1]);
+    const [record] = await onceRows('forged');
+    const waiter = await startReplica(postgres, args);
+    await waiter.waitForStderr(/held by/);
+    const [hash = '', seal = ''] = String(record?.['hash']).split('.');
+    const [listening] = await postgres.sql(
+      "SELECT DISTINCT 'initbox_' || split_part(application_name, ':', 2) AS channel FROM pg_stat_activity WHERE application_name LIKE 'initbox:%:wait'",
+      [],
+      'app',
+    );
+    for (const word of ['', seal, hash, `${hash}.${seal}`, 'done', '0'.repeat(32)])
+      await postgres.sql('SELECT pg_notify($1, $2)', [String(listening?.['channel']), word], 'app');
+    writeFileSync(flag, '');
+    holder.kill('SIGKILL');
+    killGroup(group);
+    const heir = await waiter.exit;
+    expect(heir.status, heir.stderr).toBe(0);
+    expect(heir.stderr).toContain('holding the lock');
+    expect(journal.entries().filter(({ what }) => what === 'begin')).toHaveLength(2);
   });
 
   test('--status while it is held names the holder', async () => {
