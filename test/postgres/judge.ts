@@ -13,9 +13,9 @@ export interface Ended {
   readonly log: string;
 }
 
-/** Words of a mistake of ours, not of a server's. */
+/** Words of a mistake of ours, not of a server's: a role may be called NaN, which is one of the wrong answers. */
 const ours =
-  /\bundefined\b|\bNaN\b|cannot read|not a function|out of range|not iterable|unexpected (token|error)|received invalid|maximum call|argument must|is not defined|\bSASL:|Received unexpected|not queryable|terminated unexpectedly|Cannot convert|Invalid (time|Date|array)|TypeError|RangeError|SyntaxError|this is an unexpected/i;
+  /\bundefined\b|(?<!\brole )\bNaN\b|cannot read|not a function|out of range|not iterable|unexpected (token|error)|received invalid|maximum call|argument must|is not defined|\bSASL:|Received unexpected|not queryable|terminated unexpectedly|Cannot convert|Invalid (time|Date|array)|TypeError|RangeError|SyntaxError|this is an unexpected/i;
 
 /** docs/migrate-with-lock.md, docs/wait-postgres.md: what ends one of these commands. */
 const documented = new Set([0, 1, 2, 69, 75, 124, 143]);

@@ -145,7 +145,10 @@ export async function listOnce(
       undefined,
       { timeout: patience },
     );
-    return rows.map((row) => ({ ...(recordOf(row) as OnceRecord), key: textIn(row, 'once_key') }));
+    return rows.flatMap((row) => {
+      const record = recordOf(row);
+      return record === undefined ? [] : { ...record, key: textIn(row, 'once_key') };
+    });
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
