@@ -27,6 +27,8 @@ export interface WatchSettings<T> {
   keep(object: ApiObject): T;
   /** Called after each change of what is known. */
   changed(known: ReadonlyMap<string, T>): void;
+  /** Called before an object is gone, with how it was last. */
+  deleting(known: ReadonlyMap<string, T>): void;
   /** Called when a watch has ended, and the next look should be soon. */
   ended(): void;
 }
@@ -213,8 +215,10 @@ export class ObjectWatch<T> implements Disposable {
     }
     this.#version = version;
     if (type === 'BOOKMARK') return;
-    if (type === 'DELETED') this.#known.delete(keyOf(object));
-    else this.#known.set(keyOf(object), this.#settings.keep(object));
+    if (type === 'DELETED') {
+      this.#settings.deleting(new Map(this.#known).set(keyOf(object), this.#settings.keep(object)));
+      this.#known.delete(keyOf(object));
+    } else this.#known.set(keyOf(object), this.#settings.keep(object));
     this.#settings.changed(this.#known);
   }
 
