@@ -176,9 +176,9 @@ const errors: Readonly<Record<number, readonly [name: string, hint?: string]>> =
   [-127]: ['Throttled', 'the server has too many requests, and throws some away'],
 };
 
-function errorOf(number: number, what: string, peer: string): NotYet {
-  const [name, hint] = errors[number] ?? [];
-  return notYet(`error ${number}${name === undefined ? '' : ` (${name})`} ${what} (${peer})`, { hint });
+function errorOf(error: number, what: string, peer: string): NotYet {
+  const [name, hint] = errors[error] ?? [];
+  return notYet(`error ${error}${name === undefined ? '' : ` (${name})`} ${what} (${peer})`, { hint });
 }
 
 async function logIn(talk: Talk, { user, password }: ZookeeperDemands): Promise<Answer | undefined> {

@@ -60,7 +60,7 @@ async function flooding(greet: Greet, message: string | Buffer, deaf = false): P
 }
 
 /** Lets it run for a while within the limit; then SIGTERM must end it at once. */
-async function endsAtSignal(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
+async function expectEndAtSignal(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
   using limit = limitMemory(documented) as MemoryLimit;
   const started = await startInitbox([...args, '--timeout', '60s'], { prefix: limit.prefix, env });
   const early = await Promise.race([
@@ -158,7 +158,7 @@ describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup
   () => {
     test.for(floods)('%s', async ([, scheme, rest, greet, message, deaf]) => {
       const port = await flooding(greet, message, deaf);
-      await endsAtSignal(['wait', `${scheme}://127.0.0.1:${port}${rest}`]);
+      await expectEndAtSignal(['wait', `${scheme}://127.0.0.1:${port}${rest}`]);
     });
 
     const object = { metadata: { name: 'b', resourceVersion: '2' } };
@@ -173,12 +173,13 @@ describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup
       const server = createHttpServer((request, response) => {
         const inWatch = request.url?.includes('watch=') === true;
         if (inWatch !== (where === 'watch'))
-          return void response.end('{"metadata":{"resourceVersion":"1"},"items":[]}');
+          return response.end('{"metadata":{"resourceVersion":"1"},"items":[]}');
         const flood = (): void => {
           while (!response.destroyed && response.write(many)) {}
         };
         response.on('drain', flood).write(begin);
         flood();
+        return undefined;
       });
       server.on('connection', (socket: Socket) => void sockets.add(socket));
       servers.push(server);
@@ -199,7 +200,7 @@ describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup
           'current-context': 'c',
         }),
       );
-      await endsAtSignal(['wait-kubernetes', 'job/a'], { KUBECONFIG: config });
+      await expectEndAtSignal(['wait-kubernetes', 'job/a'], { KUBECONFIG: config });
     });
   },
 );
