@@ -3,6 +3,27 @@ import type { Redactor } from './redaction/redactor.ts';
 /** Words whose `a:b@c` has a meaning of its own, without a password in it. */
 const harmlessWord = /^(?:vault|aws-sm|file|env|unix|mailto|npm):(?!\/\/)|^[./]|@sha\d+:/i;
 
+/** What is wrong with an address whose user or password holds a character that ends them. */
+export const cutUserinfo = 'has a /, ? or # in its user or password; write them as %2F, %3F and %23';
+
+/** Hosts and ports with nothing in front of them that may be the beginning of a user and password. */
+const onlyHosts = /^(?:(?:\[[^\]\s]*\]|[^:@[\]\s,]+)(?::\d*)?(?:,|$))+$/;
+
+/**
+ * Whether a user or password seems to be cut short by a raw `/`, `?` or `#`: what then looks like the host, the path and
+ * the parameters are parts of a password, and must not be shown.
+ * @param rest of an address, behind its `//`
+ * @param isWeb its path may have an `@`, and so may all of its query
+ */
+export function isCutUserinfo(rest: string, isWeb: boolean): boolean {
+  const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? [];
+  if (!`${path}${query}`.includes('@')) return false;
+  if (!onlyHosts.test(authority.slice(authority.lastIndexOf('@') + 1))) return true;
+  if (isWeb) return false;
+  // An `@` may stand in a parameter's value.
+  return path.includes('@') || (query.includes('@') && !/^[?#][\w.-]+=/.test(query));
+}
+
 /** What an address ends with behind its userinfo: a host, a port, a path. */
 const hostAndRest = String.raw`@(?:\[[^\]\s]*\]|[\w.-]+)(?::\d*)?(?:[/?#]\S*)?$`;
 const behindSlashes = new RegExp(String.raw`^[^\s@:/?#]*:(?!\d+[/?#])(\S*)${hostAndRest}`);
@@ -65,9 +86,7 @@ export function takeUserinfo(
     const stray = behindSlashes.exec(rest)?.[1];
     if (stray === undefined) return { bare: rest };
     secret(stray);
-    throw new Error(
-      `${where} has a user and password with a raw /, ? or # in them; encode these as %2F, %3F, %23`,
-    );
+    throw new Error(`${where} ${cutUserinfo}`);
   }
   const userinfo = authority.slice(0, at);
   const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;

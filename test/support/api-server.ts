@@ -112,8 +112,9 @@ export class ApiServer implements AsyncDisposable {
     this.#emit({ version: this.#version, collection, type, object: stored });
   }
 
-  delete(collection: string, name: string): void {
-    const found = this.#objects.get(collection)?.get(name);
+  /** @param last how it was last, where no event has told that before */
+  delete(collection: string, name: string, last?: StoredObject): void {
+    const found = last ?? this.#objects.get(collection)?.get(name);
     if (found === undefined) throw new Error(`there is no ${collection}/${name}`);
     this.#objects.get(collection)?.delete(name);
     this.#emit({ version: this.#version + 1, collection, type: 'DELETED', object: this.#stamped(found) });

@@ -47,6 +47,9 @@ class Closed extends Error {
   }
 }
 
+/** No password would help. */
+class NoPlainLogin extends Closed {}
+
 /** Characters of a server's words that are shown. */
 const mostShown = 300;
 
@@ -101,7 +104,7 @@ async function logIn({ conversation, demands, probe }: Talk): Promise<void> {
   const mechanisms = start.fields.longText().split(' ');
   probe.reached?.('protocol');
   if (!mechanisms.includes('PLAIN'))
-    throw new Closed(
+    throw new NoPlainLogin(
       403,
       `the server takes no login by PLAIN, but by ${mechanisms.join(', ').slice(0, 100)}`,
     );
@@ -222,11 +225,12 @@ async function next(conversation: ServerConversation, channel: number, id: strin
 }
 
 function judgeClosed(
-  { code, message }: Closed,
+  error: Closed,
   peer: string,
   demands: AmqpDemands,
   redact: (text: string) => string,
 ): NotYet | Never {
+  const { code, message } = error;
   const said = `${excerpt(message, mostShown, redact)} (${code}, ${peer})`;
   if (/limit \(.*\) is reached|limit reached/i.test(message))
     return notYet(said, {
@@ -234,6 +238,14 @@ function judgeClosed(
     });
   if (/is down/i.test(message))
     return notYet(said, { hint: 'the virtual host starts, or has failed to: look at the server’s log' });
+  if (error instanceof NoPlainLogin)
+    return never(
+      exitStatus.refused,
+      said,
+      /EXTERNAL/.test(message)
+        ? 'EXTERNAL logs in by the client’s certificate, which this wait does not speak: turn PLAIN on too (auth_mechanisms), or wait for the port alone (tcp://)'
+        : 'turn PLAIN on too (auth_mechanisms), or wait for the port alone (tcp://)',
+    );
   if (code === 403)
     return never(
       exitStatus.refused,

@@ -51,6 +51,9 @@ export class UnaskedBytes extends Error {}
 /** More than what a server says of itself has. */
 const usualMost = 64 * 1024;
 
+/** Bytes that may wait for the other end to take them, while more is read of what it sends. */
+const mostUnsent = 16 * 1024;
+
 /** Speaks over an open stream, which it destroys when it is disposed of or the signal is aborted. */
 export function converse(stream: Duplex, peer: string, signal: AbortSignal): ServerConversation {
   let heard: Buffer = Buffer.alloc(0);
@@ -66,12 +69,18 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
   };
   const onData = (bytes: Buffer): void => {
     heard = heard.length === 0 ? bytes : Buffer.concat([heard, bytes]);
-    // What nobody asked for is not kept without end.
-    if (heard.length > 2 * usualMost) stream.pause();
+    // What nobody asked for is not kept without end: of a feed, more comes at each turn than is read at one.
+    if (heard.length > usualMost) stream.pause();
     wake();
   };
   const onEnd = (): void => fail(new ConnectionEnded(heard));
+  const onDrain = (): void => wake();
+  const woken = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+    });
   stream.on('data', onData);
+  stream.on('drain', onDrain);
   stream.on('error', fail);
   stream.on('close', onEnd);
   stream.on('end', onEnd);
@@ -85,10 +94,11 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
     async read(take, most = usualMost) {
       for (let waited = false; ; waited = true) {
         if (signal.aborted) throw reasonOf(signal);
+        // Whoever asks without end, and takes no answers, gets no more of them.
+        while (failure === undefined && stream.writableLength > mostUnsent) await woken();
         const found = take(heard);
         if (found !== undefined) {
           heard = heard.subarray(found.length);
-          stream.resume();
           // Of many answers that came at once, none may keep the deadline and signals from their turn.
           if (!waited) await new Promise((resolve) => setImmediate(resolve));
           return found.value;
@@ -96,9 +106,7 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
         if (heard.length > most) throw new AnswerTooLong(heard);
         if (failure !== undefined) throw failure;
         stream.resume();
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        await woken();
       }
     },
     release() {
@@ -106,7 +114,7 @@ export function converse(stream: Duplex, peer: string, signal: AbortSignal): Ser
       if (failure !== undefined) throw failure;
       signal.removeEventListener('abort', onAbort);
       stream.pause();
-      stream.off('data', onData).off('close', onEnd).off('end', onEnd);
+      stream.off('data', onData).off('drain', onDrain).off('close', onEnd).off('end', onEnd);
       return stream;
     },
     [Symbol.dispose]() {

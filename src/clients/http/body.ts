@@ -68,6 +68,7 @@ export function takeBody(body: BodyFlow, taking: BodyTaking): TakenBody {
     received += chunk.length;
     if (received > taking.most) {
       over = true;
+      kept.clear();
       return taking.tooLong();
     }
     if (sink === undefined) kept.add(chunk);

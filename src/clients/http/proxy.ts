@@ -3,7 +3,7 @@ import net, { isIP, type BlockList } from 'node:net';
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
-import { percentDecoded } from '../../core/userinfo.ts';
+import { cutUserinfo, percentDecoded } from '../../core/userinfo.ts';
 import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
 import { proxyAuthorization, withoutFinalDot } from './agents.ts';
 
@@ -86,10 +86,7 @@ function parseProxy(text: string, origin: string, secret: (value: string) => voi
   } catch {
     throw new Error(`${origin} is not a URL; ${accepted}`);
   }
-  if (`${url.pathname}${url.search}${url.hash}`.includes('@'))
-    throw new Error(
-      `${origin} has an @ behind its host; encode a /, ? or # in its user or password as %2F, %3F, %23`,
-    );
+  if (`${url.pathname}${url.search}${url.hash}`.includes('@')) throw new Error(`${origin} ${cutUserinfo}`);
   if (url.password !== '') {
     secret(url.password);
     secret(percentDecoded(url.password).toString());

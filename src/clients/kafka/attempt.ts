@@ -149,6 +149,8 @@ function readTopic(answer: KafkaFields): Topic {
 /** Errors (https://kafka.apache.org/protocol#protocol_error_codes). */
 const unknownTopic = 3;
 const invalidTopic = 17;
+/** LEADER_NOT_AVAILABLE, and LISTENER_NOT_FOUND: the leader has no address for this listener. That replicas are missing (9) is none. */
+const leaderErrors: ReadonlySet<number> = new Set([5, 72]);
 const topicForbidden = 29;
 
 /** @returns what is missing; undefined where all is there */
@@ -180,7 +182,10 @@ function judgeCluster(
       });
     if (topic.partitions.length < fewest)
       return notYet(`the topic ${shown} has ${topic.partitions.length} of ${fewest} partitions (${peer})`);
-    const headless = topic.partitions.filter((partition) => partition.leader < 0);
+    const headless = topic.partitions.filter(
+      ({ error, leader }) =>
+        leaderErrors.has(error) || leader < 0 || !brokers.some((broker) => broker.id === leader),
+    );
     if (topic.error !== 0 || headless.length > 0)
       return notYet(
         `the topic ${shown} has no leader for ${headless.length} of ${topic.partitions.length} partitions (${peer})`,
@@ -214,6 +219,11 @@ async function reachBrokers(
   const quiet: Probe = { signal: probe.signal, phase: (text) => probe.phase(text) };
   const failures = await Promise.all(
     meant.map(async ({ id, host, port }) => {
+      if (host === '' || port < 1 || port > 65_535)
+        return notYet(
+          `broker ${id} tells clients to use ${host === '' ? 'no host' : `port ${port}`} (${peer})`,
+          { hint: 'look at advertised.listeners of that broker' },
+        );
       const opened = await openConversation({ endpoint: { kind: 'tcp', host, port }, tls }, context, quiet);
       if (!('state' in opened)) {
         opened[Symbol.dispose]();

@@ -8,8 +8,11 @@ import type { FindProxy } from '../http/proxy.ts';
 import { createHttpClient, usualHttpLimits, type BodySink, type HttpAnswer } from '../http/transport.ts';
 import type { ClusterAccess } from './access.ts';
 
-/** Bytes of an answer that is no stream: a page of 500 large objects. */
-const mostBody = 64 * 2 ** 20;
+/**
+ * Bytes of an answer that is no stream: a page of 50 large objects. More, with what is made of them, would not fit into the
+ * memory of an init container.
+ */
+const mostBody = 6 * 2 ** 20;
 
 /** Milliseconds beyond a watch's own end after which it counts as lost. */
 const watchMargin = 10_000;

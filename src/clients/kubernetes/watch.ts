@@ -27,12 +27,14 @@ export interface WatchSettings<T> {
   keep(object: ApiObject): T;
   /** Called after each change of what is known. */
   changed(known: ReadonlyMap<string, T>): void;
+  /** Called before an object is gone, with how it was last. */
+  deleting(known: ReadonlyMap<string, T>): void;
   /** Called when a watch has ended, and the next look should be soon. */
   ended(): void;
 }
 
-/** Objects for one page of a list. */
-const page = '500';
+/** Objects for one page of a list: even large ones fit into the memory of an init container. */
+const page = '50';
 
 /** Milliseconds between two watches that may begin at once after the end of one. */
 const hurry = 1000;
@@ -152,14 +154,9 @@ export class ObjectWatch<T> implements Disposable {
           },
           write: (chunk: Uint8Array) => {
             if (this.#live !== controller) return undefined;
-            try {
-              lines.add(chunk);
-            } catch (error) {
-              if (!(error instanceof BrokenLine)) throw error;
-              // What came before it is known: the next watch goes on from there.
-              controller.abort();
-            }
-            return undefined;
+            lines.add(chunk);
+            // The server waits until all of it is taken.
+            return this.#takeSome(lines, controller) ? this.#takeRest(lines, controller) : undefined;
           },
         },
       };
@@ -171,6 +168,25 @@ export class ObjectWatch<T> implements Disposable {
         if (ran) this.#hurry();
       });
     });
+  }
+
+  /** @returns whether there is more to take */
+  #takeSome(lines: JsonLines, watch: AbortController): boolean {
+    if (this.#live !== watch || watch.signal.aborted) return false;
+    try {
+      return lines.takeSome();
+    } catch (error) {
+      if (!(error instanceof BrokenLine)) throw error;
+      // What came before it is known: the next watch goes on from there.
+      watch.abort();
+      return false;
+    }
+  }
+
+  /** With a turn for deadlines and signals in between. */
+  async #takeRest(lines: JsonLines, watch: AbortController): Promise<void> {
+    do await new Promise((resolve) => setImmediate(resolve));
+    while (this.#takeSome(lines, watch));
   }
 
   /** What the end of a watch says that may not have begun. */
@@ -199,8 +215,10 @@ export class ObjectWatch<T> implements Disposable {
     }
     this.#version = version;
     if (type === 'BOOKMARK') return;
-    if (type === 'DELETED') this.#known.delete(keyOf(object));
-    else this.#known.set(keyOf(object), this.#settings.keep(object));
+    if (type === 'DELETED') {
+      this.#settings.deleting(new Map(this.#known).set(keyOf(object), this.#settings.keep(object)));
+      this.#known.delete(keyOf(object));
+    } else this.#known.set(keyOf(object), this.#settings.keep(object));
     this.#settings.changed(this.#known);
   }
 

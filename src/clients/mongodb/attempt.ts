@@ -62,6 +62,8 @@ interface Member {
   readonly primary: string | undefined;
   readonly members: readonly string[];
   readonly self: string | undefined;
+  /** No client uses it: it is in nobody's list of hosts. */
+  readonly hidden: boolean;
   /** How the user may log in. */
   readonly mechanisms: readonly string[];
 }
@@ -192,6 +194,7 @@ function memberOf(
     primary: text('primary'),
     members: [...texts('hosts'), ...texts('passives')].slice(0, mostMembers),
     self: text('me'),
+    hidden: hello.get('hidden') === true,
     mechanisms: texts('saslSupportedMechs'),
   };
 }
@@ -265,7 +268,19 @@ async function memberFor(
     : missing(role, members);
 }
 
+/**
+ * Whether clients use it: a member of a set that is not in its own list of hosts is removed from what they know of the set
+ * (https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-discovery-and-monitoring.md).
+ */
+function isListed({ hidden, members, self, endpoint, set }: Member): boolean {
+  if (set === undefined) return true;
+  const own = endpoint.kind === 'tcp' ? shownHostPort(endpoint.host, endpoint.port) : undefined;
+  const listed = members.map((address) => address.toLowerCase());
+  return !hidden && [self, own].some((address) => listed.includes(address?.toLowerCase() ?? ''));
+}
+
 function hasRole(member: Member, role: MongodbRole, { direct, collections }: Settled): boolean {
+  if (!direct && !isListed(member)) return false;
   if (role === 'secondary') return member.role === 'secondary';
   if (member.role === 'alone' || member.role === 'primary') return true;
   if (role === 'primary') return false;
@@ -311,6 +326,10 @@ function missing(role: MongodbRole, members: readonly Member[]): NotYet {
       hint: 'somebody has to say rs.initiate(); to wait for the server alone, before that, write directConnection=true',
     });
   const name = `the replica set ${JSON.stringify(set)}`;
+  if (members.every((member) => member.hidden))
+    return notYet(`a hidden member of ${name}, which no client uses (${peers})`, {
+      hint: 'name a member that is not hidden (rs.conf()); with directConnection=true it is the named server alone that is waited for',
+    });
   if (role === 'secondary') return notYet(`${name} has no secondary yet (${peers})`, { hint: copying });
   if (members.every((member) => member.role === 'starting'))
     return notYet(`a member of ${name} that starts or recovers (${peers})`, { hint: copying });

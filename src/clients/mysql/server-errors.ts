@@ -27,12 +27,15 @@ const final: Readonly<Record<number, string | undefined>> = {
   1312: 'look at the query: it must give one value',
   1251: 'its account uses a way to log in that this program does not know',
   1275: 'its account uses a way to log in that this program does not know',
+  1524: 'its account uses a way to log in whose plugin is not loaded, as mysql_native_password since MySQL 8.4: ALTER USER … IDENTIFIED WITH caching_sha2_password BY …, or load the plugin',
   1698: secret,
   1792: 'look at the query: it writes, and a wait only reads',
   1820: 'its password has expired: ALTER USER … IDENTIFIED BY …',
   1862: 'its password has expired: ALTER USER … IDENTIFIED BY …',
   3118: 'the account is locked: ALTER USER … ACCOUNT UNLOCK',
   3159: 'the server takes only connections with TLS: ssl-mode=required, or verify-identity with ca-file',
+  // Too many failed logins (FAILED_LOGIN_ATTEMPTS). Asking on would keep it blocked.
+  3955: 'the account is blocked after too many failed logins, for PASSWORD_LOCK_TIME days or until ALTER USER … ACCOUNT UNLOCK: does another pod have an old password?',
   4151: 'the account is locked: ALTER USER … ACCOUNT UNLOCK',
 };
 

@@ -174,7 +174,7 @@ async function findStream(talk: Talk, stream: string): Promise<Answer | undefine
       hint: 'it is still starting or has no leader yet, or the server has JetStream turned off (jetstream: enabled)',
     });
   const error = errorIn(body);
-  if (error === undefined) return undefined;
+  if (error === undefined) return judgeStream(parsed(body), stream, peer);
   const said = excerpt(error.description, mostShown, redact);
   // JSStreamNotFoundErr, JSNotEnabledForAccountErr (https://github.com/nats-io/nats-server/blob/main/server/errors.json).
   if (error.number === 10_059)
@@ -189,6 +189,33 @@ async function findStream(talk: Talk, stream: string): Promise<Answer | undefine
       'the account of this user has no JetStream: is it the right user?',
     );
   return notYet(`${said} (${error.number}, ${peer})`);
+}
+
+/** @returns undefined where the answer is of this stream, which can take messages */
+function judgeStream(
+  answer: Readonly<Record<string, unknown>>,
+  stream: string,
+  peer: string,
+): NotYet | undefined {
+  const [config, cluster] = [recordAt(answer, 'config'), recordAt(answer, 'cluster')];
+  if (answer['type'] !== 'io.nats.jetstream.api.v1.stream_info_response' || config?.['name'] !== stream)
+    return notYet(`what answers for the stream ${JSON.stringify(stream)} is not JetStream (${peer})`, {
+      hint: 'does another client subscribe to $JS.API.>?',
+    });
+  // Of a server alone there is none, or it names that server.
+  if (cluster === undefined || (typeof cluster['leader'] === 'string' && cluster['leader'] !== ''))
+    return undefined;
+  return notYet(`the stream ${JSON.stringify(stream)} has no leader (${peer})`, {
+    hint: 'an election needs most of the servers that hold it: are their pods up?',
+  });
+}
+
+function recordAt(
+  record: Readonly<Record<string, unknown>>,
+  name: string,
+): Readonly<Record<string, unknown>> | undefined {
+  const value = record[name];
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
 }
 
 /** More than what is said of a stream has. */

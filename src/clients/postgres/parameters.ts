@@ -1,6 +1,6 @@
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { shownAddress } from '../../core/userinfo.ts';
+import { cutUserinfo, shownAddress } from '../../core/userinfo.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {
@@ -164,7 +164,7 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   const at = authority.indexOf('@');
   // An @ may stand in a parameter's value, where what comes before is plainly hosts and ports.
   if (at < 0 && rest.includes('@') && !/^[^:?#@]*(:\d*)?(,[^:?#@]*(:\d*)?)*\?\w+=/.test(rest)) {
-    fail('has a /, ? or # in its user or password; write them as %2F, %3F and %23');
+    fail(cutUserinfo);
   }
   if (at !== authority.lastIndexOf('@'))
     fail('has more than one @ before its path; write one in a password as %40');
@@ -198,11 +198,19 @@ export function parseUrl(text: string, origin: string): ParsedUrl {
   }
   const ignored: string[] = [];
   const query = (queries[0] ?? '').replace(/&$/, '');
+  let begin = 0;
   for (const pair of query === '' ? [] : query.split('&')) {
     if (pair === '') fail('has an empty parameter; remove the & beside it');
+    // The name of a parameter of another program is shown, and may be a part of a password: `app:12?se=cret@db`.
+    if (at < 0 && begin < query.lastIndexOf('@') && !isOurs(pair.replace(/=.*$/s, ''))) fail(cutUserinfo);
+    begin += pair.length + 1;
     readPair(pair, origin, put, ignored);
   }
   return { parameters, ignored };
+}
+
+function isOurs(name: string): boolean {
+  return known.has(name) || Object.hasOwn(harmless, name) || name === 'ssl' || name === 'requiressl';
 }
 
 function readPair(

@@ -132,9 +132,7 @@ async function askSentinels(
         if (answer.type === 'error') return judgeSentinel(answer.text, talk);
         const [host, port] = answer.type === 'list' ? answer.items : [];
         if (host?.type === 'text' && port?.type === 'text')
-          return (
-            addressOf(`${host.text.includes(':') ? `[${host.text}]` : host.text}:${port.text}`, '') ?? fail()
-          );
+          return addressOf(`${host.text}:${port.text}`, '') ?? fail();
         if (answer.type !== 'nothing') return fail();
         return notYet(`the Sentinel knows no ${JSON.stringify(master)} (${peer})`, {
           hint: 'is that the name in its configuration (sentinel monitor NAME …)?',
@@ -171,7 +169,9 @@ function judgeSentinel(text: string, talk: Talk): NotYet | Never {
 
 /** @param instead the host that is meant where none is named @returns undefined where that is no address */
 function addressOf(text: string, instead: string): RedisAddress | undefined {
-  const split = splitHostPort(text);
+  // `::1:30602`: Redis writes an IPv6 address without brackets, the port behind its last colon.
+  const [, bare, behind = ''] = /^([\da-f:.]*:[\da-f:.]*):(\d+)$/i.exec(text) ?? [];
+  const split = bare === undefined ? splitHostPort(text) : { host: bare, port: behind };
   const port = portIn(split?.port ?? '');
   const host = split?.host || instead;
   if (port === undefined || !/^[\w.:-]{1,253}$/.test(host)) return undefined;
@@ -363,6 +363,13 @@ function judgeError(text: string, { conversation: { peer }, redact, demands }: T
       /invalid/i.test(rest)
         ? final['WRONGPASS']
         : 'the server has no password for this user: leave it out, or set requirepass',
+    );
+  // Before version 6 there are no users (ACL).
+  if (code === 'ERR' && /wrong number of arguments for 'auth'/i.test(rest))
+    return never(
+      exitStatus.refused,
+      said,
+      'servers before Redis 6 know no users: leave the user out, and write redis://:PASSWORD@HOST',
     );
   if (code === 'ERR' && /DB index|SELECT is not allowed/i.test(rest))
     return never(

@@ -6,7 +6,7 @@ import { everyOne, UsageError } from '../../core/outcome.ts';
 import { unreadSecret, type Redactor, type Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
-import { hidePasswords, shownAddress } from '../../core/userinfo.ts';
+import { cutUserinfo, hidePasswords, shownAddress } from '../../core/userinfo.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import {
@@ -159,6 +159,11 @@ function readAddress(flag: string | undefined, { environment, redactor }: VaultS
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     hidePasswords(text, redactor);
     throw new UsageError(`${origin} has more in it than scheme, host, port and path`);
+  }
+  // No path of Vault's has one: what looks like host, port and path is the beginning of a password.
+  if (url.pathname.includes('@')) {
+    hidePasswords(text, redactor);
+    throw new UsageError(`${origin} ${cutUserinfo}`);
   }
   if (/\/v1\/*$/.test(url.pathname))
     throw new UsageError(

@@ -141,6 +141,46 @@ const operation = { exists: 3, auth: 100, close: -11 } as const;
 /** Errors (KeeperException.Code). */
 const code = { noNode: -101, noAuth: -102, authFailed: -115 } as const;
 
+/** Their names, and what is behind some (org.apache.zookeeper.KeeperException.Code). */
+const errors: Readonly<Record<number, readonly [name: string, hint?: string]>> = {
+  [-1]: ['SystemError'],
+  [-2]: ['RuntimeInconsistency', 'its data contradict each other: look at its log'],
+  [-3]: ['DataInconsistency', 'its data contradict each other: look at its log'],
+  [-4]: ['ConnectionLoss', 'the server has lost its quorum: look at the other servers'],
+  [-5]: ['MarshallingError'],
+  [-6]: ['Unimplemented', 'the server is too old, or something else than ZooKeeper answers'],
+  [-7]: ['OperationTimeout', 'the server is overloaded, or has lost its quorum'],
+  [-8]: ['BadArguments'],
+  [-13]: ['NewConfigNoQuorum'],
+  [-14]: ['ReconfigInProgress', 'the servers change who belongs to the quorum: it is waited for'],
+  [-15]: ['UnknownSession'],
+  [-100]: ['APIError'],
+  [-101]: ['NoNode'],
+  [-102]: ['NoAuth'],
+  [-103]: ['BadVersion'],
+  [-108]: ['NoChildrenForEphemerals'],
+  [-110]: ['NodeExists'],
+  [-111]: ['NotEmpty'],
+  [-112]: ['SessionExpired', 'the server was too busy to keep the session'],
+  [-113]: ['InvalidCallback'],
+  [-114]: ['InvalidACL'],
+  [-115]: ['AuthFailed'],
+  [-118]: ['SessionMoved', 'something between has moved the connection to another server'],
+  [-119]: ['NotReadOnly', 'the server is read-only, without a quorum'],
+  [-120]: ['EphemeralOnLocalSession'],
+  [-121]: ['NoWatcher'],
+  [-122]: ['RequestTimeout', 'the server is overloaded, or has lost its quorum'],
+  [-123]: ['ReconfigDisabled'],
+  [-124]: ['SessionClosedRequireSaslAuth', 'the server takes only logins by SASL (requireClientAuthScheme)'],
+  [-125]: ['QuotaExceeded'],
+  [-127]: ['Throttled', 'the server has too many requests, and throws some away'],
+};
+
+function errorOf(error: number, what: string, peer: string): NotYet {
+  const [name, hint] = errors[error] ?? [];
+  return notYet(`error ${error}${name === undefined ? '' : ` (${name})`} ${what} (${peer})`, { hint });
+}
+
 async function logIn(talk: Talk, { user, password }: ZookeeperDemands): Promise<Answer | undefined> {
   if (user === undefined) return undefined;
   const { peer } = talk.conversation;
@@ -157,6 +197,7 @@ async function logIn(talk: Talk, { user, password }: ZookeeperDemands): Promise<
       `refuses the login of this user (${peer})`,
       'it has no digest logins, or refuses this one: look at its log',
     );
+  if (error !== 0) return errorOf(error, 'at the login', peer);
   talk.probe.reached?.('login');
   return undefined;
 }
@@ -183,7 +224,7 @@ async function findNodes(talk: Talk, nodes: readonly string[]): Promise<Answer |
         `no right to see ${JSON.stringify(path)} (${peer})`,
         'give user and password-file, or read to this user (setAcl)',
       );
-    if (error !== 0) return notYet(`error ${error} for ${JSON.stringify(path)} (${peer})`);
+    if (error !== 0) return errorOf(error, `for ${JSON.stringify(path)}`, peer);
   }
   return undefined;
 }

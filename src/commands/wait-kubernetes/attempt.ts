@@ -81,6 +81,11 @@ export function watchedTarget(wait: ObjectWait, context: ObjectWaitContext): Tar
           told = words;
           wake();
         },
+        deleting(known) {
+          // One that had failed is made again by whoever deletes it.
+          const answer = answerOf(known, wait);
+          if (answer.state === 'satisfied' && pending.length < mostPending) pending.push(answer);
+        },
         ended: () => wake(),
       },
     );

@@ -6,6 +6,7 @@ import {
   valueIn,
   type ApiObject,
 } from '../../clients/kubernetes/api-object.ts';
+import { withheld } from '../../core/excerpt.ts';
 import { neverAgain, no, yes, type Verdict } from './verdict.ts';
 
 /** A condition that is True. */
@@ -16,8 +17,15 @@ function holds(object: ApiObject, type: string): ApiObject | undefined {
 
 /** `BackoffLimitExceeded: Job has reached the specified backoff limit` */
 export function whyIn(condition: ApiObject | undefined): string {
-  return [textAt(condition, 'reason'), textAt(condition, 'message')].filter((part) => part !== '').join(': ');
+  return ['reason', 'message']
+    .map((part) => textAt(condition, part))
+    .filter((text) => text !== '')
+    .map((text) => withheld(text.length, mostWhy) ?? text)
+    .join(': ');
 }
+
+/** Characters of a reason or message that are shown: with a longer one, nothing of the whole line would be. */
+const mostWhy = 4096;
 
 export function isGoing(object: ApiObject): boolean {
   return textAt(object, 'metadata', 'deletionTimestamp') !== '';

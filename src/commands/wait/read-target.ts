@@ -3,6 +3,7 @@ import { flagName, type Options, type Values } from '../../core/options/option.t
 import { resolveOptions, type Given, type ReadSecret } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { unreadSecret } from '../../core/redaction/redactor.ts';
+import { cutUserinfo, isCutUserinfo } from '../../core/userinfo.ts';
 import type { AnyKind, ReadContext, ReadTarget } from './kind.ts';
 import { everyTargetOptions } from './options.ts';
 import { parameterValue, splitParameters } from './parameters.ts';
@@ -29,6 +30,39 @@ export interface TargetWithOptions {
  * @throws UsageError with each mistake
  */
 export async function readTarget(
+  recognised: RecognisedTarget,
+  kind: AnyKind,
+  flags: Values<typeof everyTargetOptions>,
+  context: Omit<ReadContext, 'secret'>,
+  readSecret: ReadSecret | undefined,
+): Promise<TargetWithOptions> {
+  const { text, origin, scheme } = recognised;
+  const mark = kind.optionsBehind ?? '?';
+  const cut = (): UsageError => {
+    const where = scheme === '' ? 'the target' : `the ${scheme} URL`;
+    return new UsageError(`${origin}: ${where} ${cutUserinfo}, or an @ behind its host as %40`);
+  };
+  if (isCutTarget(recognised, mark)) throw cut();
+  try {
+    return await readWhole(recognised, kind, flags, context, readSecret);
+  } catch (error) {
+    // What is wrong may be a part of a password that seems to be an option.
+    const behind = text.reveal().split(mark).slice(1).join(mark);
+    if (error instanceof UsageError && behind.includes('@')) throw cut();
+    throw error;
+  }
+}
+
+/** Whether the user or password of a target seems to be cut short. @param mark what its options stand behind */
+function isCutTarget({ text, scheme, kind }: RecognisedTarget, mark: '?' | '#'): boolean {
+  const [, prefix, rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(text.reveal()) ?? [];
+  // `file:` and `exec:` name no host.
+  if (prefix === undefined ? kind !== 'tcp' || scheme !== '' : kind === 'file' || kind === 'exec')
+    return false;
+  return isCutUserinfo(rest, mark === '#');
+}
+
+async function readWhole(
   { text, origin, scheme, kind: kindName }: RecognisedTarget,
   kind: AnyKind,
   flags: Values<typeof everyTargetOptions>,

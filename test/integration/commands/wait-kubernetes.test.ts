@@ -141,6 +141,35 @@ describe('wait-kubernetes', () => {
     expect(await running.exit).toMatchObject({ status: 0 });
   });
 
+  test('the event of its deletion alone says that it was complete', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    api.delete(jobs, 'migrate', complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('one that had failed when it was deleted is made again', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    api.delete(jobs, 'migrate', failed);
+    await running.waitForStderr(/is not there/);
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('a message of 100 kB does not hide whose it is', async () => {
+    await using api = await ApiServer.start();
+    const message = 'x'.repeat(100_000);
+    api.set(jobs, job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message }]));
+    const env = { KUBECONFIG: api.kubeconfig(token) };
+    expect(await runInitbox(['wait-kubernetes', 'job/migrate'], { env })).toMatchObject({
+      status: 69,
+      stderr: expect.stringMatching(/migrate.*has failed \(BackoffLimitExceeded: \(97\.7 KiB of text\)\)/),
+    });
+  });
+
   test('a Pod that is ready for a moment only, and one that has finished', async () => {
     await using api = await ApiServer.start();
     const running = await watching(api, ['pod/fast']);

@@ -207,6 +207,29 @@ describe('members of a replica set', () => {
     );
   });
 
+  test('a hidden member, and one that its set does not list, are not what clients use', async () => {
+    const secondary = { isWritablePrimary: false, secondary: true };
+    await using hidden = await playMongodb(
+      member((me) => ({ ...secondary, me, hidden: true, passive: true, hosts: ['127.0.0.1:1'] })),
+    );
+    await expectNotYet(`mongodb://${hidden.address}/?secondary`, /a hidden member of the replica set "rs0"/);
+    await expectNotYet(
+      `mongodb://${hidden.address}/?readPreference=nearest`,
+      /hidden member|the set tells clients to use/,
+    );
+    await using stray = await playMongodb(member((me) => ({ ...secondary, me, hosts: ['127.0.0.1:1'] })));
+    await expectNotYet(`mongodb://${stray.address}/?secondary`, /has no secondary yet/);
+    await expectStatus(
+      0,
+      `mongodb://${stray.address}/?directConnection=true&secondary`,
+      /answers \(secondary/,
+    );
+    await using passive = await playMongodb(
+      member((me) => ({ ...secondary, me, passive: true, hosts: ['127.0.0.1:1'], passives: [me] })),
+    );
+    await expectStatus(0, `mongodb://${passive.address}/?secondary`, /answers \(secondary of "rs0"/);
+  });
+
   test('another set is final', async () => {
     await using server = await playMongodb(primary);
     await expectStatus(69, `mongodb://${server.address}/?replicaSet=rs1`, /"rs0", not of "rs1"/);

@@ -123,3 +123,32 @@ describe('what says that it is NATS', () => {
     expect(stderr).not.toContain('hunter2');
   });
 });
+
+describe('an answer about a stream', () => {
+  const info = { type: 'io.nats.jetstream.api.v1.stream_info_response', config: { name: 'orders' } };
+  test.each([
+    ['no JSON object of JetStream', {}, /what answers for the stream "orders" is not JetStream/],
+    ['another stream', { ...info, config: { name: 'other' } }, /is not JetStream/],
+    ['no leader', { ...info, cluster: { name: 'c', leader: '' } }, /the stream "orders" has no leader/],
+    ['a leader', { ...info, cluster: { name: 'c', leader: 'n1' } }, undefined],
+    ['a server alone', info, undefined],
+  ])('%s', async (_what, answer, said) => {
+    const body = JSON.stringify(answer);
+    const port = await speaker((socket) => {
+      socket.write('INFO {"version":"2.14.3"}\r\n');
+      socket.on('data', (bytes) => {
+        const inbox = /SUB (\S+) 1/.exec(String(bytes))?.[1];
+        if (inbox !== undefined) socket.write(`MSG ${inbox} 1 ${body.length}\r\n${body}\r\n`);
+        if (String(bytes).includes('PING')) socket.write('PONG\r\n');
+      });
+    });
+    const target = `nats://127.0.0.1:${port}?stream=orders`;
+    const { status, stderr } = await (said === undefined
+      ? runInitbox(['wait', target])
+      : notYet(target, said));
+    expect({ status, stderr }).toMatchObject({
+      status: said === undefined ? 0 : 124,
+      stderr: expect.stringMatching(said ?? /answers PING/),
+    });
+  });
+});

@@ -94,6 +94,7 @@ describe('URLs', () => {
     ['postgres://u:sec/ret@h/d', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec?ret@h/d', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec#ret@h/d', 'has a /, ? or # in its user or password'],
+    ['postgres://u:12?secret=x@h/d', 'has a /, ? or # in its user or password'],
     ['postgres://u/secret@h/d?sslmode=require', 'has a /, ? or # in its user or password'],
     ['postgres://u:sec@ret@h/d', 'more than one @'],
     ['postgres://u:sec:ret@h/d', 'more than one :'],

@@ -112,3 +112,11 @@ describe('how to log in', () => {
     expect((read({}, { VAULT_TOKEN: 'abc' }).login as { token: Secret }).token.reveal()).toBe('abc');
   });
 });
+
+test.each(['https://app:12/Zk9vQ2mP@vault:8200', 'https://app:12/Zk9vQ2mP@vault:8200/v1'])(
+  '%s has a / in its password, which is not shown',
+  (address) =>
+    expect(() => read({}, { VAULT_ADDR: address, VAULT_TOKEN: 't' })).toThrow(
+      'VAULT_ADDR has a /, ? or # in its user or password; write them as %2F, %3F and %23',
+    ),
+);

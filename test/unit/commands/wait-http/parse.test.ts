@@ -90,7 +90,7 @@ describe('targets', () => {
     ['http://api:99999/', /cannot be read/],
     ['http://api:0/', /port 0/],
     ['http://api/#/health', /never sent/],
-    ['http://u:a/b@api/', /raw \/, \? or #/],
+    ['http://u:a/b@api/', /has a \/, \? or #/],
     ['unix:relative', /not a socket/],
     [`unix:/${'x'.repeat(120)}`, /107 bytes/],
     ['--tiemout', /not a URL/],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { kinds } from '../../../../src/commands/wait/kinds/index.ts';
 import { checkWait } from '../../../../src/commands/wait/run.ts';
 import { recogniseTarget } from '../../../../src/commands/wait/target.ts';
 import { podPaths } from '../../../../src/core/context.ts';
@@ -240,4 +241,55 @@ describe('mistakes', () => {
     ])
       expect((await mistakesOf([text])).join('\n')).not.toContain('hunter2');
   });
+});
+
+describe('a /, ? or # in a user or password', () => {
+  const schemes = Object.values(kinds).flatMap(({ schemes: of = [] }) => of);
+  const begins = [...schemes.map((scheme) => `${scheme}://`), ''];
+  const pieces = ['Xk9vQ2mP', 'Zr7tW4nB', 'Lc3yH8dF'];
+  const inside = ['/', '?', '#', '/@', '?a&', '=', '?=', '#=', '?x=', '/x?y=', '%2F?'];
+  const hosts = ['db', 'db:6379', 'db:6379/x', 'db/x?key=a', '[fd00::7]:1/x#status=200', 'a:1,b:2/x'];
+  const passwords = inside.flatMap((first) =>
+    ['', '?', '=', '#', '@'].map((second) => `${pieces[0]}${first}${pieces[1]}${second}${pieces[2]}`),
+  );
+  test.each(begins)('%s', async (begin) => {
+    const shown: string[] = [];
+    for (const user of ['app:', ':', 'us:er:'])
+      for (const host of hosts)
+        for (const password of passwords) {
+          const text = `${begin}${user}${password}@${host}`;
+          const mistakes = (await mistakesOf([text])).join('\n');
+          const isCut = /^[^@]*[/?#]/.test(password);
+          if (pieces.some((piece) => mistakes.includes(piece)) || (isCut && begin !== '' && mistakes === ''))
+            shown.push(`${text}: ${mistakes}`);
+        }
+    expect(shown.slice(0, 10)).toEqual([]);
+  });
+
+  test.each([
+    'redis://app:Xy?Zk9vQ2mPzL7=rT4@db:6379/x',
+    'nats://Xy?Zk9vQ2mPzL7=rT4@db',
+    'app:Xy?Zk9vQ2mPzL7=rT4@db:6379',
+    'redis://app:12?Zk9vQ2mPzL7=rT4@db:6379/x',
+    'redis://app:12?interval=rT4@db:6379/x',
+    'http://app:Xy#Zk9vQ2mPzL7=rT4@db/x',
+    'http://app:12#Zk9vQ2mPzL7=rT4@db/x',
+    'wss://app:Xy/Zk9vQ2mPzL7=rT4@db/x',
+  ])('%s is refused in words that show nothing of it', async (text) => {
+    expect(await mistakesOf([text])).toEqual([
+      expect.stringMatching(
+        /^argument 1: the (?:target|URL|\w+ URL) has a \/, \? or # in its user or password; write them as %2F, %3F and %23/,
+      ),
+    ]);
+  });
+
+  test.each([
+    'redis://cache:6379?key=user@example.com',
+    'redis://app:secret99@cache/1?key=a@b',
+    'http://api:8080/users/@me?mail=a@b#status=200',
+    'http://api/?mail=a@b#body=x',
+    'ws://api:80/@me',
+    'smtp:25?expect=a@b',
+    'mongodb://a,b:27018/app?collection=a@b',
+  ])('%s has none', async (text) => expect(await mistakesOf([text])).toEqual([]));
 });
