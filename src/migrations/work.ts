@@ -15,9 +15,11 @@ export interface WorkSession extends Querying, AsyncDisposable {
   reset(): Promise<void>;
 }
 
+/** When a backend began, in the same words on both connections, whatever DateStyle and TimeZone each has. */
+const born = `pg_catalog.to_char(pg_catalog.timezone('UTC', a.backend_start), 'YYYY-MM-DD HH24:MI:SS.US')`;
+
 /** A backend by its process id and its start: the number alone may be another's by now. */
-const itself =
-  'FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) $1 AND a.backend_start::pg_catalog.text OPERATOR(pg_catalog.=) $2';
+const itself = `FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) $1 AND ${born} OPERATOR(pg_catalog.=) $2`;
 
 /** Milliseconds that the server gets to end a backend before its socket is closed. */
 const patience = 2000;
@@ -42,13 +44,13 @@ export async function openWork(
   // Where the lock's session dies too, this is what ends a statement whose client is gone (Postgres 14 on Linux).
   await session.query("SET client_connection_check_interval = '1s'").catch(() => undefined);
   const { rows } = await session.query(
-    `SELECT a.pid, a.backend_start::pg_catalog.text AS born,
+    `SELECT a.pid, ${born} AS born,
         (SELECT pg_catalog.json_object_agg(s.name, s.setting)::pg_catalog.text FROM pg_catalog.pg_settings AS s
           WHERE s.source OPERATOR(pg_catalog.=) 'session') AS settings
       FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   const pid = integerIn(rows[0], 'pid');
-  const born = columnText(rows[0], 'born');
+  const bornAt = columnText(rows[0], 'born');
   const settings = jsonIn(rows[0], 'settings') as Record<string, string>;
 
   /** Ends the backend, which rolls back what it had begun, and waits until it is gone: before that no lock may go. */
@@ -57,13 +59,13 @@ export async function openWork(
     const asked = lock.alive
       ? bounded(
           context,
-          lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, born]),
+          lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, bornAt]),
           patience,
         )
       : Promise.resolve(undefined);
     if ((await asked) === undefined) session.destroy();
     while (lock.alive && clock.now() < end) {
-      const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, born]), patience);
+      const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, bornAt]), patience);
       if (left === undefined || left.rows.length === 0) break;
       await pause(context, 50);
     }

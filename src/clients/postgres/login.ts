@@ -201,9 +201,9 @@ async function logIn(
     stream: () => wire as unknown as Duplex,
     ...driverBounds,
     enableChannelBinding: binding.certificate !== undefined,
-    application_name: settings.applicationName ?? 'initbox',
-    ...(settings.options === undefined ? {} : { options: settings.options }),
   });
+  // What the driver would send takes an empty value for none, and then reads variables of its own.
+  Object.assign(client, { getStartupConf: () => startupOf(settings) });
   const onAbort = (): void => wire.destroy(reasonOf(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -252,6 +252,17 @@ function inOurWords(error: unknown): unknown {
       'lower scram_iterations in the server, and set the password again',
     );
   return new Error('the login failed: what the server sent for SCRAM is not valid');
+}
+
+/** What a login begins with, as libpq builds it: what is empty is not sent. */
+function startupOf({ user, database, applicationName, options, startup }: ConnectionSettings): object {
+  return {
+    user,
+    database,
+    ...(applicationName === '' ? {} : { application_name: applicationName ?? 'initbox' }),
+    ...(options ? { options } : {}),
+    ...startup,
+  };
 }
 
 function announced(client: object): number {
