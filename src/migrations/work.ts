@@ -1,5 +1,5 @@
 import { integerIn, jsonIn } from '../clients/postgres/answer-row.ts';
-import type { QueryResult, Session } from '../clients/postgres/session.ts';
+import type { QueryResult, Session, Told } from '../clients/postgres/session.ts';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { Querying } from './history.ts';
@@ -11,6 +11,7 @@ import { columnText } from './rows.ts';
  */
 export interface WorkSession extends Querying, AsyncDisposable {
   readonly pid: number;
+  readonly told: Told;
   /** Makes the session as it was when it was opened, for the next file. */
   reset(): Promise<void>;
 }
@@ -83,6 +84,7 @@ export async function openWork(
   return {
     pid,
     query,
+    told: session.told,
     async reset() {
       await query('DISCARD ALL');
       if (Object.keys(settings).length > 0) {
