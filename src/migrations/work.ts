@@ -1,5 +1,5 @@
 import { integerIn, jsonIn } from '../clients/postgres/answer-row.ts';
-import type { QueryResult, Session, Told } from '../clients/postgres/session.ts';
+import type { QueryResult, Session, SessionReport } from '../clients/postgres/session.ts';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { Querying } from './history.ts';
@@ -11,7 +11,7 @@ import { columnText } from './rows.ts';
  */
 export interface WorkSession extends Querying, AsyncDisposable {
   readonly pid: number;
-  readonly told: Told;
+  readonly told: SessionReport;
   /** Makes the session as it was when it was opened, for the next file. */
   reset(): Promise<void>;
 }

@@ -17,7 +17,7 @@ import { type Contact, socketOf } from './contacts.ts';
 import { judgeLogin } from './login-refusals.ts';
 import { NotPostgres } from './other-protocol.ts';
 import { isServerError, judgeSocket, silent } from './server-errors.ts';
-import { openSession, type Session, type Told } from './session.ts';
+import { openSession, type Session, type SessionReport } from './session.ts';
 import { FinalRefusal, openSocket, PassingRefusal, secure, TlsFailure, type Transport } from './socket.ts';
 import { alertAfterHandshake } from './tls-failure.ts';
 import { Wire } from './wire.ts';
@@ -257,10 +257,10 @@ function inOurWords(error: unknown): unknown {
 }
 
 /** Notes what the server reports; the driver keeps the state of the transaction, and no parameter. */
-function listen(client: object): Told {
+function listen(client: object): SessionReport {
   const driver = client as {
     readonly connection: EventEmitter;
-    getTransactionStatus(): Told['transaction'] | null;
+    getTransactionStatus(): SessionReport['transaction'] | null;
   };
   let standardStrings: boolean | undefined;
   driver.connection.on('parameterStatus', (said: { parameterName: string; parameterValue: string }) => {

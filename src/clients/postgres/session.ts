@@ -26,7 +26,7 @@ export interface QueryOptions {
 }
 
 /** What the server says of a session by itself, without being asked. */
-export interface Told {
+export interface SessionReport {
   /** Of the last ReadyForQuery: no transaction is open, one is, or one that has failed. */
   readonly transaction: 'I' | 'T' | 'E' | undefined;
   /** standard_conforming_strings, whose changes a server reports at once; undefined where it never did. */
@@ -47,7 +47,7 @@ export interface Session extends AsyncDisposable {
   readonly alive: boolean;
   /** Resolves when the connection is over, with why; `ended here` where end() or destroy() was called. */
   readonly ended: Promise<Error>;
-  readonly told: Told;
+  readonly told: SessionReport;
   /**
    * Runs a statement. Without values several may stand in one text (simple protocol, one transaction unless it
    * says otherwise) and the last one's result is returned.
@@ -97,7 +97,7 @@ export function openSession(
   peer: string,
   clock: Clock,
   wire: { discardRows(yes: boolean): void },
-  told: Told,
+  told: SessionReport,
 ): Session {
   let running = 0;
   let over: Error | undefined;
