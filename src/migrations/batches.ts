@@ -25,6 +25,8 @@ export function* piecesOf(text: string, statements: Iterable<Statement>): Genera
       lastLine: lines(last.end),
       statements: together,
       short: shortText(text, first),
+      start: first.start,
+      standardStrings: first.backslashes !== true,
     };
     first = last = undefined;
     together = 0;

@@ -38,6 +38,10 @@ const numbered = /^(\d+(?:\.\d+)*)(?!\d|\.\d).*\.sql$/;
 const program =
   /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
 
+/** Numbered as migrations are, in a form that is not read here: changes in XML, YAML or JSON, SQL by another ending. */
+const otherForm =
+  /^(?:V?\d+(?:[._]\d+)*[_-]|R__).*\.(?:xml|ya?ml|json|pgsql|psql|sql\.(?:txt|gz|bz2|xz|zst)|sql\s+)$/i;
+
 /**
  * Lists the migrations of a directory and tells whose convention it follows by the names alone.
  * Hidden entries, files of other kinds and the files that undo are left out.
@@ -51,6 +55,12 @@ export async function discover(directory: string): Promise<Listing> {
   if (foreign.length > 0) {
     throw new UsageError(
       `${directory} holds migrations that are programs (${some(foreign)}); only their own tool can run them: migrate-with-lock -- TOOL`,
+    );
+  }
+  const unread = names.filter((name) => otherForm.test(name));
+  if (unread.length > 0 && scripts.length > 0) {
+    throw new UsageError(
+      `${directory} holds numbered files that are not .sql (${some(unread)}), and to leave them out could leave a hole; end their names with .sql where they are SQL, or move them to another folder`,
     );
   }
   refuseFolders(directory, names);

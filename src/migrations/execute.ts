@@ -20,6 +20,7 @@ import { invalidIndexes } from './invalid-indexes.ts';
 import { columnText } from './rows.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
 import type { Statement } from './split.ts';
+import type { WorkSession } from './work.ts';
 
 /** All that running one file takes. */
 export interface FileRun {
@@ -31,7 +32,7 @@ export interface FileRun {
   readonly proof: Proof;
   /** The session that holds the lock: what is written there is written under the lock. */
   readonly lock: Session;
-  readonly work: Querying;
+  readonly work: Pick<WorkSession, 'query' | 'told'>;
   readonly standardStrings: boolean;
   /** Told of each piece before it is sent. */
   readonly onPiece: (piece: Piece, first: number) => void;
@@ -61,9 +62,11 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
     let sent = 0;
     for (const piece of piecesOf(script.text, bodyOf(job))) {
       current = piece;
+      requireReading(job, piece, ['the whole file was rolled back']);
       job.onPiece(piece, sent);
       await work.query(piece.text, undefined, { discard: true });
       sent += piece.statements;
+      if (work.told.transaction === 'I') throw endedBy(file, piece);
     }
     current = undefined;
     // The script may have taken another role, which may not write the record.
@@ -77,6 +80,47 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
     throw failureOf(context, error, file, current, 'the whole file was rolled back');
   }
   await commit(job, context);
+}
+
+/**
+ * Whether the server would take the rest of the file apart in other places: standard_conforming_strings is not what the
+ * file's own SET statements make it. Without a backslash that makes no difference.
+ */
+function isReadOtherwise({ script, work }: FileRun, piece: Piece): boolean {
+  const { standardStrings } = work.told;
+  if (standardStrings === undefined || standardStrings === piece.standardStrings) return false;
+  const backslash = script.text.indexOf('\\', piece.start);
+  return backslash >= 0 && backslash < script.to;
+}
+
+/** @throws Failure where the server would read the rest of the file otherwise: a string could end early, and a COMMIT in it run */
+function requireReading(job: FileRun, piece: Piece, details: readonly string[]): void {
+  if (!isReadOtherwise(job, piece)) return;
+  const now = piece.standardStrings ? 'off' : 'on';
+  throw new Failure(
+    failed(
+      exitStatus.failed,
+      `${job.script.found.file}:${piece.firstLine}: standard_conforming_strings is ${now} here, which no SET statement of the file before this line says; the rest was not run`,
+      {
+        details,
+        hint: `where strings end depends on it: write SET standard_conforming_strings = ${now} as a statement of its own, in place of set_config(), a DO block, SET LOCAL or an UPDATE of pg_settings`,
+      },
+    ),
+  );
+}
+
+/** The server says that no transaction is open where the file's own was. */
+function endedBy(file: string, piece: Piece): Failure {
+  return new Failure(
+    failed(
+      exitStatus.failed,
+      `${file}:${piece.firstLine}: this statement ended the file's transaction: what ran up to here stays, and the rest was not run`,
+      {
+        details: [`in: ${piece.short}`],
+        hint: 'take out what ends the transaction, or add the line "-- initbox:no-transaction" to run the file statement by statement',
+      },
+    ),
+  );
 }
 
 /** Deferred constraints are checked here, and a connection that ends here leaves it open what happened. */
@@ -135,6 +179,10 @@ async function outside(job: FileRun, context: Context): Promise<void> {
     const [piece] = piecesOf(script.text, [statement]);
     if (piece === undefined) continue;
     if (kind === 'outside' || clock.now() - notedAt > noteEvery) await note();
+    if (isReadOtherwise(job, piece)) {
+      await note();
+      requireReading(job, piece, await leftovers(job, known, others));
+    }
     job.onPiece(piece, ended);
     try {
       await work.query(piece.text, undefined, { discard: true });

@@ -22,6 +22,10 @@ export interface Piece {
   readonly statements: number;
   /** The statement in a few words; of several, the first. */
   readonly short: string;
+  /** Where it begins in the script. */
+  readonly start: number;
+  /** Whether it was cut out by the rules of standard_conforming_strings on. */
+  readonly standardStrings: boolean;
 }
 
 export interface Explained {

@@ -59,6 +59,7 @@ export async function readScript(found: Found, naming: Naming): Promise<Script> 
   }
   const settings = settingsOf(found);
   if (naming === 'flyway' && settings.placeholders) refusePlaceholders(text, found.file);
+  if (parts.marking === 'tern') refuseTemplates(text, found.file);
   return {
     found,
     text,
@@ -149,6 +150,15 @@ function refusePlaceholders(text: string, where: string): void {
   if (match === null) return;
   throw new UsageError(
     `${where}:${lineAt(text, match.index)}: Flyway would replace ${match[0]}; placeholders are not supported (where it is no placeholder, a file ${where}.conf with placeholderReplacement=false says so)`,
+  );
+}
+
+/** tern carries out the whole file as a Go template first, strings and comments too. */
+function refuseTemplates(text: string, where: string): void {
+  const match = /\{\{[^\r\n]{0,60}?(?:\}\}|$)|\{\{/m.exec(text);
+  if (match === null) return;
+  throw new UsageError(
+    `${where}:${lineAt(text, match.index)}: tern would replace ${match[0]}; templates are not supported (write what it stands for)`,
   );
 }
 

@@ -13,6 +13,8 @@ export interface Statement {
   readonly words: readonly string[];
   /** The text of REINDEX (…) …, whose options in parentheses say how it runs. */
   readonly options?: string;
+  /** True where it was read with standard_conforming_strings off. */
+  readonly backslashes?: true;
 }
 
 /** Words kept of one statement: the longest that is looked at is ALTER TABLE … DETACH PARTITION … CONCURRENTLY. */
@@ -74,11 +76,14 @@ export function* split(
   const close = (): Statement | undefined => {
     if (start < 0) return undefined;
     refuse(words, (what) => problem(start, what));
+    const statement = {
+      start,
+      end: last,
+      words,
+      ...(words[0] === 'REINDEX' && words[1] === '(' ? { options: text.slice(start, last) } : {}),
+      ...(backslashes ? { backslashes } : {}),
+    };
     backslashes = afterSet(words, text.slice(start, last), backslashes);
-    const statement =
-      words[0] === 'REINDEX' && words[1] === '('
-        ? { start, end: last, words, options: text.slice(start, last) }
-        : { start, end: last, words };
     start = -1;
     words = [];
     depth = 0;

@@ -1,5 +1,5 @@
 import { integerIn, jsonIn } from '../clients/postgres/answer-row.ts';
-import type { QueryResult, Session } from '../clients/postgres/session.ts';
+import type { QueryResult, Session, SessionReport } from '../clients/postgres/session.ts';
 import { reasonOf } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import type { Querying } from './history.ts';
@@ -11,13 +11,16 @@ import { columnText } from './rows.ts';
  */
 export interface WorkSession extends Querying, AsyncDisposable {
   readonly pid: number;
+  readonly told: SessionReport;
   /** Makes the session as it was when it was opened, for the next file. */
   reset(): Promise<void>;
 }
 
+/** When a backend began, in the same words on both connections, whatever DateStyle and TimeZone each has. */
+const born = `pg_catalog.to_char(pg_catalog.timezone('UTC', a.backend_start), 'YYYY-MM-DD HH24:MI:SS.US')`;
+
 /** A backend by its process id and its start: the number alone may be another's by now. */
-const itself =
-  'FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) $1 AND a.backend_start::pg_catalog.text OPERATOR(pg_catalog.=) $2';
+const itself = `FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) $1 AND ${born} OPERATOR(pg_catalog.=) $2`;
 
 /** Milliseconds that the server gets to end a backend before its socket is closed. */
 const patience = 2000;
@@ -42,13 +45,13 @@ export async function openWork(
   // Where the lock's session dies too, this is what ends a statement whose client is gone (Postgres 14 on Linux).
   await session.query("SET client_connection_check_interval = '1s'").catch(() => undefined);
   const { rows } = await session.query(
-    `SELECT a.pid, a.backend_start::pg_catalog.text AS born,
+    `SELECT a.pid, ${born} AS born,
         (SELECT pg_catalog.json_object_agg(s.name, s.setting)::pg_catalog.text FROM pg_catalog.pg_settings AS s
           WHERE s.source OPERATOR(pg_catalog.=) 'session') AS settings
       FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()`,
   );
   const pid = integerIn(rows[0], 'pid');
-  const born = columnText(rows[0], 'born');
+  const bornAt = columnText(rows[0], 'born');
   const settings = jsonIn(rows[0], 'settings') as Record<string, string>;
 
   /** Ends the backend, which rolls back what it had begun, and waits until it is gone: before that no lock may go. */
@@ -57,13 +60,13 @@ export async function openWork(
     const asked = lock.alive
       ? bounded(
           context,
-          lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, born]),
+          lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, bornAt]),
           patience,
         )
       : Promise.resolve(undefined);
     if ((await asked) === undefined) session.destroy();
     while (lock.alive && clock.now() < end) {
-      const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, born]), patience);
+      const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, bornAt]), patience);
       if (left === undefined || left.rows.length === 0) break;
       await pause(context, 50);
     }
@@ -81,6 +84,7 @@ export async function openWork(
   return {
     pid,
     query,
+    told: session.told,
     async reset() {
       await query('DISCARD ALL');
       if (Object.keys(settings).length > 0) {

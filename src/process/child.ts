@@ -8,8 +8,9 @@ import { withCoreFiles } from './core-file.ts';
 import { startFailure } from './exec-format.ts';
 import { closeInheritedOnExec } from './inherited-descriptors.ts';
 import { groupLives } from './process-group.ts';
+import { processStart } from './process-table.ts';
 import { startableCommand } from './replace-process.ts';
-import { adoptOrphans, processStart, StrayLooks, type Stray } from './strays.ts';
+import { adoptOrphans, StrayLooks, type Stray } from './strays.ts';
 
 /** How a command ended: its status, or the signal that ended it. */
 export interface ChildEnd {

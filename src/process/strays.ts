@@ -1,24 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 
 import { prctlOfLibc } from './libc.ts';
+import { environmentOf, listProcesses, readProcess, type ProcessEntry } from './process-table.ts';
 
 /** A process of a command that left its process group. */
-export interface Stray {
-  readonly pid: number;
-  /** What it runs, as the kernel calls it (at most 15 characters). */
-  readonly name: string;
-}
-
-interface Entry extends Stray {
-  readonly parent: number;
-  readonly group: number;
-  readonly session: number;
-  /** When it began, in ticks since the machine's start. */
-  readonly began: number;
-  /** False for what has ended and was not yet taken note of by its parent. */
-  readonly lives: boolean;
-}
+export type Stray = Pick<ProcessEntry, 'pid' | 'name'>;
 
 /** A command whose processes are looked for. */
 export interface Origin {
@@ -90,7 +76,7 @@ export class StrayLooks {
 
   look(): Look {
     const { group, adopts } = this.#origin;
-    const entries = listProcesses();
+    const entries = listProcesses() ?? [];
     const own = entries.find(({ pid }) => pid === process.pid)?.session;
     // Helpers of this process are of its session: a command begins one of its own, and cannot come back.
     const adopted = adopts
@@ -101,8 +87,8 @@ export class StrayLooks {
     const fresh: Stray[] = adopted.filter(({ lives, pid }) => !lives && !this.#ended.has(pid));
     const living = entries.filter(({ lives }) => lives);
     const children = Map.groupBy(living, ({ parent }) => parent);
-    const found = new Map<number, Entry>();
-    const take = (entry: Entry): void => {
+    const found = new Map<number, ProcessEntry>();
+    const take = (entry: ProcessEntry): void => {
       if (found.has(entry.pid) || entry.pid === process.pid) return;
       found.set(entry.pid, entry);
       for (const child of children.get(entry.pid) ?? []) take(child);
@@ -127,7 +113,7 @@ export class StrayLooks {
   }
 
   #whose(
-    { pid, began }: Entry,
+    { pid, began }: ProcessEntry,
     adopted: boolean,
     parents: ReadonlyMap<number, number>,
   ): 'ours' | 'others' | 'unknown' {
@@ -188,51 +174,4 @@ function hasAllBut(
     .map(([name, value]) => `${name}=${value}`)
     .filter((one) => one !== mark);
   return told.length >= 2 && told.every((one) => variables.has(one));
-}
-
-/** When a process began, in ticks since the machine's start; 0 where nobody knows. */
-export function processStart(pid: number): number {
-  return readProcess(String(pid))?.began ?? 0;
-}
-
-function listProcesses(): readonly Entry[] {
-  try {
-    return readdirSync('/proc').flatMap((name) => (/^\d/.test(name) ? (readProcess(name) ?? []) : []));
-  } catch {
-    return []; // no /proc
-  }
-}
-
-/** proc(5): the name in parentheses, then state, parent, group, session, and the start as the 22nd field. */
-function readProcess(pid: string): Entry | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const end = stat.lastIndexOf(')');
-    const [state = '', parent = '', group = '', session = '', ...rest] = stat.slice(end + 2).split(' ');
-    if (state === 'X') return undefined;
-    return {
-      pid: Number(pid),
-      name: stat.slice(stat.indexOf('(') + 1, end),
-      parent: Number(parent),
-      group: Number(group),
-      session: Number(session),
-      began: Number(rest[15]),
-      lives: state !== 'Z',
-    };
-  } catch {
-    return undefined; // it ended meanwhile
-  }
-}
-
-/** Undefined where nobody may read it, or it has ended. */
-function environmentOf(pid: number): ReadonlySet<string> | undefined {
-  try {
-    return new Set(
-      readFileSync(`/proc/${pid}/environ`, 'utf8')
-        .split('\0')
-        .filter((one) => one !== ''),
-    );
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
-// What /proc says of processes. A zombie counts as gone: a test's program may have a PID 1 that reaps nobody.
+// What /proc says of processes. A zombie counts as gone: a test's program may have a PID 1 that reaps nobody. One whose
+// main thread alone has ended has the state of a thread that works on.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessEntry {
@@ -16,7 +17,8 @@ function readEntry(pid: string): ProcessEntry | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command stands in parentheses and may hold spaces and parentheses itself.
     const end = stat.lastIndexOf(')');
-    const [state = '', parent, group, session] = stat.slice(end + 2).split(' ');
+    const [own = '', parent, group, session] = stat.slice(end + 2).split(' ');
+    const state = own === 'Z' ? (threadStates(pid).find((one) => one !== 'Z' && one !== 'X') ?? own) : own;
     return {
       pid: Number(pid),
       parent: Number(parent),
@@ -28,6 +30,17 @@ function readEntry(pid: string): ProcessEntry | undefined {
   } catch {
     return undefined;
   }
+}
+
+function threadStates(pid: string): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+      return stat.charAt(stat.lastIndexOf(')') + 2);
+    } catch {
+      return 'X';
+    }
+  });
 }
 
 /** True once a process has a handler of SIGTERM: before that, the signal ends it without a word. */

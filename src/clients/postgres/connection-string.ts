@@ -13,6 +13,7 @@ import {
   missing,
   parametersFromEnvironment,
   parseUrl,
+  settingsFromEnvironment,
   type Parameter,
   type Parameters,
 } from './parameters.ts';
@@ -72,10 +73,19 @@ export interface ConnectionSettings {
   readonly applicationName: string | undefined;
   /** Command-line options for the backend (libpq's options). */
   readonly options: string | undefined;
+  /** The user's settings for statements of theirs (PGDATESTYLE, PGTZ, PGGEQO); connections for our own go without. */
+  readonly statementSettings: Readonly<Record<string, string>>;
+  /** Settings of the session that are sent at login. */
+  readonly startup?: Readonly<Record<string, string>>;
   /** Where the settings came from, for people: `DATABASE_URL`. */
   readonly origin: string;
   /** Things worth telling that are no error. */
   readonly warnings: readonly string[];
+}
+
+/** For a connection on which the user's own statements run. */
+export function forStatements(settings: ConnectionSettings): ConnectionSettings {
+  return { ...settings, startup: settings.statementSettings };
 }
 
 /** What stands for what is not said. */
@@ -98,6 +108,8 @@ interface Said extends Pick<
   'user' | 'database' | 'channelBinding' | 'attributes' | 'connectTimeout' | 'connectTimeoutGiven' | 'origin'
 > {
   readonly all: Parameters;
+  /** For statements of the user. */
+  readonly settings: Parameters;
   readonly hosts: readonly Omit<PostgresHost, 'password'>[];
   readonly password: Secret | undefined;
   readonly tls: Pick<PostgresTls, 'mode' | 'direct'>;
@@ -120,8 +132,11 @@ export function checkConnection(
   const url = source && parseUrl(source.url.reveal(), source.origin);
   const origin = source?.origin ?? 'PG* variables';
   const all: Parameters = new Map([...variables, ...(url?.parameters ?? [])]);
-  refuseUnexpandedParameters(all);
-  refuseLineEnds(all);
+  const settings = settingsFromEnvironment(environment);
+  for (const given of [all, settings]) {
+    refuseUnexpandedParameters(given);
+    refuseLineEnds(given);
+  }
   const password = all.get('password');
   const secret = password?.text ? redactor.secret(password.text) : undefined;
   refuseUnsupported(all);
@@ -132,6 +147,7 @@ export function checkConnection(
   const database = all.get('dbname')?.text || user;
   return {
     all,
+    settings,
     hosts: readHosts(all, origin),
     password: secret,
     user,
@@ -189,6 +205,7 @@ export function readConnection(
     connectTimeoutGiven,
     applicationName: all.get('application_name')?.text,
     options: all.get('options')?.text,
+    statementSettings: Object.fromEntries([...said.settings].map(([name, { text }]) => [name, text])),
     origin,
     warnings,
   };

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -16,7 +17,7 @@ import { type Contact, socketOf } from './contacts.ts';
 import { judgeLogin } from './login-refusals.ts';
 import { NotPostgres } from './other-protocol.ts';
 import { isServerError, judgeSocket, silent } from './server-errors.ts';
-import { openSession, type Session } from './session.ts';
+import { openSession, type Session, type SessionReport } from './session.ts';
 import { FinalRefusal, openSocket, PassingRefusal, secure, TlsFailure, type Transport } from './socket.ts';
 import { alertAfterHandshake } from './tls-failure.ts';
 import { Wire } from './wire.ts';
@@ -201,9 +202,10 @@ async function logIn(
     stream: () => wire as unknown as Duplex,
     ...driverBounds,
     enableChannelBinding: binding.certificate !== undefined,
-    application_name: settings.applicationName ?? 'initbox',
-    ...(settings.options === undefined ? {} : { options: settings.options }),
   });
+  // What the driver would send takes an empty value for none, and then reads variables of its own.
+  Object.assign(client, { getStartupConf: () => startupOf(settings) });
+  const told = listen(client);
   const onAbort = (): void => wire.destroy(reasonOf(signal));
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -216,7 +218,7 @@ async function logIn(
     await client.connect();
     if (signal.aborted) throw reasonOf(signal);
     if (early !== undefined) throw early;
-    return openSession(client, socket, announced(client), peer, context.clock, wire);
+    return openSession(client, socket, announced(client), peer, context.clock, wire, told);
   } catch (error) {
     wire.on('error', () => {}).destroy();
     socket.destroy();
@@ -252,6 +254,37 @@ function inOurWords(error: unknown): unknown {
       'lower scram_iterations in the server, and set the password again',
     );
   return new Error('the login failed: what the server sent for SCRAM is not valid');
+}
+
+/** Notes what the server reports; the driver keeps the state of the transaction, and no parameter. */
+function listen(client: object): SessionReport {
+  const driver = client as {
+    readonly connection: EventEmitter;
+    getTransactionStatus(): SessionReport['transaction'] | null;
+  };
+  let standardStrings: boolean | undefined;
+  driver.connection.on('parameterStatus', (said: { parameterName: string; parameterValue: string }) => {
+    if (said.parameterName === 'standard_conforming_strings') standardStrings = said.parameterValue !== 'off';
+  });
+  return {
+    get transaction() {
+      return driver.getTransactionStatus() ?? undefined;
+    },
+    get standardStrings() {
+      return standardStrings;
+    },
+  };
+}
+
+/** What a login begins with, as libpq builds it: what is empty is not sent. */
+function startupOf({ user, database, applicationName, options, startup }: ConnectionSettings): object {
+  return {
+    user,
+    database,
+    ...(applicationName === '' ? {} : { application_name: applicationName ?? 'initbox' }),
+    ...(options ? { options } : {}),
+    ...startup,
+  };
 }
 
 function announced(client: object): number {

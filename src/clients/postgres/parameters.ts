@@ -47,6 +47,26 @@ const variables: Readonly<Record<string, string>> = {
 };
 
 /**
+ * libpq's variables for settings of the session, which it sends at login (EnvironmentOptions in fe-connect.c). Nothing in
+ * a URL stands for them.
+ */
+const settingVariables: Readonly<Record<string, string>> = {
+  PGDATESTYLE: 'datestyle',
+  PGTZ: 'timezone',
+  PGGEQO: 'geqo',
+};
+
+/** As libpq sends them: an empty one too, and none that is `default`. */
+export function settingsFromEnvironment(environment: Environment): Parameters {
+  const found = new Map<string, Parameter>();
+  for (const [variable, name] of Object.entries(settingVariables)) {
+    const text = environment[variable];
+    if (text !== undefined && text.toLowerCase() !== 'default') found.set(name, { text, origin: variable });
+  }
+  return found;
+}
+
+/**
  * libpq's parameters that we do not have, each with the values that ask for nothing. Any other value is refused: most of
  * them make a connection safer, and whoever sets one relies on it.
  */

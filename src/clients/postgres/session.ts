@@ -25,6 +25,14 @@ export interface QueryOptions {
   readonly discard?: boolean;
 }
 
+/** What the server says of a session by itself, without being asked. */
+export interface SessionReport {
+  /** Of the last ReadyForQuery: no transaction is open, one is, or one that has failed. */
+  readonly transaction: 'I' | 'T' | 'E' | undefined;
+  /** standard_conforming_strings, whose changes a server reports at once; undefined where it never did. */
+  readonly standardStrings: boolean | undefined;
+}
+
 /** One connection to a server, already logged in. */
 export interface Session extends AsyncDisposable {
   /** The process id that the server announced at login: behind a pooler not the backend's. */
@@ -39,6 +47,7 @@ export interface Session extends AsyncDisposable {
   readonly alive: boolean;
   /** Resolves when the connection is over, with why; `ended here` where end() or destroy() was called. */
   readonly ended: Promise<Error>;
+  readonly told: SessionReport;
   /**
    * Runs a statement. Without values several may stand in one text (simple protocol, one transaction unless it
    * says otherwise) and the last one's result is returned.
@@ -88,6 +97,7 @@ export function openSession(
   peer: string,
   clock: Clock,
   wire: { discardRows(yes: boolean): void },
+  told: SessionReport,
 ): Session {
   let running = 0;
   let over: Error | undefined;
@@ -119,6 +129,7 @@ export function openSession(
     local,
     peer,
     ended,
+    told,
     get descriptor() {
       // Node has no public name for it; handing a child the socket itself would stop this process from reading it.
       return (socket as unknown as { readonly _handle: { readonly fd: number } | null })._handle?.fd;

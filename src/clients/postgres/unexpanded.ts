@@ -17,6 +17,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   application_name: 'name',
   // `-c search_path="$user"` is Postgres's own.
   options: 'name',
+  datestyle: 'name',
+  timezone: 'name',
+  geqo: 'name',
 };
 
 /** @throws UsageError naming the variable, or the parameter and its URL, that holds a reference nobody replaced */

@@ -1,6 +1,6 @@
 import type { Loss } from '../../clients/lock.ts';
 import { connectPostgres } from '../../clients/postgres/connect.ts';
-import type { ConnectionSettings } from '../../clients/postgres/connection-string.ts';
+import { forStatements, type ConnectionSettings } from '../../clients/postgres/connection-string.ts';
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
 import type { Session } from '../../clients/postgres/session.ts';
@@ -41,10 +41,14 @@ export async function performSql(
     const end = context.clock.now() + connectTime;
     for (;;) {
       if (signal.aborted) throw reasonOf(signal);
-      const connected = await connectPostgres({ ...settings.connection, applicationName: tag }, client, {
-        signal,
-        phase() {},
-      });
+      const connected = await connectPostgres(
+        { ...forStatements(settings.connection), applicationName: tag },
+        client,
+        {
+          signal,
+          phase() {},
+        },
+      );
       if (connected.state === 'connected') {
         sessions.add(connected.session);
         return connected.session;

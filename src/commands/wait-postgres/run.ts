@@ -4,6 +4,7 @@ import { findAccepting } from '../../clients/postgres/accepting.ts';
 import { connectPostgres } from '../../clients/postgres/connect.ts';
 import {
   checkConnection,
+  forStatements,
   readConnection,
   type ConnectionSettings,
   type Otherwise,
@@ -149,7 +150,12 @@ async function attemptLogin(
   client: ConnectContext,
   probe: Probe,
 ): Promise<Answer> {
-  const answer = await connectPostgres(settings, client, probe, requirementOf(demands, probe));
+  const answer = await connectPostgres(
+    demands.query === undefined ? settings : forStatements(settings),
+    client,
+    probe,
+    requirementOf(demands, probe),
+  );
   if (answer.state !== 'connected') return answer;
   const { peer } = answer.session;
   // Not waited for: the answer is known, and the server may take its time.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import type { Outcome } from '../../../src/core/outcome.ts';
 import { debianPostgres, startPostgres, type Postgres } from '../../support/postgres.ts';
 import { migrate, newDatabase, status, words, type Place } from './harness.ts';
 
@@ -234,4 +235,53 @@ test('a server that takes a backslash in a plain string as an escape', async () 
   });
   expect(status((await migrate(place)).outcome)).toBe(0);
   expect(await place.sql('SELECT t FROM a')).toEqual([{ t: "it's; one" }, { t: '\\' }]);
+});
+
+describe('standard_conforming_strings changed by what the splitter cannot see', () => {
+  const ways = [
+    "SELECT set_config('standard_conforming_strings', 'off', false);",
+    'DO $$ BEGIN SET standard_conforming_strings = off; END $$;',
+    "UPDATE pg_settings SET setting = 'off' WHERE name = 'standard_conforming_strings';",
+  ];
+  // With a backslash that escapes, the COMMIT is a statement of its own.
+  const rest = "CREATE TABLE a (); SELECT 'x\\', '; COMMIT; SELECT '--';\nCREATE TABLE b ();";
+  const tables = async (): Promise<unknown[]> =>
+    (
+      await place.sql(
+        "SELECT relname FROM pg_class WHERE relname IN ('a', 'b') AND relkind = 'r' ORDER BY relname",
+      )
+    ).map((row) => row['relname']);
+  const messageOf = (outcome: Outcome): string => (outcome.kind === 'failed' ? outcome.what : outcome.kind);
+
+  test.each(ways)('%s: no COMMIT runs that is text', async (way) => {
+    place = await newDatabase(server);
+    place.write({ '1_a.sql': `${way}\n${rest}` });
+    const { outcome } = await migrate(place);
+    expect(status(outcome)).toBe(1);
+    expect(messageOf(outcome)).toContain('1_a.sql:2: standard_conforming_strings is off here');
+    expect(outcome).toMatchObject({ details: expect.arrayContaining(['the whole file was rolled back']) });
+    expect(await tables()).toEqual([]);
+    expect(await place.records()).toEqual([]);
+  });
+
+  test('outside a transaction, what ran is said', async () => {
+    place = await newDatabase(server);
+    place.write({
+      '1_a.sql': `-- initbox:no-transaction\nCREATE TABLE b ();\nSET standard_conforming_strings = off;\nRESET ALL;\nSELECT E'\\n';`,
+    });
+    const { outcome } = await migrate(place);
+    expect(messageOf(outcome)).toContain('1_a.sql:5: standard_conforming_strings is on here');
+    expect(outcome).toMatchObject({
+      details: expect.arrayContaining([expect.stringContaining('3 of 4 statements ended and stay')]),
+    });
+    expect(await tables()).toEqual(['b']);
+    expect(await place.records()).toEqual(['1 running 3']);
+  });
+
+  test.each(ways)('%s: without a backslash after it, nothing is otherwise', async (way) => {
+    place = await newDatabase(server);
+    place.write({ '1_a.sql': `SELECT '\\';\n${way}\nCREATE TABLE a ();`, '2_b.sql': "SELECT '\\';" });
+    expect(status((await migrate(place)).outcome)).toBe(0);
+    expect(await tables()).toEqual(['a']);
+  });
 });

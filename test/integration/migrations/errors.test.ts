@@ -317,6 +317,16 @@ describe('a file that cannot be run as it is: nothing runs, not even the files b
       'BEGIN;\nSELECT 1;',
       /2_x\.sql:1: the transaction that begins here is never ended/,
     ],
+    [
+      'a template of tern’s',
+      "CREATE TABLE x ();\nSELECT '{{.schema}}';\n---- create above / drop below ----\nDROP TABLE x;",
+      /2_x\.sql:2: tern would replace \{\{\.schema\}\}; templates are not supported/,
+    ],
+    [
+      'one in a comment and over lines',
+      '-- {{ template\n"shared.sql" . }}\nCREATE TABLE x ();\n---- create above / drop below ----\n',
+      /2_x\.sql:1: tern would replace \{\{ template; templates/,
+    ],
     ['COMMIT alone', 'SELECT 1;\nCOMMIT;', /2_x\.sql:2: there is no transaction to end here/],
     ['a prepared transaction', "BEGIN; PREPARE TRANSACTION 'x';", /2_x\.sql:1: a prepared transaction/],
     ['an encoding', "SET client_encoding = 'LATIN1';", /2_x\.sql:1: .*client_encoding must stay UTF8/],

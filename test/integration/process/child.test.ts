@@ -480,3 +480,90 @@ test('what leaves the group at any moment around the command’s end is found', 
     expect(left).not.toEqual([]);
   }
 });
+
+describe('a process whose main thread has ended', () => {
+  /** exit(2), which ends the calling thread alone: ctypes gives the interpreter's lock back meanwhile. */
+  const exits = { x64: 60, arm64: 93 } as const;
+  const call = exits[process.arch as keyof typeof exits];
+  const missing =
+    call === undefined
+      ? `the number of exit(2) is not known here: ${process.arch}`
+      : whyMissing('python3', 'python3');
+  /** A thread makes `file`, waits, and ends the process with 7; the main thread is gone before. */
+  const worker = (file: string, before = 'pass', seconds = 300): string[] => [
+    'python3',
+    '-c',
+    [
+      'import ctypes, os, signal, sys, threading, time',
+      before,
+      'def work():',
+      "    while ') Z ' not in open('/proc/self/stat').read(): time.sleep(0.01)",
+      `    open(${JSON.stringify(file)}, 'w').close()`,
+      `    time.sleep(${seconds})`,
+      '    os._exit(7)',
+      'threading.Thread(target=work).start()',
+      `ctypes.CDLL(None).syscall(${call}, 0)`,
+    ].join('\n'),
+  ];
+  const mark = (): { mark: string; environment: Record<string, string> } => {
+    const value = `${process.pid}-${performance.now()}`;
+    return {
+      mark: `CHILD_TEST_MARK=${value}`,
+      environment: { ...options.environment, CHILD_TEST_MARK: value },
+    };
+  };
+  /** The living processes that made the file theirs, by what they run. */
+  const living = (file: string): string[] =>
+    readdirSync('/proc').filter((pid) => {
+      try {
+        // Its own command line is empty, as its environment is.
+        return (
+          /^\d/.test(pid) &&
+          readdirSync(`/proc/${pid}/task`).some((thread) =>
+            readFileSync(`/proc/${pid}/task/${thread}/cmdline`, 'latin1').includes(file),
+          )
+        );
+      } catch {
+        return false;
+      }
+    });
+
+  describe.skipIf(requireOrSkip('threads that outlive the main one', missing))('lives', () => {
+    test('as the command itself: its status is the one of its last thread', async () => {
+      const folder = temporaryDirectory('threads');
+      const child = await startChild(worker(join(folder.path, 'ready'), 'pass', 0.3), options);
+      expect(statusOf(await child.gone)).toBe(7);
+    });
+
+    test.each([
+      ['in the group', 'os.fork() and os._exit(0)'],
+      ['in a session of its own', 'os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)'],
+    ])('as what the command leaves behind %s: it is found, named and ended', async (_, leave) => {
+      const folder = temporaryDirectory('threads');
+      const file = join(folder.path, 'ready');
+      const ignoring = `signal.signal(signal.SIGTERM, signal.SIG_IGN); ${leave}`;
+      const child = await startChild(worker(file, ignoring), { ...options, ...mark(), grace: 500 });
+      const { left } = await child.gone;
+      expect(living(file)).toEqual([]);
+      expect(left.map(({ name }) => name)).toEqual([expect.stringMatching(/^python/)]);
+    });
+
+    test('with an emptied environment too, and when it is stopped', async () => {
+      const folder = temporaryDirectory('threads');
+      const file = join(folder.path, 'ready');
+      const leave =
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\nif "CHILD_TEST_MARK" in os.environ:\n    os.fork() and os._exit(0); os.setsid(); os.execve(sys.executable, sys.orig_argv, {})';
+      const child = await startChild(
+        shell(`"$@" & until [ -e ${file} ]; do sleep 0.05; done; sleep 300`).concat(
+          'sh',
+          worker(file, leave),
+        ),
+        { ...options, ...mark() },
+      );
+      await waitUntil(() => existsSync(file));
+      child.stop('SIGTERM', 200);
+      await child.gone;
+      expect(living(file)).toEqual([]);
+    });
+  });
+});

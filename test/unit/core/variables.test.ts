@@ -10,7 +10,7 @@ import { read } from '../commands/run/read.ts';
 
 const source = join(import.meta.dirname, '..', '..', '..', 'src');
 const named =
-  /environment\[\s*'(\w+)'|\b(PG[A-Z_]{2,}[A-Z]|VAULT_[A-Z_]+[A-Z]|AWS_[A-Z0-9_]+[A-Z0-9]|(?:DIRECT_)?DATABASE_URL|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS)\b/g;
+  /environment\[\s*'(\w+)'|\b(PG[A-Z_]+[A-Z]|VAULT_[A-Z_]+[A-Z]|AWS_[A-Z0-9_]+[A-Z0-9]|(?:DIRECT_)?DATABASE_URL|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS)\b/g;
 const inSource = new Set(
   globSync('**/*.ts', { cwd: source }).flatMap((file) =>
     [...readFileSync(join(source, file), 'utf8').matchAll(named)].map(([, one, other]) => one ?? other ?? ''),
@@ -65,6 +65,9 @@ const variables: Readonly<Record<string, Reader>> = {
   PGSSLKEY: pg,
   PGAPPNAME: pg,
   PGOPTIONS: pg,
+  PGDATESTYLE: pg,
+  PGTZ: pg,
+  PGGEQO: pg,
   VAULT_ADDR: vault,
   VAULT_TOKEN: vault,
   VAULT_NAMESPACE: vault,

@@ -288,3 +288,17 @@ test('versions compare part by part', () => {
     Array.from({ length: 7 }),
   );
 });
+
+test.each([
+  '2_b.xml',
+  '2-b.yaml',
+  '2_b.yml',
+  '002_b.json',
+  '2_b.pgsql',
+  '2_b.sql.txt',
+  'V2__b.sql.gz',
+  '2_b.sql ',
+])('a numbered file in another form is named, not left out: %j', async (name) => {
+  for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
+  await expect(discover(folder)).rejects.toThrow(`numbered files that are not .sql (${name})`);
+});
