@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, fstatSync, realpathSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
@@ -22,6 +22,7 @@ import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
+import { whyNothing } from './empty-source.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { checkInBase, expandSources, isPattern, type NamedSource } from './glob.ts';
@@ -76,7 +77,7 @@ const hanging = 1000;
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
   const sources = expandSources(request.sources, tools.exclude, request.ifExists);
-  using held = new Held(request, sources, context.host.script);
+  using held = new Held(request, sources, tools.exclude, context.host.script);
   for (const text of held.missing)
     context.log.info(`${text} does not exist, so it is left out (--if-exists)`);
   // With --delete too: what is missing says nothing of what DEST should hold.
@@ -118,7 +119,12 @@ class Held implements Disposable {
   /** Sources that need not be there, and are not. */
   readonly missing: string[] = [];
 
-  constructor(request: CopyRequest, sources: readonly NamedSource[], script: string) {
+  constructor(
+    request: CopyRequest,
+    sources: readonly NamedSource[],
+    exclude: Tools['exclude'],
+    script: string,
+  ) {
     try {
       for (const source of sources) {
         const root = openIfThere(source.text, request.ifExists);
@@ -137,7 +143,7 @@ class Held implements Disposable {
       throw error;
     }
     try {
-      checkRequest(request, this);
+      checkRequest(request, this, exclude);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -161,7 +167,11 @@ class Held implements Disposable {
   }
 }
 
-function checkRequest(request: CopyRequest, { sources, destination }: Held): void {
+function checkRequest(
+  request: CopyRequest,
+  { sources, destination }: Held,
+  exclude: Tools['exclude'],
+): void {
   checkModes(request);
   const directories = sources.filter(({ stat }) => stat.isDirectory());
   if (destination.file !== undefined) {
@@ -178,9 +188,10 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
     const at = placeOf(destination.nearest, destination.missing);
     for (const { descriptor, text } of directories) {
-      if (readdirSync(itself(descriptor)).length === 0)
+      const nothing = whyNothing(descriptor, exclude, request.crossMounts);
+      if (nothing !== undefined)
         throw new UsageError(
-          `${text} is empty, and --delete would remove all of ${request.destination}; is its volume mounted?`,
+          `${text} ${nothing}, and --delete would remove all of ${request.destination}; is its volume mounted?`,
         );
       if (isInside(placeOf(descriptor), at))
         throw new UsageError(`${text} is inside ${request.destination}: --delete would remove it`);

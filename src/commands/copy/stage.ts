@@ -114,11 +114,13 @@ export class Stage implements Disposable {
 
 /** Whether nobody has put anything there: a fresh ext4 volume has lost+found, a killed run leaves what it prepared. */
 export function isEmpty(directory: Directory): boolean {
-  return directory.names().every((entry) => {
-    const name = entry.toString();
-    if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
-    return leadsNowhere(directory, name);
-  });
+  return directory.names().every((entry) => isNobodys(directory, entry.toString()));
+}
+
+/** Whether an entry is one of those in an empty volume. */
+export function isNobodys(directory: Directory, name: string): boolean {
+  if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
+  return leadsNowhere(directory, name);
 }
 
 /** A reader's link that an atomic copy made and was killed before the swap: `name -> ..data/name`, without `..data`. */
