@@ -167,11 +167,7 @@ class Held implements Disposable {
   }
 }
 
-function checkRequest(
-  request: CopyRequest,
-  { sources, destination }: Held,
-  exclude: Tools['exclude'],
-): void {
+function checkRequest(request: CopyRequest, { sources, destination }: Held, exclude: Tools['exclude']): void {
   checkModes(request);
   const directories = sources.filter(({ stat }) => stat.isDirectory());
   if (destination.file !== undefined) {

@@ -39,7 +39,10 @@ function leftOut(
   const name = entry.toString();
   if (exclude?.(name) === true) return 'what --exclude names';
   if (name === 'lost+found') return name;
-  if (isNobodys(directory, name) || isInternal(rawOf(name), (other) => directory.at(Buffer.from(other, 'latin1'))))
+  if (
+    isNobodys(directory, name) ||
+    isInternal(rawOf(name), (other) => directory.at(Buffer.from(other, 'latin1')))
+  )
     return 'what initbox itself keeps there';
   const stat = lstatSync(directory.at(entry), { throwIfNoEntry: false });
   if (stat === undefined) return 'what vanished meanwhile';

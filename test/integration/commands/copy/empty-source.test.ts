@@ -29,7 +29,12 @@ const refused: readonly Case[] = [
   ],
   ['a tree that nobody saw', (at) => folder(join(at, '..initbox_a/sub')), [], 'only what initbox itself'],
   ["initbox's own note", (at) => file(join(at, '..initbox.json')), [], 'only what initbox itself'],
-  ['a link of a tree that never came', (at) => symlinkSync('..data/f', join(at, 'f')), [], 'only what initbox'],
+  [
+    'a link of a tree that never came',
+    (at) => symlinkSync('..data/f', join(at, 'f')),
+    [],
+    'only what initbox',
+  ],
   ['a FIFO', (at) => fifo(join(at, 'f')), [], 'only FIFOs, sockets or devices'],
   [
     'a socket',
