@@ -270,10 +270,13 @@ class Job {
     return this.#torn;
   }
 
-  /** Something is in DEST, which stays as it is. */
-  #occupied(directory: Directory): Outcome {
+  /**
+   * Something is in DEST, which stays as it is.
+   * @param own the place of this run, whose note does not count
+   */
+  #occupied(directory: Directory, own?: string): Outcome {
     const { path } = this.#held.destination;
-    const { copies, unreadable } = cutOffCopies(directory);
+    const { copies, unreadable } = cutOffCopies(directory, own);
     const { log } = this.#context;
     if (copies.length > 0)
       log.warn(`${path} is incomplete: an earlier copy to it, with other sources or options, was cut off`);
@@ -289,7 +292,8 @@ class Job {
    * it there, or decided of all that is there.
    */
   #endCutOff(directory: Directory, decidesAll: boolean): number {
-    return endCutOff(directory, (copy) => decidesAll || isMadeWholeBy(copy, this.#request));
+    const all = this.#held.missing.length === 0;
+    return endCutOff(directory, (copy) => decidesAll || (all && isMadeWholeBy(copy, this.#request)));
   }
 
   /** What an earlier run could not remove goes, though there is nothing to copy. */
@@ -298,9 +302,9 @@ class Job {
     const { random, clock } = this.#context;
     const namer = createNamer(random, () => clock.date());
     using turn = await takeTurn(directory.identity(), this.#context, 0);
-    await this.#inTime(() =>
-      removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() }),
-    );
+    await this.#inTime(async () => {
+      await removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() });
+    });
   }
 
   async #dry(): Promise<Outcome> {
@@ -356,7 +360,7 @@ class Job {
     const mounts = mountsBelow(destination.path, namer);
     const which = { namer, alone: turn.alone, now: context.clock.date().getTime() };
     const kept = await this.#kept(live, which);
-    await removeLeftovers(directory, which);
+    const others = await removeLeftovers(directory, which);
     // Whoever had the turn, or runs in another pod, may have filled it since the first look.
     if (this.#request.ifEmpty && !this.#mayBegin(directory)) return this.#occupied(directory);
     let fresh = !this.#torn;
@@ -375,7 +379,7 @@ class Job {
         const what = whichCopy(this.#request, live);
         // First the note, then the look: of two runs at least one sees the other, and a run that ends takes the note away.
         stage.startMerging(what);
-        if (!this.#mayBegin(directory, stage.name)) return this.#occupied(directory);
+        if (!this.#mayBegin(directory, stage.name)) return this.#occupied(directory, stage.name);
         fresh &&= !this.#torn;
         await removeLeftovers(directory, which, { name: stage.name, what });
       }
@@ -406,7 +410,8 @@ class Job {
         // The own note first: whoever begins now sees that there is nothing to go on with.
         stage.finishMerging();
         const decidesAll = this.#request.delete || (this.#request.ifEmpty && fresh);
-        if (this.#endCutOff(directory, decidesAll) > 0) await removeLeftovers(directory, which);
+        if ((others || this.#request.ifEmpty) && this.#endCutOff(directory, decidesAll) > 0)
+          await removeLeftovers(directory, which);
       }
       return finished(this.#standing(), this.#context.log);
     } finally {

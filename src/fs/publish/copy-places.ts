@@ -54,10 +54,6 @@ function placesIn(directory: Directory): string[] {
     .filter(isCopyPlace);
 }
 
-export function hasCopyPlaces(directory: Directory): boolean {
-  return placesIn(directory).length > 0;
-}
-
 /** @returns undefined where it is no directory, 'unreadable' where this user may not look at it */
 function openPlace(directory: Directory, name: string): Directory | 'unreadable' | undefined {
   try {
@@ -144,14 +140,16 @@ export function endCutOff(directory: Directory, isOver: (copy: string) => boolea
 /**
  * Removes what killed copies left, and gives directories their modes back that they had opened. One of this pod is dead
  * where nobody else has the turn; of one in another pod only age tells.
+ * @param places the names of all
  * @param own the place of this run, and which copy it does again: its note takes the place of the earlier ones
  */
 export async function removeCopyPlaces(
   directory: Directory,
+  places: readonly string[],
   which: Leftovers,
   own?: { readonly name: string; readonly what: string },
 ): Promise<void> {
-  for (const name of placesIn(directory)) {
+  for (const name of places) {
     if (name === own?.name) continue;
     try {
       const opened = openPlace(directory, name);

@@ -18,16 +18,19 @@ export function hasLeftovers(directory: Directory): boolean {
  * Removes what killed runs left, of whichever command: trees and files that nobody saw, and the places of copies. One of
  * this pod is dead where nobody else has the turn; of one in another pod only age tells.
  * @param own the place of this copy, and which one it does again: its note takes the place of the earlier ones
+ * @returns whether there were places of copies, also such that stay
  */
 export async function removeLeftovers(
   directory: Directory,
   which: Leftovers,
   own?: { readonly name: string; readonly what: string },
-): Promise<void> {
-  const current = linkTarget(directory, dataLink);
-  for (const entry of directory.names()) {
-    const name = entry.toString();
-    if (!isOurs(name) || name === current) continue;
+): Promise<boolean> {
+  const names = directory.names().map((name) => name.toString());
+  const places = names.filter(isCopyPlace);
+  const ours = names.filter(isOurs);
+  const current = ours.length > 0 ? linkTarget(directory, dataLink) : undefined;
+  for (const name of ours) {
+    if (name === current) continue;
     const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
     if (!stat) continue;
     const dead = which.alone && which.namer.isLocal(name);
@@ -39,5 +42,6 @@ export async function removeLeftovers(
       codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
     }
   }
-  await removeCopyPlaces(directory, which, own);
+  await removeCopyPlaces(directory, places, which, own);
+  return places.length > 0;
 }

@@ -79,6 +79,7 @@ describe.skipIf(skip)('--if-empty', () => {
       expect(status, stderr).toBe(0);
       const later = unshare.length > 0 ? stderr : second.stderr;
       expect(later).toContain('is not empty, so nothing was copied (--if-empty)');
+      expect(later).not.toContain('incomplete');
       if (unshare.length > 0) expect(used()).toEqual(inUse);
       else for (const name of files) expect(readFileSync(join(to, name)).length).toBeGreaterThan(6);
       expect(leftovers(to).filter((path) => path.includes('copy_'))).toEqual([]);
@@ -99,6 +100,33 @@ describe.skipIf(skip)('--if-empty', () => {
     expect(readFileSync(join(to, 'sub/f3'), 'utf8')).toBe('seed of sub/f3');
     expect(stderr).toContain('4 files were put there by others during the copy, and stay as they are');
     expect(leftovers(to)).toEqual([]);
+  });
+
+  test('a run in another namespace leaves alone what this one is showing, and both end whole', async () => {
+    const standing = (): boolean => leftovers(to).some((path) => existsSync(join(path, 'merging')));
+    const program = await delayed('link,rename', standing);
+    const [own = ''] = leftovers(to);
+    const second = await copy([from, to, '--if-empty'], { unshare: ['--net'] });
+    expect(second.status, second.stderr).toBe(0);
+    // It is over now: the first one's note says no more that there is something to go on with.
+    expect(readdirSync(own)).toContain('tree');
+    expect(readdirSync(own)).not.toContain('merging');
+    const inUse = use();
+    const { status, stderr } = await program.exit;
+    expect(status, stderr).toBe(0);
+    for (const name of files.filter((one) => one !== 'f1'))
+      expect(readFileSync(join(to, name), 'utf8')).toBe('of the program');
+    expect(used().length).toBeGreaterThanOrEqual(inUse.length);
+    expect(leftovers(to)).toEqual([]);
+  });
+
+  test('prepared files that somebody removed: starts again', async () => {
+    const program = await delayed('copy_file_range', preparing);
+    for (const path of leftovers(to)) if (existsSync(path)) execFileSync('rm', ['-rf', path]);
+    const { status, stderr } = await program.exit;
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('another run removed the prepared files: starting again');
+    for (const name of files) expect(existsSync(join(to, name)), name).toBe(true);
   });
 
   test('--atomic: another ..data that appears at the last moment is not replaced', async () => {
