@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, unl
 
 import { systemHost } from '../../process/host.ts';
 import { type Calls, doInTime, given, sideBySide, type Work } from '../calls.ts';
-import { codeAmong, Directory } from '../directory/directory.ts';
+import { codeAmong, type Directory } from '../directory/directory.ts';
 import { below, itself, type RawName } from '../directory/file-name.ts';
 import { asDirectory, isAbsent, isNoDirectory } from '../directory/open-directory.ts';
 import { openingBelow } from '../directory/opening-below.ts';

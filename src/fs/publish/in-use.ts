@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, futimes, openSync } from 'node:fs';
+import { closeSync, constants, futimes, openSync } from 'node:fs';
 
 import type { Clock } from '../../core/clock.ts';
 import { itself } from '../directory/file-name.ts';
@@ -42,6 +42,6 @@ export function markInUse(descriptor: number, clock: Pick<Clock, 'after' | 'date
 }
 
 /** Whether a run in another pod must be over: it has marked nothing for so long. @param now the wall clock, in milliseconds */
-export function isAbandoned(stat: Pick<ReturnType<typeof fstatSync>, 'mtimeMs'>, now: number): boolean {
+export function isAbandoned(stat: { readonly mtimeMs: number | bigint }, now: number): boolean {
   return now - Number(stat.mtimeMs) >= otherPodsTime;
 }
