@@ -18,18 +18,27 @@ const linksName = '..initbox-links';
 /** One of the entries could not be copied, which the tally tells. */
 class Incomplete extends Error {}
 
+/** With --if-empty: something stands in DEST. */
+class Occupied extends Error {}
+
 /**
  * Publishes what `refill` copies as one tree: readers see the old or the new one, through `..data`, since a mount cannot
  * be renamed.
  * @param refill copies everything into a side: compared with `live`, into `stage` where there is one
- * @returns warnings, or 'failed' where entries could not be copied
+ * @param mayShow whether something may be shown, for what stands in DEST now; undefined where that does not matter
+ * @returns warnings, 'failed' where entries could not be copied, or 'occupied' where nothing may be shown
  */
 export async function copyAtomically(
   path: string,
   refill: (side: Side, right: 'leave' | 'link') => Promise<CopyTally>,
+  mayShow: ((directory: Directory) => boolean) | undefined,
   context: Context,
-): Promise<readonly string[] | 'failed'> {
-  let incomplete = false;
+): Promise<readonly string[] | 'failed' | 'occupied'> {
+  let [incomplete, occupied] = [false, false];
+  const check = (directory: Directory): void => {
+    occupied = mayShow?.(directory) === false;
+    if (occupied) throw new Occupied();
+  };
   const filled = async (building: Building): Promise<Built | 'unchanged'> => {
     try {
       return await build(building, refill);
@@ -39,7 +48,7 @@ export async function copyAtomically(
     }
   };
   try {
-    const staged = await stageTree({ path, set: 'copy', build: filled }, context);
+    const staged = await stageTree({ path, set: 'copy', build: filled, ...(mayShow && { check }) }, context);
     try {
       return (await commitAll([staged], context.signal)).warnings;
     } finally {
@@ -47,6 +56,7 @@ export async function copyAtomically(
     }
   } catch (error) {
     if (incomplete) return 'failed';
+    if (occupied) return 'occupied';
     throw error;
   }
 }

@@ -21,9 +21,9 @@ import {
   openDirectory,
 } from '../../fs/directory/open-directory.ts';
 import { dropInheritedAcl } from '../../fs/inherited-acl.ts';
+import { probePrefix, treeName } from '../../fs/publish/copy-places.ts';
 import { manifestName } from '../../fs/publish/file-names.ts';
 import { hasNote, putNote } from '../../fs/publish/manifest.ts';
-import { removeEmpty } from '../../fs/publish/remove.ts';
 import { Turns } from '../../fs/turns.ts';
 import { InTheWay, writeFailed, writingIn } from './failures.ts';
 import type { MountStage } from './tally.ts';
@@ -233,9 +233,6 @@ export class Places implements Disposable {
   }
 }
 
-/** In a stage: what is prepared, apart from the stage's own notes. */
-export const treeName = 'tree';
-
 function split(path: RawName): { readonly parent: RawName; readonly name: RawName } {
   const slash = path.lastIndexOf('/');
   return slash < 0
@@ -375,17 +372,9 @@ export function openStageOnMount(parent: number, name: RawName): number | undefi
   }
 }
 
-const probePrefix = '..initbox-probe-';
-
 /** Makes an empty directory, 0700, of a name that nobody knows beforehand; the caller removes it. */
 export function makeProbe(parent: number): string {
   return mkdtempSync(`${itself(parent)}/${probePrefix}`);
-}
-
-/** Removes a stage that has no note yet: a run was killed that looked whether the directory is the one that it made. */
-export function removeUnfinished(parent: Directory, name: string, stage: Directory): void {
-  for (const entry of stage.names()) if (entry.toString().startsWith(probePrefix)) removeEmpty(stage, entry);
-  removeEmpty(parent, name);
 }
 
 /** Makes a directory that nobody else enters until it is whole, or opens the one that is there. */

@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, closeSync, constants, fstatSync, readdirSync, realpathSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, fstatSync, realpathSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
@@ -9,9 +9,11 @@ import { Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, shownName } from '../../fs/directory/file-name.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
+import { cutOffCopies, endCutOff, transitOf } from '../../fs/publish/copy-places.ts';
 import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
+import { hasLeftovers, removeLeftovers } from '../../fs/publish/leftovers.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
-import { findPublished } from '../../fs/publish/remove.ts';
+import { findPublished, type Leftovers } from '../../fs/publish/remove.ts';
 import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { walkAlone } from '../../fs/tree/worker-pool.ts';
@@ -20,11 +22,12 @@ import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
+import { whyNothing } from './empty-source.ts';
 import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { checkInBase, expandSources, isPattern, type NamedSource } from './glob.ts';
 import { Kept } from './kept.ts';
-import { merge, openBelow } from './merge.ts';
+import { merge, openBelow, type Opening } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
 import { ended, finished, mostTries, type Standing } from './outcome.ts';
 import { hasDataLink, Prune } from './prune.ts';
@@ -38,8 +41,9 @@ import {
   rootsOf,
   type SourceRoot,
 } from './sources.ts';
-import { cutOffCopies, hasStages, isEmpty, removeStages, Stage, transitOf } from './stage.ts';
+import { isEmpty, Stage } from './stage.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
+import { isMadeWholeBy, whichCopy } from './which-copy.ts';
 
 export interface CopyRequest {
   readonly sources: readonly string[];
@@ -73,7 +77,7 @@ const hanging = 1000;
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
   const sources = expandSources(request.sources, tools.exclude, request.ifExists);
-  using held = new Held(request, sources, context.host.script);
+  using held = new Held(request, sources, tools.exclude, context.host.script);
   for (const text of held.missing)
     context.log.info(`${text} does not exist, so it is left out (--if-exists)`);
   // With --delete too: what is missing says nothing of what DEST should hold.
@@ -115,7 +119,12 @@ class Held implements Disposable {
   /** Sources that need not be there, and are not. */
   readonly missing: string[] = [];
 
-  constructor(request: CopyRequest, sources: readonly NamedSource[], script: string) {
+  constructor(
+    request: CopyRequest,
+    sources: readonly NamedSource[],
+    exclude: Tools['exclude'],
+    script: string,
+  ) {
     try {
       for (const source of sources) {
         const root = openIfThere(source.text, request.ifExists);
@@ -134,7 +143,7 @@ class Held implements Disposable {
       throw error;
     }
     try {
-      checkRequest(request, this);
+      checkRequest(request, this, exclude);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -158,7 +167,7 @@ class Held implements Disposable {
   }
 }
 
-function checkRequest(request: CopyRequest, { sources, destination }: Held): void {
+function checkRequest(request: CopyRequest, { sources, destination }: Held, exclude: Tools['exclude']): void {
   checkModes(request);
   const directories = sources.filter(({ stat }) => stat.isDirectory());
   if (destination.file !== undefined) {
@@ -175,9 +184,10 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held): voi
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
     const at = placeOf(destination.nearest, destination.missing);
     for (const { descriptor, text } of directories) {
-      if (readdirSync(itself(descriptor)).length === 0)
+      const nothing = whyNothing(descriptor, exclude, request.crossMounts);
+      if (nothing !== undefined)
         throw new UsageError(
-          `${text} is empty, and --delete would remove all of ${request.destination}; is its volume mounted?`,
+          `${text} ${nothing}, and --delete would remove all of ${request.destination}; is its volume mounted?`,
         );
       if (isInside(placeOf(descriptor), at))
         throw new UsageError(`${text} is inside ${request.destination}: --delete would remove it`);
@@ -214,17 +224,9 @@ class Job {
     try {
       if (this.#request.ifEmpty && destination.descriptor !== undefined) {
         using there = Directory.open(itself(destination.descriptor));
-        if (!isEmpty(there)) {
-          const cutOff = cutOffCopies(there);
-          this.#torn = cutOff.includes(whichCopy(this.#request, destination.descriptor));
-          if (!this.#torn) {
-            if (cutOff.length > 0)
-              this.#context.log.warn(
-                `${destination.path} is incomplete: an earlier copy to it, with other sources or options, was cut off`,
-              );
-            await this.#clearStages(there);
-            return done(`${destination.path} is not empty, so nothing was copied (--if-empty)`);
-          }
+        if (!this.#mayBegin(there)) {
+          await this.#clearLeftovers(there);
+          return this.#occupied(there);
         }
       }
       for (let attempt = 1; ; attempt++) {
@@ -257,15 +259,52 @@ class Job {
     return this.#prepared();
   }
 
+  /**
+   * With --if-empty, whether this copy may put anything into DEST: nothing is there, or a part of this same copy.
+   * @param own the place of this run, whose note does not count
+   */
+  #mayBegin(directory: Directory, own?: string): boolean {
+    this.#torn = false;
+    if (isEmpty(directory)) return true;
+    this.#torn = cutOffCopies(directory, own).copies.includes(whichCopy(this.#request, directory.fd));
+    return this.#torn;
+  }
+
+  /**
+   * Something is in DEST, which stays as it is.
+   * @param own the place of this run, whose note does not count
+   */
+  #occupied(directory: Directory, own?: string): Outcome {
+    const { path } = this.#held.destination;
+    const { copies, unreadable } = cutOffCopies(directory, own);
+    const { log } = this.#context;
+    if (copies.length > 0)
+      log.warn(`${path} is incomplete: an earlier copy to it, with other sources or options, was cut off`);
+    else if (unreadable.length > 0)
+      log.warn(
+        `${path} may be incomplete: ${unreadable[0]} in it, which another user's copy made, tells whether that was cut off, and this user may not read it; run the copy as that user`,
+      );
+    return done(`${path} is not empty, so nothing was copied (--if-empty)`);
+  }
+
+  /**
+   * Nothing is left to do of copies that were cut off before, and that are not to be gone on with: this one has put all of
+   * it there, or decided of all that is there.
+   */
+  #endCutOff(directory: Directory, decidesAll: boolean): number {
+    const all = this.#held.missing.length === 0;
+    return endCutOff(directory, (copy) => decidesAll || (all && isMadeWholeBy(copy, this.#request)));
+  }
+
   /** What an earlier run could not remove goes, though there is nothing to copy. */
-  async #clearStages(directory: Directory): Promise<void> {
-    if (this.#request.dryRun || !hasStages(directory)) return;
+  async #clearLeftovers(directory: Directory): Promise<void> {
+    if (this.#request.dryRun || !hasLeftovers(directory)) return;
     const { random, clock } = this.#context;
     const namer = createNamer(random, () => clock.date());
     using turn = await takeTurn(directory.identity(), this.#context, 0);
-    await this.#inTime(() =>
-      removeStages(directory, { namer, alone: turn.alone, now: clock.date().getTime() }),
-    );
+    await this.#inTime(async () => {
+      await removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() });
+    });
   }
 
   async #dry(): Promise<Outcome> {
@@ -287,12 +326,17 @@ class Job {
 
   async #atomically(): Promise<Outcome> {
     const { destination } = this.#held;
-    writable(makeDestination(destination, this.#request.owner));
+    const live = makeDestination(destination, this.#request.owner);
+    writable(live);
     const published = await copyAtomically(
       destination.path,
       (side, right) => this.#refill(side, right),
+      this.#request.ifEmpty ? (directory) => isEmpty(directory) : undefined,
       this.#context,
     );
+    using directory = Directory.open(itself(live));
+    if (published === 'occupied') return this.#occupied(directory);
+    if (published !== 'failed') this.#endCutOff(directory, false);
     if (published === 'failed') return finished(this.#standing(), this.#context.log);
     for (const warning of published) this.#context.log.warn(warning);
     return finished(this.#standing(), this.#context.log);
@@ -316,7 +360,14 @@ class Job {
     const mounts = mountsBelow(destination.path, namer);
     const which = { namer, alone: turn.alone, now: context.clock.date().getTime() };
     const kept = await this.#kept(live, which);
-    await removeStages(directory, which);
+    const others = await removeLeftovers(directory, which);
+    // Whoever had the turn, or runs in another pod, may have filled it since the first look.
+    if (this.#request.ifEmpty && !this.#mayBegin(directory)) return this.#occupied(directory);
+    let fresh = !this.#torn;
+    if (this.#torn)
+      this.#context.log.info(
+        `${destination.path}: an earlier run of this copy was cut off; what is there stays, and what is missing is copied`,
+      );
     using _ = await clearMounts(mounts, directory, which, context);
     using stage = new Stage(directory, namer.copy(), context.clock);
     using prepared = new DisposableStack();
@@ -326,19 +377,42 @@ class Job {
       if (this.#tally.errors > 0) return finished(this.#standing(), this.#context.log);
       if (this.#request.ifEmpty) {
         const what = whichCopy(this.#request, live);
+        // First the note, then the look: of two runs at least one sees the other, and a run that ends takes the note away.
         stage.startMerging(what);
-        await removeStages(directory, which, { name: stage.name, what });
+        if (!this.#mayBegin(directory, stage.name)) return this.#occupied(directory, stage.name);
+        fresh &&= !this.#torn;
+        await removeLeftovers(directory, which, { name: stage.name, what });
       }
       onMounts = prepared.use(new MountStages(this.#tally.stages, mounts, live, destination.path));
       const shown = (): void => void (this.#torn = true);
-      const way = { noClobber: this.#request.noClobber, replaces: this.#request.delete, shown };
+      let stayed = 0;
+      const opening: Opening = (path, { dev, ino, before, opened }) =>
+        stage.noteOpened({ path, dev, ino, before, opened });
+      const way = {
+        noClobber: this.#keepsAll,
+        replaces: this.#request.delete,
+        shown,
+        stayed: () => void stayed++,
+        opening,
+      };
       const manner = { ...way, transit: transitOf(stage.name) };
       let replaced = await merge(stage.tree, live, '', manner, context);
       replaced += await onMounts.merge(way, context);
       shown();
       for (const tight of this.#tally.tight.toReversed()) finishLate(live, tight);
-      if (this.#request.delete) await this.#prune(live, which, kept, replaced);
+      if (this.#request.delete) await this.#prune(live, which, kept, replaced, opening);
       this.#torn = false;
+      if (this.#request.ifEmpty && stayed > 0)
+        this.#context.log.warn(
+          `${destination.path}: ${stayed} files were put there by others during the copy, and stay as they are`,
+        );
+      if (this.#tally.errors === 0) {
+        // The own note first: whoever begins now sees that there is nothing to go on with.
+        stage.finishMerging();
+        const decidesAll = this.#request.delete || (this.#request.ifEmpty && fresh);
+        if ((others || this.#request.ifEmpty) && this.#endCutOff(directory, decidesAll) > 0)
+          await removeLeftovers(directory, which);
+      }
       return finished(this.#standing(), this.#context.log);
     } finally {
       await this.#inTime(async (grace) => {
@@ -348,6 +422,11 @@ class Job {
         for (const mount of mounts) if (!grace.over) await removeMountStage(mount, live);
       });
     }
+  }
+
+  /** Whether nothing in DEST is replaced, whenever it came to stand there. */
+  get #keepsAll(): boolean {
+    return this.#request.noClobber || this.#request.ifEmpty;
   }
 
   /** Cleans up, for as long as a signal leaves time; the next run removes the rest. */
@@ -371,12 +450,12 @@ class Job {
     const { sources, destination } = this.#held;
     const { host } = this.#context;
     const has = effectiveCapabilities() ?? (() => host.uid === 0);
-    const { noClobber, checksum, dereference, mode, owner, exclude, crossMounts } = this.#request;
+    const { checksum, dereference, mode, owner, exclude, crossMounts, atomic } = this.#request;
     const common: Common = {
       destination: identityOf(destination.descriptor),
       mounts,
       right,
-      noClobber,
+      noClobber: !atomic && this.#keepsAll,
       replaces: this.#request.delete,
       checksum,
       dereference,
@@ -399,7 +478,7 @@ class Job {
    * What --delete leaves because --exclude keeps something that is reached through it; undefined where it leaves nothing.
    * @throws Failure where a source has something else in such a place: before anything is written
    */
-  async #kept(live: number, which: Which): Promise<Kept | undefined> {
+  async #kept(live: number, which: Leftovers): Promise<Kept | undefined> {
     const { exclude, libc } = this.#tools;
     const { destination, sources } = this.#held;
     if (!this.#request.delete || exclude === undefined) return undefined;
@@ -413,7 +492,7 @@ class Job {
   }
 
   /** The trees in DEST that were published at once before, and go with --delete. */
-  #published(live: number, which: Which): ReadonlySet<string> {
+  #published(live: number, which: Leftovers): ReadonlySet<string> {
     const staysLinked =
       this.#tools.exclude?.(dataLink) === true ||
       this.#held.sources.some(({ descriptor }) => hasDataLink(descriptor));
@@ -424,8 +503,15 @@ class Job {
   /**
    * @param which tells what another run may be building still
    * @param replaced entries that made way before
+   * @param opening is told before a directory is opened for its own user for a while
    */
-  async #prune(live: number, which: Which, kept: Kept | undefined, replaced = 0): Promise<void> {
+  async #prune(
+    live: number,
+    which: Leftovers,
+    kept: Kept | undefined,
+    replaced = 0,
+    opening?: Opening,
+  ): Promise<void> {
     const { destination, sources } = this.#held;
     const { host } = this.#context;
     const { exclude, libc } = this.#tools;
@@ -434,7 +520,7 @@ class Job {
       live,
       sources.map(({ descriptor }) => descriptor),
       sources.flatMap(rootsOf),
-      { ...this.#request, published },
+      { ...this.#request, published, opening },
     );
     const walk = new Walk(
       {
@@ -491,23 +577,10 @@ class Job {
   }
 }
 
-/** Tells what another run may be building still. */
-type Which = Parameters<typeof findPublished>[2];
-
 /** Whether --delete leaves an entry of DEST whatever the sources have. */
 function isApart(path: string, published: ReadonlySet<string>): boolean {
   const [top = ''] = path.split('/', 1);
   return path === 'lost+found' || (top.startsWith('..initbox') && !published.has(top));
-}
-
-/**
- * Tells one copy from every other: what goes where, and how. DEST by its inode alone: the number of its device changes
- * with a restart of the node.
- */
-function whichCopy(request: CopyRequest, destination: number): string {
-  const { dryRun, checksum, destination: text, ...rest } = request;
-  void [dryRun, checksum, text];
-  return JSON.stringify({ inode: String(fstatSync(destination, { bigint: true }).ino), ...rest });
 }
 
 function identityOf(descriptor: number | undefined): Identity | undefined {

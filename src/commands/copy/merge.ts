@@ -2,21 +2,14 @@ import { closeSync, type Stats } from 'node:fs';
 
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
-import {
-  Abandonable,
-  type Calls,
-  calls,
-  doAtOnce,
-  doInTime,
-  given,
-  type Soon,
-  type Work,
-} from '../../fs/calls.ts';
-import { lettingWrite } from '../../fs/directory/access.ts';
+import { Abandonable, type Calls, calls, doAtOnce, doInTime, type Soon, type Work } from '../../fs/calls.ts';
+import { type Letting, lettingWrite } from '../../fs/directory/access.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { asDirectory, isAbsent } from '../../fs/directory/open-directory.ts';
+import { asDirectory } from '../../fs/directory/open-directory.ts';
+import { openingBelow } from '../../fs/directory/opening-below.ts';
 import { Lanes } from '../../fs/lanes.ts';
 import { isSlowThere, Pace } from '../../fs/pace.ts';
+import { clearName } from '../../fs/publish/copy-places.ts';
 import { widenThreadPool } from '../../process/thread-pool.ts';
 import { InTheWay, WriteFailed, writeFailed } from './failures.ts';
 import { entriesOf } from './replace.ts';
@@ -44,7 +37,7 @@ const withoutLinks: ReadonlySet<string | undefined> = new Set([
 ]);
 
 export interface Manner {
-  /** Leaves what appeared there meanwhile. */
+  /** Leaves what is there, whenever it appeared: nothing takes the place of anything. */
   readonly noClobber: boolean;
   /** Whether what is of another kind makes way; for a moment nothing stands there then. */
   readonly replaces: boolean;
@@ -52,10 +45,16 @@ export interface Manner {
   readonly shown: () => void;
   /**
    * A name that nothing of anybody has, by which new files stand beside old ones for a moment: where each call takes long,
-   * and only until `clearTransit`.
+   * and a run that is killed leaves it to the next.
    */
   readonly transit: RawName;
+  /** With `noClobber`: is told of each file that stays out because something has its name. */
+  readonly stayed?: () => void;
+  /** Is told before a directory is opened for its own user for a while. */
+  readonly opening?: Opening;
 }
+
+export type Opening = (path: RawName, letting: Letting) => void;
 
 /**
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
@@ -149,20 +148,42 @@ class Merging {
 
   async #file(stage: number, live: number, { raw, path }: Entry): Promise<void> {
     const { noClobber, replaces, shown } = this.#manner;
+    if (noClobber) return this.#add(stage, live, raw, path);
     if (this.#pace.isSlow && this.#links && this.#underWay >= worthLinking) {
       const how = await this.#link(stage, live, raw, path);
       if (how === 'linked') shown();
       if (how !== 'not linked') return;
     }
-    const there = noClobber || replaces ? await this.#statOf(live, raw) : undefined;
-    if (there !== undefined && there.isDirectory() && replaces) await this.#makeWay(stage, live, raw, path);
-    if (there !== undefined && !replaces) return;
+    const there = replaces ? await this.#statOf(live, raw) : undefined;
+    if (there?.isDirectory() === true) await this.#makeWay(stage, live, raw, path);
+    await this.#move(stage, live, raw, path);
+    shown();
+  }
+
+  /**
+   * Gives a file its place only where nothing has that name, by one step: link(2) never replaces, as rename(2) does. Where
+   * the volume has no links, a look right before is all that there is.
+   */
+  async #add(stage: number, live: number, raw: RawName, path: RawName): Promise<void> {
+    const { shown, stayed } = this.#manner;
+    if (this.#links) {
+      try {
+        await this.#call((by) => by.link(below(stage, raw), below(live, raw)));
+        return shown();
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EEXIST') return stayed?.();
+        if (!withoutLinks.has(code)) throw new WriteFailed(error, path);
+        this.#links = false;
+      }
+    }
+    if ((await this.#statOf(live, raw)) !== undefined) return stayed?.();
     await this.#move(stage, live, raw, path);
     shown();
   }
 
   async #inside(stage: number, live: number, { raw, path }: Entry): Promise<void> {
-    const { replaces, shown } = this.#manner;
+    const { noClobber, replaces, shown } = this.#manner;
     const there = await this.#statOf(live, raw);
     if (there !== undefined && there.isDirectory()) return this.#both(stage, live, raw, path);
     if (there !== undefined && !replaces) return this.#both(stage, live, raw, path);
@@ -170,7 +191,13 @@ class Merging {
       await this.#writing((by) => by.unlink(below(live, raw)), path);
       shown();
     }
-    await this.#move(stage, live, raw, path);
+    try {
+      await this.#move(stage, live, raw, path);
+    } catch (error) {
+      // It came to be since: a rename replaces no directory with anything in it.
+      if (noClobber && error instanceof InTheWay) return this.#both(stage, live, raw, path);
+      throw error;
+    }
     shown();
   }
 
@@ -185,7 +212,9 @@ class Merging {
         throw inTheWay(path, error);
       }
       try {
-        const back = await this.#do((by) => lettingWrite(by, to));
+        const { opening } = this.#manner;
+        const note = opening && ((letting: Letting): void => opening(path, letting));
+        const back = await this.#do((by) => lettingWrite(by, to, note));
         try {
           await this.directory(from, to, path);
         } finally {
@@ -199,14 +228,9 @@ class Merging {
     }
   }
 
-  /** Gives a file its place by a second name. @returns 'stays' where --no-clobber keeps what is there */
-  async #link(
-    stage: number,
-    live: number,
-    raw: RawName,
-    path: RawName,
-  ): Promise<'linked' | 'stays' | 'not linked'> {
-    const { noClobber, transit } = this.#manner;
+  /** Gives a file its place by a second name. */
+  async #link(stage: number, live: number, raw: RawName, path: RawName): Promise<'linked' | 'not linked'> {
+    const { transit } = this.#manner;
     const by = this.#sideBySide.calls;
     const own = below(stage, raw);
     try {
@@ -216,7 +240,6 @@ class Merging {
       const { code } = error as NodeJS.ErrnoException;
       if (withoutLinks.has(code)) this.#links = false;
       if (code !== 'EEXIST') return 'not linked';
-      if (noClobber) return 'stays';
     }
     const beside = below(live, transit);
     let prepared: Stats | undefined;
@@ -224,15 +247,15 @@ class Merging {
       await by.link(own, beside);
       prepared = await by.lstat(own);
     } catch {
-      await doInTime(clearing(by, live, transit));
+      await doInTime(clearName(by, live, transit));
       return 'not linked';
     }
     try {
       await by.rename(beside, below(live, raw));
       // Where both are names of one file already, rename(2) does nothing.
-      if ((prepared?.nlink ?? Infinity) > 2) await doInTime(clearing(by, live, transit));
+      if ((prepared?.nlink ?? Infinity) > 2) await doInTime(clearName(by, live, transit));
     } catch (error) {
-      await doInTime(clearing(by, live, transit));
+      await doInTime(clearName(by, live, transit));
       // A directory: it makes way, or the rename that follows says that it is in the way.
       if (wrongKind.has((error as NodeJS.ErrnoException).code)) return 'not linked';
       throw new WriteFailed(error, path);
@@ -324,42 +347,6 @@ interface Entry {
 /** What a rename says where a directory stands in a file's place, or the other way round. */
 const wrongKind: ReadonlySet<string | undefined> = new Set(['EISDIR', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST']);
 
-/**
- * Removes what a merge that was killed left in DEST by its `transit`: wherever a directory is in the stage, it may have
- * gone through the one in DEST.
- */
-export function* clearTransit(by: Calls, stage: number, live: number, transit: RawName): Work<void> {
-  yield* clearing(by, live, transit);
-  for (const entry of yield* given(by.entries(itself(stage)))) {
-    if (!entry.isDirectory()) continue;
-    let there: number;
-    try {
-      there = yield* given(by.open(below(live, entry.name), asDirectory));
-    } catch (error) {
-      if (isAbsent(error)) continue; // then it was not gone through
-      throw error;
-    }
-    try {
-      const own = yield* given(by.open(below(stage, entry.name), asDirectory));
-      try {
-        yield* clearTransit(by, own, there, transit);
-      } finally {
-        closeSync(own);
-      }
-    } finally {
-      closeSync(there);
-    }
-  }
-}
-
-function* clearing(by: Calls, live: number, transit: RawName): Work<void> {
-  try {
-    yield* given(by.unlink(below(live, transit)));
-  } catch {
-    // as a rule, nothing has that name
-  }
-}
-
 /** @param cause the error of the call that told it, if one did */
 function inTheWay(path: RawName, cause?: unknown): InTheWay {
   const code = cause === undefined ? '' : ` (${(cause as NodeJS.ErrnoException).code})`;
@@ -377,20 +364,4 @@ function isAlike(prepared: Stats, shown: Stats): boolean {
 /** Opens a directory below another, one component at a time and through no link; the caller closes it. */
 export function openBelow(top: number, path: RawName): number {
   return doAtOnce(openingBelow(calls, top, path));
-}
-
-/** The same as work. */
-export function* openingBelow(by: Calls, top: number, path: RawName): Work<number> {
-  let at = yield* given(by.open(below(top, '.'), asDirectory));
-  for (const component of path === '' ? [] : path.split('/')) {
-    try {
-      const next = yield* given(by.open(below(at, component), asDirectory));
-      closeSync(at);
-      at = next;
-    } catch (error) {
-      closeSync(at);
-      throw error;
-    }
-  }
-  return at;
 }

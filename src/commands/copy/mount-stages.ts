@@ -6,12 +6,13 @@ import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself, rawOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { isWithin, readMounts } from '../../fs/directory/mounts.ts';
 import { exchanged } from '../../fs/error-message.ts';
+import { transitOf, treeName } from '../../fs/publish/copy-places.ts';
 import type { Namer } from '../../fs/publish/file-names.ts';
+import { removeLeftovers } from '../../fs/publish/leftovers.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { isNameOf, removeGeneration, removeOpened } from '../../fs/publish/remove.ts';
-import { type MountBelow, openStageOnMount, treeName } from './copy-directories.ts';
+import { type MountBelow, openStageOnMount } from './copy-directories.ts';
 import { type Manner, merge, openBelow } from './merge.ts';
-import { removeStages, transitOf } from './stage.ts';
 import type { MountStage } from './tally.ts';
 
 /** The stage of one mount, known to be the one into which every process wrote. */
@@ -150,7 +151,7 @@ export async function clearMounts(
       taken.add(identity);
       // Not waited for: another run may wait for this one in its turn.
       const turn = stack.use(await takeTurn(identity, context, 0));
-      await removeStages(directory, { namer, alone: turn.alone, now });
+      await removeLeftovers(directory, { namer, alone: turn.alone, now });
     } catch (error) {
       codeAmong(error, ['EACCES', 'EPERM', 'EIO']); // nothing that this user copies to
     } finally {

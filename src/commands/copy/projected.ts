@@ -4,9 +4,9 @@ import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts
 import { codeAmong } from '../../fs/directory/directory.ts';
 import { below, itself, pathOf, type RawName, rawOf } from '../../fs/directory/file-name.ts';
 import { asDirectory, asPinned, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { openingBelow } from '../../fs/directory/opening-below.ts';
 import { isOwn, ownTarget } from '../../fs/directory/safe-open.ts';
 import { dataLink, isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
-import { openingBelow } from './merge.ts';
 
 /**
  * The links of a ConfigMap's, Secret's or projected volume: `key -> ..data/key`, and `..data -> ..2026_…`, the directory

@@ -1,16 +1,17 @@
 import { closeSync, fstatSync, type Stats } from 'node:fs';
 
 import { type Calls, calls, doAtOnce, given, type Soon, type Work } from '../../fs/calls.ts';
-import { lettingWrite } from '../../fs/directory/access.ts';
+import { type Letting, lettingWrite } from '../../fs/directory/access.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
 import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { asDirectory, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
+import { openingBelow } from '../../fs/directory/opening-below.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { Turns } from '../../fs/turns.ts';
-import { openingBelow } from './merge.ts';
+import type { Opening } from './merge.ts';
 import { beingInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';
 
@@ -35,6 +36,7 @@ export class Prune implements Visitor {
   readonly #staying = new Set<RawName>();
   /** Trees at the top of DEST that were published at once, and are removed. */
   readonly #published: ReadonlySet<RawName>;
+  readonly #opening: Opening | undefined;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
   removed = 0;
@@ -58,10 +60,13 @@ export class Prune implements Visitor {
       dereference,
       dryRun,
       published,
+      opening,
     }: {
       readonly dereference: boolean;
       readonly dryRun: boolean;
       readonly published: ReadonlySet<RawName>;
+      /** Is told before a directory is opened for its own user for a while. */
+      readonly opening?: Opening | undefined;
     },
   ) {
     this.#live = live;
@@ -70,6 +75,7 @@ export class Prune implements Visitor {
     this.#dereference = dereference;
     this.#dryRun = dryRun;
     this.#published = published;
+    this.#opening = opening;
     this.#mount = mountWithOthersBelow(live);
   }
 
@@ -185,7 +191,9 @@ export class Prune implements Visitor {
   *#withWriting(by: Calls, directory: number, path: RawName, call: () => Soon<void>): Work<void> {
     yield* this.#turns.take(path);
     try {
-      const back = yield* lettingWrite(by, directory);
+      const opening = this.#opening;
+      const note = opening && ((letting: Letting): void => opening(path, letting));
+      const back = yield* lettingWrite(by, directory, note);
       try {
         yield* given(call());
       } finally {

@@ -1,46 +1,28 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, writeSync } from 'node:fs';
 
 import type { Clock } from '../../core/clock.ts';
 import type { Grace } from '../../core/grace.ts';
-import { doInTime, sideBySide } from '../../fs/calls.ts';
-import { codeAmong, Directory } from '../../fs/directory/directory.ts';
-import { itself, type RawName } from '../../fs/directory/file-name.ts';
-import { isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
-import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
-import { isAbandoned, markInUse } from '../../fs/publish/in-use.ts';
-import { hasNote } from '../../fs/publish/manifest.ts';
-import { isOwnIn } from '../../fs/publish/own-files.ts';
-import { clearAllBut, removeFile, removeOpened } from '../../fs/publish/remove.ts';
+import { Directory } from '../../fs/directory/directory.ts';
+import { itself } from '../../fs/directory/file-name.ts';
+import { isAbsent } from '../../fs/directory/open-directory.ts';
 import {
-  clearEmpty,
-  makeOrOpenDirectory,
-  makeStage,
-  removeUnfinished,
-  takeBackStage,
+  clearPlace,
+  giveModesBack,
+  mergingName,
+  type OpenedDirectory,
+  openedName,
   treeName,
-} from './copy-directories.ts';
-import { clearTransit } from './merge.ts';
+} from '../../fs/publish/copy-places.ts';
+import { isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
+import { markInUse } from '../../fs/publish/in-use.ts';
+import { removeFile, removeOpened } from '../../fs/publish/remove.ts';
+import { clearEmpty, makeOrOpenDirectory, makeStage, takeBackStage } from './copy-directories.ts';
+import { writing } from './failures.ts';
 
 /** Where files with several names have one by their identity. */
 const linksName = 'links';
 
-/**
- * There from before the first rename of a copy with --if-empty to after the last: it says which copy, and that what
- * readers see is not whole.
- */
-const mergingName = 'merging';
-
-/** A note larger than this is not ours, in bytes. */
-const largestNote = 1 << 20;
+const newNote = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
  * Where a copy is prepared, beside what readers see and on the same file system: `tree` with the new entries, and notes.
@@ -53,6 +35,8 @@ export class Stage implements Disposable {
   readonly tree: number;
   readonly links: number;
   #merging = false;
+  /** The note of what is opened for its own user. */
+  #opened: number | undefined;
 
   constructor(directory: Directory, name: string, clock: Clock) {
     this.name = name;
@@ -78,151 +62,65 @@ export class Stage implements Disposable {
   /**
    * Says that readers are about to see part of it.
    * @param what tells this copy from every other one
+   * @throws WriteFailed
    */
   startMerging(what: string): void {
     this.#merging = true;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const note = openSync(this.#place.at(mergingName), flags, 0o600);
-    try {
-      writeSync(note, what);
-    } finally {
-      closeSync(note);
-    }
+    writing(() => {
+      const note = openSync(this.#place.at(mergingName), newNote, 0o600);
+      try {
+        writeSync(note, what);
+      } finally {
+        closeSync(note);
+      }
+    });
+  }
+
+  /**
+   * Notes that a directory of DEST is about to be opened for its own user: a run that is killed meanwhile leaves it so.
+   * @throws WriteFailed
+   */
+  noteOpened({ dev, ...opened }: OpenedDirectory): void {
+    writing(() => {
+      this.#opened ??= openSync(this.#place.at(openedName), newNote, 0o600);
+      const same = dev === fstatSync(this.#place.fd).dev;
+      writeSync(this.#opened, `${JSON.stringify({ ...opened, ...(!same && { dev }) })}\n`);
+    });
   }
 
   /** Says that they see all of it, or nothing. */
   finishMerging(): void {
+    if (!this.#merging) return;
     removeFile(this.#place, mergingName);
     this.#merging = false;
   }
 
   /** Removes what was prepared; where readers saw part of it, the note that says so stays for the next run. */
-  remove(grace: Grace): Promise<void> {
-    return this.#merging
-      ? clearAllBut(this.#place, notes, grace)
-      : removeOpened(this.#directory, this.name, this.#place, grace);
+  async remove(grace: Grace): Promise<void> {
+    // Where the work was given up in the middle.
+    if (this.#opened !== undefined) await giveModesBack(this.#directory, this.#place);
+    if (this.#merging) await clearPlace(this.#place, grace);
+    else await removeOpened(this.#directory, this.name, this.#place, grace);
   }
 
   [Symbol.dispose](): void {
     this.#marks[Symbol.dispose]();
+    if (this.#opened !== undefined) closeSync(this.#opened);
     closeSync(this.tree);
     closeSync(this.links);
     this.#place[Symbol.dispose]();
   }
 }
 
-const notes = [manifestName, mergingName];
-
-/** The stages in a directory. */
-function stagesIn(directory: Directory): string[] {
-  return directory
-    .names()
-    .map((name) => name.toString())
-    .filter(isCopyPlace);
-}
-
-export function hasStages(directory: Directory): boolean {
-  return stagesIn(directory).length > 0;
-}
-
-/** Opens what has the name of a stage; undefined where it is no directory, or not to be opened. */
-function openStage(directory: Directory, name: string): Directory | undefined {
-  try {
-    return directory.child(name);
-  } catch (error) {
-    if (!isNoDirectory((error as NodeJS.ErrnoException).code))
-      codeAmong(error, ['ENOENT', 'EACCES', 'EPERM']);
-    return undefined;
-  }
-}
-
-/** Which copy was cut off, by the note in one of our stages. */
-function mergingIn(directory: Directory, stage: Directory): string | undefined {
-  if (!hasNote(directory, stage)) return undefined;
-  let note: number;
-  try {
-    note = openSync(stage.at(mergingName), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
-    return undefined;
-  }
-  try {
-    const stat = fstatSync(note);
-    const ours = stat.isFile() && stat.nlink === 1 && stat.size <= largestNote && isOwnIn(directory, stat);
-    // Empty: killed before it was written, and so before the first rename.
-    return ours && stat.size > 0 ? readFileSync(note, 'utf8') : undefined;
-  } finally {
-    closeSync(note);
-  }
-}
-
-/** Copies that were cut off when readers saw part of them. */
-export function cutOffCopies(directory: Directory): string[] {
-  return stagesIn(directory).flatMap((name) => {
-    using stage = openStage(directory, name);
-    return (stage && mergingIn(directory, stage)) ?? [];
-  });
-}
-
-/**
- * Removes what killed runs left. One of this pod is dead where nobody else has the turn; of one in another pod only age
- * tells.
- * @param now the wall clock, in milliseconds
- * @param own the stage of this run, and which copy it does again: its note takes the place of the earlier ones
- */
-export async function removeStages(
-  directory: Directory,
-  which: { readonly namer: Namer; readonly alone: boolean; readonly now: number },
-  own?: { readonly name: string; readonly what: string },
-): Promise<void> {
-  for (const name of stagesIn(directory)) {
-    if (name === own?.name) continue;
-    try {
-      using stage = openStage(directory, name);
-      const stat = stage ? fstatSync(stage.fd) : lstatSync(directory.at(name), { throwIfNoEntry: false });
-      if (stat === undefined) continue;
-      const dead = which.alone && which.namer.isLocal(name);
-      const old = isAbandoned(stat, which.now);
-      const merging = stage && mergingIn(directory, stage);
-      const again = merging !== undefined && merging === own?.what;
-      if (!dead && !old && !again) continue;
-      if (stage !== undefined) await clearTransitOf(directory, name, stage);
-      if (stage === undefined) {
-        if (!stat.isDirectory()) removeFile(directory, name);
-      } else if (merging !== undefined && !again) await clearAllBut(stage, notes);
-      else if (hasNote(directory, stage)) await removeOpened(directory, name, stage);
-      else removeUnfinished(directory, name, stage);
-    } catch (error) {
-      // Another user's, which only takes space.
-      codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
-    }
-  }
-}
-
-/** By which name a file of a stage stands in a directory of DEST for a moment. */
-export function transitOf(stage: RawName): RawName {
-  return `${stage}-new`;
-}
-
-async function clearTransitOf(directory: Directory, name: string, stage: Directory): Promise<void> {
-  let tree: Directory;
-  try {
-    tree = stage.child(treeName);
-  } catch (error) {
-    if (!isAbsent(error)) codeAmong(error, ['EACCES', 'EPERM']);
-    return;
-  }
-  using _ = tree;
-  await doInTime(clearTransit(sideBySide, tree.fd, directory.fd, transitOf(name)));
-}
-
 /** Whether nobody has put anything there: a fresh ext4 volume has lost+found, a killed run leaves what it prepared. */
 export function isEmpty(directory: Directory): boolean {
-  return directory.names().every((entry) => {
-    const name = entry.toString();
-    if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
-    return leadsNowhere(directory, name);
-  });
+  return directory.names().every((entry) => isNobodys(directory, entry.toString()));
+}
+
+/** Whether an entry is one of those in an empty volume. */
+export function isNobodys(directory: Directory, name: string): boolean {
+  if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
+  return leadsNowhere(directory, name);
 }
 
 /** A reader's link that an atomic copy made and was killed before the swap: `name -> ..data/name`, without `..data`. */

@@ -8,7 +8,7 @@ export function copySummary(tally: CopyTally, removed: number | undefined, dryRu
     `${grouped(tally.copied)} ${dryRun ? 'to copy' : 'copied'} (${formatBytes(tally.bytes)})`,
     `${grouped(tally.right)} unchanged`,
   ];
-  if (tally.kept > 0) parts.push(`${grouped(tally.kept)} kept (--no-clobber)`);
+  if (tally.kept > 0) parts.push(`${grouped(tally.kept)} kept`);
   if (removed !== undefined) parts.push(`${grouped(removed)} ${dryRun ? 'to remove' : 'removed'}`);
   if (tally.excluded > 0) parts.push(`${grouped(tally.excluded)} excluded`);
   if (tally.vanished > 0) parts.push(`${grouped(tally.vanished)} vanished meanwhile`);

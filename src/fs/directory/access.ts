@@ -23,12 +23,28 @@ export function letWrite(directory: number): () => void {
   return () => doAtOnce(back());
 }
 
-/** The same as work. */
-export function* lettingWrite(by: Calls, directory: number): Work<() => Work<void>> {
+/** What is about to be changed for a while: permissions as they are, and as they will be. */
+export interface Letting {
+  readonly dev: number;
+  readonly ino: number;
+  readonly before: number;
+  readonly opened: number;
+}
+
+/**
+ * The same as work.
+ * @param note is told beforehand
+ */
+export function* lettingWrite(
+  by: Calls,
+  directory: number,
+  note?: (letting: Letting) => void,
+): Work<() => Work<void>> {
   if (overridesModes()) return nothing;
-  const { uid, mode } = yield* given(by.fstat(directory));
+  const { uid, mode, dev, ino } = yield* given(by.fstat(directory));
   if ((mode & access) === access || uid !== systemHost.uid) return nothing;
   const permissions = mode & 0o7777;
+  note?.({ dev, ino, before: permissions, opened: permissions | access });
   try {
     yield* given(by.chmod(itself(directory), permissions | access));
   } catch {

@@ -1,4 +1,4 @@
-import { fstatSync, linkSync, lstatSync, renameSync } from 'node:fs';
+import { fstatSync, linkSync, lstatSync, renameSync, symlinkSync } from 'node:fs';
 
 import { type Clock, reasonOf } from '../../core/clock.ts';
 import { Grace } from '../../core/grace.ts';
@@ -11,6 +11,7 @@ import type { PublishContext } from './atomic-file.ts';
 import type { FileOwner } from './attributes.ts';
 import { createNamer, dataLink, manifestName, type Namer } from './file-names.ts';
 import { markInUse } from './in-use.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { formatSets, makeGeneration, readSets, topNames, type Sets } from './manifest.ts';
 import { openForWriting } from './open-target.ts';
 import { isOwnAloneIn, isOwnIn } from './own-files.ts';
@@ -25,15 +26,7 @@ import {
   replaceByPrepared,
   throughData,
 } from './reader-links.ts';
-import {
-  clearAway,
-  isNameOf,
-  removeFile,
-  removeGeneration,
-  removeLeftovers,
-  removeOpened,
-  removeShown,
-} from './remove.ts';
+import { clearAway, isNameOf, removeFile, removeGeneration, removeOpened, removeShown } from './remove.ts';
 import { isShown, markShown } from './shown-generation.ts';
 import { writeFile } from './write.ts';
 
@@ -80,6 +73,11 @@ export interface TreePlan {
   readonly owner?: FileOwner | undefined;
   /** False where it need not last beyond a loss of power: whatever is lost then is made again. */
   readonly lasting?: boolean;
+  /**
+   * Throws where the target may not be written to for what stands there now; asked at the beginning, and right before
+   * something is shown. What comes to stand there even later is not replaced.
+   */
+  readonly check?: (target: Directory) => void;
 }
 
 /**
@@ -100,7 +98,8 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
     currentGeneration(target);
     const turn = stack.use(await takeTurn(target.identity(), context));
     const namer = createNamer(context.random, () => clock.date());
-    await removeLeftovers(target, namer, turn.alone, clock.date().getTime());
+    await removeLeftovers(target, { namer, alone: turn.alone, now: clock.date().getTime() });
+    plan.check?.(target);
     tree = stack.use(new Tree(target, plan, namer, context));
     const built = await tree.build();
     if (built === 'unchanged') {
@@ -236,14 +235,16 @@ class Tree implements Disposable {
     renameSync(staged.at(temporary), staged.at(manifestName));
     if (lasting) staged.sync();
     this.#names = topNames([...sets.values()].flat());
+    this.#plan.check?.(this.#target);
     for (const name of presentAmong(this.#target, this.#names)) nameStateOf(this.#target, name);
-    this.#current = await adoptPlainFiles(
-      this.#target,
-      this.#names,
-      this.#current,
-      this.#namer,
-      this.#signal,
-    );
+    if (this.#plan.check === undefined)
+      this.#current = await adoptPlainFiles(
+        this.#target,
+        this.#names,
+        this.#current,
+        this.#namer,
+        this.#signal,
+      );
     this.#newLinks = makeLinks(this.#target, this.#names);
     // Of several folders, the first must not be shown before the last has all that it takes.
     this.#swap = prepareLink(this.#target, this.#name, this.#namer);
@@ -255,7 +256,7 @@ class Tree implements Disposable {
     try {
       if (this.#swap === undefined) throw new Error('the tree was not sealed');
       this.#checkSwap(this.#swap);
-      replaceByPrepared(target, dataLink, this.#swap);
+      this.#show(this.#swap);
     } catch (error) {
       throw explained(error, target.shown, { directory: target });
     }
@@ -281,6 +282,21 @@ class Tree implements Disposable {
       warnings.push(notRemoved(target, error));
     }
     return { ...this.#counts(), warnings };
+  }
+
+  /** The one step that readers see. */
+  #show(swap: string): void {
+    const target = this.#target;
+    if (this.#plan.check === undefined) return replaceByPrepared(target, dataLink, swap);
+    this.#plan.check(target);
+    try {
+      // A rename would replace what another run has put there since.
+      symlinkSync(this.#name, target.at(dataLink));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') this.#plan.check(target);
+      throw error;
+    }
+    clearAway(target, swap);
   }
 
   #counts(): Omit<Published, 'warnings'> {
@@ -357,12 +373,20 @@ class Tree implements Disposable {
       const name = linkTarget(this.#target, dataLink);
       if (name === undefined || name === last || name === this.#name) return;
       last = name;
-      try {
-        using shown = this.#target.child(name);
-        makeLinks(this.#target, topNames([...readSets(this.#target, shown).values()].flat()));
-      } catch (error) {
-        codeAmong(error, ['ENOENT']); // superseded in its turn
-      }
+      makeLinks(this.#target, this.#namesShown());
+    }
+  }
+
+  /** The names of what readers see now. */
+  #namesShown(): ReadonlySet<string> {
+    const name = linkTarget(this.#target, dataLink);
+    try {
+      if (name === undefined || name === this.#name) return new Set();
+      using shown = this.#target.child(name);
+      return topNames([...readSets(this.#target, shown).values()].flat());
+    } catch (error) {
+      codeAmong(error, ['ENOENT']); // superseded in its turn
+      return new Set();
     }
   }
 
@@ -372,7 +396,9 @@ class Tree implements Disposable {
     using grace = new Grace(this.#signal, this.#clock, lastWork);
     try {
       if (this.#swap !== undefined) clearAway(this.#target, this.#swap);
-      for (const name of this.#newLinks) clearAway(this.#target, name);
+      // Another run that was faster found its own links there already.
+      const shown = this.#namesShown();
+      for (const name of this.#newLinks) if (!shown.has(name)) clearAway(this.#target, name);
       if (this.#newLinks.length > 0) this.#restoreLinks();
       await removeOpened(this.#target, this.#name, this.#staged, grace);
     } catch {

@@ -5,15 +5,16 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { contactVolumes } from '../contact.ts';
-import { type Directory, linkTarget } from '../directory/directory.ts';
+import { type Directory } from '../directory/directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { exchanged, explained, refused, shownOnly } from '../error-message.ts';
 import type { FileOwner } from './attributes.ts';
-import { createNamer, dataLink, isOurs } from './file-names.ts';
+import { createNamer } from './file-names.ts';
+import { hasLeftovers, removeLeftovers } from './leftovers.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { takeTurn } from './publish-lock.ts';
 import type { Staged } from './published.ts';
-import { clearAway, removeLeftovers } from './remove.ts';
+import { clearAway } from './remove.ts';
 import { findUnchanged, fileIdentity, writeFile, type FileContent, type FileIdentity } from './write.ts';
 
 export type PublishContext = Pick<Context, 'signal' | 'clock' | 'random'>;
@@ -44,7 +45,7 @@ export async function stageFile(
     const same = (await findUnchanged(directory, name, file)) !== undefined;
     if (same && !hasLeftovers(directory)) return unchanged;
     const turn = stack.use(await takeTurn(directory.identity(), context));
-    await removeLeftovers(directory, namer, turn.alone, clock.date().getTime());
+    await removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() });
     if (same) return unchanged;
     written = await writeFile(directory, temporary, file, signal);
   } catch (error) {
@@ -121,9 +122,4 @@ export function checkPlace(
     `name a file in it, such as ${shown}/config, or write one file per field with --format files`,
     status,
   );
-}
-
-function hasLeftovers(directory: Directory): boolean {
-  const current = linkTarget(directory, dataLink);
-  return directory.names().some((entry) => isOurs(entry.toString()) && entry.toString() !== current);
 }

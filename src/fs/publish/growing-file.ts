@@ -23,10 +23,11 @@ import { checkPlace, type PublishContext, requireWritten } from './atomic-file.t
 import type { FileOwner } from './attributes.ts';
 import { createNamer } from './file-names.ts';
 import { markInUse } from './in-use.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { type Intent, openForWriting } from './open-target.ts';
 import { takeTurn } from './publish-lock.ts';
 import type { Published, Staged } from './published.ts';
-import { clearAway, removeLeftovers } from './remove.ts';
+import { clearAway } from './remove.ts';
 import { fileIdentity } from './write.ts';
 
 /** Bytes that are written at once. */
@@ -94,7 +95,7 @@ export class GrowingFile implements AsyncDisposable {
       const directory = stack.use(openForWriting(dirname(whole), whole, intent));
       checkPlace(directory, basename(whole), whole);
       const turn = stack.use(await takeTurn(directory.identity(), context));
-      await removeLeftovers(directory, namer, turn.alone, clock.date().getTime());
+      await removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() });
       return new GrowingFile(whole, directory, namer.temporary(), signal, stack.move(), clock);
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);

@@ -1,4 +1,4 @@
-import { closeSync, constants, futimes, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, futimes, openSync } from 'node:fs';
 
 import type { Clock } from '../../core/clock.ts';
 import { itself } from '../directory/file-name.ts';
@@ -45,6 +45,6 @@ export function markInUse(descriptor: number, clock: Pick<Clock, 'after' | 'date
  * Whether a run in another pod must be over: it has marked nothing for so long.
  * @param now the wall clock, in milliseconds
  */
-export function isAbandoned({ mtimeMs }: Pick<Stats, 'mtimeMs'>, now: number): boolean {
-  return now - mtimeMs >= otherPodsTime;
+export function isAbandoned(stat: { readonly mtimeMs: number | bigint }, now: number): boolean {
+  return now - Number(stat.mtimeMs) >= otherPodsTime;
 }

@@ -6,7 +6,7 @@ import { codeAmong, linkTarget, type Directory } from '../directory/directory.ts
 import { mountId } from '../directory/mounts.ts';
 import { Lanes } from '../lanes.ts';
 import { Pace } from '../pace.ts';
-import { dataLink, isGeneration, isOurs, manifestName, type Namer } from './file-names.ts';
+import { dataLink, isGeneration, manifestName, type Namer } from './file-names.ts';
 import { isAbandoned } from './in-use.ts';
 import { hasNote } from './manifest.ts';
 import { isShown, wasShown } from './shown-generation.ts';
@@ -171,49 +171,23 @@ export function clearAway(directory: Directory, name: string): void {
   }
 }
 
-/**
- * Removes what killed runs left. One of this pod is dead where nobody else has the turn; of one in another pod only
- * age tells.
- * @param alone whether the caller has the turn
- * @param now the wall clock, in milliseconds
- * @returns how many were removed
- */
-export async function removeLeftovers(
-  directory: Directory,
-  namer: Namer,
-  alone: boolean,
-  now: number,
-): Promise<number> {
-  let removed = 0;
-  const current = linkTarget(directory, dataLink);
-  for (const entry of directory.names()) {
-    const name = entry.toString();
-    if (!isOurs(name) || name === current) continue;
-    const stat = lstatSync(directory.at(name), { throwIfNoEntry: false });
-    if (!stat) continue;
-    const abandoned = alone && namer.isLocal(name);
-    if (!abandoned && !isAbandoned(stat, now) && !isSuperseded(directory, name)) continue;
-    try {
-      await removeGeneration(directory, name);
-      removed++;
-    } catch (error) {
-      // Another user's, which only takes space.
-      codeAmong(error, ['EACCES', 'EPERM', 'EROFS', 'EBUSY']);
-    }
-  }
-  return removed;
+/** What tells leftovers from what another run is at work with. */
+export interface Leftovers {
+  readonly namer: Namer;
+  /** Whether the caller has the turn. */
+  readonly alone: boolean;
+  /** The wall clock, in milliseconds. */
+  readonly now: number;
 }
 
 /**
  * The names of the generations that runs of ours made and that no run may be building still.
  * @param kept what is not told
- * @param alone whether the caller has the turn
- * @param now the wall clock, in milliseconds
  */
 export function findPublished(
   directory: Directory,
   kept: string | undefined,
-  { namer, alone, now }: { readonly namer: Namer; readonly alone: boolean; readonly now: number },
+  { namer, alone, now }: Leftovers,
 ): Set<string> {
   const found = new Set<string>();
   const shown = linkTarget(directory, dataLink);
@@ -251,6 +225,6 @@ export async function removeShown(directory: Directory): Promise<void> {
 }
 
 /** In this order: what was shown and is not current will not be again. */
-function isSuperseded(directory: Directory, name: string): boolean {
+export function isSuperseded(directory: Directory, name: string): boolean {
   return wasShown(directory, name) && linkTarget(directory, dataLink) !== name;
 }

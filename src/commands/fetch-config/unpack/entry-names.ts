@@ -10,7 +10,7 @@ export function quotedEntry(name: RawName): string {
   return JSON.stringify(shownName(name));
 }
 
-/** The most bytes of one component (NAME_MAX of Linux's file systems) and of a whole path (PATH_MAX). */
+/** The most bytes of one component (NAME_MAX of Linux's file systems), and of a whole path or of what a link leads to (PATH_MAX). */
 const longestName = 255;
 const longestPath = 4095;
 
@@ -47,6 +47,8 @@ export function checkLink(name: RawName, target: RawName, depth: number): void {
   const refuse = (why: string): never => {
     throw new Refused(`has the link ${quotedEntry(name)} to ${quotedEntry(target)}, which ${why}`);
   };
+  if (target.length > longestPath)
+    throw new Refused(`has the link ${quotedEntry(name)}, whose target is longer than ${longestPath} bytes`);
   if (target === '') refuse('leads nowhere');
   if (target.includes('\0')) refuse('has a NUL in it');
   if (target.startsWith('/')) refuse('is an absolute path: it would lead out of the target');

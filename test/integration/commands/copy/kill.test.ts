@@ -164,7 +164,7 @@ describe('kill -9 at random', () => {
     async (_what, fault, end) => {
       const [from, to] = [memoryFolder(), memoryFolder()];
       for (let i = 0; i < 2000; i++) writeFileSync(join(from, `f${i}`), 'x');
-      const prefix = underStrace(`inject=rename:${fault}`);
+      const prefix = underStrace(`inject=link:${fault}`);
       const first = await runInitbox(['copy', from, to, '--if-empty'], { prefix });
       expect(first.status, first.stderr).toBe(end);
       const shown = readdirSync(to).filter((name) => name.startsWith('f')).length;

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { canMount, mountTmpfs, type Mounted, underStrace } from '../../../support/faults.ts';
+import { runInitbox } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { quote, undoAtDeath } from '../../../support/undo.ts';
 import { copy, leftovers, memoryFolder } from './support.ts';
@@ -256,7 +257,7 @@ describe.skipIf(skip)('leftovers in DEST', () => {
       expect(readFileSync(join(volume, 'f'), 'utf8')).toBe('precious');
     });
 
-    const strace = (fault: string): string[] => underStrace(`inject=rename:${fault}`);
+    const strace = (fault: string): string[] => underStrace(`inject=link,rename:${fault}`);
 
     test.skipIf(noStrace)('a run that ends before its first rename leaves nothing', async () => {
       const { status } = await copy([from, volume, '--if-empty'], { prefix: strace('error=EIO:when=1') });
@@ -298,9 +299,47 @@ describe.skipIf(skip)('leftovers in DEST', () => {
       }
       const { status, stderr } = await copy([from, volume, '--if-empty']);
       expect(status, stderr).toBe(0);
-      for (let i = 0; i < 9; i++) expect(readFileSync(join(volume, `f${i}`), 'utf8')).toBe('seed');
+      // What is there stays, whoever put it there.
+      expect(readFileSync(join(volume, mine), 'utf8')).toBe('mine');
+      for (const name of Array.from({ length: 9 }, (_, i) => `f${i}`).filter((one) => one !== mine))
+        expect(readFileSync(join(volume, name), 'utf8')).toBe('seed');
       expect(leftovers(volume)).toEqual([]);
       expect((await copy([from, volume, '--if-empty'])).stderr).toContain('is not empty, so nothing');
+    });
+  });
+
+  describe.skipIf(noStrace)('what one command left, killed, the next one removes, whichever it is', () => {
+    const commands: Readonly<Record<string, () => string[]>> = {
+      copy: () => ['copy', from, volume],
+      'copy --atomic': () => ['copy', from, volume, '--atomic'],
+      'copy of one file': () => ['copy', join(from, 'f'), join(volume, 'one')],
+      'fetch-config of an archive': () => ['fetch-config', `file:${archive()}`, '--unpack', '--to', volume],
+      'fetch-config of a file': () => [
+        'fetch-config',
+        `file:${join(from, 'f')}`,
+        '--public',
+        '--to',
+        join(volume, 'one'),
+      ],
+      render: () => ['render', join(from, 'f'), '--to', join(volume, 'one')],
+    };
+    function archive(): string {
+      const path = join(memoryFolder(), 'a.tar');
+      execFileSync('tar', ['-cf', path, '-C', from, '.']);
+      return path;
+    }
+    const pairs = ['copy', 'copy --atomic', 'fetch-config of an archive'].flatMap((first) =>
+      Object.keys(commands).map((second) => [first, second] as const),
+    );
+    test.each(pairs)('%s, then %s', async (first, second) => {
+      const [kill = [], then = []] = [commands[first]?.(), commands[second]?.()];
+      const prefix = underStrace('inject=rename,link,symlink:signal=KILL:when=1');
+      expect((await runInitbox(kill, { prefix })).status).not.toBe(0);
+      const left = readdirSync(volume).filter((name) => name.startsWith('..initbox'));
+      expect(left).not.toEqual([]);
+      const { status, stderr } = await runInitbox(then);
+      expect(status, stderr).toBe(0);
+      expect(readdirSync(volume).filter((name) => left.includes(name))).toEqual([]);
     });
   });
 

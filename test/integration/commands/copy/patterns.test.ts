@@ -87,10 +87,11 @@ describe('what a pattern stands for', () => {
 
   test('--delete keeps what --exclude names by its other characters', async () => {
     for (const name of ['app', 'users.db']) writeFileSync(join(to, name), '');
+    writeFileSync(join(from, 'one/all'), '');
     expect(await copy([join(from, 'one'), to, '--delete', '--exclude', '[!a]*'])).toMatchObject({
       status: 0,
     });
-    expect(readdirSync(to).toSorted()).toEqual(['users.db']);
+    expect(readdirSync(to).toSorted()).toEqual(['all', 'users.db']);
   });
 
   test('what --exclude names is left out', async () => {

@@ -1,10 +1,11 @@
 // Folders of mode 0555, as an ordinary user has them: the second copy, what is replaced and removed in them.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { underStrace } from '../../../support/faults.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { contentOf, copy, folder, leftovers } from './support.ts';
 
@@ -64,6 +65,78 @@ describe.skipIf(
     chmodSync(join(from, 'ro'), 0o555);
     chownSync(join(from, 'ro/deep'), 1000, 1000);
     expect(await run('--delete')).not.toContain('error');
+  });
+
+  describe('a run that is killed while a folder is open', () => {
+    /** Kills a copy at its first rename, which is in the folder. */
+    async function killed(): Promise<void> {
+      await run();
+      for (const name of ['f', 'g', 'deep/h']) {
+        writeFileSync(join(from, 'ro', name), `changed ${name}`);
+        rmSync(join(to, 'ro', name));
+        writeFileSync(join(to, 'ro', name), 'another');
+      }
+      seal();
+      execFileSync('chown', ['-R', '1000:1000', to]);
+      const prefix = underStrace('inject=rename:signal=KILL:when=1');
+      const { status } = await copy([from, to], { user, prefix });
+      expect(status).not.toBe(0);
+      expect(mode()).toBe(0o755);
+    }
+    const mode = (path = 'ro'): number => lstatSync(join(to, path)).mode & 0o7777;
+
+    test.each([
+      ['the same copy', () => [from, to], 0],
+      ['another copy, of another file', () => [join(from, 'ro/f'), to], 0],
+      ['a copy of something else to another place in it', () => [from, to, '--exclude', 'ro'], 0],
+      ['a copy that fails', () => [from, to, '--exclude', 'ro', '--owner', '7:7'], 1],
+      ['--if-empty, which copies nothing', () => [from, to, '--if-empty'], 0],
+      ['--atomic, which cannot', () => [from, to, '--atomic'], 1],
+    ])('the next one gives it its mode back: %s', async (_, words, expected) => {
+      await killed();
+      writeFileSync(join(from, 'other'), 'other');
+      const { status, stderr } = await copy(words(), { user });
+      expect(status, stderr).toBe(expected);
+      expect(mode()).toBe(0o555);
+      expect(mode('ro/deep')).toBe(0o555);
+      expect(leftovers(to)).toEqual([]);
+    });
+
+    test('at a removal by --delete as well', async () => {
+      for (let when = 1; ; when++) {
+        await run();
+        chmodSync(join(from, 'ro'), 0o755);
+        rmSync(join(from, 'ro/g'), { force: true });
+        seal();
+        const prefix = underStrace(`inject=unlink:signal=KILL:when=${when}`);
+        const { status } = await copy([from, to, '--delete'], { user, prefix });
+        expect(status, 'a removal in the open folder is among the calls').not.toBe(0);
+        if (mode() === 0o755) break;
+        // Too early: as it was before.
+        chmodSync(join(from, 'ro'), 0o755);
+        writeFileSync(join(from, 'ro/g'), 'g');
+        seal();
+      }
+      expect(await copy([join(from, 'ro/f'), to], { user })).toMatchObject({ status: 0 });
+      expect(mode()).toBe(0o555);
+      expect(leftovers(to)).toEqual([]);
+    });
+
+    test('where its owner has given it another mode since, it keeps that', async () => {
+      await killed();
+      chmodSync(join(to, 'ro'), 0o750);
+      expect(await copy([join(from, 'ro/f'), to], { user })).toMatchObject({ status: 0 });
+      expect(mode()).toBe(0o750);
+    });
+
+    test('another folder that has its name since keeps its own', async () => {
+      await killed();
+      renameSync(join(to, 'ro'), join(to, 'moved'));
+      mkdirSync(join(to, 'ro'), { mode: 0o755 });
+      chownSync(join(to, 'ro'), user.uid, user.gid);
+      expect(await copy([join(from, 'ro/f'), to], { user })).toMatchObject({ status: 0 });
+      expect(mode()).toBe(0o755);
+    });
   });
 
   test('of another user: the folder is named, and nothing is left', async () => {

@@ -79,7 +79,7 @@ describe('words', () => {
   test('the summary', () => {
     expect(copySummary(tally, undefined, false)).toBe('1,200 copied (1.4 MiB), 200,801 unchanged');
     expect(copySummary({ ...tally, kept: 2, excluded: 3, vanished: 1 }, 4, true)).toBe(
-      '1,200 to copy (1.4 MiB), 200,801 unchanged, 2 kept (--no-clobber), 4 to remove, 3 excluded, 1 vanished meanwhile',
+      '1,200 to copy (1.4 MiB), 200,801 unchanged, 2 kept, 4 to remove, 3 excluded, 1 vanished meanwhile',
     );
   });
   test('progress', () =>

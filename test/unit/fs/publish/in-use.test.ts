@@ -13,12 +13,12 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { removeStages, Stage } from '../../../../src/commands/copy/stage.ts';
+import { Stage } from '../../../../src/commands/copy/stage.ts';
 import { Directory } from '../../../../src/fs/directory/directory.ts';
 import { createNamer } from '../../../../src/fs/publish/file-names.ts';
 import { GrowingFile } from '../../../../src/fs/publish/growing-file.ts';
 import { markInUse } from '../../../../src/fs/publish/in-use.ts';
-import { removeLeftovers } from '../../../../src/fs/publish/remove.ts';
+import { removeLeftovers } from '../../../../src/fs/publish/leftovers.ts';
 import { FakeClock } from '../../fake-clock.ts';
 
 let base: string;
@@ -43,8 +43,7 @@ async function passHours(hours: number): Promise<void> {
 async function removeAsAnotherPod(): Promise<string[]> {
   using directory = Directory.open(base);
   const [namer, now] = [createNamer(Math.random, () => clock.date()), clock.date().getTime()];
-  await removeLeftovers(directory, namer, false, now);
-  await removeStages(directory, { namer, alone: false, now });
+  await removeLeftovers(directory, { namer, alone: false, now });
   return readdirSync(base);
 }
 

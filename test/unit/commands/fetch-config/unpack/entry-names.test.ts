@@ -45,6 +45,7 @@ describe('checkLink', () => {
     ['..', 1],
     ['.', 0],
     ['...', 0],
+    ['x'.repeat(4095), 0],
   ])('takes %j from %i levels down', (target, depth) =>
     expect(() => checkLink('l', target, depth)).not.toThrow(),
   );
@@ -57,6 +58,7 @@ describe('checkLink', () => {
     ['a/..', 3, /goes down and then up/],
     ['../a/../b', 3, /goes down and then up/],
     ['a\0', 0, /NUL/],
+    ['x'.repeat(4096), 0, /^has the link "l", whose target is longer than 4095 bytes$/],
   ])('refuses %j from %i levels down', (target, depth, why) =>
     expect(() => checkLink('l', target, depth)).toThrow(why),
   );
