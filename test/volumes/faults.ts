@@ -86,7 +86,7 @@ const withoutRoom = new Set([
 const beforeProgram = /\n\s+at resolveMainPath \(node:internal\//;
 
 /** By what Node's threads wake each other, and its signals its loop; no file, and not the streams of the program. */
-const waking = /^\d+ +write\((?:[3-9]|\d{2,})<(?:anon_inode:\[eventfd\]|pipe:\[\d+\])>/;
+const waking = /^\d+ +(?:read|write)\((?:[3-9]|\d{2,})<(?:anon_inode:\[eventfd\]|pipe:\[\d+\])>/;
 
 /** One run that goes wrong in a certain way. */
 type Trial =
