@@ -243,8 +243,17 @@ export function expectAnswer(socket: Socket, method: string, excess: Excess = 'r
   reader.expect(method, excess);
 }
 
+/** Requests whose sender bounds what it takes of the answer. */
+const bounded = new WeakSet<ClientRequest>();
+
+/** False of a request that a third-party client sent by itself. */
+export function boundsItsAnswer(request: ClientRequest): boolean {
+  return bounded.has(request);
+}
+
 /** As expectAnswer, for whatever connection the request gets. */
 export function readAsCurl(request: ClientRequest, excess?: Excess): ClientRequest {
+  bounded.add(request);
   return request.once('socket', (socket) => expectAnswer(socket, request.method, excess));
 }
 

@@ -44,7 +44,7 @@ import {
   type SdkError,
   type SecretScene,
 } from './faults.ts';
-import { overhear, type Overheard } from './overheard.ts';
+import { largestAnswer, overhear, type Overheard } from './overheard.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
 import { trimmedKeys } from './variables.ts';
@@ -95,9 +95,6 @@ const providers: readonly (readonly [mark: string, words: string])[] = [
 
 /** Characters of a warning of the SDK that are shown. */
 const longestWarning = 1000;
-
-/** A secret has at most 64 KiB, which JSON may write with six characters for each byte. */
-const largestAnswer = 2 ** 20;
 
 /** The SDK's own collector keeps a list of pieces, without a bound. */
 async function collectAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -188,6 +185,7 @@ export function createSecretsManager(
     try {
       return (await withVariables(variables, () => client.config.credentials())) as TemporaryKeys;
     } catch (error) {
+      if (answers.tooLarge !== undefined) return faulty(answers.tooLarge, first, 'the region', 'credentials');
       const { name, message } = error as Error;
       const none = name === 'CredentialsProviderError';
       if (agent !== undefined && (ours ? none && /from any providers/.test(message) : none))

@@ -157,7 +157,12 @@ async function openVault(options: SourceOptions, context: Context, stack: Dispos
     );
   const { createVault } = await import('../vault/client.ts');
   const http = stack.use(await openHttp(vault.tls, context, readProxies(context, [vault.address])));
-  return createVault(vault, { http, clock: context.clock, redactor: context.redactor });
+  return createVault(vault, {
+    http,
+    clock: context.clock,
+    redactor: context.redactor,
+    largest: { bytes: options['max-size'], origin: '--max-size' },
+  });
 }
 
 /** What is asked by most: a proxy that cannot be spoken to is told of before anything is asked. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { readTlsSettings } from '../../clients/http/options.ts';
-import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
+import { giveBack, giveBackLater, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, isSecretSource, readHttpSettings } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
@@ -122,7 +122,7 @@ export async function runRender(
     for (const warning of published.warnings) context.log.warn(warning);
     await tellLeases(sources, context);
     inUse = true;
-    return done(summaryText(published));
+    return { ...done(summaryText(published)), takeBack: giveBackLater(sources, context) };
   } finally {
     await giveBack(sources, inUse, context);
   }
