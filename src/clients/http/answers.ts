@@ -126,6 +126,12 @@ class AnswerReader {
     let rest = chunk;
     while (this.#framing === undefined) {
       const used = this.#readHead(rest);
+      const empty = this.#framing?.by === 'length' && this.#left === 0;
+      if (empty && used < rest.length && this.#excess === 'refused') {
+        // Node's parser takes such an answer for whole at once.
+        this.#out = [];
+        throw new AnswerFault('broken', 'bytes follow its end');
+      }
       // Whoever is told of the answer may want to take its body.
       if (this.#framing !== undefined) hand();
       rest = rest.subarray(used);
@@ -150,8 +156,9 @@ class AnswerReader {
       if (piece.length > 0) emit(piece);
       rest = rest.subarray(piece.length);
     }
-    // An empty line too many is common.
-    const excess = !/^[\r\n]*$/.test(rest.toString('latin1', 0, 16));
+    // An empty line too many is common, and yet a file may end with one: where the body is kept, nobody can tell.
+    const excess =
+      this.#excess === 'refused' ? rest.length > 0 : !/^[\r\n]*$/.test(rest.toString('latin1', 0, 16));
     if (excess && ending && this.#excess === 'refused') {
       // Node's parser would take the body for whole, and the rest for the next answer where it looks like one.
       this.#out = [];

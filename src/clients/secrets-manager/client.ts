@@ -1,4 +1,4 @@
-import type { Agent as HttpAgent } from 'node:http';
+import type { ClientRequest, Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 import {
@@ -61,6 +61,8 @@ export interface SecretsManagerParts {
   readonly redactor: Redactor;
   readonly clock: Clock;
   readonly agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent };
+  /** Whether a request is one of our own client, which bounds what it takes. */
+  readonly boundsItsAnswer: (request: ClientRequest) => boolean;
   /** Sends a request that is signed already. */
   readonly post: (request: SignedRequest, probe: Probe) => Promise<AgentReply>;
   /** Sends a GET that no proxy may see. */
@@ -166,7 +168,7 @@ export function createSecretsManager(
   /** What the chain of the SDK finds, and after it the agent that speaks for this container. */
   const obtain = async (probe: Probe, first: SourceAddress): Promise<TemporaryKeys | NotYet | Never> => {
     probe.phase('getting AWS credentials');
-    using answers = overhear();
+    using answers = overhear(parts.boundsItsAnswer);
     // Each time: a token of a service account is renewed while we wait.
     hideSecrets(environment, redactor);
     const agent = agentOf(environment);

@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 
-import { boundsItsAnswer } from '../http/answers.ts';
 import { AnswerTooLarge } from './faults.ts';
 
 /** The head of an answer. Names of headers are in small letters. */
@@ -27,8 +26,9 @@ export interface Hearing extends Disposable {
  * Listens to the answers that come while something is done. The SDK asks the portal of a person's login (SSO), the node
  * and the agents of containers by clients of its own, and of what those answered its errors keep the words alone: neither
  * the status nor Retry-After. None of its clients for credentials bounds what it takes into memory: that is done here.
+ * @param boundsItsAnswer true of a request of our own, whose answer is no concern of this
  */
-export function overhear(): Hearing {
+export function overhear(boundsItsAnswer: (request: ClientRequest) => boolean): Hearing {
   let last: Overheard | undefined;
   let tooLarge: AnswerTooLarge | undefined;
   const hear = (message: unknown): void => {

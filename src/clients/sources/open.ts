@@ -186,6 +186,7 @@ async function openAws(
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
   const { busyOf } = await import('../http/retry-after.ts');
+  const { boundsItsAnswer } = await import('../http/answers.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));
@@ -205,6 +206,7 @@ async function openAws(
       clock: context.clock,
       agents,
       connectionFault,
+      boundsItsAnswer,
       post: (request, probe) =>
         answerOf(
           http.send(

@@ -2,7 +2,7 @@ import { asObject, asString, parseJson } from '../../config/json.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
-import { unexpanded } from '../../core/template-variables.ts';
+import { unexpandedInSecret } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { never, type Never, type Probe } from '../../wait/attempt.ts';
 import {
@@ -158,7 +158,7 @@ function readJwt(path: string, redactor: Redactor): string | Never {
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }
-  const why = unexpanded(jwt, false);
+  const why = unexpandedInSecret(jwt);
   if (why !== undefined) return never(exitStatus.usage, `the token in ${path} cannot be used: ${why}`);
   redactor.secret(jwt);
   // The third part alone is what makes it valid.

@@ -110,7 +110,7 @@ describe('AWS', () => {
     name: string,
     head: string,
     settings: (server: Endless, place: string) => Record<string, string>,
-    ...more: string[],
+    more?: readonly string[],
   ];
   const xml = 'text/xml';
   const json = 'application/json';
@@ -126,7 +126,7 @@ describe('AWS', () => {
         ...keys,
       }),
     ],
-    ['STS, GetCallerIdentity', headOf(200, xml), () => keys, '--expect-role', 'api'],
+    ['STS, GetCallerIdentity', headOf(200, xml), () => keys, ['--expect-role', 'api']],
     ['the portal of a login (SSO)', headOf(200, json), (_server, place) => login(place)],
     ['the same, an error', headOf(403, json), (_server, place) => login(place)],
     ['the agent of the container', headOf(200, json), (server) => agent(server)],
@@ -142,13 +142,14 @@ describe('AWS', () => {
       'the node (IMDS)',
       headOf(200, 'text/plain'),
       (server) => ({ AWS_EC2_METADATA_SERVICE_ENDPOINT: server.url }),
-      '--aws-imds',
+      ['--aws-imds'],
     ],
     ['Secrets Manager', headOf(200, 'application/x-amz-json-1.1'), () => keys],
     ['the same, an error', headOf(400, 'application/x-amz-json-1.1'), () => keys],
   ];
 
-  test.each(cases)('%s', { timeout: 120_000 }, async (_name, head, settings, ...more) => {
+  test.each(cases.map((one) => ({ name: one[0], one })))('$name', { timeout: 120_000 }, async ({ one }) => {
+    const [, head, settings, more = []] = one;
     using server = await endless({ head });
     const env = { AWS_ENDPOINT_URL: server.url, ...settings(server, folder()) };
     const { status, stderr } = await run(
