@@ -126,7 +126,8 @@ class AnswerReader {
     let rest = chunk;
     while (this.#framing === undefined) {
       const used = this.#readHead(rest);
-      const empty = this.#framing?.by === 'length' && this.#left === 0;
+      const framing = this.#framing as Framing | undefined;
+      const empty = framing?.by === 'length' && this.#left === 0;
       if (empty && used < rest.length && this.#excess === 'refused') {
         // Node's parser takes such an answer for whole at once.
         this.#out = [];

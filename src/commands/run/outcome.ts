@@ -27,7 +27,7 @@ export function outcomeOfPlan(ran: readonly Ran[], took: number, signal: AbortSi
 /** Ends what the steps that are done made for whoever comes after the plan. */
 export async function takeBackAll(ran: readonly Ran[], signal: AbortSignal): Promise<void> {
   await Promise.all(
-    ran.map(({ outcome }) => (outcome?.kind === 'done' ? outcome.takeBack?.(signal) : undefined)),
+    ran.flatMap(({ outcome }) => (outcome?.kind === 'done' ? (outcome.takeBack?.(signal) ?? []) : [])),
   );
 }
 

@@ -34,7 +34,10 @@ async function endless({ usual = () => undefined, head, piece = 'x'.repeat(65_53
     sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
     socket.on('data', (bytes) => {
       const answer = usual(bytes.toString('latin1'));
-      if (answer !== undefined) return void socket.write(answer);
+      if (answer !== undefined) {
+        socket.write(answer);
+        return;
+      }
       let sent = 0;
       const more = (): void => {
         do {
@@ -198,8 +201,14 @@ describe('Vault', () => {
     writeFileSync(join(place, 'password'), 'the-password-of-app');
     const ended = await run(
       [
-        ...['fetch-config', 'vault:secret/a#key', '--to', join(place, 'out')],
-        ...['--vault-user', 'app', '--vault-password-file', join(place, 'password')],
+        'fetch-config',
+        'vault:secret/a#key',
+        '--to',
+        join(place, 'out'),
+        '--vault-user',
+        'app',
+        '--vault-password-file',
+        join(place, 'password'),
       ],
       { VAULT_ADDR: server.url },
     );

@@ -29,7 +29,14 @@ describe('line ends behind the announced length are refused', () => {
     const to = join(folder(), 'out');
     for (const more of [[], ['--decompress']]) {
       const { status, stderr } = await runInitbox([
-        ...['fetch-config', `${server.url}/f`, '--to', to, '--public', '--timeout', '20s', ...more],
+        'fetch-config',
+        `${server.url}/f`,
+        '--to',
+        to,
+        '--public',
+        '--timeout',
+        '20s',
+        ...more,
       ]);
       expect(stderr).toContain('bytes follow its end');
       expect(status).toBe(69);
@@ -42,7 +49,13 @@ describe('line ends behind the announced length are refused', () => {
       void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\r\n');
     await using server = await startFaultServer({ '/f': chunked });
     const { status, stderr } = await runInitbox([
-      ...['fetch-config', `${server.url}/f`, '--to', join(folder(), 'out'), '--public', '--timeout', '20s'],
+      'fetch-config',
+      `${server.url}/f`,
+      '--to',
+      join(folder(), 'out'),
+      '--public',
+      '--timeout',
+      '20s',
     ]);
     expect(stderr).toContain('is not framed as HTTP requires (bytes follow its end)');
     expect(status).toBe(69);
@@ -53,7 +66,7 @@ describe('line ends behind the announced length are refused', () => {
       '/v1/secret/a': short('{"data":{"key":"value"}}\n', 1, { 'Content-Type': 'application/json' }),
     });
     const { status, stderr } = await runInitbox(
-      [...['fetch-config', 'vault:secret/a?kv=1#key', '--to', join(folder(), 'out'), '--timeout', '20s']],
+      ['fetch-config', 'vault:secret/a?kv=1#key', '--to', join(folder(), 'out'), '--timeout', '20s'],
       { env: { VAULT_ADDR: server.url, VAULT_TOKEN: 'hvs.a-token-that-was-given' } },
     );
     expect(stderr).toContain('bytes follow its end');
@@ -62,9 +75,7 @@ describe('line ends behind the announced length are refused', () => {
 
   test('a wait takes no file, and does not mind them', async () => {
     await using server = await startFaultServer({ '/f': short('ok\r\n', 2) });
-    const { status } = await runInitbox([
-      ...['wait-http', `${server.url}/f`, '--body', 'ok', '--timeout', '20s'],
-    ]);
+    const { status } = await runInitbox(['wait-http', `${server.url}/f`, '--body', 'ok', '--timeout', '20s']);
     expect(status).toBe(0);
   });
 });
@@ -81,16 +92,16 @@ describe('an answer 304 tells nothing of the media type', () => {
     const place = folder();
     const fetch = (...more: string[]) =>
       runInitbox([
-        ...[
-          'fetch-config',
-          `${server.url}/x.json`,
-          '--to',
-          join(place, 'out'),
-          '--public',
-          '--timeout',
-          '20s',
-        ],
-        ...['--etag-file', join(place, 'etag'), ...more],
+        'fetch-config',
+        `${server.url}/x.json`,
+        '--to',
+        join(place, 'out'),
+        '--public',
+        '--timeout',
+        '20s',
+        '--etag-file',
+        join(place, 'etag'),
+        ...more,
       ]);
     const asked = (): boolean => server.requests.at(-1)!.headers.includes('if-none-match: "e1"');
     expect((await fetch()).status).toBe(0);
@@ -125,7 +136,13 @@ test('the rest of a body as a web page is told with its own status', async () =>
   });
   await using server = await startFaultServer({ '/f': [cut, rest] });
   const { stderr } = await runInitbox([
-    ...['fetch-config', `${server.url}/f`, '--to', join(folder(), 'out'), '--public', '--timeout', '20s'],
+    'fetch-config',
+    `${server.url}/f`,
+    '--to',
+    join(folder(), 'out'),
+    '--public',
+    '--timeout',
+    '20s',
   ]);
   expect(stderr).toContain('answered 206 with a web page');
 });
@@ -137,7 +154,10 @@ test('a webhook is shown without a query that it does not have', async () => {
     ['?a=b&token=0123456789abcdef', '/services/[redacted]?… '],
   ] as const) {
     const { stderr } = await runInitbox([
-      ...['wait-http', `http://127.0.0.1:1${hook}${query}`, '--timeout', '1s'],
+      'wait-http',
+      `http://127.0.0.1:1${hook}${query}`,
+      '--timeout',
+      '1s',
     ]);
     expect(stderr).toContain(shown);
     expect(stderr).not.toContain('aZ9kLmNo');
@@ -160,7 +180,13 @@ test.each(['--tls-server-name', 'VAULT_TLS_SERVER_NAME'])('no final dot goes int
   const source = vault ? 'vault:secret/a?kv=1#key' : `${server.url}/f`;
   const { status } = await runInitbox(
     [
-      ...['fetch-config', source, '--to', join(place, 'out'), '--allow-disk', '--timeout', '20s'],
+      'fetch-config',
+      source,
+      '--to',
+      join(place, 'out'),
+      '--allow-disk',
+      '--timeout',
+      '20s',
       ...(vault ? [] : ['--ca-file', authority.certificateFile, by, 'api.test.']),
     ],
     {
@@ -184,8 +210,14 @@ test('a password file that looks like a template is refused, and not shown', asy
     writeFileSync(join(place, 'password'), text);
     const running = await startInitbox(
       [
-        ...['fetch-config', 'vault:secret/a', '--to', join(place, 'out'), '--vault-user', 'u'],
-        ...['--vault-password-file', join(place, 'password')],
+        'fetch-config',
+        'vault:secret/a',
+        '--to',
+        join(place, 'out'),
+        '--vault-user',
+        'u',
+        '--vault-password-file',
+        join(place, 'password'),
       ],
       { env: { VAULT_ADDR: 'http://127.0.0.1:1' } },
     );

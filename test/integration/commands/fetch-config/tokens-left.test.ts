@@ -51,7 +51,12 @@ async function startVault(more: Readonly<Record<string, Behaviour | readonly Beh
     server,
     place,
     words: (source: string, ...others: string[]) => [
-      ...['fetch-config', source, '--vault-user', 'app', '--vault-password-file', join(place, 'password')],
+      'fetch-config',
+      source,
+      '--vault-user',
+      'app',
+      '--vault-password-file',
+      join(place, 'password'),
       ...others,
     ],
     env: { VAULT_ADDR: server.url },
@@ -123,8 +128,15 @@ describe('a token that was unwrapped is nobody else’s, and that is said', () =
   const words = (place: string): string[] => {
     writeFileSync(join(place, 'wrapped'), 'hvs.the-wrapping-token');
     return [
-      ...['fetch-config', 'vault:secret/a#key', '--to', join(place, 'out'), '--timeout', '30s'],
-      ...['--vault-token-file', join(place, 'wrapped'), '--vault-unwrap'],
+      'fetch-config',
+      'vault:secret/a#key',
+      '--to',
+      join(place, 'out'),
+      '--timeout',
+      '30s',
+      '--vault-token-file',
+      join(place, 'wrapped'),
+      '--vault-unwrap',
     ];
   };
 
@@ -190,9 +202,18 @@ describe('a lease goes with its token where nobody gets it', () => {
     writeFileSync(join(vault.place, 'template'), 'p=${P}\n');
     const { status } = await runInitbox(
       [
-        ...['render', join(vault.place, 'template'), '--to', join(vault.place, 'made')],
-        ...['--data', 'P=vault:database/creds/app#password', '--vault-user', 'app'],
-        ...['--vault-password-file', join(vault.place, 'password'), '--', ...never],
+        'render',
+        join(vault.place, 'template'),
+        '--to',
+        join(vault.place, 'made'),
+        '--data',
+        'P=vault:database/creds/app#password',
+        '--vault-user',
+        'app',
+        '--vault-password-file',
+        join(vault.place, 'password'),
+        '--',
+        ...never,
       ],
       { env: vault.env },
     );
