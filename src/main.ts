@@ -215,6 +215,9 @@ async function handOver(
     ) as Record<string, string>;
     return await replaceProcess(successor, { ...environment, ...outcome.environment }, ended.signal);
   } catch (error) {
+    // Of one that was found in the pipe nobody has heard yet: whoever takes something back must be quick then.
+    if (error instanceof SignalReceived && !ended.signal.aborted) ended.abort(error);
+    await outcome.takeBack?.(ended.signal);
     return report(run.command.name, outcomeOfError(error, log));
   }
 }

@@ -26,3 +26,8 @@ export function portIn(text: string): number | undefined {
 export function shownHostPort(host: string | undefined, port: number | string | null | undefined): string {
   return `${host?.includes(':') ? `[${host}]` : host}:${port}`;
 }
+
+/** The final dot of `api.ns.svc.cluster.local.` is for resolvers alone: RFC 6066, 3 forbids it in a server's name. */
+export function withoutFinalDot(name: string): string {
+  return name.replace(/(?<=[^.])\.$/, '');
+}

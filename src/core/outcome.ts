@@ -7,6 +7,12 @@ export interface Done {
   /** What was asked for is on standard output, so that the log tells of it at debug level alone. */
   readonly printed?: true;
   readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * Ends what was made for whoever comes next, where that turns out to be nobody: the command after `--` could not be started,
+   * or a later step failed.
+   * @param signal of the whole run
+   */
+  readonly takeBack?: (signal: AbortSignal) => Promise<void>;
 }
 
 /**

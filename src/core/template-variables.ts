@@ -26,7 +26,8 @@ export type Meaning =
  * leaves where a value is missing, and a path that is `-`, by which other programs mean standard input or output. A path and a URL
  * are never empty; what another empty text means is for the caller to judge.
  * @param where names the text in the message: `--to`, `DATABASE_URL`, `the path`
- * @throws UsageError that names the reference, and none of the rest of the text
+ * @throws UsageError that names the reference, and none of the rest of the text; of a token and a secret its signs alone, as
+ *   what stands between them may be the secret's own
  */
 export function refuseUnexpanded(meaning: Meaning, text: string, where: string): void {
   if (meaning === 'path' && text === '-')
@@ -65,7 +66,7 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
   url: inUrl,
   word: (text) => unexpanded(text),
   name: (text) => unexpanded(text, false),
-  token: (text) => unexpanded(text, false),
+  token: unexpandedInSecret,
   secret: inSecret,
 };
 
@@ -93,6 +94,17 @@ export function unexpanded(text: string, bare = true): string | undefined {
   if (nothing !== undefined)
     return `${JSON.stringify(nothing)} in it is what a template writes where a value is missing; give it that value`;
   return undefined;
+}
+
+/** As unexpanded, of a text that is a secret: with nothing of what stands between the signs, which may be its own. */
+export function unexpandedInSecret(text: string): string | undefined {
+  const why = unexpanded(text, false);
+  if (why === undefined || /^"<(no value|nil)>"/.test(why)) return why;
+  const [sign] = /\$\(|\$\{/.exec(text) ?? [];
+  const replaced = `Kubernetes replaces $(NAME) in args, and in env entries below NAME, and only where this container's env sets NAME`;
+  if (sign === '$(') return `a $(…) in it was not replaced by a value; ${replaced}, and no shell reads it`;
+  if (sign === '${') return `a \${…} in it was not replaced by a value; ${replaced}, and no shell reads it`;
+  return "a template's {{ … }} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)";
 }
 
 /** Of what stands between braces no more is shown. */
@@ -200,7 +212,7 @@ function unexpandedHosts(rest: string): string | undefined {
 const onlyReferences = new RegExp(String.raw`^\s*(?:${reference}\s*)+$`);
 
 function inSecret(text: string): string | undefined {
-  return onlyReferences.test(text) ? unexpanded(text, false) : undefined;
+  return onlyReferences.test(text) ? unexpandedInSecret(text) : undefined;
 }
 
 const plainReferences =

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
 import type { Clock } from '../../core/clock.ts';
-import { shownHostPort } from '../../core/host-port.ts';
+import { shownHostPort, withoutFinalDot } from '../../core/host-port.ts';
 import { connectHint, connectWords } from '../../core/socket-errors.ts';
 import { notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
@@ -216,7 +216,7 @@ async function handshake(
         socket,
         host: name,
         // RFC 6066, 3: no address may stand there.
-        ...(isIP(name) || endpoint.kind === 'unix' ? {} : { servername: name }),
+        ...(isIP(name) || endpoint.kind === 'unix' ? {} : { servername: withoutFinalDot(name) }),
         ...tlsOptions(tls),
         ...(alpn === undefined ? {} : { ALPNProtocols: [alpn] }),
       });

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
+import { withoutFinalDot } from '../../core/host-port.ts';
 import { basicAuthorization } from '../../core/userinfo.ts';
 import type { NotYet, Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
@@ -73,11 +74,6 @@ export function lookupThrough(
 const perAddress = 1000;
 
 export const agentOptions = { keepAlive: true, autoSelectFamilyAttemptTimeout: perAddress } as const;
-
-/** The final dot of `api.ns.svc.cluster.local.` is for resolvers alone: RFC 6066, 3 forbids it in a server's name. */
-export function withoutFinalDot(name: string): string {
-  return name.replace(/(?<=[^.])\.$/, '');
-}
 
 /** The name to ask a TLS server for, and to look for in its certificate; empty for an address. */
 export function serverNameOf(host: string): string {

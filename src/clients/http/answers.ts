@@ -126,6 +126,13 @@ class AnswerReader {
     let rest = chunk;
     while (this.#framing === undefined) {
       const used = this.#readHead(rest);
+      const framing = this.#framing as Framing | undefined;
+      const empty = framing?.by === 'length' && this.#left === 0;
+      if (empty && used < rest.length && this.#excess === 'refused') {
+        // Node's parser takes such an answer for whole at once.
+        this.#out = [];
+        throw new AnswerFault('broken', 'bytes follow its end');
+      }
       // Whoever is told of the answer may want to take its body.
       if (this.#framing !== undefined) hand();
       rest = rest.subarray(used);
@@ -150,8 +157,9 @@ class AnswerReader {
       if (piece.length > 0) emit(piece);
       rest = rest.subarray(piece.length);
     }
-    // An empty line too many is common.
-    const excess = !/^[\r\n]*$/.test(rest.toString('latin1', 0, 16));
+    // An empty line too many is common, and yet a file may end with one: where the body is kept, nobody can tell.
+    const excess =
+      this.#excess === 'refused' ? rest.length > 0 : !/^[\r\n]*$/.test(rest.toString('latin1', 0, 16));
     if (excess && ending && this.#excess === 'refused') {
       // Node's parser would take the body for whole, and the rest for the next answer where it looks like one.
       this.#out = [];
@@ -243,8 +251,17 @@ export function expectAnswer(socket: Socket, method: string, excess: Excess = 'r
   reader.expect(method, excess);
 }
 
+/** Requests whose sender bounds what it takes of the answer. */
+const bounded = new WeakSet<ClientRequest>();
+
+/** False of a request that a third-party client sent by itself. */
+export function boundsItsAnswer(request: ClientRequest): boolean {
+  return bounded.has(request);
+}
+
 /** As expectAnswer, for whatever connection the request gets. */
 export function readAsCurl(request: ClientRequest, excess?: Excess): ClientRequest {
+  bounded.add(request);
   return request.once('socket', (socket) => expectAnswer(socket, request.method, excess));
 }
 

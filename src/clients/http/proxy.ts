@@ -1,11 +1,12 @@
 import net, { isIP, type BlockList } from 'node:net';
 
 import type { Context, Environment } from '../../core/context.ts';
+import { withoutFinalDot } from '../../core/host-port.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { cutUserinfo, percentDecoded } from '../../core/userinfo.ts';
 import { hasDoubledScheme, isBareAuthority } from '../../core/web-url.ts';
-import { proxyAuthorization, withoutFinalDot } from './agents.ts';
+import { proxyAuthorization } from './agents.ts';
 
 /**
  * The proxy for a URL; undefined where it is reached directly.

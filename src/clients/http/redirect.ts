@@ -32,7 +32,7 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
  * tokens to other hosts.
  */
 export async function sendFollowing(
-  client: HttpClient,
+  client: Pick<HttpClient, 'send'>,
   request: HttpRequest,
   probe: Probe,
   policy: RedirectPolicy,

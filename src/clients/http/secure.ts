@@ -15,7 +15,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 
-import { shownHostPort } from '../../core/host-port.ts';
+import { shownHostPort, withoutFinalDot } from '../../core/host-port.ts';
 import type { Never, NotYet } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import {
@@ -27,7 +27,6 @@ import {
   ProxyFailure,
   ProxyRefused,
   serverNameOf,
-  withoutFinalDot,
 } from './agents.ts';
 import { headLimits } from './answer-head.ts';
 import { expectAnswer, readAsCurl } from './answers.ts';

@@ -327,7 +327,7 @@ function typeFault(
     if (type === settings.contentType.toLowerCase()) return undefined;
     return never(
       exitStatus.refused,
-      `answered 200 with ${type === '' ? 'no Content-Type' : excerpt(said, shownOfHeader, redact)}, not ${settings.contentType}`,
+      `answered ${response.status} with ${type === '' ? 'no Content-Type' : excerpt(said, shownOfHeader, redact)}, not ${settings.contentType}`,
       'look at what the address serves, or at --content-type',
     );
   }
@@ -336,7 +336,7 @@ function typeFault(
     return undefined;
   return never(
     exitStatus.refused,
-    'answered 200 with a web page',
+    `answered ${response.status} with a web page`,
     'is it a login page or a proxy’s? if you want a page, add --content-type text/html',
   );
 }

@@ -1,5 +1,6 @@
 import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import type { Environment } from '../../core/context.ts';
+import { withoutFinalDot } from '../../core/host-port.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
@@ -32,7 +33,7 @@ export function tlsOptions(settings: TlsSettings): {
     ...(settings.authorities === undefined ? {} : { ca: settings.authorities }),
     ...(settings.certificate === undefined ? {} : { cert: settings.certificate }),
     ...(settings.key === undefined ? {} : { key: settings.key }),
-    ...(settings.serverName === undefined ? {} : { servername: settings.serverName }),
+    ...(settings.serverName === undefined ? {} : { servername: withoutFinalDot(settings.serverName) }),
     ...(settings.anyName === true ? { checkServerIdentity: () => undefined } : {}),
   };
 }

@@ -118,7 +118,10 @@ export interface HttpSettings {
   readonly forgiving?: boolean;
 }
 
-/** Sends requests, one attempt each: no retries, no redirects, no opinion on a status. Bodies are never logged. */
+/**
+ * Sends requests, one attempt each: no retries, no redirects, no opinion on a status. Bodies are never logged. Disposing
+ * closes its connections; a later request opens one anew.
+ */
 export interface HttpClient extends Disposable {
   send(request: HttpRequest, probe: Probe): Promise<HttpAnswer>;
 }

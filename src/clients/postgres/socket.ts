@@ -3,6 +3,7 @@ import type { ConnectionOptions, PeerCertificate, TLSSocket } from 'node:tls';
 
 import { reasonOf } from '../../core/clock.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { withoutFinalDot } from '../../core/host-port.ts';
 import { never, type Never } from '../../wait/attempt.ts';
 import type { PostgresTls } from './connection-string.ts';
 import { errorOfVersion2, isForeignGreeting, NotPostgres } from './other-protocol.ts';
@@ -155,7 +156,7 @@ async function handshake(
     socket,
     host,
     // RFC 6066, 3: no address may stand there.
-    ...(isIP(host) || host.startsWith('/') ? {} : { servername: host }),
+    ...(isIP(host) || host.startsWith('/') ? {} : { servername: withoutFinalDot(host) }),
     rejectUnauthorized: verifies,
     ...(tls.authorities === undefined ? {} : { ca: trusted(tls.authorities, getCACertificates) }),
     ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),

@@ -1,4 +1,4 @@
-import type { Agent as HttpAgent } from 'node:http';
+import type { ClientRequest, Agent as HttpAgent } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
 
 import {
@@ -44,7 +44,7 @@ import {
   type SdkError,
   type SecretScene,
 } from './faults.ts';
-import { overhear, type Overheard } from './overheard.ts';
+import { largestAnswer, overhear, type Overheard } from './overheard.ts';
 import { regionOf } from './region.ts';
 import { asksOthers, hideSecrets } from './shared-files.ts';
 import { trimmedKeys } from './variables.ts';
@@ -61,6 +61,8 @@ export interface SecretsManagerParts {
   readonly redactor: Redactor;
   readonly clock: Clock;
   readonly agents: { readonly httpAgent: HttpAgent; readonly httpsAgent: HttpsAgent };
+  /** Whether a request is one of our own client, which bounds what it takes. */
+  readonly boundsItsAnswer: (request: ClientRequest) => boolean;
   /** Sends a request that is signed already. */
   readonly post: (request: SignedRequest, probe: Probe) => Promise<AgentReply>;
   /** Sends a GET that no proxy may see. */
@@ -95,9 +97,6 @@ const providers: readonly (readonly [mark: string, words: string])[] = [
 
 /** Characters of a warning of the SDK that are shown. */
 const longestWarning = 1000;
-
-/** A secret has at most 64 KiB, which JSON may write with six characters for each byte. */
-const largestAnswer = 2 ** 20;
 
 /** The SDK's own collector keeps a list of pieces, without a bound. */
 async function collectAnswer(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
@@ -169,7 +168,7 @@ export function createSecretsManager(
   /** What the chain of the SDK finds, and after it the agent that speaks for this container. */
   const obtain = async (probe: Probe, first: SourceAddress): Promise<TemporaryKeys | NotYet | Never> => {
     probe.phase('getting AWS credentials');
-    using answers = overhear();
+    using answers = overhear(parts.boundsItsAnswer);
     // Each time: a token of a service account is renewed while we wait.
     hideSecrets(environment, redactor);
     const agent = agentOf(environment);
@@ -188,6 +187,7 @@ export function createSecretsManager(
     try {
       return (await withVariables(variables, () => client.config.credentials())) as TemporaryKeys;
     } catch (error) {
+      if (answers.tooLarge !== undefined) return faulty(answers.tooLarge, first, 'the region', 'credentials');
       const { name, message } = error as Error;
       const none = name === 'CredentialsProviderError';
       if (agent !== undefined && (ours ? none && /from any providers/.test(message) : none))

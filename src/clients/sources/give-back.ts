@@ -24,14 +24,18 @@ export async function giveBack({ vault }: Sources, inUse: boolean, context: Cont
   const bounds = late ? { signal: new AbortController().signal } : context;
   using limit = startDeadline(context.clock, bounds, time, 'revoking the token');
   try {
-    const end = await vault.finish(inUse, { signal: limit.signal, phase: () => {} });
-    if (end === undefined) return;
-    if (end.revoked) context.log.debug(end.words);
-    else context.log.warn(end.words);
+    for (const { revoked, words } of await vault.finish(inUse, { signal: limit.signal, phase: () => {} }))
+      if (revoked) context.log.debug(words);
+      else context.log.warn(words);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     context.log.warn(`revoking the token took longer than ${formatDuration(time)}`);
   }
+}
+
+/** For an outcome's `takeBack`: what was in use reached nobody. */
+export function giveBackLater(sources: Sources, context: Context): (signal: AbortSignal) => Promise<void> {
+  return (signal) => giveBack(sources, false, { ...context, signal });
 }
 
 /** Tells how long what was read will hold, where it does not hold forever. */

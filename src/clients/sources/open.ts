@@ -157,7 +157,12 @@ async function openVault(options: SourceOptions, context: Context, stack: Dispos
     );
   const { createVault } = await import('../vault/client.ts');
   const http = stack.use(await openHttp(vault.tls, context, readProxies(context, [vault.address])));
-  return createVault(vault, { http, clock: context.clock, redactor: context.redactor });
+  return createVault(vault, {
+    http,
+    clock: context.clock,
+    redactor: context.redactor,
+    largest: { bytes: options['max-size'], origin: '--max-size' },
+  });
 }
 
 /** What is asked by most: a proxy that cannot be spoken to is told of before anything is asked. */
@@ -181,6 +186,7 @@ async function openAws(
   const { agentsFor } = await import('../http/secure.ts');
   const { readAuthorities } = await import('../http/tls.ts');
   const { busyOf } = await import('../http/retry-after.ts');
+  const { boundsItsAnswer } = await import('../http/answers.ts');
   const authorities = readAuthorities(environment['AWS_CA_BUNDLE'], 'AWS_CA_BUNDLE', environment);
   const tls = { verify: true, ...(authorities === undefined ? {} : { authorities }) };
   const http = stack.use(await openHttp(tls, context));
@@ -200,6 +206,7 @@ async function openAws(
       clock: context.clock,
       agents,
       connectionFault,
+      boundsItsAnswer,
       post: (request, probe) =>
         answerOf(
           http.send(

@@ -9,7 +9,7 @@ import { SaidText } from '../../core/said-text.ts';
 import { formatBytes } from '../../core/size.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { sendFollowing, type RedirectPolicy } from '../http/redirect.ts';
-import type { HttpClient, HttpResponse } from '../http/transport.ts';
+import type { HttpAnswer, HttpClient, HttpRequest, HttpResponse } from '../http/transport.ts';
 
 /** What Vault answered, whatever its status. */
 export interface VaultReply {
@@ -23,16 +23,32 @@ export interface VaultReply {
   readonly busy?: Busy | undefined;
 }
 
-export type VaultAnswer = VaultReply | NotYet | Never;
+/** An attempt without a reply. */
+export type NoVaultReply = (NotYet | Never) & {
+  /** Vault may have done what was asked all the same: the request went out, and no whole answer came back. */
+  readonly mayBeDone?: boolean;
+};
+
+export type VaultAnswer = VaultReply | NoVaultReply;
+
+/** The most bytes of an answer that are taken, and the setting behind it, for people. */
+export interface AnswerLimit {
+  readonly bytes: number;
+  readonly origin: string;
+}
 
 /** Vault's API by path and verb; one attempt each. Paths are encoded already. */
 export interface VaultApi {
-  read(path: string, token: Secret | undefined, probe: Probe): Promise<VaultAnswer>;
+  /** @param limit for answers that hold secrets of any size */
+  read(path: string, token: Secret | undefined, probe: Probe, limit?: AnswerLimit): Promise<VaultAnswer>;
   write(path: string, body: unknown, token: Secret | undefined, probe: Probe): Promise<VaultAnswer>;
 }
 
-/** Secrets are small; Vault's own limit for a request is 32 MiB. */
-const maxBody = 32 * 2 ** 20;
+/** What tells of a token, a login or a mount has some kB; the names of policies may be many. */
+const usualLimit: AnswerLimit = {
+  bytes: 2 ** 20,
+  origin: "the limit for Vault's answers about tokens and mounts",
+};
 
 /** Bytes of an answer other than 200 that are read. */
 const longestError = 2 ** 16;
@@ -44,15 +60,16 @@ interface Options {
   readonly headers: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly probe: Probe;
+  readonly limit: AnswerLimit;
   /** For what the head of the answer says, which node-vault does not hand on. */
   readonly heard: { busy?: Busy | undefined; status?: number };
 }
 
 /** An attempt without a reply, thrown through node-vault. */
 class NoReply extends Error {
-  readonly answer: NotYet | Never;
+  readonly answer: NoVaultReply;
 
-  constructor(answer: NotYet | Never) {
+  constructor(answer: NoVaultReply) {
     super(answer.reason);
     this.answer = answer;
   }
@@ -88,8 +105,9 @@ export function createVaultApi(
   ): Promise<{ statusCode: number; body: unknown; request: { path: string } }> => {
     const body = options.json === undefined ? undefined : JSON.stringify(options.json);
     const url = new URL(options.uri);
+    const sent = trackSent(http, url);
     const answer = await sendFollowing(
-      http,
+      sent.http,
       {
         method: options.method,
         url,
@@ -101,13 +119,13 @@ export function createVaultApi(
         },
         ...(body === undefined ? {} : { body }),
         closing: astray,
-        maxBody,
-        maxBodyOrigin: "Vault's own limit",
+        maxBody: options.limit.bytes,
+        maxBodyOrigin: options.limit.origin,
       },
       options.probe,
       toLeader,
     );
-    if (answer.state !== 'response') throw new NoReply(answer);
+    if (answer.state !== 'response') throw new NoReply({ ...answer, mayBeDone: sent.unanswered });
     astray = false;
     options.heard.busy = answer.busy;
     options.heard.status = answer.status;
@@ -148,11 +166,36 @@ export function createVaultApi(
   const headers = (token: Secret | undefined): Record<string, string> =>
     token === undefined ? {} : { 'X-Vault-Token': token.reveal() };
   return {
-    read: (path, token, probe) =>
-      call((heard) => client.read(path, { headers: headers(token), probe, heard })),
+    read: (path, token, probe, limit = usualLimit) =>
+      call((heard) => client.read(path, { headers: headers(token), probe, limit, heard })),
     write: (path, body, token, probe) =>
-      call((heard) => client.write(path, body, { headers: headers(token), probe, heard })),
+      call((heard) => client.write(path, body, { headers: headers(token), probe, limit: usualLimit, heard })),
   };
+}
+
+/** Tells whether the last request got as far as its server, and no whole answer came back. */
+function trackSent(
+  http: HttpClient,
+  { protocol }: URL,
+): { readonly http: Pick<HttpClient, 'send'>; unanswered: boolean } {
+  const tracked = {
+    unanswered: false,
+    http: {
+      async send(request: HttpRequest, probe: Probe): Promise<HttpAnswer> {
+        let out = false;
+        const answer = await http.send(request, {
+          ...probe,
+          reached(stage) {
+            out ||= stage !== (protocol === 'https:' ? 'tcp' : 'tls');
+            probe.reached?.(stage);
+          },
+        });
+        tracked.unanswered = out && answer.state !== 'response';
+        return answer;
+      },
+    },
+  };
+  return tracked;
 }
 
 /**
@@ -215,12 +258,13 @@ function readBody(response: HttpResponse, redact: (text: string) => string): Fie
     return parseJson(response.body.toString());
   } catch (error) {
     if (!ok) return {};
-    throw new NoReply(
-      never(
+    throw new NoReply({
+      ...never(
         exitStatus.refused,
         `answered ${response.status} with a broken body: ${(error as Error).message}`,
       ),
-    );
+      mayBeDone: true,
+    });
   }
 }
 

@@ -15,7 +15,7 @@ import {
   type Probe,
 } from '../../wait/attempt.ts';
 import type { HttpClient } from '../http/transport.ts';
-import { createVaultApi, succeeded, type VaultReply } from './api.ts';
+import { createVaultApi, succeeded, type AnswerLimit, type VaultReply } from './api.ts';
 import { readFault, said } from './faults.ts';
 import { logIn, type Login } from './login.ts';
 import { createMounts, type SecretsMount } from './mounts.ts';
@@ -37,17 +37,35 @@ export interface Vault {
   /** What to tell about leases that came back. A lease dies with its token, so that one that was given is looked up. */
   notes(probe: Probe): Promise<readonly string[]>;
   /**
-   * Revokes the token where it was made for this run and nothing that is used hangs on it: its leases die with it.
+   * Revokes the token where it was made for this run and nothing that is used hangs on it: its leases die with it. It may
+   * be called again, where what was in use reached nobody after all.
    * @param inUse false where nobody got what was read: a failed run must not leave a database user behind each time
-   * @returns what happened, for the log; undefined where there was nothing to revoke
+   * @returns what happened, for the log; empty where there was nothing to revoke
    */
-  finish(
-    inUse: boolean,
-    probe: Probe,
-  ): Promise<{ readonly revoked: boolean; readonly words: string } | undefined>;
+  finish(inUse: boolean, probe: Probe): Promise<readonly TokenEnd[]>;
+}
+
+/** What became of a token, for the log. */
+export interface TokenEnd {
+  readonly revoked: boolean;
+  readonly words: string;
 }
 
 const kept = 'the token of this run could not be revoked, and lives on until it expires';
+
+const unwrappedWords =
+  'the token that was unwrapped is not revoked, since it was not made for this run: it lives on until it expires';
+
+function unreadWords(count: number, unwraps: boolean): string {
+  const what = unwraps ? 'the answer to an unwrapping' : 'the answer to a login';
+  return count === 1 ? `${what} did not come whole` : `${what} did not come whole ${count} times`;
+}
+
+function livesOn(count: number): string {
+  return count === 1
+    ? 'if Vault made a token for it, that token lives on until it expires'
+    : 'if Vault made tokens for them, these live on until they expire';
+}
 
 interface Lease {
   readonly source: string;
@@ -60,7 +78,14 @@ export function createVault(
     http,
     clock,
     redactor,
-  }: { readonly http: HttpClient; readonly clock: Clock; readonly redactor: Redactor },
+    largest,
+  }: {
+    readonly http: HttpClient;
+    readonly clock: Clock;
+    readonly redactor: Redactor;
+    /** Of an answer with secrets. */
+    readonly largest: AnswerLimit;
+  },
 ): Vault {
   const api = createVaultApi(http, settings.address, settings.namespace, redactor.redact);
   const mounts = createMounts(api);
@@ -76,6 +101,8 @@ export function createVault(
   const underWay = new Set<Promise<void>>();
   /** Tokens that came after the run had ended. */
   const late: Login[] = [];
+  /** Logins whose answers did not come whole. */
+  let unread = 0;
   let login: Login | undefined = given && {
     state: 'logged-in',
     token: given,
@@ -83,6 +110,7 @@ export function createVault(
     policies: [],
     lifetime: 0,
     own: false,
+    unwrapped: false,
   };
 
   return {
@@ -117,21 +145,30 @@ export function createVault(
     async finish(inUse, probe) {
       await Promise.race([Promise.all(underWay), aborted(probe.signal)]);
       abandoned.abort();
-      if (underWay.size > 0)
-        return {
-          revoked: false,
-          words: 'a login was cut off: if Vault made a token for it, that token lives on until it expires',
-        };
-      const ends = await Promise.all(late.map((one) => revoke(one, probe)));
-      const failed = ends.find(({ revoked }) => !revoked);
-      if (failed !== undefined || login === undefined || !login.own) return failed ?? ends[0];
-      if (inUse && leases.length > 0) {
-        return {
+      const unwraps = settings.login.method === 'token';
+      const begun = unwraps ? 'the token was being unwrapped' : 'a login was cut off';
+      const cut: TokenEnd[] =
+        underWay.size > 0 ? [{ revoked: false, words: `${begun}: ${livesOn(underWay.size)}` }] : [];
+      const broken: TokenEnd[] =
+        unread > 0 ? [{ revoked: false, words: `${unreadWords(unread, unwraps)}: ${livesOn(unread)}` }] : [];
+      unread = 0;
+      // Its time is over.
+      if (underWay.size > 0) return [...cut, ...broken];
+      const gone = [...late.splice(0), ...(login === undefined ? [] : [login])];
+      const ours = gone.filter(({ own }) => own);
+      const keeps = inUse && leases.length > 0;
+      const ends = await Promise.all(
+        ours.filter((one) => !keeps || one !== login).map((one) => revoke(one, probe)),
+      );
+      const others = gone.some(({ own, unwrapped }) => !own && unwrapped);
+      const unwrapped = !inUse && others ? [{ revoked: false, words: unwrappedWords }] : [];
+      if (keeps && login?.own)
+        ends.push({
           revoked: false,
           words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
-        };
-      }
-      return revoke(login, probe);
+        });
+      else login = undefined;
+      return [...broken, ...unwrapped, ...ends];
     },
   };
 
@@ -182,13 +219,19 @@ export function createVault(
     const answer = await Promise.race([going, aborted(probe.signal)]);
     if (answer === undefined) {
       const over: Promise<void> = going
-        .then((one) => void (one.state === 'logged-in' && one.own && late.push(one)))
+        .then((one) => {
+          if (one.state === 'logged-in') late.push(one);
+          else if (one.mayBeDone && !abandoned.signal.aborted) unread++;
+        })
         .catch(() => {})
         .finally(() => underWay.delete(over));
       underWay.add(over);
       return notYet('no answer yet');
     }
-    if (answer.state !== 'logged-in') return answer;
+    if (answer.state !== 'logged-in') {
+      if (answer.mayBeDone) unread++;
+      return answer;
+    }
     login = answer;
     loginEnds = answer.own && answer.lifetime > 0 ? asked + answer.lifetime * 1000 : Number.POSITIVE_INFINITY;
     return satisfied(`logged in by ${settings.login.method}`);
@@ -256,6 +299,7 @@ export function createVault(
       `${encodePath(apiPath)}${version === undefined ? '' : `?version=${version}`}`,
       session.token,
       probe,
+      largest,
     );
     if (reply.state !== 'reply') return { answer: reply, confirm: false };
     if (!succeeded(reply)) {

@@ -2,10 +2,17 @@ import { asObject, asString, parseJson } from '../../config/json.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { secretAsPath } from '../../core/secret-as-path.ts';
-import { unexpanded } from '../../core/template-variables.ts';
+import { unexpandedInSecret } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
-import { never, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
-import { messagesOf, succeeded, type VaultApi, type VaultReply } from './api.ts';
+import { never, type Never, type Probe } from '../../wait/attempt.ts';
+import {
+  messagesOf,
+  succeeded,
+  type NoVaultReply,
+  type VaultAnswer,
+  type VaultApi,
+  type VaultReply,
+} from './api.ts';
 import { loginFault, said, stateFault, type LoginScene } from './faults.ts';
 import { encodePath } from './path.ts';
 import type { VaultLogin } from './settings.ts';
@@ -21,6 +28,8 @@ export interface Login {
   readonly lifetime: number;
   /** True where the token was made for us, so that we may revoke it. */
   readonly own: boolean;
+  /** It came out of a wrapping token, which cannot be unwrapped again. */
+  readonly unwrapped: boolean;
 }
 
 /** What a login needs to know beside itself. */
@@ -37,10 +46,10 @@ export async function logIn(
   login: VaultLogin,
   { namespace, redactor, now }: LoginPlace,
   probe: Probe,
-): Promise<Login | NotYet | Never> {
+): Promise<Login | NoVaultReply> {
   if (login.method === 'token') {
     const reply = await unwrap(api, login.token, probe);
-    return reply.state === 'reply' ? loginOf(reply, false, redactor) : reply;
+    return reply.state === 'reply' ? loginOf(reply, { own: false, unwrapped: true }, redactor) : reply;
   }
   const body = await loginBody(api, login, redactor, probe);
   if ('state' in body) return body;
@@ -48,7 +57,7 @@ export async function logIn(
   const user = login.method === 'userpass' ? `/${encodeURIComponent(login.user)}` : '';
   const reply = await api.write(`auth/${encodePath(login.mount)}/login${user}`, fields, undefined, probe);
   if (reply.state !== 'reply') return reply;
-  if (succeeded(reply)) return loginOf(reply, true, redactor);
+  if (succeeded(reply)) return loginOf(reply, { own: true, unwrapped: false }, redactor);
   const scene: LoginScene = {
     method: login.method,
     mount: login.mount,
@@ -61,7 +70,11 @@ export async function logIn(
   return loginFault(reply, scene);
 }
 
-function loginOf(reply: VaultReply, own: boolean, redactor: Redactor): Login | Never {
+function loginOf(
+  reply: VaultReply,
+  kind: Pick<Login, 'own' | 'unwrapped'>,
+  redactor: Redactor,
+): Login | Never {
   const auth = asObject(reply.body['auth']);
   const token = asString(auth?.['client_token']);
   if (token === undefined || token === '') {
@@ -81,7 +94,7 @@ function loginOf(reply: VaultReply, own: boolean, redactor: Redactor): Login | N
     accessor,
     policies: Array.isArray(policies) ? policies.map(String) : [],
     lifetime: Number(auth?.['lease_duration'] ?? 0),
-    own,
+    ...kind,
   };
 }
 
@@ -95,7 +108,7 @@ async function loginBody(
   login: Exclude<VaultLogin, { method: 'token' }>,
   redactor: Redactor,
   probe: Probe,
-): Promise<Body | NotYet | Never> {
+): Promise<Body | NoVaultReply> {
   switch (login.method) {
     case 'kubernetes':
     case 'jwt': {
@@ -108,7 +121,8 @@ async function loginBody(
       let secretId = login.secretId;
       if (login.wrapped) {
         const reply = await unwrap(api, login.secretId, probe);
-        if (reply.state !== 'reply') return reply;
+        // A SecretID is no token.
+        if (reply.state !== 'reply') return { ...reply, mayBeDone: false };
         const inner = asString(asObject(reply.body['data'])?.['secret_id']);
         if (inner === undefined) {
           return never(
@@ -144,7 +158,7 @@ function readJwt(path: string, redactor: Redactor): string | Never {
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }
-  const why = unexpanded(jwt, false);
+  const why = unexpandedInSecret(jwt);
   if (why !== undefined) return never(exitStatus.usage, `the token in ${path} cannot be used: ${why}`);
   redactor.secret(jwt);
   // The third part alone is what makes it valid.
@@ -170,7 +184,7 @@ function subjectOf(jwt: string): LoginScene['subject'] {
   }
 }
 
-async function unwrap(api: VaultApi, token: Secret, probe: Probe): Promise<VaultReply | NotYet | Never> {
+async function unwrap(api: VaultApi, token: Secret, probe: Probe): Promise<VaultAnswer> {
   const reply = await api.write('sys/wrapping/unwrap', undefined, token, probe);
   if (reply.state !== 'reply' || succeeded(reply)) return reply;
   const state = stateFault(reply);

@@ -60,7 +60,10 @@ export async function earlierOf(
     const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
     // What another user put there was not fetched, whatever the ETag beside it says.
     const own = isOwn(stat) || stat.uid === options.owner?.uid;
-    const note = etagFile === undefined || !own ? undefined : noteOf(etagFile, plain.address, sum);
+    const note =
+      etagFile === undefined || !own
+        ? undefined
+        : noteOf(etagFile, plain.address, sum, expectedType(options));
     if (options.decompress)
       return note?.unpacked === undefined ? undefined : { body, sum: note.unpacked, etag: note.etag };
     // What a body was unpacked to is not that body.
@@ -104,7 +107,9 @@ export async function keepEtag(
   if (options.decompress && bodySum === undefined) return undefined;
   const sum = spool?.isLarge === true ? spool.sum() : sha256(body);
   const unpacked = bodySum === undefined ? {} : { unpacked: bodySum };
-  const kept = { source: sourceSum(plain.address), address, etag, sha256: sum, ...unpacked };
+  const type = expectedType(options);
+  const expected = type === undefined ? {} : { type };
+  const kept = { source: sourceSum(plain.address), address, etag, sha256: sum, ...unpacked, ...expected };
   const bytes = Buffer.from(`${JSON.stringify(kept)}\n`);
   try {
     const file = { bytes, mode: contentMode, lasting: false };
@@ -147,7 +152,18 @@ interface EtagNote {
   readonly unpacked: string | undefined;
 }
 
-function noteOf(path: string, address: SourceAddress, sum: string): EtagNote | undefined {
+/** The media type that an answer was or is compared with: an answer 304 says nothing of it. */
+function expectedType(options: Pick<FetchOptions, 'content-type'>): string | undefined {
+  return options['content-type']?.toLowerCase();
+}
+
+/** @param type with another expectation the body is asked for anew */
+function noteOf(
+  path: string,
+  address: SourceAddress,
+  sum: string,
+  type: string | undefined,
+): EtagNote | undefined {
   try {
     const read = readRegular(() => openFileThere(path, toRead), largestEtag);
     // A link is not read, nor another user's file, nor one that has another name: it would be sent to the server.
@@ -155,6 +171,7 @@ function noteOf(path: string, address: SourceAddress, sum: string): EtagNote | u
       return undefined;
     const kept = asObject(parseJson(Buffer.from(read.body).toString()));
     if (kept?.['source'] !== sourceSum(address) || kept['sha256'] !== sum) return undefined;
+    if (asString(kept['type']) !== type) return undefined;
     const etag = asString(kept['etag']);
     const of = asString(kept['address']);
     if (etag === undefined || of === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 
 import { fetchAll, versionWords } from '../../clients/sources/fetch.ts';
-import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
+import { giveBack, giveBackLater, tellLeases } from '../../clients/sources/give-back.ts';
 import { checkOneOrigin, readHttpSettings, readSourceTls } from '../../clients/sources/http-settings.ts';
 import { openSources, type Sources } from '../../clients/sources/open.ts';
 import {
@@ -77,8 +77,9 @@ export async function runFetchConfig(
   let inUse = false;
   try {
     const outcome = await carryOut(job, { sources, spool, inflating }, options, settings, context);
-    inUse = outcome.kind === 'done' && !options['dry-run'];
-    return outcome;
+    if (outcome.kind === 'failed' || options['dry-run']) return outcome;
+    inUse = true;
+    return { ...outcome, takeBack: giveBackLater(sources, context) };
   } finally {
     await giveBack(sources, inUse, context);
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { giveBack, tellLeases } from '../../clients/sources/give-back.ts';
+import { giveBack, giveBackLater, tellLeases } from '../../clients/sources/give-back.ts';
 import {
   checkOneOrigin,
   isSecretSource,
@@ -126,7 +126,7 @@ export async function runRender(
     for (const warning of published.warnings) context.log.warn(warning);
     await tellLeases(sources, context);
     inUse = true;
-    return done(summaryText(published));
+    return { ...done(summaryText(published)), takeBack: giveBackLater(sources, context) };
   } finally {
     await giveBack(sources, inUse, context);
   }

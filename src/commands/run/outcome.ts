@@ -16,7 +16,19 @@ export function outcomeOfPlan(ran: readonly Ran[], took: number, signal: AbortSi
   if (first !== undefined) return failureOf(first, failures.slice(1), ran);
   if (signal.aborted && ran.some(({ state }) => state === 'stopped' || state === 'not run'))
     return interruption(ran, reasonOf(signal), log);
-  return { kind: 'done', summary: summaryOf(ran, took), environment: environmentOf(ran, log) };
+  return {
+    kind: 'done',
+    summary: summaryOf(ran, took),
+    environment: environmentOf(ran, log),
+    takeBack: (given) => takeBackAll(ran, given),
+  };
+}
+
+/** Ends what the steps that are done made for whoever comes after the plan. */
+export async function takeBackAll(ran: readonly Ran[], signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    ran.flatMap(({ outcome }) => (outcome?.kind === 'done' ? (outcome.takeBack?.(signal) ?? []) : [])),
+  );
 }
 
 function failureOf(first: Ran, others: readonly Ran[], ran: readonly Ran[]): Failed {

@@ -2,7 +2,7 @@ import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { done, UsageError, type Outcome } from '../../core/outcome.ts';
 import type { runOptions } from './options.ts';
-import { outcomeOfPlan } from './outcome.ts';
+import { outcomeOfPlan, takeBackAll } from './outcome.ts';
 import { performWithRetries, stepLog } from './perform-step.ts';
 import { readPlan, type Plan } from './plan.ts';
 import { runSteps } from './schedule.ts';
@@ -59,5 +59,7 @@ async function carryOut(
   );
   const took = clock.now() - began;
   logTimeline(ran, took, log);
-  return outcomeOfPlan(ran, took, context.signal, log);
+  const outcome = outcomeOfPlan(ran, took, context.signal, log);
+  if (outcome.kind === 'failed') await takeBackAll(ran, context.signal);
+  return outcome;
 }

@@ -79,5 +79,5 @@ function parseUnix(text: string, secret: (value: string, sure?: boolean) => void
 
 function shownQuery(url: URL, secret: (value: string, sure?: boolean) => void): string {
   registerQuery(url.href, secret);
-  return signingValues(url.href).length > 0 ? '?…' : url.search;
+  return url.search !== '' && signingValues(url.search).length > 0 ? '?…' : url.search;
 }

@@ -22,9 +22,15 @@ undoAtDeath(`rm -rf ${quote(folder)}`);
 
 /** What may stand in place of a value, and what is said of it. */
 const texts: readonly (readonly [text: string, said: RegExp])[] = [
-  ['$(X)', /the variable X in it was not replaced by a value; Kubernetes replaces \$\(X\) in args/],
-  ['${X}', /the variable X in it was not replaced by a value; Kubernetes replaces \$\(X\) in args/],
-  ['{{ .x }}', /the template's \{\{ \.x \}\} in it was not filled in/],
+  [
+    '$(X)',
+    /(the variable X|a \$\(…\)) in it was not replaced by a value; Kubernetes replaces \$\((X|NAME)\) in args/,
+  ],
+  [
+    '${X}',
+    /(the variable X|a \$\{…\}) in it was not replaced by a value; Kubernetes replaces \$\((X|NAME)\) in args/,
+  ],
+  ['{{ .x }}', /template['’]s \{\{ (\.x|…) \}\} in it was not filled in/],
   ['<no value>', /"<no value>" in it is what a template writes where a value is missing/],
   ['', / is empty/],
   [' ', / is blank/],

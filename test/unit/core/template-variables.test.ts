@@ -94,7 +94,7 @@ describe('by what a text is', () => {
     ['path', '/data/$X/x'],
   ])('%s %j is refused', (meaning, given) => {
     expect(refused(meaning, given)).toThrow(
-      /^--it cannot be used: the variable (X|URL) in it was not replaced/,
+      /^--it cannot be used: (the variable (X|URL)|a \$(\(…\)|\{…\})) in it was not replaced/,
     );
   });
 
@@ -126,9 +126,27 @@ describe('by what a text is', () => {
 
   test('a template stands in braces, whatever its quotes hold', () => {
     for (const given of ['{{ index .Values "{a}" }}', '{{ .a }}{{ .b }}'])
-      expect(refused('secret', given)).toThrow("the template's {{ ");
+      expect(refused('secret', given)).toThrow("a template's {{ … }} in it was not filled in");
     for (const port of ['{{ .Values.port }}', '{{ index .Values "a/b" }}'])
       expect(refused('url', `http://h:${port}/users/@me`)).toThrow("the template's {{ ");
+  });
+
+  test.each<[Meaning, string]>([
+    ['secret', '{{ Xk9vQ2 }}'],
+    ['secret', '{{Xk9vQ2}}$(Xk9vQ2)'],
+    ['secret', '$(Xk9vQ2)'],
+    ['secret', '$(Xk9vQ2 mP)'],
+    ['secret', ' ${Xk9vQ2}\n'],
+    ['secret', '${Xk9vQ2:-mP}'],
+    ['token', 'hvs.{{Xk9vQ2}}'],
+    ['token', 'hvs.$(Xk9vQ2)q'],
+    ['token', '${Xk9vQ2}'],
+    ['token', '{{ Xk9vQ2'],
+    ['url', 'http://u:$(Xk9vQ2)@h/'],
+    ['url', 'http://u:{{ Xk9vQ2 }}@h/'],
+    ['url', 'http://u:a:${Xk9vQ2}@h/'],
+  ])('of a %s nothing is shown: %j', (meaning, given) => {
+    expect(refused(meaning, given)).toThrow(/^--it cannot be used: a (?!.*(Xk9|vQ2|mP))/s);
   });
 
   test('a password that is refused is not shown', () => {

@@ -195,7 +195,7 @@ describe('--user-file', () => {
     for (const [content, words] of [
       ['alice', 'USER:PASSWORD'],
       ['alice:one\nbob:two', 'USER:PASSWORD'],
-      ['alice:$(PASSWORD)', '$(PASSWORD)'],
+      ['alice:$(PASSWORD)', 'a $(…) in it'],
     ] as const) {
       const { status, stderr } = await withUser(content);
       expect(stderr).toContain(words);
