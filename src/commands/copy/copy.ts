@@ -9,6 +9,7 @@ import { Directory, linkTarget } from '../../fs/directory/directory.ts';
 import { itself, shownName } from '../../fs/directory/file-name.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
+import { isEmpty } from '../../fs/publish/empty-folder.ts';
 import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { findPublished } from '../../fs/publish/remove.ts';
@@ -38,7 +39,7 @@ import {
   rootsOf,
   type SourceRoot,
 } from './sources.ts';
-import { cutOffCopies, hasStages, isEmpty, removeStages, Stage, transitOf } from './stage.ts';
+import { cutOffCopies, hasStages, removeStages, Stage, transitOf } from './stage.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface CopyRequest {

@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import type { Clock } from '../../core/clock.ts';
 import type { Grace } from '../../core/grace.ts';
@@ -15,7 +6,7 @@ import { doInTime, sideBySide } from '../../fs/calls.ts';
 import { codeAmong, Directory } from '../../fs/directory/directory.ts';
 import { itself, type RawName } from '../../fs/directory/file-name.ts';
 import { isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
-import { isCopyPlace, isOurs, manifestName, type Namer } from '../../fs/publish/file-names.ts';
+import { isCopyPlace, manifestName, type Namer } from '../../fs/publish/file-names.ts';
 import { isAbandoned, markInUse } from '../../fs/publish/in-use.ts';
 import { hasNote } from '../../fs/publish/manifest.ts';
 import { isOwnIn } from '../../fs/publish/own-files.ts';
@@ -214,26 +205,4 @@ async function clearTransitOf(directory: Directory, name: string, stage: Directo
   }
   using _ = tree;
   await doInTime(clearTransit(sideBySide, tree.fd, directory.fd, transitOf(name)));
-}
-
-/** Whether nobody has put anything there: a fresh ext4 volume has lost+found, a killed run leaves what it prepared. */
-export function isEmpty(directory: Directory): boolean {
-  return directory.names().every((entry) => {
-    const name = entry.toString();
-    if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
-    return leadsNowhere(directory, name);
-  });
-}
-
-/** A reader's link that an atomic copy made and was killed before the swap: `name -> ..data/name`, without `..data`. */
-function leadsNowhere(directory: Directory, name: string): boolean {
-  try {
-    return (
-      readlinkSync(directory.at(name)) === `..data/${name}` &&
-      lstatSync(directory.at('..data'), { throwIfNoEntry: false }) === undefined
-    );
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    return false;
-  }
 }

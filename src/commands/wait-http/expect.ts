@@ -5,7 +5,7 @@ import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
 import type { Clock } from '../../core/clock.ts';
 import { excerpt } from '../../core/excerpt.ts';
 import { headerHolds, type HeaderExpectation } from './header.ts';
-import { patternSearch, patternTime } from './pattern.ts';
+import { patternSearch, patternTime } from '../../core/pattern.ts';
 import { equals, resolvePointer, type JsonExpectation } from './pointer.ts';
 import { includes, statusWords, type StatusRange } from './status.ts';
 import { moreValues } from './values.ts';
