@@ -4,6 +4,7 @@ import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { matchesWithin, parsePattern, patternTime, simplerPattern } from '../../core/pattern.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
+import { contactVolumes } from '../../fs/contact.ts';
 import { expandReferences } from './expand.ts';
 
 export const variablePattern = '^[A-Za-z_][A-Za-z0-9_]*$';
@@ -283,10 +284,7 @@ export async function whyLeftOut(
   context: Pick<Context, 'signal'>,
 ): Promise<string | undefined> {
   const paths = conditions.flatMap(({ path }) => (path === undefined ? [] : [path]));
-  if (paths.length > 0) {
-    const { contactVolumes } = await import('../../fs/contact.ts');
-    await contactVolumes(paths, context);
-  }
+  if (paths.length > 0) await contactVolumes(paths, context);
   for (const { holds, words } of conditions) if (!(await holds(context.signal))) return words.no;
   return undefined;
 }
