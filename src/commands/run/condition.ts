@@ -70,7 +70,9 @@ const accepted =
   'write the name of a variable, or a condition such as { variable: MODE, equals: worker }, { path: /data/done } or { not: { path: /data/done } }';
 
 async function readCondition(node: YamlNode, reading: Reading): Promise<Condition | undefined> {
-  const wrong = (at: Position, text: string): undefined => void reading.tell(at, `when: ${text}`);
+  const wrong = (at: Position, text: string): undefined => {
+    reading.tell(at, `when: ${text}`);
+  };
   if (node.kind === 'scalar') {
     if (node.value === null) return wrong(node.at, `nothing is written here; ${accepted}`);
     return typeof node.value === 'string' && isVariable(node.text)

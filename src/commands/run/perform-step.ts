@@ -110,7 +110,8 @@ async function performInTime(
   if (step.tryLimit === 0) return performOnce(step, context, successor);
   using deadline = startDeadline(context.clock, context, step.tryLimit, 'try-timeout');
   const ownTime = deadline.at !== context.deadline;
-  return performOnce(
+  // The time is over when the try is, and not before.
+  return await performOnce(
     ownTime ? { ...step, limitOrigin: 'try-timeout' } : step,
     { ...context, signal: deadline.signal, deadline: deadline.at },
     successor,
