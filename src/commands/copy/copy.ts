@@ -10,6 +10,7 @@ import { itself, shownName } from '../../fs/directory/file-name.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { cutOffCopies, endCutOff, transitOf } from '../../fs/publish/copy-places.ts';
+import { isEmpty } from '../../fs/publish/empty-folder.ts';
 import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
 import { hasLeftovers, removeLeftovers } from '../../fs/publish/leftovers.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
@@ -41,7 +42,7 @@ import {
   rootsOf,
   type SourceRoot,
 } from './sources.ts';
-import { isEmpty, Stage } from './stage.ts';
+import { Stage } from './stage.ts';
 import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
 import { isMadeWholeBy, whichCopy } from './which-copy.ts';
 

@@ -4,9 +4,9 @@ import { Directory } from '../../fs/directory/directory.ts';
 import { itself, rawOf } from '../../fs/directory/file-name.ts';
 import { mountId } from '../../fs/directory/mounts.ts';
 import { openDirectory } from '../../fs/directory/open-directory.ts';
+import { isNobodys } from '../../fs/publish/empty-folder.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { isInternal } from './projected.ts';
-import { isNobodys } from './stage.ts';
 
 /**
  * Why nothing of a source would be copied: it is empty, or as good as empty.

@@ -1,10 +1,9 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 
 import type { Clock } from '../../core/clock.ts';
 import type { Grace } from '../../core/grace.ts';
 import { Directory } from '../../fs/directory/directory.ts';
 import { itself } from '../../fs/directory/file-name.ts';
-import { isAbsent } from '../../fs/directory/open-directory.ts';
 import {
   clearPlace,
   giveModesBack,
@@ -13,7 +12,6 @@ import {
   openedName,
   treeName,
 } from '../../fs/publish/copy-places.ts';
-import { isCopyPlace, isOurs } from '../../fs/publish/file-names.ts';
 import { markInUse } from '../../fs/publish/in-use.ts';
 import { removeFile, removeOpened } from '../../fs/publish/remove.ts';
 import { clearEmpty, makeOrOpenDirectory, makeStage, takeBackStage } from './copy-directories.ts';
@@ -109,29 +107,5 @@ export class Stage implements Disposable {
     closeSync(this.tree);
     closeSync(this.links);
     this.#place[Symbol.dispose]();
-  }
-}
-
-/** Whether nobody has put anything there: a fresh ext4 volume has lost+found, a killed run leaves what it prepared. */
-export function isEmpty(directory: Directory): boolean {
-  return directory.names().every((entry) => isNobodys(directory, entry.toString()));
-}
-
-/** Whether an entry is one of those in an empty volume. */
-export function isNobodys(directory: Directory, name: string): boolean {
-  if (name === 'lost+found' || isCopyPlace(name) || isOurs(name)) return true;
-  return leadsNowhere(directory, name);
-}
-
-/** A reader's link that an atomic copy made and was killed before the swap: `name -> ..data/name`, without `..data`. */
-function leadsNowhere(directory: Directory, name: string): boolean {
-  try {
-    return (
-      readlinkSync(directory.at(name)) === `..data/${name}` &&
-      lstatSync(directory.at('..data'), { throwIfNoEntry: false }) === undefined
-    );
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    return false;
   }
 }

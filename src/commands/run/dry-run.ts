@@ -16,7 +16,10 @@ export function graphOf(plan: Plan, keepGoing: boolean): object {
       stage: stages.get(step.name),
       timeoutSeconds: step.limit === 0 ? null : step.limit / 1000,
       retries: step.retries,
-      ...(step.when === undefined ? {} : { when: step.when }),
+      ...(step.retryPause === undefined ? {} : { pauseSeconds: step.retryPause / 1000 }),
+      ...(step.tryLimit === 0 ? {} : { tryTimeoutSeconds: step.tryLimit / 1000 }),
+      ...(step.when === undefined ? {} : { when: step.when.written }),
+      ...(step.when?.leftOut === undefined ? {} : { leftOut: step.when.leftOut }),
       ...(step.user === undefined ? {} : { user: step.user }),
       process: step.work.kind === 'any' || step.user !== undefined ? 'child' : 'shared',
     })),
@@ -37,14 +40,17 @@ export function logGraph(plan: Plan, log: Log): void {
   }
 }
 
-function aboutOf({ work, needs, when, user, retries, limit }: Step): string {
+function aboutOf({ work, needs, when, user, retries, retryPause, tryLimit, limit }: Step): string {
   const words = [
     work.kind === 'own' ? work.command.name : `runs ${work.written[0]}`,
     needs.length > 0 && `after ${needs.map(({ name }) => name).join(', ')}`,
-    when !== undefined && `when ${when} is set`,
+    when !== undefined && `when ${when.words}`,
     user !== undefined && `as user ${user.uid}`,
-    retries > 0 && `${retries} retries`,
+    retries > 0 &&
+      `${retries} retries${retryPause === undefined ? '' : ` after ${formatDuration(retryPause)}`}`,
+    tryLimit > 0 && `each try at most ${formatDuration(tryLimit)}`,
     limit > 0 && `at most ${formatDuration(limit)}`,
+    when?.leftOut !== undefined && `left out here: ${when.leftOut}`,
   ];
   return `: ${words.filter((word) => word !== false).join(', ')}`;
 }

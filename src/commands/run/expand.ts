@@ -7,6 +7,11 @@ import type { Environment } from '../../core/context.ts';
  */
 export function expandReferences(text: string, environment: Environment): string {
   return text.replace(/(\$?)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)/g, (whole, escape: string, name: string) =>
-    escape === '' ? (environment[name] ?? whole) : whole.slice(1),
+    escape !== '' ? whole.slice(1) : Object.hasOwn(environment, name) ? (environment[name] ?? whole) : whole,
   );
+}
+
+/** Whether a text names a variable in this way. */
+export function hasReference(text: string): boolean {
+  return /\$\([A-Za-z_]/.test(text);
 }

@@ -18,7 +18,10 @@ export async function explainShape(
 ): Promise<ShapeMistake[]> {
   // Bounds are the option's own reader's to tell, which knows more words.
   const problems = checkSchema(await planSchema(commands), plain, nearest).filter(
-    ({ message }) => !/^must be (>=|<=|multiple of) /.test(message),
+    ({ path, message }) =>
+      !/^must be (>=|<=|multiple of) /.test(message) &&
+      // Conditions have a reader of their own, which tells what is wrong with them.
+      !(path[0] === 'steps' && path[2] === 'when'),
   );
   const found = problems.map((problem) => ({
     at: placeOf(root, problem),

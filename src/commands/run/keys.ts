@@ -1,4 +1,5 @@
 import type { AnyCommand, PositionalKey } from '../../core/command.ts';
+import { parseDuration } from '../../core/duration.ts';
 import {
   durationOr,
   flagName,
@@ -16,6 +17,8 @@ export type StepKey =
   | { readonly kind: 'name' | 'uses' }
   /** The words of a command: any command's own, or what runs under the lock. */
   | { readonly kind: 'words'; readonly required: boolean }
+  /** On what conditions the step is done. */
+  | { readonly kind: 'when' }
   /** About the step, whatever it does. */
   | { readonly kind: 'about'; readonly name: string; readonly option: Option }
   /** An option of the command that the step uses. */
@@ -35,8 +38,6 @@ export const namePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
 export const nameWords =
   'a step’s name has 1 to 63 letters, digits, dots, dashes and underscores, and begins and ends with a letter or digit';
 
-const variablePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /** What may be said about every step. */
 export const aboutStep = {
   needs: list({
@@ -44,20 +45,22 @@ export const aboutStep = {
     placeholder: 'STEP',
     parse: String,
   }),
-  when: value({
-    description: 'the step is left out unless this environment variable is set and not empty',
-    placeholder: 'VARIABLE',
-    parse: (text: string) => {
-      if (!variablePattern.test(text))
-        throw new Error(`"${text}" is not the name of an environment variable`);
-      return text;
-    },
-  }),
   retries: valueOr({
-    description: 'how often a step that failed is tried again, with pauses from 1s to 30s',
+    description:
+      'how often a step that failed is tried again, with pauses from 1s to 30s unless pause is given',
     placeholder: 'COUNT',
     parse: integer({ min: 0, max: 1000 }),
     fallback: '0',
+  }),
+  pause: value({
+    description: 'a fixed pause before each further try',
+    placeholder: 'DURATION',
+    parse: parseSomeTime,
+  }),
+  'try-timeout': value({
+    description: 'the time of each try; what takes longer is stopped, and tried again',
+    placeholder: 'DURATION',
+    parse: parseSomeTime,
   }),
   user: value({
     description:
@@ -85,6 +88,7 @@ export function keysOf(command: AnyCommand | undefined): ReadonlyMap<string, Ste
   for (const [index, { key, many = false, unless }] of positionalKeys(command).entries())
     keys.set(key, { kind: 'positional', index, many, description, required: own !== undefined, unless });
   if (command?.afterDashes === 'child') keys.set('command', { kind: 'words', required: false });
+  keys.set('when', { kind: 'when' });
   for (const [name, option] of Object.entries(aboutStep)) keys.set(name, { kind: 'about', name, option });
   const options =
     command === undefined ? aboutAny : { ...command.options, timeout: timeoutOption(command.timeout) };
@@ -109,6 +113,13 @@ export function requiredKeys(
 function positionalKeys(command: AnyCommand | undefined): readonly PositionalKey[] {
   const { positionals } = command ?? {};
   return positionals === undefined ? [] : (positionals.keys ?? [{ key: positionals.name, many: true }]);
+}
+
+/** @throws Error that says what is accepted */
+function parseSomeTime(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds < 1) throw new Error(`"${text}" is too short; write at least 1ms`);
+  return milliseconds;
 }
 
 /** @throws Error that says what is accepted */

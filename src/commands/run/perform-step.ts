@@ -20,6 +20,7 @@ import { readSecretFile } from '../../fs/input-file.ts';
 import { pathsOfStep } from '../../fs/written-paths.ts';
 import type { ChildEnd, ChildOptions } from '../../process/child.ts';
 import { nodeFlags } from '../../process/host.ts';
+import { whyLeftOut } from './condition.ts';
 import type { StepEnd } from './schedule.ts';
 import type { Step } from './step.ts';
 
@@ -58,11 +59,17 @@ export async function performWithRetries(
   const context = { ...parent, log, signal: deadline.signal, deadline: deadline.at };
   const whole = parent.deadline !== undefined && deadline.at === parent.deadline;
   const bounded = whole ? { ...step, limitOrigin: 'the time of the whole plan' } : step;
+  try {
+    const leftOut = await whyLeftOut(step.when?.later ?? [], context);
+    if (leftOut !== undefined) return { outcome: done(`left out: ${leftOut}`), tries: 0, leftOut };
+  } catch (error) {
+    return { outcome: outcomeOfError(error, log), tries: 0 };
+  }
   for (let tries = 1; ; tries += 1) {
-    const { outcome, final } = await performOnce(bounded, context, successor);
+    const { outcome, final } = await performInTime(bounded, context, successor);
     if (outcome.kind === 'done' || final || tries > step.retries || context.signal.aborted)
       return { outcome, tries };
-    const pause = Math.min(longestPause, firstPause * 2 ** (tries - 1));
+    const pause = step.retryPause ?? Math.min(longestPause, firstPause * 2 ** (tries - 1));
     log.warn(`try ${tries} of ${step.retries + 1}: ${outcome.what}; again in ${formatDuration(pause)}`);
     try {
       await sleep(clock, pause, context.signal);
@@ -92,6 +99,23 @@ async function performContacted(command: AnyCommand, input: StepInput, context: 
     return outcomeOfError(error, context.log);
   }
   return performStep(command, input, context, readSecretFile);
+}
+
+/** One try, within the time that the plan gives to each. */
+async function performInTime(
+  step: Step,
+  context: Context,
+  successor: readonly string[] | undefined,
+): Promise<Try> {
+  if (step.tryLimit === 0) return performOnce(step, context, successor);
+  using deadline = startDeadline(context.clock, context, step.tryLimit, 'try-timeout');
+  const ownTime = deadline.at !== context.deadline;
+  // The time is over when the try is, and not before.
+  return await performOnce(
+    ownTime ? { ...step, limitOrigin: 'try-timeout' } : step,
+    { ...context, signal: deadline.signal, deadline: deadline.at },
+    successor,
+  );
 }
 
 async function performOnce(

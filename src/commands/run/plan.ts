@@ -1,10 +1,12 @@
+import { withMerges } from '../../clients/yaml/merge-keys.ts';
 import { parseYamlNodes, plainValue, YamlError, type YamlNode } from '../../clients/yaml/nodes.ts';
 import type { CommandList } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { linkMistakes } from './graph.ts';
 import { refusal, where } from './mistakes.ts';
-import { linksIn, mergeKeys, readShape, type Misshapen } from './shape.ts';
+import { inlineSecret, secretWords } from './secrets.ts';
+import { linksIn, readShape, type Misshapen } from './shape.ts';
 import type { PlanText } from './source.ts';
 import { readStep, type Step } from './step.ts';
 
@@ -25,7 +27,7 @@ export async function readPlan(
 ): Promise<Plan> {
   let root: YamlNode;
   try {
-    root = parseYamlNodes(text);
+    root = withMerges(parseYamlNodes(text));
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
     throw refusal(
@@ -35,17 +37,13 @@ export async function readPlan(
   }
   if (root.kind === 'scalar' && root.value === null)
     throw new UsageError(`${where(origin, root.at)}: the plan is empty; write steps: and a list of them`);
-  // Whatever they bring, it would be missing wherever it is looked for.
-  const merged = mergeKeys(root);
-  if (merged.length > 0) {
-    const words = 'merge keys (<<) are not supported; repeat the keys';
-    throw refusal(
-      origin,
-      merged.map((at) => `${where(origin, at)}: ${words}`),
-    );
-  }
   const shape = await readShape(root, context.commands);
   const mistakes: string[] = [];
+  for (const { key, texts } of shape.anchors)
+    for (const { text: value, at } of texts) {
+      const secret = inlineSecret(value);
+      if (secret !== undefined) mistakes.push(`${where(origin, at)}: ${key}: ${secretWords(secret)}`);
+    }
   const around = { ...context, successor };
   const steps: Step[] = [];
   for (const step of shape.steps) steps.push(await readStep(step, origin, around, mistakes));

@@ -43,13 +43,16 @@ async function carryOut(
   // What steps set for a moment is not for others.
   // Lines of several steps mix, and a command of a step may write to the terminal itself.
   const shared = { ...context, environment: { ...context.environment }, terminal: undefined };
+  for (const step of plan.steps)
+    if (step.when?.leftOut !== undefined) stepLog(log, step).info(`left out: ${step.when.leftOut}`);
   const began = clock.now();
   const ran = await runSteps(
     plan.steps,
     async (step, signal) => {
       const end = await performWithRetries(step, { ...shared, signal }, successor);
       const own = stepLog(log, step);
-      if (end.outcome.kind === 'done') own.info(end.outcome.summary);
+      if (end.leftOut !== undefined) own.info(`left out: ${end.leftOut}`);
+      else if (end.outcome.kind === 'done') own.info(end.outcome.summary);
       else if (signal.aborted) own.info(`stopped: ${end.outcome.what}`);
       else own.error(end.outcome.what);
       return end;

@@ -7,10 +7,12 @@ import type { Step } from './step.ts';
 export interface StepEnd {
   readonly outcome: Outcome;
   readonly tries: number;
+  /** Which condition left it out. */
+  readonly leftOut?: string | undefined;
 }
 
 /**
- * What became of a step: `stopped` with the others when one failed, `left out` since its `when` was not set, `not run`
+ * What became of a step: `stopped` with the others when one failed, `left out` since its `when` did not hold, `not run`
  * since something that it needs was not done.
  */
 export type StepState = 'done' | 'failed' | 'stopped' | 'left out' | 'not run';
@@ -23,6 +25,8 @@ export interface Ran {
   readonly end: number | undefined;
   readonly outcome: Outcome | undefined;
   readonly tries: number;
+  /** Which condition left it out. */
+  readonly leftOut?: string | undefined;
 }
 
 /** Does the work of one step; whatever goes wrong is an outcome. It ends soon after its signal is aborted. */
@@ -37,7 +41,7 @@ export async function runSteps(
   steps: readonly Step[],
   perform: Perform,
   keepGoing: boolean,
-  { clock, signal, environment }: Pick<Context, 'clock' | 'signal' | 'environment'>,
+  { clock, signal }: Pick<Context, 'clock' | 'signal'>,
 ): Promise<readonly Ran[]> {
   const began = clock.now();
   const stop = new AbortController();
@@ -58,10 +62,13 @@ export async function runSteps(
     const needed = await Promise.all(step.needs.map(({ name }) => ranOf(byName.get(name) as Step)));
     const ready = needed.every(({ state }) => state === 'done' || state === 'left out');
     if (!ready || stop.signal.aborted) return { ...idle, state: 'not run' };
-    if (step.when !== undefined && !environment[step.when]) return { ...idle, state: 'left out' };
+    const known = step.when?.leftOut;
+    if (known !== undefined) return { ...idle, state: 'left out', leftOut: known };
     const start = clock.now() - began;
-    const { outcome, tries } = await perform(step, stop.signal);
+    const { outcome, tries, leftOut } = await perform(step, stop.signal);
     const end = clock.now() - began;
+    if (leftOut !== undefined)
+      return { step, state: 'left out', start, end, outcome: undefined, tries, leftOut };
     if (outcome.kind === 'done') return { step, state: 'done', start, end, outcome, tries };
     if (stop.signal.aborted) return { step, state: 'stopped', start, end, outcome, tries };
     // A command stops for this as it does for the kubelet's TERM.

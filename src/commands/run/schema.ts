@@ -1,5 +1,6 @@
 import type { AnyCommand, CommandList } from '../../core/command.ts';
 import { boundsOf, type Option } from '../../core/options/option.ts';
+import { conditionKeys, mostConditions, variablePattern } from './condition.ts';
 import { keysOf, namePattern, nameWords, requiredKeys, type StepKey } from './keys.ts';
 
 /** More steps are a program, and no plan. */
@@ -25,6 +26,7 @@ async function makeSchema(commands: CommandList): Promise<object> {
     type: 'object',
     required: ['steps'],
     additionalProperties: false,
+    patternProperties: { '^x-': { description: 'a place for anchors; it is not read' } },
     properties: {
       'keep-going': {
         description: 'whether steps that do not need a failed one go on; otherwise all are stopped',
@@ -58,6 +60,8 @@ async function makeSchema(commands: CommandList): Promise<object> {
     definitions: {
       ...Object.fromEntries(usable.map((command) => [command.name, stepSchema(command)])),
       'any-command': stepSchema(undefined),
+      condition: { ...oneCondition, oneOf: [...oneCondition.oneOf, negation] },
+      'condition-alone': oneCondition,
     },
   };
 }
@@ -76,6 +80,46 @@ function stepSchema(command: AnyCommand | undefined): Schema {
 }
 
 const text = { type: ['string', 'number'] } as const;
+const anyText = { type: ['string', 'number', 'boolean'] } as const;
+
+const whenSchema: Schema = {
+  description:
+    'the step is left out unless this holds: the name of a variable that is set and not empty, a condition, or a list of them, all of which must hold',
+  if: { type: 'array' },
+  // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word
+  then: { type: 'array', minItems: 1, maxItems: mostConditions, items: { $ref: '#/definitions/condition' } },
+  else: { $ref: '#/definitions/condition' },
+};
+
+const oneCondition = {
+  oneOf: [
+    { description: 'a variable that is set and not empty', type: 'string', pattern: variablePattern },
+    ...Object.entries(conditionKeys).flatMap(([subject, judges]: readonly [string, readonly string[]]) => [
+      ...(subject === 'file' ? [] : [conditionSchema(subject)]),
+      ...judges.map((judge) => conditionSchema(subject, judge)),
+    ]),
+  ],
+};
+
+const negation: Schema = {
+  description: 'a condition that must not hold',
+  type: 'object',
+  required: ['not'],
+  additionalProperties: false,
+  properties: { not: { $ref: '#/definitions/condition-alone' } },
+};
+
+function conditionSchema(subject: string, judge?: string): Schema {
+  return {
+    type: 'object',
+    required: [subject, ...(judge === undefined ? [] : [judge])],
+    additionalProperties: false,
+    properties: {
+      [subject]: subject === 'variable' ? { type: 'string', pattern: variablePattern } : anyText,
+      ...(judge === undefined ? {} : { [judge]: anyText }),
+    },
+  };
+}
 
 function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
   switch (key.kind) {
@@ -83,6 +127,8 @@ function keySchema(key: StepKey, command: AnyCommand | undefined): Schema {
       return { description: nameWords, type: 'string', pattern: namePattern };
     case 'uses':
       return { description: 'the command', const: command?.name };
+    case 'when':
+      return whenSchema;
     case 'words':
       return {
         description: key.required ? 'the command and its arguments' : 'what runs under the lock',

@@ -1,5 +1,6 @@
 import type { Position, YamlMap, YamlNode } from '../../clients/yaml/nodes.ts';
 import type { AnyCommand, CommandList } from '../../core/command.ts';
+import { textsOfPart } from './condition.ts';
 import type { Linked } from './graph.ts';
 import { keysOf, requiredKeys, type StepKey } from './keys.ts';
 import { mostSteps } from './schema.ts';
@@ -8,6 +9,8 @@ import { mostSteps } from './schema.ts';
 export interface Shape {
   readonly steps: readonly StepShape[];
   readonly keepGoing: boolean | undefined;
+  /** What stands below keys that are no business of ours. */
+  readonly anchors: readonly { readonly key: string; readonly texts: readonly Text[] }[];
   /** The first place that is not so; then of each step only what is right is there. */
   readonly misshapen?: Misshapen;
 }
@@ -15,6 +18,8 @@ export interface Shape {
 export interface StepShape {
   readonly at: Position;
   readonly command: AnyCommand | undefined;
+  /** What `when` says. */
+  readonly when: YamlNode | undefined;
   readonly values: readonly {
     readonly key: StepKey;
     readonly name: string;
@@ -59,6 +64,7 @@ export async function readShape(root: YamlNode, commands: CommandList): Promise<
   return {
     steps: steps.filter((step) => step !== undefined),
     keepGoing,
+    anchors: placesForAnchors(root),
     ...(misshapen === undefined ? {} : { misshapen }),
   };
 }
@@ -69,7 +75,8 @@ function readTop(root: YamlNode): {
 } {
   const plan = asMap(root, 'the plan');
   const known = new Set(['steps', 'keep-going']);
-  for (const { key, at } of plan.entries) if (!known.has(key)) throw new Misshapen(at, `unknown key ${key}`);
+  for (const { key, at } of plan.entries)
+    if (!known.has(key) && !isPlaceForAnchors(key)) throw new Misshapen(at, `unknown key ${key}`);
   const steps = valueOf(plan, 'steps');
   if (steps?.kind !== 'list' || steps.items.length === 0)
     throw new Misshapen(steps?.at ?? plan.at, 'the plan needs a list of steps');
@@ -90,22 +97,16 @@ function stepsIn(root: YamlNode): readonly YamlNode[] {
   return steps?.kind === 'list' && steps.items.length <= mostSteps ? steps.items : [];
 }
 
-/** Where YAML 1.1 would put another map's keys in; each once, however often an alias stands for it. */
-export function mergeKeys(root: YamlNode): readonly Position[] {
-  const seen = new Set<YamlNode>();
-  const found: Position[] = [];
-  const look = (node: YamlNode): void => {
-    if (node.kind === 'scalar' || seen.has(node)) return;
-    seen.add(node);
-    if (node.kind === 'list') for (const item of node.items) look(item);
-    else
-      for (const { key, at, value } of node.entries) {
-        if (key === '<<') found.push(at);
-        look(value);
-      }
-  };
-  look(root);
-  return found;
+function placesForAnchors(root: YamlNode): Shape['anchors'] {
+  if (root.kind !== 'map') return [];
+  return root.entries.flatMap(({ key, value }) =>
+    isPlaceForAnchors(key) ? [{ key, texts: textsOfPart(value) }] : [],
+  );
+}
+
+/** A key of the plan that is not read, as Compose has it: what stands there is for anchors. */
+function isPlaceForAnchors(key: string): boolean {
+  return key.startsWith('x-');
 }
 
 /** Names and needs of steps, of which other keys may be wrong. */
@@ -151,13 +152,14 @@ async function readStepShape(
     };
     try {
       if (key === undefined) throw new Misshapen(at, `unknown key ${name}`);
-      return [{ key, name, texts: textsOf(value, key, wrong) }];
+      const texts = key.kind === 'when' ? textsOfPart(value) : textsOf(value, key, wrong);
+      return [{ key, name, texts }];
     } catch (error) {
       wrong(error);
       return [];
     }
   });
-  return { at: step.at, command, values, lost };
+  return { at: step.at, command, when: valueOf(step, 'when'), values, lost };
 }
 
 function subjectOf(step: YamlMap): string {

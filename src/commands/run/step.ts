@@ -1,4 +1,4 @@
-import type { Position } from '../../clients/yaml/nodes.ts';
+import { plainValue, type Position } from '../../clients/yaml/nodes.ts';
 import type { AnyCommand } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Option, Options, Values } from '../../core/options/option.ts';
@@ -10,7 +10,8 @@ import type { StepInput, StepUser } from '../../core/step.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readSecretFile } from '../../fs/input-file.ts';
 import { givenPaths, refuseSharedPaths } from '../../fs/written-paths.ts';
-import { expandReferences } from './expand.ts';
+import { readConditions, whyLeftOut, type Condition } from './condition.ts';
+import { expandReferences, hasReference } from './expand.ts';
 import type { Linked } from './graph.ts';
 import { inKeys } from './in-keys.ts';
 import { aboutStep, keysOf, namePattern, nameWords } from './keys.ts';
@@ -29,11 +30,27 @@ export type StepWork =
       readonly grace: number;
     };
 
+/** On what conditions a step is done. */
+export interface When {
+  /** As the plan has it. */
+  readonly written: unknown;
+  /** All of it, for people. */
+  readonly words: string;
+  /** The variable's condition that leaves the step out, whatever comes. */
+  readonly leftOut: string | undefined;
+  /** What is judged when the step starts. */
+  readonly later: readonly Condition[];
+}
+
 /** One step, checked; nothing of it has been done. */
 export interface Step extends Linked {
-  readonly when: string | undefined;
+  readonly when: When | undefined;
   readonly user: StepUser | undefined;
   readonly retries: number;
+  /** Milliseconds before each further try; undefined where they grow. */
+  readonly retryPause: number | undefined;
+  /** Milliseconds for each try, 0 for none. */
+  readonly tryLimit: number;
   /** Milliseconds for the step with all its tries, 0 for none, and where that was said. */
   readonly limit: number;
   readonly limitOrigin: string;
@@ -70,6 +87,10 @@ class StepReader {
   readonly #keys: ReturnType<typeof keysOf>;
   /** Origins of texts in which no variable was replaced: in these no secret may stand. */
   readonly #literal = new Set<string>();
+  /** Origins of texts that name a variable: of a step that is left out they are not looked at. */
+  readonly #open = new Set<string>();
+  /** Whether the step is left out by a variable, or its condition is wrong: what it would find counts for nothing. */
+  #leftOut = false;
 
   constructor(shape: StepShape, origin: string, context: PlanContext, mistakes: string[]) {
     this.#shape = shape;
@@ -83,14 +104,16 @@ class StepReader {
   async read(): Promise<Step> {
     const { command } = this.#shape;
     this.#checkName();
+    const when = await this.#readWhen();
     const secretFree = refuseSecrets(this.#shape, (at, text) => this.#tell(at, text));
     const own = this.#given('option');
     const about = new Map([...this.#given('about'), ...pick(own, 'timeout')]);
     own.delete('timeout');
     const said = this.#resolveEach(optionsAbout(command), about);
     const user = said?.['user'] as StepUser | undefined;
-    this.#checkUser(user);
+    if (!this.#leftOut) this.#checkUser(user);
     this.#checkTexts();
+    this.#checkRetries(about);
     const written = wordsOf(this.#shape);
     const words = written?.map((text) => expandReferences(text, this.#context.environment));
     this.#checkWords(words);
@@ -106,9 +129,11 @@ class StepReader {
       at: this.#name.at,
       // An empty one has been told.
       needs: this.#textsOf('needs').flatMap(({ text, at }) => (text === '' ? [] : [{ name: text, at }])),
-      when: said?.['when'] as string | undefined,
+      when,
       user,
       retries: (said?.['retries'] as number | undefined) ?? 0,
+      retryPause: said?.['pause'] as number | undefined,
+      tryLimit: (said?.['try-timeout'] as number | undefined) ?? 0,
       limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
       limitOrigin: limitGiven?.origin ?? 'the default of timeout',
       work:
@@ -144,23 +169,30 @@ class StepReader {
     const values = this.#resolveEach(withoutFiles(options), own);
     // Secrets' files are read when the step starts; their paths are there already.
     for (const [key, option] of Object.entries(options))
-      if (option.kind === 'secret') this.#guarded(() => checkExpanded(option, own.get(key) ?? []));
-    try {
-      const paths = givenPaths(options, (key) => own.get(key) ?? [], positionals);
-      await refuseSharedPaths(paths, this.#context);
-    } catch (error) {
-      this.#tellError(error);
-    }
-    const parsed = readPositionals(command, positionals, {
+      if (option.kind === 'secret')
+        this.#guarded(() => checkExpanded(option, this.#known(own.get(key) ?? [])));
+    if (!this.#leftOut)
+      try {
+        const paths = givenPaths(options, (key) => own.get(key) ?? [], positionals);
+        await refuseSharedPaths(paths, this.#context);
+      } catch (error) {
+        this.#tellError(error);
+      }
+    const known = this.#known(positionals);
+    const unknown = known.length < positionals.length;
+    // Several are told apart by their places.
+    if (unknown && command.positionals?.keys !== undefined) return values;
+    const parsed = readPositionals(command, known, {
       literal: this.#literal,
-      shape: this.#shape,
+      shape: unknown ? { ...this.#shape, lost: [...this.#shape.lost, 'positional'] } : this.#shape,
       context: this.#context,
       guarded: (action) => this.#guarded(action),
     });
     if (values === undefined || parsed === undefined || said === undefined || this.#shape.lost.length > 0)
       return values;
     const { environment, ...around } = this.#context;
-    const leftOut = said['when'] !== undefined && !environment[said['when'] as string];
+    // Without the values that are not looked at, it would miss them.
+    if (unknown || [...own.values()].some((given) => this.#known(given).length < given.length)) return values;
     try {
       await command.check?.(
         {
@@ -170,7 +202,7 @@ class StepReader {
           positionals: parsed[0],
           command: command.afterDashes === 'successor' ? this.#context.successor : words,
         },
-        { ...around, environment: leftOut ? undefined : environment },
+        { ...around, environment: this.#leftOut ? undefined : environment },
       );
     } catch (error) {
       this.#tellError(error);
@@ -182,6 +214,46 @@ class StepReader {
     const { text, at } = this.#name;
     if (!this.#shape.lost.includes('name') && !new RegExp(namePattern).test(text))
       this.#tell(at, `${JSON.stringify(text.slice(0, 80))} is not a valid name; ${nameWords}`);
+  }
+
+  async #readWhen(): Promise<When | undefined> {
+    const node = this.#shape.when;
+    if (node === undefined) return undefined;
+    const tell = (at: Position, text: string): void => this.#tell(at, text);
+    const conditions = await readConditions(node, { environment: this.#context.environment, tell });
+    this.#leftOut = true;
+    if (conditions === undefined) return undefined;
+    let leftOut: string | undefined;
+    try {
+      const known = conditions.filter(({ path }) => path === undefined);
+      leftOut = await whyLeftOut(known, this.#context);
+      this.#leftOut = leftOut !== undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      tell(node.at, error.lines.join('; '));
+    }
+    return {
+      written: plainValue(node),
+      words: conditions.map(({ words }) => words.yes).join(' and '),
+      leftOut,
+      later: conditions.filter(({ path }) => path !== undefined),
+    };
+  }
+
+  /** What is only said of further tries has no meaning without any. */
+  #checkRetries(about: GivenByKey): void {
+    if (about.has('retries') || this.#shape.lost.includes('about')) return;
+    for (const name of ['pause', 'try-timeout'])
+      if (about.has(name))
+        this.#tell(
+          this.#textsOf(name)[0]?.at ?? this.#shape.at,
+          `${name}: it needs retries beside it${name === 'try-timeout' ? '; the time of a step with one try is its timeout' : ''}`,
+        );
+  }
+
+  /** Less what names variables, of a step that is left out. */
+  #known(given: readonly Given[]): readonly Given[] {
+    return this.#leftOut ? given.filter(({ origin }) => !this.#open.has(origin)) : given;
   }
 
   #checkUser(user: StepUser | undefined): void {
@@ -205,9 +277,10 @@ class StepReader {
     const program = words?.[0];
     if (program === undefined) return;
     const place = this.#shape.values.find(({ key }) => key.kind === 'words')?.texts[0]?.at ?? this.#shape.at;
-    if (!this.#shape.lost.includes('words'))
+    const open = this.#leftOut && hasReference(wordsOf(this.#shape)?.[0] ?? '');
+    if (!this.#shape.lost.includes('words') && !open)
       this.#guarded(() => refuseUnexpanded('path', program, `${where(this.#origin, place)}: command`));
-    if (program === '') this.#tell(this.#shape.at, `${this.#subject()}: its command is empty`);
+    if (program === '' && !open) this.#tell(this.#shape.at, `${this.#subject()}: its command is empty`);
   }
 
   #positionals(): readonly Given[] {
@@ -240,11 +313,18 @@ class StepReader {
     const value = expandReferences(text, this.#context.environment);
     const given = { text: value, origin: `${where(this.#origin, at)}: ${key}` };
     if (value === text) this.#literal.add(given.origin);
+    if (hasReference(text)) this.#open.add(given.origin);
     return given;
   }
 
   /** Each value by itself first, so that one mistake does not hide another. */
-  #resolveEach(options: Options, given: ReadonlyMap<string, readonly Given[]>): Values<Options> | undefined {
+  #resolveEach(options: Options, all: ReadonlyMap<string, readonly Given[]>): Values<Options> | undefined {
+    const given = new Map(
+      [...all].flatMap(([key, values]) => {
+        const known = this.#known(values);
+        return values.length > 0 && known.length === 0 ? [] : [[key, known] as const];
+      }),
+    );
     const resolve = (some: Options, values: ReadonlyMap<string, readonly Given[]>) =>
       this.#guarded(() => resolveOptions(some, values, {}, this.#context.redactor, readSecretFile));
     const each = Object.entries(options).flatMap(([key, option]) =>

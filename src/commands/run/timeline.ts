@@ -25,6 +25,7 @@ export function logTimeline(ran: readonly Ran[], took: number, log: Log): void {
       start_ms: rounded(one.start),
       took_ms: rounded(one.start === undefined || one.end === undefined ? undefined : one.end - one.start),
       tries: one.tries,
+      left_out: one.leftOut,
     });
   }
   const chain = longestChain(ran);
@@ -46,8 +47,8 @@ function lengthOf({ start, end }: Ran): string {
   return start === undefined || end === undefined ? '-' : formatDuration(end - start);
 }
 
-function resultOf({ state, tries, outcome, step }: Ran): string {
-  if (state === 'left out') return `left out: ${step.when} is not set`;
+function resultOf({ state, tries, outcome, leftOut }: Ran): string {
+  if (state === 'left out') return `left out: ${leftOut}`;
   const words = outcome?.kind === 'failed' && state === 'failed' ? `${state} (${outcome.status})` : state;
   return tries > 1 ? `${words}, ${tries} tries` : words;
 }

@@ -10,10 +10,10 @@ import {
   valueOr,
 } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
+import { parsePattern } from '../../core/pattern.ts';
 import { parseSize } from '../../core/size.ts';
 import { attemptOptions } from '../../wait/attempt-timeout.ts';
 import { parseHeaderExpectation } from './header.ts';
-import { parsePattern } from './pattern.ts';
 import { parseJsonExpectation } from './pointer.ts';
 import { parseStatuses } from './status.ts';
 

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -191,12 +192,15 @@ describe('a plan', () => {
           timeoutSeconds: 300,
           retries: 2,
           when: 'B',
+          leftOut: 'B is not set',
           process: 'shared',
         },
       ],
     });
     expect(stderr).toMatch(/1 ── a: runs touch, at most 1m30s/);
-    expect(stderr).toMatch(/2 ── b: wait-tcp, after a, when B is set, 2 retries, at most 5m/);
+    expect(stderr).toMatch(
+      /2 ── b: wait-tcp, after a, when B is set, 2 retries, at most 5m, left out here: B is not set/,
+    );
     expect(stderr).toMatch(/nothing was done, and so the command after -- is not started/);
     expect(readdirSync(dir)).toEqual([]);
     expect(status).toBe(0);
@@ -397,6 +401,35 @@ describe('a step that fails', () => {
     expect(missing.milliseconds).toBeLessThan(6000);
   });
 
+  test('waits as long as pause says, and gives each try its time', async () => {
+    const dir = folder();
+    // The first try hangs, the second fails, the third is right.
+    const script = `echo x >> ${dir}/tries; case $(wc -l < ${dir}/tries) in 1) exec sleep 600;; 2) exit 7;; esac`;
+    const { status, stderr } = await runPlan([
+      { name: 'a', command: sh(script), retries: 5, pause: '20ms', 'try-timeout': '3s' },
+    ]);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/try 1 of 6: gave up after 3s \(try-timeout\).*; again in 20ms/);
+    expect(stderr).toMatch(/try 2 of 6: the command ended with exit status 7; again in 20ms/);
+    expect(timeline(stderr)['a']?.result).toBe('done, 3 tries');
+  });
+
+  test('of a command of initbox have their time too', async () => {
+    const keys = { retries: 1, pause: '10ms', 'try-timeout': '500ms' };
+    const wait = { name: 'a', uses: 'wait-tcp', targets: closed, ...keys };
+    const own = await runPlan([wait]);
+    expect(own.status).toBe(124);
+    expect(own.stderr).toMatch(/failed after 2 tries: gave up after 500ms \(try-timeout\)/);
+  });
+
+  test.skipIf(notRoot)('of another user have their time too', async () => {
+    const keys = { retries: 1, pause: '10ms', 'try-timeout': '2s' };
+    const wait = { name: 'a', uses: 'wait-tcp', targets: closed, ...keys };
+    const others = await runPlan([{ ...wait, user: '1000:1000' }]);
+    expect(others.status).toBe(124);
+    expect(others.stderr).toMatch(/failed after 2 tries: gave up after .*\(try-timeout\)/);
+  });
+
   test('has its time for all its tries together', async () => {
     const { status, stderr, milliseconds } = await runPlan([
       { name: 'a', command: sh('exit 3'), retries: 100, timeout: '1500ms' },
@@ -440,6 +473,89 @@ describe('when', () => {
     expect((await runPlan(steps)).stdout).toBe('gone\n');
     expect((await runPlan(steps, [], { env: { SEED: '1' } })).stdout).toBe('seeded\ngone\n');
     expect((await runPlan(steps, [], { env: { SEED: '' } })).stderr).toMatch(/left out: SEED is not set/);
+  });
+
+  test('by a file is judged when the step starts, after what it needs', async () => {
+    const dir = folder();
+    const marker = join(dir, 'done');
+    const work = {
+      command: sh(`echo worked; echo version=3 > ${marker}`),
+      when: { not: { path: marker } },
+    };
+    const steps = [
+      { name: 'work', ...work },
+      { name: 'again', ...work, needs: 'work' },
+      {
+        name: 'new',
+        command: ['echo', 'new'],
+        when: { file: marker, contains: 'version=3' },
+        needs: 'again',
+      },
+      { name: 'old', command: ['echo', 'old'], when: { file: marker, matches: '^version=2' }, needs: 'work' },
+      { name: 'fill', command: ['echo', 'filled'], when: [{ empty: dir }, { path: '/' }], needs: 'work' },
+      { name: 'last', command: ['echo', 'last'], needs: ['new', 'old', 'fill'] },
+    ];
+    const { status, stdout, stderr } = await runPlan(steps);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toBe('worked\nnew\nlast\n');
+    const result = (name: string) => timeline(stderr)[name]?.result;
+    expect(result('again')).toBe(`left out: ${marker} is there`);
+    expect(result('old')).toBe(`left out: ${marker} does not match ^version=2`);
+    expect(result('fill')).toBe(`left out: ${dir} is not empty`);
+    expect(stderr).toMatch(/3 steps done in .*, 3 left out/);
+    const json = (await runPlan(steps, ['--log-format', 'json'])).stderr;
+    expect(json).toContain(`"left_out":"${marker} is there"`);
+  });
+
+  test('that cannot be judged fails the step: nothing is guessed', async () => {
+    const dir = folder();
+    mkdirSync(join(dir, 'file'));
+    const { status, stderr, stdout } = await runPlan([
+      { name: 'a', command: ['echo', 'a'], when: { not: { file: join(dir, 'file'), contains: 'x' } } },
+    ]);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/step a \(echo\) failed: when: .*file is not a regular file: it is a directory/);
+    expect(status).toBe(69);
+  });
+
+  test.skipIf(notRoot)('a link that another user planted leads nowhere', async () => {
+    const dir = folder();
+    symlinkSync('/root/.bashrc', join(dir, 'marker'));
+    lchownSync(join(dir, 'marker'), 1000, 1000);
+    for (const when of [{ path: join(dir, 'marker') }, { file: join(dir, 'marker'), contains: 'x' }]) {
+      const { status, stderr, stdout } = await runPlan([{ name: 'a', command: ['echo', 'a'], when }]);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/marker is a symbolic link to "\/root\/.bashrc", which others may have made/);
+      expect(status).toBe(2);
+    }
+  });
+
+  test('a step that a variable leaves out does not fail the plan, and a dry run says why', async () => {
+    const steps = [
+      {
+        name: 'database',
+        uses: 'wait-tcp',
+        targets: '$(DB_HOST):5432',
+        when: { variable: 'MODE', equals: 'worker' },
+      },
+      { name: 'go', command: ['echo', 'gone'], needs: 'database' },
+    ];
+    const { status, stdout, stderr } = await runPlan(steps, [], { env: { MODE: 'web' } });
+    expect(status, stderr).toBe(0);
+    expect(stdout).toBe('gone\n');
+    expect(timeline(stderr)['database']?.result).toBe('left out: MODE is not "worker"');
+    const dry = await runPlan(steps, ['--dry-run'], { env: { MODE: 'web' } });
+    expect(JSON.parse(dry.stdout)).toMatchObject({
+      steps: [
+        { when: { variable: 'MODE', equals: 'worker' }, leftOut: 'MODE is not "worker"' },
+        { name: 'go' },
+      ],
+    });
+    expect(dry.stderr).toContain('when MODE is "worker"');
+    expect(dry.stderr).toContain('left out here: MODE is not "worker"');
+    const other = await runPlan(steps, [], { env: { MODE: 'worker' } });
+    expect(other.status).toBe(2);
+    expect(other.stderr).toContain('the variable DB_HOST');
   });
 });
 

@@ -11,21 +11,23 @@ interface Part {
   readonly needs?: readonly string[];
   readonly takes: number;
   readonly fails?: boolean;
-  readonly when?: string;
+  readonly leftOut?: string;
 }
 
 /** Runs steps that take a while each, as the clock has it. */
-function start(parts: Readonly<Record<string, Part>>, { keepGoing = false, environment = {} } = {}) {
+function start(parts: Readonly<Record<string, Part>>, { keepGoing = false } = {}) {
   const clock = new FakeClock();
   const stop = new AbortController();
   const at = { line: 1, column: 1 };
-  const steps = Object.entries(parts).map(([name, { needs = [], when }]): Step => ({
+  const steps = Object.entries(parts).map(([name, { needs = [], leftOut }]): Step => ({
     name,
     at,
     needs: needs.map((need) => ({ name: need, at })),
-    when,
+    when: leftOut === undefined ? undefined : { written: 'X', words: '', leftOut, later: [] },
     user: undefined,
     retries: 0,
+    retryPause: undefined,
+    tryLimit: 0,
     limit: 0,
     limitOrigin: '',
     work: { kind: 'any', command: ['x'], written: ['x'], grace: 0 },
@@ -39,7 +41,7 @@ function start(parts: Readonly<Record<string, Part>>, { keepGoing = false, envir
     }
     return { outcome: part.fails ? failed(7, `${name} is broken`) : done(name), tries: 1 };
   };
-  const ran = runSteps(steps, perform, keepGoing, { clock, signal: stop.signal, environment });
+  const ran = runSteps(steps, perform, keepGoing, { clock, signal: stop.signal });
   return { clock, stop, ran };
 }
 
@@ -103,18 +105,18 @@ describe('steps', () => {
     ]);
   });
 
-  test('whose variable is not set, or empty, are left out; what needs them runs', async () => {
-    const { clock, ran } = start(
-      {
-        unset: { takes: 10, when: 'UNSET' },
-        empty: { takes: 10, when: 'EMPTY' },
-        set: { takes: 10, when: 'SET' },
-        after: { needs: ['unset', 'empty', 'set'], takes: 10 },
-      },
-      { environment: { EMPTY: '', SET: 'false' } },
-    );
+  test('that a variable leaves out never start; what needs them runs', async () => {
+    const { clock, ran } = start({
+      unset: { takes: 10, leftOut: 'X is not set' },
+      set: { takes: 10 },
+      after: { needs: ['unset', 'set'], takes: 10 },
+    });
     await clock.advance(100);
-    expect((await table(ran)).map(([, state]) => state)).toEqual(['left out', 'left out', 'done', 'done']);
+    expect((await ran).map(({ state, leftOut }) => [state, leftOut])).toEqual([
+      ['left out', 'X is not set'],
+      ['done', undefined],
+      ['done', undefined],
+    ]);
   });
 
   test('end with the whole', async () => {

@@ -47,7 +47,7 @@ test('no option of a command has the name of a key that is about the step', () =
     const own = Object.entries(command.options).map(([name, option]) => flagName(name, option as never));
     const words = (command.positionals?.keys ?? []).map(({ key }) => key);
     const all = [...own, ...words, ...(command.positionals?.keys ? [] : [command.positionals?.name ?? ''])];
-    for (const reserved of ['name', 'uses', 'command', ...Object.keys(aboutStep)])
+    for (const reserved of ['name', 'uses', 'command', 'when', ...Object.keys(aboutStep)])
       expect(all, `${command.name}: ${reserved}`).not.toContain(reserved);
     expect(new Set(all).size, command.name).toBe(all.length);
   }

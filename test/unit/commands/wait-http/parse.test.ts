@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
 import { headerHolds, parseHeaderExpectation } from '../../../../src/commands/wait-http/header.ts';
-import { matchesWithin, parsePattern, patternTime } from '../../../../src/commands/wait-http/pattern.ts';
 import { equals, resolvePointer, parseJsonExpectation } from '../../../../src/commands/wait-http/pointer.ts';
 import {
   includes,
@@ -11,6 +10,7 @@ import {
 } from '../../../../src/commands/wait-http/status.ts';
 import { parseTarget } from '../../../../src/commands/wait-http/target.ts';
 import { parseJson } from '../../../../src/config/json.ts';
+import { matchesWithin, parsePattern, patternTime } from '../../../../src/core/pattern.ts';
 
 describe('statuses', () => {
   test.each([

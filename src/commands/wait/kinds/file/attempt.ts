@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs';
 
 import type { Clock } from '../../../../core/clock.ts';
+import { patternSearch, patternTime, simplerPattern } from '../../../../core/pattern.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { LinkInPath } from '../../../../fs/directory/pinned-path.ts';
 import { InputRefused, readInput } from '../../../../fs/input-file.ts';
 import { notYet, satisfied, type Answer } from '../../../../wait/attempt.ts';
-import { patternSearch, patternTime, simplerPattern } from '../../../wait-http/pattern.ts';
 
 export interface FileDemands {
   readonly path: string;

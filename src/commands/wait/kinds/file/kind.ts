@@ -1,6 +1,6 @@
 import { flag, list, parseText } from '../../../../core/options/option.ts';
+import { parsePattern } from '../../../../core/pattern.ts';
 import { refuseUnexpanded } from '../../../../core/template-variables.ts';
-import { parsePattern } from '../../../wait-http/pattern.ts';
 import { defineKind } from '../../kind.ts';
 import { attemptFile } from './attempt.ts';
 

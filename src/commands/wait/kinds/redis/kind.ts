@@ -1,7 +1,7 @@
 import { attemptRedis } from '../../../../clients/redis/attempt.ts';
 import { flag, list, parseText, secret, text } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import { parsePattern, patternSearch, patternTime, type PatternSearch } from '../../../wait-http/pattern.ts';
+import { parsePattern, patternSearch, patternTime, type PatternSearch } from '../../../../core/pattern.ts';
 import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';

@@ -4,7 +4,7 @@ import type { MessageDemand } from '../../../../clients/websocket/attempt.ts';
 import type { Clock } from '../../../../core/clock.ts';
 import { list, text, value } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
-import { parsePattern, patternSearch, patternTime, simplerPattern } from '../../../wait-http/pattern.ts';
+import { parsePattern, patternSearch, patternTime, simplerPattern } from '../../../../core/pattern.ts';
 import { parseTarget } from '../../../wait-http/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';

@@ -1,6 +1,6 @@
 import type { Context as VmContext, Script } from 'node:vm';
 
-import type { Clock } from '../../core/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Milliseconds that the patterns of one attempt may take together: nothing else runs meanwhile, no deadline, no signal. */
 export const patternTime = 100;
