@@ -140,6 +140,7 @@ const others: Readonly<Record<string, string>> = {
   KUBERNETES_SERVICE_PORT: 'as KUBECONFIG',
   PATH: 'folders that may be missing',
   REQUEST_METHOD: 'its presence counts',
+  SSL_CERT_DIR: 'spoken of in a comment, of a folder that is written',
 };
 
 test('none is forgotten', () => {

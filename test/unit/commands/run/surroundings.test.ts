@@ -36,7 +36,7 @@ test.each<readonly [lines: string, environment: Record<string, string>, mistake:
   ],
   [fromVault, { VAULT_TOKEN: 'hvs.x' }, 'VAULT_ADDR is not set'],
   [fromVault, { ...vault, VAULT_ADDR: 'http://$(X)' }, 'VAULT_ADDR cannot be used: the variable X'],
-  [fromVault, { ...vault, VAULT_TOKEN: '$(X)' }, 'VAULT_TOKEN cannot be used: the variable X'],
+  [fromVault, { ...vault, VAULT_TOKEN: '$(X)' }, 'VAULT_TOKEN cannot be used: a $(…) in it was not replaced'],
   [
     fromVault,
     { VAULT_ADDR: 'https://vault:8200', HOME: '/nonexistent' },
