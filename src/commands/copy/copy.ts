@@ -205,7 +205,9 @@ function refuseNothing(
   const nothing = whyNothing(descriptor, exclude, crossMounts);
   if (nothing !== undefined)
     throw new UsageError(
-      `${text} ${nothing}, and ${atomic ? '--atomic would show none of it in' : '--delete would remove all of'} ${destination}; is its volume mounted?`,
+      atomic
+        ? `${text} ${nothing}, and --atomic would show none of it in ${destination}; is its volume mounted?`
+        : `${text} ${nothing}, and --delete would remove all of ${destination}; is its volume mounted?`,
     );
 }
 
