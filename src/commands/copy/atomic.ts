@@ -36,7 +36,7 @@ export async function copyAtomically(
   context: Context,
 ): Promise<readonly string[] | 'failed' | 'occupied'> {
   let [incomplete, occupied] = [false, false];
-  let thrown: unknown;
+  let thrown: Error | undefined;
   const check = (directory: Directory): void => {
     occupied = mayShow?.(directory) === false;
     if (occupied) throw new Occupied();
