@@ -36,7 +36,10 @@ export function* piecesOf(text: string, statements: Iterable<Statement>): Genera
     count++;
     // The server reads a whole message by the settings of before it, and SET may change how the next one is to be read.
     const alone = count <= singly || statement.words[0] === 'SET';
-    if (first !== undefined && (alone || statement.end - first.start > largestMessage)) {
+    // Where its strings end hangs on standard_conforming_strings, which any statement may change: it is looked at before each
+    // message.
+    const looked = alone || text.slice(statement.start, statement.end).includes('\\');
+    if (first !== undefined && (looked || statement.end - first.start > largestMessage)) {
       const piece = close();
       if (piece) yield piece;
     }

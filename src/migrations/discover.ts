@@ -36,11 +36,14 @@ const flyway = /^(?:V(\d+(?:[._]\d+)*)(?:__.*)?|R__(.+)|U\d+(?:[._]\d+)*(?:__.*)
 const numbered = /^(\d+(?:\.\d+)*)(?!\d|\.\d).*\.sql$/;
 /** Migrations as programs: to leave them out in silence would leave a hole in the order. */
 const program =
-  /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kt|exs|cs)$/;
+  /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kts?|exs?|cs|fs|vb|groovy|scala|clj[cs]?|edn|rs|pl|lua)$/;
 
-/** Numbered as migrations are, in a form that is not read here: changes in XML, YAML or JSON, SQL by another ending. */
+/**
+ * Numbered as migrations are, in a form that is not read here: changes in XML, YAML or JSON, SQL by another ending, or SQL
+ * that something must still be done to (a template, packed, encrypted).
+ */
 const otherForm =
-  /^(?:V?\d+(?:[._]\d+)*[_-]|R__).*\.(?:xml|ya?ml|json|pgsql|psql|sql\.(?:txt|gz|bz2|xz|zst)|sql\s+)$/i;
+  /^(?:V?\d+(?:[._]\d+)*[_-]|R__).*\.(?:xml|ya?ml|json|toml|pgsql|psql|plpgsql|plsql|tsql|mysql|pg|cql|ddl|dml|dcl|prc|pks|pkb|fnc|vw|trg|dump|sqll|sql(?:\s+|\.(?!(?:conf|bak|orig|rej|old|save|swp|md5|sha\d+|sig|asc)$).*))$/i;
 
 /**
  * Lists the migrations of a directory and tells whose convention it follows by the names alone.

@@ -13,7 +13,7 @@ interface Refusal {
 }
 
 const parameterHint =
-  'the parameter comes from options in the URL, or from PGOPTIONS: this server does not know it, or does not let this role set it';
+  'the parameter comes from options in the URL, or from PGOPTIONS, PGDATESTYLE, PGTZ or PGGEQO: this server does not know it or its value, or does not let this role set it';
 
 const directoryHint =
   'the server asks a directory or another service (LDAP, PAM, RADIUS, IAM): is the password or token right and not expired, and can the server reach it? its log says which';

@@ -3,13 +3,14 @@ import { closeSync, readdirSync } from 'node:fs';
 
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
-import { Failure, failed } from '../../core/outcome.ts';
+import { Failure, failed, UsageError } from '../../core/outcome.ts';
 import type { Directory } from '../../fs/directory/directory.ts';
 import { type Built, type Building, stageTree } from '../../fs/publish/atomic-directory.ts';
 import { checkRelativePath, manifestName } from '../../fs/publish/file-names.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { removeTree } from '../../fs/publish/remove.ts';
 import { makeOrOpenDirectory } from './copy-directories.ts';
+import { SourceChanged } from './failures.ts';
 import type { Side } from './fill.ts';
 import { type CopyTally } from './tally.ts';
 
@@ -35,6 +36,7 @@ export async function copyAtomically(
   context: Context,
 ): Promise<readonly string[] | 'failed' | 'occupied'> {
   let [incomplete, occupied] = [false, false];
+  let thrown: Error | undefined;
   const check = (directory: Directory): void => {
     occupied = mayShow?.(directory) === false;
     if (occupied) throw new Occupied();
@@ -44,6 +46,8 @@ export async function copyAtomically(
       return await build(building, refill);
     } catch (error) {
       incomplete = error instanceof Incomplete;
+      // What is about a source, and not about where it goes.
+      if (error instanceof SourceChanged || error instanceof UsageError) thrown = error;
       throw error;
     }
   };
@@ -55,6 +59,7 @@ export async function copyAtomically(
       await staged.discard();
     }
   } catch (error) {
+    if (thrown !== undefined) throw thrown;
     if (incomplete) return 'failed';
     if (occupied) return 'occupied';
     throw error;

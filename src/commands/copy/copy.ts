@@ -24,13 +24,13 @@ import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
 import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
 import { whyNothing } from './empty-source.ts';
-import { InTheWay, Outdated, stageLost, WriteFailed } from './failures.ts';
+import { InTheWay, Outdated, SourceChanged, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
 import { checkInBase, expandSources, isPattern, type NamedSource } from './glob.ts';
 import { Kept } from './kept.ts';
 import { merge, openBelow, type Opening } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
-import { ended, finished, mostTries, type Standing } from './outcome.ts';
+import { changedTries, ended, finished, mostTries, type Standing } from './outcome.ts';
 import { hasDataLink, Prune } from './prune.ts';
 import { type Identity } from './same-place.ts';
 import {
@@ -185,11 +185,7 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held, excl
       throw new UsageError('--delete makes DEST like a directory; a file was given as a source');
     const at = placeOf(destination.nearest, destination.missing);
     for (const { descriptor, text } of directories) {
-      const nothing = whyNothing(descriptor, exclude, request.crossMounts);
-      if (nothing !== undefined)
-        throw new UsageError(
-          `${text} ${nothing}, and --delete would remove all of ${request.destination}; is its volume mounted?`,
-        );
+      refuseNothing({ descriptor, text }, request, exclude);
       if (isInside(placeOf(descriptor), at))
         throw new UsageError(`${text} is inside ${request.destination}: --delete would remove it`);
     }
@@ -200,6 +196,21 @@ function checkRequest(request: CopyRequest, { sources, destination }: Held, excl
     );
 }
 
+/** @throws UsageError where nothing of a source would be copied: more likely a volume that is not mounted */
+function refuseNothing(
+  { descriptor, text }: Pick<SourceRoot, 'descriptor' | 'text'>,
+  { crossMounts, destination, atomic }: CopyRequest,
+  exclude: Tools['exclude'],
+): void {
+  const nothing = whyNothing(descriptor, exclude, crossMounts);
+  if (nothing !== undefined)
+    throw new UsageError(
+      atomic
+        ? `${text} ${nothing}, and --atomic would show none of it in ${destination}; is its volume mounted?`
+        : `${text} ${nothing}, and --delete would remove all of ${destination}; is its volume mounted?`,
+    );
+}
+
 class Job {
   readonly #request: CopyRequest;
   readonly #tools: Tools;
@@ -207,6 +218,10 @@ class Job {
   readonly #context: Context;
   readonly #startedAt: number;
   #tally = emptyCopyTally();
+  /** Whether a source that changes meanwhile has the copy begin anew. */
+  #mayRestart = true;
+  /** With --atomic, whether each source had something to copy at the beginning. */
+  readonly #hadContent: boolean;
   #removed: number | undefined;
   /** Whether readers see a part of this very copy, by an earlier run or try or by this one. */
   #torn = false;
@@ -217,6 +232,12 @@ class Job {
     this.#held = held;
     this.#context = context;
     this.#startedAt = context.clock.now();
+    this.#hadContent =
+      request.atomic &&
+      held.sources.every(
+        ({ descriptor, stat }) =>
+          !stat.isDirectory() || whyNothing(descriptor, tools.exclude, request.crossMounts) === undefined,
+      );
   }
 
   async run(): Promise<Outcome> {
@@ -231,20 +252,26 @@ class Job {
         }
       }
       for (let attempt = 1; ; attempt++) {
+        this.#mayRestart = attempt < changedTries;
         try {
           return await this.#once();
         } catch (thrown) {
           const error = firstFailure(thrown);
           const again =
-            error instanceof Outdated || (error instanceof WriteFailed && error.code === stageLost);
+            error instanceof Outdated ||
+            error instanceof SourceChanged ||
+            (error instanceof WriteFailed && error.code === stageLost);
           if (!again || attempt === mostTries) throw thrown;
           this.#context.log.info(
             error instanceof Outdated
               ? 'a ConfigMap or Secret was updated meanwhile: its new version is copied'
-              : 'another run removed the prepared files: starting again',
+              : error instanceof SourceChanged
+                ? 'a source changed meanwhile: what it has now is copied'
+                : 'another run removed the prepared files: starting again',
           );
           this.#held.refresh();
           this.#tally = emptyCopyTally();
+          this.#torn = false;
         }
       }
     } catch (error) {
@@ -317,8 +344,9 @@ class Job {
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
     if (this.#request.delete && live !== undefined) await this.#prune(live, which, kept);
     // Lists are for the work; what is left out of a file is known only once it is read.
-    const { problems, large, followed, tight, volumes, stages, attributes, acls, ...counts } = this.#tally;
-    void [problems, large, followed, tight, volumes, stages, attributes, acls];
+    const { problems, large, followed, tight, volumes, stages, seen, attributes, acls, ...counts } =
+      this.#tally;
+    void [problems, large, followed, tight, volumes, stages, seen, attributes, acls];
     this.#context.stdout(
       `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
     );
@@ -401,7 +429,10 @@ class Job {
       replaced += await onMounts.merge(way, context);
       shown();
       for (const tight of this.#tally.tight.toReversed()) finishLate(live, tight);
-      if (this.#request.delete) await this.#prune(live, which, kept, replaced, opening);
+      if (this.#request.delete) {
+        this.#checkSources();
+        await this.#prune(live, which, kept, replaced, opening);
+      }
       this.#torn = false;
       if (this.#request.ifEmpty && stayed > 0)
         this.#context.log.warn(
@@ -473,6 +504,21 @@ class Job {
     };
     await fill(sources, destination.file, side, common, this.#tools, this.#tally, this.#context);
     if (sources.some(isOutdated)) throw new Outdated();
+    if (!dryRun) this.#checkSources();
+  }
+
+  /**
+   * Where readers will miss what the sources have not: a source that lost entries meanwhile, or all of them, is looked at
+   * anew; one that goes on changing is taken as it was found.
+   * @throws SourceChanged, or UsageError where nothing of it is left
+   */
+  #checkSources(): void {
+    const { delete: removes, atomic } = this.#request;
+    if (!removes && !atomic) return;
+    if (this.#mayRestart && this.#tally.vanished > 0) throw new SourceChanged();
+    if (removes || this.#hadContent)
+      for (const source of this.#held.sources)
+        if (source.stat.isDirectory()) refuseNothing(source, this.#request, this.#tools.exclude);
   }
 
   /**
@@ -521,7 +567,7 @@ class Job {
       live,
       sources.map(({ descriptor }) => descriptor),
       sources.flatMap(rootsOf),
-      { ...this.#request, published, opening },
+      { ...this.#request, published, opening, seen: this.#tally.seen, mayRestart: this.#mayRestart },
     );
     const walk = new Walk(
       {
@@ -546,6 +592,10 @@ class Job {
       walk.close();
       prune.close();
     }
+    if (prune.left > 0)
+      this.#context.log.warn(
+        `${destination.path}: sources changed during the copy, again and again; ${prune.left} entries that they may have had no longer stay until the next run`,
+      );
     this.#removed = prune.removed + replaced;
     this.#tally.errors += prune.errors;
     this.#tally.problems.push(...prune.problems);

@@ -55,6 +55,15 @@ export function writeFailed(error: unknown, entry?: RawName): WriteFailed | InTh
   return error instanceof WriteFailed || error instanceof InTheWay ? error : new WriteFailed(error, entry);
 }
 
+/** A source changed while it was copied: what it has not any more is no proof that it goes in DEST. */
+export class SourceChanged extends Error {
+  override readonly name = 'SourceChanged';
+
+  constructor() {
+    super('a source changed while it was copied');
+  }
+}
+
 /** A ConfigMap or Secret moved on to another version while it was copied. */
 export class Outdated extends Error {
   override readonly name = 'Outdated';

@@ -24,6 +24,9 @@ import type { CopyTally } from './tally.ts';
 /** How often a copy begins anew: another run took its stage away, or a ConfigMap was updated meanwhile. */
 export const mostTries = 5;
 
+/** How often it is tried in all where a source changes while it is copied. */
+export const changedTries = 3;
+
 /** Where a copy stands when it ends. */
 export interface Standing {
   readonly request: CopyRequest;

@@ -11,9 +11,11 @@ import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { Turns } from '../../fs/turns.ts';
+import { SourceChanged } from './failures.ts';
 import type { Opening } from './merge.ts';
 import { beingInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';
+import { identityOf, splitSeen, type SeenDirectory } from './tally.ts';
 
 /** Directories of the sources kept open: as many as a walk has under way, and some to come back to. */
 const held = 128;
@@ -21,6 +23,8 @@ const held = 128;
 /** The directories of the sources that lie at the path of one directory of DEST. */
 interface Counterpart {
   readonly open: readonly number[];
+  /** Whether one of them is not any more as the copy found it. */
+  readonly changed: boolean;
   /** How many pieces of work are under way with it; it stays open for them. */
   uses: number;
 }
@@ -39,7 +43,12 @@ export class Prune implements Visitor {
   readonly #opening: Opening | undefined;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
+  /** What the copy found in the sources, by the path in DEST. */
+  readonly #seen = new Map<RawName, Set<string>>();
+  readonly #mayRestart: boolean;
   removed = 0;
+  /** Left where a source changed during the copy. */
+  left = 0;
   errors = 0;
   readonly problems: WalkProblem[] = [];
   /** By directory, the last used at the end. */
@@ -61,12 +70,17 @@ export class Prune implements Visitor {
       dryRun,
       published,
       opening,
+      seen,
+      mayRestart,
     }: {
       readonly dereference: boolean;
       readonly dryRun: boolean;
       readonly published: ReadonlySet<RawName>;
       /** Is told before a directory is opened for its own user for a while. */
       readonly opening?: Opening | undefined;
+      readonly seen: readonly SeenDirectory[];
+      /** Whether a source that changed ends the work, so that all is looked at anew; else what it is about stays. */
+      readonly mayRestart: boolean;
     },
   ) {
     this.#live = live;
@@ -77,6 +91,13 @@ export class Prune implements Visitor {
     this.#published = published;
     this.#opening = opening;
     this.#mount = mountWithOthersBelow(live);
+    this.#mayRestart = mayRestart;
+    for (const directory of seen) {
+      const [identity, path] = splitSeen(directory);
+      const there = this.#seen.get(path);
+      if (there === undefined) this.#seen.set(path, new Set([identity]));
+      else there.add(identity);
+    }
   }
 
   *entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): Work<void> {
@@ -86,6 +107,11 @@ export class Prune implements Visitor {
       // The note goes with the tree: as long as something is left, the next run must know it.
       if (raw === manifestName && this.#published.has(where.relative())) return;
       for (const source of counterpart.open) if (yield* havingEntry(by, source, raw)) return;
+      // Looked at once more: it may have changed since it was opened.
+      if (counterpart.changed || (yield* this.#isChanged(by, where.relative(), counterpart.open))) {
+        this.#leaveThere(where.relative());
+        return;
+      }
     } finally {
       counterpart.uses--;
     }
@@ -103,6 +129,10 @@ export class Prune implements Visitor {
     const by = where.calls;
     const path = where.relative();
     for (const source of this.#sourcesOf(path)) if (yield* this.#hasDirectory(by, source, path)) return;
+    if (yield* this.#isChanged(by, path, [])) {
+      this.#leaveThere(path);
+      return;
+    }
     if (this.#dryRun) {
       if (this.#staying.delete(path)) {
         this.#stays(above(path));
@@ -116,6 +146,7 @@ export class Prune implements Visitor {
   }
 
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
+    if (error instanceof SourceChanged) throw error;
     this.errors++;
     if (this.problems.length < listedProblems)
       this.problems.push({
@@ -244,9 +275,29 @@ export class Prune implements Visitor {
       this.#close(old);
       over--;
     }
-    const counterpart = { open, uses: 1 };
+    const changed = yield* this.#isChanged(where.calls, path, open);
+    const counterpart = { open, uses: 1, changed };
     this.#counterparts.set(where, counterpart);
     return counterpart;
+  }
+
+  /**
+   * Whether a directory that the copy found in a source is another now, or is gone: then what a source has not any more is
+   * no proof that it goes in DEST.
+   */
+  *#isChanged(by: Calls, path: RawName, open: readonly number[]): Work<boolean> {
+    const before = this.#seen.get(path);
+    if (before === undefined) return false;
+    const now = new Set<string>();
+    for (const source of open) now.add(identityOf(yield* given(by.fstat(source))));
+    return ![...before].every((identity) => now.has(identity));
+  }
+
+  /** @throws SourceChanged where all can be looked at anew */
+  #leaveThere(path: RawName): void {
+    if (this.#mayRestart) throw new SourceChanged();
+    this.left++;
+    this.#stays(path);
   }
 
   /** A published tree is nothing that a source could have. */

@@ -13,10 +13,12 @@ import { isFinal, writingIn } from './failures.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
 import { checkNotDestination, type Identity } from './same-place.ts';
-import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally } from './tally.ts';
+import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally, seenAs } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
+  /** With --delete: what its directories were is noted, for what is removed at the end. */
+  readonly replaces: boolean;
   /** DEST, which must not be met in a source; undefined where it does not exist. */
   readonly destination: Identity | undefined;
   /** Where the top of the walk goes, relative to DEST; empty for DEST itself. */
@@ -88,6 +90,7 @@ export class Visit implements Visitor {
     this.#tally.entries++;
     this.#tally.directories++;
     const place = yield* this.#at(where);
+    if (this.#settings.replaces) this.#tally.seen.push(seenAs(stat, place.path));
     try {
       // Plain, whatever names lead there: it is the current one, or one by its descriptor.
       const path = where.path() as string;

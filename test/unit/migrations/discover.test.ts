@@ -298,7 +298,21 @@ test.each([
   '2_b.sql.txt',
   'V2__b.sql.gz',
   '2_b.sql ',
+  '2_b.ddl',
+  '2_b.plsql',
+  '2_b.sql.j2',
+  '2_b.sql.gpg',
+  '2_b.sql.',
+  '2_b.sqll',
 ])('a numbered file in another form is named, not left out: %j', async (name) => {
   for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
   await expect(discover(folder)).rejects.toThrow(`numbered files that are not .sql (${name})`);
 });
+
+test.each(['2_b.sql~', '2_b.sql.bak', '2_b.sql.orig', '1_a.sql.sha256', '2_notes.md', '2_b.png'])(
+  'what is no migration by any tool is none: %j',
+  async (name) => {
+    for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
+    expect((await discover(folder)).files.map(({ file }) => file)).toEqual(['1_a.sql']);
+  },
+);

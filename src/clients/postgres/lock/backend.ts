@@ -131,7 +131,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     session.onNotification((channel, word) => {
       if (channel !== channelOf(key)) return;
       woken = true;
-      if (once) told ??= toldDone(once, record, word, clock.date());
+      if (once) told ??= toldDone(once, record, sighted, word, clock.date());
       // Only one of them can have the lock; but all may find their work done.
       if (once) wake();
       else clock.after(context.random() * spread, () => wake());
@@ -421,14 +421,19 @@ function judgeOnce(work: OnceWork, record: OnceRecord | undefined): Unneeded | N
   return doneBy(work, record, record.finished);
 }
 
-/** What a release tells of work that was under way; undefined where nothing proves that it is done. */
+/**
+ * What a release tells of work that was under way; undefined where nothing proves that it is done. The record must be that of
+ * the holder that was seen: one that a restore brought back has a word that was told long ago.
+ */
 function toldDone(
   work: OnceWork,
   record: OnceRecord | undefined,
+  holder: HolderSeen | undefined,
   word: string,
   now: Date,
 ): Unneeded | undefined {
   if (record?.state !== 'running' || record.commandHash !== work.commandHash) return undefined;
+  if (holder?.token !== record.token) return undefined;
   return record.seal !== undefined && opens(word, record.seal) ? doneBy(work, record, now) : undefined;
 }
 

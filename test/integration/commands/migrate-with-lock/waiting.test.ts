@@ -553,6 +553,36 @@ describe('--once', () => {
     expect(journal.entries().filter(({ what }) => what === 'begin')).toHaveLength(2);
   });
 
+  test('a record that a restore brought back proves nothing either, though its word was told long ago', async () => {
+    const args = [...quick, '--once', 'restored', '--', 'true'];
+    expect((await (await startReplica(postgres, args)).exit).status).toBe(0);
+    const word = '1'.repeat(32);
+    await postgres.sql(
+      `UPDATE initbox.once SET state = 'running', finished = NULL, exit_status = NULL,
+         command_hash = command_hash || '.' || encode(sha256($1::bytea), 'hex') WHERE once_key = 'restored'`,
+      [word],
+      'app',
+    );
+    const other = await startReplica(postgres, [...quick, '--once', 'another', '--', 'sleep', '60']);
+    await other.waitForStderr(/holding the lock/);
+    const waiter = await startReplica(postgres, args);
+    await waiter.waitForStderr(/held by/);
+    const [listening] = await postgres.sql(
+      "SELECT DISTINCT 'initbox_' || split_part(application_name, ':', 2) AS channel FROM pg_stat_activity WHERE application_name LIKE 'initbox:%:wait'",
+      [],
+      'app',
+    );
+    for (let time = 0; time < 3; time++)
+      await postgres.sql('SELECT pg_notify($1, $2)', [String(listening?.['channel']), word], 'app');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    other.kill('SIGTERM');
+    await other.exit;
+    const { status, stderr } = await waiter.exit;
+    expect(status, stderr).toBe(0);
+    expect(stderr).toContain('holding the lock');
+    expect(stderr).not.toContain('nothing to do');
+  });
+
   test('--status while it is held names the holder', async () => {
     const holder = await startReplica(postgres, ['--lock-name', 'orders', '--', 'sleep', '60']);
     await holder.waitForStderr(/holding the lock/);

@@ -14,6 +14,8 @@ test('a source is not entered to be emptied, by whatever name it is met', () => 
       dereference: false,
       dryRun: true,
       published: new Set<string>(),
+      seen: [],
+      mayRestart: true,
     });
     expect(() => prune.enter(statSync(source as string))).toThrow('it is a source itself');
     expect(() => prune.enter(statSync(other as string))).not.toThrow();
