@@ -112,8 +112,8 @@ export function bitsOf(
   body: Uint8Array,
   what: string,
 ): { readonly bytes: Uint8Array; readonly unused: number } {
-  const [unused, ...bytes] = body;
-  if (unused === undefined || unused > (bytes.length === 0 ? 0 : 7)) throw damaged(what);
+  const [unused] = body;
+  if (unused === undefined || unused > (body.length === 1 ? 0 : 7)) throw damaged(what);
   return { bytes: body.subarray(1), unused };
 }
 

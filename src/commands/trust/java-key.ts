@@ -157,6 +157,7 @@ export function checkPublicKey({ tag, body }: DerElement): void {
 function checkEcKey(point: Uint8Array, parameters: DerElement | undefined): void {
   if (parameters?.tag === tags.sequence)
     throw new NotForJava('its key has the parameters of its curve instead of the curve’s name');
+  if (parameters?.tag === tags.objectId) checkObjectId(parameters, 'its public key');
   const size = parameters?.tag === tags.objectId ? curves.get(hexOf(parameters)) : undefined;
   if (size === undefined) {
     const name = parameters?.tag === tags.objectId ? ` (${dottedOf(parameters)})` : '';
@@ -192,7 +193,8 @@ function checkDsaKey(bytes: Uint8Array, parameters: DerElement | undefined): voi
 
 /** Java takes what has a sign for positive as well. */
 function numberOf(element: DerElement): bigint {
-  if (element.body.length === 0) throw damaged('its public key');
+  // Far more than any key has: numbers of megabytes take long.
+  if (element.body.length === 0 || element.body.length > 4096) throw damaged('its public key');
   return BigInt(`0x${hexOf(element)}`);
 }
 

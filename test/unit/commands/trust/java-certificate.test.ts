@@ -144,6 +144,12 @@ test.each<[string, Fields, RegExp]>([
   ['a point of another curve', { publicKey: ec(p256, Buffer.alloc(97, 4)) }, /public key cannot/],
   ['a short RSA key', { publicKey: rsa(number(63), derInteger(3)) }, /504 bits/],
   ['a long RSA key', { publicKey: rsa(number(2049), derInteger(3)) }, /16392 bits/],
+  ['an RSA key of a megabyte', { publicKey: rsa(number(1 << 20), derInteger(3)) }, /public key cannot/],
+  [
+    'a curve whose number is a megabyte',
+    { publicKey: ec(derElement(0x06, Buffer.alloc(1 << 20, 1))) },
+    /public key cannot/,
+  ],
   ['an exponent of 1', { publicKey: rsa(number(64), derInteger(1)) }, /exponent/],
   ['an exponent over the modulus', { publicKey: rsa(number(64), number(65)) }, /exponent/],
   ['a long exponent', hugeExponent, /exponent/],
