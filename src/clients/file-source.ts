@@ -7,7 +7,7 @@ import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
 import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
-import { formatBytes } from '../core/size.ts';
+import { overLimit } from '../core/size.ts';
 import { liesInConfigMap } from '../fs/config-map.ts';
 import { namesInInput, openInput, requireFile, unread } from '../fs/input-file.ts';
 import { never, notYet, type Never, type NotYet } from '../wait/attempt.ts';
@@ -100,10 +100,7 @@ async function readEntry(path: string, maxSize: number): Promise<Entry | Never> 
 }
 
 function tooLarge(size: number, maxSize: number): Never {
-  return never(
-    exitStatus.refused,
-    `has ${formatBytes(size)}, over the limit of ${formatBytes(maxSize)} (--max-size)`,
-  );
+  return never(exitStatus.refused, `has ${overLimit(size, maxSize)} (--max-size)`);
 }
 
 /** Names with a leading dot are the kubelet's own (..data). */

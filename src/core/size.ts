@@ -38,3 +38,21 @@ export function formatBytes(bytes: number): string {
   }
   return `${bytes} B`;
 }
+
+/**
+ * What has too many bytes, after "has": `10 GiB, over the limit of 16 MiB`.
+ * @param bytes undefined where it is only known to be more
+ */
+export function overLimit(bytes: number | undefined, limit: number): string {
+  const [shown, most] = [bytes === undefined ? undefined : formatBytes(bytes), formatBytes(limit)];
+  // Rounded, both can read the same.
+  return shown === undefined || shown === most
+    ? `more than the limit of ${most}`
+    : `${shown}, over the limit of ${most}`;
+}
+
+/** What is less than something that stands beside it: `1.4 GiB`, or `less than 1.5 GiB` where both would read the same. */
+export function formatLess(bytes: number, other: number): string {
+  const [shown, beside] = [formatBytes(bytes), formatBytes(other)];
+  return shown === beside && bytes < other ? `less than ${shown}` : shown;
+}

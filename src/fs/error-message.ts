@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs';
 
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed, firstFailure } from '../core/outcome.ts';
-import { formatBytes } from '../core/size.ts';
+import { formatBytes, formatLess } from '../core/size.ts';
 import type { Directory } from './directory/directory.ts';
 import { WrongPlace } from './directory/missing-folders.ts';
 import { ExchangedInPath, LinkInPath } from './directory/pinned-path.ts';
@@ -139,5 +139,5 @@ function roomHint(directory: Directory | undefined, needed: number | undefined):
   // Measured after everything was taken back: enough bytes, so that something else was missing.
   if (files > 0 && bavail * bsize > needed)
     return `it has ${ffree} inodes left, too few for so many files; ${advice}`;
-  return `${formatBytes(needed)} are needed beside what is there, since the old stays until the new is complete, and ${formatBytes(bavail * bsize)} are free; ${advice}`;
+  return `${formatBytes(needed)} are needed beside what is there, since the old stays until the new is complete, and ${formatLess(bavail * bsize, needed)} are free; ${advice}`;
 }

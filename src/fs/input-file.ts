@@ -15,7 +15,7 @@ import { exitStatus } from '../core/exit-status.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
 import { secretAsPath } from '../core/secret-as-path.ts';
-import { formatBytes } from '../core/size.ts';
+import { overLimit } from '../core/size.ts';
 import { itself } from './directory/file-name.ts';
 import { O_PATH } from './directory/open-directory.ts';
 import { LinkInPath } from './directory/pinned-path.ts';
@@ -117,7 +117,7 @@ export function readInput(path: string, largest: number, judge?: (descriptor: nu
 }
 
 function tooLarge(size: number, largest: number): InputTooLarge {
-  return new InputTooLarge(`has ${formatBytes(size)}, over the limit of ${formatBytes(largest)}`);
+  return new InputTooLarge(`has ${overLimit(size, largest)}`);
 }
 
 /** Undefined where nothing is there yet. */

@@ -1,7 +1,7 @@
 import { exitStatus } from '../../core/exit-status.ts';
 import type { GrowingBytes } from '../../core/growing-bytes.ts';
 import { Failure } from '../../core/outcome.ts';
-import { formatBytes } from '../../core/size.ts';
+import { overLimit } from '../../core/size.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import type { BodyFlow } from './answers.ts';
 import type { BodySink, HttpRequest } from './transport.ts';
@@ -92,15 +92,15 @@ export function takeBody(body: BodyFlow, taking: BodyTaking): TakenBody {
 }
 
 /**
- * @param size of the body, for people
+ * @param size of the body in bytes; undefined where it is only known to be more than the limit
  * @param forgiving whether it may be shorter at the next attempt
  */
 export function bodyTooLong(
-  size: string,
+  size: number | undefined,
   { maxBody, maxBodyOrigin }: Pick<HttpRequest, 'maxBody' | 'maxBodyOrigin'>,
   forgiving: boolean | undefined,
 ): NotYet | Never {
-  const reason = `the body has ${size}, which is over the limit of ${formatBytes(maxBody)} (${maxBodyOrigin})`;
+  const reason = `the body has ${overLimit(size, maxBody)} (${maxBodyOrigin})`;
   const raised = maxBodyOrigin.startsWith('--') ? ` ${maxBodyOrigin} raises the limit` : '';
   const hint = `is it the right address?${raised}`;
   return forgiving ? notYet(reason, { hint }) : never(exitStatus.refused, reason, hint);

@@ -148,7 +148,7 @@ export function exchangeHttp2(
         begin: () => sink?.start(headers, url),
         received,
         most: maxBody,
-        tooLong: () => finish(bodyTooLong(`more than ${formatBytes(request.maxBody)}`, request, forgiving)),
+        tooLong: () => finish(bodyTooLong(undefined, request, forgiving)),
         unstored: finish,
         waits(bytes) {
           received = bytes;

@@ -13,7 +13,7 @@ import { formatDuration } from '../../core/duration.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
 import { shownHostPort } from '../../core/host-port.ts';
-import { formatBytes } from '../../core/size.ts';
+import { formatBytes, formatLess } from '../../core/size.ts';
 import { connectHint } from '../../core/socket-errors.ts';
 import { never, notYet, type Busy, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { ResolveAddresses } from '../../wait/name-lookup.ts';
@@ -273,14 +273,14 @@ function exchange(
       const length = whole ?? received + Number(response.headers['content-length'] ?? Number.NaN);
       announced = length;
       const total = Number.isNaN(length) ? '' : ` of ${formatBytes(length)}`;
-      const tooLong = (size: string): Never | NotYet => bodyTooLong(size, request, settings.forgiving);
+      const tooLong = (size?: number): Never | NotYet => bodyTooLong(size, request, settings.forgiving);
       if (request.ignoreBody) {
         finish({ ...headOf(response, settings.clock), body: Buffer.alloc(0), peer: peerOf(socket) });
         response.on('error', () => {}).destroy();
         return undefined;
       }
       if (length > maxBody && request.method !== 'HEAD') {
-        finish(tooLong(formatBytes(length)));
+        finish(tooLong(length));
         return undefined;
       }
       const sink = response.statusCode === 200 || resumed ? request.sink : undefined;
@@ -315,7 +315,7 @@ function exchange(
         },
         received,
         most: maxBody,
-        tooLong: () => finish(tooLong(`more than ${formatBytes(maxBody)}`)),
+        tooLong: () => finish(tooLong()),
         unstored: finish,
         waits(bytes) {
           received = bytes;
@@ -433,8 +433,10 @@ function brokenBody(
 
 /** @param announced bytes of the whole; NaN where they are not known */
 function cutBody(received: number, announced: number): NotYet {
-  const of = Number.isNaN(announced) ? '' : ` of the ${formatBytes(announced)} announced`;
-  return notYet(`the connection ended inside the body, after ${formatBytes(received)}${of}`);
+  const [size, of] = Number.isNaN(announced)
+    ? [formatBytes(received), '']
+    : [formatLess(received, announced), ` of the ${formatBytes(announced)} announced`];
+  return notYet(`the connection ended inside the body, after ${size}${of}`);
 }
 
 function peerOf(socket: Socket | undefined): string {

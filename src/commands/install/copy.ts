@@ -16,7 +16,7 @@ import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
-import { formatBytes } from '../../core/size.ts';
+import { formatBytes, formatLess } from '../../core/size.ts';
 import { codeAmong, type Directory } from '../../fs/directory/directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
@@ -332,7 +332,7 @@ function explained(
     const free = top && freeIn(top);
     return new Failure(
       failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)`, {
-        hint: `the runtime takes ${formatBytes(needed)}${free === undefined ? '' : `, ${formatBytes(free)} are free`}: raise the emptyDir's sizeLimit`,
+        hint: `the runtime takes ${formatBytes(needed)}${free === undefined ? '' : `, ${formatLess(free, needed)} are free`}: raise the emptyDir's sizeLimit`,
       }),
     );
   }

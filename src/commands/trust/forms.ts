@@ -50,10 +50,8 @@ function asFile(value: Uint8Array): Content {
 }
 
 function trustEntries(trusted: Trusted | undefined): readonly TrustEntry[] {
-  const { aliases } = given(trusted);
-  return certificatesOf(trusted).map(({ bytes, validFrom }, index) => ({
-    alias: aliases[index] ?? '',
-    certificate: bytes,
-    date: validFrom,
-  }));
+  const { certificates, aliases, notForJava } = given(trusted);
+  return certificates.flatMap((one, index) =>
+    notForJava.has(one) ? [] : [{ alias: aliases[index] ?? '', certificate: one.bytes, date: one.validFrom }],
+  );
 }

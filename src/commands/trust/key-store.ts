@@ -1,7 +1,8 @@
 import type { Context } from '../../core/context.ts';
-import { UsageError } from '../../core/outcome.ts';
+import { everyOne, UsageError } from '../../core/outcome.ts';
 import { dayOf } from './certificate.ts';
 import { gatherCertificates } from './gather.ts';
+import { whyNotForJava } from './java-certificate.ts';
 import type { TrustOptions } from './options.ts';
 import { passwordOf } from './password.ts';
 import { chainOf, readPrivateKey } from './private-key.ts';
@@ -33,6 +34,13 @@ export async function readKeyEntry(
     throw new UsageError(
       `--key: ${path} is not the key of ${certificates.length === 1 ? `the certificate ${certificates[0]?.shown}` : `any of the ${certificates.length} certificates`} in ${cert} (--cert); was one of them renewed without the other?`,
     );
+  everyOne(chain.certificates, ({ bytes, shown, from }) => {
+    const why = whyNotForJava(bytes);
+    if (why !== undefined)
+      throw new UsageError(
+        `--cert: ${from}: Java could not read a keystore with the certificate ${shown}: ${why}`,
+      );
+  });
   const unused = chain.unused.map(
     ({ shown, from }) => `${from}: the certificate ${shown} is not of the chain of --cert; it is left out`,
   );

@@ -60,11 +60,13 @@ export async function runTrust(
 
 /** One entry of `--dry-run`'s report for each certificate that would be trusted. */
 function certificatesReport(trusted: Trusted | undefined): readonly object[] {
-  return (trusted?.certificates ?? []).map(({ x509, validTo, fingerprint, from }, index) => ({
-    subject: x509.subject,
+  return (trusted?.certificates ?? []).map((one, index) => ({
+    subject: one.x509.subject,
     alias: trusted?.aliases[index],
-    sha256: fingerprint,
-    notAfter: validTo.toISOString(),
-    from,
+    sha256: one.fingerprint,
+    notAfter: one.validTo.toISOString(),
+    from: one.from,
+    // Only where Java's stores are written without it.
+    notForJava: trusted?.notForJava.get(one),
   }));
 }

@@ -1,6 +1,9 @@
+import { catchUp } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
+import { UsageError } from '../../core/outcome.ts';
 import { aliasesOf, doubtsOf, type FoundCertificate } from './certificate.ts';
 import { gatherCertificates } from './gather.ts';
+import { whyNotForJava } from './java-certificate.ts';
 import type { TrustOptions } from './options.ts';
 import { systemRoots } from './system-roots.ts';
 import { warnOf } from './warn.ts';
@@ -11,6 +14,8 @@ export interface Trusted {
   readonly certificates: readonly FoundCertificate[];
   /** The name of each in a store. */
   readonly aliases: readonly string[];
+  /** Why Java's stores are written without some of them; nothing is looked at where no such store is written. */
+  readonly notForJava: ReadonlyMap<FoundCertificate, string>;
   /** `145 certificates (142 of /etc/ssl/certs/ca-certificates.crt, 3 added)` */
   readonly summary: string;
 }
@@ -21,7 +26,7 @@ export interface Trusted {
  * @throws UsageError
  */
 export async function readTrusted(
-  options: Pick<TrustOptions, 'add' | 'system' | 'base'>,
+  options: Pick<TrustOptions, 'add' | 'system' | 'base' | 'pkcs12' | 'jks'>,
   context: Pick<Context, 'signal' | 'host' | 'log' | 'clock'>,
 ): Promise<Trusted | undefined> {
   const { log } = context;
@@ -42,12 +47,63 @@ export async function readTrusted(
   );
   warnOf(doubts, context);
   const certificates = [...(base?.certificates ?? []), ...fresh];
+  const notForJava = await leftOutOfStores(certificates, options, context);
   const parts = [
     ...(base === undefined ? [] : [`${base.certificates.length} of ${base.from}`]),
     ...(options.add.length === 0 ? [] : [`${fresh.length} added`]),
   ];
-  const summary = `${countOf(certificates.length)}${base === undefined ? '' : ` (${parts.join(', ')})`}`;
-  return { certificates, aliases: aliasesOf(certificates), summary };
+  const whole = `${countOf(certificates.length)}${base === undefined ? '' : ` (${parts.join(', ')})`}`;
+  const summary =
+    notForJava.size === 0 ? whole : `${whole}, ${notForJava.size} of them left out of ${storesOf(options)}`;
+  return { certificates, aliases: aliasesOf(certificates), notForJava, summary };
+}
+
+/** Certificates between two looks at the signal: each takes up to a tenth of a millisecond. */
+const stretch = 256;
+
+/**
+ * Finds and tells the certificates that Java would not read: it reads all of a store or nothing.
+ * @throws UsageError where nothing would be left, which Java does not take for a truststore either
+ */
+async function leftOutOfStores(
+  certificates: readonly FoundCertificate[],
+  options: Pick<TrustOptions, 'pkcs12' | 'jks'>,
+  context: Pick<Context, 'signal' | 'log'>,
+): Promise<ReadonlyMap<FoundCertificate, string>> {
+  const leftOut = new Map<FoundCertificate, string>();
+  const stores = storesOf(options);
+  if (stores === '') return leftOut;
+  for (const [index, one] of certificates.entries()) {
+    if ((index + 1) % stretch === 0) await catchUp(context.signal);
+    const why = whyNotForJava(one.bytes);
+    if (why !== undefined) leftOut.set(one, why);
+  }
+  if (leftOut.size === certificates.length) {
+    const reasons = [...leftOut].map(([{ from, shown }, why]) => `${from}: the certificate ${shown}: ${why}`);
+    throw new UsageError([
+      `${stores}: there is no certificate that Java can read`,
+      ...reasons.slice(0, fewReasons),
+    ]);
+  }
+  warnOf(
+    [...leftOut].map(
+      ([{ from, shown }, why]) =>
+        `${from}: the certificate ${shown} is left out of ${stores}, since Java could not read the whole store with it: ${why}`,
+    ),
+    context,
+  );
+  return leftOut;
+}
+
+/** Lines of the mistake. */
+const fewReasons = 10;
+
+/** Those of Java's truststores that are written; empty where none is. */
+function storesOf(options: Pick<TrustOptions, 'pkcs12' | 'jks'>): string {
+  return (['pkcs12', 'jks'] as const)
+    .filter((name) => options[name] !== undefined)
+    .map((name) => `--${name}`)
+    .join(' and ');
 }
 
 async function readBase(

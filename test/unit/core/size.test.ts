@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { formatBytes, parseSize } from '../../../src/core/size.ts';
+import { formatBytes, formatLess, overLimit, parseSize } from '../../../src/core/size.ts';
 
 test.each([
   ['0', 0],
@@ -25,3 +25,17 @@ test.each([
   [16_777_216, '16 MiB'],
   [1_610_612_736, '1.5 GiB'],
 ])('formatBytes %d', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+test.each([
+  [10 * 2 ** 30, 16 * 2 ** 20, '10 GiB, over the limit of 16 MiB'],
+  [2 ** 23 + 1, 2 ** 23, 'more than the limit of 8 MiB'],
+  [1001, 1000, '1001 B, over the limit of 1000 B'],
+  [undefined, 2 ** 18, 'more than the limit of 256 KiB'],
+])('overLimit %s of %d', (bytes, limit, text) => expect(overLimit(bytes, limit)).toBe(text));
+
+test.each([
+  [2 ** 20, 2 ** 21, '1 MiB'],
+  [2 ** 23 - 1, 2 ** 23, 'less than 8 MiB'],
+  [2 ** 23, 2 ** 23, '8 MiB'],
+  [1, 2, '1 B'],
+])('formatLess %d beside %d', (bytes, other, text) => expect(formatLess(bytes, other)).toBe(text));

@@ -216,7 +216,7 @@ describe('Vault', () => {
     expect(server.most()).toBeLessThan(most * mebibyte + between);
     // What is revoked afterwards is a courtesy.
     expect(ended.status).toBe(path.endsWith('-self') ? 0 : 69);
-    expect(ended.stderr).toContain(`over the limit of ${most} MiB`);
+    expect(ended.stderr).toContain(`more than the limit of ${most} MiB`);
   });
 
   test('a secret is bounded by --max-size', async () => {
@@ -225,7 +225,7 @@ describe('Vault', () => {
       ['fetch-config', 'vault:secret/a#key', '--to', join(folder(), 'out'), '--max-size', '2Mi'],
       { VAULT_ADDR: server.url, VAULT_TOKEN: 'hvs.a-token-that-was-given' },
     );
-    expect(stderr).toContain('over the limit of 2 MiB (--max-size)');
+    expect(stderr).toContain('more than the limit of 2 MiB (--max-size)');
     expect(status).toBe(69);
   });
 });

@@ -149,12 +149,20 @@ describe('what is read', () => {
     const cwd = folder({
       'timeless.der': Buffer.from(timeless, 'latin1'),
       'unknown.der': Buffer.from(unknown, 'latin1'),
+      'right.crt': other.certificate,
     });
     const args = ['--add', 'in', '--bundle', 'ca.crt', '--jks', 'ca.jks', '--password-env', 'PW'];
     const { status, stderr } = await run(cwd, args, { PW: 'changeit' });
     expect(stderr).toContain('in/timeless.der: the certificate "Corp Root CA" expired on 1970-01-01');
+    for (const [name, why] of [
+      ['timeless', 'its first date is not one'],
+      ['unknown', 'its public key is of a kind that Java may not read (1.2.840.10045.2.127)'],
+    ])
+      expect(stderr).toMatch(
+        new RegExp(`in/${name}\\.der: .* is left out of --jks, .*: ${RegExp.escape(why ?? '')}`),
+      );
     expect(status).toBe(0);
-    expect(namesIn(join(cwd, 'ca.crt'))).toHaveLength(2);
+    expect(namesIn(join(cwd, 'ca.crt'))).toHaveLength(3);
     const dry = await run(cwd, ['--add', 'in', '--bundle', 'ca.crt', '--dry-run']);
     expect(dry.status, dry.stderr).toBe(0);
   });
@@ -343,7 +351,7 @@ describe('what is refused, with 2 and nothing done', () => {
     const cwd = folder({ x: Buffer.alloc((8 << 20) + 1, '#') });
     const { status, stderr } = await run(cwd, ['--add', 'in', ...bundle]);
     expect(status).toBe(2);
-    expect(stderr).toContain('in/x has 8');
+    expect(stderr).toContain('in/x has more than the limit of 8 MiB');
   });
 
   test.skipIf(noRoot)('a link that another user planted', async () => {

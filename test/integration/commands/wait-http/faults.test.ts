@@ -154,8 +154,8 @@ test('without an expectation for it no body is waited for: endless, cut and 10 G
 });
 
 test.each([
-  ['announced', 'Content-Length: 10737418240\r\n', 'the body has 10 GiB, which is over the limit of 256 KiB'],
-  ['sent without end', '', 'the body has more than 256 KiB, which is over the limit of 256 KiB'],
+  ['announced', 'Content-Length: 10737418240\r\n', 'the body has 10 GiB, over the limit of 256 KiB'],
+  ['sent without end', '', 'the body has more than the limit of 256 KiB'],
 ])('a 10 GB body, %s: not read beyond the limit', async (_what, head, words) => {
   let sent = 0;
   await using server = await serveSockets((socket) => {
