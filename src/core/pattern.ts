@@ -28,12 +28,15 @@ export type PatternSearch = (pattern: RegExp, text: string) => Promise<boolean |
 /** Milliseconds of a search that need not be the pattern's: what stops V8 in time is a thread, which has to start. */
 const overhead = 1;
 
-/** Looks for the patterns of one attempt, whose texts may be many, within `patternTime` for all of them. */
-export function patternSearch(clock: Pick<Clock, 'now'>): PatternSearch {
+/**
+ * Looks for the patterns of one attempt, whose texts may be many, within `patternTime` for all of them.
+ * @param signal aborted, nothing more is looked for, as where the time is used up
+ */
+export function patternSearch(clock: Pick<Clock, 'now'>, signal?: AbortSignal): PatternSearch {
   let left = patternTime;
   return (pattern, text) =>
     inTurn(undefined, async () => {
-      if (left <= 0) return undefined;
+      if (left <= 0 || signal?.aborted === true) return undefined;
       const began = clock.now();
       const matched = await search(pattern, text, left);
       left -= Math.max(0, clock.now() - began - overhead);
