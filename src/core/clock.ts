@@ -50,10 +50,10 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
  * Takes in what came while a long piece of work held everything up: signals, and timers that are due.
  * @throws the signal's reason where it is aborted by then
  */
-export async function catchUp(signal: AbortSignal): Promise<void> {
+export async function catchUp(signal?: AbortSignal): Promise<void> {
   // The first round may end the one that began before that work, and looks at nothing new.
   for (let round = 0; round < 2; round++) await new Promise<void>((resolve) => void setImmediate(resolve));
-  if (signal.aborted) throw reasonOf(signal);
+  if (signal?.aborted) throw reasonOf(signal);
 }
 
 /** An aborted signal's reason as an Error. */

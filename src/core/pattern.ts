@@ -1,6 +1,6 @@
 import type { Context as VmContext, Script } from 'node:vm';
 
-import type { Clock } from './clock.ts';
+import { catchUp, reasonOf, type Clock } from './clock.ts';
 
 /** Milliseconds that the patterns of one attempt may take together: nothing else runs meanwhile, no deadline, no signal. */
 export const patternTime = 100;
@@ -28,16 +28,37 @@ export type PatternSearch = (pattern: RegExp, text: string) => Promise<boolean |
 /** Milliseconds of a search that need not be the pattern's: what stops V8 in time is a thread, which has to start. */
 const overhead = 1;
 
-/** Looks for the patterns of one attempt, whose texts may be many, within `patternTime` for all of them. */
-export function patternSearch(clock: Pick<Clock, 'now'>): PatternSearch {
+/**
+ * Looks for the patterns of one attempt, whose texts may be many, within `patternTime` for all of them.
+ * @param signal aborted, nothing more is looked for, as where the time is used up
+ */
+export function patternSearch(clock: Pick<Clock, 'now'>, signal?: AbortSignal): PatternSearch {
   let left = patternTime;
-  return async (pattern, text) => {
-    if (left <= 0) return undefined;
-    const began = clock.now();
-    const matched = await matchesWithin(pattern, text, left);
-    left -= Math.max(0, clock.now() - began - overhead);
-    return matched;
-  };
+  return (pattern, text) =>
+    inTurn(undefined, async () => {
+      if (left <= 0 || signal?.aborted === true) return undefined;
+      const began = clock.now();
+      const matched = await search(pattern, text, left);
+      left -= Math.max(0, clock.now() - began - overhead);
+      return matched;
+    });
+}
+
+/** Ends when the next search may begin. */
+let free: Promise<void> = Promise.resolve();
+
+/**
+ * One search after another, and signals and timers are heard in between: many steps or targets may search in one moment,
+ * and each search holds everything up.
+ */
+function inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  const mine = free.then(() => {
+    if (signal?.aborted) throw reasonOf(signal);
+    return work();
+  });
+  const heard = (): Promise<void> => catchUp();
+  free = mine.then(heard, heard);
+  return mine;
 }
 
 /** Made once: a context takes as long as thousands of small searches. */
@@ -45,14 +66,20 @@ let engine: { readonly script: Script; readonly context: VmContext } | undefined
 
 /**
  * Finds a pattern in a text from outside. Node's engine backtracks, and a pattern such as (a+)+$ may take it years: V8
- * is stopped after the time given.
+ * is stopped after the time given. Searches that others asked for come first.
  * @returns undefined where it took too long
+ * @throws the signal's reason where it is aborted before the search begins
  */
-export async function matchesWithin(
+export function matchesWithin(
   pattern: RegExp,
   text: string,
   milliseconds: number,
+  signal?: AbortSignal,
 ): Promise<boolean | undefined> {
+  return inTurn(signal, () => search(pattern, text, milliseconds));
+}
+
+async function search(pattern: RegExp, text: string, milliseconds: number): Promise<boolean | undefined> {
   const vm = await import('node:vm');
   engine ??= { script: new vm.Script('pattern.test(text)'), context: vm.createContext() };
   const { script, context } = engine;

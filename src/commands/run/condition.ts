@@ -1,5 +1,5 @@
 import type { Position, YamlEntry, YamlMap, YamlNode } from '../../clients/yaml/nodes.ts';
-import { catchUp } from '../../core/clock.ts';
+import { reasonOf } from '../../core/clock.ts';
 import type { Context, Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { matchesWithin, parsePattern, patternTime, simplerPattern } from '../../core/pattern.ts';
@@ -168,13 +168,14 @@ function makeCondition(
   }
   const path = expandReferences(written, environment);
   if (refused('path', path, first, wrong)) return undefined;
+  const place = { path, written };
   const look = () => import('./look.ts');
   if (subject === 'path')
-    return is('is there', 'is not there', async () => (await look()).isThere(path), path);
+    return is('is there', 'is not there', async () => (await look()).isThere(place), path);
   if (subject === 'empty')
-    return is('is empty', 'is not empty', async () => (await look()).isEmptyFolder(path), path);
+    return is('is empty', 'is not empty', async () => (await look()).isEmptyFolder(place), path);
   const inContent = async (judgeContent: (content: string) => boolean | Promise<boolean>) => {
-    const content = (await look()).contentThere(path);
+    const content = (await look()).contentThere(place);
     return content !== undefined && judgeContent(content);
   };
   if (pattern !== undefined)
@@ -217,9 +218,8 @@ async function searched(
   signal: AbortSignal,
 ): Promise<boolean> {
   for (let tries = 0; tries < mostSearches; tries += 1) {
-    const found = await matchesWithin(pattern, content, patternTime);
+    const found = await matchesWithin(pattern, content, patternTime, signal);
     if (found !== undefined) return found;
-    await catchUp(signal);
   }
   throw new UsageError(`when ${what}: it takes longer than ${patternTime}ms; ${simplerPattern}`);
 }
@@ -287,6 +287,10 @@ export async function whyLeftOut(
 ): Promise<string | undefined> {
   const paths = conditions.flatMap(({ path }) => (path === undefined ? [] : [path]));
   if (paths.length > 0) await contactVolumes(paths, context);
-  for (const { holds, words } of conditions) if (!(await holds(context.signal))) return words.no;
+  const { signal } = context;
+  for (const { holds, words } of conditions) {
+    if (signal.aborted) throw reasonOf(signal);
+    if (!(await holds(signal))) return words.no;
+  }
   return undefined;
 }

@@ -25,6 +25,9 @@ export function whyNotTaken(code: string, { name }: KernelSetting): string | und
     case 'ENOENT':
       return 'the kernel has nothing of that name, or its module is not loaded';
     case 'EPERM':
+      // tcp_set_default_congestion_control in net/ipv4/tcp_cong.c.
+      if (name.endsWith('tcp_congestion_control'))
+        return 'outside of the node’s network namespace the kernel takes only those that net.ipv4.tcp_allowed_congestion_control lists, which is set on the node';
       return 'it was locked until the next boot, or the kernel wants a capability for it, which privileged: true gives';
     case 'EBUSY':
       return 'something uses it now';

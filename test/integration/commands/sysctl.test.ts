@@ -411,6 +411,66 @@ describe.skipIf(noNetwork)('in a network namespace', () => {
     expect({ status: right.status, stderr: right.stderr }).toMatchObject({ status: 0 });
   });
 
+  const ipv4 = '/proc/sys/net/ipv4';
+
+  test.skipIf(noMounts).each([
+    [`mount --bind ${ipv4}/tcp_keepalive_time ${ipv4}/tcp_fin_timeout`, 'tcp_fin_timeout=777'],
+    [`mount --bind /proc/$$/coredump_filter ${ipv4}/tcp_fin_timeout`, 'tcp_fin_timeout=33'],
+    [`mount --bind /proc/$$ ${ipv4}/neigh`, 'neigh.coredump_filter=33'],
+    [`mount --bind ${ipv4}/neigh ${ipv4}/conf`, 'conf.lo.mcast_solicit=4'],
+    [`mount --bind ${ipv4}/neigh ${ipv4}/conf`, 'conf.lo.rp_filter=4'],
+    [`mount --bind ${ipv4}/neigh ${ipv4}/conf`, 'conf.lo.rp_filter.x=4'],
+    [`mount -t sysfs sysfs ${ipv4}/conf`, 'conf.kernel.uevent_seqnum=4'],
+    [`mount -t tmpfs tmpfs ${ipv4}/conf`, 'conf.lo.rp_filter=4'],
+    [`mount -t proc proc ${ipv4}`, 'tcp_fin_timeout=44'],
+    [`mount --bind /proc/sys/net ${ipv4}`, 'core.somaxconn=44'],
+  ])('%s: what is in its place is not written, nor is it missing', async (mount, setting) => {
+    using network = createNetns();
+    const all = (): string[] =>
+      ['tcp_keepalive_time', 'tcp_fin_timeout', 'neigh/lo/mcast_solicit'].map((name) =>
+        inside(network, `net/ipv4/${name}`),
+      );
+    const before = all();
+    const prefix = [...network.prefix, ...mounting(mount)];
+    for (const flags of [[], ['--check'], ['--if-exists']]) {
+      const { status, stderr } = await sysctl([`net.ipv4.${setting}`, ...flags], { prefix });
+      expect({ status, stderr }).toMatchObject({ status: 2 });
+      expect(stderr).toMatch(/is not (the kernel's|its) own file: .* is mounted in its place/);
+    }
+    expect(all()).toEqual(before);
+  });
+
+  test.skipIf(noMounts).each([
+    'mount --bind /proc/sys /proc/sys',
+    // As LXC leaves a container its own network settings.
+    'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; mount --bind /proc/sys/net /proc/sys/net; mount -o remount,bind,rw /proc/sys/net',
+    `mount --bind ${ipv4}/tcp_fin_timeout ${ipv4}/tcp_fin_timeout`,
+    'mount -t proc proc /proc',
+    'mount -t proc proc /mnt; mount --bind /mnt/sys/net /proc/sys/net; umount -l /mnt',
+  ])('%s: the setting itself is in its place, and is set', async (mount) => {
+    using network = createNetns();
+    const prefix = [...network.prefix, ...mounting(mount)];
+    const { status, stderr } = await sysctl(['net.ipv4.tcp_fin_timeout=33'], { prefix });
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(inside(network, 'net/ipv4/tcp_fin_timeout')).toBe('33');
+  });
+
+  test('what the node alone allows is told apart from what is locked', async () => {
+    using network = createNetns();
+    const words = (name: string): string[] => inside(network, `net/ipv4/${name}`).split(/\s+/);
+    const allowed = words('tcp_allowed_congestion_control');
+    const other = words('tcp_available_congestion_control').find((name) => !allowed.includes(name));
+    // Where the node allows all that it has, nothing is refused.
+    if (other === undefined) return;
+    const { status, stderr } = await sysctl([`net.ipv4.tcp_congestion_control=${other}`], {
+      prefix: network.prefix,
+    });
+    expect(stderr).toContain(`the kernel refuses to set net.ipv4.tcp_congestion_control to ${other} (EPERM)`);
+    expect(stderr).toContain('takes only those that net.ipv4.tcp_allowed_congestion_control lists');
+    expect(stderr).not.toContain('locked until');
+    expect(status).toBe(1);
+  });
+
   test('another user than root', async () => {
     using network = createNetns();
     change(network, 'net/core/somaxconn', '1000');

@@ -518,6 +518,56 @@ describe('when', () => {
     expect(status).toBe(69);
   });
 
+  test('what it cannot judge is told as it is written, without what a variable holds', async () => {
+    const dir = folder();
+    const held = 's3cr3t-as-a-name';
+    writeFileSync(join(dir, held), 'x');
+    symlinkSync('/root', join(dir, `${held}-link`));
+    if (process.getuid?.() === 0) lchownSync(join(dir, `${held}-link`), 1000, 1000);
+    symlinkSync(`${held}-loop`, join(dir, `${held}-loop`));
+    for (const when of [
+      { empty: `${dir}/$(HELD)` },
+      { empty: `${dir}/$(HELD)/x` },
+      { file: `${dir}/$(HELD)/..`, contains: 'x' },
+      { not: { path: `${dir}/$(HELD)-loop` } },
+      { empty: `${dir}/$(HELD)-link` },
+      { empty: `${dir}/$(HELD)-link/x` },
+      ...(process.getuid?.() === 0 ? [{ path: `${dir}/$(HELD)-link/x` }] : []),
+    ]) {
+      const { status, stderr, stdout } = await runPlan([{ name: 'a', command: ['echo', 'a'], when }], [], {
+        env: { HELD: held },
+      });
+      expect({ stdout, stderr, status }).toMatchObject({ stdout: '', status: expect.toBeOneOf([2, 69]) });
+      expect(stderr).toContain(`when: ${dir}/$(HELD)`);
+      expect(stderr).not.toContain(held);
+    }
+  });
+
+  test('a path that ends with a slash is a folder’s, and nothing is below a file', async () => {
+    const dir = folder();
+    writeFileSync(join(dir, 'file'), 'x');
+    const file = join(dir, 'file');
+    for (const when of [
+      { path: `${file}/` },
+      { path: `${file}/.` },
+      { path: `${file}//` },
+      { path: `${file}/x` },
+      { file: `${file}/`, contains: 'x' },
+      { not: { path: `${dir}/` } },
+    ]) {
+      const { status, stderr, stdout } = await runPlan([{ name: 'a', command: ['echo', 'a'], when }]);
+      expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: '' });
+      expect(stderr).toContain('left out: ');
+    }
+    for (const empty of [file, `${file}/`, `${file}/x`, `${file}/x/y`]) {
+      const { status, stderr, stdout } = await runPlan([
+        { name: 'a', command: ['echo', 'a'], when: { empty } },
+      ]);
+      expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
+      expect(stderr).toContain(`when: ${empty} is not a folder`);
+    }
+  });
+
   test.skipIf(notRoot)('a link that another user planted leads nowhere', async () => {
     const dir = folder();
     symlinkSync('/root/.bashrc', join(dir, 'marker'));

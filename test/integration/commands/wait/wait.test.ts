@@ -1,6 +1,8 @@
 // Several kinds in one wait, on real servers.
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
@@ -8,6 +10,7 @@ import { freePort } from '../../../support/ports.ts';
 import { startPostgres } from '../../../support/postgres.ts';
 import { runInitbox, runToDeadline, startInitbox, terminationLog } from '../../../support/program.ts';
 import { promptly, within } from '../../../support/promptly.ts';
+import { temporaryDirectory } from '../../../support/undo.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -25,6 +28,19 @@ async function start(server: Server, port = 0): Promise<number> {
 const listener = (): Server => createServer((socket) => socket.on('error', () => {}));
 
 describe('wait', () => {
+  test('patterns of many files that are slow at once hold up no signal', async () => {
+    const text = join(temporaryDirectory('slow').path, 'text');
+    const targets = Array.from({ length: 20 }, (_, index) => {
+      writeFileSync(`${text}-${index}`, `${'a'.repeat(60)}!`);
+      return `file:${text}-${index}?matches=^(a%2B)%2B$`;
+    });
+    const waiting = await startInitbox(['wait', ...targets, '--log-level', 'debug']);
+    await waiting.waitForStderr(/attempt 1: .*takes longer than 100ms/);
+    waiting.kill('SIGTERM');
+    const { status } = await within(promptly, waiting.exit);
+    expect(status).toBe(143);
+  });
+
   test('a mixture that comes up later is seen, target by target', async () => {
     const [tcp, http, database] = [await freePort(), await freePort(), await freePort()];
     const waiting = await startInitbox([

@@ -191,6 +191,33 @@ describe('patterns', () => {
     expect(await matchesWithin(parsePattern('^ready$'), 'is ready now', 20_000)).toBe(false);
   });
 
+  test('signals and timers are heard between those that are asked for at once', async () => {
+    await matchesWithin(parsePattern('a'), 'a', 20_000);
+    const search = (signal?: AbortSignal) =>
+      matchesWithin(parsePattern('^(a+)+$'), `${'a'.repeat(60)}!`, 20, signal);
+    const order: string[] = [];
+    const controller = new AbortController();
+    setTimeout(() => {
+      order.push('timer');
+      controller.abort(new Error('time is up'));
+    }, 5);
+    await Promise.allSettled(
+      ['first', 'second', 'third'].map((name) =>
+        search(controller.signal).then(
+          () => order.push(name),
+          (error: Error) => order.push(`${name}: ${error.message}`),
+        ),
+      ),
+    );
+    // A slow machine may come to the timer before the first.
+    expect(order.filter((word) => !word.startsWith('first'))).toEqual([
+      'timer',
+      'second: time is up',
+      'third: time is up',
+    ]);
+    expect(await search()).toBeUndefined();
+  });
+
   test.each(['(a+)+$', '^(a|a)*$', '(.*a){25}$'])(
     'one that backtracks for years (%s) is stopped in time',
     async (text) => {

@@ -15,13 +15,19 @@ export interface FileDemands {
   readonly patterns: readonly RegExp[];
 }
 
+/** What an attempt has from outside. */
+interface Means {
+  readonly clock: Pick<Clock, 'now'>;
+  readonly signal: AbortSignal;
+}
+
 /** Bytes of a file that is looked into. */
 const mostContent = 1 << 20;
 
 /** One look at a file. It is opened only where its content is asked for: a pipe or device would wait, or do something. */
-export async function attemptFile(demands: FileDemands, clock: Pick<Clock, 'now'>): Promise<Answer> {
+export async function attemptFile(demands: FileDemands, means: Means): Promise<Answer> {
   try {
-    return await look(demands, clock);
+    return await look(demands, means);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
@@ -44,7 +50,7 @@ export async function attemptFile(demands: FileDemands, clock: Pick<Clock, 'now'
 
 async function look(
   { path, absent, notEmpty, texts, patterns }: FileDemands,
-  clock: Pick<Clock, 'now'>,
+  { clock, signal }: Means,
 ): Promise<Answer> {
   const stat = statSync(path);
   if (absent) return notYet('is still there');
@@ -55,9 +61,11 @@ async function look(
   const content = readInput(path, mostContent).toString('utf8');
   const missing = texts.find((text) => !content.includes(text));
   if (missing !== undefined) return notYet(`does not hold ${JSON.stringify(missing)}`);
-  const search = patternSearch(clock);
+  const search = patternSearch(clock, signal);
   for (const pattern of patterns) {
     const matched = await search(pattern, content);
+    if (matched === undefined && signal.aborted)
+      return notYet(`waits to be looked through for ${pattern.source}`, { hint: simplerPattern });
     if (matched === undefined)
       return notYet(`${pattern.source} takes longer than ${patternTime}ms in it`, { hint: simplerPattern });
     if (!matched) return notYet(`does not match ${pattern.source}`);

@@ -32,7 +32,7 @@ export const file = defineKind({
       open: ({ clock }) => ({
         name: `file:${path}`,
         stages: ['assertion'],
-        attempt: () => attemptFile(demands, clock),
+        attempt: ({ signal }) => attemptFile(demands, { clock, signal }),
       }),
     };
   },
