@@ -61,7 +61,8 @@ function childScript(folder: string, job: string, seconds: string, way: Way): st
   const inner = `/bin/sh -c ${quote(work)}; echo $? >${over}`;
   return [
     `(setsid /bin/sh -c ${quote(`(${inner}) &`)} &)`,
-    `while [ ! -s ${over} ]; do sleep 0.02; done`,
+    // Where that was killed, nothing is heard; this one ends with the folder at the latest.
+    `while [ ! -s ${over} ]; do [ -d ${folder} ] || exit 7; sleep 0.02; done`,
     `exit $(cat ${over})`,
   ].join('\n');
 }
