@@ -93,7 +93,7 @@ describe('h2c', () => {
     ['429', /answered 429, not 200-299 .*, asked to wait 30s \(Retry-After\)/],
     ['reset', /the server ended the request without an answer \(NGHTTP2_REFUSED_STREAM\)/],
     ['hang', /waiting for a response from 127\.0\.0\.1:\d+: no answer/],
-    ['endless', /the body has more than 256 KiB/],
+    ['endless', /the body has more than the limit of 256 KiB/],
     ['half', /receiving the body \(4 B\): no answer|ended inside the body, after 4 B/],
   ])('a server that answers with %s is waited for, in words', async (what, words) => {
     await using api = await listening(
