@@ -46,6 +46,8 @@ export interface ChildOptions {
   readonly mark?: string;
   /** This process's own environment: an adopted process that has all of it, and not the mark, is none of the command's. */
   readonly own?: Readonly<Record<string, string | undefined>>;
+  /** Told, again and again, what is still there although it was to be ended by SIGKILL: another user's, or one that hangs. */
+  readonly onSurvivors?: (processes: readonly Stray[]) => void;
   /** A channel beside the streams, for another process of this program: what it is told first, and what it says. */
   readonly channel?: { readonly first: object; readonly onMessage: (message: unknown) => void };
 }
@@ -65,6 +67,10 @@ function sharedSet(): Set<number> {
 
 /** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
 const looks = [1, 2, 5, 10, 20, 20, 50] as const;
+
+/** Milliseconds after SIGKILL in which a process is gone as a rule, and between two words about one that is not. */
+const dying = 1000;
+const tellEvery = 10_000;
 
 /**
  * Starts a command with this process's standard streams.
@@ -98,6 +104,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
   let over = false;
   let stopping = false;
   let killing = false;
+  let tellAt = Number.POSITIVE_INFINITY;
   const looked = new StrayLooks({
     group,
     began: processStart(group),
@@ -129,6 +136,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
     cancelKill();
     cancelKill = clock.after(grace, () => {
       killing = true;
+      tellAt = clock.now() + dying;
       send('SIGKILL');
     });
   };
@@ -154,6 +162,10 @@ export async function startChild(command: readonly string[], options: ChildOptio
       }
       // One that was born since the last signal has not got it.
       if (killing) send('SIGKILL');
+      if (seen.length > 0 && clock.now() >= tellAt) {
+        options.onSurvivors?.(seen);
+        tellAt = clock.now() + tellEvery;
+      }
       await sleep(clock, looks[Math.min(look, looks.length - 1)] ?? 50, never);
     }
     over = true;

@@ -15,8 +15,9 @@ import { openBelow } from './merge.ts';
 import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
 import { checkNotDestination } from './same-place.ts';
+import { noteSeen } from './seen-directories.ts';
 import type { SourceRoot } from './sources.ts';
-import { type CopyTally, type MountStage, type VolumeBelow, emptyCopyTally, seenAs } from './tally.ts';
+import { type CopyTally, type MountStage, type VolumeBelow, emptyCopyTally } from './tally.ts';
 import { Visit } from './visit.ts';
 
 /** What all walks of one copy have in common. */
@@ -100,7 +101,7 @@ class Filling {
 
   /** A tree, and what its followed links lead to. */
   async tree(top: Top): Promise<void> {
-    if (this.#common.replaces) this.#tally.seen.push(seenAs(fstatSync(top.descriptor), top.prefix));
+    if (this.#common.replaces) noteSeen(this.#tally.seen, fstatSync(top.descriptor), top.prefix);
     await this.#walk(top);
     await this.#large(top);
     const volumes = this.#tally.volumes.splice(0);

@@ -15,7 +15,7 @@ import { SourceChanged } from './failures.ts';
 import type { Opening } from './merge.ts';
 import { beingInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';
-import { identityOf, splitSeen, type SeenDirectory } from './tally.ts';
+import { SeenDirectories } from './seen-directories.ts';
 
 /** Directories of the sources kept open: as many as a walk has under way, and some to come back to. */
 const held = 128;
@@ -43,8 +43,8 @@ export class Prune implements Visitor {
   readonly #opening: Opening | undefined;
   /** Of DEST, where a name may lead into another one. */
   readonly #mount: number | undefined;
-  /** What the copy found in the sources, by the path in DEST. */
-  readonly #seen = new Map<RawName, Set<string>>();
+  /** What the copy found in the sources. */
+  readonly #seen: SeenDirectories;
   readonly #mayRestart: boolean;
   removed = 0;
   /** Left where a source changed during the copy. */
@@ -78,7 +78,7 @@ export class Prune implements Visitor {
       readonly published: ReadonlySet<RawName>;
       /** Is told before a directory is opened for its own user for a while. */
       readonly opening?: Opening | undefined;
-      readonly seen: readonly SeenDirectory[];
+      readonly seen: readonly number[];
       /** Whether a source that changed ends the work, so that all is looked at anew; else what it is about stays. */
       readonly mayRestart: boolean;
     },
@@ -92,12 +92,7 @@ export class Prune implements Visitor {
     this.#opening = opening;
     this.#mount = mountWithOthersBelow(live);
     this.#mayRestart = mayRestart;
-    for (const directory of seen) {
-      const [identity, path] = splitSeen(directory);
-      const there = this.#seen.get(path);
-      if (there === undefined) this.#seen.set(path, new Set([identity]));
-      else there.add(identity);
-    }
+    this.#seen = new SeenDirectories(seen);
   }
 
   *entry(name: string | Buffer, _stat: Stats, where: Where, raw: RawName): Work<void> {
@@ -286,11 +281,9 @@ export class Prune implements Visitor {
    * no proof that it goes in DEST.
    */
   *#isChanged(by: Calls, path: RawName, open: readonly number[]): Work<boolean> {
-    const before = this.#seen.get(path);
-    if (before === undefined) return false;
-    const now = new Set<string>();
-    for (const source of open) now.add(identityOf(yield* given(by.fstat(source))));
-    return ![...before].every((identity) => now.has(identity));
+    const now: Stats[] = [];
+    for (const source of open) now.push(yield* given(by.fstat(source)));
+    return this.#seen.isChanged(path, now);
   }
 
   /** @throws SourceChanged where all can be looked at anew */

@@ -1,5 +1,3 @@
-import type { Stats } from 'node:fs';
-
 import type { RawName } from '../../fs/directory/file-name.ts';
 import { emptyWalkTally, type WalkTally } from '../../fs/tree/tally.ts';
 import type { Following } from './projected.ts';
@@ -42,27 +40,6 @@ export interface MountStage {
   readonly rootIno: number;
 }
 
-/**
- * A directory of a source as it was when it was entered: `INODE CHANGED PATH`, the time of its last change in milliseconds
- * and its path in DEST. A text, as there may be very many.
- */
-export type SeenDirectory = string;
-
-export function seenAs(stat: Pick<Stats, 'ino' | 'ctimeMs'>, to: RawName): SeenDirectory {
-  return `${identityOf(stat)} ${to}`;
-}
-
-/** Which directory it is, and since when it has what it has. */
-export function identityOf({ ino, ctimeMs }: Pick<Stats, 'ino' | 'ctimeMs'>): string {
-  return `${ino} ${ctimeMs}`;
-}
-
-/** The opposite of seenAs. */
-export function splitSeen(directory: SeenDirectory): readonly [identity: string, path: RawName] {
-  const end = directory.indexOf(' ', directory.indexOf(' ') + 1);
-  return [directory.slice(0, end), directory.slice(end + 1)];
-}
-
 /** What was found and done, or was since the last time it was asked. */
 export interface CopyTally extends WalkTally {
   /** Written, or with --dry-run to be written. */
@@ -85,8 +62,8 @@ export interface CopyTally extends WalkTally {
   tight: TightDirectory[];
   volumes: VolumeBelow[];
   stages: MountStage[];
-  /** With --delete. */
-  seen: SeenDirectory[];
+  /** With --delete, the directories that were entered (seen-directories.ts). */
+  seen: number[];
 }
 
 export function emptyCopyTally(): CopyTally {

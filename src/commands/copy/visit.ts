@@ -13,7 +13,8 @@ import { isFinal, writingIn } from './failures.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
 import { checkNotDestination, type Identity } from './same-place.ts';
-import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally, seenAs } from './tally.ts';
+import { noteSeen } from './seen-directories.ts';
+import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
@@ -90,7 +91,7 @@ export class Visit implements Visitor {
     this.#tally.entries++;
     this.#tally.directories++;
     const place = yield* this.#at(where);
-    if (this.#settings.replaces) this.#tally.seen.push(seenAs(stat, place.path));
+    if (this.#settings.replaces) noteSeen(this.#tally.seen, stat, place.path);
     try {
       // Plain, whatever names lead there: it is the current one, or one by its descriptor.
       const path = where.path() as string;

@@ -6,7 +6,7 @@ import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import { done, failed, SignalReceived, DeadlinePassed } from '../../core/outcome.ts';
-import { describeEnd, startChild, statusOf, type Child } from '../../process/child.ts';
+import { describeEnd, startChild, statusOf, type Child, type ChildEnd } from '../../process/child.ts';
 import { lostOutcome, type Performed } from './performed.ts';
 
 /** A lock that is surely lost may be another's already: then the command gets no more than this, in milliseconds. */
@@ -32,11 +32,18 @@ export async function performCommand(
   if (deadline.signal.aborted) throw reasonOf(deadline.signal);
   // Tokens of two databases can be equal, and another container's processes may be seen here.
   const run = randomUUID();
+  let survived = false;
   const child: Child = await startChild(command, {
     environment: { ...environment, ...held.environment(environment), [runVariable]: run },
     mark: `${runVariable}=${run}`,
     own: environment,
     inherit: held.keepOpen,
+    onSurvivors(processes) {
+      survived = true;
+      log.warn(
+        `waiting for processes that could not be ended: ${named(processes)}; the lock is kept as long as they work`,
+      );
+    },
     grace,
     clock,
     host,
@@ -76,12 +83,13 @@ export async function performCommand(
     };
   }
   if (status === 0 && end.left.length > 0) {
-    const shown = end.left.map(({ pid, name }) => `${pid} (${name})`).slice(0, 5);
-    const more = end.left.length - shown.length;
+    const left = survived
+      ? 'left processes at work, which could not be ended, and were waited for'
+      : 'left processes at work, which were ended';
     return {
       outcome: failed(
         exitStatus.failed,
-        `the command ended with exit status 0, but left processes at work, which were ended: ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+        `the command ended with exit status 0, but ${left}: ${named(end.left)}`,
         {
           hint: 'let the command wait for what it starts (wait in a shell), and start no daemon in it (gradlew --no-daemon): what is ended here may be half done',
         },
@@ -101,4 +109,11 @@ export async function performCommand(
     clean: false,
     status,
   };
+}
+
+/** `10307 (java), 10308 (sh)`; of many, the first five. */
+function named(processes: ChildEnd['left']): string {
+  const shown = processes.slice(0, 5).map(({ pid, name }) => `${pid} (${name})`);
+  const more = processes.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

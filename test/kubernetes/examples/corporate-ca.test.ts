@@ -10,27 +10,7 @@ describe.skipIf(noCluster)('corporate-ca', () => {
     using authority = await createCertificateAuthority('Corp Root CA');
     const leaf = await authority.server(['shop']);
     await using example = await Example.create(import.meta.filename);
-    await example.namespace.apply([
-      {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: 'corporate-ca' },
-        data: { 'corp.crt': authority.certificate },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'shop-store' },
-        stringData: { password: 'changeit' },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'shop-tls' },
-        type: 'kubernetes.io/tls',
-        stringData: { 'tls.crt': leaf.certificate, 'tls.key': leaf.key },
-      },
-    ]);
+    await give(example, authority.certificate, 'kubernetes.io/tls', leaf);
     await example.apply();
     await example.becomesReady();
     const bundle = await example.exec('cat', '/trust/ca.crt');
@@ -48,27 +28,8 @@ describe.skipIf(noCluster)('corporate-ca', () => {
     const leaf = await authority.server(['shop']);
     const other = await authority.server(['shop']);
     await using example = await Example.create(import.meta.filename);
-    await example.namespace.apply([
-      {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: 'corporate-ca' },
-        data: { 'corp.crt': authority.certificate },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'shop-store' },
-        stringData: { password: 'changeit' },
-      },
-      // Not of the type kubernetes.io/tls, whose pairs an API server may compare.
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'shop-tls' },
-        stringData: { 'tls.crt': leaf.certificate, 'tls.key': other.key },
-      },
-    ]);
+    // An API server may compare the pairs of type kubernetes.io/tls.
+    await give(example, authority.certificate, 'Opaque', { certificate: leaf.certificate, key: other.key });
     await example.apply();
     const pod = await example.watch.until(/^Init:(Error|CrashLoopBackOff)$/);
     const words = await example.namespace.kubectl('describe', 'pod', pod);
@@ -78,3 +39,33 @@ describe.skipIf(noCluster)('corporate-ca', () => {
     expect(words).toMatch(/Exit Code: +2\n/);
   });
 });
+
+/** What the example finds in its namespace. */
+async function give(
+  example: Example,
+  authority: string,
+  type: string,
+  pair: { readonly certificate: string; readonly key: string },
+): Promise<void> {
+  await example.namespace.apply([
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'corporate-ca' },
+      data: { 'corp.crt': authority },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'shop-store' },
+      stringData: { password: 'changeit' },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'shop-tls' },
+      type,
+      stringData: { 'tls.crt': pair.certificate, 'tls.key': pair.key },
+    },
+  ]);
+}

@@ -1,14 +1,15 @@
 // Sources that change while they are copied, where what they have not goes in DEST: a neighbour's deploy, a volume that goes.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { underStrace, waitUntil } from '../../../support/faults.ts';
+import { canMount, mountTmpfs, underStrace, waitUntil } from '../../../support/faults.ts';
+import { limitMemory } from '../../../support/memory-limit.ts';
 import { type ProgramResult, startInitbox } from '../../../support/program.ts';
 import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
-import { contentOf, leftovers, memoryFolder } from './support.ts';
+import { contentOf, copy, leftovers, memoryFolder } from './support.ts';
 
 const skip = requireOrSkip(
   'sources that change',
@@ -127,4 +128,26 @@ while True:
     expect(stderr).toContain('--atomic would show none of it in');
     expect(existsSync(join(to, 'd/b'))).toBe(true);
   });
+});
+
+const noLimit = (): string | undefined => {
+  using limit = limitMemory(96 << 20);
+  return limit === undefined ? 'no control group can be made here' : canMount();
+};
+
+describe.skipIf(requireOrSkip('very many folders within 96 MiB', noLimit()))('--delete', () => {
+  test('200,000 folders of a source are known again within 96 MiB', async () => {
+    using volume = mountTmpfs({ size: '1g', options: 'nr_inodes=1000000' });
+    const [from, to] = ['from', 'to'].map((name) => join(volume.path, name)) as [string, string];
+    const make = `import os, sys
+for top in sys.argv[1:]:
+    for i in range(200):
+        for j in range(1000): os.makedirs(f'{top}/directory-{i}/sub-directory-{j}')`;
+    execFileSync('python3', ['-c', make, from, to]);
+    mkdirSync(join(to, 'extra'));
+    using limit = limitMemory(96 << 20)!;
+    const { status, signal, stderr } = await copy([from, to, '--delete'], { prefix: limit.prefix });
+    expect([status, signal], stderr).toEqual([0, null]);
+    expect(existsSync(join(to, 'extra'))).toBe(false);
+  }, 240_000);
 });

@@ -1,6 +1,6 @@
 // What the command starts and lets out of its group and session is waited for and stopped with it.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 
@@ -15,8 +15,9 @@ import {
   runInitbox,
   startInitbox,
 } from '../../../support/program.ts';
-import { requireOrSkip } from '../../../support/tools.ts';
+import { findInPath, requireOrSkip } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
+import { dropTo, serverAccount } from '../../../support/unprivileged.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
 let postgres: Postgres;
@@ -226,4 +227,21 @@ describe('what is none of the command’s', () => {
       for (const child of begun) child.kill('SIGKILL');
     }
   });
+});
+
+test.skipIf(process.getuid?.() !== 0)('one that became another user is waited for, with words', async () => {
+  // As a set-user-ID program does that takes on its owner wholly: nobody may send it a signal then.
+  const becomesRoot = join(folder.path, 'becomes-root');
+  copyFileSync(findInPath('setpriv') ?? '/usr/bin/setpriv', becomesRoot);
+  chmodSync(becomesRoot, 0o4755);
+  chmodSync(folder.path, 0o755);
+  const script = `${becomesRoot} --reuid=0 --regid=0 --clear-groups sleep 5 & sleep 0.5; exit 0`;
+  const args = ['migrate-with-lock', '--heartbeat', '1s', '--grace', '200ms', '--', 'sh', '-c', script];
+  const { status, stderr } = await runInitbox(args, {
+    env: { DATABASE_URL: postgres.url() },
+    prefix: dropTo(serverAccount()),
+  });
+  expect(status, stderr).toBe(1);
+  expect(stderr).toMatch(/waiting for processes that could not be ended: \d+ \(sleep\); the lock is kept/);
+  expect(stderr).toMatch(/which could not be ended, and were waited for: \d+ \(sleep\)/);
 });
