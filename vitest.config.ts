@@ -25,6 +25,8 @@ const integration = {
   testTimeout: 240_000,
   // Set-up may install a server, once.
   hookTimeout: 300_000,
+  // Usually a second, which a slow machine takes to start the program.
+  expect: { poll: { timeout: 60_000 } },
   retry: 0,
 };
 

@@ -6,7 +6,7 @@ import { programCommand } from '../test/support/program.ts';
 import { numberFlag } from './support/benchmark.ts';
 import type { Report } from './support/report.ts';
 import { median } from './support/statistics.ts';
-import { inPairs, usageOf, type Usage } from './support/usage.ts';
+import { inPairs, medians, usageOf, type Usage } from './support/usage.ts';
 
 export const name = 'fetch';
 export const description = 'secrets from Vault to files, against `bao kv get -field`';
@@ -87,14 +87,6 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-function medians(usages: readonly Usage[]): [number, number, number] {
-  return [
-    median(usages.map(({ cpu }) => cpu)),
-    median(usages.map(({ wall }) => wall)),
-    median(usages.map(({ memory }) => memory / 1024)),
-  ];
 }
 
 function sum(usages: readonly Usage[]): Usage {

@@ -10,7 +10,7 @@ import { programCommand, startInitbox } from '../test/support/program.ts';
 import { numberFlag } from './support/benchmark.ts';
 import type { Report } from './support/report.ts';
 import { median } from './support/statistics.ts';
-import { inPairs, type Usage } from './support/usage.ts';
+import { inPairs, medians } from './support/usage.ts';
 
 export const name = 'redaction';
 export const description =
@@ -108,12 +108,4 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
     server.close();
     rmSync(folder, { recursive: true });
   }
-}
-
-function medians(usages: readonly Usage[]): [number, number, number] {
-  return [
-    median(usages.map(({ cpu }) => cpu)),
-    median(usages.map(({ wall }) => wall)),
-    median(usages.map(({ memory }) => memory / 1024)),
-  ];
 }

@@ -11,7 +11,8 @@ import { median } from './support/statistics.ts';
 import { inPairs, usageOf } from './support/usage.ts';
 
 export const name = 'render';
-export const description = '200 templates in one call, against envsubst once for each';
+export const description =
+  '200 templates in one call, against envsubst once for each; a block in a file, and a pod’s ordinal, against sed';
 
 const variables = 20;
 
@@ -20,6 +21,72 @@ export async function run(flags: readonly string[], report: Report): Promise<voi
   if (existsSync('/dev/shm')) await compare('in memory', '/dev/shm', flags, report);
   // Publishing makes two names for each file, of which one is a link: on a disk that is the larger part of the time.
   await compare('on disk', tmpdir(), flags, report);
+  await compareWithSed(flags, report);
+}
+
+/** What scripts do by sed, each once. */
+async function compareWithSed(flags: readonly string[], report: Report): Promise<void> {
+  const rounds = numberFlag(flags, 'rounds', 7) * 3;
+  const base = mkdtempSync(join(tmpdir(), 'initbox-bench-sed-'));
+  undoAtDeath(`rm -rf ${quote(base)}`);
+  try {
+    writeFileSync(join(base, 'block'), 'peers=10.0.0.1,10.0.0.2\n');
+    writeFileSync(join(base, 'other'), 'peers=10.0.0.3\n');
+    writeFileSync(join(base, 'properties'), 'broker.id=@ID@\n');
+    for (const file of ['ours', 'theirs'])
+      writeFileSync(join(base, file), 'key=value\n'.repeat(200) + '# BEGIN initbox b\n# END initbox b\n');
+    const own = programCommand().map(quote).join(' ');
+    const shell = (script: string): string[] => ['sh', '-ec', `cd ${quote(base)}; ${script}`];
+    const markers = '/^# BEGIN initbox b/,/^# END initbox b/';
+    const into = (text: string): readonly [string[], string[]] => [
+      shell(`exec ${own} render ${text} --to ours --block b`),
+      shell(`sed -i -e '${markers}{//!d}' -e '/^# BEGIN initbox b/r ${text}' theirs`),
+    ];
+    const ordinal: readonly [string[], string[]] = [
+      shell(
+        `HOSTNAME=kafka-4 exec ${own} render properties --to ours-id --delimiters '@ @' --data 'ID=ordinal:HOSTNAME?plus=1'`,
+      ),
+      shell('HOSTNAME=kafka-4; ORD=${HOSTNAME##*-}; sed "s/@ID@/$((ORD+1))/" properties > theirs-id'),
+    ];
+    const rows = [];
+    for (const [what, [ours, theirs]] of [
+      ['a block that is right already', into('block')],
+      ['the ordinal into a template', ordinal],
+    ] as const)
+      rows.push([what, await inPairs(ours, theirs, rounds)] as const);
+    // Each round writes what the one before has changed.
+    const changed = await inPairs(
+      shell(`${own} render other --to ours --block b; exec ${own} render block --to ours --block b`),
+      shell(
+        ['other', 'block']
+          .map((text) => `sed -i -e '${markers}{//!d}' -e '/^# BEGIN initbox b/r ${text}' theirs`)
+          .join('; '),
+      ),
+      rounds,
+    );
+    rows.push(['a block that changes, twice', changed] as const);
+    if (rows.some(([, { a, b }]) => [...a, ...b].some(({ status }) => status !== 0)))
+      throw new Error('one of them failed');
+    for (const suffix of ['', '-id'])
+      if (
+        readFileSync(join(base, `ours${suffix}`), 'utf8') !==
+        readFileSync(join(base, `theirs${suffix}`), 'utf8')
+      )
+        throw new Error('they made different files');
+    report.table(
+      ['against sed', 'wall ms', 'its wall ms', 'CPU ms', 'its CPU ms'],
+      rows.map(([what, { a, b }]) => [
+        what,
+        median(a.map(({ wall: time }) => time)),
+        median(b.map(({ wall: time }) => time)),
+        median(a.map(({ cpu }) => cpu)),
+        median(b.map(({ cpu }) => cpu)),
+      ]),
+    );
+    report.say(`${rounds} pairs each. What initbox takes beyond sed is the start of Node.`);
+  } finally {
+    rmSync(base, { recursive: true, force: true });
+  }
 }
 
 async function compare(

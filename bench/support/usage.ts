@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
+import { median } from './statistics.ts';
+
 /** What the kernel accounts to one finished process and its children; times in milliseconds, memory in KiB. */
 export interface Usage {
   readonly cpu: number;
@@ -42,4 +44,13 @@ export async function inPairs(
     a: usages.filter((_, index) => index % 2 === 0).slice(1),
     b: usages.filter((_, index) => index % 2 === 1).slice(1),
   };
+}
+
+/** Medians of several runs: CPU and wall time in milliseconds, and memory in MiB. */
+export function medians(usages: readonly Usage[]): [cpu: number, wall: number, memory: number] {
+  return [
+    median(usages.map(({ cpu }) => cpu)),
+    median(usages.map(({ wall }) => wall)),
+    median(usages.map(({ memory }) => memory / 1024)),
+  ];
 }

@@ -39,7 +39,10 @@ async function describe(root: string, folder: string): Promise<BundledPackage> {
     name: string;
     version: string;
     license?: string;
+    /** Of old. */
+    licenses?: readonly { readonly type: string }[];
   };
-  if (!stated.license) throw new Error(`${folder}/package.json states no licence`);
-  return { name: stated.name, version: stated.version, licence: stated.license, folder };
+  const licence = stated.license ?? stated.licenses?.map(({ type }) => type).join(' OR ');
+  if (!licence) throw new Error(`${folder}/package.json states no licence`);
+  return { name: stated.name, version: stated.version, licence, folder };
 }

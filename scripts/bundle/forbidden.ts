@@ -18,6 +18,7 @@ const licences = new Set([
   'Apache-2.0',
   '0BSD',
   'BlueOak-1.0.0',
+  'Unlicense',
 ]);
 
 /** @throws Error that names every package that may not be shipped, and why */

@@ -8,15 +8,27 @@ import type { Plugin } from 'esbuild';
  * brings a mime database and a history of advisories), its logger, which would print credentials, schemas
  * and templates, its ready-made calls, and node:https, which is for that transport alone. Of pg: what opens a connection,
  * and looks for Cloudflare's runtime by asking for Node's navigator, and node:dns, which is for its native binding; to
- * load these takes 1 ms of a login.
+ * load these takes 1 ms of a login. Of ssh2: its server, what makes keys, and native parts.
  */
 const neverRun: Readonly<Record<string, readonly string[]>> = {
   pg: ['./stream', 'dns'],
+  ssh2: [
+    './server.js',
+    './http-agents.js',
+    './keygen.js',
+    'cpu-features',
+    './crypto/build/Release/sshcrypto.node',
+    'dns',
+  ],
   'node-vault': ['axios', 'debug', 'tv4', 'mustache', 'https', './commands.js'],
 };
 
 /** Parts of packages that ours stand in for. */
-const ours = [{ name: 'pg', part: 'lib/crypto/utils', by: 'pg-crypto.cjs' }] as const;
+const ours = [
+  { name: 'pg', part: 'lib/crypto/utils', by: 'pg-crypto.cjs' },
+  { name: 'ssh2', part: 'lib/agent.js', by: 'ssh2-agent.cjs' },
+  { name: 'ssh2', part: 'lib/protocol/crypto/poly1305.js', by: 'ssh2-poly1305.cjs' },
+] as const;
 
 /**
  * Keeps out of the bundle what a package requires without our ever running it, and what ours stands in for.

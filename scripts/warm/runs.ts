@@ -82,6 +82,7 @@ export function runs({ web, database }: Servers, folder: string): readonly Run[]
       whole: true,
     },
     { words: ['chown', own, `${folder}/tree`], status: 0 },
+    { words: ['files', `mode:a+rX:${folder}/tree`], status: 0 },
     { words: ['sysctl', 'kernel.ostype=Linux'], status: 0 },
     { words: ['copy', `${folder}/tree`, `${folder}/copied`], status: 0 },
     {
@@ -105,6 +106,7 @@ export function runs({ web, database }: Servers, folder: string): readonly Run[]
       environment: { STORE_PASSWORD: 'changeit' },
       status: 0,
     },
+    { words: ['certificate', 'shop.test', '--to', `${folder}/tls`, '--allow-disk'], status: 0 },
     { words: ['run'], environment: { INITBOX_PLAN: JSON.stringify(plan) }, status: 0 },
     { words: ['help', 'run'], status: 0 },
   ];

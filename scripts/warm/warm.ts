@@ -19,6 +19,7 @@ export async function warm(entry: string): Promise<void> {
   try {
     mkdirSync(join(folder, 'tree'));
     mkdirSync(join(folder, 'copied'));
+    mkdirSync(join(folder, 'tls'));
     writeFileSync(join(folder, 'tree', 'template'), 'text\n');
     const servers = { web: answers.port, database: database.port };
     for (const run of runs(servers, folder)) await carryOut(entry, run);

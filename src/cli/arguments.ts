@@ -1,3 +1,4 @@
+import { quoted, shownWord } from '../core/misplaced-secret.ts';
 import { flagName, type Options } from '../core/options/option.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
@@ -67,7 +68,7 @@ export async function readArguments(
     } else {
       if (token.value === undefined || (!token.inline && /^--?[a-z]/i.test(token.value))) {
         throw new UsageError(
-          `${origin} needs a value (${known.option.placeholder})${token.value === undefined ? '' : `; write ${origin}=${token.value} if ${token.value} is meant`}`,
+          `${origin} needs a value (${known.option.placeholder})${token.value === undefined ? '' : `; write ${origin}=${shownWord(token.value)} if ${shownWord(token.value)} is meant`}`,
         );
       }
       values.push({ text: token.value, origin });
@@ -88,7 +89,7 @@ function refuseDash(word: string, flags: ReadonlyMap<string, unknown>): void {
   // A file may have such a name.
   if (rest !== '' && !flags.has(name) && name !== 'help') return;
   throw new UsageError(
-    `${JSON.stringify(word)} begins with a dash that is not a hyphen (-), as copied text often does; write --${rest}`,
+    `${quoted(word)} begins with a dash that is not a hyphen (-), as copied text often does; write --${rest}`,
   );
 }
 
@@ -102,7 +103,7 @@ async function unknownFlag(
   const whole = argv.find((word) => word.startsWith('-') && word.includes(' ') && word.startsWith(raw));
   if (whole !== undefined)
     return new UsageError(
-      `${JSON.stringify(whole)} is one argument; the flag and its value must be two, or joined by =`,
+      `${quoted(whole)} is one argument; the flag and its value must be two, or joined by =`,
     );
   // One dash makes single letters of a word: `-timeout` is read as `-t -i …`.
   const single = argv.find((word) => /^-[^-]/.test(word) && word.startsWith(raw))?.replace(/=.*$/s, '');
@@ -112,12 +113,12 @@ async function unknownFlag(
   if (/^-\d/.test(raw)) {
     const word = argv.find((given) => given.startsWith(raw)) ?? raw;
     return new UsageError(
-      `${word} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
+      `${shownWord(word)} is not a flag, and no number below 0 is accepted${usage === '' ? '' : `; write ${usage}`}`,
     );
   }
   const near = await didYouMean(name, flags, '--');
   const advice = dashesForgotten ? '; if it is one of a command to be run, write -- before that command' : '';
-  return new UsageError(`unknown flag ${raw}${near}${advice}`);
+  return new UsageError(`unknown flag ${shownWord(raw)}${near}${advice}`);
 }
 
 /** `./server`, `/bin/sh`, `echo`: neither a URL nor a host with a port. */

@@ -1,4 +1,5 @@
 import type { AnyCommand, CommandList } from '../core/command.ts';
+import { quoted } from '../core/misplaced-secret.ts';
 import { UsageError } from '../core/outcome.ts';
 
 /**
@@ -11,7 +12,7 @@ export async function commandNamed(name: string, commands: CommandList): Promise
   if (name.startsWith('-'))
     throw new UsageError(`the command comes first, then its flags: initbox wait-tcp ${name} …, say`);
   throw new UsageError(
-    `unknown command ${JSON.stringify(name)}${await didYouMean(name, Object.keys(commands))}; initbox --help lists them`,
+    `unknown command ${quoted(name)}${await didYouMean(name, Object.keys(commands))}; initbox --help lists them`,
   );
 }
 

@@ -1,13 +1,18 @@
 import { commands } from '../commands/index.ts';
 import type { AnyCommand, CommandList, Input } from '../core/command.ts';
 import type { Environment } from '../core/context.ts';
+import {
+  hideMisplacedInVariables,
+  hideMisplacedInWords,
+  quoted,
+  withoutSecrets,
+} from '../core/misplaced-secret.ts';
 import { allOptions } from '../core/options/all.ts';
 import { twinName, type Option, type Options, type Values } from '../core/options/option.ts';
 import { givenFor, resolveOptions } from '../core/options/resolve-options.ts';
 import { limitOf, type processOptions } from '../core/options/shared-options.ts';
 import { UsageError } from '../core/outcome.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
-import { hidePasswords } from '../core/userinfo.ts';
 import { readSecretFile } from '../fs/input-file.ts';
 import { type GivenPaths, givenPaths } from '../fs/written-paths.ts';
 import { looksLikeCommand, readArguments, type Arguments } from './arguments.ts';
@@ -40,8 +45,9 @@ export async function interpret(
   environment: Environment,
   redactor: Redactor,
 ): Promise<Interpretation> {
-  // What an error repeats of a command line must not hold the password of a URL that was put in the wrong place.
-  for (const word of argv) hidePasswords(word, redactor);
+  // What an error repeats of a command line or variable must not hold a secret that was put in the wrong place.
+  hideMisplacedInWords(argv, redactor);
+  hideMisplacedInVariables(environment, redactor);
   const [first, ...rest] = argv;
   // Not help and success: a container whose args were forgotten would pass for one that had waited.
   if (first === undefined) throw new UsageError('no command was given; initbox --help lists them');
@@ -72,12 +78,13 @@ export async function interpret(
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     // As for flags: after a forgotten --, the words that follow the first are wrong as well.
-    const [refusal = ''] = error.lines;
+    const [line = ''] = error.lines;
+    const refusal = read.positionals.reduce((said, { text }) => withoutSecrets(said, text), line);
     throw new UsageError(`${refusal}${dashesAdvice(command, read, refusal)}`);
   }
   if (command.positionals === undefined && read.positionals[0] !== undefined) {
     throw new UsageError(
-      `${command.name} takes no arguments; unexpected argument ${JSON.stringify(read.positionals[0].text)}.${forgottenDashes(command, rest)}`,
+      `${command.name} takes no arguments; unexpected argument ${quoted(read.positionals[0].text)}.${forgottenDashes(command, rest)}`,
     );
   }
   checkAfterDashes(command, read.afterDashes);
@@ -93,7 +100,7 @@ export async function interpret(
       (name) => givenFor(name, options[name] as Option, read.given, environment),
       read.positionals,
     ),
-    limit: limitOf(command, values, values['timeout'] as number | undefined, limited),
+    limit: limitOf(command, values, positionals, values['timeout'] as number | undefined, limited),
     limitOrigin: originOf('timeout', timeout, read.given.has('timeout'), environment),
     warnings: [...new Set(warnings)],
     commands,
@@ -108,7 +115,7 @@ function dashesAdvice(command: AnyCommand, { positionals, afterDashes }: Argumen
   const word = positionals[index]?.text ?? '';
   if (command.afterDashes === 'nothing' || afterDashes !== undefined || index < 1 || !looksLikeCommand(word))
     return '';
-  return `; if ${JSON.stringify(word)} is a command to be run, write -- before it: initbox ${command.name} ${command.positionals?.usage} -- ${word}`;
+  return `; if ${quoted(word)} is a command to be run, write -- before it: initbox ${command.name} ${command.positionals?.usage} -- ${word}`;
 }
 
 /** @throws UsageError where one argument holds a flag's value, `--` and the command */
@@ -117,7 +124,7 @@ function checkSplit(command: AnyCommand, words: readonly string[]): void {
   const whole = words.find((word) => /\S\s+--\s+\S/.test(word));
   if (whole === undefined) return;
   throw new UsageError(
-    `${JSON.stringify(whole)} is one argument; give each word of it, -- too, as an argument of its own`,
+    `${quoted(whole)} is one argument; give each word of it, -- too, as an argument of its own`,
   );
 }
 

@@ -3,6 +3,7 @@ import { podPaths, type Environment } from '../core/context.ts';
 import { startDeadline } from '../core/deadline.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { createLog } from '../core/log.ts';
+import { hideMisplacedInDocument, hideMisplacedInVariables } from '../core/misplaced-secret.ts';
 import { Failure, failed, SignalReceived, type Outcome } from '../core/outcome.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
 import { performStep, type StepRequest } from '../core/step.ts';
@@ -35,6 +36,8 @@ export async function carryOutStep(
   const channel = openParentChannel(() => ended.abort(new SignalReceived('SIGTERM')));
   if (channel === undefined) return undefined;
   const request = (await channel.request) as StepRequest;
+  hideMisplacedInVariables(environment, redactor);
+  hideMisplacedInDocument(request.work, redactor);
   const log = createLog({ write, redactor, clock: systemClock, ...request.log }, request.log.fields);
   using deadline = startDeadline(systemClock, ended, request.limit, request.limitOrigin);
   const context = {

@@ -20,7 +20,12 @@ function bare(name: string): string {
 }
 
 /** Set by initbox itself for the commands that it runs, or read by one command as its input. */
-const ours: ReadonlySet<string> = new Set(['INITBOX_LOCK_RUN', 'INITBOX_LOCK_TOKEN', 'INITBOX_PLAN']);
+const ours: ReadonlySet<string> = new Set([
+  'INITBOX_EXEC_TRY',
+  'INITBOX_LOCK_RUN',
+  'INITBOX_LOCK_TOKEN',
+  'INITBOX_PLAN',
+]);
 
 /** A warning for each INITBOX_ variable that no command knows: most are misspelt. */
 export async function unknownVariables(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { decompressed, NotDecompressed, notDecompressed } from '../config/decompress.ts';
-import { pickField, pickFromBytes, registerContent } from '../config/fields.ts';
+import { pickField, pickFromBytes, registerContent, textOrBytes } from '../config/fields.ts';
 import type { Fetched, FetchAnswer, FieldValue, ReadSource, SourceAddress } from '../config/source.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import type { Redactor } from '../core/redaction/redactor.ts';
@@ -119,14 +119,6 @@ async function readFolder(
     fields.set(name, textOrBytes(entry.bytes));
   }
   return { fields, secret };
-}
-
-function textOrBytes(bytes: Uint8Array): FieldValue {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return bytes;
-  }
 }
 
 /** A missing file is waited for: a sidecar may write it. What permissions forbid stays forbidden. */

@@ -1,6 +1,6 @@
 import { Ajv, type ErrorObject, type SchemaObject, type ValidateFunction } from 'ajv';
 
-import { passwordIn } from '../core/userinfo.ts';
+import { quotedValue } from '../core/misplaced-secret.ts';
 
 /** What is wrong with a value, in words, and where. */
 export interface SchemaProblem {
@@ -61,17 +61,17 @@ function unknownKey(
   const key = (params as { additionalProperty: string }).additionalProperty;
   const known = Object.keys((parentSchema as { properties?: object }).properties ?? {});
   if (known.includes(`${key}-file`)) {
-    const message = `unknown key ${JSON.stringify(key)}: a secret cannot be written here; give the path of its file with ${key}-file`;
+    const message = `unknown key ${quotedValue(key)}: a secret cannot be written here; give the path of its file with ${key}-file`;
     return { path: [...path, key], message };
   }
   const near = nearest(key, known);
   const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
-  return { path: [...path, key], message: `unknown key ${JSON.stringify(key)}; ${advice}` };
+  return { path: [...path, key], message: `unknown key ${quotedValue(key, 80)}; ${advice}` };
 }
 
 /** A value is shown, unless it is an address with a password. */
 function shownValue(data: unknown): string {
-  return typeof data === 'string' && passwordIn(data) !== undefined ? 'this value' : JSON.stringify(data);
+  return typeof data === 'string' ? quotedValue(data, 80) : JSON.stringify(data);
 }
 
 function wordsOf({ keyword, params, data, parentSchema, message }: ErrorObject): string {

@@ -5,11 +5,7 @@ import { formatDuration } from '../core/duration.ts';
 import { connectHint, connectWords } from '../core/socket-errors.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../wait/attempt.ts';
 import type { ResolveAddresses } from '../wait/name-lookup.ts';
-
-/** Where something may listen. */
-export type Endpoint =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+import type { Endpoint } from './connection/endpoint.ts';
 
 /**
  * How one connect ended; `silent` where nothing had answered when it was cut, `dropped` where it was open too shortly, `cut`

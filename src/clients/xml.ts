@@ -44,3 +44,76 @@ export function xmlProblem(text: string): string | undefined {
   parser.close();
   return problem;
 }
+
+/** An element of a document, with what is below it; comments and instructions are gone. */
+export class XmlElement {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: XmlElement[] = [];
+  /** Its own text, without that of its children. */
+  text = '';
+
+  constructor(name: string, attributes: Readonly<Record<string, string>> = {}) {
+    this.name = name;
+    this.attributes = attributes;
+  }
+
+  all(name: string): XmlElement[] {
+    return this.children.filter((child) => child.name === name);
+  }
+
+  /** The first element on a way down. */
+  at(...names: readonly string[]): XmlElement | undefined {
+    return names.reduce<XmlElement | undefined>(
+      (element, name) => element?.children.find((child) => child.name === name),
+      this,
+    );
+  }
+}
+
+/** Characters that are read in one go: of empty elements some milliseconds. */
+const atOnce = 1 << 14;
+
+/** Ends the parser, which would go on behind an error. */
+class NotAccepted extends Error {
+  override readonly name = 'NotAccepted';
+}
+
+/**
+ * The root of a well-formed document of a server, in which nothing may define entities; undefined where it is none, as where it
+ * was cut off. Signals and timers are heard meanwhile.
+ */
+export async function xmlRoot(text: string, signal: AbortSignal): Promise<XmlElement | undefined> {
+  if (hasMoreOf(text, '<=', mostMarks)) return undefined;
+  const document = new XmlElement('');
+  const open = [document];
+  const refuse = (): never => {
+    throw new NotAccepted();
+  };
+  const addText = (piece: string): void => {
+    open.at(-1)!.text += piece;
+  };
+  const parser = new SaxesParser({ xmlns: false, position: false });
+  parser.on('error', refuse);
+  parser.on('doctype', refuse);
+  parser.on('text', addText);
+  parser.on('cdata', addText);
+  parser.on('opentag', ({ name, attributes }) => {
+    const element = new XmlElement(name, attributes);
+    open.at(-1)!.children.push(element);
+    open.push(element);
+  });
+  parser.on('closetag', () => void open.pop());
+  try {
+    for (let at = 0; at < text.length; at += atOnce) {
+      parser.write(text.slice(at, at + atOnce));
+      await new Promise((resolve) => void setImmediate(resolve));
+      if (signal.aborted) return undefined;
+    }
+    parser.close();
+  } catch (error) {
+    if (error instanceof NotAccepted) return undefined;
+    throw error;
+  }
+  return document.children[0];
+}

@@ -151,3 +151,12 @@ export function registerContent(redactor: Redactor, content: Content): void {
 function registerText(redactor: Redactor, text: string): void {
   if (text.trim().length >= shortest) redactor.secret(text);
 }
+
+/** Bytes that are UTF-8 as a text, with all that is in it; other bytes as they are. */
+export function textOrBytes(bytes: Uint8Array): FieldValue {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return bytes;
+  }
+}

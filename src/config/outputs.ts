@@ -39,6 +39,11 @@ export interface Output {
   readonly origin: string;
 }
 
+/** An output that is one file. */
+export interface NamedOutput extends Output {
+  readonly name: string;
+}
+
 /** What was fetched for one output. */
 export interface OutputContent {
   readonly content: Content;
@@ -56,6 +61,8 @@ export interface OutputSettings {
   readonly set: string;
   /** False where the next run compares and makes again what a loss of power took. */
   readonly lasting?: boolean;
+  /** True where nobody reads it but later runs, which are the same user's. */
+  readonly forRuns?: boolean;
 }
 
 /** One file ready to be written. */
@@ -68,7 +75,7 @@ interface Rendered {
   readonly forKubelet: boolean;
 }
 
-type PublishContext = Pick<Context, 'signal' | 'clock' | 'random' | 'host'>;
+export type OutputContext = Pick<Context, 'signal' | 'clock' | 'random' | 'host'>;
 
 /** Reads `--to`: a file's path, or with format `files` a folder's. @throws UsageError where a file's path names none */
 export function outputTo(path: string, rest: Omit<Output, 'folder' | 'name'>): Output {
@@ -98,7 +105,8 @@ export function prepareOutput(outputs: readonly Output[], settings: OutputSettin
   checkAliases(outputs);
 }
 
-function intentOf(group: readonly Output[], { allowDisk, alwaysSecret }: OutputSettings): Intent {
+/** What is known of a folder's files before they are written. */
+export function intentOf(group: readonly Output[], { allowDisk, alwaysSecret }: OutputSettings): Intent {
   return {
     alwaysSecret,
     memoryOnly: !allowDisk && group.some(({ secret }) => secret),
@@ -130,7 +138,7 @@ export async function publishOutput(
   outputs: readonly Output[],
   contents: ReadonlyMap<Output, OutputContent>,
   settings: OutputSettings,
-  context: PublishContext & Pick<Context, 'log'>,
+  context: OutputContext & Pick<Context, 'log'>,
 ): Promise<Published> {
   const { rendered, warnings, notes } = renderAll(outputs, contents, settings.lasting);
   for (const note of notes) context.log.info(note);
@@ -145,7 +153,7 @@ export async function publishOutput(
   }));
   // What turned out to be a secret is guarded as one.
   prepareOutput(intents, settings);
-  warnings.push(...sharingWarnings(rendered, context));
+  if (settings.forRuns !== true) warnings.push(...sharingWarnings(rendered, context));
   await using stack = new AsyncDisposableStack();
   const staged: Staged[] = [];
   // In one order, whatever order was asked for: two runs must not wait for each other's turn.
@@ -319,7 +327,7 @@ function namesOf(group: readonly Output[]): string[] {
 }
 
 /** One warning a folder, for the mode that the fewest may read. */
-function sharingWarnings(rendered: readonly Rendered[], { host }: PublishContext): string[] {
+function sharingWarnings(rendered: readonly Rendered[], { host }: OutputContext): string[] {
   const found = new Map<string, string>();
   for (const { folder, file, secret, forKubelet } of rendered) {
     if (!secret || forKubelet || found.has(folder)) continue;

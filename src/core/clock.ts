@@ -47,6 +47,31 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
 }
 
 /**
+ * The promise's result; once the signal is aborted, only if it comes within so many milliseconds of that, or of this call
+ * where that is later: what is being written down may end, and what hangs must not hold up the end.
+ * @throws the signal's reason
+ */
+export function shortlyAfterAbort<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  milliseconds: number,
+  clock: Clock,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let cancel = (): void => {};
+    const onAbort = (): void => {
+      cancel = clock.after(milliseconds, () => reject(reasonOf(signal)));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      cancel();
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
+}
+
+/**
  * Takes in what came while a long piece of work held everything up: signals, and timers that are due.
  * @throws the signal's reason where it is aborted by then
  */

@@ -1,4 +1,4 @@
-/** A right that a command needs of a Kubernetes API server: to list and to watch. */
+/** A right that a command needs of a Kubernetes API server. */
 export interface ClusterRight {
   /** Of the API; empty for the core's. */
   readonly group: string;
@@ -8,6 +8,8 @@ export interface ClusterRight {
   readonly namespace: string | undefined;
   /** The one object; undefined where labels select them: RBAC knows names alone. */
   readonly name: string | undefined;
+  /** `list` and `watch`, or `get`. */
+  readonly verbs: readonly string[];
 }
 
 /** All that a command needs. */

@@ -63,8 +63,11 @@ export interface Command<O extends Options = Options, P = unknown> {
   readonly afterDashes: 'successor' | 'child' | 'nothing';
   /** The default of `--timeout`; undefined where the parts have bounds of their own. */
   readonly timeout: string | undefined;
-  /** The default where the options ask for work of unknown length, in milliseconds. */
-  readonly longWork?: { readonly limit: number; readonly asked: (options: Values<O>) => boolean };
+  /** The default where what is asked for is work of unknown length, in milliseconds; positionals are undefined where they are wrong. */
+  readonly longWork?: {
+    readonly limit: number;
+    readonly asked: (options: Values<O>, positionals: P | undefined) => boolean;
+  };
   /** False where it cannot be a step of a plan. */
   readonly step?: false;
   /** The JSON Schemas of the files that it reads, by the names under which `initbox schema` prints them. */

@@ -1,3 +1,4 @@
+import { quotedValue } from './misplaced-secret.ts';
 /** Milliseconds in one unit of Go's duration syntax (https://pkg.go.dev/time#ParseDuration). */
 const unitMilliseconds: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -22,10 +23,12 @@ export const durationSyntax = 'write a duration such as 500ms, 30s, 5m or 1h30m;
  */
 export function parseDuration(text: string): number {
   const trimmed = text.trim().replace(/^\+/, '');
-  if (trimmed.startsWith('-')) throw new Error(`"${text}" is negative; ${durationSyntax}`);
+  if (trimmed.startsWith('-')) throw new Error(`${quotedValue(text)} is negative; ${durationSyntax}`);
   const milliseconds = /^\d+(\.\d*)?$|^\.\d+$/.test(trimmed) ? Number(trimmed) * 1000 : sumOfUnits(trimmed);
-  if (milliseconds === undefined) throw new Error(`"${text}" is not a duration; ${durationSyntax}`);
-  if (milliseconds > largest) throw new Error(`"${text}" is more than 292 years; 0 means no limit`);
+  if (milliseconds === undefined)
+    throw new Error(`${quotedValue(text)} is not a duration; ${durationSyntax}`);
+  if (milliseconds > largest)
+    throw new Error(`${quotedValue(text)} is more than 292 years; 0 means no limit`);
   return milliseconds;
 }
 

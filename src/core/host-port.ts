@@ -1,3 +1,4 @@
+import { quoted } from './misplaced-secret.ts';
 /** The parts of `host:port`, unchecked; an IPv6 address stands in brackets (RFC 3986, 3.2.2). */
 export interface HostPort {
   /** What stands in brackets, without them. */
@@ -20,6 +21,16 @@ export function splitHostPort(text: string): HostPort | undefined {
 export function portIn(text: string): number | undefined {
   const port = /^\d+$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/**
+ * What a message may quote of a text that should be HOST[:PORT] and is none: `"db:54321x"`, say, is not shown, since what
+ * stands there may be a password whose `@` was percent-encoded, mistyped or lost. Shown is what has the characters of a
+ * host, and digits for its port.
+ * @returns the text in quotes and a blank behind it; empty where nothing may be shown
+ */
+export function quotedHostPort(text: string): string {
+  return /^(?:[\w.-]*|\[[\da-f:.]*\])(?::-?\d*)?$/i.test(text) ? `${quoted(text)} ` : '';
 }
 
 /** `host:port` as people and URLs write it. */

@@ -13,6 +13,8 @@ export interface Host {
   kill(pid: number, signal: NodeJS.Signals | 0): boolean;
   /** Makes a directory the current one, of the whole process. */
   chdir(path: string): void;
+  /** The addresses of the interfaces that are up, in the kernel's order. @throws the system's error */
+  interfaceAddresses(): readonly InterfaceAddress[];
   /**
    * Starts a command's helper, which is installed beside the program: the same Node, with a channel for messages.
    * @throws the system's error where no process can be had
@@ -22,6 +24,16 @@ export interface Host {
   saveMemory(): void;
   /** Has the engine collect short-lived objects now: it counts their buffers little, and lets 60 MB of them stand. */
   collectGarbage(): void;
+}
+
+/** An address of this network namespace. */
+export interface InterfaceAddress {
+  /** `eth0` */
+  readonly name: string;
+  readonly address: string;
+  readonly family: 4 | 6;
+  /** True of the loopback's. */
+  readonly internal: boolean;
 }
 
 /** A process that shares the work of this one. It ends when this one does. */

@@ -43,7 +43,7 @@ export function createLog(settings: LogSettings, common: Fields = {}): Log {
     const line =
       settings.format === 'json'
         ? jsonLine(settings.redactor, { time, level, ...common, msg: message, ...fields })
-        : `${time} ${level.padEnd(5)} ${oneLine(`${prefix(common)}${redacted(message, settings.redactor.redact)}`)}`;
+        : `${time} ${level.padEnd(5)} ${oneLine(redacted(`${prefix(common)}${message}`, settings.redactor.redact))}`;
     settings.write(`${line}\n`);
   };
   return {

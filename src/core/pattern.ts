@@ -62,7 +62,7 @@ function inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Pro
 }
 
 /** Made once: a context takes as long as thousands of small searches. */
-let engine: { readonly script: Script; readonly context: VmContext } | undefined;
+let engine: { readonly test: Script; readonly all: Script; readonly context: VmContext } | undefined;
 
 /**
  * Finds a pattern in a text from outside. Node's engine backtracks, and a pattern such as (a+)+$ may take it years: V8
@@ -79,13 +79,40 @@ export function matchesWithin(
   return inTurn(signal, () => search(pattern, text, milliseconds));
 }
 
-async function search(pattern: RegExp, text: string, milliseconds: number): Promise<boolean | undefined> {
+/**
+ * Finds all matches of a pattern with the flag g in a text from outside, as matchesWithin looks for one.
+ * @returns undefined where it took too long
+ * @throws the signal's reason where it is aborted before the search begins
+ */
+export function matchesOf(
+  pattern: RegExp,
+  text: string,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<readonly RegExpExecArray[] | undefined> {
+  return inTurn(signal, () => runPattern<RegExpExecArray[]>('all', pattern, text, milliseconds));
+}
+
+function search(pattern: RegExp, text: string, milliseconds: number): Promise<boolean | undefined> {
+  return runPattern<boolean>('test', pattern, text, milliseconds);
+}
+
+async function runPattern<T>(
+  what: 'test' | 'all',
+  pattern: RegExp,
+  text: string,
+  milliseconds: number,
+): Promise<T | undefined> {
   const vm = await import('node:vm');
-  engine ??= { script: new vm.Script('pattern.test(text)'), context: vm.createContext() };
-  const { script, context } = engine;
+  engine ??= {
+    test: new vm.Script('pattern.test(text)'),
+    all: new vm.Script('[...text.matchAll(pattern)]'),
+    context: vm.createContext(),
+  };
+  const { [what]: script, context } = engine;
   try {
     Object.assign(context, { pattern, text });
-    return script.runInContext(context, { timeout: Math.max(1, Math.round(milliseconds)) }) as boolean;
+    return script.runInContext(context, { timeout: Math.max(1, Math.round(milliseconds)) }) as T;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return undefined;
     throw error;

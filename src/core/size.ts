@@ -1,3 +1,4 @@
+import { quotedValue } from './misplaced-secret.ts';
 /** Bytes in a unit, as Kubernetes writes quantities (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/). */
 const units: Readonly<Record<string, number>> = {
   '': 1,
@@ -22,7 +23,9 @@ export function parseSize(text: string): number {
   const bytes =
     number === '' || !Object.hasOwn(units, unit) ? Number.NaN : Number(number) * (units[unit] ?? 0);
   if (!Number.isSafeInteger(bytes)) {
-    throw new Error(`"${text}" is not a size; write bytes as a number, or with Ki, Mi or Gi: 16Mi`);
+    throw new Error(
+      `${quotedValue(text)} is not a size; write bytes as a number, or with Ki, Mi or Gi: 16Mi`,
+    );
   }
   return bytes;
 }

@@ -1,6 +1,13 @@
 import { lstatSync } from 'node:fs';
 
 import type { Environment } from './context.ts';
+import {
+  holdsSecret,
+  isCutPassword,
+  refusalOfPath,
+  refusalOfUrl,
+  refusalOfWord,
+} from './misplaced-secret.ts';
 import { UsageError } from './outcome.ts';
 
 /** What a text is read as, which decides where a reference can have been meant as it is. */
@@ -10,6 +17,8 @@ export type Meaning =
    * `Outer$Inner.class` may be made: a mere `$NAME` is a reference where it is all of a component, in capitals.
    */
   | 'path'
+  /** A path, or the address of a source. */
+  | 'place'
   /** A URL: its host, its user and password, and what comes after. */
   | 'url'
   /** A host, an address, a port, a key: no `$` in it is meant. */
@@ -23,22 +32,41 @@ export type Meaning =
 
 /**
  * Refuses a text that still holds a reference which somebody meant to be replaced, one of blanks alone, as a template
- * leaves where a value is missing, and a path that is `-`, by which other programs mean standard input or output. A path and a URL
- * are never empty; what another empty text means is for the caller to judge.
+ * leaves where a value is missing, a path that is `-`, by which other programs mean standard input or output, what looks like a
+ * secret, and a URL whose host is none, before anybody asks for its address. A path and a URL are never empty; what another empty text means is for the caller to judge.
  * @param where names the text in the message: `--to`, `DATABASE_URL`, `the path`
  * @throws UsageError that names the reference, and none of the rest of the text; of a token and a secret its signs alone, as
  *   what stands between them may be the secret's own
  */
 export function refuseUnexpanded(meaning: Meaning, text: string, where: string): void {
-  if (meaning === 'path' && text === '-')
+  if (isPath(meaning) && text === '-')
     throw new UsageError(
       `${where}: - does not stand for standard input or output here; write ./- for a file of that name`,
     );
-  if (text === '' && (meaning === 'path' || meaning === 'url')) throw new UsageError(`${where} is empty`);
+  if (text === '' && (isPath(meaning) || meaning === 'url')) throw new UsageError(`${where} is empty`);
   // A path is looked for only where its text is suspicious: its volume may not answer.
-  if (text.trim() === '' && (meaning !== 'path' || !existsSoFar(text))) refuseBlank(text, where);
+  if (text.trim() === '' && (!isPath(meaning) || !existsSoFar(text))) refuseBlank(text, where);
   const why = unexpandedIn[meaning](text);
   if (why !== undefined) throw new UsageError(`${where} cannot be used: ${why}`);
+  refuseMisplaced(meaning, text, where);
+}
+
+/** Why a text cannot be what is meant, as what stands there is a secret, or may be one. */
+const misplacedAs: Partial<Record<Meaning, (text: string) => string | undefined>> = {
+  // It is looked for only where its text is suspicious: its volume may not answer.
+  path(text) {
+    const why = refusalOfPath(text);
+    return why === undefined || exists(text) ? undefined : why;
+  },
+  place: refusalOfWord,
+  url: refusalOfUrl,
+  word: refusalOfWord,
+  name: refusalOfWord,
+};
+
+function refuseMisplaced(meaning: Meaning, text: string, where: string): void {
+  const why = misplacedAs[meaning]?.(text);
+  if (why !== undefined) throw new UsageError(`${where}: ${why}`);
 }
 
 /** As refuseUnexpanded, for variables; what is not set or empty says nothing. */
@@ -48,6 +76,10 @@ export function refuseUnexpandedVariables(
 ): void {
   for (const [name, meaning] of Object.entries(meanings))
     if (environment[name]) refuseUnexpanded(meaning, environment[name], name);
+}
+
+function isPath(meaning: Meaning): boolean {
+  return meaning === 'path' || meaning === 'place';
 }
 
 /** @throws UsageError where a text consists of blanks and line ends */
@@ -63,6 +95,7 @@ function blanksOf(text: string): string {
 
 const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefined>> = {
   path: inPath,
+  place: inPath,
   url: inUrl,
   word: (text) => unexpanded(text),
   name: (text) => unexpanded(text, false),
@@ -79,17 +112,31 @@ const unexpandedIn: Readonly<Record<Meaning, (text: string) => string | undefine
 export function unexpanded(text: string, bare = true): string | undefined {
   // Most texts: no pattern need be compiled for them, at every start.
   if (!text.includes('$') && !text.includes('{{') && !text.includes('<')) return undefined;
+  const why = namedReference(text, bare);
+  return why === undefined || !mayHoldPassword(text) ? why : withoutName(why, text);
+}
+
+/** What follows a `$` may be a part of a password. */
+function mayHoldPassword(text: string): boolean {
+  return holdsSecret(text) || isCutPassword(text);
+}
+
+function withoutName(why: string, text: string): string {
+  return signsOf(why, text) ?? `a $ in it begins a name that was not replaced by a value; ${onlyKubernetes}`;
+}
+
+function namedReference(text: string, bare: boolean): string | undefined {
   const [whole, inParentheses, inBraces, alone] =
     /\$(?:\(([^()]*)\)|\{([^{}]+)|([A-Za-z_]\w*))/.exec(bare ? text : text.replace(/\$+(?=\w)/g, '')) ?? [];
   if (whole !== undefined) {
     const [name] = /^[A-Za-z_][\w.-]*/.exec(inParentheses ?? inBraces ?? alone ?? '') ?? [inBraces ?? alone];
     if (inParentheses !== undefined && inParentheses !== name)
-      return `the shell's ${whole.slice(0, longest)} in it was not run; there is no shell that reads it`;
+      return `the shell's ${whole.length > longest ? '$(…)' : whole} in it was not run; there is no shell that reads it`;
     return `the variable ${name} in it was not replaced by a value; Kubernetes replaces $(${name}) in args, and in env entries below ${name}, and only where this container's env sets ${name}`;
   }
   const [expression] = /\{\{[^{}]*(\}\})?/.exec(text) ?? [];
   if (expression !== undefined)
-    return `the template's ${expression.slice(0, longest)} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)`;
+    return `the template's ${expression.length > longest ? '{{ … }}' : expression} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)`;
   const [nothing] = /<no value>|<nil>/.exec(text) ?? [];
   if (nothing !== undefined)
     return `${JSON.stringify(nothing)} in it is what a template writes where a value is missing; give it that value`;
@@ -98,16 +145,26 @@ export function unexpanded(text: string, bare = true): string | undefined {
 
 /** As unexpanded, of a text that is a secret: with nothing of what stands between the signs, which may be its own. */
 export function unexpandedInSecret(text: string): string | undefined {
-  const why = unexpanded(text, false);
-  if (why === undefined || /^"<(no value|nil)>"/.test(why)) return why;
-  const [sign] = /\$\(|\$\{/.exec(text) ?? [];
-  const replaced = `Kubernetes replaces $(NAME) in args, and in env entries below NAME, and only where this container's env sets NAME`;
-  if (sign === '$(') return `a $(…) in it was not replaced by a value; ${replaced}, and no shell reads it`;
-  if (sign === '${') return `a \${…} in it was not replaced by a value; ${replaced}, and no shell reads it`;
-  return "a template's {{ … }} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)";
+  const why = namedReference(text, false);
+  return why === undefined ? undefined : signsOf(why, text);
 }
 
-/** Of what stands between braces no more is shown. */
+const onlyKubernetes = `Kubernetes replaces $(NAME) in args, and in env entries below NAME, and only where this container's env sets NAME`;
+
+/** The same words without what stands between the signs; nothing where a mere `$` begins a name. */
+function signsOf(why: string, text: string): string | undefined {
+  if (/^"<(no value|nil)>"/.test(why)) return why;
+  const [sign] = /\$\(|\$\{|\{\{/.exec(text) ?? [];
+  if (sign === '$(')
+    return `a $(…) in it was not replaced by a value; ${onlyKubernetes}, and no shell reads it`;
+  if (sign === '${')
+    return `a \${…} in it was not replaced by a value; ${onlyKubernetes}, and no shell reads it`;
+  if (sign === '{{')
+    return "a template's {{ … }} in it was not filled in; give Kubernetes what the template makes (helm template, helm install)";
+  return undefined;
+}
+
+/** Characters of what stands between braces: of more nothing is shown, since in a part of it nobody would know a secret. */
 const longest = 60;
 
 /** A path is meant as it is where something exists under that very name. */
@@ -132,6 +189,15 @@ function isVariable(component: string): boolean {
   return /^\$[A-Z_][A-Z0-9_]*$/.test(component);
 }
 
+function exists(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Down to the last component with a reference in it; what lies below may have to be made. */
 function existsSoFar(path: string): boolean {
   const parts = path.split('/');
@@ -154,6 +220,12 @@ const authorityAndRest = new RegExp(String.raw`^((?:${reference}|[^/?#])*)(.*)$`
 const userBefore = new RegExp(String.raw`^(?:${reference}|[^:])*`, 's');
 
 function inUrl(text: string): string | undefined {
+  const why = inPartsOfUrl(text);
+  // No password ends at an `@`: what looks like a port may be one.
+  return why !== undefined && isCutPassword(text) ? withoutName(why, text) : why;
+}
+
+function inPartsOfUrl(text: string): string | undefined {
   const [, scheme] = /^((?:[a-z][a-z0-9+.:-]*:)?\/\/)/i.exec(text) ?? [];
   if (scheme === undefined) return unexpanded(text);
   const [, authority = '', rest = ''] = authorityAndRest.exec(text.slice(scheme.length)) ?? [];

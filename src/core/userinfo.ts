@@ -1,7 +1,11 @@
-import type { Redactor } from './redaction/redactor.ts';
+/** What is told of a secret: the redactor. */
+export interface Hides {
+  secret(value: string): unknown;
+}
 
 /** Words whose `a:b@c` has a meaning of its own, without a password in it. */
-const harmlessWord = /^(?:vault|aws-sm|file|env|unix|mailto|npm):(?!\/\/)|^[./]|@sha\d+:/i;
+const harmlessWord =
+  /^(?:vault|aws-sm|aws-ssm|gcp-sm|azure-kv|kubernetes|s3|gs|azure-blob|file|env|unix|mailto|npm):(?!\/\/)|^[./]|@sha\d+:/i;
 
 /** What is wrong with an address whose user or password holds a character that ends them. */
 export const cutUserinfo = 'has a /, ? or # in its user or password; write them as %2F, %3F and %23';
@@ -44,7 +48,7 @@ export function passwordIn(text: string): string | undefined {
 const inUrls = /:\/\/[^:@/?#\s]*:([^\s/]+)@/g;
 
 /** Registers the passwords of the URLs in a text, wherever somebody may have put one by mistake. */
-export function hidePasswords(text: string, redactor: Pick<Redactor, 'secret'>): void {
+export function hidePasswords(text: string, redactor: Hides): void {
   // Most words of a command line: no pattern need be compiled for them, at every start.
   if (!text.includes('@')) return;
   for (const [, password = ''] of text.matchAll(inUrls)) redactor.secret(password);
@@ -57,18 +61,14 @@ export function hidePasswords(text: string, redactor: Pick<Redactor, 'secret'>):
 }
 
 /**
- * An address as a message may quote it: without what stands before an `@`, which is registered where a
- * redactor is given, and without its query.
+ * A token in place of a user and password that has a raw `/` in it: what then looks like the host is one label with a capital
+ * or a `_`, which no host of a URL is written with, and what stands behind an `@` later begins like a host. A path may have an
+ * `@` (`//host/@scope/pkg`, `//host/a@b`), so that a token in small letters and digits alone is not told from a host.
  */
-export function shownAddress(text: string, redactor?: Pick<Redactor, 'secret'>): string {
-  const at = text.lastIndexOf('@');
-  if (redactor !== undefined) {
-    hidePasswords(text, redactor);
-    if (at > 0) redactor.secret(text.slice(0, at));
-  }
-  const shown = at < 0 ? text : `…${text.slice(at)}`;
-  return JSON.stringify(shown.replace(/\?.*$/s, '?…'));
-}
+const tokenBefore = /^((?=[^/]*[A-Z_])[\w-]+\/[^?#]*)@[A-Za-z0-9[]/;
+
+/** Characters of a user without a password from which on it is taken for a token. */
+const shortestToken = 16;
 
 /**
  * Takes the user and password off what follows the `//` of a URL: they end at the last `@` before the path.
@@ -77,26 +77,28 @@ export function shownAddress(text: string, redactor?: Pick<Redactor, 'secret'>):
 export function takeUserinfo(
   rest: string,
   where: string,
-  secret: (value: string) => void,
+  secret: (value: string, sure?: boolean) => void,
 ): { readonly bare: string; readonly userinfo?: string } {
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   const at = authority.lastIndexOf('@');
   if (at < 0) {
     // What looks like a host is the beginning of a password; `host:80/users/@me` is a host, its port and a path.
-    const stray = behindSlashes.exec(rest)?.[1];
+    const stray = behindSlashes.exec(rest)?.[1] ?? tokenBefore.exec(rest)?.[1];
     if (stray === undefined) return { bare: rest };
     secret(stray);
     throw new Error(`${where} ${cutUserinfo}`);
   }
   const userinfo = authority.slice(0, at);
   const password = userinfo.includes(':') ? userinfo.slice(userinfo.indexOf(':') + 1) : userinfo;
-  if (password !== '') secret(password);
+  // A name without a password is none, unless it is as long as a token.
+  const sure = userinfo.includes(':') || userinfo.length >= shortestToken;
+  if (password !== '') secret(password, sure);
   // oxlint-disable-next-line no-control-regex -- these are what it is about
   if (/[\s\\\u0000-\u001f\u007f]/.test(userinfo))
     throw new Error(
       `${where} has a blank, a backslash or a control character in its user or password; encode it, a blank as %20`,
     );
-  if (password !== '') secret(percentDecoded(password).toString());
+  if (password !== '') secret(percentDecoded(password).toString(), sure);
   return { userinfo, bare: rest.slice(at + 1) };
 }
 

@@ -40,14 +40,20 @@ const unwritable =
 export function explained(
   thrown: unknown,
   path: string,
-  more: { readonly directory?: Directory; readonly needed?: number; readonly status?: number } = {},
+  more: {
+    readonly directory?: Directory;
+    readonly needed?: number;
+    readonly status?: number;
+    /** What could not be done to it. */
+    readonly doing?: string;
+  } = {},
 ): Failure {
   const error = firstFailure(thrown);
   if (error instanceof WrongPlace) return error;
   if (error instanceof Failure) {
     return more.status === undefined ? error : new Failure({ ...error.outcome, status: more.status });
   }
-  const where = `cannot write ${path}`;
+  const where = `cannot ${more.doing ?? 'write'} ${path}`;
   if (error instanceof LinkInPath) {
     return refused(
       `${where}: ${error.link} is a symbolic link to ${JSON.stringify(error.target)}, which others may have made`,

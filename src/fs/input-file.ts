@@ -12,9 +12,9 @@ import {
 
 import { withoutByteOrderMark } from '../core/byte-order-mark.ts';
 import { exitStatus } from '../core/exit-status.ts';
+import { secretAsPath, shownPath } from '../core/misplaced-secret.ts';
 import type { Given } from '../core/options/resolve-options.ts';
 import { UsageError } from '../core/outcome.ts';
-import { secretAsPath } from '../core/secret-as-path.ts';
 import { overLimit } from '../core/size.ts';
 import { itself } from './directory/file-name.ts';
 import { O_PATH } from './directory/open-directory.ts';
@@ -50,14 +50,28 @@ const pipePause = 10;
  * @throws LinkInPath, InputRefused, or the system's error
  */
 export function openInput(path: string): InputFile {
-  const [own, number = '0'] = handedOver.exec(path) ?? [];
-  const pinned = own === undefined ? pinInput(path) : openSync(`/proc/self/fd/${number}`, O_PATH);
+  const pinned = pin(path);
   try {
     const stat = fstatSync(pinned);
     // Before it is opened to be read: opening a device may do something, opening a pipe wakes who waits to write to it.
-    if (own === undefined && !stat.isDirectory()) requireFile(stat);
+    if (!handedOver.test(path) && !stat.isDirectory()) requireFile(stat);
     const descriptor = openSync(itself(pinned), constants.O_RDONLY | constants.O_NONBLOCK);
     return { descriptor, stat, [Symbol.dispose]: () => closeSync(descriptor) };
+  } finally {
+    closeSync(pinned);
+  }
+}
+
+function pin(path: string): number {
+  const [own, number = '0'] = handedOver.exec(path) ?? [];
+  return own === undefined ? pinInput(path) : openSync(`/proc/self/fd/${number}`, O_PATH);
+}
+
+/** What is at a path that a user named, which is not opened. @throws LinkInPath, or the system's error */
+export function statInput(path: string): Stats {
+  const pinned = pin(path);
+  try {
+    return fstatSync(pinned);
   } finally {
     closeSync(pinned);
   }
@@ -99,10 +113,19 @@ export function readInput(path: string, largest: number, judge?: (descriptor: nu
   if (!stream) requireFile(stat);
   if (stat.size > largest) throw tooLarge(stat.size, largest);
   judge?.(descriptor);
+  return readOpenFile(descriptor, stat.size, largest);
+}
+
+/**
+ * Reads what is open from where it stands to its end.
+ * @param expected bytes that it seems to have
+ * @throws InputTooLarge, InputRefused, or the system's error
+ */
+export function readOpenFile(descriptor: number, expected: number, largest: number): Buffer {
   const parts: Buffer[] = [];
   for (let size = 0, waited = 0; ;) {
     // One byte more than it says: then its end is seen by the first call.
-    const part = Buffer.allocUnsafe(Math.max(stat.size + 1 - size, 1 << 16));
+    const part = Buffer.allocUnsafe(Math.max(expected + 1 - size, 1 << 16));
     const length = readSome(descriptor, part);
     if (length === 0) return Buffer.concat(parts);
     if (length === undefined) {
@@ -133,19 +156,13 @@ function readSome(descriptor: number, part: Buffer): number | undefined {
 
 /** Whether something is there to be read; undefined where nothing is. @throws LinkInPath, or the system's error */
 export function inputKind(path: string): 'file' | 'folder' | 'other' | undefined {
-  let pinned: number;
   try {
-    pinned = pinInput(path);
+    const stat = statInput(path);
+    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw error;
-  }
-  try {
-    const stat = fstatSync(pinned);
-    return stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other';
-  } finally {
-    closeSync(pinned);
   }
 }
 
@@ -206,17 +223,22 @@ export function unread(error: unknown): {
 
 /**
  * Reads a file that a flag or a variable names.
+ * @param judge as readInput takes it
  * @throws UsageError that names it and its origin
  */
-export function readNamedFile({ text, origin }: Given, largest = usualLimit): Buffer {
+export function readNamedFile(
+  { text, origin }: Given,
+  largest = usualLimit,
+  judge?: (descriptor: number) => void,
+): Buffer {
   try {
-    return readInput(text, largest);
+    return readInput(text, largest, judge);
   } catch (error) {
     const instead = secretAsPath(text);
     if (instead !== undefined) throw new UsageError(`${origin}: ${instead}`, { cause: error });
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw new UsageError(`${origin}: there is no file ${text}`, { cause: error });
-    throw new UsageError(`${origin}: the file ${text} ${whyUnread(error)}`, { cause: error });
+      throw new UsageError(`${origin}: there is no file ${shownPath(text)}`, { cause: error });
+    throw new UsageError(`${origin}: the file ${shownPath(text)} ${whyUnread(error)}`, { cause: error });
   }
 }
 
@@ -226,6 +248,6 @@ export function readNamedFile({ text, origin }: Given, largest = usualLimit): Bu
  */
 export function readSecretFile(given: Given): string {
   const trimmed = withoutByteOrderMark(readNamedFile(given).toString()).replace(/\r?\n$/, '');
-  if (trimmed === '') throw new UsageError(`${given.origin}: the file ${given.text} is empty`);
+  if (trimmed === '') throw new UsageError(`${given.origin}: the file ${shownPath(given.text)} is empty`);
   return trimmed;
 }

@@ -1,3 +1,4 @@
+import { quotedValue, quotedPart } from '../core/misplaced-secret.ts';
 import { parseVersion } from './version.ts';
 
 /** A difference between the directory and the record that somebody has looked at and accepts. */
@@ -20,13 +21,14 @@ export const acceptanceSyntax =
 export function parseAcceptance(text: string): Acceptance {
   const [, kind = '', given = ''] = /^([a-z]+):(.+)$/.exec(text) ?? [];
   const known = acceptanceKinds.find((name) => name === kind);
-  if (known === undefined) throw new Error(`"${text}" accepts nothing; ${acceptanceSyntax}`);
+  if (known === undefined) throw new Error(`${quotedValue(text)} accepts nothing; ${acceptanceSyntax}`);
   if (given === 'all' && (known === 'done' || known === 'again')) {
-    throw new Error(`"${text}": what is half done is looked at one by one; ${acceptanceSyntax}`);
+    throw new Error(`${quotedValue(text)}: what is half done is looked at one by one; ${acceptanceSyntax}`);
   }
   if (given === 'all' || given.startsWith('R__')) return { kind: known, version: given };
   const version = parseVersion(given);
-  if (version === undefined) throw new Error(`"${text}": "${given}" is not a version; ${acceptanceSyntax}`);
+  if (version === undefined)
+    throw new Error(`${quotedValue(text)}: ${quotedPart(given, text)} is not a version; ${acceptanceSyntax}`);
   return { kind: known, version: version.key };
 }
 

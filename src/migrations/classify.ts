@@ -171,7 +171,7 @@ export function shortText(text: string, statement: Statement): string {
   const raw = Buffer.from(text.slice(statement.start, end), 'latin1').toString();
   const head = /^[\p{L}\p{N}_".\s]*/u.exec(raw)?.[0] ?? '';
   const words = head.trim().split(/\s+/).join(' ');
-  const shown = words.length > 60 ? words.slice(0, 60).replace(/\s+\S*$/, '') : words;
+  const shown = words.length > 60 ? words.slice(0, 61).replace(/\s*\S*$/, '') : words;
   return shown === words && head === raw && end === statement.end ? shown : `${shown} …`;
 }
 

@@ -38,12 +38,11 @@ const numbered = /^(\d+(?:\.\d+)*)(?!\d|\.\d).*\.sql$/;
 const program =
   /^(?:V?\d[^/]*|R__[^/]*)\.(?:go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|php|sh|java|class|kts?|exs?|cs|fs|vb|groovy|scala|clj[cs]?|edn|rs|pl|lua)$/;
 
-/**
- * Numbered as migrations are, in a form that is not read here: changes in XML, YAML or JSON, SQL by another ending, or SQL
- * that something must still be done to (a template, packed, encrypted).
- */
-const otherForm =
-  /^(?:V?\d+(?:[._]\d+)*[_-]|R__).*\.(?:xml|ya?ml|json|toml|pgsql|psql|plpgsql|plsql|tsql|mysql|pg|cql|ddl|dml|dcl|prc|pks|pkb|fnc|vw|trg|dump|sqll|sql(?:\s+|\.(?!(?:conf|bak|orig|rej|old|save|swp|md5|sha\d+|sig|asc)$).*))$/i;
+/** Numbered as migrations are, and not SQL by its ending: another form, a template, packed, or a slip of the pen. */
+const otherForm = /^(?:V?\d|R__).*(?<!\.sql)$/is;
+/** Endings of what lies beside migrations and is none: settings and sums of a file, backups, notes, data, pictures. */
+const beside =
+  /(?:\.(?:conf|bak|orig|rej|old|save|swp|md5|sha\d+|sum|sig|asc|md|markdown|rst|adoc|html?|csv|tsv|pdf|png|svg)|~)$/i;
 
 /**
  * Lists the migrations of a directory and tells whose convention it follows by the names alone.
@@ -60,7 +59,7 @@ export async function discover(directory: string): Promise<Listing> {
       `${directory} holds migrations that are programs (${some(foreign)}); only their own tool can run them: migrate-with-lock -- TOOL`,
     );
   }
-  const unread = names.filter((name) => otherForm.test(name));
+  const unread = names.filter((name) => otherForm.test(name) && !beside.test(name));
   if (unread.length > 0 && scripts.length > 0) {
     throw new UsageError(
       `${directory} holds numbered files that are not .sql (${some(unread)}), and to leave them out could leave a hole; end their names with .sql where they are SQL, or move them to another folder`,

@@ -1,5 +1,6 @@
-import { sqlStateOf } from '../clients/postgres/server-errors.ts';
+import { errorWords, sqlStateOf } from '../clients/postgres/server-errors.ts';
 import type { Session } from '../clients/postgres/session.ts';
+import { sleep } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
@@ -8,16 +9,17 @@ import { chains, isAllOrNothing, kindOf } from './classify.ts';
 import { explainStatementError, isServerRefusal, type Piece } from './failure.ts';
 import {
   claim,
-  lostRowAlone,
+  isLockHeld,
   markDone,
   noteFinished,
+  standingOf,
   unclaim,
+  type ToRecord,
   type Proof,
   type Querying,
   type Row,
 } from './history.ts';
 import { invalidIndexes } from './invalid-indexes.ts';
-import { columnText } from './rows.ts';
 import { statementsOf, type Preparation, type Script } from './script.ts';
 import type { Statement } from './split.ts';
 import type { WorkSession } from './work.ts';
@@ -27,13 +29,17 @@ export interface FileRun {
   readonly script: Script;
   readonly preparation: Preparation;
   readonly before: Row | undefined;
+  /** Nothing is recorded under this name before this file is. */
+  readonly recordIsEmpty: boolean;
   readonly lockName: string;
   readonly token: bigint;
   readonly proof: Proof;
   /** The session that holds the lock: what is written there is written under the lock. */
   readonly lock: Session;
-  readonly work: Pick<WorkSession, 'query' | 'told'>;
+  readonly work: Pick<WorkSession, 'query' | 'told' | 'pid'>;
   readonly standardStrings: boolean;
+  /** Told of the backend that is to make the record come true, before it is asked to; undefined once it has refused. */
+  readonly onRecording: (pid: number | undefined) => void;
   /** Told of each piece before it is sent. */
   readonly onPiece: (piece: Piece, first: number) => void;
 }
@@ -55,10 +61,11 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
   const started = context.clock.now();
   const entry = entryOf(job);
   let current: Piece | undefined;
+  let atCommit = false;
   try {
     await work.query(preparation.ownBegin ?? 'BEGIN');
-    if (!(await claim(work, entry, job.before))) throw raced(file);
-    const { rows } = await work.query('SELECT pg_catalog.txid_current()::pg_catalog.text AS id');
+    const transaction = await claim(work, entry, job.before);
+    if (transaction === undefined) throw raced(file);
     let sent = 0;
     for (const piece of piecesOf(script.text, bodyOf(job))) {
       current = piece;
@@ -69,15 +76,18 @@ async function inTransaction(job: FileRun, context: Context): Promise<void> {
       if (work.told.transaction === 'I') throw endedBy(file, piece);
     }
     current = undefined;
-    // The script may have taken another role, which may not write the record.
-    await work.query('RESET SESSION AUTHORIZATION');
-    await work.query('RESET ROLE');
-    await record(job, work, context, started, columnText(rows[0], 'id'));
+    atCommit = true;
+    // What is deferred runs as it would at COMMIT, and nothing of it after the record is complete. The script may have
+    // taken another role, which may not write the record.
+    await work.query('SET CONSTRAINTS ALL IMMEDIATE; RESET SESSION AUTHORIZATION; RESET ROLE');
+    atCommit = false;
+    await record(job, work, context, started, transaction);
   } catch (error) {
     if (context.signal.aborted || !(isServerRefusal(error) || error instanceof Failure)) throw error;
     await work.query('ROLLBACK').catch(() => undefined);
     if (error instanceof Failure) throw error;
-    throw failureOf(context, error, file, current, 'the whole file was rolled back');
+    const where = atCommit ? `${file} at its COMMIT` : file;
+    throw failureOf(job, context, error, where, current, 'the whole file was rolled back');
   }
   await commit(job, context);
 }
@@ -123,21 +133,16 @@ function endedBy(file: string, piece: Piece): Failure {
   );
 }
 
-/** Deferred constraints are checked here, and a connection that ends here leaves it open what happened. */
+/** A connection that ends here leaves it open what happened. */
 async function commit(job: FileRun, context: Context): Promise<void> {
-  const { file } = job.script.found;
+  job.onRecording(job.work.pid);
   try {
     await job.work.query('COMMIT');
   } catch (error) {
-    if (isServerRefusal(error)) {
-      throw failureOf(context, error, `${file} at its COMMIT`, undefined, 'the whole file was rolled back');
-    }
-    if (context.signal.aborted) throw error;
-    throw new Failure(
-      failed(exitStatus.failed, `${file}: the connection ended during COMMIT (${(error as Error).message})`, {
-        hint: 'it is either done and recorded, or neither; the next run sees which',
-      }),
-    );
+    if (!isServerRefusal(error)) throw error;
+    job.onRecording(undefined);
+    const where = `${job.script.found.file} at its COMMIT`;
+    throw failureOf(job, context, error, where, undefined, 'the whole file was rolled back');
   }
 }
 
@@ -161,7 +166,7 @@ async function outside(job: FileRun, context: Context): Promise<void> {
   const { clock } = context;
   const started = clock.now();
   const entry = entryOf(job);
-  if (!(await claim(lock, entry, job.before))) throw raced(file);
+  if ((await claim(lock, entry, job.before)) === undefined) throw raced(file);
   let ended = 0;
   let known = 0;
   let noted = 0;
@@ -192,9 +197,16 @@ async function outside(job: FileRun, context: Context): Promise<void> {
       if (open) await work.query('ROLLBACK').catch(() => undefined);
       if (known === 0 && (open || isAllOrNothing(statement))) {
         await unclaim(lock, entry);
-        throw failureOf(context, error, file, piece, 'it was the first statement, and nothing of it is left');
+        throw failureOf(
+          job,
+          context,
+          error,
+          file,
+          piece,
+          'it was the first statement, and nothing of it is left',
+        );
       }
-      throw failureOf(context, error, file, piece, ...(await leftovers(job, known, others)));
+      throw failureOf(job, context, error, file, piece, ...(await leftovers(job, known, others)));
     }
     ended++;
     if (kind === 'begin') open = true;
@@ -217,6 +229,7 @@ async function outside(job: FileRun, context: Context): Promise<void> {
       ),
     );
   }
+  job.onRecording(job.proof.pid);
   await record(job, lock, context, started);
 }
 
@@ -235,25 +248,23 @@ async function record(
   const { file, key } = job.script.found;
   const entry = entryOf(job);
   const what = `${file} cannot be recorded: its own statements`;
-  const left =
-    transaction === undefined
-      ? 'its statements stay, and the next start runs the file again'
-      : 'the whole file was rolled back';
-  const spoilt = (how: string): Failure =>
+  const spoilt = async (how: string): Promise<Failure> =>
     new Failure(
       failed(exitStatus.failed, `${what} ${how}`, {
-        details: [left],
+        details:
+          transaction === undefined ? await unrecorded(job, session) : ['the whole file was rolled back'],
         hint: 'take out what the file does to the schema initbox, or to its transaction',
       }),
     );
   try {
     const spent = context.clock.now() - started;
-    if (await markDone(session, entry, job.proof, spent, transaction)) return;
-    if (await lostRowAlone(session, entry, job.proof))
-      throw spoilt('removed or changed its row in initbox.sql_migrations');
+    const mark = (): Promise<boolean> => markDone(session, entry, job.proof, spent, transaction);
+    if (await (transaction === undefined ? patiently(mark, file, context) : mark())) return;
+    if (await isLockHeld(session, job.proof))
+      throw await spoilt('removed or changed its row in initbox.sql_migrations, or triggers did');
   } catch (error) {
     if (context.signal.aborted || !isServerRefusal(error)) throw error;
-    throw spoilt(`made that impossible: ${(error as Error).message} (SQLSTATE ${sqlStateOf(error)})`);
+    throw await spoilt(`made that impossible: ${(error as Error).message} (SQLSTATE ${sqlStateOf(error)})`);
   }
   if (transaction !== undefined) throw lostBefore(file);
   throw new Failure(
@@ -262,6 +273,54 @@ async function record(
     }),
   );
 }
+
+/** What is left of a file outside a transaction all of whose statements ran, and how it goes on, in sentences. */
+async function unrecorded(job: FileRun, session: Querying): Promise<string[]> {
+  const entry = entryOf(job);
+  // Whoever looks next is to see how far it came.
+  await noteFinished(session, entry, entry.statements).catch(() => undefined);
+  const [standing] = await standingOf(session, [entry]).catch(() => []);
+  const all = `all its statements (${entry.statements}) ended, and what they did stays`;
+  const byHand = `once what is in the way is gone, --accept done:${entry.key} records it`;
+  if (standing === 'gone')
+    return [
+      `${all}; its record is gone, and unless that comes back the next start takes the file for one that has not run`,
+      byHand,
+    ];
+  if (standing === 'running')
+    return [
+      `${all}; its record says that it has not ended, and the next start reports it as half done`,
+      byHand,
+    ];
+  const why = standing === 'changed' ? 'its record was changed' : 'what its record says cannot be read now';
+  return [`${all}; ${why}, and the next start goes by what stands there then`];
+}
+
+/**
+ * What was done stays, and is to be written down whoever locks the table: again, where the server gives up its wait, until
+ * the deadline or a signal.
+ */
+async function patiently(
+  write: () => Promise<boolean>,
+  file: string,
+  { log, signal, clock }: Context,
+): Promise<boolean> {
+  for (let told = false; ; told = true) {
+    try {
+      return await write();
+    } catch (error) {
+      if (signal.aborted || !waitingEnds.has(sqlStateOf(error) ?? '')) throw error;
+      if (!told) log.warn(`${file} ran, and is not recorded yet, since that waits: ${errorWords(error)}`);
+      await sleep(clock, againAfter, signal);
+    }
+  }
+}
+
+/** Milliseconds until it is tried again. */
+const againAfter = 250;
+
+/** SQLSTATEs of a statement that waited too long: query_canceled, lock_not_available, deadlock_detected. */
+const waitingEnds: ReadonlySet<string> = new Set(['57014', '55P03', '40P01']);
 
 /**
  * What a file that failed on its way may have left, in sentences.
@@ -283,27 +342,44 @@ async function leftovers(job: FileRun, known: number, others: ReadonlySet<string
   return lines;
 }
 
-function entryOf(job: FileRun): Parameters<typeof claim>[1] {
-  const { found, sha256 } = job.script;
-  return {
-    lockName: job.lockName,
-    key: found.key,
-    file: found.file,
-    sha256,
-    statements: job.preparation.statements,
-    token: job.token,
-  };
+function entryOf(job: FileRun): ToRecord {
+  return entryFor(job.script, job.preparation, job);
+}
+
+/** A file as it is written down. */
+export function entryFor(
+  { found, sha256 }: Pick<Script, 'found' | 'sha256'>,
+  { statements }: Preparation,
+  { lockName, token }: { readonly lockName: string; readonly token: bigint },
+): ToRecord {
+  return { lockName, key: found.key, file: found.file, sha256, statements, token };
 }
 
 function failureOf(
+  job: FileRun,
   { redactor }: Pick<Context, 'redactor'>,
   error: unknown,
   file: string,
   piece: Piece | undefined,
   ...more: string[]
 ): Failure {
-  const { what, details, hint, status } = explainStatementError(error, file, piece, redactor.redact);
+  const { what, details, hint, status } = explainStatementError(
+    error,
+    file,
+    piece,
+    redactor.redact,
+    whereThere(job),
+  );
   return new Failure(failed(status, what, { details: [...details, ...more], hint }));
+}
+
+/** What goes on from a table, say, that is there already: a baseline has an effect on an empty record alone. */
+function whereThere({ recordIsEmpty, before, preparation, script: { found } }: FileRun): string | undefined {
+  if (recordIsEmpty && preparation.mode === 'transaction' && found.version !== undefined)
+    return 'where another tool has migrated this database before, --baseline VERSION takes over from there';
+  // Of a repeatable file that ran before, only another run is recorded.
+  if (before?.state === 'done' || before?.state === 'baseline') return undefined;
+  return `where all that the file makes is there already, and is the same, --accept done:${found.key} records it without running it`;
 }
 
 function lostBefore(file: string): Failure {

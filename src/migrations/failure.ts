@@ -47,12 +47,16 @@ export function isServerRefusal(error: unknown): boolean {
   );
 }
 
-/** An error of a script's statement, with the file's line where the server tells where it is. */
+/**
+ * An error of a script's statement, with the file's line where the server tells where it is.
+ * @param whereThere what to do where something that a statement makes is there already
+ */
 export function explainStatementError(
   error: unknown,
   file: string,
   piece: Piece | undefined,
   redact: (text: string) => string,
+  whereThere: string | undefined,
 ): Explained {
   const said = error as ServerError;
   const code = sqlStateOf(error) ?? '';
@@ -66,7 +70,7 @@ export function explainStatementError(
   }
   if (said.detail) details.push(`detail: ${said.detail}`);
   if (said.where) details.push(`where: ${innermost(said.where, redact)}`);
-  const own = hintOf(code, said.message);
+  const own = hintOf(code, said.message, whereThere);
   if (own !== undefined && said.hint) details.push(`hint of the server: ${said.hint}`);
   return {
     what: `${file}${lineOf(said, piece)}: ${said.message}${code ? ` (SQLSTATE ${code})` : ''}`,
@@ -111,7 +115,7 @@ const outsideAdvice =
   'give it a file of its own with the line "-- initbox:no-transaction", which runs it outside a transaction';
 
 /** What to do, by SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
-function hintOf(code: string, message: string): string | undefined {
+function hintOf(code: string, message: string, whereThere: string | undefined): string | undefined {
   switch (code) {
     case '25001':
       return message.startsWith('SET TRANSACTION')
@@ -126,7 +130,7 @@ function hintOf(code: string, message: string): string | undefined {
     case '42P07':
     case '42701':
     case '42710':
-      return 'where another tool has migrated this database before, --baseline VERSION takes over from there';
+      return whereThere;
     case '40P01':
     case '40001':
     case '55P03':

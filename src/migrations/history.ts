@@ -1,25 +1,18 @@
-import { integerIn, oneOfIn } from '../clients/postgres/answer-row.ts';
+import { integerIn, oneOfIn, textOrNullIn } from '../clients/postgres/answer-row.ts';
+import { durably, hasTriggers } from '../clients/postgres/durable.ts';
 import { isForbidden, isMissing } from '../clients/postgres/once-record.ts';
+import { quotedText } from '../clients/postgres/quoted.ts';
 import { createRecords } from '../clients/postgres/records-schema.ts';
+import { migrationStates, oddValue } from '../clients/postgres/records-shape.ts';
 import { sqlStateOf } from '../clients/postgres/server-errors.ts';
-import type { QueryResult, Session } from '../clients/postgres/session.ts';
-import { requireKey, requireRecords, UnusableRecords } from '../clients/postgres/trusted-owner.ts';
+import type { QueryOptions, QueryResult, Session } from '../clients/postgres/session.ts';
+import { OddRecord, requireKey, requireRecords, UnusableRecords } from '../clients/postgres/trusted-owner.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { Failure, failed } from '../core/outcome.ts';
 import { columnText } from './rows.ts';
 
 /** What is known of a migration's run. */
-export type State = (typeof states)[number];
-
-const states = [
-  /** Runs, or ran and did not end: only outside a transaction can this be seen. */
-  'running',
-  'done',
-  /** Another tool, or somebody, ran it before. */
-  'baseline',
-  /** It ran, and its file has been taken out of the directory since, which was accepted. */
-  'retired',
-] as const;
+export type State = (typeof migrationStates)[number];
 
 /** One row of the record. */
 export interface Row {
@@ -62,10 +55,10 @@ export async function readHistory(session: Session, lockName: string): Promise<r
     await requireRecords(session, 'sql_migrations');
     await requireKey(session, 'sql_migrations');
     const { rows } = await session.query(
-      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started FROM ONLY ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1`,
+      `SELECT version, file, sha256, state, statements, finished, started_at::pg_catalog.text AS started, ${oddValue('sql_migrations', 'h')} AS odd FROM ONLY ${table} AS h WHERE lock_name OPERATOR(pg_catalog.=) $1`,
       [lockName],
     );
-    return rows.map(toRow);
+    return rows.map((row) => toRow(row, lockName));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw await explained(session, error);
@@ -102,7 +95,8 @@ export async function createHistory(session: Session): Promise<void> {
   }
 }
 
-interface Entry {
+/** A migration that this holder runs, as it is written down. */
+export interface ToRecord {
   readonly lockName: string;
   readonly key: string;
   readonly file: string;
@@ -111,13 +105,20 @@ interface Entry {
   readonly token: bigint;
 }
 
+const transactionId = 'pg_catalog.txid_current()::pg_catalog.text AS transaction';
+
 /**
  * Writes that a migration runs. In the transaction of its statements this is what makes two runners take turns: the
  * second one waits for the first one's row.
  * @param before the row as it was read, where there was one
- * @returns false where the row is not as it was read: somebody else was here
+ * @returns the id of the transaction in which it is written; undefined where the row is not as it was read: somebody else
+ *   was here
  */
-export async function claim(session: Querying, entry: Entry, before: Row | undefined): Promise<boolean> {
+export async function claim(
+  session: Querying,
+  entry: ToRecord,
+  before: Row | undefined,
+): Promise<string | undefined> {
   await requireRecords(session, 'sql_migrations');
   const values = [
     entry.lockName,
@@ -129,28 +130,29 @@ export async function claim(session: Querying, entry: Entry, before: Row | undef
   ];
   if (before === undefined) {
     try {
-      await session.query(
-        `INSERT INTO ${table} (lock_name, version, file, sha256, state, statements, finished, token)
-          VALUES ($1, $2, $3, $4, 'running', $5, 0, $6)`,
+      const { rows } = await session.query(
+        `INSERT INTO ${table} (lock_name, version, file, sha256, state, statements, finished, token, started_at)
+          VALUES ($1, $2, $3, $4, 'running', $5, 0, $6, pg_catalog.clock_timestamp()) RETURNING ${transactionId}`,
         values,
       );
-      return true;
+      return columnText(rows[0], 'transaction');
     } catch (error) {
-      if (sqlStateOf(error) === '23505') return false;
+      if (sqlStateOf(error) === '23505') return undefined;
       throw error;
     }
   }
-  const { rowCount } = await session.query(
+  const { rows } = await session.query(
     `UPDATE ONLY ${table} SET file = $3, sha256 = $4, state = 'running', statements = $5, finished = 0, token = $6,
         started_at = pg_catalog.clock_timestamp(), applied_at = NULL, duration_ms = NULL
-      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND sha256 OPERATOR(pg_catalog.=) $7 AND state OPERATOR(pg_catalog.=) $8`,
+      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND sha256 OPERATOR(pg_catalog.=) $7 AND state OPERATOR(pg_catalog.=) $8
+      RETURNING ${transactionId}`,
     [...values, before.sha256, before.state],
   );
-  return rowCount === 1;
+  return rows.length === 1 ? columnText(rows[0], 'transaction') : undefined;
 }
 
 /** Notes how far a migration outside a transaction has come. */
-export async function noteFinished(session: Querying, entry: Entry, finished: number): Promise<void> {
+export async function noteFinished(session: Querying, entry: ToRecord, finished: number): Promise<void> {
   await requireRecords(session, 'sql_migrations');
   await session.query(
     `UPDATE ONLY ${table} SET finished = $3
@@ -188,21 +190,23 @@ export async function proofOf(session: Session): Promise<Proof | undefined> {
 /**
  * Writes that a migration is done, provided that the lock is still held, in one statement.
  * @param transaction the transaction's id, where the row was claimed in it: a script that ended it on its way fails here
- * @returns false where the lock is gone, the row is another's, or the transaction is another one
+ * @returns false where the lock is gone, the row is another's, the transaction is another one, or a trigger of the table
+ *   changed what was written
  */
 export async function markDone(
   session: Querying,
-  entry: Entry,
+  entry: ToRecord,
   proof: Proof,
   milliseconds: number,
   transaction?: string,
 ): Promise<boolean> {
   await requireRecords(session, 'sql_migrations');
-  const { rowCount } = await session.query(
-    `UPDATE ONLY ${table} SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
+  const { rows } = await session.query(
+    `UPDATE ONLY ${table} AS h SET state = 'done', finished = statements, applied_at = pg_catalog.clock_timestamp(), duration_ms = $3
       WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $4 AND state OPERATOR(pg_catalog.=) 'running'
         AND ($5::pg_catalog.text IS NULL OR pg_catalog.txid_current()::pg_catalog.text OPERATOR(pg_catalog.=) $5)
-        AND ${isHeld(6)}`,
+        AND ${isHeld(6)}
+      RETURNING ${written}, ${hasTriggers('h')}, ${durably}`,
     [
       entry.lockName,
       entry.key,
@@ -212,18 +216,53 @@ export async function markDone(
       ...proofValues(proof),
     ],
   );
-  return rowCount === 1;
+  const [row] = rows;
+  if (rows.length !== 1 || row === undefined || !isComplete(row, entry)) return false;
+  return row['triggers'] !== true || (await standingOf(session, [entry]))[0] === 'done';
 }
 
-/** True where the lock is held, and yet the row is not as it was claimed: the script did that itself. */
-export async function lostRowAlone(session: Querying, entry: Entry, proof: Proof): Promise<boolean> {
+/** Whether the lock is still held, as any session sees it. */
+export async function isLockHeld(session: Querying, proof: Proof): Promise<boolean> {
+  const { rows } = await session.query(`SELECT ${isHeld(1)} AS held`, proofValues(proof));
+  return rows[0]?.['held'] === true;
+}
+
+/** What is compared of a row with what was written. */
+const written = `h.version, h.file, h.sha256, h.state, h.statements, h.finished, h.token::pg_catalog.text AS token, ${oddValue('sql_migrations', 'h')} AS odd`;
+
+/** Whether a row says that the migration is done, in all that this program has written. */
+function isComplete(row: Readonly<Record<string, unknown>>, entry: ToRecord): boolean {
+  return (
+    row['odd'] === null &&
+    row['version'] === entry.key &&
+    row['state'] === 'done' &&
+    row['file'] === entry.file &&
+    row['sha256'] === entry.sha256 &&
+    row['token'] === entry.token.toString() &&
+    Number(row['statements']) === entry.statements &&
+    Number(row['finished']) === entry.statements
+  );
+}
+
+/** What the record says of a migration: that it is done, as it was written; that it still runs; something else; nothing. */
+export type RecordStanding = 'done' | 'running' | 'changed' | 'gone';
+
+/** How each of these migrations stands in the record, in their order. @throws as requireRecords */
+export async function standingOf(
+  session: Querying,
+  entries: readonly ToRecord[],
+): Promise<readonly RecordStanding[]> {
   await requireRecords(session, 'sql_migrations');
   const { rows } = await session.query(
-    `SELECT ${isHeld(4)} AND NOT EXISTS (SELECT 1 FROM ONLY ${table}
-      WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running') AS lost`,
-    [entry.lockName, entry.key, entry.token.toString(), ...proofValues(proof)],
+    `SELECT ${written} FROM ONLY ${table} AS h WHERE h.lock_name OPERATOR(pg_catalog.=) $1 AND h.version OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.text[])`,
+    [entries[0]?.lockName ?? '', entries.map(({ key }) => key)],
   );
-  return rows[0]?.['lost'] === true;
+  return entries.map((entry) => {
+    const row = rows.find(({ version }) => version === entry.key);
+    if (row === undefined) return 'gone';
+    if (isComplete(row, entry)) return 'done';
+    return row['state'] === 'running' ? 'running' : 'changed';
+  });
 }
 
 /** @param first the number of the first of the proof's values */
@@ -239,7 +278,7 @@ function proofValues(proof: Proof): readonly unknown[] {
 }
 
 /** Takes the claim back: nothing of the migration is left. */
-export async function unclaim(session: Querying, entry: Entry): Promise<void> {
+export async function unclaim(session: Querying, entry: ToRecord): Promise<void> {
   await requireRecords(session, 'sql_migrations');
   await session.query(
     `DELETE FROM ONLY ${table} WHERE lock_name OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 AND state OPERATOR(pg_catalog.=) 'running'`,
@@ -252,7 +291,8 @@ export interface RecordChange {
   readonly key: string;
   readonly file: string;
   readonly sha256: string;
-  readonly state: State;
+  /** `undone`: nothing of it is left, and its row goes. */
+  readonly state: State | 'undone';
 }
 
 /** Writes changes of the record, all or none. */
@@ -264,12 +304,15 @@ export async function applyChanges(
 ): Promise<void> {
   await requireRecords(session, 'sql_migrations');
   await session.query(
-    `INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, applied_at)
-      SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp()
-      FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]),
-        pg_catalog.unnest($5::pg_catalog.text[]), pg_catalog.unnest($6::pg_catalog.text[])) AS c(version, file, sha256, state)
+    `WITH c AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]),
+          pg_catalog.unnest($5::pg_catalog.text[]), pg_catalog.unnest($6::pg_catalog.text[])) AS c(version, file, sha256, state)),
+        undone AS (DELETE FROM ONLY ${table} AS h USING c WHERE c.state OPERATOR(pg_catalog.=) 'undone'
+          AND h.lock_name OPERATOR(pg_catalog.=) $1 AND h.version OPERATOR(pg_catalog.=) c.version AND h.state OPERATOR(pg_catalog.=) 'running')
+      INSERT INTO ${table} AS h (lock_name, version, file, sha256, state, statements, finished, token, started_at, applied_at)
+      SELECT $1, c.version, c.file, c.sha256, c.state, 0, 0, $2, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp()
+      FROM c WHERE c.state OPERATOR(pg_catalog.<>) 'undone'
       ON CONFLICT (lock_name, version) DO UPDATE SET file = excluded.file, sha256 = excluded.sha256, state = excluded.state,
-        token = excluded.token, applied_at = coalesce(h.applied_at, excluded.applied_at)`,
+        finished = h.statements, token = excluded.token, applied_at = coalesce(h.applied_at, excluded.applied_at)`,
     [
       lockName,
       token.toString(),
@@ -286,8 +329,8 @@ export interface Querying {
   query(
     text: string,
     values?: readonly unknown[],
-    /** discard: nobody reads the rows. */
-    options?: { readonly discard?: boolean },
+    /** discard: nobody reads the rows; timeout: as in QueryOptions. */
+    options?: Pick<QueryOptions, 'discard' | 'timeout'>,
   ): Promise<QueryResult>;
 }
 
@@ -318,12 +361,18 @@ async function explained(session: Session, error: unknown): Promise<unknown> {
   );
 }
 
-function toRow(row: Record<string, unknown>): Row {
+/** @throws OddRecord */
+function toRow(row: Record<string, unknown>, lockName: string): Row {
+  const odd = textOrNullIn(row, 'odd');
+  if (odd !== null) {
+    const id = `lock_name = ${quotedText(lockName)} AND version = ${quotedText(columnText(row, 'version'))}`;
+    throw new OddRecord('sql_migrations', id, odd);
+  }
   return {
     version: columnText(row, 'version'),
     file: columnText(row, 'file'),
     sha256: columnText(row, 'sha256'),
-    state: oneOfIn(row, 'state', states),
+    state: oneOfIn(row, 'state', migrationStates),
     statements: integerIn(row, 'statements'),
     finished: integerIn(row, 'finished'),
     startedAt: columnText(row, 'started'),

@@ -1,5 +1,6 @@
 import { builtIndex } from './classify.ts';
 import type { Querying } from './history.ts';
+import { utf8Of } from './latin1.ts';
 import { columnText } from './rows.ts';
 import type { Statement } from './split.ts';
 
@@ -18,8 +19,8 @@ export async function invalidIndexes(
   for (const statement of statements) {
     const built = builtIndex(statement);
     if (built === undefined || which === (built.index === undefined ? 'named' : 'unnamed')) continue;
-    const table = utf8(built.table);
-    const index = built.index === undefined ? null : nameOf(utf8(built.index));
+    const table = utf8Of(built.table);
+    const index = built.index === undefined ? null : nameOf(utf8Of(built.index));
     const { rows } = await session.query(
       `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_index AS i
         JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
@@ -33,8 +34,18 @@ export async function invalidIndexes(
   return [...new Set(names)];
 }
 
-function utf8(latin1: string): string {
-  return Buffer.from(latin1, 'latin1').toString();
+/**
+ * Names all INVALID indexes of the database: for where the statements are no longer there that may have left one. Those of
+ * partitioned tables are left out, since they are INVALID until each partition has its own.
+ */
+export async function allInvalidIndexes(session: Querying): Promise<readonly string[]> {
+  const { rows } = await session.query(
+    `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name FROM pg_catalog.pg_index AS i
+      JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+      WHERE NOT i.indisvalid AND c.relkind OPERATOR(pg_catalog.=) 'i' AND c.relpersistence OPERATOR(pg_catalog.<>) 't' ORDER BY 1`,
+  );
+  return rows.map((row) => columnText(row, 'name'));
 }
 
 /** A name as the catalog holds it: unquoted ones in lower case, at most 63 bytes. */

@@ -1,4 +1,5 @@
 import { UsageError } from '../core/outcome.ts';
+import { utf8Of } from './latin1.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
 import { codeFrom } from './undo-parts.ts';
@@ -33,7 +34,7 @@ export function readLiquibase(text: string, where: string): false | undefined {
   const ownWay = (at: number, word: string): UsageError =>
     problem(
       at,
-      `Liquibase reads "${Buffer.from(word, 'latin1').toString()}" in a way of its own, which is not done here; ` +
+      `Liquibase reads "${utf8Of(word)}" in a way of its own, which is not done here; ` +
         'run Liquibase itself (migrate-with-lock -- liquibase update), or take it out',
     );
   const underCondition = (at: number): UsageError =>

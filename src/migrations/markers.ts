@@ -1,4 +1,5 @@
 import { UsageError } from '../core/outcome.ts';
+import { utf8Of } from './latin1.ts';
 import { readLiquibase } from './liquibase.ts';
 import { literalsOf } from './literals.ts';
 import { lineAt } from './split.ts';
@@ -208,7 +209,7 @@ function ownDirectives(
 
 function notDirective(line: string): string {
   const meant = directiveNames.find(([, near]) => near.test(line))?.[0];
-  const said = `"${Buffer.from(line, 'latin1').toString()}"`;
+  const said = `"${utf8Of(line)}"`;
   return meant === undefined
     ? `${said} is not known; the directives are "-- initbox:no-transaction" and "-- initbox:no-undo-part"`
     : `${said} is not spelled as a directive; write "-- initbox:${meant}" alone on the line`;
@@ -231,7 +232,7 @@ function readDbmate(marks: readonly Mark[], text: string, where: string): Parts 
         text,
         where,
         ups[0] as Mark,
-        `"${option}" is not an option of migrate:up; transaction:false is`,
+        `"${utf8Of(option)}" is not an option of migrate:up; transaction:false is`,
       );
     }
   }
@@ -259,7 +260,7 @@ function readGoose(
     } else if (words === 'no transaction' && marking === 'goose') transaction = false;
     // Statements are told apart by Postgres' own rules here, so that these marks change nothing.
     else if (words !== 'statementbegin' && words !== 'statementend' && words !== 'envsub off') {
-      throw problem(text, where, mark, `"${prefix} ${mark.words}" is not supported`);
+      throw problem(text, where, mark, `"${prefix} ${utf8Of(mark.words)}" is not supported`);
     }
   }
   const [from, to] = upRange(ups, downs, text, where, `${prefix} Up`, `${prefix} Down`);

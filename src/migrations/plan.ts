@@ -18,6 +18,8 @@ export interface PlanProblem {
   readonly text: string;
   /** The ways on. */
   readonly hint: string;
+  /** Of what is half done: the file that is there, if any, does not tell what may be left of it. */
+  readonly restsUnknown?: boolean;
 }
 
 export interface MigrationPlan {
@@ -84,10 +86,10 @@ export function migrationPlanOf(
       } else pending.push({ found, sha256, before: undefined });
       continue;
     }
-    if (row.state === 'running') {
+    if (isHalfDone(row)) {
       if (accepts(accept, 'done', key)) change('done');
       else if (accepts(accept, 'again', key)) pending.push({ found, sha256, before: row });
-      else problems.push(halfDone(row, found, sha256));
+      else problems.push(halfDone(row, { file, sha256 }));
       continue;
     }
     applied++;
@@ -123,22 +125,49 @@ function baselineOf(text: string | undefined, files: readonly KnownFile[]): Vers
   return given;
 }
 
-function halfDone(row: Row, found: Found, sha256: string): PlanProblem {
+/**
+ * A row that was retired before its statements had all ended is one as well: earlier releases accepted half-done files as
+ * missing.
+ */
+function isHalfDone(row: Row): boolean {
+  return row.state === 'running' || (row.state === 'retired' && row.finished < row.statements);
+}
+
+/** @param now the file as it is now; undefined where it is gone */
+function halfDone(
+  row: Row,
+  now: { readonly file: string; readonly sha256: string } | undefined,
+): PlanProblem {
+  const { version } = row;
+  const file = now?.file ?? row.file;
   const far =
     row.statements === 1
       ? 'its one statement is not known to have ended'
       : `${row.finished} of ${row.statements} statements are known to have ended`;
-  const changed = row.sha256 === sha256 ? '' : '; the file has changed since';
+  const since =
+    now === undefined
+      ? '; its file is gone since'
+      : row.sha256 === now.sha256
+        ? ''
+        : '; the file has changed since';
+  const again =
+    now === undefined
+      ? `undo what it did and forget it with ${option} again:${version}`
+      : `undo what it did and run the file from its start with ${option} again:${version}`;
   return {
     kind: 'half-done',
-    file: found.file,
-    version: found.key,
-    text: `${found.file} began outside a transaction at ${row.startedAt} and did not end: ${far}${changed}`,
-    hint: `see what is there; then either undo what it did and run the file from its start with ${option} again:${found.key}, or finish it by hand and record it with ${option} done:${found.key}`,
+    file,
+    version,
+    text: `${file} began outside a transaction at ${row.startedAt} and did not end: ${far}${since}`,
+    hint: `see what is there; then either ${again}, or finish it by hand and record it with ${option} done:${version}`,
+    restsUnknown: row.sha256 !== now?.sha256,
   };
 }
 
-/** What is recorded and has no file: older than the newest file it is a hole, newer it is a release that was undone. */
+/**
+ * What is recorded and has no file: older than the newest file it is a hole, newer it is a release that was undone. What is
+ * half done is so whether its file is there or not.
+ */
 function judgeMissing(
   files: readonly KnownFile[],
   rows: readonly Row[],
@@ -150,8 +179,20 @@ function judgeMissing(
   const ahead: string[] = [];
   for (const row of rows) {
     const version = parseVersion(row.version);
-    if (keys.has(row.version) || row.state === 'retired' || version === undefined) continue;
-    if (last !== undefined && compareVersions(version, last) > 0) {
+    if (keys.has(row.version) || row.state === 'retired') continue;
+    const { file, sha256 } = row;
+    const newer = version !== undefined && last !== undefined && compareVersions(version, last) > 0;
+    if (row.state === 'running') {
+      const change = (state: RecordChange['state']): void =>
+        void into.changes.push({ key: row.version, file, sha256, state });
+      // Who accepts one by one what is half done knows that its file is gone.
+      if (accepts(accept, 'done', row.version)) change(version === undefined || newer ? 'done' : 'retired');
+      else if (accepts(accept, 'again', row.version)) change('undone');
+      else into.problems.push(halfDone(row, undefined));
+      continue;
+    }
+    if (version === undefined) continue;
+    if (newer) {
       ahead.push(row.file);
     } else if (accepts(accept, 'missing', row.version)) {
       into.changes.push({ key: row.version, file: row.file, sha256: row.sha256, state: 'retired' });

@@ -1,5 +1,9 @@
 import { integerIn } from '../clients/postgres/answer-row.ts';
+import { isMissing } from '../clients/postgres/once-record.ts';
+import { errorWords } from '../clients/postgres/server-errors.ts';
 import type { Session } from '../clients/postgres/session.ts';
+import { UnusableRecords } from '../clients/postgres/trusted-owner.ts';
+import { unlessAborted, within } from '../core/clock.ts';
 import type { Context } from '../core/context.ts';
 import { formatDuration } from '../core/duration.ts';
 import { exitStatus, signalStatus } from '../core/exit-status.ts';
@@ -16,7 +20,7 @@ import type { Acceptance } from './accept.ts';
 import type { MigrationDirectory } from './directory.ts';
 import { readDirectory } from './directory.ts';
 import { some } from './discover.ts';
-import { execute } from './execute.ts';
+import { entryFor, execute } from './execute.ts';
 import { isServerRefusal } from './failure.ts';
 import {
   applyChanges,
@@ -24,14 +28,18 @@ import {
   proofOf,
   readHistory,
   sameUnderOtherName,
+  standingOf,
+  type ToRecord,
   type Proof,
+  type Querying,
+  type RecordStanding,
 } from './history.ts';
-import { invalidIndexes } from './invalid-indexes.ts';
+import { allInvalidIndexes, invalidIndexes } from './invalid-indexes.ts';
 import { foreignRecord } from './other-tools.ts';
 import { migrationPlanOf, type MigrationPlan, type PlanProblem } from './plan.ts';
 import { startMigrationProgress } from './progress.ts';
 import { prepare, readScript, statementsOf, type Preparation, type Script } from './script.ts';
-import { openWork } from './work.ts';
+import { openWork, type WorkSession } from './work.ts';
 
 /** What is to be done, under a lock that the caller holds on `session`. */
 export interface SqlRequest {
@@ -41,6 +49,14 @@ export interface SqlRequest {
   /** Opens another connection to the same database, tagged as this holder's. */
   readonly connect: () => Promise<Session>;
   readonly token: bigint;
+  /**
+   * What became of a statement whose answer never came (clients/postgres/aftermath.ts).
+   * @param pid of the backend that had it
+   */
+  readonly lookAfter: <T extends string>(
+    pid: number,
+    look: (session: Session) => Promise<T | undefined>,
+  ) => Promise<T | 'nothing' | undefined>;
   /** The version up to which another tool has migrated this database; `0` is none. */
   readonly baseline?: string | undefined;
   /** Reports on standard output as JSON what would run, and changes nothing. */
@@ -101,7 +117,8 @@ export async function runSql(request: SqlRequest, context: Context): Promise<Out
   if (pending.length === 0) {
     return done(`nothing to migrate: ${directory.files.length} files of ${request.directory} are recorded`);
   }
-  return runAll(request, directory, pending, server, proof, context);
+  const recordIsEmpty = (rows ?? []).length === 0 && plan.changes.length === 0;
+  return runAll(request, directory, pending, recordIsEmpty, server, proof, context);
 }
 
 async function serverOf(session: Session): Promise<Server> {
@@ -115,6 +132,7 @@ async function runAll(
   request: SqlRequest,
   directory: MigrationDirectory,
   pending: readonly Pending[],
+  recordIsEmpty: boolean,
   server: Server,
   proof: Proof,
   context: Context,
@@ -122,6 +140,7 @@ async function runAll(
   const started = context.clock.now();
   const ran: string[] = [];
   let running: Pending | undefined;
+  let recording: number | undefined;
   try {
     await using work = await openWork(request.connect, request.session, context);
     for (const [index, one] of pending.entries()) {
@@ -146,26 +165,129 @@ async function runAll(
           script,
           preparation: one.preparation,
           before: one.before,
+          recordIsEmpty: recordIsEmpty && index === 0,
           lockName: request.lockName,
           token: request.token,
           proof,
           lock: request.session,
           work,
           standardStrings: server.standardStrings,
+          onRecording: (pid) => (recording = pid),
           onPiece: (piece, first) => progress.at(piece, first),
         },
         context,
       );
-      running = undefined;
+      running = recording = undefined;
       ran.push(file);
       context.log.info(`${file}: done in ${formatDuration(context.clock.now() - since)}`);
     }
+    const lost = await lostRecord(request, work, pending, context);
+    if (lost !== undefined) return lost;
   } catch (error) {
-    return withProgress(firstFailure(error), ran, running, pending.length, context.signal);
+    const first = firstFailure(error);
+    let fate: Fate = 'undone';
+    const broke = !(isServerRefusal(first) || first instanceof Failure);
+    if (running !== undefined && broke) {
+      // The lock's connection often breaks with this one, and says so a moment later.
+      await within(new Promise((told) => whenAborted(context.signal, told)), lossTime, context.clock);
+    }
+    if (running !== undefined && recording !== undefined && (broke || context.signal.aborted)) {
+      const { file } = running.found;
+      const entry = entryOf(running, request);
+      const became = await request.lookAfter(recording, async (session) =>
+        (await standingOf(session, [entry]))[0] === 'done' ? 'done' : undefined,
+      );
+      fate = became === 'nothing' ? 'undone' : (became ?? 'unknown');
+      if (fate === 'done') {
+        ran.push(file);
+        context.log.warn(`${file}: done and recorded; only the server’s answer to that did not come`);
+      }
+    }
+    // Nothing is left to do, and the record says so.
+    if (ran.length < pending.length)
+      return withProgress(first, ran, running, fate, pending.length, context.signal);
   }
   return done(
     `${ran.length === 1 ? ran[0] : `${ran.length} migrations, the last ${ran.at(-1)},`} ran in ${formatDuration(context.clock.now() - started)}`,
   );
+}
+
+/** What became of the file that was being run when a connection ended. */
+type Fate = 'done' | 'undone' | 'unknown';
+
+/** Milliseconds after the end of one connection within which that of the lock's is known. */
+const lossTime = 500;
+
+function whenAborted(signal: AbortSignal, told: (value: unknown) => void): void {
+  if (signal.aborted) told(undefined);
+  else signal.addEventListener('abort', told, { once: true });
+}
+
+/** The same, in a sentence. */
+function fateWords({ found: { file }, preparation }: Pending, fate: Fate): string {
+  if (fate === 'done') return `${file} is done and recorded; only the server’s answer to that did not come`;
+  const outside = preparation.mode !== 'transaction';
+  if (fate === 'undone')
+    return outside
+      ? `${file} was cut off outside a transaction; what it did stays, and the next run reports it`
+      : `${file} was cut off and rolled back; nothing of it is left`;
+  return outside
+    ? `${file} ran to its end outside a transaction, and whether that is recorded is not known; the next run sees it`
+    : `${file} was rolled back, unless its COMMIT came through; its record tells, and the next run sees it`;
+}
+
+/** Milliseconds that a statement of the look after the last file may take. */
+const lookTime = 10_000;
+
+/**
+ * What a COMMIT still ran may have taken a record back that was complete: known only from outside of the transaction.
+ * What was committed is done, and only an answer of the server says that its record is gone: where the look comes to
+ * nothing, that is a warning.
+ * @param work whose statements, unlike those on the lock's session, may hang without holding up its release
+ */
+async function lostRecord(
+  request: SqlRequest,
+  work: WorkSession,
+  pending: readonly Pending[],
+  { signal, log }: Context,
+): Promise<Failed | undefined> {
+  const session: Querying = { query: (text, values) => work.query(text, values, { timeout: lookTime }) };
+  const entries = pending.map((one) => entryOf(one, request));
+  const look = async (): Promise<readonly RecordStanding[]> => {
+    // As the role that logged in, and under its settings.
+    await work.reset();
+    return standingOf(session, entries);
+  };
+  let standings: readonly RecordStanding[];
+  let why = '';
+  try {
+    standings = await unlessAborted(look(), signal);
+  } catch (error) {
+    if (!isMissing(error) && !(error instanceof UnusableRecords)) {
+      log.warn(
+        `all files ran and were recorded; whether something has taken a record back since then is not known: ${errorWords(error)}`,
+      );
+      return undefined;
+    }
+    why = ` (${(error as Error).message})`;
+    standings = [];
+  }
+  const gone = entries.filter((_, index) => standings[index] !== 'done').map(({ file }) => file);
+  if (gone.length === 0) return undefined;
+  return failed(
+    exitStatus.failed,
+    `${some(gone)} ran, and the record of that is gone from initbox.sql_migrations, or was changed${why}`,
+    {
+      details: [
+        `what ${gone.length === 1 ? 'the file' : 'these files'} did stays, and the next start goes by what the record says then; --dry-run shows it`,
+      ],
+      hint: 'look for triggers, deferred ones of other tables too, that write to the schema initbox',
+    },
+  );
+}
+
+function entryOf({ found, sha256, preparation }: Pending, request: SqlRequest): ToRecord {
+  return entryFor({ found, sha256 }, preparation, request);
 }
 
 function manner(preparation: Preparation): string {
@@ -180,20 +302,13 @@ function withProgress(
   error: unknown,
   ran: readonly string[],
   running: Pending | undefined,
+  fate: Fate,
   total: number,
   signal: AbortSignal,
 ): Failed {
-  const details = [
-    `${ran.length} of ${total} migrations ran${ran.length > 0 ? `, the last of them ${ran.at(-1)}` : ''}`,
-  ];
+  const progress = `${ran.length} of ${total} migrations ran${ran.length > 0 ? `, the last of them ${ran.at(-1)}` : ''}`;
+  const details = running === undefined ? [progress] : [progress, fateWords(running, fate)];
   if (signal.aborted) {
-    if (running !== undefined) {
-      details.push(
-        running.preparation.mode === 'transaction'
-          ? `${running.found.file} was cut off and rolled back, unless its COMMIT came through; its record tells`
-          : `${running.found.file} was cut off outside a transaction; what it did stays, and the next run reports it`,
-      );
-    }
     const reason: unknown = signal.reason;
     if (reason instanceof Failure) {
       return { ...reason.outcome, details: [...(reason.outcome.details ?? []), ...details] };
@@ -204,17 +319,12 @@ function withProgress(
     return failed(exitStatus.failed, String(reason), { details });
   }
   if (error instanceof Failure) {
-    return { ...error.outcome, details: [...(error.outcome.details ?? []), ...details] };
+    return { ...error.outcome, details: [...(error.outcome.details ?? []), progress] };
   }
   if (isServerRefusal(error) || running === undefined) throw error;
   const { file } = running.found;
   return failed(exitStatus.failed, `${file}: the connection ended (${(error as Error).message})`, {
-    details: [
-      running.preparation.mode === 'transaction'
-        ? 'Postgres rolls the file back; nothing of it is left'
-        : 'the file ran outside a transaction: what it did stays, and the next run reports it',
-      ...details,
-    ],
+    details,
   });
 }
 
@@ -286,11 +396,19 @@ async function refusalOf(
     if (problem !== first) details.push(`${problem.text}: ${problem.hint}`);
     if (problem.kind !== 'half-done') continue;
     const one = directory.files.find(({ found }) => found.key === problem.version);
-    if (one === undefined) continue;
-    const script = await readScript(one.found, directory.naming);
-    for (const name of await leftInvalid(request, script, server)) {
+    const named =
+      one === undefined
+        ? []
+        : await leftInvalid(request, await readScript(one.found, directory.naming), server);
+    for (const name of named) {
       details.push(`the index ${name} is INVALID; DROP INDEX CONCURRENTLY ${name} removes it`);
     }
+    if (problem.restsUnknown !== true) continue;
+    const others = (await allInvalidIndexes(request.session)).filter((name) => !named.includes(name));
+    if (others.length > 0)
+      details.push(
+        `INVALID in this database, and perhaps left by ${problem.file}: ${some(others)} (DROP INDEX CONCURRENTLY removes an index)`,
+      );
   }
   return failed(exitStatus.refused, first.text, { details, hint: first.hint });
 }

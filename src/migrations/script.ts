@@ -7,6 +7,7 @@ import { UsageError } from '../core/outcome.ts';
 import { readInput, whyUnread } from '../fs/input-file.ts';
 import { chains, isForTransaction, kindOf, makesReadOnly, shortText } from './classify.ts';
 import type { Found, Naming } from './discover.ts';
+import { utf8Of } from './latin1.ts';
 import { partsOf, type Marking } from './markers.ts';
 import { lineAt, split, type Statement } from './split.ts';
 
@@ -149,7 +150,7 @@ function refusePlaceholders(text: string, where: string): void {
   const match = /\$\{[^}\r\n]*\}/.exec(text);
   if (match === null) return;
   throw new UsageError(
-    `${where}:${lineAt(text, match.index)}: Flyway would replace ${match[0]}; placeholders are not supported (where it is no placeholder, a file ${where}.conf with placeholderReplacement=false says so)`,
+    `${where}:${lineAt(text, match.index)}: Flyway would replace ${utf8Of(match[0])}; placeholders are not supported (where it is no placeholder, a file ${where}.conf with placeholderReplacement=false says so)`,
   );
 }
 
@@ -158,7 +159,7 @@ function refuseTemplates(text: string, where: string): void {
   const match = /\{\{[^\r\n]{0,60}?(?:\}\}|$)|\{\{/m.exec(text);
   if (match === null) return;
   throw new UsageError(
-    `${where}:${lineAt(text, match.index)}: tern would replace ${match[0]}; templates are not supported (write what it stands for)`,
+    `${where}:${lineAt(text, match.index)}: tern would replace ${utf8Of(match[0])}; templates are not supported (write what it stands for)`,
   );
 }
 

@@ -58,16 +58,17 @@ export async function openWork(
   const stop = async (): Promise<void> => {
     const end = clock.now() + lastWait;
     const asked = lock.alive
-      ? bounded(
+      ? await bounded(
           context,
           lock.query(`SELECT pg_catalog.pg_terminate_backend(a.pid) ${itself}`, [pid, bornAt]),
           patience,
         )
-      : Promise.resolve(undefined);
-    if ((await asked) === undefined) session.destroy();
-    while (lock.alive && clock.now() < end) {
+      : undefined;
+    if (asked === undefined || asked === 'late') session.destroy();
+    // Whom the lock's session has not answered, it does not tell of the end either.
+    while (asked !== 'late' && lock.alive && clock.now() < end) {
       const left = await bounded(context, lock.query(`SELECT 1 ${itself}`, [pid, bornAt]), patience);
-      if (left === undefined || left.rows.length === 0) break;
+      if (left === undefined || left === 'late' || left.rows.length === 0) break;
       await pause(context, 50);
     }
     session.destroy();
@@ -103,14 +104,14 @@ export async function openWork(
   };
 }
 
-/** The result, or undefined where it failed or took too long. */
+/** The result, undefined where it failed, `late` where it took too long. */
 function bounded(
   context: Context,
   query: Promise<QueryResult>,
   milliseconds: number,
-): Promise<QueryResult | undefined> {
+): Promise<QueryResult | 'late' | undefined> {
   return new Promise((resolve) => {
-    const cancel = context.clock.after(milliseconds, () => resolve(undefined));
+    const cancel = context.clock.after(milliseconds, () => resolve('late'));
     const settle = (result: QueryResult | undefined): void => {
       cancel();
       resolve(result);

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
+import process from 'node:process';
 
 import { sleep, type Clock } from '../core/clock.ts';
 import { exitStatus } from '../core/exit-status.ts';
@@ -44,7 +45,11 @@ export interface ChildOptions {
    * its parents. With it, what a command leaves at work after a success has the grace to end by itself.
    */
   readonly mark?: string;
-  /** This process's own environment: an adopted process that has all of it, and not the mark, is none of the command's. */
+  /**
+   * This process's own environment: what it adopts while the command runs is the command's, too, also where it has no
+   * environment, and unless it has all of this one, and not the mark. Without it nothing is adopted, and the mark alone
+   * tells: this process may become another program, which would go on adopting (prctl(2)).
+   */
   readonly own?: Readonly<Record<string, string | undefined>>;
   /** Told, again and again, what is still there although it was to be ended by SIGKILL: another user's, or one that hangs. */
   readonly onSurvivors?: (processes: readonly Stray[]) => void;
@@ -65,6 +70,16 @@ function sharedSet(): Set<number> {
   return (owner[children] ??= new Set());
 }
 
+/** An environment with a mark of its own in a variable, by which all that bears it is known. */
+export function marked(
+  variable: string,
+  environment: ChildOptions['environment'],
+): Required<Pick<ChildOptions, 'environment' | 'mark'>> {
+  // Another container's processes may be seen here, and so may those of another run.
+  const run = process.getBuiltinModule('node:crypto').randomUUID();
+  return { environment: { ...environment, [variable]: run }, mark: `${variable}=${run}` };
+}
+
 /** Pauses, in milliseconds, between looks at a group whose leader is gone; then the last one. */
 const looks = [1, 2, 5, 10, 20, 20, 50] as const;
 
@@ -78,8 +93,7 @@ const tellEvery = 10_000;
  */
 export async function startChild(command: readonly string[], options: ChildOptions): Promise<Child> {
   const { clock, host, mark } = options;
-  // Without a mark nothing that is adopted counts: then Node need not learn that call.
-  const adopts = mark !== undefined && adoptOrphans();
+  const adopts = mark !== undefined && options.own !== undefined && adoptOrphans();
   const file = startableCommand(command, options.environment['PATH']);
   const child = spawnGroup(file, command, options);
   // At once: a look for another command's processes must not take it for one of them.
@@ -147,10 +161,13 @@ export async function startChild(command: readonly string[], options: ChildOptio
     const until = clock.now() + (patient ? options.grace : 0);
     let left: readonly Stray[] = [];
     let told = false;
+    let nobody = 0;
     for (let look = 0; ; look += 1) {
       const { members, strays, fresh } = looked.look();
       const here = members.length > 0 || groupLives(group, host);
-      if (!here && strays.length === 0 && fresh.length === 0) break;
+      nobody = here || strays.length > 0 || fresh.length > 0 ? 0 : nobody + 1;
+      // What is not adopted may have been born during a look, and its parent be gone before that came to it.
+      if (nobody > (mark === undefined || adopts ? 0 : 1)) break;
       // After a signal of another kind too: what runs in the background of a shell does not heed SIGINT.
       const seen = [...members, ...strays];
       // What does not tell yet is given a few looks more.

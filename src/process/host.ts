@@ -43,6 +43,17 @@ export const systemHost: Host = {
     }
   },
   chdir: (path) => process.chdir(path),
+  interfaceAddresses() {
+    const { networkInterfaces } = process.getBuiltinModule('node:os');
+    return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+      addresses.map(({ address, family, internal }) => ({
+        name,
+        address,
+        family: family === 'IPv6' ? 6 : 4,
+        internal,
+      })),
+    );
+  },
   startHelper(command) {
     const file = ownScript.endsWith('.ts') ? `${command}/helper.ts` : `${command}-helper.js`;
     const helper = join(dirname(ownScript), 'commands', file);

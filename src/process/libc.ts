@@ -103,6 +103,24 @@ export function prctlOfLibc(): Prctl | undefined {
   });
 }
 
+/** Renames by flags (renameat2(2)); paths end with a NUL. */
+export type Rename = (fromAt: number, from: Buffer, toAt: number, to: Buffer, flags: number) => number;
+
+let renaming: { readonly call: Rename | undefined } | undefined;
+
+/** As exitOfLibc. */
+export function renameOfLibc(): Rename | undefined {
+  renaming ??= {
+    call: one(
+      (dlopen) =>
+        dlopen(null, {
+          renameat2: { return: 'i32', arguments: ['i32', 'buffer', 'i32', 'buffer', 'u32'] },
+        }).functions.renameat2,
+    ),
+  };
+  return renaming.call;
+}
+
 type Dlopen = ReturnType<typeof process.getBuiltinModule<'node:ffi'>>['dlopen'];
 
 function one<T>(open: (dlopen: Dlopen) => T): T | undefined {

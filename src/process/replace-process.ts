@@ -3,6 +3,7 @@ import process from 'node:process';
 
 import { catchUp } from '../core/clock.ts';
 import { endingSignals, exitStatus } from '../core/exit-status.ts';
+import { quoted } from '../core/misplaced-secret.ts';
 import { Failure, failed, SignalReceived } from '../core/outcome.ts';
 import { giveBackCoreFiles } from './core-file.ts';
 import { flawOf, startFailure } from './exec-format.ts';
@@ -33,7 +34,7 @@ export function startableCommand([name = '']: readonly string[], path: string | 
   }
   if (refused !== undefined) throw refused;
   throw new Failure(
-    failed(exitStatus.notFound, `${JSON.stringify(name)} was not found`, {
+    failed(exitStatus.notFound, `${quoted(name)} was not found`, {
       hint: /\S\s+\S/.test(name)
         ? `it is one argument of several words; give each word as an argument of its own: ${separately(name)}`
         : name.includes('/')

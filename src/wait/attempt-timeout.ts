@@ -37,6 +37,8 @@ export function paced<P extends TargetPlan>(plan: P, limit: number): P {
 
 /** The target with each attempt cut after so many milliseconds; a cut attempt says where it stood. 0 disables it. */
 export function bounded(target: Target, limit: number, clock: Clock): Target {
+  /** Whether an attempt has had all of its time: until then, more of it would not have helped. */
+  let spent = false;
   return {
     ...target,
     async attempt(probe) {
@@ -59,6 +61,9 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
           reached(stage) {
             probe.reached?.(stage);
           },
+          suspect(hint) {
+            probe.suspect?.(hint);
+          },
           atWork(yes) {
             probe.atWork?.(yes);
             if (limit === 0) return;
@@ -71,9 +76,11 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
         time[Symbol.dispose]();
       }
       if (answer.state !== 'not-yet' || !cut.signal.aborted) return answer;
+      if (!probe.signal.aborted) spent = true;
       const said = probe.signal.aborted ? 'no answer yet' : `no answer within ${formatDuration(limit)}`;
       const silent = unanswered(phase, said, clock.now() - startedAt);
-      const longer = silent.hint === silentHint && limit > 0 ? `${silent.hint} ${attemptHint}` : silent.hint;
+      const slow = silent.hint === silentHint || silent.hint === runningHint;
+      const longer = slow ? `${silent.hint} ${spent ? attemptHint : wholeHint}` : silent.hint;
       return notYet(silent.reason, { busy: answer.busy, hint: answer.hint ?? longer });
     },
   };
@@ -82,7 +89,7 @@ export function bounded(target: Target, limit: number, clock: Clock): Target {
 /** What is known of an attempt that was cut where it stood, after so many milliseconds without an answer. */
 export function unanswered(phase: string, said: string, lasted: number): NotYet {
   return notYet(phase === '' ? said : `${phase}: ${said}`, {
-    hint: lasted >= silence ? hintFor(phase) : undefined,
+    hint: phase === runningPhase ? runningHint : lasted >= silence ? hintFor(phase) : undefined,
   });
 }
 
@@ -90,7 +97,14 @@ export function unanswered(phase: string, said: string, lasted: number): NotYet 
 export const silentHint =
   'it accepts connections and then falls silent: is it overloaded, stopped, or still starting?';
 
+/** The phase of an attempt that runs a command. */
+export const runningPhase = 'running';
+
+/** How short a time it had does not matter: nobody else knows how long the command takes. */
+const runningHint = 'the command had not ended:';
+
 const attemptHint = 'if it is only slow, --attempt-timeout gives it longer';
+const wholeHint = 'if it is only slow, a longer --timeout waits for it';
 
 function hintFor(phase: string): string | undefined {
   if (phase.startsWith('resolving')) return undefined;

@@ -28,6 +28,8 @@ export interface NotYet {
 export interface Busy {
   /** Milliseconds from its answer on in which it wants none; unset, it named no time. */
   readonly pause?: number;
+  /** The pause is our own choice: the other end asked for none. */
+  readonly ours?: true;
 }
 
 export interface Never {
@@ -83,6 +85,8 @@ export interface Probe {
   atWork?(yes: boolean): void;
   /** A stage was passed, and with it those before: shown where the target names its stages. */
   reached?(stage: WaitStage): void;
+  /** What to look at should nothing be there: it takes the place of the hint of a "not yet" that is `absent`. */
+  suspect?(hint: string): void;
 }
 
 /** Something to wait for. The attempt is made once per call: it does not loop, sleep, log or exit. */

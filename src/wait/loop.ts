@@ -188,10 +188,13 @@ export async function waitFor(
       reached(stage: WaitStage) {
         (flight.passed ??= new Set()).add(stage);
       },
+      suspect(hint: string) {
+        flight.suspicion = hint;
+      },
     };
     const run = watch.target
       .attempt(probe)
-      .then((answer) => settle(watch, flight, answer), fail)
+      .then((answer) => settle(watch, flight, withSuspicion(flight, answer)), fail)
       .finally(() => running.delete(run));
     running.add(run);
   };
@@ -295,6 +298,12 @@ function decision(watches: readonly TargetState[], policy: Policy): 'satisfied' 
   const every = (state: TargetState['state']): boolean => watches.every((watch) => watch.state === state);
   if (policy.any ? every('never') : any('never')) return 'never';
   return (policy.any ? any('satisfied') : every('satisfied')) ? 'satisfied' : undefined;
+}
+
+/** What it suspected of the name it asked says more than what such a failure says in general. */
+function withSuspicion({ suspicion }: StartedAttempt, answer: Answer): Answer {
+  const absent = answer.state === 'not-yet' && answer.absent;
+  return absent && suspicion !== undefined ? { ...answer, hint: suspicion } : answer;
 }
 
 /** The attempt that makes room for a newer one; undefined where the other end is at work on all of them. */

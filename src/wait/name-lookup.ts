@@ -4,6 +4,8 @@ export interface Addresses {
   readonly state: 'found';
   /** IPv4 and IPv6 addresses, in the order in which to try them. */
   readonly addresses: readonly string[];
+  /** What to look at should nothing be there, where the name tells. */
+  readonly suspicion?: string;
 }
 
 /**

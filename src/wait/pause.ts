@@ -31,8 +31,8 @@ export function pauseOf({ pause }: Busy, refusals: number, random: number): numb
 }
 
 /** `, asked to wait 30s (Retry-After)`, after the reason; empty where no time was named. */
-export function pauseWords({ pause }: Busy): string {
-  if (pause === undefined) return '';
+export function pauseWords({ pause, ours }: Busy): string {
+  if (pause === undefined || ours) return '';
   const whole = pause > year ? 'more than a year' : formatDuration(pause);
   const cut = pause > longest ? `, of which ${formatDuration(longest)} is waited` : '';
   return `, asked to wait ${whole}${cut} (Retry-After)`;

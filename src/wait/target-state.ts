@@ -24,6 +24,8 @@ export interface StartedAttempt {
   atWork: boolean;
   /** What it has passed; undefined where that is nothing: there are millions of attempts. */
   passed: Set<WaitStage> | undefined;
+  /** What it suspects should nothing be there. */
+  suspicion: string | undefined;
 }
 
 /** What is known of one target; pure bookkeeping, no time of its own. */
@@ -64,6 +66,7 @@ export class TargetState {
       phase: '',
       atWork: false,
       passed: undefined,
+      suspicion: undefined,
     };
     this.flights.add(flight);
     return flight;
@@ -107,7 +110,7 @@ export class TargetState {
     const bounded = now >= latest ? until : Math.max(least, Math.min(until, latest));
     if (bounded <= this.quietUntil) return;
     this.quietUntil = bounded;
-    this.quietAsked = asked;
+    this.quietAsked = asked && busy.ours !== true;
   }
 
   /** While the other end is too busy, attempts do not overlap: true where one has begun since the last pause. */

@@ -61,6 +61,79 @@ describe.skipIf(noCluster)('pods', () => {
     }
   });
 
+  test('the here-document of a variable, and a block that a second run of the init containers leaves alone', async () => {
+    await using namespace = await Namespace.create('into-file');
+    const templates: Thing = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'templates' },
+      data: { 'peers.ini': 'id=$ID\n' },
+    };
+    const secret: Thing = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'db' },
+      stringData: { password: `p"$(DB_HOST)'` },
+    };
+    const config = [{ name: 'config', mountPath: '/config' }];
+    const block = [
+      'render',
+      '/templates/peers.ini',
+      '--to=/config/app.ini',
+      '--block=peers',
+      '--after=[db]',
+      '--data=ID=ordinal:POD_NAME?plus=1',
+    ];
+    const more = {
+      env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+      volumeMounts: [...config, { name: 'templates', mountPath: '/templates', readOnly: true }],
+    };
+    await namespace.apply([
+      templates,
+      secret,
+      podWith(
+        'app-4',
+        [
+          initbox('heredoc', ['fetch-config', 'env:APP_INI', '--to=/config/app.ini'], {
+            env: [
+              { name: 'DB_HOST', value: 'postgres-service' },
+              { name: 'DB_PASSWORD', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } },
+              {
+                name: 'APP_INI',
+                value: '[db]\nhost=$(DB_HOST)\npassword=$(DB_PASSWORD)\nleft=$(LATER) $$(DB_HOST)\n',
+              },
+              { name: 'LATER', value: 'x' },
+            ],
+            volumeMounts: config,
+          }),
+          initbox('block', block, more),
+          initbox('again', block, more),
+          {
+            name: 'run',
+            image: imageFor('registry.example/shop:1.2.3'),
+            command: ['sh', '-c', 'stat -c %a /config/app.ini; cat /config/app.ini'],
+            securityContext: { ...restrictedContainer, readOnlyRootFilesystem: true },
+            volumeMounts: config,
+          },
+        ],
+        {
+          volumes: [
+            { name: 'config', emptyDir: { medium: 'Memory' } },
+            { name: 'templates', configMap: { name: 'templates' } },
+          ],
+        },
+      ),
+    ]);
+    await namespace
+      .kubectl('wait', '--for=condition=Ready', 'pod/app-4', '--timeout=90s')
+      .catch(async (error: unknown) => {
+        throw new Error(await namespace.story(), { cause: error });
+      });
+    const made = `440\n[db]\n# BEGIN initbox peers\nid=5\n# END initbox peers\nhost=postgres-service\npassword=p"$(DB_HOST)'\nleft=$(LATER) $(DB_HOST)\n`;
+    expect(`${(await namespace.kubectl('logs', 'app-4', '-c', 'run')).trim()}\n`).toBe(made);
+    expect(await namespace.kubectl('logs', 'app-4', '-c', 'again')).toContain('1 file unchanged');
+  });
+
   const waits = {
     'wait-tcp': ['wait-tcp', 'nowhere:1', '--timeout=0'],
     'wait-dns': ['wait-dns', 'nowhere', '--timeout=0'],

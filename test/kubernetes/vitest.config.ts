@@ -6,6 +6,7 @@ const alone = [
   'examples/all-in-one.test.ts',
   'examples/config-from-vault.test.ts',
   'examples/env-from-vault.test.ts',
+  'examples/template-of-vault-agent.test.ts',
 ];
 
 const shared = {

@@ -199,6 +199,12 @@ export class ApiServer implements AsyncDisposable {
       return status(response, 401, 'Unauthorized', 'Unauthorized');
     const name = /^metadata\.name=(.*)$/.exec(query.get('fieldSelector') ?? '')?.[1] ?? '';
     if (query.get('watch') === 'true') return this.#watch(pathname, name, query, response);
+    const [, collection = '', one = ''] = /^(.*)\/([^/]+)$/.exec(pathname) ?? [];
+    const found = this.#objects.get(decodeURIComponent(collection))?.get(one);
+    if (found !== undefined) return json(response, 200, found);
+    // A name follows the plural: /api/v1/namespaces/NAMESPACE/secrets/NAME.
+    if (/\/namespaces\/[^/]+\/[^/]+\/[^/]+$/.test(pathname))
+      return status(response, 404, 'NotFound', `${pathname} not found`);
     const items = [...(this.#objects.get(pathname)?.values() ?? [])].filter(
       ({ metadata }) => name === '' || metadata.name === name,
     );

@@ -5,16 +5,19 @@ import { join } from 'node:path';
 /**
  * Does work while names of a directory are exchanged, each `${first}${i}` with `${second}${i}`; with `pairs` 0, the two
  * names themselves.
+ * @param anew every how many milliseconds each entry is made anew; 0: never. A copy takes an exchange of entries that are
+ *   older than itself for a source that changes, and begins again
  * @returns how many exchanges there were
  */
 export async function whileExchanged(
   directory: string,
   [first, second, pairs]: readonly [string, string, number],
   work: () => Promise<void>,
+  anew = 0,
 ): Promise<number> {
   const child = spawn(
     'python3',
-    [join(import.meta.dirname, 'exchanger.py'), directory, first, second, String(pairs)],
+    [join(import.meta.dirname, 'exchanger.py'), directory, first, second, String(pairs), String(anew)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   let said = '';

@@ -38,3 +38,27 @@ export async function goEnvReaders(): Promise<string> {
   );
   return join(folder, 'env-readers');
 }
+
+/** A TLS client in Go (tls-client/main.go), which needs the standard library alone. */
+export async function goTlsClient(): Promise<string> {
+  const source = join(import.meta.dirname, 'tls-client', 'main.go');
+  const key = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 12);
+  const folder = await makeOnce(
+    join(projectCacheDirectory(), `tls-client-${key}`),
+    `"$GO" build -trimpath -o "$OUT/tls-client" ${quote(source)} >&2`,
+    { GO: await goBinary(), GOFLAGS: '', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' },
+  );
+  return join(folder, 'tls-client');
+}
+
+const consulTemplateVersion = 'v0.41.1';
+
+/** HashiCorp's consul-template, whose language is Vault Agent's as well. Building it takes a minute, once per checkout. */
+export async function consulTemplateBinary(): Promise<string> {
+  const folder = await makeOnce(
+    join(projectCacheDirectory(), `consul-template-${consulTemplateVersion}`),
+    `GOBIN="$OUT" "$GO" install -trimpath github.com/hashicorp/consul-template@${consulTemplateVersion} >&2`,
+    { GO: await goBinary(), GOFLAGS: '', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' },
+  );
+  return join(folder, 'consul-template');
+}

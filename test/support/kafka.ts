@@ -1,4 +1,4 @@
-// Kafka, from Maven: one broker that is its own controller.
+// Kafka, from Maven: one broker that is its own controller, or two that share their topics.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -45,12 +45,6 @@ export async function freeKafkaPorts(): Promise<KafkaPorts> {
 
 /** Starts a broker on 127.0.0.1; topics that clients ask for are made, with three partitions. */
 export async function startKafka(options: KafkaOptions): Promise<Kafka> {
-  const java = needTool('java', 'default-jre-headless');
-  const jars = await makeOnce(
-    join(projectCacheDirectory(), `kafka-${version}`),
-    `printf %s "$POM" > "$OUT/pom.xml"; "$MVN" -q -B -f "$OUT/pom.xml" dependency:copy-dependencies -DoutputDirectory="$OUT/lib" >&2`,
-    { POM: pom, MVN: needTool('mvn', 'maven') },
-  );
   const ports = options.ports ?? (await freeKafkaPorts());
   const controller = await freePort();
   const folder = temporaryDirectory('kafka');
@@ -79,37 +73,102 @@ export async function startKafka(options: KafkaOptions): Promise<Kafka> {
     'offsets.topic.replication.factor': 1,
     'auto.create.topics.enable': true,
   };
-  const file = at('server.properties');
+  const node = await prepareNode(folder.path, settings, [
+    '--standalone',
+    '--add-scram',
+    'SCRAM-SHA-256=[name=app,password=hunter2]',
+  ]);
+  const server = await node.start(ports.plain);
+  const stop = async (): Promise<void> => {
+    await server.stop('SIGKILL');
+    folder.remove();
+  };
+  return { ports, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** Two brokers whose topics have three partitions with a replica at each. */
+export interface KafkaPair extends AsyncDisposable {
+  readonly ports: readonly [number, number];
+  /** Kills the second, as a node that fails; the first goes on. */
+  killSecond(): Promise<void>;
+  startSecond(): Promise<void>;
+}
+
+export async function startKafkaPair(): Promise<KafkaPair> {
+  const ports = [await freePort(), await freePort()] as const;
+  const controller = await freePort();
+  const folder = temporaryDirectory('kafka-pair');
+  const prepare = async (id: 1 | 2) => {
+    const at = join(folder.path, String(id));
+    mkdirSync(join(at, 'data'), { recursive: true });
+    const plain = `PLAINTEXT://127.0.0.1:${ports[id - 1]}`;
+    const settings = {
+      'process.roles': id === 1 ? 'broker,controller' : 'broker',
+      'node.id': id,
+      'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+      listeners: id === 1 ? `${plain},CONTROLLER://127.0.0.1:${controller}` : plain,
+      'advertised.listeners': plain,
+      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'controller.listener.names': 'CONTROLLER',
+      'inter.broker.listener.name': 'PLAINTEXT',
+      'log.dirs': join(at, 'data'),
+      'num.partitions': 3,
+      'default.replication.factor': 2,
+      'min.insync.replicas': 1,
+      'offsets.topic.replication.factor': 1,
+      'auto.create.topics.enable': true,
+      // How soon the death of one is noticed.
+      'broker.session.timeout.ms': 6000,
+      'replica.lag.time.max.ms': 6000,
+    };
+    return prepareNode(at, settings, []);
+  };
+  const [first, second] = [await prepare(1), await prepare(2)];
+  const running = [await first.start(ports[0])];
+  const startSecond = async (): Promise<void> => void running.push(await second.start(ports[1]));
+  await startSecond();
+  return {
+    ports,
+    startSecond,
+    killSecond: async () => running.pop()?.stop('SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      for (const one of running) await one.stop('SIGKILL');
+      folder.remove();
+    },
+  };
+}
+
+/** Makes a node's files, in a folder that has its data folder. */
+async function prepareNode(
+  folder: string,
+  settings: Readonly<Record<string, string | number | boolean>>,
+  format: readonly string[],
+) {
+  const jars = await makeOnce(
+    join(projectCacheDirectory(), `kafka-${version}`),
+    `printf %s "$POM" > "$OUT/pom.xml"; "$MVN" -q -B -f "$OUT/pom.xml" dependency:copy-dependencies -DoutputDirectory="$OUT/lib" >&2`,
+    { POM: pom, MVN: needTool('mvn', 'maven') },
+  );
+  const file = join(folder, 'server.properties');
   writeFileSync(
     file,
     Object.entries(settings)
       .map(([name, value]) => `${name}=${value}\n`)
       .join(''),
   );
+  const java = needTool('java', 'default-jre-headless');
   const command = [java, '-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp', join(jars, 'lib', '*')];
-  await run([
-    ...command,
-    'kafka.tools.StorageTool',
-    'format',
-    '--standalone',
-    '--cluster-id',
-    'MkU3OEVBNTcwNTJENDM2Qg',
-    '--config',
-    file,
-    '--add-scram',
-    'SCRAM-SHA-256=[name=app,password=hunter2]',
-  ]);
-  const server = await startServerProcess({
-    command: [...command, 'kafka.Kafka', file],
-    logFile: at('log'),
-    ready: () => canAnswer(ports.plain),
-    timeout: 240_000,
-  });
-  const stop = async (): Promise<void> => {
-    await server.stop('SIGKILL');
-    folder.remove();
+  const cluster = ['--cluster-id', 'MkU3OEVBNTcwNTJENDM2Qg', '--config', file];
+  await run([...command, 'kafka.tools.StorageTool', 'format', ...cluster, ...format]);
+  return {
+    start: (port: number) =>
+      startServerProcess({
+        command: [...command, 'kafka.Kafka', file],
+        logFile: join(folder, 'log'),
+        ready: () => canAnswer(port),
+        timeout: 240_000,
+      }),
   };
-  return { ports, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** It has no log without a configuration of one: it is asked, with ApiVersions. */

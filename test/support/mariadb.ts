@@ -40,14 +40,19 @@ export async function startMariadb({
   const folder = temporaryDirectory('mariadb');
   chmodSync(folder.path, 0o755);
   const data = join(folder.path, 'data');
-  mkdirSync(data);
+  // In a folder that servers share, each removes the temporary tables of the others as it starts.
+  const temporary = join(folder.path, 'tmp');
   const account = serverAccount();
-  if (account !== undefined) chownSync(data, account.uid, account.gid);
+  for (const own of [data, temporary]) {
+    mkdirSync(own);
+    if (account !== undefined) chownSync(own, account.uid, account.gid);
+  }
   await run([
     ...dropTo(account),
     needTool('mariadb-install-db', 'mariadb-server'),
     '--no-defaults',
     `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
     '--innodb-log-file-size=4M',
@@ -66,6 +71,7 @@ export async function startMariadb({
       binary,
       '--no-defaults',
       `--datadir=${data}`,
+      `--tmpdir=${temporary}`,
       `--port=${port}`,
       '--bind-address=127.0.0.1',
       `--socket=${join(data, 's')}`,

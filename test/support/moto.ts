@@ -1,4 +1,4 @@
-// AWS Secrets Manager (and the rest that moto imitates) over HTTP, from the PyPI package moto.
+// AWS Secrets Manager, Parameter Store and S3 (and the rest that moto imitates) over HTTP, from the PyPI package moto.
 import { join } from 'node:path';
 
 import { freePort } from './ports.ts';
@@ -7,6 +7,8 @@ import { startServerProcess } from './server-process.ts';
 import { temporaryDirectory } from './undo.ts';
 
 const requirement = 'moto[server]==5.2.5';
+/** Headers of a request to a service. */
+type Headers = Record<string, string>;
 const region = 'eu-central-1';
 
 export interface MotoOptions {
@@ -24,6 +26,10 @@ export interface Moto extends AsyncDisposable {
   readonly env: Record<string, string>;
   /** Calls Secrets Manager: `secretsManager('CreateSecret', { Name: 'prod/api', SecretString: '…' })`. */
   secretsManager(action: string, body: Record<string, unknown>): Promise<{ status: number; body: unknown }>;
+  /** Calls Parameter Store: `parameterStore('PutParameter', { Name: '/app/key', … })`. */
+  parameterStore(action: string, body: Record<string, unknown>): Promise<{ status: number; body: unknown }>;
+  /** Calls S3, by path: `objects('PUT', '/bucket/key', 'content')`. */
+  objects(method: string, path: string, body?: string | Buffer, headers?: Headers): Promise<Response>;
   /** Forgets everything that was stored. */
   reset(): Promise<void>;
   logs(): string;
@@ -59,6 +65,21 @@ export async function startMoto(options: MotoOptions = {}): Promise<Moto> {
     ready: (log) => log.includes('Running on http'),
     timeout: 60_000,
   });
+  // moto reads the service out of the credential's scope and checks no signature.
+  const authorization = (service: string): string =>
+    `AWS4-HMAC-SHA256 Credential=testing/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`;
+  const call = async (service: string, target: string, body: Record<string, unknown>) => {
+    const reply = await fetch(address, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/x-amz-json-1.1',
+        'X-Amz-Target': target,
+        Authorization: authorization(service),
+      },
+      body: JSON.stringify(body),
+    });
+    return { status: reply.status, body: await reply.json() };
+  };
   const stop = async () => {
     await server.stop('SIGTERM', 2_000);
     files.remove();
@@ -70,23 +91,20 @@ export async function startMoto(options: MotoOptions = {}): Promise<Moto> {
     region,
     env: {
       AWS_ENDPOINT_URL_SECRETS_MANAGER: address,
+      AWS_ENDPOINT_URL_SSM: address,
+      AWS_ENDPOINT_URL_S3: address,
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: 'testing',
       AWS_SECRET_ACCESS_KEY: 'testing-secret-key',
     },
-    async secretsManager(action, body) {
-      const reply = await fetch(address, {
-        method: 'POST',
-        headers: {
-          'Content-Type': 'application/x-amz-json-1.1',
-          'X-Amz-Target': `secretsmanager.${action}`,
-          // moto reads the service out of the credential's scope and checks no signature.
-          Authorization: `AWS4-HMAC-SHA256 Credential=testing/20260101/${region}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0`,
-        },
-        body: JSON.stringify(body),
-      });
-      return { status: reply.status, body: await reply.json() };
-    },
+    secretsManager: (action, body) => call('secretsmanager', `secretsmanager.${action}`, body),
+    parameterStore: (action, body) => call('ssm', `AmazonSSM.${action}`, body),
+    objects: (method, path, body, headers = {}) =>
+      fetch(`${address}${path}`, {
+        method,
+        headers: { Authorization: authorization('s3'), ...headers },
+        ...(body === undefined ? {} : { body: body as string }),
+      }),
     async reset() {
       const reply = await fetch(`${address}/moto-api/reset`, { method: 'POST' });
       if (!reply.ok) throw new Error(`moto did not reset: ${reply.status}`);

@@ -50,8 +50,8 @@ export interface RunningProgram {
   /** Resolves with the match once standard error matches; rejects when it ends or `timeout` ms (60,000) pass first. */
   waitForStderr(pattern: RegExp, timeout?: number): Promise<RegExpExecArray>;
   waitForStdout(pattern: RegExp, timeout?: number): Promise<RegExpExecArray>;
-  /** Sends a signal to the program (not to its group). */
-  kill(signal?: NodeJS.Signals): void;
+  /** Sends a signal to the program (not to its group); false when it has ended. */
+  kill(signal?: NodeJS.Signals): boolean;
   readonly exit: Promise<ProgramResult>;
 }
 
@@ -234,7 +234,13 @@ export async function startInitbox(
     waitForStderr: (pattern, wait = 60_000) => waitFor('stderr', pattern, wait),
     waitForStdout: (pattern, wait = 60_000) => waitFor('stdout', pattern, wait),
     kill(signal = 'SIGTERM') {
-      process.kill(pid, signal);
+      try {
+        process.kill(pid, signal);
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+        throw error;
+      }
     },
     exit,
   };

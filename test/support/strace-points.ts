@@ -1,7 +1,8 @@
 // At which of its system calls a program touches a volume, so that each can be made to fail or to kill.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { type ProgramResult, startInitbox } from './program.ts';
 import { needTool } from './tools.ts';
 import { temporaryDirectory } from './undo.ts';
 
@@ -128,6 +129,50 @@ export function striking({ call, n }: Point, how: string, log = '/dev/null'): st
     inject,
   ];
 }
+
+/** Milliseconds between two looks at whether it stands. */
+const look = 10;
+
+/**
+ * Runs the program, which stands still at a call, while something is changed, and goes on then.
+ * @param change is not called where the run does not come to that call
+ */
+export async function stoppingAt(
+  point: Point,
+  args: readonly string[],
+  change: () => void,
+): Promise<ProgramResult> {
+  const scratch = temporaryDirectory('stopped');
+  try {
+    const log = join(scratch.path, 'log');
+    const program = await startInitbox(args, { prefix: striking(point, 'signal=STOP', log) });
+    let result: ProgramResult | undefined;
+    const ended = program.exit.then((what) => void (result = what));
+    for (let stops = 0; result === undefined;) {
+      const found = existsSync(log) ? [...readFileSync(log, 'latin1').matchAll(stopped)] : [];
+      // Another thread may come to its own nth call.
+      for (; stops < found.length; stops++) {
+        if (stops === 0) change();
+        goOn(Number(found[stops]?.[1]));
+      }
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, look))]);
+    }
+    return result;
+  } finally {
+    scratch.remove();
+  }
+}
+
+function goOn(thread: number): void {
+  try {
+    process.kill(thread, 'SIGCONT');
+  } catch {
+    // it has ended since
+  }
+}
+
+/** What strace says of each thread that stops. */
+const stopped = /^(\d+) +--- stopped by SIGSTOP ---$/gm;
 
 /** The calls that were struck, by such a log. */
 export function struckOf(log: string): string[] {

@@ -77,16 +77,21 @@ describe('arrows', () => {
     expect(broken(({ from, to }) => to === 'commands/index.ts' && layerOf(from) !== 'cli')).toEqual([]);
   });
 
-  test('clients do not import each other, except that vault, kubernetes and influxdb stand on http, temporal on grpc, that locks share one interface, that sources opens them all, and that a connection with TLS is verified as http does it', () => {
+  test('clients do not import each other, except that vault, kubernetes, influxdb, aws, google, azure and git stand on http, git hands on entries as archive does and stands on ssh, temporal on grpc, that locks share one interface, that sources opens them all, that stores of objects read their lists as XML, and that a connection knows names as dns does, and with TLS is verified as http does it', () => {
     expect(
       broken(
         ({ from, to }) =>
           layerOf(from) === 'clients' &&
           layerOf(to) === 'clients' &&
           partOf(from) !== partOf(to) &&
-          !(/^clients\/(vault|kubernetes|influxdb)$/.test(partOf(from)) && partOf(to) === 'clients/http') &&
+          !(
+            /^clients\/(vault|kubernetes|influxdb|aws|google|azure|git)$/.test(partOf(from)) &&
+            partOf(to) === 'clients/http'
+          ) &&
+          !(partOf(from) === 'clients/git' && /^clients\/(archive|ssh)$/.test(partOf(to))) &&
+          !(/^clients\/(http|aws|azure)$/.test(partOf(from)) && partOf(to) === 'clients/xml') &&
           !(partOf(from) === 'clients/temporal' && partOf(to) === 'clients/grpc') &&
-          !(partOf(from) === 'clients/connection' && partOf(to) === 'clients/http') &&
+          !(partOf(from) === 'clients/connection' && /^clients\/(http|dns)$/.test(partOf(to))) &&
           partOf(to) !== 'clients/connection' &&
           partOf(to) !== 'clients/lock' &&
           partOf(from) !== 'clients/sources',
@@ -312,19 +317,27 @@ const used = (file: string): ReadonlySet<string> => namesIn(file).used;
 
 /** Files that sleep beside the loop, and why none of them is an attempt of it. */
 const sleeping: Readonly<Record<string, string>> = {
+  'clients/postgres/aftermath.ts': 'asks for two seconds at most what became of one statement',
   'clients/postgres/lock/fence.ts':
     'acts on what it finds at each look, under a lock that it must give up at any moment',
   'clients/postgres/lock/held.ts':
     'checks that something stays so, at an even pace, for as long as work runs',
   'clients/postgres/lock/slots.ts': 'gives way to others for two seconds at most, then goes on',
+  'commands/copy/copy.ts': 'begins all of it anew after others have replaced what is copied',
+  'commands/create-database/mysql/perform.ts':
+    'begins all of it anew after a broken connection, or what others do',
+  'commands/create-database/postgres/perform.ts':
+    'begins all of it anew after a broken connection, or what others do',
   'commands/migrate-with-lock/perform-sql.ts':
     'connects once more under a lock that is held, for a few seconds',
   'commands/migrate-with-lock/with-session.ts': 'begins a whole command anew after a broken connection',
   'commands/run/perform-step.ts': 'runs a step again: its pause is the plan’s, and a step is no target',
   'commands/sysctl/apply.ts': 'looks once more at what it has raised, for which no other run waits',
+  'fs/folder-turn.ts': 'takes turns with other runs for a folder: flock(2) that waits could not be cut',
   'process/child.ts': 'looks for what a child left in its group; nothing tells when that ends',
   'process/output.ts': 'a pipe that is full tells nobody when it can be written to',
   'process/input.ts': 'a pipe that was opened without blocking tells nobody when it can be read',
+  'migrations/execute.ts': 'writes down again what was done, for as long as somebody else locks the table',
 };
 
 /** Files that read or set the time themselves. */

@@ -42,7 +42,7 @@ export interface AttackCase {
  * slow volumes would itself follow the names that are exchanged below it.
  */
 function slowly(one: AttackCase): AttackCase {
-  const prefix = underStrace('inject=statx,fchown,lchown,chown,fchmod,link:delay_enter=500');
+  const prefix = underStrace('inject=statx,fchown,lchown,chown,fchmod,link,unlink,rmdir:delay_enter=500');
   return { ...one, name: `${one.name}, slowly`, prefix };
 }
 
@@ -217,6 +217,13 @@ const chown = (name: string, words: readonly string[], rootsToo: boolean): Attac
   pairs: rootsToo ? sourcePairs : sourceOnlyHis,
 });
 
+const acting = (name: string, actions: AttackCase['args']): AttackCase => ({
+  name: `files${name}`,
+  prepare: (ground) => plantedSource(ground, { rootsToo: false }),
+  args: (ground) => ['files', '--if-exists', ...actions(ground)],
+  pairs: sourceOnlyHis,
+});
+
 const template = ({ disk }: Ground) => join(disk, 'template');
 
 /** Made once, on the disk: templates, specifications, an archive, a plan. */
@@ -305,6 +312,22 @@ export function attackCases(
     { ...chown(' 0:0 --from', ['0:0', '--from', '1000'], true), allowed: { anyContentOfRoot: true } },
     chown(' --exclude', ['2000:2000', '--exclude', 'd0/d1', '--from', '1000'], true),
     chown(' --policy root-mismatch', ['2000:2000', '--policy', 'root-mismatch'], false),
+    acting(', making', ({ volume }) => [
+      `mkdir:${volume}/d0/d1/new/er`,
+      `touch:${volume}/d0/d1/touched`,
+      `link:mine=${volume}/d0/linked`,
+    ]),
+    acting(', mode', ({ volume }) => [
+      `mode:a+rwX:${volume}/d0/mine`,
+      `mode:0777:${volume}/d0/d1`,
+      `mode:g+w:${volume}/m*`,
+    ]),
+    acting(', moving', ({ volume }) => [
+      `move:${volume}/d0/mine=${volume}/moved`,
+      `move:${volume}/large=${volume}/d0/d1/large`,
+    ]),
+    acting(', removing', ({ volume }) => [`remove:${volume}/d0`, `remove:${volume}/{m,t}*`]),
+    slowly(acting(', removing', ({ volume }) => [`remove:${volume}/d0`, `remove:${volume}/{m,t}*`])),
     slowly(onto('')),
     slowly(onto(', --delete', '--delete')),
     slowly(from('')),
@@ -364,6 +387,15 @@ export function attackCases(
     },
     {
       ...inVolume,
+      name: 'render --block into a file',
+      prepare(made) {
+        confFolder(made);
+        put(join(made.volume, 'conf/f0'), 'his own\n', 0o666, owner);
+      },
+      args: (made) => ['render', template(made), '--to', `${made.volume}/conf/f0`, '--block', 'b'],
+    },
+    {
+      ...inVolume,
       name: 'render to a folder',
       prepare: confFolder,
       args: (made) => [
@@ -372,6 +404,36 @@ export function attackCases(
         join(made.disk, 'template2'),
         '--to',
         `${made.volume}/conf/`,
+      ],
+    },
+    {
+      ...inVolume,
+      name: 'certificate',
+      prepare: confFolder,
+      args: ({ volume }) => [
+        'certificate',
+        'shop.test',
+        '--to',
+        `${volume}/conf`,
+        '--base-name',
+        'f0',
+        '--allow-disk',
+      ],
+    },
+    {
+      ...inVolume,
+      name: 'certificate, with an authority on the volume',
+      prepare: confFolder,
+      args: ({ volume }) => [
+        'certificate',
+        'shop.test',
+        '--ca-dir',
+        `${volume}/conf`,
+        '--to',
+        `${volume}/d0/d1`,
+        '--allow-disk',
+        '--timeout',
+        '5s',
       ],
     },
     {

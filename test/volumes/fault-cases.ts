@@ -179,6 +179,7 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       before: () => {},
       args: (to) => ['copy', at('tree2'), to, '--if-empty'],
     },
+    { name: 'files, a link', promise: 'all', args: (to, v) => ['files', `link:v${v}=${to}/current`] },
     { name: 'copy of one file', promise: 'all', args: (to, v) => ['copy', at(`templates${v}/x`), `${to}/x`] },
     {
       name: 'copy of a large file',
@@ -251,6 +252,17 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       name: 'render to a file',
       promise: 'all',
       args: (to, v) => ['render', at(`templates${v}/x`), '--to', `${to}/x`],
+    },
+    {
+      name: 'render --block into a file',
+      promise: 'all',
+      before: (volume) => {
+        const block = readFileSync(at('templates1/x'), 'latin1').replace(/(?<!\n)$/, '\n');
+        const text = `its own\n# BEGIN initbox b\n${block}# END initbox b\nthe end`;
+        writeFileSync(join(volume, 'x'), text, { encoding: 'latin1', mode: 0o640 });
+        chownSync(join(volume, 'x'), 500, 500);
+      },
+      args: (to, v) => ['render', at(`templates${v}/x`), '--to', `${to}/x`, '--block', 'b'],
     },
     {
       name: 'render to a folder',

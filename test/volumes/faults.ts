@@ -82,8 +82,12 @@ const withoutRoom = new Set([
   'fsync',
 ]);
 
-/** Node itself cannot read the program: another of its threads' calls was struck than the one that was meant. */
-const beforeProgram = /\n\s+at resolveMainPath \(node:internal\//;
+/**
+ * The program cannot be read: another of its threads' calls was struck than the one that was meant. Node's own loader says
+ * so, or the first lines of the program, which read the rest.
+ */
+const beforeProgram =
+  /\n\s+at (?:(?:resolveMainPath|getNearestParentPackageJSONType|loadSource) \(node:internal\/|load \([^)]*\/initbox(?:\.js)?:)/;
 
 /** By what Node's threads wake each other, and its signals its loop; no file, and not the streams of the program. */
 const waking = /^\d+ +(?:read|write)\((?:[3-9]|\d{2,})<(?:anon_inode:\[eventfd\]|pipe:\[\d+\])>/;

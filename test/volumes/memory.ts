@@ -109,6 +109,7 @@ const works: readonly Work[] = [
     goesOn: true,
     args: (from, to) => ['copy', `${from}/tree`, to, '--owner', '1000:1000'],
   },
+  { name: 'files remove:', goesOn: true, args: (_, to) => ['files', `remove:${to}/*`] },
   { name: 'copy --atomic', args: (from, to) => ['copy', `${from}/tree`, `${to}/app`, '--atomic'] },
   {
     name: 'fetch-config --unpack',

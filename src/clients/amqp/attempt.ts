@@ -94,7 +94,7 @@ async function converse(talk: Talk): Promise<Answer> {
   return answer ?? satisfied(`opens the virtual host ${shown(talk.demands.vhost)} (${conversation.peer})`);
 }
 
-async function logIn({ conversation, demands, probe }: Talk): Promise<void> {
+async function logIn({ conversation, demands, probe, redact }: Talk): Promise<void> {
   const { peer } = conversation;
   probe.phase(`waiting for the greeting of ${peer}`);
   conversation.write(amqpHeader);
@@ -103,11 +103,9 @@ async function logIn({ conversation, demands, probe }: Talk): Promise<void> {
   start.fields.longText();
   const mechanisms = start.fields.longText().split(' ');
   probe.reached?.('protocol');
+  const known = excerpt(mechanisms.join(', '), 100, redact);
   if (!mechanisms.includes('PLAIN'))
-    throw new NoPlainLogin(
-      403,
-      `the server takes no login by PLAIN, but by ${mechanisms.join(', ').slice(0, 100)}`,
-    );
+    throw new NoPlainLogin(403, `the server takes no login by PLAIN, but by ${known}`);
   probe.phase(`logging in to ${peer}`);
   const answer = Buffer.from(`\0${demands.user}\0${demands.password.reveal()}`);
   conversation.write(

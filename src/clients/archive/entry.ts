@@ -39,9 +39,12 @@ export class BrokenArchive extends Error {
   override readonly name = 'BrokenArchive';
   /** Whether it may have been whole before it came here. */
   readonly damaged: boolean;
+  /** What to do, where that is not the same for all that is refused. */
+  readonly hint: string | undefined;
 
-  constructor(message: string, damaged = true) {
+  constructor(message: string, damaged = true, hint?: string) {
     super(message);
     this.damaged = damaged;
+    this.hint = hint;
   }
 }

@@ -138,7 +138,13 @@ function counter({ bytes, entries }: ArchiveLimits, reading: Reading): Transform
       reading.tail =
         data.length >= block ? data.subarray(-block) : Buffer.concat([reading.tail, data]).subarray(-block);
       if (reading.bytes > most)
-        callback(new BrokenArchive(`unpacks to more than ${formatBytes(bytes)} (--max-unpacked)`));
+        callback(
+          new BrokenArchive(
+            `unpacks to more than ${formatBytes(bytes)} (--max-unpacked)`,
+            false,
+            '--max-unpacked raises the limit',
+          ),
+        );
       else callback(null, data);
     },
   });

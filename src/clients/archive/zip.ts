@@ -34,7 +34,11 @@ export async function readZip(
   });
   const zip = await unlessAborted(opening, signal);
   if (zip.entryCount > limits.entries)
-    throw new BrokenArchive(`has ${zip.entryCount} entries, more than ${limits.entries} (--max-entries)`);
+    throw new BrokenArchive(
+      `has ${zip.entryCount} entries, more than ${limits.entries} (--max-entries)`,
+      false,
+      '--max-entries raises the limit',
+    );
   const reading = new Promise<void>((resolve, reject) => {
     zip.on('error', (error: Error) => reject(broken(error)));
     zip.on('end', resolve);
@@ -49,10 +53,11 @@ export async function readZip(
 async function one(zip: ZipFile, entry: Entry, target: ArchiveTarget, signal: AbortSignal): Promise<void> {
   if (signal.aborted) throw reasonOf(signal);
   const found = entryOf(entry);
-  if (entry.isEncrypted()) throw new BrokenArchive(`has the encrypted entry ${JSON.stringify(found.name)}`);
+  if (entry.isEncrypted())
+    throw new BrokenArchive(`has the encrypted entry ${JSON.stringify(found.name)}`, false);
   if (found.kind === 'link') {
     if (entry.uncompressedSize > longestTarget)
-      throw new BrokenArchive(`has a link whose target is longer than ${longestTarget} bytes`);
+      throw new BrokenArchive(`has a link whose target is longer than ${longestTarget} bytes`, false);
     const parts: Uint8Array[] = [];
     await content(zip, entry, (data) => void parts.push(data), signal);
     await target.begin({ ...found, target: Buffer.concat(parts).toString('latin1') });

@@ -9,12 +9,11 @@ import type { ResolveAddresses } from '../../wait/name-lookup.ts';
 import { tlsFailureOf, wantsOtherProtocol } from '../http/failure.ts';
 import { tlsOptions, type TlsSettings } from '../http/tls.ts';
 import { converse, type ServerConversation } from './conversation.ts';
+import type { Endpoint } from './endpoint.ts';
 
 /** Where to connect to, and how. */
 export interface ConnectionPlace {
-  readonly endpoint:
-    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-    | { readonly kind: 'unix'; readonly path: string };
+  readonly endpoint: Endpoint;
   /** Undefined without TLS. */
   readonly tls: TlsSettings | undefined;
   /** The protocol that the server must agree on within TLS (ALPN, RFC 7301), where there is only one. */

@@ -23,6 +23,29 @@ export async function talkTo<T>(
   const opened = await openConversation(place, context, probe);
   if ('state' in opened) return opened;
   using conversation = opened;
+  return await judged(conversation, say, judge);
+}
+
+/** As talkTo, and leaves the conversation open where what was said has come to more than an answer. */
+export async function startTalk<T extends object>(
+  place: ConnectionPlace,
+  context: ConnectionContext,
+  probe: Probe,
+  say: (conversation: ServerConversation) => Promise<T | NotYet | Never>,
+  judge: (error: unknown, peer: string) => NotYet | Never | undefined,
+): Promise<T | NotYet | Never> {
+  const opened = await openConversation(place, context, probe);
+  if ('state' in opened) return opened;
+  const said = await judged(opened, say, judge);
+  if ('state' in said) opened[Symbol.dispose]();
+  return said;
+}
+
+async function judged<T>(
+  conversation: ServerConversation,
+  say: (conversation: ServerConversation) => Promise<T>,
+  judge: (error: unknown, peer: string) => NotYet | Never | undefined,
+): Promise<T | NotYet | Never> {
   try {
     return await say(conversation);
   } catch (error) {

@@ -18,6 +18,7 @@ export function remembered(resolve: ResolveAddresses, clock: Clock): ResolveAddr
     const last = known.get(host);
     if (last !== undefined && clock.now() < last.until) {
       probe.reached?.('dns');
+      if (last.addresses.suspicion !== undefined) probe.suspect?.(last.addresses.suspicion);
       return last.addresses;
     }
     known.delete(host);

@@ -74,3 +74,12 @@ export function expandName(name: string, config: Pick<ResolverConfig, 'search' |
 function withoutDot(name: string): string {
   return name.endsWith('.') ? name.slice(0, -1) : name;
 }
+
+/** The pod's namespace, by the domains that the kubelet lets it search: `shop.svc.cluster.local`. */
+export function namespaceFromSearch(config: Pick<ResolverConfig, 'search'>): string | undefined {
+  for (const domain of config.search) {
+    const match = /^([^.]+)\.svc\./.exec(domain);
+    if (match) return match[1];
+  }
+  return undefined;
+}

@@ -24,6 +24,8 @@ export interface BodyFlow {
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const lineEnd = Buffer.from('\r\n');
+const lastChunk = Buffer.from('0\r\n\r\n');
 
 /**
  * Stands between a connection and Node's parser, which takes an answer only where every byte of its head is as RFC 9112
@@ -139,19 +141,22 @@ class AnswerReader {
       if (rest.length === 0) return;
     }
     const taker = this.#taker;
-    const frame = (piece: Buffer): void => {
-      if (taker !== undefined) return;
-      this.#begun = true;
-      this.#out.push(piece);
-    };
     const emit = (piece: Buffer): void => {
-      if (taker === undefined) frame(piece);
-      else taker.data(piece);
+      if (taker !== undefined) return taker.data(piece);
+      this.#begun = true;
+      // Chunks of our own: those that came may be of a byte each.
+      if (this.#chunks === undefined) this.#out.push(piece);
+      else this.#out.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, lineEnd);
     };
     if (this.#framing.by === 'tunnel' || this.#framing.by === 'close') return emit(rest);
     const ending = this.#left > 0 || this.#chunks?.done === false;
-    if (this.#chunks !== undefined) rest = rest.subarray(this.#chunks.read(rest, emit, frame));
-    else {
+    if (this.#chunks !== undefined) {
+      rest = rest.subarray(this.#chunks.read(rest, emit));
+      if (ending && this.#chunks.done && taker === undefined) {
+        this.#begun = true;
+        this.#out.push(lastChunk);
+      }
+    } else {
       const piece = rest.subarray(0, this.#left);
       this.#left -= piece.length;
       if (piece.length > 0) emit(piece);

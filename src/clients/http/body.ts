@@ -97,9 +97,10 @@ export function takeBody(body: BodyFlow, taking: BodyTaking): TakenBody {
  */
 export function bodyTooLong(
   size: number | undefined,
-  { maxBody, maxBodyOrigin }: Pick<HttpRequest, 'maxBody' | 'maxBodyOrigin'>,
+  { maxBody, maxBodyOrigin, tooLong }: Pick<HttpRequest, 'maxBody' | 'maxBodyOrigin' | 'tooLong'>,
   forgiving: boolean | undefined,
 ): NotYet | Never {
+  if (tooLong !== undefined) return tooLong;
   const reason = `the body has ${overLimit(size, maxBody)} (${maxBodyOrigin})`;
   const raised = maxBodyOrigin.startsWith('--') ? ` ${maxBodyOrigin} raises the limit` : '';
   const hint = `is it the right address?${raised}`;

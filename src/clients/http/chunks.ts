@@ -9,10 +9,13 @@ const mostLine = 64 * 1024;
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 const colon = 0x3a;
-const lineEnd = Buffer.from('\r\n');
-const end = Buffer.from('0\r\n\r\n');
+/** Bytes of a piece that is handed on as it lies there; smaller ones are put together. */
+const largePiece = 4096;
 
-/** Reads a body in chunks as curl does: lines end with LF or CRLF, extensions and trailers are left out. */
+/**
+ * Reads a body in chunks as curl does: lines end with LF or CRLF, extensions and trailers are left out. What comes at once
+ * in many small chunks is handed on as one piece: a server may send a chunk for each byte.
+ */
 export class ChunkReader {
   #state: 'size' | 'after-size' | 'extension' | 'data' | 'after-data' | 'trailer' | 'done' = 'size';
   #digits = '';
@@ -27,39 +30,55 @@ export class ChunkReader {
   }
 
   /**
+   * @param bytes within which small pieces of the body are moved together
    * @param emit takes the body
-   * @param frame takes what is to stand around it for RFC 9112
    * @returns how many of the bytes belong to the body
-   * @throws AnswerFault
+   * @throws AnswerFault, once what came before the fault was handed on
    */
-  read(bytes: Buffer, emit: (piece: Buffer) => void, frame: (piece: Buffer) => void): number {
+  read(bytes: Buffer, emit: (piece: Buffer) => void): number {
     let at = 0;
-    while (at < bytes.length && this.#state !== 'done') {
-      if (this.#state === 'data') {
-        const piece = bytes.subarray(at, at + this.#left);
-        emit(piece);
-        at += piece.length;
-        this.#left -= piece.length;
-        if (this.#left === 0) this.#state = 'after-data';
-        continue;
+    // Of small pieces, those that are not handed on yet lie together here.
+    let [start, end] = [0, 0];
+    const flush = (): void => {
+      if (end > start) emit(bytes.subarray(start, end));
+      end = start;
+    };
+    try {
+      while (at < bytes.length && this.#state !== 'done') {
+        if (this.#state === 'data') {
+          const size = Math.min(this.#left, bytes.length - at);
+          if (size >= largePiece) {
+            flush();
+            emit(bytes.subarray(at, at + size));
+          } else {
+            if (end === start) start = end = at;
+            else bytes.copyWithin(end, at, at + size);
+            end += size;
+          }
+          at += size;
+          this.#left -= size;
+          if (this.#left === 0) this.#state = 'after-data';
+          continue;
+        }
+        const byte = bytes[at++] ?? 0;
+        if (++this.#line > mostLine) throw new AnswerFault('broken', 'a line between its chunks has no end');
+        if (this.#state === 'after-data') this.#afterData(byte);
+        else if (this.#state === 'trailer') this.#inTrailer(byte);
+        else this.#inSize(byte);
       }
-      const byte = bytes[at++] ?? 0;
-      if (++this.#line > mostLine) throw new AnswerFault('broken', 'a line between its chunks has no end');
-      if (this.#state === 'after-data') this.#afterData(byte, frame);
-      else if (this.#state === 'trailer') this.#inTrailer(byte, frame);
-      else this.#inSize(byte, frame);
+    } finally {
+      flush();
     }
     return at;
   }
 
-  #afterData(byte: number, frame: (piece: Buffer) => void): void {
+  #afterData(byte: number): void {
     if (byte === carriageReturn && this.#line === 1) return;
     if (byte !== lineFeed) throw new AnswerFault('broken', 'a chunk is longer than its size says');
-    frame(lineEnd);
     this.#begin('size');
   }
 
-  #inSize(byte: number, frame: (piece: Buffer) => void): void {
+  #inSize(byte: number): void {
     if (byte !== lineFeed) {
       if (this.#state === 'extension') return;
       const character = String.fromCharCode(byte);
@@ -77,11 +96,10 @@ export class ChunkReader {
     this.#digits = '';
     this.#left = size;
     this.#begin(size === 0 ? 'trailer' : 'data');
-    if (size > 0) frame(Buffer.from(`${size.toString(16)}\r\n`));
   }
 
   /** The body ends with the first empty line. */
-  #inTrailer(byte: number, frame: (piece: Buffer) => void): void {
+  #inTrailer(byte: number): void {
     if (++this.#trailers > mostHead) throw new AnswerFault('broken', 'it has more than 300 KiB of trailers');
     if (byte !== lineFeed) {
       if (byte === 0) throw new AnswerFault('broken', 'a trailer has a NUL character in it');
@@ -95,7 +113,6 @@ export class ChunkReader {
       if (!this.#colon) throw new AnswerFault('broken', 'a line behind its last chunk is no trailer');
       return this.#begin('trailer');
     }
-    frame(end);
     return this.#begin('done');
   }
 

@@ -2,6 +2,7 @@ import type { SourceAddress } from '../../config/source.ts';
 import { basicAuthorization, percentDecoded } from '../../core/userinfo.ts';
 import { hasAuthorization } from './headers.ts';
 import type { Netrc } from './netrc.ts';
+import { sourceUrl } from './source-urls.ts';
 
 /**
  * The Authorization header that is sent to a source alone: of the user and password in its URL, or of a netrc file. Those
@@ -14,10 +15,8 @@ export function ownAuthorization(
     headers,
   }: { readonly netrc: Netrc | undefined; readonly headers: Readonly<Record<string, string>> },
 ): string | undefined {
-  const { userinfo, scheme, path } = address;
+  const { userinfo } = address;
   const login = userinfo === undefined ? undefined : percentDecoded(userinfo).toString();
-  const found = hasAuthorization(headers)
-    ? undefined
-    : netrc?.authorization(new URL(`${scheme}:${path}`), login);
+  const found = hasAuthorization(headers) ? undefined : netrc?.authorization(sourceUrl(address), login);
   return found ?? (userinfo === undefined ? undefined : basicAuthorization(userinfo));
 }

@@ -3,7 +3,7 @@ import type { Log } from '../../core/log.ts';
 import { list, parseText, secret, text, type Values } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { parseHeaderVariable, readHeaders } from './headers.ts';
-import { checkAuthorities, readAuthorities, readPem, type TlsSettings } from './tls.ts';
+import { checkAuthorities, checkClientPair, readAuthorities, readPem, type TlsSettings } from './tls.ts';
 
 /** What every command that speaks HTTP takes for its requests. */
 export const requestOptions = {
@@ -84,11 +84,15 @@ export function readTlsSettings(
   checkPair(options);
   const authorities = readAuthorities(options['ca-file'], '--ca-file', environment, verifies);
   const serverName = options['tls-server-name'];
+  const pair = {
+    ...(certificate === undefined ? {} : { certificate: readPem(certificate, '--cert-file') }),
+    ...(key === undefined ? {} : { key: readPem(key, '--key-file') }),
+  };
+  checkClientPair(pair, { certificate: '--cert-file', key: '--key-file' });
   return {
     verify,
     ...(authorities === undefined ? {} : { authorities }),
-    ...(certificate === undefined ? {} : { certificate: readPem(certificate, '--cert-file') }),
-    ...(key === undefined ? {} : { key: readPem(key, '--key-file') }),
+    ...pair,
     ...(serverName === undefined ? {} : { serverName }),
   };
 }

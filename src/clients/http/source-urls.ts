@@ -1,11 +1,16 @@
 import type { SourceAddress } from '../../config/source.ts';
 
-/** The URLs of the http and https sources among these. */
+/** The URLs of the sources among these that are reached by http or https. */
 export function webUrls(addresses: readonly SourceAddress[]): URL[] {
-  return addresses.filter(({ scheme }) => scheme === 'http' || scheme === 'https').map(sourceUrl);
+  return addresses.filter(isWeb).map(sourceUrl);
 }
 
-/** The URL of an http or https source. */
-export function sourceUrl({ scheme, path }: SourceAddress): URL {
-  return new URL(`${scheme}:${path}`);
+/** Whether a source is reached by http or https. */
+export function isWeb({ scheme }: Pick<SourceAddress, 'scheme'>): boolean {
+  return /^(?:git\+)?https?$/.test(scheme);
+}
+
+/** The URL of such a source. */
+export function sourceUrl({ scheme, path }: Pick<SourceAddress, 'scheme' | 'path'>): URL {
+  return new URL(`${scheme.replace(/^git\+/, '')}:${path}`);
 }

@@ -13,13 +13,13 @@ import {
 import { excerpt } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import type { Redactor } from '../../core/redaction/redactor.ts';
-import { never, nonexistent, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
+import { never, nonexistent, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import { notStored } from './body.ts';
 import { ownAuthorization } from './credentials.ts';
 import type { Netrc } from './netrc.ts';
 import { sendFollowing } from './redirect.ts';
 import { sourceUrl } from './source-urls.ts';
-import type { BodySink, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
+import type { BodySink, HttpAnswer, HttpClient, HttpRequest, HttpResponse } from './transport.ts';
 
 /** How http and https sources are read. */
 export interface HttpSourceSettings {
@@ -70,7 +70,30 @@ export interface SourceSink extends BodySink {
   kept(): Uint8Array | undefined;
 }
 
-const redirectHint =
+/** A source whose requests are signed, each for itself: no redirect of it is followed. */
+export interface SignedSource {
+  readonly secret: boolean;
+  readonly check: BodyCheck;
+  /** The header of a number that tells versions apart, in small letters; unset, a strong ETag does. */
+  readonly versionHeader?: string;
+  /** Where it is asked, which its credentials may tell. */
+  urlOf(probe: Probe): Promise<URL | NotYet | Never>;
+  send(request: HttpRequest, probe: Probe): Promise<HttpAnswer>;
+  /** What an answer means that is not what was asked for. */
+  faultOf(answer: HttpResponse): NotYet | Never;
+}
+
+/** Compares a body, however many parts it came in, with what the server keeps of it. */
+export interface BodyCheck {
+  start(headers: IncomingHttpHeaders): void;
+  update(bytes: Uint8Array): void;
+  /** What is wrong with the body, after its name. */
+  wrong(): string | undefined;
+  /** Whether the server keeps a sum of it that was compared. */
+  readonly compares: boolean;
+}
+
+export const redirectHint =
   'name the address that it leads to, or allow it: --redirects for more of them, --cross-origin for other hosts (credentials are not sent there)';
 
 /** Reads an http or https source by GET. */
@@ -82,25 +105,28 @@ export function httpReader(
     redactor,
     earlier,
     sink,
+    signed: signer,
   }: {
     readonly client: HttpClient;
     readonly redactor: Redactor;
     readonly earlier?: Earlier | undefined;
     readonly sink?: SourceSink | undefined;
+    readonly signed?: SignedSource | undefined;
   },
 ): ReadSource {
-  const url = sourceUrl(address);
-  const authorization = ownAuthorization(address, settings);
+  // Of a signed one it follows, with its credentials.
+  const url = signer === undefined ? sourceUrl(address) : new URL('https://unknown');
+  const authorization = signer === undefined ? ownAuthorization(address, settings) : undefined;
   const headers = {
     ...settings.headers,
     ...(authorization === undefined ? {} : { Authorization: authorization }),
   };
-  const signed = signingValues(address.path).length > 0;
+  const signed = signer === undefined && signingValues(address.path).length > 0;
   const identified =
     settings.identified || signed || authorization !== undefined || Object.keys(settings.headers).length > 0;
-  const secret = address.public ? false : (settings.saidSecret ?? identified);
+  const secret = signer?.secret ?? (address.public ? false : (settings.saidSecret ?? identified));
   const accept = settings.contentType ?? '*/*';
-  const partial = new Partial(sink);
+  const partial = new Partial(sink, signer);
   const request: HttpRequest = {
     method: 'GET',
     url,
@@ -114,19 +140,39 @@ export function httpReader(
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
     let last = request;
-    const answer = await sendFollowing(client, request, probe, {
-      most: settings.redirects,
-      tooMany: `--redirects allows ${settings.redirects}`,
-      crossOrigin: settings.crossOrigin,
-      elsewhere: () => ({ Accept: accept }),
-      atAddress(at) {
-        last = partial.goOn(unlessMatching(at, earlier?.etag));
-        return last;
-      },
-      identified: settings.identified,
-      hint: redirectHint,
-    });
+    let known = earlier?.etag;
+    const ask = async (): Promise<HttpAnswer> => {
+      if (signer === undefined) return followed();
+      const place = await signer.urlOf(probe);
+      if (!(place instanceof URL)) return place;
+      last = partial.goOn({ ...request, url: place });
+      return signer.send(last, probe);
+    };
+    const followed = (): Promise<HttpAnswer> =>
+      sendFollowing(client, request, probe, {
+        most: settings.redirects,
+        tooMany: `--redirects allows ${settings.redirects}`,
+        crossOrigin: settings.crossOrigin,
+        elsewhere: () => ({ Accept: accept }),
+        atAddress(at) {
+          last = partial.goOn(unlessMatching(at, known));
+          return last;
+        },
+        identified: settings.identified,
+        hint: redirectHint,
+      });
+    let answer = await ask();
+    if (answer.state === 'response' && isAboutAnother(answer, known, last)) {
+      // A cache that mixes answers up says nothing of what is here (RFC 9111, 4.3.4): asked for without a condition.
+      known = undefined;
+      answer = await ask();
+    }
     if (answer.state !== 'response') return answer;
+    // Another version has come meanwhile (RFC 9110, 13.1.1).
+    if (signer !== undefined && partial.isAsked && answer.status === 412) {
+      partial.forget();
+      return notYet('has changed while it came; once more, from the start');
+    }
     if (partial.isAsked && answer.resumed !== true && (answer.status === 206 || answer.status === 416)) {
       partial.forget();
       return notYet(`answered ${answer.status}, and not with the rest of the body`);
@@ -134,12 +180,30 @@ export function httpReader(
     const unchanged = earlier !== undefined && answer.status === 304 && ifNoneMatch in last.headers;
     const fault = unchanged
       ? undefined
-      : (statusFault(answer, identified) ??
-        (sink?.anyEncoding === true || settings.decompress
+      : ((signer !== undefined && answer.status !== 200 && answer.resumed !== true
+          ? signer.faultOf(answer)
+          : undefined) ??
+        statusFault(answer, identified) ??
+        (sink?.anyEncoding === true || settings.decompress || signer !== undefined
           ? undefined
           : encodingFault(answer, settings, url, redactor)) ??
         typeFault(answer, settings, url, redactor));
     if (fault !== undefined) return fault;
+    if (signer !== undefined && sink === undefined) {
+      signer.check.start(answer.headers);
+      signer.check.update(answer.body);
+    }
+    const damaged = signer?.check.wrong();
+    if (damaged !== undefined) {
+      partial.forget();
+      return notYet(damaged);
+    }
+    if (signer !== undefined && !signer.check.compares && !unchanged && !hasKnownEnd(answer.headers)) {
+      partial.forget();
+      return notYet(
+        'ended with its connection, and has no length or sum by which it would be known for whole',
+      );
+    }
     const wrong = sumFault(unchanged ? earlier : (sink ?? answer.body), settings.sha256);
     if (wrong !== undefined) {
       if (answer.resumed !== true) return wrong;
@@ -154,26 +218,55 @@ export function httpReader(
       return notYet(body.reason);
     }
     // What is too large for memory is not shown either.
-    const known = secret && (sink === undefined || sink.kept() !== undefined);
-    if (known && body !== undefined) registerContent(redactor, { kind: 'value', value: body });
+    const isShown = secret && (sink === undefined || sink.kept() !== undefined);
+    if (isShown && body !== undefined) registerContent(redactor, { kind: 'value', value: body });
     const modified = answer.headers['last-modified'];
-    const etag = answer.headers.etag ?? (unchanged ? earlier.etag?.value : undefined);
+    // A 304 is about what was asked for (RFC 9110, 15.4.5): what stays is what that ETag came with, whatever it says now.
+    const etag = unchanged ? earlier.etag?.value : plainEtag(answer.headers);
     const fetched = found(address, body, secret, {
       ...(modified === undefined ? {} : { time: modified }),
       ...(etag === undefined ? {} : { etag, etagOf: addressSum(last.url) }),
       reused: unchanged && body === undefined,
     });
-    if (known && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
+    if (isShown && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
+}
+
+/** Characters of an ETag that is taken; those of servers have some dozens. */
+const longestEtag = 512;
+
+/** The ETag by RFC 9110, 8.8.3, also without its quotes; one that is longer, or has blanks or controls in it, is none, and so is `*`, which stands for all of them (13.1.2). */
+function plainEtag({ etag = '' }: IncomingHttpHeaders): string | undefined {
+  return etag !== '*' &&
+    etag.length <= longestEtag &&
+    /^(?:W\/)?"?[!#-~\u0080-\u00ff]+"?$|^(?:W\/)?""$/.test(etag)
+    ? etag
+    : undefined;
+}
+
+/** Whether an answer says where its body ends (RFC 9112, 6.3); else it ends where the connection does, whatever is missing. */
+function hasKnownEnd(headers: IncomingHttpHeaders): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 }
 
 const ifNoneMatch = 'If-None-Match';
 
 /** Asks for the body unless it is the one that an earlier run got from this very address. */
 function unlessMatching(request: HttpRequest, etag: Earlier['etag']): HttpRequest {
-  if (etag === undefined || etag.of !== addressSum(request.url)) return request;
+  if (etag === undefined || etag.value === '*' || etag.of !== addressSum(request.url)) return request;
   return { ...request, headers: { ...request.headers, [ifNoneMatch]: etag.value } };
+}
+
+/** Whether an answer 304 names another version than the one that was asked for (RFC 9110, 15.4.5); weak or strong is one. */
+function isAboutAnother(answer: HttpResponse, asked: Earlier['etag'], { headers }: HttpRequest): boolean {
+  if (answer.status !== 304 || asked === undefined || !(ifNoneMatch in headers)) return false;
+  const said = plainEtag(answer.headers);
+  return said !== undefined && withoutWeakness(said) !== withoutWeakness(asked.value);
+}
+
+function withoutWeakness(etag: string): string {
+  return etag.replace(/^W\//, '');
 }
 
 /** Tells addresses apart without saying them: they may be signed. */
@@ -201,7 +294,9 @@ async function bodyOf(
 /** A body that may come in several parts, where connections end inside it. */
 class Partial implements BodySink {
   readonly #sink: SourceSink | undefined;
-  /** Of the body that has begun; strong, so that its bytes are the same (RFC 9110, 8.8.1). */
+  readonly #check: BodyCheck | undefined;
+  readonly #versionHeader: string | undefined;
+  /** Of the body that has begun: an ETag is strong, so that its bytes are the same (RFC 9110, 8.8.1). */
   #etag: string | undefined;
   /** The address that it comes from, after redirects: an ETag tells the versions of one resource apart (RFC 9110, 8.8.3). */
   #from = '';
@@ -209,8 +304,10 @@ class Partial implements BodySink {
   #whole: number | undefined;
   #asked = false;
 
-  constructor(sink: SourceSink | undefined) {
+  constructor(sink: SourceSink | undefined, signer: SignedSource | undefined) {
     this.#sink = sink;
+    this.#check = signer?.check;
+    this.#versionHeader = signer?.versionHeader;
   }
 
   /** Whether the last request was for the rest of a body. */
@@ -228,7 +325,11 @@ class Partial implements BodySink {
     this.#asked = etag !== undefined;
     if (etag === undefined) return request;
     const headers = { ...request.headers, Range: `bytes=${size}-`, 'If-Range': etag };
-    return { ...request, headers, resume: { at: size, of: etag, size: this.#whole } };
+    return {
+      ...request,
+      headers,
+      resume: { at: size, of: etag, by: this.#versionHeader ?? 'etag', size: this.#whole },
+    };
   }
 
   forget(): void {
@@ -237,13 +338,20 @@ class Partial implements BodySink {
 
   start(headers: IncomingHttpHeaders, from: URL): void {
     this.#from = from.href;
-    const { etag, 'content-length': length } = headers;
+    const { 'content-length': length } = headers;
+    const etag = plainEtag(headers);
     this.#whole = length === undefined ? undefined : Number(length);
     this.#etag = etag?.startsWith('"') === true ? etag : undefined;
+    if (this.#versionHeader !== undefined) {
+      const version = String(headers[this.#versionHeader] ?? '');
+      this.#etag = /^\d{1,20}$/.test(version) ? version : undefined;
+    }
+    this.#check?.start(headers);
     this.#sink?.start(headers, from);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
+    this.#check?.update(chunk);
     return this.#sink?.write(chunk);
   }
 }
@@ -264,10 +372,14 @@ function found(
   return { state: 'fetched', fetched: { content, secret, provenance, etagOf, ...(reused && { reused }) } };
 }
 
-/** 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15). */
-function statusFault(
+/**
+ * 408, 425, 429 and 5xx pass; RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110#section-15).
+ * @param better what to do about a status, where the source knows better
+ */
+export function statusFault(
   { status, busy, resumed }: HttpResponse,
   identified: boolean,
+  better: Readonly<Record<number, string>> = {},
 ): NotYet | Never | undefined {
   if (status === 200 || resumed === true) return undefined;
   if (status === 408 || status === 425 || status === 429 || status >= 500)
@@ -282,6 +394,7 @@ function statusFault(
     404: 'nothing is there: look at the path of the URL',
     407: 'the proxy requires a user and password: set them in HTTP_PROXY',
     410: 'it was there once and is gone for good',
+    ...better,
   };
   const fault = status === 404 || status === 410 ? nonexistent : never;
   return fault(exitStatus.refused, `answered ${status}`, hints[status]);

@@ -4,6 +4,7 @@ import { withoutFinalDot } from '../../core/host-port.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
+import { unusablePart } from '../../process/client-pair.ts';
 
 /** How the other end is verified and what we show it. PEM texts. */
 export interface TlsSettings {
@@ -17,12 +18,14 @@ export interface TlsSettings {
   readonly verify: boolean;
   /** Whatever name the certificate is for: its authority alone is looked at. */
   readonly anyName?: boolean;
+  /** Knows no authorities at all: only what the other end shows is found. */
+  readonly noAuthorities?: boolean;
 }
 
 /** What node:tls takes. */
 export function tlsOptions(settings: TlsSettings): {
   readonly rejectUnauthorized: boolean;
-  readonly ca?: string;
+  readonly ca?: string | string[];
   readonly cert?: string;
   readonly key?: string;
   readonly servername?: string;
@@ -31,6 +34,7 @@ export function tlsOptions(settings: TlsSettings): {
   return {
     rejectUnauthorized: settings.verify,
     ...(settings.authorities === undefined ? {} : { ca: settings.authorities }),
+    ...(settings.noAuthorities === true ? { ca: [] } : {}),
     ...(settings.certificate === undefined ? {} : { cert: settings.certificate }),
     ...(settings.key === undefined ? {} : { key: settings.key }),
     ...(settings.serverName === undefined ? {} : { servername: withoutFinalDot(settings.serverName) }),
@@ -68,6 +72,31 @@ export function readAuthorities(
 /** @throws UsageError where SSL_CERT_FILE still holds a reference */
 export function checkAuthorities(environment: Environment): void {
   refuseUnexpandedVariables({ SSL_CERT_FILE: 'path' }, environment);
+}
+
+/**
+ * Makes sure that a client's certificate and key are ones before anything is asked: each attempt would fail by them.
+ * @param origins name them, as `--cert-file` and `--key-file`
+ * @throws UsageError that names the one that is not
+ */
+export function checkClientPair(
+  { certificate, key }: Pick<TlsSettings, 'certificate' | 'key'>,
+  origins: { readonly certificate: string; readonly key: string },
+): void {
+  if (certificate === undefined || key === undefined) return;
+  switch (unusablePart({ certificate, key })) {
+    case 'certificate':
+      throw new UsageError(`${origins.certificate}: the file holds no certificate that can be read`);
+    case 'key':
+      throw new UsageError(
+        `${origins.key}: the file holds no private key that can be read: PKCS#8, PKCS#1 or SEC1 in PEM format, not encrypted`,
+      );
+    case 'pair':
+      throw new UsageError(
+        `${origins.key}: this is not the key of the certificate (${origins.certificate}); was one of them renewed without the other?`,
+      );
+    case undefined:
+  }
 }
 
 /** A file in PEM format. @throws UsageError where it cannot be read or is not one */

@@ -27,10 +27,12 @@ import { busyOf } from './retry-after.ts';
 import type { SecureClient } from './secure.ts';
 import type { TlsSettings } from './tls.ts';
 
-/** Where the rest of a body begins, the ETag of the version whose rest it is, and the bytes of the whole, where they are known. */
+/** Where the rest of a body begins, what tells the version whose rest it is, and the bytes of the whole, where they are known. */
 export interface ResumePlace {
   readonly at: number;
   readonly of: string;
+  /** The header that tells it, in small letters: an ETag's. */
+  readonly by: string;
   readonly size: number | undefined;
 }
 
@@ -51,6 +53,8 @@ export interface HttpRequest {
   readonly maxBody: number;
   /** Names the setting behind maxBody, for people. */
   readonly maxBodyOrigin: string;
+  /** What a longer body means, where the limit is none of the user's. */
+  readonly tooLong?: Never;
   /** Takes the body of an answer with status 200, which is not kept in memory then. */
   readonly sink?: BodySink | undefined;
   /** What a request with `Range: bytes=N-` goes on from: an answer with status 206 from there is added to the sink. */
@@ -393,14 +397,14 @@ const handshakeHint =
  */
 function sizeByRest(
   { statusCode, headers, headersDistinct }: IncomingMessage,
-  { at: place, of: etag, size: known }: ResumePlace,
+  { at: place, of: version, by, size: known }: ResumePlace,
 ): number | undefined {
   if (statusCode !== 206) return undefined;
   // Several parts with lines between them.
   if (/^multipart\//i.test(headers['content-type'] ?? '')) return undefined;
   // Not everybody heeds If-Range: a cache, or another server behind the same name, may have another version.
-  const tags = headersDistinct['etag'] ?? [];
-  if (tags.length !== 1 || tags[0] !== etag) return undefined;
+  const tags = headersDistinct[by] ?? [];
+  if (tags.length !== 1 || tags[0] !== version) return undefined;
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(headers['content-range'])) ?? [];
   const size = Number(total);
   if (Number(first) !== place || Number(last) + 1 !== size || (known ?? size) !== size) return undefined;

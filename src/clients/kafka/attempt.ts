@@ -102,6 +102,7 @@ interface Partition {
 interface Topic {
   readonly error: number;
   readonly name: string;
+  /** Where one is named several times, all that is said of it must be right; it is one all the same. */
   readonly partitions: readonly Partition[];
 }
 
@@ -132,7 +133,9 @@ async function askForCluster(
   });
   answer.text();
   answer.number(4);
-  return { brokers, topics: answer.list(() => readTopic(answer)) };
+  // One that is named twice is one.
+  const different = [...new Map(brokers.map((broker) => [broker.id, broker])).values()];
+  return { brokers: different, topics: answer.list(() => readTopic(answer)) };
 }
 
 function readTopic(answer: KafkaFields): Topic {
@@ -141,7 +144,7 @@ function readTopic(answer: KafkaFields): Topic {
   const partitions = answer.list((): Partition => {
     const [wrong, index, leader] = [answer.number(2), answer.number(4), answer.number(4)];
     answer.list(() => answer.number(4));
-    return { error: wrong, index, leader, inSync: answer.list(() => answer.number(4)).length };
+    return { error: wrong, index, leader, inSync: new Set(answer.list(() => answer.number(4))).size };
   });
   return { error, name, partitions };
 }
@@ -180,15 +183,16 @@ function judgeCluster(
         hint: 'whoever makes it has not done so yet; this wait makes none, even where the server would',
         absent: true,
       });
-    if (topic.partitions.length < fewest)
-      return notYet(`the topic ${shown} has ${topic.partitions.length} of ${fewest} partitions (${peer})`);
+    const partitions = differentPartitions(topic.partitions);
+    if (partitions < fewest)
+      return notYet(`the topic ${shown} has ${partitions} of ${fewest} partitions (${peer})`);
     const headless = topic.partitions.filter(
       ({ error, leader }) =>
         leaderErrors.has(error) || leader < 0 || !brokers.some((broker) => broker.id === leader),
     );
     if (topic.error !== 0 || headless.length > 0)
       return notYet(
-        `the topic ${shown} has no leader for ${headless.length} of ${topic.partitions.length} partitions (${peer})`,
+        `the topic ${shown} has no leader for ${differentPartitions(headless)} of ${partitions} partitions (${peer})`,
         { hint: 'the brokers that hold them are not up: look at their pods and logs' },
       );
     const behind = topic.partitions.find((partition) => partition.inSync < inSync);
@@ -199,6 +203,10 @@ function judgeCluster(
       );
   }
   return undefined;
+}
+
+function differentPartitions(partitions: readonly Partition[]): number {
+  return new Set(partitions.map(({ index }) => index)).size;
 }
 
 /** More are not connected to: of a large cluster it is enough that most can be reached. */

@@ -84,8 +84,13 @@ function inCluster(host: string, port: string, folder: string): ClusterAccess {
       { cause: error },
     );
   }
+  const address = `https://${shownHostPort(host, port)}`;
+  if (!/^[\w.:-]+$/.test(host) || !URL.canParse(address))
+    throw new UsageError(
+      'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not an address and a port; Kubernetes sets both, as 10.96.0.1 and 443',
+    );
   return {
-    server: new URL(`https://${shownHostPort(host, port)}`),
+    server: new URL(address),
     tls: {
       verify: true,
       authorities: readNamedFile({ text: join(folder, 'ca.crt'), origin }).toString(),

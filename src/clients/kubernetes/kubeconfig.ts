@@ -1,8 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { dirname, resolve } from 'node:path';
 
+import { hideMisplacedInDocument, quoted, shownPath } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded, type Meaning } from '../../core/template-variables.ts';
+import { isWebUrl } from '../../core/web-url.ts';
 import { readNamedFile, readSecretFile } from '../../fs/input-file.ts';
 import type { TlsSettings } from '../http/tls.ts';
 import type { ClusterAccess } from './access.ts';
@@ -36,7 +38,8 @@ export interface KubeconfigSource {
 export function readKubeconfig(source: KubeconfigSource): ClusterAccess {
   const { origin } = source;
   const files = source.paths.flatMap((path) => readFile(path, source));
-  if (files.length === 0) throw new UsageError(`${origin}: there is no file ${source.paths.join(', ')}`);
+  if (files.length === 0)
+    throw new UsageError(`${origin}: there is no file ${source.paths.map(shownPath).join(', ')}`);
   const current = files.map(({ content }) => textAt(content, 'current-context')).find((name) => name !== '');
   const name = source.context ?? current;
   if (name === undefined)
@@ -56,8 +59,10 @@ export function readKubeconfig(source: KubeconfigSource): ClusterAccess {
       `${origin}: the server of the cluster ${clusterName} is not a URL; write for example https://10.0.0.1:6443`,
     );
   const proxy = textAt(cluster.value, 'proxy-url');
-  if (proxy !== '' && !/^https?:\/\//.test(proxy))
-    throw new UsageError(`${origin}: the proxy-url of the cluster ${clusterName} is not http:// or https://`);
+  if (proxy !== '' && !isWebUrl(proxy))
+    throw new UsageError(
+      `${origin}: the proxy-url of the cluster ${clusterName} is not an http or https URL; write for example http://proxy.internal:3128`,
+    );
   const url = new URL(server);
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     throw new UsageError(
@@ -105,7 +110,7 @@ function refuseReferences(
   }
 }
 
-function readFile(path: string, { paths, origin, parse }: KubeconfigSource): readonly ConfigFile[] {
+function readFile(path: string, { paths, origin, parse, secret }: KubeconfigSource): readonly ConfigFile[] {
   let text: string;
   try {
     text = readNamedFile({ text: path, origin }).toString();
@@ -115,7 +120,9 @@ function readFile(path: string, { paths, origin, parse }: KubeconfigSource): rea
     throw error;
   }
   try {
-    return [{ path, content: parse(text) as Json }];
+    const content = parse(text) as Json;
+    hideMisplacedInDocument(content, { secret });
+    return [{ path, content }];
   } catch (error) {
     throw new UsageError(`${origin}: ${path}:${(error as Error).message}`, { cause: error });
   }
@@ -136,7 +143,7 @@ function named(files: readonly ConfigFile[], list: string, key: string, name: st
     objectsIn(content, list).map((entry) => textAt(entry, 'name')),
   );
   throw new UsageError(
-    `${origin}: there is no ${key} named ${JSON.stringify(name)}; there ${names.length === 0 ? 'is none' : `are: ${names.join(', ')}`}`,
+    `${origin}: there is no ${key} named ${quoted(name)}; there ${names.length === 0 ? 'is none' : `are: ${names.join(', ')}`}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { exitStatus } from '../../core/exit-status.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { never, notYet, type Never, type NotYet } from '../../wait/attempt.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import type { ClusterAccess } from './access.ts';
@@ -7,7 +8,7 @@ import { resourceWords, type ApiResource } from './resource.ts';
 
 /** What was asked of the API server, as RBAC sees it. */
 export interface AskedRight {
-  readonly verb: 'list' | 'watch';
+  readonly verb: 'list' | 'watch' | 'get';
   readonly resource: ApiResource;
   /** Undefined of a resource that is in no namespace. */
   readonly namespace: string | undefined;
@@ -35,7 +36,7 @@ export function refusalOf(
     return {
       state: 'forbidden',
       reason: `${who ?? 'this user'} may not ${right.verb} ${rightWords(right)} (403)`,
-      hint: `${right.namespace === undefined ? 'a ClusterRole' : `a Role in the namespace ${right.namespace}`} is missing that gives ${resourceWords(resource)} with the verbs list and watch; initbox wait-kubernetes ${targetWords(right)} --print-role prints it`,
+      hint: `${right.namespace === undefined ? 'a ClusterRole' : `a Role in the namespace ${right.namespace}`} is missing that gives ${resourceWords(resource)} with ${right.verb === 'get' ? 'the verb get; initbox fetch-config' : 'the verbs list and watch; initbox wait-kubernetes'} ${targetWords(right)} --print-role prints it`,
     };
   }
   if (status === 404)
@@ -61,13 +62,14 @@ function unauthorized({ tokenFile, authorization, origin }: ClusterAccess): NotY
 
 /** `jobs.batch "migrate" in the namespace prod` */
 function rightWords({ resource, name, namespace }: AskedRight): string {
-  const one = name === undefined ? '' : ` ${JSON.stringify(name)}`;
+  const one = name === undefined ? '' : ` ${quoted(name)}`;
   return `${resourceWords(resource)}${one}${namespace === undefined ? '' : ` in the namespace ${namespace}`}`;
 }
 
 /** How the target is written, so that it can be copied: `jobs.batch/prod/migrate`. */
-function targetWords({ resource, namespace, name }: AskedRight): string {
+function targetWords({ verb, resource, namespace, name }: AskedRight): string {
   const within = namespace === undefined ? '' : `/${namespace}`;
+  if (verb === 'get') return `kubernetes:${resource.kind.toLowerCase()}${within}/${name}`;
   return `${resourceWords(resource)}${within}${name === undefined ? '/ --selector …' : `/${name}`}`;
 }
 

@@ -1,4 +1,5 @@
 import type { ClusterRight, ClusterRights } from '../../core/cluster-rights.ts';
+import { quoted as shownText } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { parseNamespace } from './namespace.ts';
 
@@ -8,7 +9,9 @@ interface RoleSubject {
   readonly namespace: string;
 }
 
-const roleName = 'initbox-wait';
+/** Of what is waited for; and of what is read alone, so that neither takes the other's place. */
+const roleOfWaits = 'initbox-wait';
+const roleOfReads = 'initbox-fetch';
 const api = 'rbac.authorization.k8s.io';
 
 /**
@@ -32,7 +35,7 @@ export function rolesFor(needed: readonly ClusterRights[], account: string | und
 function subjectOf(text: string | undefined, namespaces: ReadonlySet<string>): RoleSubject {
   const [first = 'default', second, ...more] = text?.split('/') ?? [];
   if (more.length > 0 || first === '' || second === '')
-    throw new UsageError(`--account: "${text}" is not NAME or NAMESPACE/NAME`);
+    throw new UsageError(`--account: ${shownText(text ?? '')} is not NAME or NAMESPACE/NAME`);
   if (second !== undefined) return { namespace: parseNamespace(first), name: second };
   const [own = 'default', ...others] = namespaces;
   if (others.length > 0)
@@ -45,22 +48,23 @@ function subjectOf(text: string | undefined, namespaces: ReadonlySet<string>): R
 function roleAndBinding(namespace: string, rights: readonly ClusterRight[], subject: RoleSubject): string {
   const prefix = namespace === '' ? 'Cluster' : '';
   // What is in no namespace is the cluster's: two namespaces that use the same name there must not share a role.
-  const name = namespace === '' ? `${roleName}-${subject.namespace}-${subject.name}` : roleName;
+  const base = rights.some(({ verbs }) => verbs.includes('watch')) ? roleOfWaits : roleOfReads;
+  const name = namespace === '' ? `${base}-${subject.namespace}-${subject.name}` : base;
   const metadata = [
     'metadata:',
     `  name: ${name}`,
     ...(namespace === '' ? [] : [`  namespace: ${quoted(namespace)}`]),
   ];
-  const byResource = Map.groupBy(rights, ({ group, plural }) => `${group}/${plural}`);
+  const byResource = Map.groupBy(rights, ({ group, plural, verbs }) => `${group}/${plural}/${verbs.join()}`);
   const rules = [...byResource.values()].flatMap((same) => {
-    const [{ group, plural }] = same as [ClusterRight];
+    const [{ group, plural, verbs }] = same as [ClusterRight];
     const all = same.some((right) => right.name === undefined);
     const names = [...new Set(same.map((right) => right.name ?? ''))].toSorted();
     return [
       `  - apiGroups: [${quoted(group)}]`,
       `    resources: [${plural}]`,
       ...(all ? [] : [`    resourceNames: [${names.map(quoted).join(', ')}]`]),
-      '    verbs: [list, watch]',
+      `    verbs: [${verbs.join(', ')}]`,
     ];
   });
   return `${[

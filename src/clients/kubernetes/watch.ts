@@ -36,6 +36,9 @@ export interface WatchSettings<T> {
 /** Objects for one page of a list: even large ones fit into the memory of an init container. */
 const page = '50';
 
+/** Kinds of events that tell of an object; after any other, a list tells how things are. */
+const events: ReadonlySet<string> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+
 /** Milliseconds between two watches that may begin at once after the end of one. */
 const hurry = 1000;
 
@@ -111,7 +114,8 @@ export class ObjectWatch<T> implements Disposable {
       const version = textAt(list, 'metadata', 'resourceVersion');
       if (version === '')
         return notYet('what answers there is not an API server: its answer is not a list of objects');
-      for (const object of objectsIn(list, 'items')) known.set(keyOf(object), keep(object));
+      for (const object of objectsIn(list, 'items'))
+        if (this.#isMeant(object)) known.set(keyOf(object), keep(object));
       next = textAt(list, 'metadata', 'continue');
       if (next !== '') continue;
       this.#known = known;
@@ -208,18 +212,25 @@ export class ObjectWatch<T> implements Disposable {
     const type = textAt(event, 'type');
     const object = objectIn(event, 'object');
     const version = textAt(object, 'metadata', 'resourceVersion');
-    if (type === 'ERROR' || version === '') {
-      // Most often 410, Gone. Whatever it is, a list tells how things are.
+    if (!events.has(type) || version === '') {
+      // ERROR, most often 410, Gone. Whatever it is, a list tells how things are.
       this.#version = undefined;
       return watch.abort();
     }
     this.#version = version;
-    if (type === 'BOOKMARK') return;
+    if (type === 'BOOKMARK' || !this.#isMeant(object)) return;
     if (type === 'DELETED') {
       this.#settings.deleting(new Map(this.#known).set(keyOf(object), this.#settings.keep(object)));
       this.#known.delete(keyOf(object));
     } else this.#known.set(keyOf(object), this.#settings.keep(object));
     this.#settings.changed(this.#known);
+  }
+
+  /** Whether it is of the namespace that was asked for: what answers may stand in between, and mix up answers. */
+  #isMeant(object: ApiObject): boolean {
+    const { namespace } = this.#what;
+    const found = textAt(object, 'metadata', 'namespace');
+    return namespace === undefined || found === '' || found === namespace;
   }
 
   /** The next look is to come at once, unless the last one has hurried as well. */

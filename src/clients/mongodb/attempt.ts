@@ -1,6 +1,7 @@
-import { excerpt } from '../../core/excerpt.ts';
+import { excerpt, withheld } from '../../core/excerpt.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
+import { describedText } from '../../core/misplaced-secret.ts';
 import {
   never,
   notYet,
@@ -140,6 +141,8 @@ async function greet(
     }
     probe.reached?.('protocol');
     if (error !== undefined) return judgeMongodbError(error, peer, context.redact);
+    const foreign = judgeWire(hello, peer);
+    if (foreign !== undefined) return foreign;
     return memberOf(hello, conversation, endpoint);
   } catch (error) {
     if (error instanceof ConnectionEnded && error.heard.length === 0)
@@ -151,6 +154,28 @@ async function greet(
       });
     return judgeFault(error, peer);
   }
+}
+
+/**
+ * The versions of the protocol in whose words all of this is said, of MongoDB 3.6, the first that has OP_MSG, and 8.0
+ * (https://github.com/mongodb/mongo/blob/v8.0/src/mongo/db/wire_version.h). A server says from which to which it speaks.
+ */
+const wire = { least: 6, most: 25 } as const;
+
+/** @returns undefined where both speak one; a driver gives up otherwise, too (Server Discovery and Monitoring: wire version) */
+function judgeWire(hello: BsonDocument, peer: string): Never | undefined {
+  const [least, most] = [hello.get('minWireVersion'), hello.get('maxWireVersion')];
+  const tooNew = typeof least === 'number' && least > wire.most ? `from wire version ${least} on` : undefined;
+  const tooOld = typeof most === 'number' && most < wire.least ? `up to wire version ${most}` : undefined;
+  const unfit = tooNew ?? tooOld;
+  if (unfit === undefined) return undefined;
+  return never(
+    exitStatus.refused,
+    `speaks MongoDB’s protocol ${unfit}, where ${wire.least} to ${wire.most} are supported (${peer})`,
+    tooNew !== undefined
+      ? 'the server is newer than this initbox: use a newer one, or wait for the port alone (tcp://HOST:PORT)'
+      : 'the server is older than MongoDB 3.6: wait for the port alone (tcp://HOST:PORT)',
+  );
 }
 
 /** Of servers before 4.4.2, 4.2.10, 4.0.21 and 3.6.21, which know `isMaster` alone. */
@@ -175,7 +200,7 @@ function memberOf(
 ): Member {
   const text = (name: string): string | undefined => {
     const value = hello.get(name);
-    return typeof value === 'string' ? value.slice(0, mostName) : undefined;
+    return typeof value === 'string' ? (withheld(value.length, mostName) ?? value) : undefined;
   };
   const texts = (name: string): readonly string[] => {
     const value = hello.get(name);
@@ -306,7 +331,7 @@ function isAt({ endpoint }: Member, address: string): boolean {
 }
 
 function shownAddress(address: string): string {
-  return address.replaceAll(/[^\w.:[\]-]/g, '?').slice(0, 100);
+  return /^[\w.:[\]-]{1,100}$/.test(address) ? address : describedText(address);
 }
 
 function hasNoData({ role }: Member): boolean {
@@ -375,7 +400,7 @@ async function use(member: Member, demands: Settled, { redact }: TalkContext, pr
       });
       const error = mongodbErrorIn(answer);
       if (error !== undefined) return judgeMongodbError(error, peer, redact);
-      if (collection !== '' && !hasEntry(answer)) absent.push(JSON.stringify(collection));
+      if (collection !== '' && !hasEntry(answer, collection)) absent.push(JSON.stringify(collection));
     }
     if (absent.length > 0)
       return notYet(
@@ -391,11 +416,14 @@ async function use(member: Member, demands: Settled, { redact }: TalkContext, pr
   }
 }
 
-function hasEntry(answer: BsonDocument): boolean {
+/** Whether a list of collections has this one: what answers may not have heard the filter. */
+function hasEntry(answer: BsonDocument, collection: string): boolean {
   const cursor = answer.get('cursor');
   const batch = cursor instanceof Map ? (cursor as BsonDocument).get('firstBatch') : undefined;
   if (!(batch instanceof Map)) throw new NotMongodb();
-  return batch.size > 0;
+  return [...batch.values()].some(
+    (entry) => entry instanceof Map && (entry as BsonDocument).get('name') === collection,
+  );
 }
 
 function judgeFault(error: unknown, peer: string): NotYet {

@@ -1,36 +1,13 @@
 import { excerpt } from '../../core/excerpt.ts';
-import { exitStatus } from '../../core/exit-status.ts';
-import {
-  never,
-  notYet,
-  satisfied,
-  type Answer,
-  type Never,
-  type NotYet,
-  type Probe,
-} from '../../wait/attempt.ts';
-import { AnswerTooLong, type ServerConversation } from '../connection/conversation.ts';
-import { startTls, type ConnectionContext, type ConnectionPlace } from '../connection/open.ts';
+import { notYet, satisfied, type Answer, type Probe } from '../../wait/attempt.ts';
+import type { ServerConversation } from '../connection/conversation.ts';
 import { talkTo, type TalkContext } from '../connection/talk.ts';
-import { CannotLogIn, logInToMysql, mysqlClientHead, type MysqlLogin } from './login.ts';
-import {
-  mysqlCapability,
-  mysqlErrorIn,
-  MysqlFields,
-  mysqlPacket,
-  NotMysql,
-  readMysqlGreeting,
-  takeMysqlPacket,
-  type MysqlError,
-} from './packet.ts';
+import { NotMysql, type MysqlError } from './packet.ts';
+import { mysqlText } from './quoted.ts';
 import { judgeMysqlError } from './server-errors.ts';
+import { askMysql, enterMysql, judgeMysqlFault, type MysqlServer } from './session.ts';
 
-export interface MysqlDemands extends MysqlLogin {
-  readonly endpoint: ConnectionPlace['endpoint'];
-  /** Undefined without TLS. */
-  readonly tls: ConnectionPlace['tls'];
-  /** A server without TLS is taken, too. */
-  readonly tlsOptional: boolean;
+export interface MysqlDemands extends MysqlServer {
   /** It must take writes. */
   readonly primary: boolean;
   readonly tables: readonly MysqlTable[];
@@ -59,66 +36,25 @@ export async function attemptMysql(
   context: TalkContext,
   probe: Probe,
 ): Promise<Answer> {
-  const { redact } = context;
   return talkTo(
     { endpoint: demands.endpoint, tls: undefined },
     context,
     probe,
-    (conversation) => greet({ conversation, probe, redact }, demands, context),
-    judgeFault,
+    (conversation) => greet(conversation, demands, context, probe),
+    judgeMysqlFault,
   );
 }
 
-function judgeFault(error: unknown, peer: string): NotYet | Never | undefined {
-  if (error instanceof CannotLogIn)
-    return never(exitStatus.refused, `${error.message} (${peer})`, error.hint);
-  if (error instanceof NotMysql || error instanceof AnswerTooLong)
-    return notYet(`what answers there is not MySQL or MariaDB (${peer})`, {
-      hint: 'is it the right port? a new Service can lead elsewhere until this node’s kube-proxy knows it',
-    });
-  return undefined;
-}
-
-async function greet(talk: Talk, demands: MysqlDemands, context: ConnectionContext): Promise<Answer> {
-  const { conversation, probe } = talk;
-  const { peer } = conversation;
-  probe.phase(`waiting for the greeting of ${peer}`);
-  const { sequence, payload } = await conversation.read(takeMysqlPacket);
-  const refusal = mysqlErrorIn(payload);
-  if (refusal !== undefined) {
-    probe.reached?.('protocol');
-    return judgeMysqlError(refusal, peer, talk.redact);
-  }
-  const greeting = readMysqlGreeting(payload);
-  const offered = (greeting.capabilities & mysqlCapability.tls) !== 0;
-  const { tls } = demands;
-  if (tls !== undefined && !offered && !demands.tlsOptional)
-    return never(
-      exitStatus.refused,
-      `the server has TLS turned off (${peer})`,
-      'turn it on in the server (ssl_cert, ssl_key), or set ssl-mode=preferred where the network may be trusted',
-    );
-  let secured: ServerConversation | undefined;
-  if (tls !== undefined && offered) {
-    conversation.write(
-      mysqlPacket(sequence + 1, mysqlClientHead(greeting, true, demands.database !== undefined)),
-    );
-    const started = await startTls(conversation, demands.endpoint, tls, context, probe);
-    if ('state' in started) return started;
-    secured = started;
-  }
-  using over = secured ?? conversation;
-  probe.reached?.('protocol');
-  probe.phase(`logging in to ${peer}`);
-  const refused = await logInToMysql(
-    over,
-    greeting,
-    demands,
-    secured === undefined ? 'none' : tls?.verify === true ? 'verified' : 'unverified',
-    sequence + (secured === undefined ? 1 : 2),
-  );
-  if (refused !== undefined) return judgeMysqlError(refused, peer, talk.redact);
-  return await check({ ...talk, conversation: over }, demands, greeting.version);
+async function greet(
+  conversation: ServerConversation,
+  demands: MysqlDemands,
+  context: TalkContext,
+  probe: Probe,
+): Promise<Answer> {
+  const entered = await enterMysql(conversation, demands, context, probe);
+  if ('state' in entered) return entered;
+  using over = entered.conversation;
+  return await check({ conversation: over, probe, redact: context.redact }, demands, entered.version);
 }
 
 /** Asks whether it serves, and whether what was asked for holds. */
@@ -167,7 +103,7 @@ async function findTable(
   talk.probe.phase(`looking for the table ${JSON.stringify(name)} in ${peer}`);
   const found = await ask(
     talk,
-    `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ${literal(where)} AND table_name = ${literal(table)}`,
+    `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ${mysqlText(where)} AND table_name = ${mysqlText(table)}`,
   );
   if ('error' in found) return judgeMysqlError(found.error, peer, talk.redact);
   // Only a number says that it is there: a proxy may answer any query with a mere OK.
@@ -192,37 +128,11 @@ async function findTrue(talk: Talk, query: string): Promise<Answer | undefined> 
   return notYet(`the query gives ${shown}, not 1 (${peer})`, { absent: true });
 }
 
-/** Whatever sql_mode says of backslashes, and whatever is in it. */
-function literal(text: string): string {
-  return `_utf8mb4 X'${Buffer.from(text).toString('hex')}'`;
-}
-
-/** More than a query that gives one value has. */
-const mostPackets = 1000;
-
 /** The first value of the first row; undefined where there is none. @throws NotMysql, and what a conversation throws */
 async function ask(
   { conversation }: Talk,
   query: string,
 ): Promise<{ readonly value: string | undefined } | { readonly error: MysqlError }> {
-  conversation.write(mysqlPacket(0, Buffer.from(`\u0003${query}`)));
-  let value: string | undefined;
-  let rows = 0;
-  let ends = 0;
-  for (let count = 0; count < mostPackets; count += 1) {
-    const { payload } = await conversation.read(takeMysqlPacket);
-    const error = mysqlErrorIn(payload);
-    if (error !== undefined) return { error };
-    // A statement without a result; a request for a local file, which is not granted (0xfb).
-    if (count === 0 && payload[0] === 0) return { value: undefined };
-    if (count === 0 && payload[0] === 0xfb) throw new NotMysql();
-    if (payload[0] === 0xfe && payload.length < 9) {
-      ends += 1;
-      if (ends === 2) return { value };
-    } else if (ends === 1) {
-      if (rows === 0) value = new MysqlFields(payload).measured();
-      rows += 1;
-    }
-  }
-  throw new NotMysql();
+  const result = await askMysql(conversation, query);
+  return 'error' in result ? result : { value: result.rows[0]?.[0] };
 }

@@ -21,16 +21,25 @@ const base: Point = [baseX, baseY, 1n, (baseX * baseY) % p];
 
 /** The signature of a challenge: 64 bytes. */
 export function ed25519Answer(password: Buffer, challenge: Buffer): Buffer {
+  const { scalar, prefix } = keyOf(password);
+  const publicKey = ed25519PublicKey(password);
+  const nonce = number(sha512(prefix, challenge)) % order;
+  const commitment = encoded(times(base, nonce));
+  const digest = number(sha512(commitment, publicKey, challenge)) % order;
+  return Buffer.concat([commitment, bytes((nonce + digest * scalar) % order)]);
+}
+
+/** What a server stores of a password: 32 bytes. */
+export function ed25519PublicKey(password: Buffer): Buffer {
+  return encoded(times(base, keyOf(password).scalar));
+}
+
+function keyOf(password: Buffer): { readonly scalar: bigint; readonly prefix: Buffer } {
   const secret = sha512(password);
   const clamped = Buffer.from(secret.subarray(0, 32));
   clamped[0] = (clamped[0] ?? 0) & 248;
   clamped[31] = ((clamped[31] ?? 0) & 63) | 64;
-  const scalar = number(clamped);
-  const publicKey = encoded(times(base, scalar));
-  const nonce = number(sha512(secret.subarray(32), challenge)) % order;
-  const commitment = encoded(times(base, nonce));
-  const digest = number(sha512(commitment, publicKey, challenge)) % order;
-  return Buffer.concat([commitment, bytes((nonce + digest * scalar) % order)]);
+  return { scalar: number(clamped), prefix: secret.subarray(32) };
 }
 
 function add([x1, y1, z1, t1]: Point, [x2, y2, z2, t2]: Point): Point {

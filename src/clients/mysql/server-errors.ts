@@ -17,7 +17,7 @@ const secret =
 const final: Readonly<Record<number, string | undefined>> = {
   1044: 'the user has no right on this database: GRANT … ON DATABASE.* TO …',
   1045: secret,
-  1049: 'the database must be created first: init containers do not create it',
+  1049: 'the database must be created first, for example by initbox create-database',
   1064: 'look at the query',
   1129: 'the server refuses this address after too many broken connections, until somebody runs FLUSH HOSTS (mariadb-admin flush-hosts): what breaks them, a health check that only connects?',
   1130: 'no user of the server may log in from this pod’s address: CREATE USER NAME@’%’',
@@ -52,13 +52,22 @@ const passing: Readonly<Record<number, string>> = {
   1226: 'the user’s own limit of connections or queries is used up: MAX_USER_CONNECTIONS of the account',
 };
 
+/** What a server says, for people. */
+export function mysqlErrorWords(
+  { code, message }: MysqlError,
+  peer: string,
+  redact: (text: string) => string,
+): string {
+  return `${flattened(excerpt(message, mostShown, redact))} (${code}, ${peer})`;
+}
+
 /** What an error of the server means for a wait. */
 export function judgeMysqlError(
   { code, message }: MysqlError,
   peer: string,
   redact: (text: string) => string,
 ): NotYet | Never {
-  const said = `${flattened(excerpt(message, mostShown, redact))} (${code}, ${peer})`;
+  const said = mysqlErrorWords({ code, message }, peer, redact);
   if (Object.hasOwn(final, code)) return never(exitStatus.refused, said, final[code]);
   return notYet(said, { hint: passing[code], absent: code === 1146 });
 }

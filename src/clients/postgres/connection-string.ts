@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 import type { Environment } from '../../core/context.ts';
-import { integer } from '../../core/options/option.ts';
+import { portIn, quotedHostPort } from '../../core/host-port.ts';
+import { quoted, quotedValue } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
 import { serviceLinkIn } from '../../core/service-link.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
-import { shownAddress } from '../../core/userinfo.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import {
   missing,
@@ -253,13 +253,18 @@ function readHosts(all: Parameters, origin: string): Omit<PostgresHost, 'passwor
     const host = names[index] || address;
     if (!host) throw noHost(origin);
     if (address && !isIP(address))
-      throw new UsageError(`hostaddr ${shownAddress(address)} is not an IP address`);
+      throw new UsageError(`hostaddr ${quotedHostPort(address)}is not an IP address`);
     if (address && host.startsWith('/'))
       throw new UsageError(
         `${hostOrigin} is the folder of a Unix socket, and hostaddr is an address; give one of them`,
       );
-    if (!host.startsWith('/') && (/[\s/@?#%\\]/.test(host) || (host.includes(':') && !isIP(host))))
-      throw new UsageError(`the host ${shownAddress(host)} in ${hostOrigin} is not a name`);
+    if (
+      !host.startsWith('/') &&
+      (/[\s/@?#%\\]/.test(host) ||
+        (host.includes(':') && !isIP(host)) ||
+        (/[\u0080-\u{10ffff}]/u.test(host) && !URL.canParse(`http://${host}`)))
+    )
+      throw new UsageError(`${hostOrigin} is not a name, an address or a folder`);
     return { host, address, port: readPort(ports[ports.length > 1 ? index : 0] ?? '', portOrigin) };
   });
 }
@@ -274,11 +279,11 @@ function readPort(text: string, origin: string): number {
   if (text === '') return 5432;
   const link = serviceLinkIn(text);
   if (link !== undefined) throw new UsageError(`the port in ${origin} is not a number: ${link}`);
-  try {
-    return integer({ min: 1, max: 65_535 })(text);
-  } catch (error) {
-    throw new UsageError(`${origin}: ${(error as Error).message}`);
-  }
+  const number = portIn(text.replace(/^\+(?=\d)/, ''));
+  if (number !== undefined) return number;
+  // Other than digits, it may be a password whose `@` was lost.
+  const shown = /^[+-]?\d+$/.test(text) ? quoted(text) : 'the port';
+  throw new UsageError(`${origin}: ${shown} is not a whole number from 1 to 65535`);
 }
 
 /** libpq's connect_timeout is in seconds; 0 and less mean none, which here is the default. */
@@ -296,9 +301,7 @@ function choice<const C extends readonly string[]>(
 ): C[number] | undefined {
   if (given === undefined) return undefined;
   if (!choices.includes(given.text))
-    throw new UsageError(
-      `${given.origin}: ${JSON.stringify(given.text)} is not one of ${choices.join(', ')}`,
-    );
+    throw new UsageError(`${given.origin}: ${quotedValue(given.text)} is not one of ${choices.join(', ')}`);
   return given.text;
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import { value, valueOr, type Values } from '../../core/options/option.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
@@ -33,7 +34,9 @@ export function keyOfId(id: bigint): LockKey {
 export function parseLockId(text: string): bigint {
   const id = /^[+-]?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
   if (id === undefined || BigInt.asIntN(64, id) !== id)
-    throw new Error(`"${text}" is not a whole number from -9223372036854775808 to 9223372036854775807`);
+    throw new Error(
+      `${quotedValue(text)} is not a whole number from -9223372036854775808 to 9223372036854775807`,
+    );
   return id;
 }
 

@@ -40,7 +40,7 @@ const refusals: readonly Refusal[] = [
     code: /^28000$/,
     text: /role .* does not exist/i,
     final: true,
-    hint: 'the role must be created first: init containers do not create it',
+    hint: 'the role must be created first, for example by initbox create-database --owner',
   },
   {
     code: /^28000$/,
@@ -81,7 +81,7 @@ const refusals: readonly Refusal[] = [
   {
     code: /^3D000$/,
     final: true,
-    hint: 'the database must be created first: init containers do not create it',
+    hint: 'the database must be created first, for example by initbox create-database',
   },
   // pg_upgrade, and the end of a backup in servers before version 15.
   {

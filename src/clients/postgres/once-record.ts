@@ -1,7 +1,9 @@
-import { bigintIn, dateIn, integerIn, oneOfIn, textIn } from './answer-row.ts';
+import { bigintIn, dateIn, integerIn, oneOfIn, textIn, textOrNullIn } from './answer-row.ts';
+import { quotedText } from './quoted.ts';
+import { oddValue, onceStates } from './records-shape.ts';
 import { sqlState, sqlStateOf } from './server-errors.ts';
 import type { QueryOptions } from './session.ts';
-import { recordsSchema, requireRecords, type Asking } from './trusted-owner.ts';
+import { OddRecord, recordsSchema, requireRecords, type Asking } from './trusted-owner.ts';
 
 export function isMissing(error: unknown): boolean {
   const state = sqlStateOf(error);
@@ -11,8 +13,6 @@ export function isMissing(error: unknown): boolean {
 export function isForbidden(error: unknown): boolean {
   return sqlStateOf(error) === sqlState.insufficientPrivilege;
 }
-
-export const onceStates = ['running', 'done', 'failed'] as const;
 
 /** What is written down of work that is to be done once. */
 export interface OnceRecord {
@@ -28,16 +28,21 @@ export interface OnceRecord {
 }
 
 /** The columns of a record, of a table named r. */
-export const onceColumns = `r.state, r.token::pg_catalog.text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status`;
+export const onceColumns = `r.state, r.token::pg_catalog.text AS token, r.command_hash, r.host, ${epochOf('r.started')} AS started, ${epochOf('r.finished')} AS finished, r.exit_status,
+  r.lock_id::pg_catalog.text AS lock_id, r.once_key, ${oddValue('once', 'r')} AS odd`;
 
 /** A time in SQL as seconds since 1970: the role's DateStyle may write times as the driver does not read them. */
 export function epochOf(expression: string): string {
   return `extract(epoch FROM ${expression})::pg_catalog.float8`;
 }
 
-/** @returns undefined for a row of NULLs, as an outer join makes it */
-export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined): OnceRecord | undefined {
-  if (row === undefined || row['state'] === null) return undefined;
+/** @throws OddRecord */
+export function onceRecordOf(row: Readonly<Record<string, unknown>>): OnceRecord {
+  const odd = textOrNullIn(row, 'odd');
+  if (odd !== null) {
+    const id = `lock_id = ${textIn(row, 'lock_id')} AND once_key = ${quotedText(textIn(row, 'once_key'))}`;
+    throw new OddRecord('once', id, odd);
+  }
   const [commandHash = '', seal] = textIn(row, 'command_hash').split('.');
   return {
     state: oneOfIn(row, 'state', onceStates),
@@ -54,7 +59,7 @@ export function onceRecordOf(row: Readonly<Record<string, unknown>> | undefined)
 /**
  * Reads the record from a table that was found to be trusted (trusted-owner.ts).
  * @returns undefined where there is no record
- * @throws the server's errors
+ * @throws OddRecord, the server's errors
  */
 export async function selectOnce(
   session: Asking,
@@ -67,12 +72,12 @@ export async function selectOnce(
     [onceKey],
     options,
   );
-  return onceRecordOf(rows[0]);
+  return rows[0] === undefined ? undefined : onceRecordOf(rows[0]);
 }
 
 /**
  * @returns undefined where there is no record, nor perhaps a table
- * @throws UntrustedRecords, the server's errors
+ * @throws UnusableRecords, the server's errors
  */
 export async function readOnce(
   session: Asking,

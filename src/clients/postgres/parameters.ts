@@ -1,6 +1,7 @@
 import type { Environment } from '../../core/context.ts';
+import { quotedHostPort } from '../../core/host-port.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { cutUserinfo, shownAddress } from '../../core/userinfo.ts';
+import { cutUserinfo } from '../../core/userinfo.ts';
 
 /** One connection parameter by its libpq name, and where it was said. */
 export interface Parameter {
@@ -337,7 +338,7 @@ function parseHosts(text: string, origin: string): { readonly host: string; read
     const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(part);
     if (!match) {
       throw new UsageError(
-        `the host ${shownAddress(part)} in ${origin} is not HOST:PORT; an IPv6 address stands in brackets`,
+        `the host ${quotedHostPort(part)}in ${origin} is not HOST:PORT; an IPv6 address stands in brackets, and the @ behind a password is written as it is`,
       );
     }
     return { host: match[1] ?? decode(match[2] ?? '', 'the host', origin), port: match[3] ?? '' };

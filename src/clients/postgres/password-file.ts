@@ -1,4 +1,5 @@
 import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
+import { shownPath } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
@@ -58,7 +59,7 @@ function contentOf(path: string): string | undefined {
     return withoutByteOrderMark(readInput(path, largest).toString());
   } catch (error) {
     if ('code' in (error as Error)) return undefined;
-    throw new UsageError(`the password file ${path} ${whyUnread(error)}`, { cause: error });
+    throw new UsageError(`the password file ${shownPath(path)} ${whyUnread(error)}`, { cause: error });
   }
 }
 

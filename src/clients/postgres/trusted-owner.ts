@@ -1,5 +1,13 @@
 import { integerIn, letterIn, textOrNullIn, textsIn } from './answer-row.ts';
-import { columnsOf, hasKey, misshape } from './records-shape.ts';
+import {
+  columnsOf,
+  hasKey,
+  likelyValue,
+  manner,
+  misshape,
+  misuse,
+  peculiaritiesOf,
+} from './records-shape.ts';
 import { sqlState } from './server-errors.ts';
 import type { QueryOptions, QueryResult } from './session.ts';
 
@@ -46,13 +54,45 @@ export class MisshapenRecords extends UnusableRecords {
   override readonly name = 'MisshapenRecords';
   readonly advice: string;
 
-  constructor(table: RecordsTable, problem: string) {
+  /** @param mend a statement that makes it so again */
+  constructor(table: RecordsTable, problem: string, mend?: string) {
     super(`the table ${recordsSchema}.${table} is not as initbox makes it: ${problem}`);
+    if (mend !== undefined) {
+      this.advice = `run as its owner: ${mend}`;
+      return;
+    }
     this.advice = `did something else make it, or a restore end before its keys? put it away (ALTER TABLE ${recordsSchema}.${table} RENAME TO ${table}_old), and the next start makes a new one; ${
       table === 'locks'
         ? 'its rows are not needed while nobody holds a lock'
         : 'what its rows say is done is known only once they are copied'
     }`;
+  }
+}
+
+/** A row of the records holds what this program cannot have written, and what it means cannot be known. */
+export class OddRecord extends UnusableRecords {
+  override readonly name = 'OddRecord';
+  readonly advice: string;
+
+  /**
+   * @param row which row, as SQL that is true of it
+   * @param odd what oddValue gives
+   */
+  constructor(table: RecordsTable, row: string, odd: string) {
+    const space = odd.indexOf(' ');
+    const [column, value] = [odd.slice(0, space), odd.slice(space + 1)];
+    const name = `${recordsSchema}.${table}`;
+    const noNext = column === 'token' && table === 'locks' && value.length >= 19;
+    super(
+      `the row of ${name} where ${row} holds what initbox cannot have written${noNext ? ', or what nothing can come after' : ''}: ${column} is ${value}`,
+    );
+    // For people, who choose their own search path.
+    const set = `put in what is true, such as: UPDATE ${name} SET ${column} = ${likelyValue(table, column)} WHERE ${row}`;
+    const remove = `DELETE FROM ${name} WHERE ${row}`;
+    this.advice =
+      table === 'locks'
+        ? `once nobody holds the lock, run: ${remove}`
+        : `${set}; or have the work done again: ${remove}`;
   }
 }
 
@@ -79,9 +119,10 @@ export interface Records {
   readonly pid: number;
 }
 
-/** A table whose owner, and whose schema’s owner, were judged to be trusted: its OIDs, and theirs. */
+/** A table whose owner, and whose schema’s owner, were judged to be trusted, and whose manner was: its OIDs, and theirs. */
 interface Judged {
   readonly table: unknown;
+  readonly manner: unknown;
   readonly owner: unknown;
   readonly schema: unknown;
   readonly schemaOwner: unknown;
@@ -105,7 +146,7 @@ export async function findRecords(
     `SELECT pg_catalog.pg_backend_pid() AS pid, found.*, current_user AS role, pg_catalog.quote_ident(current_user) AS quoted_role,
        (SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(d.datdba)) FROM pg_catalog.pg_database AS d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS database_owner
      FROM (SELECT 1) AS one LEFT JOIN (
-       SELECT n.oid AS schema, n.nspowner, c.oid AS "table", c.relowner, c.relkind::pg_catalog.text AS relkind, ${columnsOf('c.oid')} AS columns,
+       SELECT n.oid AS schema, n.nspowner, c.oid AS "table", c.relowner, ${columnsOf('c.oid')} AS columns, ${manner('c')} AS manner, ${peculiaritiesOf(table, 'c')},
          pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner, ${isTrusted('n.nspowner')} AS schema_trusted,
          pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(n.nspowner)) AS quoted_schema_owner,
          pg_catalog.pg_get_userbyid(c.relowner) AS table_owner,
@@ -140,13 +181,27 @@ export async function findRecords(
       role,
       `ALTER TABLE ${recordsSchema}.${table} OWNER TO ${databaseOwner}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${recordsSchema}.${table} TO ${role}`,
     );
-  const problem = found ? misshape(table, letterIn(row, 'relkind'), textsIn(row, 'columns')) : undefined;
-  if (problem !== undefined) throw new MisshapenRecords(table, problem);
   if (found) {
+    const relkind = letterIn(row, 'relkind');
+    const problem = misshape(table, relkind, textsIn(row, 'columns'));
+    if (problem !== undefined) throw new MisshapenRecords(table, problem);
+    const wrong = misuse(`${recordsSchema}.${table}`, {
+      relkind,
+      relpersistence: letterIn(row, 'relpersistence'),
+      secured: row['secured'] === true,
+      rules: textsIn(row, 'rules'),
+      children: textsIn(row, 'children'),
+      generated: textsIn(row, 'generated'),
+      needed: textsIn(row, 'needed'),
+      constraints: textsIn(row, 'constraints'),
+      uniques: textsIn(row, 'uniques'),
+    });
+    if (wrong !== undefined) throw new MisshapenRecords(table, wrong.problem, wrong.mend);
     const tables = judged.get(session) ?? new Map<RecordsTable, Judged>();
     judged.set(session, tables);
     tables.set(table, {
       table: row['table'],
+      manner: row['manner'],
       owner: row['relowner'],
       schema: row['schema'],
       schemaOwner: row['nspowner'],
@@ -155,12 +210,12 @@ export async function findRecords(
   return { found, pid: integerIn(row, 'pid') };
 }
 
-/** Whether the name still leads to what this session has judged, and its owners are the same. */
+/** Whether the name still leads to what this session has judged, and its owners and its manner are the same. */
 async function isAsJudged(session: Asking, table: RecordsTable, options: QueryOptions): Promise<boolean> {
   const known = judged.get(session)?.get(table);
   if (known === undefined) return false;
   const { rows } = await session.query(
-    `SELECT FROM pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS n
+    `SELECT ${manner('c')} AS manner FROM pg_catalog.pg_class AS c, pg_catalog.pg_namespace AS n
      WHERE c.oid OPERATOR(pg_catalog.=) ${oid(known.table)} AND c.relowner OPERATOR(pg_catalog.=) ${oid(known.owner)}
        AND c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) '${table}'
        AND n.oid OPERATOR(pg_catalog.=) ${oid(known.schema)} AND n.nspowner OPERATOR(pg_catalog.=) ${oid(known.schemaOwner)}
@@ -168,7 +223,7 @@ async function isAsJudged(session: Asking, table: RecordsTable, options: QueryOp
     undefined,
     options,
   );
-  return rows.length === 1;
+  return rows.length === 1 && rows[0]?.['manner'] === known.manner;
 }
 
 /**

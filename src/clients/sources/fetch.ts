@@ -46,7 +46,7 @@ export async function fetchAll(
         const answer = await read(probe);
         if (answer.state !== 'fetched') {
           if (!answer.missing || !address.optional) return answer;
-          found.set(address, absent(address, answer.reason));
+          found.set(address, absent(address, answer.reason, sources.isSecret(address)));
           return satisfied(`absent: ${answer.reason}`);
         }
         found.set(address, answer.fetched);
@@ -58,10 +58,10 @@ export async function fetchAll(
   return outcome.kind === 'failed' ? outcome : { kind: 'fetched', found };
 }
 
-/** What does not exist holds no secret. */
-function absent({ text }: SourceAddress, reason: string): Fetched {
+/** No fields, and a secret where it would be one if it were there: a file's mode does not tell which. */
+function absent({ text }: SourceAddress, reason: string, secret: boolean): Fetched {
   const content = { kind: 'fields', fields: new Map() } as const;
-  return { content, secret: false, absent: reason, provenance: { source: text } };
+  return { content, secret, absent: reason, provenance: { source: text } };
 }
 
 /** ` version 3 of 2026-11-22T18:00:00Z`, as far as the source tells. */

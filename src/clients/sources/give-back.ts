@@ -17,7 +17,11 @@ const signalTime = 120;
  * Whatever happened, a token that was made for this run is not left behind.
  * @param inUse false where nobody got what was read: leases need not be kept then
  */
-export async function giveBack({ vault }: Sources, inUse: boolean, context: Context): Promise<void> {
+export async function giveBack(
+  { vault }: Pick<Sources, 'vault'>,
+  inUse: boolean,
+  context: Context,
+): Promise<void> {
   if (vault === undefined) return;
   const late = context.signal.aborted;
   const time = !late ? revokeTime : context.signal.reason instanceof SignalReceived ? signalTime : lateTime;

@@ -11,9 +11,11 @@ import {
 import { intervalOption } from '../../core/options/shared-options.ts';
 import { parseSize } from '../../core/size.ts';
 import { requestOptions } from '../http/options.ts';
+import { clusterOptions } from '../kubernetes/options.ts';
 import { vaultMethods, type VaultMethod } from '../vault/settings.ts';
 
-const vaultOptions = {
+/** How to log in to Vault. */
+export const vaultOptions = {
   'vault-addr': text({ description: 'the address of Vault; unset, VAULT_ADDR', placeholder: 'URL' }),
   'vault-namespace': text({
     description: 'the namespace in Vault; unset, VAULT_NAMESPACE',
@@ -55,6 +57,31 @@ const awsOptions = {
   }),
 };
 
+const googleOptions = {
+  'expect-account': text({
+    description: 'stop unless the credentials are those of this service account of Google',
+    placeholder: 'EMAIL',
+  }),
+};
+
+const azureOptions = {
+  'azure-client-secret': secret({
+    description: 'the client secret to log in to Azure with; unset, AZURE_CLIENT_SECRET',
+  }),
+  'azure-imds': flag({
+    description:
+      'use the managed identity of the node (IMDS) if no other credentials of Azure are configured',
+  }),
+  'azure-vault-url': text({
+    description: 'the address of the key vault, where it is not https://VAULT.vault.azure.net',
+    placeholder: 'URL',
+  }),
+  'azure-blob-url': text({
+    description: 'the address of the blob service, where it is not https://ACCOUNT.blob.core.windows.net',
+    placeholder: 'URL',
+  }),
+};
+
 const httpOptions = {
   ...requestOptions,
   'max-size': valueOr({
@@ -69,22 +96,30 @@ const httpOptions = {
     parse: integer({ min: 0, max: 20 }),
     fallback: '1',
   }),
-  'cross-origin': flag({ description: 'follow redirects to other hosts too, without the credentials' }),
+  'cross-origin': flag({
+    description:
+      'follow redirects, and fetch submodules, of other origins (scheme, host, port) too, without the credentials',
+  }),
 };
 
 /** How sources are reached, for every command that reads them. */
 export const sourceOptions = {
   ...vaultOptions,
   ...awsOptions,
+  ...googleOptions,
+  ...azureOptions,
+  ...clusterOptions,
   ...httpOptions,
   secret: flag({
     description: 'what is written is a secret, for example because a variable or a plain URL holds one',
     insteadOf: ['public'],
   }),
   public: flag({
-    description: 'what file:, env:, http: and https: sources give is no secret: any volume, mode 0444',
+    description:
+      'what file:, env:, http:, https:, s3:, gs:, azure-blob:, aws-ssm: and kubernetes:configmap sources give is no secret: any volume, mode 0444',
     insteadOf: ['secret'],
   }),
   interval: intervalOption,
 };
 export type SourceOptions = Values<typeof sourceOptions>;
+export type VaultOptions = Values<typeof vaultOptions>;

@@ -18,7 +18,9 @@ export function sharedReads(addresses: readonly SourceAddress[]): Reads {
   const reads: SourceAddress[] = [];
   for (const group of groups.values()) {
     const [first] = group as [SourceAddress];
-    const common = group.every(({ field }) => field === first.field) ? first : withoutField(first);
+    const common = group.every(({ field }) => field === first.field)
+      ? first
+      : { ...withoutField(first), wanted: group.flatMap(({ field }) => field ?? []) };
     // Who needs it needs it, whatever others do without.
     const read = first.optional ? { ...common, optional: group.every(({ optional }) => optional) } : common;
     reads.push(read);

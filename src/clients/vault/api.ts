@@ -19,6 +19,8 @@ export interface VaultReply {
   readonly body: { readonly [key: string]: FieldValue };
   /** For words of it that are cut. */
   readonly redact: (text: string) => string;
+  /** A cache in between answered, with what Vault once said to somebody, or to an earlier run. */
+  readonly cached: boolean;
   /** It wants fewer requests. */
   readonly busy?: Busy | undefined;
 }
@@ -62,7 +64,7 @@ interface Options {
   readonly probe: Probe;
   readonly limit: AnswerLimit;
   /** For what the head of the answer says, which node-vault does not hand on. */
-  readonly heard: { busy?: Busy | undefined; status?: number };
+  readonly heard: { busy?: Busy | undefined; status?: number; cached?: boolean };
 }
 
 /** An attempt without a reply, thrown through node-vault. */
@@ -129,6 +131,7 @@ export function createVaultApi(
     astray = false;
     options.heard.busy = answer.busy;
     options.heard.status = answer.status;
+    options.heard.cached = isCached(answer);
     return { statusCode: answer.status, body: readBody(answer, redact), request: { path: url.pathname } };
   };
   const client = nodeVault({
@@ -149,7 +152,7 @@ export function createVaultApi(
     const heard: Options['heard'] = {};
     try {
       const body = asObject((await ask(heard)) as FieldValue) ?? {};
-      return { state: 'reply', status: heard.status ?? 200, body, redact };
+      return { state: 'reply', status: heard.status ?? 200, body, redact, cached: heard.cached ?? false };
     } catch (error) {
       if (error instanceof NoReply) return error.answer;
       const response = (error as { response?: { statusCode: number; body: FieldValue } }).response;
@@ -159,6 +162,7 @@ export function createVaultApi(
         status: response.statusCode,
         body: asObject(response.body) ?? {},
         redact,
+        cached: heard.cached ?? false,
         busy: heard.busy,
       };
     }
@@ -229,6 +233,15 @@ function redirectAnswer(from: URL, to: URL, status: number): NotYet | Never | un
   return notYet(reason, {
     hint: 'a standby sends to the active node: set VAULT_ADDR to that node, or to a Service that selects it (vault-active in Vault’s Helm chart), or let standbys forward requests',
   });
+}
+
+/**
+ * `X-Cache: HIT` of Vault Agent and Proxy (https://developer.hashicorp.com/vault/docs/agent-and-proxy/agent/caching), and the Age of
+ * any cache (RFC 9111, 5.1).
+ */
+function isCached({ headers }: HttpResponse): boolean {
+  const { age = '', 'x-cache': cache = [] } = headers;
+  return /\bhit\b/i.test([cache].flat().join(' ')) || /[1-9]/.test(age);
 }
 
 /** Characters of a media type that are shown. */

@@ -16,9 +16,9 @@ import {
 } from '../../wait/attempt.ts';
 import type { HttpClient } from '../http/transport.ts';
 import { createVaultApi, succeeded, type AnswerLimit, type VaultReply } from './api.ts';
-import { readFault, said } from './faults.ts';
+import { makeFault, readFault, said } from './faults.ts';
 import { logIn, type Login } from './login.ts';
-import { createMounts, type SecretsMount } from './mounts.ts';
+import { createMounts, type SecretsMount, type UnknownMount } from './mounts.ts';
 import { encodePath } from './path.ts';
 import type { VaultSettings } from './settings.ts';
 
@@ -34,15 +34,24 @@ export interface Vault {
   /** One attempt to log in; nothing can be read until it has succeeded. */
   logIn(probe: Probe): Promise<Answer>;
   reader(address: SourceAddress): ReadSource;
+  /** Has an engine make something of what is sent, such as a certificate. One attempt. */
+  make(path: string, body: object, probe: Probe): Promise<EngineAnswer | NotYet | Never>;
   /** What to tell about leases that came back. A lease dies with its token, so that one that was given is looked up. */
   notes(probe: Probe): Promise<readonly string[]>;
   /**
-   * Revokes the token where it was made for this run and nothing that is used hangs on it: its leases die with it. It may
+   * Revokes the token where it was made for this run and nothing that is used hangs on it: its leases die with it. Where
+   * the token stays, and nobody got what was read, the leases of this run are revoked one by one. It may
    * be called again, where what was in use reached nobody after all.
    * @param inUse false where nobody got what was read: a failed run must not leave a database user behind each time
    * @returns what happened, for the log; empty where there was nothing to revoke
    */
   finish(inUse: boolean, probe: Probe): Promise<readonly TokenEnd[]>;
+}
+
+/** What an engine made. */
+export interface EngineAnswer {
+  readonly state: 'made';
+  readonly data: Readonly<Record<string, FieldValue>>;
 }
 
 /** What became of a token, for the log. */
@@ -67,9 +76,26 @@ function livesOn(count: number): string {
     : 'if Vault made tokens for them, these live on until they expire';
 }
 
+function leasesOnIt(known: number, maybe: number): string {
+  const some = `${known} lease${known === 1 ? ' hangs' : 's hang'} on it`;
+  if (maybe === 0) return some;
+  const answers = maybe === 1 ? 'an answer' : 'answers';
+  return known === 0
+    ? `${maybe} lease${maybe === 1 ? '' : 's'} may hang on it, since ${answers} did not come whole`
+    : `${some}, and ${maybe} more may, since ${answers} did not come whole`;
+}
+
+function mayHaveLease(source: string, count: number): string {
+  const times = count === 1 ? '' : ` ${count} times`;
+  return `the answer of ${source} did not come whole${times}: if Vault made ${count === 1 ? 'a lease for it, that lives' : 'leases for them, these live'} on until ${count === 1 ? 'it ends' : 'they end'}, or the token that was used`;
+}
+
 interface Lease {
+  readonly id: Secret;
   readonly source: string;
   readonly seconds: number;
+  /** Why it is not revoked by this run, to which it may not belong; the text follows a comma. */
+  readonly foreign?: string;
 }
 
 export function createVault(
@@ -89,7 +115,9 @@ export function createVault(
 ): Vault {
   const api = createVaultApi(http, settings.address, settings.namespace, redactor.redact);
   const mounts = createMounts(api);
-  const leases: Lease[] = [];
+  let leases: Lease[] = [];
+  /** By source, reads that may have made a lease and whose answers did not come, or not whole. */
+  const unanswered = new Map<string, number>();
   const given =
     settings.login.method === 'token' && !settings.login.wrapped ? settings.login.token : undefined;
   /** The clock's reading at which our own token ends. */
@@ -120,22 +148,31 @@ export function createVault(
     reader(address) {
       let doubt: { readonly until: number; readonly answer: Never } | undefined;
       return async (probe) => {
-        if (login !== undefined && clock.now() >= loginEnds) {
-          // The wait has outlived the token; one login for all that wait.
-          renewal ??= enter(probe).finally(() => {
-            renewal = undefined;
-          });
-          const answer = await renewal;
-          if (answer.state !== 'satisfied') return answer;
-        }
-        if (login === undefined) return notYet('not logged in yet');
-        if (doubt !== undefined && clock.now() < doubt.until) return again(doubt.answer);
-        const { answer, confirm, lease } = await readSecret(address, login, probe);
+        const held = await heldLogin(probe);
+        if (held.state !== 'logged-in') return held;
+        if (doubt !== undefined && clock.now() < doubt.until)
+          return again(doubt.answer, doubt.until - clock.now());
+        const { answer, confirm, lease } = await readSecret(address, held, probe);
         if (lease !== undefined) leases.push(lease);
         if (answer.state !== 'never' || !confirm || doubt !== undefined) return answer;
         doubt = { until: clock.now() + secondLook, answer };
-        return again(answer);
+        return again(answer, secondLook);
       };
+    },
+    async make(path, body, probe) {
+      const held = await heldLogin(probe);
+      if (held.state !== 'logged-in') return held;
+      probe.phase(`asking ${path}`);
+      const reply = await api.write(encodePath(path), body, held.token, probe);
+      if (reply.state !== 'reply') return reply;
+      if (!succeeded(reply)) return makeFault(reply, path, held.policies);
+      const id = asString(reply.body['lease_id']) ?? '';
+      const seconds = Number(reply.body['lease_duration'] ?? 0);
+      if (id !== '') leases.push({ id: redactor.secret(id), source: `vault:${path}`, seconds });
+      const data = asObject(reply.body['data']);
+      return data === undefined
+        ? never(exitStatus.refused, `answered ${reply.status} without data`)
+        : { state: 'made', data };
     },
     async notes(probe) {
       if (leases.length === 0 || login === undefined) return [];
@@ -156,21 +193,47 @@ export function createVault(
       if (underWay.size > 0) return [...cut, ...broken];
       const gone = [...late.splice(0), ...(login === undefined ? [] : [login])];
       const ours = gone.filter(({ own }) => own);
-      const keeps = inUse && leases.length > 0;
+      const maybe = [...unanswered.values()].reduce((sum, count) => sum + count, 0);
+      const keeps = inUse && leases.length + maybe > 0;
       const ends = await Promise.all(
         ours.filter((one) => !keeps || one !== login).map((one) => revoke(one, probe)),
       );
+      const gave = login;
+      // Where its token stays, each lease is asked to go by itself.
+      const tokenGone =
+        login?.own === true && ends.length === ours.length && ends.every(({ revoked }) => revoked);
+      if (!inUse && gave !== undefined && !tokenGone) {
+        const made = leases;
+        ends.push(...(await Promise.all(made.map((lease) => revokeLease(lease, gave, probe)))));
+      }
+      if (!tokenGone && !(keeps && login?.own))
+        for (const [source, count] of unanswered)
+          ends.push({ revoked: false, words: mayHaveLease(source, count) });
+      if (!inUse) leases = [];
+      if (!keeps) unanswered.clear();
       const others = gone.some(({ own, unwrapped }) => !own && unwrapped);
       const unwrapped = !inUse && others ? [{ revoked: false, words: unwrappedWords }] : [];
       if (keeps && login?.own)
         ends.push({
           revoked: false,
-          words: `the token is kept: ${leases.length} lease${leases.length === 1 ? ' hangs' : 's hang'} on it`,
+          words: `the token is kept: ${leasesOnIt(leases.length, maybe)}`,
         });
-      else login = undefined;
+      else if (!keeps) login = undefined;
       return [...broken, ...unwrapped, ...ends];
     },
   };
+
+  /** The login that is held; a new one where the wait has outlived its token: one for all that wait. */
+  async function heldLogin(probe: Probe): Promise<Login | NotYet | Never> {
+    if (login !== undefined && clock.now() >= loginEnds) {
+      renewal ??= enter(probe).finally(() => {
+        renewal = undefined;
+      });
+      const answer = await renewal;
+      if (answer.state !== 'satisfied') return answer;
+    }
+    return login ?? notYet('not logged in yet');
+  }
 
   async function revoke(
     session: Login,
@@ -186,6 +249,27 @@ export function createVault(
       };
     const why = reply.state === 'reply' ? `${reply.status}${said(reply)}` : reply.reason;
     return { revoked: false, words: `${kept}: ${why}` };
+  }
+
+  /** https://developer.hashicorp.com/vault/api-docs/system/leases#revoke-lease */
+  async function revokeLease(lease: Lease, { token }: Login, probe: Probe): Promise<TokenEnd> {
+    const stays = (why: string): TokenEnd => ({
+      revoked: false,
+      words: `the lease of ${lease.source} could not be revoked, and lives on for ${formatDuration(lease.seconds * 1000)}, or until the token that made it ends: ${why}`,
+    });
+    if (lease.foreign !== undefined)
+      return { revoked: false, words: `the lease of ${lease.source} is not revoked, ${lease.foreign}` };
+    try {
+      const reply = await api.write('sys/leases/revoke', { lease_id: lease.id.reveal() }, token, probe);
+      if (reply.state !== 'reply') return stays(reply.reason);
+      if (succeeded(reply)) return { revoked: true, words: `the lease of ${lease.source} is revoked` };
+      const right =
+        reply.status === 403 ? '; a policy of the token must allow update on sys/leases/revoke' : '';
+      return stays(`${reply.status}${said(reply)}${right}`);
+    } catch (error) {
+      if (!probe.signal.aborted) throw error;
+      return stays('Vault did not answer in time');
+    }
   }
 
   /**
@@ -214,7 +298,11 @@ export function createVault(
       api,
       way,
       { namespace, redactor, now: clock.date() },
-      { signal: abandoned.signal, phase: (text) => probe.phase(text) },
+      {
+        signal: abandoned.signal,
+        phase: (text) => probe.phase(text),
+        suspect: (hint) => probe.suspect?.(hint),
+      },
     );
     const answer = await Promise.race([going, aborted(probe.signal)]);
     if (answer === undefined) {
@@ -260,6 +348,7 @@ export function createVault(
         ? await mounts.of(address.path, session.token, probe)
         : { state: 'mount', path: guessed, kv: wanted === '2' ? 2 : 1 };
     if (mount.state === 'not-yet' || mount.state === 'never') return { answer: mount, confirm: false };
+    if (address.whole !== undefined) return readWhole(mount, address, session, probe);
     if (mount.state === 'mount') return readFrom(mount, address, session, probe);
     // Vault tells tokens without any right on a mount nothing of it; neither does it where rights come by a wildcard.
     const guess = (kv: 2 | undefined): Promise<Read> =>
@@ -269,6 +358,36 @@ export function createVault(
     if (asSecond.answer.state !== 'never' || address.options.has('version')) return asSecond;
     const asFirst = await guess(undefined);
     return asFirst.answer.state === 'fetched' || (asSecond.denied && !asFirst.denied) ? asFirst : asSecond;
+  }
+
+  /**
+   * By the path of Vault's API, as consul-template does it (dependency/vault_common.go): `data/` is put in where an engine has
+   * versions and the path names none of its parts, and what Vault tells no engine of is read as it is.
+   */
+  async function readWhole(
+    mount: SecretsMount | UnknownMount,
+    address: SourceAddress,
+    session: Login,
+    probe: Probe,
+  ): Promise<Read> {
+    const { whole, path } = address;
+    const kv = mount.state === 'mount' ? mount.kv : undefined;
+    const plain: SecretsMount = {
+      state: 'mount',
+      path: mount.state === 'mount' ? mount.path : `${path.split('/')[0]}/`,
+      kv: kv === 1 ? 1 : undefined,
+    };
+    if (whole?.writes !== undefined) {
+      if (kv === undefined) return readFrom(plain, address, session, probe);
+      const reason =
+        'would be written to by the parameters after the path, and a template only reads a KV engine';
+      return { answer: never(exitStatus.refused, reason), confirm: false };
+    }
+    if (mount.state !== 'mount' || kv !== 2) return readFrom(plain, address, session, probe);
+    const inside = path.slice(mount.path.length);
+    if (/^(metadata|subkeys)\//.test(inside)) return readFrom(plain, address, session, probe);
+    const bare = { ...address, path: mount.path + inside.replace(/^data\//, '') };
+    return readFrom(mount, bare, session, probe);
   }
 
   async function readFrom(
@@ -295,13 +414,20 @@ export function createVault(
     }
     const apiPath = mount.kv === 2 ? `${mount.path}data/${rest}` : address.path;
     probe.phase(`reading ${apiPath}`);
-    const reply = await api.read(
-      `${encodePath(apiPath)}${version === undefined ? '' : `?version=${version}`}`,
-      session.token,
-      probe,
-      largest,
-    );
-    if (reply.state !== 'reply') return { answer: reply, confirm: false };
+    const mayLease = mount.kv === undefined;
+    if (mayLease) note(address.text, 1);
+    const writes = address.whole?.writes;
+    const place = `${encodePath(apiPath)}${version === undefined ? '' : `?version=${version}`}`;
+    const reply =
+      writes === undefined
+        ? await api.read(place, session.token, probe, largest)
+        : await api.write(place, Object.fromEntries(writes), session.token, probe);
+    if (mayLease && (reply.state === 'reply' || reply.mayBeDone !== true)) note(address.text, -1);
+    if (reply.state !== 'reply') {
+      // Each may be one more user of a database.
+      const burdens = mayLease && reply.mayBeDone === true && reply.state === 'not-yet';
+      return { answer: burdens ? { ...reply, busy: reply.busy ?? {} } : reply, confirm: false };
+    }
     if (!succeeded(reply)) {
       return readFault(reply, {
         apiPath,
@@ -312,16 +438,32 @@ export function createVault(
         version,
         namespace: settings.namespace,
         policies: session.policies,
+        written: writes !== undefined,
       });
     }
-    return fetchedFrom(reply, mount, address);
+    return fetchedFrom(reply, mount, address, apiPath);
   }
 
-  function fetchedFrom(reply: VaultReply, mount: SecretsMount, address: SourceAddress): Read {
+  function note(source: string, more: number): void {
+    const left = (unanswered.get(source) ?? 0) + more;
+    if (left > 0) unanswered.set(source, left);
+    else unanswered.delete(source);
+  }
+
+  function fetchedFrom(
+    reply: VaultReply,
+    mount: SecretsMount,
+    address: SourceAddress,
+    apiPath: string,
+  ): Read {
     const data = asObject(reply.body['data']);
     const inner = mount.kv === 2 ? asObject(data?.['data']) : data;
+    const lease = leaseOf(reply, address, apiPath, redactor);
+    // Nothing can be done about one that is named by no text.
+    if (lease === undefined && isNamed(reply.body['lease_id'])) note(address.text, 1);
     if (inner === undefined) {
       return {
+        ...(lease ? { lease } : {}),
         answer: never(
           exitStatus.refused,
           `answered ${reply.status} without data`,
@@ -332,8 +474,7 @@ export function createVault(
     }
     const fields = membersOf(inner);
     registerContent(redactor, { kind: 'fields', fields });
-    const lease = leaseOf(reply, address);
-    const content = pickField(fields, address.field);
+    const content = address.whole ? wholeOf(reply) : pickField(fields, address.field);
     if ('state' in content) return { answer: content, confirm: false, ...(lease ? { lease } : {}) };
     const provenance = provenanceOf(address, mount.kv === 2 ? asObject(data?.['metadata']) : undefined);
     return {
@@ -352,8 +493,12 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
-function again(answer: Never): NotYet {
-  return notYet(`${answer.reason}; asking once more in case a standby lags`, { hint: answer.hint });
+/** @param pause milliseconds until then: no attempt is counted meanwhile */
+function again(answer: Never, pause: number): NotYet {
+  return notYet(answer.reason, {
+    hint: `asking once more in case a standby lags${answer.hint === undefined ? '' : `; ${answer.hint}`}`,
+    busy: { pause, ours: true },
+  });
 }
 
 function provenanceOf(
@@ -369,10 +514,48 @@ function provenanceOf(
   };
 }
 
+/** Vault's answer as it is; of its values all are registered. */
+function wholeOf({ body }: VaultReply): {
+  readonly kind: 'fields';
+  readonly fields: Map<string, FieldValue>;
+} {
+  return { kind: 'fields', fields: membersOf(body) };
+}
+
 /** KV version 1 answers a duration without a lease: only an id makes one. */
-function leaseOf(reply: VaultReply, address: SourceAddress): Lease | undefined {
+function leaseOf(
+  reply: VaultReply,
+  address: SourceAddress,
+  apiPath: string,
+  redactor: Redactor,
+): Lease | undefined {
   const id = asString(reply.body['lease_id']) ?? '';
-  return id === '' ? undefined : { source: address.text, seconds: Number(reply.body['lease_duration'] ?? 0) };
+  return id === ''
+    ? undefined
+    : {
+        id: redactor.secret(id),
+        source: address.text,
+        seconds: Number(reply.body['lease_duration'] ?? 0),
+        ...whyForeign(reply, id, apiPath),
+      };
+}
+
+/** Whether something that is no text stands where the id of a lease should: there may be a lease all the same. */
+function isNamed(id: FieldValue | undefined): boolean {
+  return id !== undefined && id !== null && typeof id !== 'string';
+}
+
+/**
+ * A lease that a cache hands out is that of whoever asked first, and of all that ask later. The id of one begins with the
+ * path that was read (https://developer.hashicorp.com/vault/docs/concepts/lease): another is not of this read.
+ */
+function whyForeign({ cached }: VaultReply, id: string, apiPath: string): Pick<Lease, 'foreign'> {
+  if (cached) return { foreign: 'since a cache gave it, and others may use it' };
+  const isOfPath =
+    id.startsWith(`${apiPath}/`) &&
+    /^[\x21-\x7e]+$/.test(id) &&
+    !id.split('/').some((part) => /^\.*$/.test(part));
+  return isOfPath ? {} : { foreign: 'since its id is not one of the path that was read' };
 }
 
 /** A lease dies with its token, whatever its own duration says. */

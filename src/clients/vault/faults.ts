@@ -180,6 +180,8 @@ export interface ReadScene {
   readonly version: string | undefined;
   readonly namespace: string | undefined;
   readonly policies: readonly string[];
+  /** Something was sent there. */
+  readonly written: boolean;
 }
 
 /** Why a read gave nothing, and what to change. `confirm` where a lagging standby may have said so. */
@@ -191,12 +193,12 @@ export function readFault(
   if (state !== undefined) return { answer: state, confirm: false };
   if (reply.status === 403) return { answer: denied(scene), confirm: true, denied: true };
   if (reply.status === 404) return { answer: absent(reply, scene), confirm: true };
-  if (reply.status === 405)
+  if (reply.status === 405 && !scene.written)
     return {
       answer: never(
         exitStatus.refused,
         `answered 405: this path cannot be read${said(reply)}`,
-        'a source is read, and paths that make something (pki/issue, pki/sign, transit/encrypt) are written to: let cert-manager or Vault Agent make it, or store the result in a KV engine',
+        'a source is read, and paths that make something (pki/issue, pki/sign, transit/encrypt) are written to: let cert-manager make it, write a template for render --language consul-template, or store the result in a KV engine',
       ),
       confirm: false,
     };
@@ -206,19 +208,23 @@ export function readFault(
 /** Policies that are named. */
 const mostPolicies = 20;
 
-function denied({ apiPath, policies, namespace, guessed, secretPath }: ReadScene): Never {
+function denied({ apiPath, policies, namespace, guessed, secretPath, written }: ReadScene): Never {
   const own = policies.filter((policy) => policy !== 'default');
   const more = policies.length > mostPolicies ? ` and ${policies.length - mostPolicies} more` : '';
   const held =
     policies.length === 0 ? '' : ` (policies: ${policies.slice(0, mostPolicies).join(', ')}${more})`;
-  const line = (path: string): string => `path "${path}" { capabilities = ["read"] }`;
+  const line = (path: string): string =>
+    `path "${path}" { capabilities = ["${written ? 'update' : 'read'}"] }`;
   // Told nothing of the engine, we must not name a line that would change nothing.
   const lines = guessed
     ? `${line(apiPath)} if a KV version 2 engine is there, else ${line(secretPath)}`
     : line(apiPath);
+  const place = `${guessed ? secretPath : apiPath}${inNamespace(namespace)}`;
   return never(
     exitStatus.refused,
-    `permission denied on ${guessed ? secretPath : apiPath}${inNamespace(namespace)}: the token${held} may not read it, or is not valid`,
+    written
+      ? `permission denied on ${place}: the token${held} may not write to it, or is not valid`
+      : `permission denied on ${place}: the token${held} may not read it, or is not valid`,
     `add to ${own.length > 0 ? `the policy ${own.slice(0, mostPolicies).join(' or ')}` : 'a policy of the role'}: ${lines}`,
   );
 }
@@ -287,4 +293,23 @@ function parentOf(path: string): string {
 
 function inNamespace(namespace: string | undefined): string {
   return namespace === undefined ? '' : ` in namespace ${namespace}`;
+}
+
+/** Why an engine made nothing, and what to change. */
+export function makeFault(reply: VaultReply, path: string, policies: readonly string[]): NotYet | Never {
+  const state = stateFault(reply);
+  if (state !== undefined) return state;
+  if (reply.status === 403)
+    return never(
+      exitStatus.refused,
+      `answered 403: the token may not update ${path}${policies.length === 0 ? '' : ` (its policies: ${policies.join(', ')})`}`,
+      `one of its policies needs: path "${path}" { capabilities = ["update"] }`,
+    );
+  if (reply.status === 404)
+    return never(
+      exitStatus.refused,
+      `answered 404: nothing is at ${path}${said(reply)}`,
+      'is the engine mounted there, in that namespace? vault secrets list',
+    );
+  return never(exitStatus.refused, `answered ${reply.status}${said(reply)}`);
 }

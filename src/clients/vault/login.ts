@@ -1,7 +1,7 @@
 import { asObject, asString, parseJson } from '../../config/json.ts';
 import { exitStatus } from '../../core/exit-status.ts';
+import { secretAsPath } from '../../core/misplaced-secret.ts';
 import type { Redactor, Secret } from '../../core/redaction/redactor.ts';
-import { secretAsPath } from '../../core/secret-as-path.ts';
 import { unexpandedInSecret } from '../../core/template-variables.ts';
 import { readInput, whyUnread } from '../../fs/input-file.ts';
 import { never, type Never, type Probe } from '../../wait/attempt.ts';

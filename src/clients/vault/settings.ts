@@ -2,16 +2,19 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Environment, Paths } from '../../core/context.ts';
+import { quotedHostPort } from '../../core/host-port.ts';
+import { quoted, quotedValue } from '../../core/misplaced-secret.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
 import { unreadSecret, type Redactor, type Secret } from '../../core/redaction/redactor.ts';
 import { refuseUnsendable } from '../../core/sendable.ts';
 import { refuseBlank, refuseUnexpanded, refuseUnexpandedVariables } from '../../core/template-variables.ts';
-import { cutUserinfo, hidePasswords, shownAddress } from '../../core/userinfo.ts';
+import { cutUserinfo, hidePasswords } from '../../core/userinfo.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { namesInInput, readSecretFile, whyUnread } from '../../fs/input-file.ts';
 import {
   checkAuthorities,
   readAuthorities as usualAuthorities,
+  checkClientPair,
   readPem,
   usesHttps,
   type TlsSettings,
@@ -152,8 +155,13 @@ function readAddress(flag: string | undefined, { environment, redactor }: VaultS
   }
   const url = isWebUrl(text) ? new URL(text) : undefined;
   if (url === undefined) {
+    hidePasswords(text, redactor);
+    const shown = quotedHostPort(text.replace(/^[a-z]{1,5}:\/\//, ''));
+    // `vault:8200`, as it is written; of anything else nothing is shown, since a password may stand where a host should.
     throw new UsageError(
-      `${origin} is ${shownAddress(text, redactor)}, not an http or https URL such as https://vault.vault.svc:8200`,
+      shown === ''
+        ? `${origin} is not an http or https URL such as https://vault.vault.svc:8200`
+        : `${origin} is ${quoted(text)}, not an http or https URL such as https://vault.vault.svc:8200`,
     );
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
@@ -188,11 +196,15 @@ function readTls(environment: Environment, verifies: boolean): TlsSettings {
   const certificate = environment['VAULT_CLIENT_CERT'];
   const key = environment['VAULT_CLIENT_KEY'];
   const authorities = readAuthorities(environment, verifies);
+  const pair = {
+    ...(certificate ? { certificate: readPem(certificate, 'VAULT_CLIENT_CERT') } : {}),
+    ...(key ? { key: readPem(key, 'VAULT_CLIENT_KEY') } : {}),
+  };
+  checkClientPair(pair, { certificate: 'VAULT_CLIENT_CERT', key: 'VAULT_CLIENT_KEY' });
   return {
     verify: !parseGoBoolean(environment, 'VAULT_SKIP_VERIFY'),
     ...(authorities === undefined ? {} : { authorities }),
-    ...(certificate ? { certificate: readPem(certificate, 'VAULT_CLIENT_CERT') } : {}),
-    ...(key ? { key: readPem(key, 'VAULT_CLIENT_KEY') } : {}),
+    ...pair,
     ...(environment['VAULT_TLS_SERVER_NAME'] ? { serverName: environment['VAULT_TLS_SERVER_NAME'] } : {}),
   };
 }
@@ -227,7 +239,7 @@ function parseGoBoolean(environment: Environment, name: string): boolean {
   if (text === undefined || text === '') return false;
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
   if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw new UsageError(`${name} is ${JSON.stringify(text)}, neither true nor false`);
+  throw new UsageError(`${name} is ${quotedValue(text)}, neither true nor false`);
 }
 
 /** Finds the token in the file that `vault login` leaves; undefined where there is none. */

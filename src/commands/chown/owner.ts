@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 
+import { quotedPart, quotedValue } from '../../core/misplaced-secret.ts';
+
 /** An owner as it was written; names are looked up when the command runs. */
 export interface OwnerText {
   readonly text: string;
@@ -25,26 +27,28 @@ const accepted = 'write UID, UID:GID or :GID as numbers or names, such as 1000:1
 export function parseNewOwner(text: string): OwnerText {
   const [user = '', group, more] = text.split(':');
   if (text === '') throw new Error(`the owner is empty; ${accepted}`);
-  if (more !== undefined) throw new Error(`"${text}" has more than one colon; ${accepted}`);
+  if (more !== undefined) throw new Error(`${quotedValue(text)} has more than one colon; ${accepted}`);
   if (user === '' && group === '') throw new Error(`":" names nobody; ${accepted}`);
   if (group === '')
     throw new Error(
-      `"${text}" names no group after the colon; write "${user}" to leave the group, or "${user}:GROUP"`,
+      `${quotedValue(text)} names no group after the colon; write ${quotedValue(user)} to leave the group, or ${quotedValue(`${user}:GROUP`)}`,
     );
   for (const part of [user, group ?? '']) {
-    const problem = part === '' ? undefined : problemOf(part);
-    if (problem !== undefined) throw new Error(`"${text}": ${problem}; ${accepted}`);
+    const problem = part === '' ? undefined : problemOf(part, text);
+    if (problem !== undefined) throw new Error(`${quotedValue(text)}: ${problem}; ${accepted}`);
   }
   return { text, user: user === '' ? undefined : user, group };
 }
 
-function problemOf(part: string): string | undefined {
+function problemOf(part: string, text: string): string | undefined {
   if (/^[+-]?\d+$/.test(part)) {
     if (!/^\d+$/.test(part)) return `${part} is not an id`;
     if (Number(part) > largestId) return `${part} is larger than the largest id, ${largestId}`;
     return undefined;
   }
-  return /^[^\s/,:]+$/.test(part) && !part.startsWith('-') ? undefined : `"${part}" is not a name`;
+  return /^[^\s/,:]+$/.test(part) && !part.startsWith('-')
+    ? undefined
+    : `${quotedPart(part, text)} is not a name`;
 }
 
 /**
@@ -67,7 +71,7 @@ function idOf(word: string, what: string, file: string): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? `this image has no ${file}` : `${file} cannot be read (${code})`;
-    throw new Error(`the ${what} "${word}" is unknown: ${why}; write its number, such as 1000`, {
+    throw new Error(`the ${what} ${quotedValue(word)} is unknown: ${why}; write its number, such as 1000`, {
       cause: error,
     });
   }
@@ -76,7 +80,9 @@ function idOf(word: string, what: string, file: string): number {
     const [name, , id] = line.split(':');
     if (name === word && id !== undefined && /^\d+$/.test(id) && Number(id) <= largestId) return Number(id);
   }
-  throw new Error(`the ${what} "${word}" is not in this image's ${file}; write its number, such as 1000`);
+  throw new Error(
+    `the ${what} ${quotedValue(word)} is not in this image's ${file}; write its number, such as 1000`,
+  );
 }
 
 export function ownerText({ uid, gid }: NewOwner): string {

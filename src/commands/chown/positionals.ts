@@ -1,3 +1,4 @@
+import { quoted } from '../../core/misplaced-secret.ts';
 import type { Values } from '../../core/options/option.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
@@ -23,7 +24,7 @@ export function pathsOf(
     given.reference === undefined && owner === undefined && modeOptions.some((name) => isGiven(given[name]));
   if (given.reference === undefined && owner === undefined && !modesAlone)
     throw new UsageError(
-      `no owner was given before ${JSON.stringify(words[0])}, and no mode; for example: ${chownExample}`,
+      `no owner was given before ${quoted(words[0] ?? '')}, and no mode; for example: ${chownExample}`,
     );
   if (given.reference !== undefined && words.length > 1 && looksLikeOwner(words[0] as string))
     throw new UsageError(

@@ -9,7 +9,7 @@ import { Walk } from '../../fs/tree/walk.ts';
 import { serveWalk } from '../../fs/tree/worker-pool.ts';
 import { ExtrasReader } from '../../fs/tree/xattrs.ts';
 import { type Libc, openLibc } from '../../process/libc.ts';
-import { type MountBelow, Places } from './copy-directories.ts';
+import { type MountBelow, otherKindsOf, Places } from './copy-directories.ts';
 import { replacerOf } from './replace.ts';
 import type { Identity } from './same-place.ts';
 import { type CopyTally, type MountStage } from './tally.ts';
@@ -40,8 +40,12 @@ export interface CopyAssignment {
   /** Whether another source was copied before this one. */
   readonly later: boolean;
   readonly noClobber: boolean;
-  /** With --delete: what is of another kind in the source makes way. */
+  /** With --if-empty: what is of another kind in DEST stays, without an error. */
+  readonly keepsKinds: boolean;
+  /** With --delete and --atomic: what is of another kind in DEST makes way. */
   readonly replaces: boolean;
+  /** With --delete and --atomic: what the directories of the sources were is noted. */
+  readonly notesSeen: boolean;
   readonly checksum: boolean;
   readonly dereference: boolean;
   readonly dryRun: boolean;
@@ -54,6 +58,8 @@ export interface CopyAssignment {
   readonly ownUser: number;
   readonly ownGroup: number;
   readonly mask: number;
+  /** When the run began, in milliseconds since 1970. */
+  readonly since: number;
 }
 
 /** The directories of an assignment, open. */
@@ -92,7 +98,8 @@ export function settingsOf(
     links,
     extras,
     libc,
-    mayReplace: replacerOf(assignment.replaces, exclude),
+    // A new tree takes nothing away from the old one.
+    mayReplace: replacerOf(assignment.replaces, assignment.right === 'link' ? undefined : exclude),
     modes: copyModes(assignment.mode),
   };
 }
@@ -120,9 +127,9 @@ export function copyWalk(
   host: Pick<Host, 'chdir' | 'memoryLimit'>,
 ): { readonly walk: Walk; readonly visit: Visit; readonly places: Places } {
   const { live, stage, links, source } = opened;
-  const { mounts, ownGroup, replaces } = assignment;
+  const { mounts, ownGroup } = assignment;
   const filled = (one: MountStage): void => visit.filled(one);
-  const places = new Places(live, stage, mounts, ownGroup, replaces, filled);
+  const places = new Places(live, stage, mounts, ownGroup, otherKindsOf(assignment), filled);
   const ownLinks = links === undefined ? undefined : places.own(links);
   const visit: Visit = new Visit(places, settingsOf(assignment, ownLinks, tools));
   const walk = new Walk(

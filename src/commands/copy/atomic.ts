@@ -7,10 +7,11 @@ import { Failure, failed, UsageError } from '../../core/outcome.ts';
 import type { Directory } from '../../fs/directory/directory.ts';
 import { type Built, type Building, stageTree } from '../../fs/publish/atomic-directory.ts';
 import { checkRelativePath, manifestName } from '../../fs/publish/file-names.ts';
+import { topNames } from '../../fs/publish/manifest.ts';
 import { commitAll } from '../../fs/publish/published.ts';
 import { removeTree } from '../../fs/publish/remove.ts';
 import { makeOrOpenDirectory } from './copy-directories.ts';
-import { SourceChanged } from './failures.ts';
+import { Outdated, SourceChanged } from './failures.ts';
 import type { Side } from './fill.ts';
 import { type CopyTally } from './tally.ts';
 
@@ -22,16 +23,30 @@ class Incomplete extends Error {}
 /** With --if-empty: something stands in DEST. */
 class Occupied extends Error {}
 
+/** What the sources are by now. Both throw where what they have not is no proof that it goes. */
+export interface SourcesNow {
+  /** Asked right before a tree is shown. */
+  lastLook(): void;
+  /**
+   * @param shown the tree that readers see, open
+   * @param next the one that they are to see
+   * @param names those at the top of the first that are the copy's
+   */
+  checkGaps(shown: number, next: number, names: ReadonlySet<string>): Promise<void>;
+}
+
 /**
  * Publishes what `refill` copies as one tree: readers see the old or the new one, through `..data`, since a mount cannot
  * be renamed.
  * @param refill copies everything into a side: compared with `live`, into `stage` where there is one
+ * @param sources is asked whether what they have not is a proof that it goes
  * @param mayShow whether something may be shown, for what stands in DEST now; undefined where that does not matter
  * @returns warnings, 'failed' where entries could not be copied, or 'occupied' where nothing may be shown
  */
 export async function copyAtomically(
   path: string,
   refill: (side: Side, right: 'leave' | 'link') => Promise<CopyTally>,
+  sources: SourcesNow,
   mayShow: ((directory: Directory) => boolean) | undefined,
   context: Context,
 ): Promise<readonly string[] | 'failed' | 'occupied'> {
@@ -43,16 +58,30 @@ export async function copyAtomically(
   };
   const filled = async (building: Building): Promise<Built | 'unchanged'> => {
     try {
-      return await build(building, refill);
+      return await build(building, refill, sources);
     } catch (error) {
       incomplete = error instanceof Incomplete;
-      // What is about a source, and not about where it goes.
-      if (error instanceof SourceChanged || error instanceof UsageError) thrown = error;
-      throw error;
+      throw ofSources(error);
+    }
+  };
+  /** What is about a source, and not about where it goes, is thrown as it is. */
+  const ofSources = (error: unknown): unknown => {
+    if ([SourceChanged, Outdated, UsageError, Failure].some((kind) => error instanceof kind))
+      thrown = error as Error;
+    return error;
+  };
+  const look = (): void => {
+    try {
+      sources.lastLook();
+    } catch (error) {
+      throw ofSources(error);
     }
   };
   try {
-    const staged = await stageTree({ path, set: 'copy', build: filled, ...(mayShow && { check }) }, context);
+    const staged = await stageTree(
+      { path, set: 'copy', build: filled, lastLook: look, ...(mayShow && { check }) },
+      context,
+    );
     try {
       return (await commitAll([staged], context.signal)).warnings;
     } finally {
@@ -67,8 +96,9 @@ export async function copyAtomically(
 }
 
 async function build(
-  { current, intact, stage }: Building,
+  { current, intact, stage, shown, previous }: Building,
   refill: (side: Side, right: 'leave' | 'link') => Promise<CopyTally>,
+  sources: SourcesNow,
 ): Promise<Built | 'unchanged'> {
   if (current !== undefined && intact) {
     const found = await refill({ live: current.fd, stage: undefined, links: undefined }, 'link');
@@ -86,6 +116,7 @@ async function build(
   }
   if (tally.errors > 0) throw new Incomplete();
   await removeTree(staged, linksName);
+  if (shown !== undefined) await sources.checkGaps(shown.fd, staged.fd, topNames(previous));
   const names = staged.names();
   for (const name of names) checkName(name);
   return {

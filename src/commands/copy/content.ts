@@ -38,6 +38,11 @@ class Buffers {
 const small = new Buffers(1 << 14, 64);
 const large = new Buffers(1 << 18, 8);
 
+/** Whether a file of that size is read in several steps, between which it may be written to. */
+export function isReadInSteps(size: number): boolean {
+  return size >= small.length;
+}
+
 /** Copies the content of one open file to another that is empty; returns its bytes. */
 export function* copyContent(calls: Calls, from: number, to: number, size: number): Work<number> {
   // One byte more than the file has: a read that does not fill the buffer is the last.
@@ -76,6 +81,28 @@ export function* sameContent(calls: Calls, one: number, other: number, size: num
   }
 }
 
+/**
+ * Whether an open file begins with what another one holds.
+ * @param size how much of them that is, in bytes
+ */
+export function* beginsWith(calls: Calls, whole: number, part: number, size: number): Work<boolean> {
+  const buffer = yield* given(large.take());
+  try {
+    const chunk = buffer.length >> 1;
+    for (let at = 0; at < size;) {
+      const wanted = Math.min(chunk, size - at);
+      const [first, second] = [buffer.subarray(0, wanted), buffer.subarray(chunk, chunk + wanted)];
+      const length = yield* readFully(calls, whole, first, at);
+      if (length < wanted || (yield* readFully(calls, part, second, at)) < wanted) return false;
+      if (!first.equals(second)) return false;
+      at += length;
+    }
+    return true;
+  } finally {
+    large.giveBack(buffer);
+  }
+}
+
 function* readFully(calls: Calls, descriptor: number, into: Buffer, position: number): Work<number> {
   let length = 0;
   while (length < into.length) {
@@ -84,6 +111,22 @@ function* readFully(calls: Calls, descriptor: number, into: Buffer, position: nu
     length += read;
   }
   return length;
+}
+
+/**
+ * Times are as coarse as the kernel's clock, 10 ms at most, or whole seconds, two of them on FAT: milliseconds within which
+ * two changes may have one time.
+ */
+const coarse = 20;
+const coarsest = 2000;
+
+/**
+ * Whether a change after a look may have left the time of change as it was: so it may, where that is about as late as the look.
+ * @param time of the last change, in milliseconds since 1970
+ * @param since when looks began, in milliseconds since 1970
+ */
+export function hidesChanges(time: number, since: number): boolean {
+  return time > since - (time % 1000 === 0 ? coarsest : coarse);
 }
 
 /** 1981-01-01, in milliseconds. Reproducible builds give every file one time: 0, 1 s, or the first that zip can tell. */

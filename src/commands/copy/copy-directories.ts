@@ -34,6 +34,8 @@ export interface CopyDirectory {
   readonly path: RawName;
   /** What readers see; undefined where it is yet to come. */
   readonly live: number | undefined;
+  /** Whether something of another kind stands there, or above it, and stays: then nothing is put into it. */
+  readonly taken: boolean;
   /** Where its new entries are prepared; undefined until there is one. */
   stage: number | undefined;
   /** The group that new entries in `stage` get. */
@@ -53,6 +55,20 @@ export interface MountBelow {
   readonly stage: RawName;
 }
 
+/** What becomes of an entry of DEST where one of another kind comes. */
+export type OtherKinds = 'make way' | 'stay' | 'are in the way';
+
+export function otherKindsOf({
+  replaces,
+  keepsKinds,
+}: {
+  readonly replaces: boolean;
+  readonly keepsKinds: boolean;
+}): OtherKinds {
+  if (replaces) return 'make way';
+  return keepsKinds ? 'stay' : 'are in the way';
+}
+
 /** Directories kept open: one for each level of most trees, and some to come back to. */
 const held = 128;
 
@@ -61,7 +77,7 @@ export class Places implements Disposable {
   readonly #open = new Map<RawName, CopyDirectory>();
   readonly #mounts: ReadonlyMap<RawName, RawName>;
   readonly #ownGroup: number;
-  readonly #replaces: boolean;
+  readonly #otherKinds: OtherKinds;
   readonly #filled: (stage: MountStage) => void;
   /** A directory is opened, and its stage made, by one piece of work; others wait for it. */
   readonly #turns = new Turns();
@@ -71,7 +87,7 @@ export class Places implements Disposable {
   /**
    * @param live DEST, open; undefined where it does not exist
    * @param stage the stage of DEST, open; undefined where nothing may be written
-   * @param replaces whether files and links make way for directories
+   * @param otherKinds what becomes of a file or a link where a directory comes
    * @param filled is told of each stage of a mount that is about to be written to
    */
   constructor(
@@ -79,13 +95,13 @@ export class Places implements Disposable {
     stage: number | undefined,
     mounts: readonly MountBelow[],
     ownGroup: number,
-    replaces: boolean,
+    otherKinds: OtherKinds,
     filled: (stage: MountStage) => void,
   ) {
     this.#filled = filled;
     this.#mounts = new Map(mounts.map(({ path, stage: name }) => [path, name]));
     this.#ownGroup = ownGroup;
-    this.#replaces = replaces;
+    this.#otherKinds = otherKinds;
     const top = this.#placeAt('', live === undefined ? undefined : openDirectory('.', live));
     if (stage !== undefined) this.#adopt(top, openDirectory('.', stage), fstatSync(stage));
   }
@@ -192,8 +208,9 @@ export class Places implements Disposable {
     const above = yield* this.#at(by, parent);
     try {
       const live =
-        above.live === undefined ? undefined : yield* openLive(by, above.live, name, path, this.#replaces);
-      const place = this.#placeAt(path, live);
+        above.live === undefined ? undefined : yield* openLive(by, above.live, name, path, this.#otherKinds);
+      const place =
+        live === 'taken' || above.taken ? this.#placeAt(path, undefined, true) : this.#placeAt(path, live);
       place.uses = 1;
       return place;
     } finally {
@@ -201,9 +218,9 @@ export class Places implements Disposable {
     }
   }
 
-  #placeAt(path: RawName, live: number | undefined): CopyDirectory {
+  #placeAt(path: RawName, live: number | undefined, taken = false): CopyDirectory {
     const group = this.#ownGroup;
-    const place = { path, live, stage: undefined, group, inherits: false, uses: 0, closed: false };
+    const place = { path, live, taken, stage: undefined, group, inherits: false, uses: 0, closed: false };
     this.#open.set(path, place);
     return place;
   }
@@ -246,8 +263,8 @@ function* openLive(
   parent: number,
   name: RawName,
   path: RawName,
-  replaces: boolean,
-): Work<number | undefined> {
+  otherKinds: OtherKinds,
+): Work<number | 'taken' | undefined> {
   try {
     return yield* given(by.open(below(parent, name), asDirectory));
   } catch (error) {
@@ -255,7 +272,8 @@ function* openLive(
     if (code === 'ENOENT') return undefined;
     if (!isNoDirectory(code)) throw writeFailed(error);
     const stat = yield* given(by.lstat(below(parent, name)));
-    if (stat === undefined || replaces) return undefined;
+    if (stat === undefined || otherKinds === 'make way') return undefined;
+    if (otherKinds === 'stay') return 'taken';
     throw new InTheWay(
       `a ${stat.isSymbolicLink() ? 'link, which is not followed,' : 'file'} stands at ${JSON.stringify(shownName(path))} in DEST, where a directory must be`,
     );

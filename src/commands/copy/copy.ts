@@ -1,13 +1,18 @@
-import { accessSync, chmodSync, closeSync, constants, fstatSync, realpathSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, fstatSync } from 'node:fs';
 
+import { sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { Grace } from '../../core/grace.ts';
 import { done, firstFailure, type Outcome, UsageError } from '../../core/outcome.ts';
 import { formatBytes } from '../../core/size.ts';
+import type { Opening } from '../../fs/directory/access.ts';
 import { Directory, linkTarget } from '../../fs/directory/directory.ts';
-import { itself, shownName } from '../../fs/directory/file-name.ts';
+import { itself, rawOf, type RawName, shownName } from '../../fs/directory/file-name.ts';
+import { isWithin } from '../../fs/directory/mounts.ts';
+import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isInside, placeOf } from '../../fs/directory/place.ts';
+import { refused } from '../../fs/error-message.ts';
 import type { FileOwner } from '../../fs/publish/attributes.ts';
 import { cutOffCopies, endCutOff, transitOf } from '../../fs/publish/copy-places.ts';
 import { isEmpty } from '../../fs/publish/empty-folder.ts';
@@ -15,6 +20,7 @@ import { createNamer, dataLink } from '../../fs/publish/file-names.ts';
 import { hasLeftovers, removeLeftovers } from '../../fs/publish/leftovers.ts';
 import { takeTurn } from '../../fs/publish/publish-lock.ts';
 import { findPublished, type Leftovers } from '../../fs/publish/remove.ts';
+import { isPattern } from '../../fs/tree/name-pattern.ts';
 import { walkProgressText } from '../../fs/tree/tally.ts';
 import { Walk } from '../../fs/tree/walk.ts';
 import { walkAlone } from '../../fs/tree/worker-pool.ts';
@@ -22,28 +28,31 @@ import { effectiveCapabilities, fileModeMask } from '../../process/capabilities.
 import { excludeFor, type Tools, toolsFor } from './assignment.ts';
 import { copyAtomically } from './atomic.ts';
 import type { MountBelow } from './copy-directories.ts';
-import { closeDestination, type Destination, makeDestination, openDestination } from './destination.ts';
+import {
+  checkSourcesAnew,
+  closeDestination,
+  type Destination,
+  makeDestination,
+  openDestination,
+} from './destination.ts';
 import { whyNothing } from './empty-source.ts';
-import { InTheWay, Outdated, SourceChanged, stageLost, WriteFailed } from './failures.ts';
+import { InTheWay, mayBeOfSources, Outdated, SourceChanged, stageLost, WriteFailed } from './failures.ts';
 import { type Common, fill } from './fill.ts';
-import { checkInBase, expandSources, isPattern, type NamedSource } from './glob.ts';
+import { hasUnprovenGaps } from './gaps.ts';
 import { Kept } from './kept.ts';
-import { merge, openBelow, type Opening } from './merge.ts';
+import { Listings } from './listings.ts';
+import { merge, openBelow } from './merge.ts';
 import { clearMounts, mountsBelow, MountStages, removeMountStage } from './mount-stages.ts';
-import { changedTries, ended, finished, mostTries, type Standing } from './outcome.ts';
+import { mostLooks, OpenSources } from './open-sources.ts';
+import { changedTries, ended, finished, mostTries, pauseAfter, type Standing } from './outcome.ts';
 import { hasDataLink, Prune } from './prune.ts';
 import { type Identity } from './same-place.ts';
-import {
-  closeSourceRoot,
-  currentVersion,
-  isOutdated,
-  openIfThere,
-  openSourceRoot,
-  rootsOf,
-  type SourceRoot,
-} from './sources.ts';
+import { SeenDirectories } from './seen-directories.ts';
+import { SourceMounts } from './source-mounts.ts';
+import { isOutdated, rootsOf, type SourceRoot } from './sources.ts';
 import { Stage } from './stage.ts';
-import { type CopyTally, type TightDirectory, emptyCopyTally } from './tally.ts';
+import { type CopyTally, type TightDirectory, emptyCopyTally, countsOf } from './tally.ts';
+import { withoutInternals } from './visit.ts';
 import { isMadeWholeBy, whichCopy } from './which-copy.ts';
 
 export interface CopyRequest {
@@ -77,10 +86,8 @@ const hanging = 1000;
  */
 export async function copyTrees(request: CopyRequest, context: Context): Promise<Outcome> {
   const tools = await toolsOf(request.exclude);
-  const sources = expandSources(request.sources, tools.exclude, request.ifExists);
-  using held = new Held(request, sources, tools.exclude, context.host.script);
-  for (const text of held.missing)
-    context.log.info(`${text} does not exist, so it is left out (--if-exists)`);
+  using held = new Held(request, tools.exclude, context.host.script);
+  tellMissing(held.missing, context);
   // With --delete too: what is missing says nothing of what DEST should hold.
   if (held.sources.length === 0) {
     if (request.dryRun)
@@ -90,6 +97,10 @@ export async function copyTrees(request: CopyRequest, context: Context): Promise
   const job = new Job(request, tools, held, context);
   // Awaited here: the paths stay open until the work is done.
   return await job.run();
+}
+
+function tellMissing(missing: readonly string[], { log }: Pick<Context, 'log'>): void {
+  for (const text of missing) log.info(`${text} does not exist, so it is left out (--if-exists)`);
 }
 
 async function toolsOf(patterns: readonly string[]): Promise<Tools> {
@@ -114,61 +125,78 @@ export function checkModes(request: Pick<CopyRequest, 'delete' | 'noClobber'>): 
 
 /** The sources and DEST, open. */
 class Held implements Disposable {
-  readonly sources: SourceRoot[] = [];
   readonly destination: Destination;
+  readonly #request: CopyRequest;
+  readonly #exclude: Tools['exclude'];
+  #sources: OpenSources;
 
-  /** Sources that need not be there, and are not. */
-  readonly missing: string[] = [];
-
-  constructor(
-    request: CopyRequest,
-    sources: readonly NamedSource[],
-    exclude: Tools['exclude'],
-    script: string,
-  ) {
-    try {
-      for (const source of sources) {
-        const root = openIfThere(source.text, request.ifExists);
-        if (root === undefined) this.missing.push(source.text);
-        else this.sources.push(root);
-        if (root !== undefined && source.base !== undefined)
-          checkInBase(source, realpathSync(source.base), root);
+  constructor(request: CopyRequest, exclude: Tools['exclude'], script: string) {
+    this.#request = request;
+    this.#exclude = exclude;
+    for (let look = 1; ; look++) {
+      this.#sources = new OpenSources(request, exclude);
+      try {
+        this.destination = this.#openDestination(script);
+        return;
+      } catch (error) {
+        // What is wrong with folders to which their paths do not lead any more is wrong with nothing that was asked for.
+        const moved = look < mostLooks && this.leadElsewhere();
+        this.#sources[Symbol.dispose]();
+        if (!moved) throw error;
       }
-      this.destination = openDestination(request.destination, this.sources, {
-        script,
-        deletes: request.delete,
-        several: request.sources.length > 1 || request.sources.some(isPattern),
-      });
-    } catch (error) {
-      for (const source of this.sources) closeSourceRoot(source);
-      throw error;
     }
+  }
+
+  #openDestination(script: string): Destination {
+    const { sources } = this;
+    const destination = openDestination(this.#request.destination, sources, {
+      script,
+      deletes: this.#request.delete,
+      several: this.#request.sources.length > 1 || this.#request.sources.some(isPattern),
+    });
     try {
-      checkRequest(request, this, exclude);
+      checkRequest(this.#request, { sources, destination }, this.#exclude);
+      return destination;
     } catch (error) {
-      this[Symbol.dispose]();
+      closeDestination(destination);
       throw error;
     }
   }
 
-  /** Opens the version of a volume that is current now. */
+  get sources(): readonly SourceRoot[] {
+    return this.#sources.roots;
+  }
+
+  /** Sources that need not be there, and are not. */
+  get missing(): readonly string[] {
+    return this.#sources.missing;
+  }
+
+  /** Whether the sources, as they are written, stand for other folders by now, or for more or fewer of them. */
+  leadElsewhere(): boolean {
+    return this.#sources.leadElsewhere();
+  }
+
+  /** Opens what the sources stand for now. @throws UsageError */
   refresh(): void {
-    for (const [index, source] of this.sources.entries()) {
-      if (!isOutdated(source)) continue;
-      // Closed only once another stands in its place: whatever is in the list is closed at the end, and once.
-      this.sources[index] =
-        source.volume === undefined ? openSourceRoot(source.text) : currentVersion(source);
-      closeSync(source.descriptor);
-    }
+    const before = this.#sources;
+    this.#sources = new OpenSources(this.#request, this.#exclude);
+    before[Symbol.dispose]();
+    checkSourcesAnew(this.#request.destination, this.destination, this.sources);
+    checkRequest(this.#request, this, this.#exclude);
   }
 
   [Symbol.dispose](): void {
-    for (const source of this.sources) closeSourceRoot(source);
+    this.#sources[Symbol.dispose]();
     closeDestination(this.destination);
   }
 }
 
-function checkRequest(request: CopyRequest, { sources, destination }: Held, exclude: Tools['exclude']): void {
+function checkRequest(
+  request: CopyRequest,
+  { sources, destination }: Pick<Held, 'sources' | 'destination'>,
+  exclude: Tools['exclude'],
+): void {
   checkModes(request);
   const directories = sources.filter(({ stat }) => stat.isDirectory());
   if (destination.file !== undefined) {
@@ -218,10 +246,20 @@ class Job {
   readonly #context: Context;
   readonly #startedAt: number;
   #tally = emptyCopyTally();
-  /** Whether a source that changes meanwhile has the copy begin anew. */
-  #mayRestart = true;
-  /** With --atomic, whether each source had something to copy at the beginning. */
-  readonly #hadContent: boolean;
+  /** Which try this is, from 1. */
+  #attempt = 1;
+  /** Whether something was shown by a try of this run. */
+  #hasShown = false;
+  /** With --atomic, the sources that had something to copy at the beginning of a try. */
+  readonly #hadContent = new Set<string>();
+  /** The volumes that were read, in all tries. */
+  readonly #mounts = new SourceMounts();
+  /** What was read of the sources, in this try. */
+  readonly #listings = new Listings();
+  /** When the run began, in milliseconds since 1970. */
+  readonly #since: number;
+  /** Whether what the sources have not is no proof that it goes in DEST. */
+  #unproven = false;
   #removed: number | undefined;
   /** Whether readers see a part of this very copy, by an earlier run or try or by this one. */
   #torn = false;
@@ -232,12 +270,7 @@ class Job {
     this.#held = held;
     this.#context = context;
     this.#startedAt = context.clock.now();
-    this.#hadContent =
-      request.atomic &&
-      held.sources.every(
-        ({ descriptor, stat }) =>
-          !stat.isDirectory() || whyNothing(descriptor, tools.exclude, request.crossMounts) === undefined,
-      );
+    this.#since = context.clock.date().getTime();
   }
 
   async run(): Promise<Outcome> {
@@ -252,11 +285,11 @@ class Job {
         }
       }
       for (let attempt = 1; ; attempt++) {
-        this.#mayRestart = attempt < changedTries;
+        this.#attempt = attempt;
         try {
           return await this.#once();
         } catch (thrown) {
-          const error = firstFailure(thrown);
+          const error = this.#causeOf(thrown);
           const again =
             error instanceof Outdated ||
             error instanceof SourceChanged ||
@@ -269,9 +302,18 @@ class Job {
                 ? 'a source changed meanwhile: what it has now is copied'
                 : 'another run removed the prepared files: starting again',
           );
-          this.#held.refresh();
           this.#tally = emptyCopyTally();
           this.#torn = false;
+          const { missing } = this.#held;
+          attempt += await this.#refresh(error instanceof SourceChanged);
+          tellMissing(
+            this.#held.missing.filter((text) => !missing.includes(text)),
+            this.#context,
+          );
+          if (this.#held.sources.length === 0)
+            return done(
+              `none of the sources exists any more, so nothing is ${this.#hasShown ? 'removed from' : 'copied to'} ${destination.path} (--if-exists)`,
+            );
         }
       }
     } catch (error) {
@@ -281,10 +323,56 @@ class Job {
     }
   }
 
+  /** Whether entries that a source has lost meanwhile have the copy begin anew. */
+  get #mayRestart(): boolean {
+    return this.#attempt < changedTries;
+  }
+
+  /** What has ended a try: what is said of a source to which its path leads no more is said of nothing that is there. */
+  #causeOf(thrown: unknown): unknown {
+    const error = firstFailure(thrown);
+    const mayBe = this.#attempt < mostTries && !this.#context.signal.aborted && mayBeOfSources(error);
+    return mayBe && this.#held.leadElsewhere() ? new SourceChanged() : error;
+  }
+
+  /**
+   * Opens what the sources stand for now.
+   * @param pauses whether something works on them
+   * @returns how many tries failed at it
+   * @throws UsageError, or the signal's reason
+   */
+  async #refresh(pauses: boolean): Promise<number> {
+    const { clock, signal } = this.#context;
+    for (let failed = 0; ; failed++) {
+      if (pauses) await sleep(clock, pauseAfter(this.#attempt + failed), signal);
+      try {
+        this.#held.refresh();
+        return failed;
+      } catch (error) {
+        if (!pauses || this.#attempt + failed + 1 >= mostTries) throw error;
+      }
+    }
+  }
+
   async #once(): Promise<Outcome> {
+    this.#lookAtSources();
     if (this.#request.dryRun) return this.#dry();
     if (this.#request.atomic) return this.#atomically();
     return this.#prepared();
+  }
+
+  /** What the sources are before anything of them is read. */
+  #lookAtSources(): void {
+    const { sources } = this.#held;
+    this.#unproven = false;
+    this.#mounts.note(sources);
+    if (!this.#request.atomic) return;
+    for (const { descriptor, stat, text } of sources)
+      if (
+        stat.isDirectory() &&
+        whyNothing(descriptor, this.#tools.exclude, this.#request.crossMounts) === undefined
+      )
+        this.#hadContent.add(text);
   }
 
   /**
@@ -343,13 +431,9 @@ class Job {
     const kept = live === undefined ? undefined : await this.#kept(live, which);
     await this.#fill({ live, stage: undefined, links: undefined }, 'leave', []);
     if (this.#request.delete && live !== undefined) await this.#prune(live, which, kept);
-    // Lists are for the work; what is left out of a file is known only once it is read.
-    const { problems, large, followed, tight, volumes, stages, seen, attributes, acls, ...counts } =
-      this.#tally;
-    void [problems, large, followed, tight, volumes, stages, seen, attributes, acls];
-    this.#context.stdout(
-      `${JSON.stringify({ destination: this.#held.destination.path, ...counts, ...(this.#removed === undefined ? {} : { removed: this.#removed }) })}\n`,
-    );
+    const { path } = this.#held.destination;
+    const removed = this.#removed === undefined ? {} : { removed: this.#removed };
+    this.#context.stdout(`${JSON.stringify({ destination: path, ...countsOf(this.#tally), ...removed })}\n`);
     return finished(this.#standing(), this.#context.log);
   }
 
@@ -360,6 +444,10 @@ class Job {
     const published = await copyAtomically(
       destination.path,
       (side, right) => this.#refill(side, right),
+      {
+        lastLook: () => this.#checkSources('read'),
+        checkGaps: (shown, next, names) => this.#checkGaps(shown, next, names),
+      },
       this.#request.ifEmpty ? (directory) => isEmpty(directory) : undefined,
       this.#context,
     );
@@ -419,18 +507,20 @@ class Job {
         stage.noteOpened({ path, dev, ino, before, opened });
       const way = {
         noClobber: this.#keepsAll,
-        replaces: this.#request.delete,
+        keepsKinds: this.#request.ifEmpty,
+        replaces: this.#replaces,
         shown,
         stayed: () => void stayed++,
         opening,
       };
       const manner = { ...way, transit: transitOf(stage.name) };
+      this.#hasShown = true;
       let replaced = await merge(stage.tree, live, '', manner, context);
       replaced += await onMounts.merge(way, context);
       shown();
-      for (const tight of this.#tally.tight.toReversed()) finishLate(live, tight);
-      if (this.#request.delete) {
-        this.#checkSources();
+      for (const tight of this.#tally.tight.toReversed()) finishLate(live, tight, this.#request.ifEmpty);
+      if (this.#removes) {
+        this.#checkSources('shown');
         await this.#prune(live, which, kept, replaced, opening);
       }
       this.#torn = false;
@@ -441,7 +531,7 @@ class Job {
       if (this.#tally.errors === 0) {
         // The own note first: whoever begins now sees that there is nothing to go on with.
         stage.finishMerging();
-        const decidesAll = this.#request.delete || (this.#request.ifEmpty && fresh);
+        const decidesAll = (this.#removes && !this.#unproven) || (this.#request.ifEmpty && fresh);
         if ((others || this.#request.ifEmpty) && this.#endCutOff(directory, decidesAll) > 0)
           await removeLeftovers(directory, which);
       }
@@ -459,6 +549,16 @@ class Job {
   /** Whether nothing in DEST is replaced, whenever it came to stand there. */
   get #keepsAll(): boolean {
     return this.#request.noClobber || this.#request.ifEmpty;
+  }
+
+  /** Whether what is of another kind in DEST makes way: in a new tree, where it is in nobody's, always. */
+  get #replaces(): boolean {
+    return this.#request.atomic || this.#removes;
+  }
+
+  /** Whether what no source has is removed: beside --if-empty, it is others' who have put it there since. */
+  get #removes(): boolean {
+    return this.#request.delete && !this.#request.ifEmpty;
   }
 
   /** Cleans up, for as long as a signal leaves time; the next run removes the rest. */
@@ -480,7 +580,7 @@ class Job {
     dryRun = this.#request.dryRun,
   ): Promise<void> {
     const { sources, destination } = this.#held;
-    const { host } = this.#context;
+    const { host, signal, clock, log } = this.#context;
     const has = effectiveCapabilities() ?? (() => host.uid === 0);
     const { checksum, dereference, mode, owner, exclude, crossMounts, atomic } = this.#request;
     const common: Common = {
@@ -488,7 +588,9 @@ class Job {
       mounts,
       right,
       noClobber: !atomic && this.#keepsAll,
-      replaces: this.#request.delete,
+      keepsKinds: !atomic && this.#request.ifEmpty,
+      replaces: this.#replaces,
+      notesSeen: this.#request.delete || atomic,
       checksum,
       dereference,
       dryRun,
@@ -501,24 +603,148 @@ class Job {
       ownUser: host.uid,
       ownGroup: host.gid,
       mask: fileModeMask(),
+      since: this.#since,
     };
-    await fill(sources, destination.file, side, common, this.#tools, this.#tally, this.#context);
+    const followed = (target: RawName, to: RawName): void => this.#mounts.noteBehind(target, to);
+    const way = { signal, clock, log, host, followed, listings: this.#listings };
+    this.#listings.clear();
+    try {
+      await fill(sources, destination.file, side, common, this.#tools, this.#tally, way);
+    } catch (error) {
+      throw this.#causeOf(error);
+    }
     if (sources.some(isOutdated)) throw new Outdated();
-    if (!dryRun) this.#checkSources();
+    this.#checkSources('read');
+    this.#checkFiles();
+    await this.#checkMoves();
   }
 
   /**
-   * Where readers will miss what the sources have not: a source that lost entries meanwhile, or all of them, is looked at
-   * anew; one that goes on changing is taken as it was found.
-   * @throws SourceChanged, or UsageError where nothing of it is left
+   * A file was written to while it was read, and did not only grow.
+   * @throws SourceChanged, or Failure where it never stands still
    */
-  #checkSources(): void {
+  #checkFiles(): void {
+    const [shortened] = this.#tally.shortened;
+    const [rewritten] = this.#tally.rewritten;
+    const path = shortened ?? rewritten;
+    if (path === undefined) return;
+    if (this.#attempt < mostTries) throw new SourceChanged();
+    const { ifEmpty, atomic, destination } = this.#request;
+    const quoted = JSON.stringify(shownName(path));
+    // Where the next run copies it again, as it sees another time, this one need not fail for a file that is always in use.
+    if (shortened === undefined && !ifEmpty && !atomic && !this.#keepsAll) {
+      this.#context.log.warn(
+        `${destination}: ${quoted} was written to again and again while it was copied, and may have some of the old and some of the new: the next run copies it again`,
+      );
+      return;
+    }
+    const what =
+      shortened === undefined
+        ? 'was written to again and again while it was copied'
+        : 'became shorter again and again while it was copied';
+    throw refused(
+      `${quoted} ${what}: ${destination} ${this.#left}`,
+      'run it again once nothing writes to it, or --exclude it',
+    );
+  }
+
+  /**
+   * All is read: what was moved meanwhile from a folder that was still to be read to one that was read is in neither.
+   * @throws SourceChanged, or Failure where the sources never stand still
+   */
+  async #checkMoves(): Promise<void> {
+    const { crossMounts, dryRun, destination } = this.#request;
+    if (dryRun || this.#tally.errors > 0) return;
+    const directories = this.#held.sources.filter(({ stat }) => stat.isDirectory());
+    const descriptors = directories.map(({ descriptor }) => descriptor);
+    const reading = { exclude: withoutInternals(this.#tools.exclude), crossMounts, since: this.#since };
+    if (!(await this.#listings.hasMoved(descriptors, reading, this.#context.signal))) return;
+    if (this.#attempt < mostTries) throw new SourceChanged();
+    throw refused(
+      `entries were moved within the sources again and again during the copy: ${destination} ${this.#left}`,
+      'run it again once nothing moves them, or copy from a folder that stays',
+    );
+  }
+
+  /** What DEST is where the copy ends before its renames. */
+  get #left(): string {
+    return this.#hasShown ? 'has what an earlier try of this run showed' : 'was left as it was';
+  }
+
+  /**
+   * A folder was read wholly only if its path has led to it all the while: what a path that leads elsewhere by now stood
+   * for then may be missing. So such sources are looked at anew, and those of which a folder was replaced or is gone.
+   * Entries that vanish one by one do not matter, unless readers will miss them: a log is rotated.
+   * @param stage 'read': nothing is shown yet; 'shown': what the sources have not is about to be removed
+   * @throws SourceChanged, UsageError where nothing of a source is left, or Failure where they never stand still
+   */
+  #checkSources(stage: 'read' | 'shown'): void {
+    const { delete: removes, atomic, destination, crossMounts } = this.#request;
+    const missing = atomic || stage === 'read' ? this.#mounts.lost() : [];
+    const lost = missing.find(({ path }) => path === '' || crossMounts);
+    if (lost !== undefined)
+      throw refused(
+        `${lost.point} was mounted when the copy began, and is not any more: ${destination} ${this.#left}`,
+        'run it again once the volume is mounted, or to copy without it',
+      );
+    // Before the look at the paths: a folder that is removed is emptied first.
+    const refusal = this.#refusalOfNothing();
+    const { foldersReplaced, foldersGone, unknownGone, vanished } = this.#tally;
+    const elsewhere = this.#held.leadElsewhere();
+    if (elsewhere || foldersReplaced > 0) {
+      if (this.#attempt < mostTries) throw new SourceChanged();
+      if (stage === 'read') {
+        const left = `${destination} ${this.#left}`;
+        throw refused(
+          elsewhere
+            ? `the sources lead to other folders again and again during the copy: ${left}`
+            : `folders of the sources were replaced again and again during the copy: ${left}`,
+          'run it again once nothing moves them, or copy from a folder that stays',
+        );
+      }
+      this.#unproven = true;
+      return;
+    }
+    const missed = foldersGone > 0 || ((removes || atomic) && vanished > 0);
+    if (missed && this.#mayRestart) throw new SourceChanged();
+    // It may have been a folder, under another name by now; what is gone from a second listing too is no move.
+    if (unknownGone > 0 && this.#attempt === 1) throw new SourceChanged();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Why the sources are not to be taken: one has nothing. */
+  #refusalOfNothing(): Error | undefined {
     const { delete: removes, atomic } = this.#request;
-    if (!removes && !atomic) return;
-    if (this.#mayRestart && this.#tally.vanished > 0) throw new SourceChanged();
-    if (removes || this.#hadContent)
+    if (!removes && !atomic) return undefined;
+    try {
       for (const source of this.#held.sources)
-        if (source.stat.isDirectory()) refuseNothing(source, this.#request, this.#tools.exclude);
+        if (source.stat.isDirectory() && (removes || this.#hadContent.has(source.text)))
+          refuseNothing(source, this.#request, this.#tools.exclude);
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /**
+   * With --atomic, where no entry of a tree can stay by itself.
+   * @throws SourceChanged, or Failure, where readers would miss something that a source may have lost for a moment only
+   */
+  async #checkGaps(shown: number, next: number, names: ReadonlySet<string>): Promise<void> {
+    const directories = this.#held.sources.filter(({ stat }) => stat.isDirectory());
+    const found = {
+      sources: directories.map(({ descriptor }) => descriptor),
+      dereference: this.#request.dereference,
+      seen: new SeenDirectories(this.#tally.seen),
+      names: new Set([...names].map(rawOf)),
+      signal: this.#context.signal,
+    };
+    if (!(await hasUnprovenGaps(shown, next, found))) return;
+    if (this.#mayRestart) throw new SourceChanged();
+    throw refused(
+      `the sources go on changing during the copy: ${this.#request.destination} was left as it was`,
+      'run it again once nothing else writes to them, or copy from a folder that is complete',
+    );
   }
 
   /**
@@ -563,17 +789,30 @@ class Job {
     const { host } = this.#context;
     const { exclude, libc } = this.#tools;
     const published = this.#published(live, which);
+    const lost = this.#mounts.lost();
+    for (const { point, path } of lost)
+      this.#context.log.warn(
+        `${point} was mounted when the copy began, and is not any more: ${path === '' ? `nothing is removed from ${destination.path}` : `${destination.path}/${shownName(path)} stays as it is`} until the next run`,
+      );
     const prune = new Prune(
       live,
       sources.map(({ descriptor }) => descriptor),
       sources.flatMap(rootsOf),
-      { ...this.#request, published, opening, seen: this.#tally.seen, mayRestart: this.#mayRestart },
+      {
+        ...this.#request,
+        published,
+        opening,
+        seen: this.#tally.seen,
+        mayRestart: this.#mayRestart,
+        unproven: this.#unproven,
+      },
     );
     const walk = new Walk(
       {
         top: live,
         path: destination.path,
         exclude: (path) => {
+          if (lost.some((one) => one.path === '' || isWithin(path, shownName(one.path)))) return true;
           if (isApart(path, published) || exclude?.(path) === true || kept?.has(path) === true) return true;
           const [top = '', ...inner] = path.split('/');
           // What is excluded by its path is so in a published tree as well.
@@ -647,13 +886,22 @@ function writable(directory: number): void {
 
 /**
  * Gives a directory in DEST the mode that it gets at the end.
+ * @param keeps whether something else that stands there by now stays as it is
  * @throws InTheWay where another directory stands there by now
  */
-function finishLate(live: number, { to, dev, ino, mode }: TightDirectory): void {
-  const descriptor = openBelow(live, to);
+function finishLate(live: number, { to, dev, ino, mode }: TightDirectory, keeps: boolean): void {
+  let descriptor: number;
+  try {
+    descriptor = openBelow(live, to);
+  } catch (error) {
+    if (keeps && isAbsent(error)) return;
+    throw error;
+  }
   try {
     const stat = fstatSync(descriptor);
-    if (stat.dev !== dev || stat.ino !== ino)
+    const isOther = stat.dev !== dev || stat.ino !== ino;
+    if (isOther && keeps) return;
+    if (isOther)
       throw new InTheWay(
         `${JSON.stringify(shownName(to))} in DEST was replaced by another directory during the copy`,
       );

@@ -52,6 +52,21 @@ export function openDestination(
   }
 }
 
+/**
+ * Checks sources that were opened anew against a destination that is known.
+ * @throws UsageError where they do not fit together any more
+ */
+export function checkSourcesAnew(
+  text: string,
+  destination: Destination,
+  sources: readonly SourceRoot[],
+): void {
+  const directory = sources.find(({ stat }) => stat.isDirectory());
+  if (destination.file !== undefined && directory !== undefined)
+    throw new UsageError(`${directory.text} was a file when the copy began, and is a directory now`);
+  for (const source of sources) checkApart(text, destination, source);
+}
+
 /** What decides whether a place is one to copy to. */
 export interface DestinationRules {
   /** The running program's own file. */

@@ -1,6 +1,8 @@
+import { UsageError } from '../../core/outcome.ts';
 import type { Work } from '../../fs/calls.ts';
 import type { RawName } from '../../fs/directory/file-name.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
+import { HelperLost } from '../../fs/tree/worker-pool.ts';
 
 /** Something went wrong on the side of DEST: never to be taken for a source that vanished. */
 export class WriteFailed extends Error {
@@ -62,6 +64,14 @@ export class SourceChanged extends Error {
   constructor() {
     super('a source changed while it was copied');
   }
+}
+
+/** What can be the work of others at the sources: neither DEST, nor the end of the time, nor something decided on. */
+export function mayBeOfSources(error: unknown): boolean {
+  // A helper opens a source by its path.
+  if (error instanceof UsageError || error instanceof HelperLost) return true;
+  if (error instanceof WriteFailed || error instanceof InTheWay) return false;
+  return systemErrorCode(error) !== undefined;
 }
 
 /** A ConfigMap or Secret moved on to another version while it was copied. */

@@ -5,16 +5,18 @@ import type { Context } from '../../core/context.ts';
 import { calls, doAtOnce } from '../../fs/calls.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
 import { isWithin } from '../../fs/directory/mounts.ts';
+import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { addTally, listedProblems } from '../../fs/tree/tally.ts';
 import { helpersFor, runWalk } from '../../fs/tree/worker-pool.ts';
 import { type CopyAssignment, knownOf, settingsOf, type Tools, copyWalk } from './assignment.ts';
-import { Places } from './copy-directories.ts';
+import { otherKindsOf, Places } from './copy-directories.ts';
 import { isFinal, Outdated } from './failures.ts';
 import { copyLarge } from './large.ts';
+import { type Listings, ReadNotes, type ReadPart } from './listings.ts';
 import { openBelow } from './merge.ts';
 import { type Following, openFollowed, openSource } from './projected.ts';
 import { Put } from './put.ts';
-import { checkNotDestination } from './same-place.ts';
+import { checkNotDestination, isSameDirectory } from './same-place.ts';
 import { noteSeen } from './seen-directories.ts';
 import type { SourceRoot } from './sources.ts';
 import { type CopyTally, type MountStage, type VolumeBelow, emptyCopyTally } from './tally.ts';
@@ -33,7 +35,12 @@ export interface Side {
   readonly links: number | undefined;
 }
 
-type FillContext = Pick<Context, 'signal' | 'clock' | 'host' | 'log'>;
+export interface FillContext extends Pick<Context, 'signal' | 'clock' | 'host' | 'log'> {
+  /** Is told of each directory to which a followed link leads, before it is copied: its path without links, and in DEST. */
+  readonly followed: (target: RawName, to: RawName) => void;
+  /** Takes what was read. */
+  readonly listings: Listings;
+}
 
 /** One top directory to be walked. */
 interface Top {
@@ -101,7 +108,10 @@ class Filling {
 
   /** A tree, and what its followed links lead to. */
   async tree(top: Top): Promise<void> {
-    if (this.#common.replaces) noteSeen(this.#tally.seen, fstatSync(top.descriptor), top.prefix);
+    if (this.#common.notesSeen) noteSeen(this.#tally.seen, fstatSync(top.descriptor), top.prefix);
+    const notes = new ReadNotes();
+    notes.folder(fstatSync(top.descriptor), '');
+    this.#read(top, notes.take());
     await this.#walk(top);
     await this.#large(top);
     const volumes = this.#tally.volumes.splice(0);
@@ -159,7 +169,7 @@ class Filling {
           walk,
           command: 'copy',
           settings: assignment,
-          add: (more: CopyTally) => addTally(this.#tally, more),
+          add: (more: CopyTally) => this.#add(top, more),
           own: () => visit.take(),
           places: [top.descriptor, live, stage].filter((one) => one !== undefined),
           helpers: helpersFor(this.#context.host),
@@ -167,10 +177,21 @@ class Filling {
         this.#context,
       );
     } finally {
-      addTally(this.#tally, visit.take());
+      this.#add(top, visit.take());
       walk.close();
       places[Symbol.dispose]();
     }
+  }
+
+  #add(top: Top, more: CopyTally): void {
+    for (const part of more.read.splice(0)) this.#read(top, part);
+    addTally(this.#tally, more);
+  }
+
+  #read({ link, descriptor }: Top, part: ReadPart): void {
+    // What a link leads to is not open any more when it is looked at again.
+    const path = link ? readlinkSync(itself(descriptor), 'latin1') : itself(descriptor);
+    this.#context.listings.add(path, part);
   }
 
   /** What the walk left because it takes long. */
@@ -178,7 +199,7 @@ class Filling {
     const files = this.#tally.large.splice(0);
     if (files.length === 0) return;
     using places = this.#places();
-    for (const { from, to, followed } of files) {
+    for (const { from, to, followed, hash } of files) {
       if (this.#context.signal.aborted) throw reasonOf(this.#context.signal);
       let descriptor: number | undefined;
       try {
@@ -191,6 +212,9 @@ class Filling {
         }
         const target = split(to);
         await this.#one(descriptor, followed, target.directory, target.name, places);
+        const notes = new ReadNotes();
+        notes.entry(hash);
+        this.#read(top, notes.take());
       } catch (error) {
         this.#failed(`${top.shown}/${shownName(from)}`, error);
       } finally {
@@ -228,16 +252,40 @@ class Filling {
       descriptor = doAtOnce(openFollowed(calls, below(parent, name), way));
       checkNotDestination(fstatSync(descriptor), this.#common.destination);
       const target = readlinkSync(itself(descriptor), 'latin1');
+      this.#context.followed(target, to);
       const chain = [...top.chain, readlinkSync(itself(parent), 'latin1')];
       if (chain.some((place) => isWithin(place, target)))
         throw new Error('the link leads to a directory above itself');
       const shown = `${top.shown}/${shownName(from)}`;
       await this.tree({ descriptor, shown, prefix: to, link: true, chain });
+      this.#leadsThere(top, from, descriptor);
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.#tally.foldersGone++;
       this.#failed(`${top.shown}/${shownName(from)}`, error);
     } finally {
       if (parent !== undefined) closeSync(parent);
       if (descriptor !== undefined) closeSync(descriptor);
+    }
+  }
+
+  /** Whether a link that was followed leads to the same directory still, and is there. */
+  #leadsThere(top: Top, from: RawName, descriptor: number): void {
+    const { directory, name } = split(from);
+    try {
+      const parent = openBelow(top.descriptor, directory);
+      try {
+        const way = this.#common.dereference ? 'all' : 'key';
+        const now = doAtOnce(openFollowed(calls, below(parent, name), way));
+        const same = isSameDirectory(fstatSync(now), fstatSync(descriptor));
+        closeSync(now);
+        if (!same) this.#tally.foldersReplaced++;
+      } finally {
+        closeSync(parent);
+      }
+    } catch (error) {
+      // Whatever stands there by now, it is no link to this directory.
+      if (isAbsent(error)) this.#tally.foldersGone++;
+      else this.#tally.foldersReplaced++;
     }
   }
 
@@ -260,9 +308,10 @@ class Filling {
   }
 
   #places(): Places {
-    const { mounts, ownGroup, replaces } = this.#common;
+    const { mounts, ownGroup } = this.#common;
     const filled = (stage: MountStage): void => void this.#tally.stages.push(stage);
-    return new Places(this.#side.live, this.#side.stage, mounts, ownGroup, replaces, filled);
+    const { live, stage } = this.#side;
+    return new Places(live, stage, mounts, ownGroup, otherKindsOf(this.#common), filled);
   }
 
   #whole({ descriptor, shown }: { descriptor: number; shown?: string }, prefix: RawName): CopyAssignment {

@@ -3,7 +3,7 @@ import { isWithin } from '../../fs/directory/mounts.ts';
 import { absolutePath } from '../../fs/directory/pinned-path.ts';
 import { inputKind, namesInInput, whyUnread } from '../../fs/input-file.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
-import { NamePattern } from '../../fs/tree/name-pattern.ts';
+import { isPattern, NamePattern } from '../../fs/tree/name-pattern.ts';
 import type { SourceRoot } from './sources.ts';
 
 /** A source that is to be opened. */
@@ -15,11 +15,6 @@ export interface NamedSource {
 
 /** Each holds a descriptor: a folder with more is copied as a folder. */
 const mostMatches = 1000;
-
-/** Whether a source is a pattern of names, as a shell has them; `[*]` and `\*` are a star itself. */
-export function isPattern(text: string): boolean {
-  return /[*?[]/.test(text);
-}
 
 /** @throws UsageError where a pattern is not one */
 export function checkPattern(text: string): void {

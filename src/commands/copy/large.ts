@@ -18,7 +18,7 @@ import type { CopyDirectory, Places } from './copy-directories.ts';
 import { writing } from './failures.ts';
 import { type Following, openSource } from './projected.ts';
 import { pump } from './pump.ts';
-import { create, isShared, type Put, type PutSettings } from './put.ts';
+import { create, hasLost, isShared, mayBeRewritten, type Put, type PutSettings } from './put.ts';
 import { type CopyTally } from './tally.ts';
 
 const chunk = 1 << 20;
@@ -62,7 +62,11 @@ export async function copyLarge(
   if (!cloned(from, path)) {
     const to = writing(() => doAtOnce(create(calls, path, wanted.mode)));
     try {
-      await pump(from, to, stat, settings.libc, signal);
+      const bytes = await pump(from, to, stat, settings.libc, signal);
+      const now = fstatSync(from);
+      if (hasLost(stat, now, bytes)) put.noteShortened(place, raw);
+      else if (mayBeRewritten(stat, now, settings.since) && !(await isWhole(from, path, bytes, signal)))
+        put.noteRewritten(place, raw);
     } finally {
       closeSync(to);
     }
@@ -133,13 +137,32 @@ async function isAdopted(
   }
 }
 
-/** Compares content in steps. */
+/** Whether a file that was written to meanwhile only grew: then what was copied is what it was. */
+async function isWhole(
+  from: number,
+  copied: string | Buffer,
+  size: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const copy = openSync(copied, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return await holdTheSame(from, copy, size, signal);
+  } finally {
+    closeSync(copy);
+  }
+}
+
+/** Compares so much of two files in steps; the second has no more. */
 async function holdTheSame(from: number, to: number, size: number, signal: AbortSignal): Promise<boolean> {
   const one = Buffer.allocUnsafeSlow(chunk);
   const other = Buffer.allocUnsafeSlow(chunk);
   for (let at = 0; at < size;) {
     if (signal.aborted) throw reasonOf(signal);
-    const [length, second] = await Promise.all([readAt(from, one, at), readAt(to, other, at)]);
+    const wanted = Math.min(chunk, size - at);
+    const [length, second] = await Promise.all([
+      readAt(from, one.subarray(0, wanted), at),
+      readAt(to, other.subarray(0, wanted), at),
+    ]);
     if (length === 0 || length !== second) return false;
     if (!one.subarray(0, length).equals(other.subarray(0, length))) return false;
     at += length;

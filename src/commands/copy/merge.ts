@@ -3,13 +3,14 @@ import { closeSync, type Stats } from 'node:fs';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { Abandonable, type Calls, calls, doAtOnce, doInTime, type Soon, type Work } from '../../fs/calls.ts';
-import { type Letting, lettingWrite } from '../../fs/directory/access.ts';
+import { type Letting, lettingWrite, type Opening } from '../../fs/directory/access.ts';
 import { below, itself, type RawName, shownName } from '../../fs/directory/file-name.ts';
-import { asDirectory } from '../../fs/directory/open-directory.ts';
+import { asDirectory, isNoDirectory } from '../../fs/directory/open-directory.ts';
 import { openingBelow } from '../../fs/directory/opening-below.ts';
 import { Lanes } from '../../fs/lanes.ts';
 import { isSlowThere, Pace } from '../../fs/pace.ts';
 import { clearName } from '../../fs/publish/copy-places.ts';
+import { renameNew } from '../../fs/rename-new.ts';
 import { widenThreadPool } from '../../process/thread-pool.ts';
 import { InTheWay, WriteFailed, writeFailed } from './failures.ts';
 import { entriesOf } from './replace.ts';
@@ -39,6 +40,8 @@ const withoutLinks: ReadonlySet<string | undefined> = new Set([
 export interface Manner {
   /** Leaves what is there, whenever it appeared: nothing takes the place of anything. */
   readonly noClobber: boolean;
+  /** Whether what is of another kind stays, with all that would come in its place left out; else it is an error. */
+  readonly keepsKinds?: boolean;
   /** Whether what is of another kind makes way; for a moment nothing stands there then. */
   readonly replaces: boolean;
   /** Is told once readers see the first change. */
@@ -53,8 +56,6 @@ export interface Manner {
   /** Is told before a directory is opened for its own user for a while. */
   readonly opening?: Opening;
 }
-
-export type Opening = (path: RawName, letting: Letting) => void;
 
 /**
  * Moves what was prepared to where readers see it: a new directory by one rename with all that is in it, a file by one
@@ -190,6 +191,10 @@ class Merging {
     if (there !== undefined) {
       await this.#writing((by) => by.unlink(below(live, raw)), path);
       shown();
+    } else if (noClobber) {
+      if (renameNew(below(stage, raw), below(live, raw))) return shown();
+      // It came to be since; also an empty one is somebody's.
+      if ((await this.#statOf(live, raw)) !== undefined) return this.#both(stage, live, raw, path);
     }
     try {
       await this.#move(stage, live, raw, path);
@@ -209,6 +214,8 @@ class Merging {
       try {
         to = await this.#call((by) => by.open(below(live, raw), asDirectory));
       } catch (error) {
+        const { keepsKinds, stayed } = this.#manner;
+        if (keepsKinds && isNoDirectory((error as NodeJS.ErrnoException).code)) return stayed?.();
         throw inTheWay(path, error);
       }
       try {

@@ -1,3 +1,4 @@
+import { quoted } from '../../core/misplaced-secret.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -12,7 +13,7 @@ export interface SourcesAndDestination {
 export function parseSourcesAndDestination(given: readonly Given[]): SourcesAndDestination {
   if (given.length < 2)
     throw new UsageError(
-      `${given.length === 0 ? 'no source and no DEST were given' : `one word was given, ${JSON.stringify(given[0]?.text)}: DEST comes after the sources`}; for example: ${copyExample}`,
+      `${given.length === 0 ? 'no source and no DEST were given' : `one word was given, ${quoted(given[0]?.text ?? '')}: DEST comes after the sources`}; for example: ${copyExample}`,
     );
   everyOne(given, ({ text, origin }) => refuseUnexpanded('path', text, origin));
   const words = given.map(({ text }) => text);

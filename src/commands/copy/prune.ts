@@ -1,18 +1,16 @@
 import { closeSync, fstatSync, type Stats } from 'node:fs';
 
-import { type Calls, calls, doAtOnce, given, type Soon, type Work } from '../../fs/calls.ts';
-import { type Letting, lettingWrite } from '../../fs/directory/access.ts';
+import { type Calls, calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
+import type { Opening } from '../../fs/directory/access.ts';
 import { below, type RawName } from '../../fs/directory/file-name.ts';
-import { mountId, mountWithOthersBelow } from '../../fs/directory/mounts.ts';
 import { asDirectory, isAbsent, isNoDirectory } from '../../fs/directory/open-directory.ts';
-import { openingBelow } from '../../fs/directory/opening-below.ts';
 import { systemErrorCode } from '../../fs/error-message.ts';
 import { dataLink, manifestName } from '../../fs/publish/file-names.ts';
+import { above, TreeRemoval } from '../../fs/tree/removal.ts';
 import { type WalkProblem, listedProblems } from '../../fs/tree/tally.ts';
 import type { Visitor, Where } from '../../fs/tree/visitor.ts';
 import { Turns } from '../../fs/turns.ts';
 import { SourceChanged } from './failures.ts';
-import type { Opening } from './merge.ts';
 import { beingInternal, openFollowed } from './projected.ts';
 import { type Identity, isSameDirectory } from './same-place.ts';
 import { SeenDirectories } from './seen-directories.ts';
@@ -31,7 +29,6 @@ interface Counterpart {
 
 /** Removes from DEST what no source has. Walks DEST. */
 export class Prune implements Visitor {
-  readonly #live: number;
   readonly #sources: readonly number[];
   readonly #roots: readonly Identity[];
   readonly #dereference: boolean;
@@ -40,12 +37,11 @@ export class Prune implements Visitor {
   readonly #staying = new Set<RawName>();
   /** Trees at the top of DEST that were published at once, and are removed. */
   readonly #published: ReadonlySet<RawName>;
-  readonly #opening: Opening | undefined;
-  /** Of DEST, where a name may lead into another one. */
-  readonly #mount: number | undefined;
+  readonly #removal: TreeRemoval;
   /** What the copy found in the sources. */
   readonly #seen: SeenDirectories;
   readonly #mayRestart: boolean;
+  readonly #unproven: boolean;
   removed = 0;
   /** Left where a source changed during the copy. */
   left = 0;
@@ -53,7 +49,7 @@ export class Prune implements Visitor {
   readonly problems: WalkProblem[] = [];
   /** By directory, the last used at the end. */
   readonly #counterparts = new Map<Where, Counterpart>();
-  /** They are opened, and modes are changed for a while, by one piece of work at a time. */
+  /** They are opened by one piece of work at a time. */
   readonly #turns = new Turns();
 
   /**
@@ -72,6 +68,7 @@ export class Prune implements Visitor {
       opening,
       seen,
       mayRestart,
+      unproven = false,
     }: {
       readonly dereference: boolean;
       readonly dryRun: boolean;
@@ -81,17 +78,18 @@ export class Prune implements Visitor {
       readonly seen: readonly number[];
       /** Whether a source that changed ends the work, so that all is looked at anew; else what it is about stays. */
       readonly mayRestart: boolean;
+      /** Whether the sources prove nothing by what they have not: then all of it stays. */
+      readonly unproven?: boolean;
     },
   ) {
-    this.#live = live;
     this.#sources = sources;
     this.#roots = roots.map((root) => fstatSync(root));
     this.#dereference = dereference;
     this.#dryRun = dryRun;
     this.#published = published;
-    this.#opening = opening;
-    this.#mount = mountWithOthersBelow(live);
+    this.#removal = new TreeRemoval(live, opening);
     this.#mayRestart = mayRestart;
+    this.#unproven = unproven;
     this.#seen = new SeenDirectories(seen);
   }
 
@@ -110,7 +108,7 @@ export class Prune implements Visitor {
     } finally {
       counterpart.uses--;
     }
-    if (!this.#dryRun) yield* this.#removeHere(name, where);
+    if (!this.#dryRun) yield* this.#removal.entry(name, where);
     this.removed++;
   }
 
@@ -135,7 +133,8 @@ export class Prune implements Visitor {
       }
     } else {
       if (this.#published.has(path)) yield* removeNote(where);
-      if (!(yield* this.#removeDirectory(by, path))) return;
+      // What --exclude protects stays, and the directories that lead to it.
+      if (!(yield* this.#removal.directory(by, path))) return;
     }
     this.removed++;
   }
@@ -177,57 +176,6 @@ export class Prune implements Visitor {
 
   #stays(path: RawName): void {
     if (this.#dryRun) this.#staying.add(path);
-  }
-
-  /** False where something is left in it: what --exclude protects stays, and the directories that lead to it. */
-  *#removeDirectory(by: Calls, path: RawName): Work<boolean> {
-    const slash = path.lastIndexOf('/');
-    const parent = yield* openingBelow(by, this.#live, above(path));
-    try {
-      // Names above may lead elsewhere by now; nothing leads back to DEST's mount out of another one.
-      if (this.#mount !== undefined && mountId(parent) !== this.#mount) return false;
-      yield* this.#withWriting(by, parent, above(path), () => by.rmdir(below(parent, path.slice(slash + 1))));
-      return true;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
-      throw error;
-    } finally {
-      closeSync(parent);
-    }
-  }
-
-  /** Removes an entry of a directory, also where its own user may only read that. */
-  *#removeHere(name: string | Buffer, where: Where): Work<void> {
-    const by = where.calls;
-    try {
-      yield* given(by.unlink(name));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
-      const here = yield* given(by.open(where.path(), asDirectory));
-      try {
-        yield* this.#withWriting(by, here, where.relative(), () => by.unlink(name));
-      } finally {
-        closeSync(here);
-      }
-    }
-  }
-
-  /** Makes a call while an open directory can be written to; nobody else gives it its mode back meanwhile. */
-  *#withWriting(by: Calls, directory: number, path: RawName, call: () => Soon<void>): Work<void> {
-    yield* this.#turns.take(path);
-    try {
-      const opening = this.#opening;
-      const note = opening && ((letting: Letting): void => opening(path, letting));
-      const back = yield* lettingWrite(by, directory, note);
-      try {
-        yield* given(call());
-      } finally {
-        yield* back();
-      }
-    } finally {
-      this.#turns.end(path);
-    }
   }
 
   /** What the sources have at the path of a directory, in use until it is given back. */
@@ -281,6 +229,7 @@ export class Prune implements Visitor {
    * no proof that it goes in DEST.
    */
   *#isChanged(by: Calls, path: RawName, open: readonly number[]): Work<boolean> {
+    if (this.#unproven) return true;
     const now: Stats[] = [];
     for (const source of open) now.push(yield* given(by.fstat(source)));
     return this.#seen.isChanged(path, now);
@@ -307,10 +256,6 @@ export class Prune implements Visitor {
       throw error;
     }
   }
-}
-
-function above(path: RawName): RawName {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** A directory of a source, through the links that the copy has followed and no others; the caller closes it. */

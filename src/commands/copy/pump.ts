@@ -17,6 +17,7 @@ const block = 512;
 /**
  * Copies the content of one open file to another that is empty, piece by piece and within the kernel where it can. Holes
  * stay holes.
+ * @returns how far it came: less than the file had where that became shorter meanwhile
  * @throws the signal's reason, WriteFailed
  */
 export async function pump(
@@ -25,13 +26,13 @@ export async function pump(
   stat: Stats,
   libc: Libc | undefined,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const sparse = stat.blocks * block < stat.size;
   const pieces = new Pieces(from, to, libc, sparse && libc === undefined, signal);
   if (!sparse || libc === undefined) {
     const end = await pieces.copy(0, stat.size);
     if (sparse) writing(() => ftruncateSync(to, end));
-    return;
+    return end;
   }
   for (let at = 0; at < stat.size;) {
     // Past the last of the data there is none: ENXIO.
@@ -43,7 +44,9 @@ export async function pump(
   }
   // One that became shorter meanwhile ends where it ends now.
   const { size } = fstatSync(from);
-  writing(() => ftruncateSync(to, Math.min(size, stat.size)));
+  const end = Math.min(size, stat.size);
+  writing(() => ftruncateSync(to, end));
+  return end;
 }
 
 class Pieces {

@@ -1,4 +1,4 @@
-import { lchownSync, rmdirSync, type Stats } from 'node:fs';
+import { constants, lchownSync, rmdirSync, type Stats } from 'node:fs';
 
 import { type Calls, doAtOnce, given, type Work } from '../../fs/calls.ts';
 import { below, type RawName, shownName } from '../../fs/directory/file-name.ts';
@@ -16,7 +16,17 @@ import {
   tryOwner,
   withoutOwner,
 } from './attributes.ts';
-import { atOnce, copyContent, holdTheSame, likeness, newFile, sameTime } from './content.ts';
+import {
+  atOnce,
+  beginsWith,
+  copyContent,
+  hidesChanges,
+  holdTheSame,
+  isReadInSteps,
+  likeness,
+  newFile,
+  sameTime,
+} from './content.ts';
 import { makeProbe, type CopyDirectory, type Places } from './copy-directories.ts';
 import { InTheWay, WriteFailed, writeFailed, writing, writingIn } from './failures.ts';
 import { type Following, openSource, plainSource } from './projected.ts';
@@ -27,6 +37,8 @@ export interface PutSettings extends AttributeSettings {
   /** What becomes of an entry that is right already: it stays, or it is shared by the new tree too. */
   readonly right: 'leave' | 'link';
   readonly noClobber: boolean;
+  /** Whether what is of another kind in DEST stays, without an error. */
+  readonly keepsKinds: boolean;
   /** Whether another source was copied before this one. */
   readonly later: boolean;
   /** Whether a directory may make way; undefined where none may. */
@@ -34,6 +46,8 @@ export interface PutSettings extends AttributeSettings {
   /** Compare contents whatever size and time say. */
   readonly checksum: boolean;
   readonly dryRun: boolean;
+  /** When the run began, in milliseconds since 1970. */
+  readonly since: number;
   /** Tells of what is left out; undefined where that cannot be told. */
   readonly extras: ExtrasReader | undefined;
   readonly libc: Libc | undefined;
@@ -74,6 +88,10 @@ export class Put {
   *file(calls: Calls, source: Source, place: CopyDirectory, raw: RawName): Work<boolean> {
     const { stat } = source;
     const { noClobber, checksum, dryRun } = this.#settings;
+    if (place.taken) {
+      this.#tally().kept++;
+      return true;
+    }
     const there = place.live === undefined ? undefined : yield* this.#there(calls, place, raw, 'file');
     if (there !== undefined && place.live !== undefined) {
       if (noClobber) {
@@ -107,6 +125,10 @@ export class Put {
   /** Copies a symbolic link as a link. */
   *link(calls: Calls, path: string | Buffer, stat: Stats, place: CopyDirectory, raw: RawName): Work<void> {
     const { noClobber, dryRun, libc } = this.#settings;
+    if (place.taken) {
+      this.#tally().kept++;
+      return;
+    }
     const there = place.live === undefined ? undefined : yield* this.#there(calls, place, raw, 'link');
     if (there !== undefined && place.live !== undefined) {
       if (noClobber) {
@@ -200,6 +222,16 @@ export class Put {
     return true;
   }
 
+  /** What was copied of a file is a part that it never was by itself. */
+  noteShortened(place: CopyDirectory, raw: RawName): void {
+    this.#tally().shortened.push(pathIn(place, raw));
+  }
+
+  /** What was copied of a file is some of what it was and some of what it is. */
+  noteRewritten(place: CopyDirectory, raw: RawName): void {
+    this.#tally().rewritten.push(pathIn(place, raw));
+  }
+
   /** Counts what is left out of an entry that is copied. */
   note(extras: Extras | undefined): void {
     if (extras?.attributes) this.#tally().attributes++;
@@ -266,7 +298,7 @@ export class Put {
     } catch (error) {
       throw writeFailed(error);
     }
-    if (!there?.isDirectory()) return there;
+    if (!there?.isDirectory() || this.#settings.keepsKinds) return there;
     const path = place.path === '' ? raw : `${place.path}/${raw}`;
     const { mayReplace } = this.#settings;
     if (mayReplace !== undefined && (yield* mayReplace(calls, live, raw, path))) return undefined;
@@ -462,11 +494,34 @@ export class Put {
     }
     try {
       const bytes = yield* copyContent(calls, from, to, stat.size);
+      if (bytes < stat.size || isReadInSteps(stat.size)) {
+        const now = yield* given(calls.fstat(from));
+        if (hasLost(stat, now, bytes)) this.noteShortened(place, raw);
+        else if (
+          mayBeRewritten(stat, now, this.#settings.since) &&
+          !(yield* this.#isWhole(calls, from, path, bytes))
+        )
+          this.noteRewritten(place, raw);
+      }
       return { bytes, owned: yield* finishFile(calls, to, stat, wanted, place, this.#settings) };
     } finally {
       yield* given(calls.close(to));
     }
   }
+
+  /** Whether a file that was written to meanwhile only grew: then what was copied is what it was. */
+  *#isWhole(calls: Calls, from: number, copied: string | Buffer, size: number): Work<boolean> {
+    const copy = yield* given(calls.open(copied, constants.O_RDONLY | constants.O_NOFOLLOW));
+    try {
+      return yield* beginsWith(calls, from, copy, size);
+    } finally {
+      yield* given(calls.close(copy));
+    }
+  }
+}
+
+function pathIn({ path }: CopyDirectory, raw: RawName): RawName {
+  return path === '' ? raw : `${path}/${raw}`;
 }
 
 /** What came of the content of a file. */
@@ -479,6 +534,24 @@ interface Written {
 /** Whether a file has names beside the one that it is copied by. */
 export function isShared(stat: Stats, followed: Following): boolean {
   return stat.nlink > 1 && followed === 'none';
+}
+
+/**
+ * Whether an open file became shorter while it was read. Those of /sys say that they are longer than they are, and do not
+ * change.
+ * @param read how many bytes it gave
+ */
+export function hasLost(then: Stats, now: Stats, read: number): boolean {
+  return now.size < then.size || (read < then.size && isOtherNow(then, now));
+}
+
+/** Whether an open file may have been written to while it was read. @param since see PutSettings */
+export function mayBeRewritten(then: Stats, now: Stats, since: number): boolean {
+  return isOtherNow(then, now) || hidesChanges(then.mtimeMs, since);
+}
+
+function isOtherNow(then: Stats, now: Stats): boolean {
+  return now.size !== then.size || now.mtimeMs !== then.mtimeMs;
 }
 
 function isSameFile(one: Stats, other: Stats): boolean {

@@ -56,9 +56,15 @@ function hashOfState({ ino, ctimeMs }: State): number {
   return hashOf(`${ino} ${ctimeMs}`);
 }
 
-/** 53 bits, of the quick kind (cyrb53): two hashes by multiplication with large odd numbers. */
-function hashOf(text: string): number {
-  let [a, b] = [0xdeadbeef, 0x41c6ce57];
+/**
+ * 53 bits, of the quick kind (cyrb53): two hashes by multiplication with large odd numbers.
+ * @param first whole numbers that it is to depend on as well, of which 32 bits count
+ */
+export function hashOf(text: string, first = 0, second = 0): number {
+  let [a, b] = [
+    0xdeadbeef ^ Math.imul(first, 0x9e3779b1) ^ second,
+    0x41c6ce57 ^ first ^ Math.imul(second, 0x85ebca6b),
+  ];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     a = Math.imul(a ^ code, 2654435761);

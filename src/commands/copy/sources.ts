@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 import { UsageError } from '../../core/outcome.ts';
 import { calls, doAtOnce } from '../../fs/calls.ts';
@@ -57,8 +57,7 @@ export function openIfThere(text: string, optional: boolean): SourceRoot | undef
   try {
     return openSourceRoot(text);
   } catch (error) {
-    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    if (optional && code === 'ENOENT') return undefined;
+    if (optional && isSourceMissing(error)) return undefined;
     throw error;
   }
 }
@@ -76,23 +75,20 @@ function opened(text: string): InputFile {
   }
 }
 
-/** The same volume in the version that it has now. */
-export function currentVersion(root: SourceRoot): SourceRoot {
-  const { volume, text } = root;
-  if (volume === undefined) return root;
-  const version = doAtOnce(openVersion(calls, volume));
-  if (version === undefined) throw new UsageError(`${text}: its ..data leads out of it`);
-  return atVersion(root, version);
-}
-
 function atVersion(root: SourceRoot, descriptor: number): SourceRoot {
   return { ...root, descriptor, real: readlinkSync(itself(descriptor)), stat: fstatSync(descriptor) };
+}
+
+/** Whether an error of opening a source says that nothing is there. */
+export function isSourceMissing(error: unknown): boolean {
+  const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
+  return code === 'ENOENT';
 }
 
 /** Whether a volume has moved on to another version since it was opened. */
 export function isOutdated({ volume, descriptor, stat, text, real }: SourceRoot): boolean {
   // A key that was named itself leads elsewhere then.
-  if (stat.isFile()) return leadsElsewhere(text, real);
+  if (stat.isFile()) return isInVersion(real) && fileLeadsElsewhere(text, real);
   if (volume === undefined) return false;
   const { ino, nlink } = fstatSync(descriptor);
   if (nlink === 0) return true;
@@ -108,7 +104,13 @@ export function isOutdated({ volume, descriptor, stat, text, real }: SourceRoot)
   }
 }
 
-function leadsElsewhere(text: string, real: string): boolean {
+/** Whether a file lies in a folder of which the kubelet, or initbox, keeps versions. */
+function isInVersion(real: string): boolean {
+  return basename(dirname(real)).startsWith('..');
+}
+
+/** Whether a file's path, by links in it, leads to another place than the one that was opened. */
+export function fileLeadsElsewhere(text: string, real: string): boolean {
   try {
     return realpathSync(text) !== real;
   } catch {

@@ -1,5 +1,6 @@
 import type { RawName } from '../../fs/directory/file-name.ts';
 import { emptyWalkTally, type WalkTally } from '../../fs/tree/tally.ts';
+import type { ReadPart } from './listings.ts';
 import type { Following } from './projected.ts';
 
 /** A file that takes longer than a step of the walk may; paths are relative to the two tops. */
@@ -7,6 +8,8 @@ export interface LargeFile {
   readonly from: RawName;
   readonly to: RawName;
   readonly followed: Following;
+  /** What `entryHash` says of it. */
+  readonly hash: number;
 }
 
 /** A link to a directory whose content is to be copied in its place. */
@@ -57,11 +60,22 @@ export interface CopyTally extends WalkTally {
   acls: number;
   /** Files whose owner the kernel did not let us keep. */
   ownerless: number;
+  /** Of those that vanished, folders, and what was gone before it was looked at. */
+  foldersGone: number;
+  unknownGone: number;
+  /** Folders in whose place another one stood by the time all of them was read. */
+  foldersReplaced: number;
+  /** Files that became shorter while they were read, by their paths in DEST. */
+  shortened: RawName[];
+  /** The same of those that were written to, and did not only grow. */
+  rewritten: RawName[];
   large: LargeFile[];
   followed: FollowedLink[];
   tight: TightDirectory[];
   volumes: VolumeBelow[];
   stages: MountStage[];
+  /** Folders and entries (listings.ts). */
+  read: ReadPart[];
   /** With --delete, the directories that were entered (seen-directories.ts). */
   seen: number[];
 }
@@ -78,11 +92,38 @@ export function emptyCopyTally(): CopyTally {
     attributes: 0,
     acls: 0,
     ownerless: 0,
+    foldersGone: 0,
+    unknownGone: 0,
+    foldersReplaced: 0,
+    shortened: [],
+    rewritten: [],
     large: [],
     followed: [],
     tight: [],
     volumes: [],
     stages: [],
+    read: [],
     seen: [],
   };
+}
+
+/** Counts that --dry-run reports; others, and the lists, are for the work, or known only once a file is read. */
+const reported = [
+  'entries',
+  'directories',
+  'right',
+  'vanished',
+  'excluded',
+  'errors',
+  'copied',
+  'bytes',
+  'kept',
+  'fifos',
+  'sockets',
+  'devices',
+  'ownerless',
+] as const satisfies readonly (keyof CopyTally)[];
+
+export function countsOf(tally: CopyTally): Readonly<Record<string, number>> {
+  return Object.fromEntries(reported.map((name) => [name, tally[name]]));
 }

@@ -6,20 +6,20 @@ import { isAbsent } from '../../fs/directory/open-directory.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import type { Exclude } from '../../fs/tree/exclude.ts';
 import { listedProblems } from '../../fs/tree/tally.ts';
-import type { Visitor, Where } from '../../fs/tree/visitor.ts';
+import type { Vanished, Visitor, Where } from '../../fs/tree/visitor.ts';
 import { type Attributes, attributesOf, finishDirectory, hasAttributes } from './attributes.ts';
 import type { CopyDirectory, Places } from './copy-directories.ts';
-import { isFinal, writingIn } from './failures.ts';
+import { isFinal, WriteFailed, writingIn } from './failures.ts';
+import { entryHash, ReadNotes } from './listings.ts';
 import { type Following, isInternal, isKey, statOfKey } from './projected.ts';
 import { Put, type PutSettings } from './put.ts';
-import { checkNotDestination, type Identity } from './same-place.ts';
+import { checkNotDestination, type Identity, isSameDirectory } from './same-place.ts';
 import { noteSeen } from './seen-directories.ts';
 import { type CopyTally, type MountStage, type TightDirectory, emptyCopyTally } from './tally.ts';
 
 export interface VisitSettings extends PutSettings {
   readonly dereference: boolean;
-  /** With --delete: what its directories were is noted, for what is removed at the end. */
-  readonly replaces: boolean;
+  readonly notesSeen: boolean;
   /** DEST, which must not be met in a source; undefined where it does not exist. */
   readonly destination: Identity | undefined;
   /** Where the top of the walk goes, relative to DEST; empty for DEST itself. */
@@ -37,6 +37,7 @@ export class Visit implements Visitor {
   /** The directory of the last entry, and its place: the next entry is in the same one mostly. */
   #where: Where | undefined;
   #place: CopyDirectory | undefined;
+  readonly #read = new ReadNotes();
   /** Directories that are a ConfigMap's volume, of which the version is noted. */
   readonly #volumes = new WeakSet<Where>();
 
@@ -50,6 +51,7 @@ export class Visit implements Visitor {
   take(): CopyTally {
     const tally = this.#tally;
     this.#tally = emptyCopyTally();
+    tally.read.push(this.#read.take());
     return tally;
   }
 
@@ -62,12 +64,18 @@ export class Visit implements Visitor {
     this.#tally.entries++;
     switch (stat.mode & constants.S_IFMT) {
       case constants.S_IFREG:
-        return this.#file(name, stat, 'none', where, raw);
+        return this.#file(name, stat, 'none', where, raw, stat.ino);
       case constants.S_IFLNK:
         return this.#link(name, stat, where, raw);
       default:
+        this.#note(where, raw, stat.ino);
         return this.#leaveOut(stat);
     }
+  }
+
+  /** What was read of a folder. */
+  #note(where: Where, raw: RawName, ino: number): void {
+    this.#read.entry(entryHash(where, raw, ino));
   }
 
   #leaveOut(stat: Stats): void {
@@ -83,15 +91,17 @@ export class Visit implements Visitor {
     }
   }
 
-  enter(stat: Stats): void {
+  enter(stat: Stats, raw: RawName, where: Where): void {
     checkNotDestination(stat, this.#settings.destination);
+    this.#note(where, raw, stat.ino);
   }
 
   *leave(stat: Stats, where: Where): Work<void> {
     this.#tally.entries++;
     this.#tally.directories++;
+    this.#read.folder(stat, where.relative());
     const place = yield* this.#at(where);
-    if (this.#settings.replaces) noteSeen(this.#tally.seen, stat, place.path);
+    if (this.#settings.notesSeen) noteSeen(this.#tally.seen, stat, place.path);
     try {
       // Plain, whatever names lead there: it is the current one, or one by its descriptor.
       const path = where.path() as string;
@@ -99,6 +109,13 @@ export class Visit implements Visitor {
     } finally {
       this.#places.giveBack(place);
     }
+  }
+
+  /** What was in it was read: all of what its name leads to, unless that is another one by now. */
+  *closing(stat: Stats, name: string | Buffer | undefined, where: Where): Work<void> {
+    const now = name === undefined ? undefined : yield* given(where.calls.lstat(name));
+    if (now === undefined) this.#tally.foldersGone++;
+    else if (!isSameDirectory(now, stat)) this.#tally.foldersReplaced++;
   }
 
   /** The directory behind a link, which is the top of a walk: it is finished as those below it are. */
@@ -120,6 +137,10 @@ export class Visit implements Visitor {
     extrasOf: () => Parameters<Put['note']>[0],
   ): Work<void> {
     const { dryRun, right, overridesModes } = this.#settings;
+    if (place.taken) {
+      this.#tally.kept++;
+      return;
+    }
     const found = attributesOf(stat, this.#settings);
     const tight = !overridesModes && (found.mode & 0o700) !== 0o700;
     // A tree behind ..data is removed again by whoever made it: its directories stay writable for their owner.
@@ -181,8 +202,13 @@ export class Visit implements Visitor {
   failed(path: string, action: string, error: NodeJS.ErrnoException): void {
     // It holds for all that would follow.
     if (isFinal(error)) throw error;
-    this.#tally.errors++;
     const { code, message } = error;
+    if (code === 'ESTALE' && !(error instanceof WriteFailed)) {
+      // Of a folder that was moved, or of a server's file in whose place there is another.
+      this.#tally.foldersReplaced++;
+      return;
+    }
+    this.#tally.errors++;
     if (this.#tally.problems.length < listedProblems)
       this.#tally.problems.push({
         path,
@@ -191,8 +217,10 @@ export class Visit implements Visitor {
       });
   }
 
-  vanished(): void {
+  vanished(what: Vanished): void {
     this.#tally.vanished++;
+    if (what === 'directory') this.#tally.foldersGone++;
+    if (what === 'unknown') this.#tally.unknownGone++;
   }
 
   excluded(): void {
@@ -236,14 +264,26 @@ export class Visit implements Visitor {
     this.#volumes.add(where);
   }
 
-  *#file(name: string | Buffer, stat: Stats, followed: Following, where: Where, raw: RawName): Work<void> {
+  /** @param ino of the entry, which may be a link to the file */
+  *#file(
+    name: string | Buffer,
+    stat: Stats,
+    followed: Following,
+    where: Where,
+    raw: RawName,
+    ino: number,
+  ): Work<void> {
     const place = this.#lastAt(where) ?? (yield* this.#at(where));
     try {
-      if (yield* this.#put.file(where.calls, { path: name, stat, followed }, place, raw)) return;
+      if (yield* this.#put.file(where.calls, { path: name, stat, followed }, place, raw)) {
+        this.#note(where, raw, ino);
+        return;
+      }
       this.#tally.large.push({
         from: where.relative(raw),
         to: place.path === '' ? raw : `${place.path}/${raw}`,
         followed,
+        hash: entryHash(where, raw, ino),
       });
     } finally {
       this.#places.giveBack(place);
@@ -259,8 +299,11 @@ export class Visit implements Visitor {
     const target = yield* this.#behind(where.calls, name, key);
     if (target !== undefined && !target.isDirectory()) {
       const followed = dereference ? 'all' : 'key';
-      if (target.isFile()) yield* this.#file(name, target, followed, where, raw);
-      else this.#leaveOut(target);
+      if (target.isFile()) yield* this.#file(name, target, followed, where, raw, stat.ino);
+      else {
+        this.#note(where, raw, stat.ino);
+        this.#leaveOut(target);
+      }
       return;
     }
     const place = yield* this.#at(where);
@@ -270,6 +313,7 @@ export class Visit implements Visitor {
         const to = place.path === '' ? raw : `${place.path}/${raw}`;
         this.#tally.followed.push({ from: where.relative(raw), to });
       }
+      this.#note(where, raw, stat.ino);
     } finally {
       this.#places.giveBack(place);
     }

@@ -4,7 +4,7 @@ import { fetchedFor, sharedReads, type Reads } from '../../clients/sources/reads
 import { fieldsOfValue, registerValue } from '../../config/fields.ts';
 import type { Content } from '../../config/formats/format.ts';
 import { outputTo, type Output, type OutputContent } from '../../config/outputs.ts';
-import type { Fetched, FieldValue, SourceAddress } from '../../config/source.ts';
+import { isBodySource, type Fetched, type FieldValue, type SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed, UsageError } from '../../core/outcome.ts';
@@ -140,15 +140,15 @@ function checkSum(addresses: readonly SourceAddress[], { sha256 }: FetchOptions)
   const [only, second] = addresses;
   if (second !== undefined)
     throw new UsageError(`--sha256 is the sum of one body, and ${addresses.length} sources are given`);
-  if (only?.scheme !== 'http' && only?.scheme !== 'https')
-    throw new UsageError('--sha256 is for http and https sources');
+  if (only === undefined || !isBodySource(only))
+    throw new UsageError('--sha256 is for http, https, s3, gs and azure-blob sources');
 }
 
 function checkDecompress(addresses: readonly SourceAddress[], { decompress }: FetchOptions): void {
-  const other = addresses.find(({ scheme }) => scheme !== 'http' && scheme !== 'https' && scheme !== 'file');
+  const other = addresses.find((address) => !isBodySource(address) && address.scheme !== 'file');
   if (decompress && (other !== undefined || addresses.length > 1))
     throw new UsageError(
-      `--decompress takes one compressed file by https, http or file, ${other === undefined ? `and ${addresses.length} sources are given` : `not ${other.text}`}`,
+      `--decompress takes one compressed file by https, http, s3, gs, azure-blob or file, ${other === undefined ? `and ${addresses.length} sources are given` : `not ${other.text}`}`,
     );
 }
 
@@ -206,6 +206,7 @@ export function contentOf(
 /** A text that holds a JSON object, as its fields; other formats than raw are about fields. */
 function withFields(content: Fetched['content'], address: SourceAddress, format: string): Content {
   if (content.kind === 'fields') return content;
+  if (content.name !== undefined) return { kind: 'fields', fields: new Map([[content.name, content.value]]) };
   try {
     return { kind: 'fields', fields: fieldsOfValue(content.value) };
   } catch (error) {

@@ -1,7 +1,19 @@
+import { roleOptions } from '../../clients/kubernetes/role-options.ts';
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { formats } from '../../config/formats/format.ts';
 import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
-import { flag, integer, oneOf, text, value, valueOr, type Values } from '../../core/options/option.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
+import {
+  flag,
+  integer,
+  oneOf,
+  parseText,
+  secret,
+  text,
+  value,
+  valueOr,
+  type Values,
+} from '../../core/options/option.ts';
 import { parseSize } from '../../core/size.ts';
 import { mergeRules } from './merge.ts';
 
@@ -62,16 +74,39 @@ const unpackOptions = {
     fallback: '0',
   }),
   'max-unpacked': valueOr({
-    description: 'the largest size of an archive, packed or unpacked',
+    description: 'the largest size of an archive or a Git repository’s commit, packed or unpacked',
     placeholder: 'SIZE',
     parse: parseSize,
     fallback: '4Gi',
   }),
   'max-entries': valueOr({
-    description: 'how many entries an archive may have',
+    description: 'how many entries an archive or a commit may have',
     placeholder: 'COUNT',
     parse: integer({ min: 1, max: 10_000_000 }),
     fallback: '200000',
+  }),
+};
+
+const gitOptions = {
+  submodules: oneOf({
+    description:
+      'what to do about submodules of a Git repository: refuse fails and names the first, skip leaves their folders empty, fetch fetches them at the commits that are written down, those of other origins with --cross-origin alone',
+    choices: ['refuse', 'skip', 'fetch'],
+    fallback: 'refuse',
+  }),
+  'ssh-key': secret({
+    description: 'the private key for git+ssh sources, as ssh-keygen writes it',
+  }),
+  'ssh-key-env': value({
+    description: 'the variable that holds the private key',
+    placeholder: 'VARIABLE',
+    parse: parseText,
+    insteadOf: ['ssh-key'],
+  }),
+  'ssh-passphrase': secret({ description: 'the passphrase of the private key' }),
+  'known-hosts-file': text({
+    description: 'the keys of the servers of git+ssh sources, as ssh-keyscan prints them',
+    placeholder: 'PATH',
   }),
 };
 
@@ -79,7 +114,9 @@ export const fetchOptions = {
   ...outputOptions,
   ...bodyOptions,
   ...unpackOptions,
+  ...gitOptions,
   ...sourceOptions,
+  ...roleOptions,
 };
 export type FetchOptions = Values<typeof fetchOptions>;
 
@@ -89,7 +126,7 @@ function parseSha256(given: string): string {
   const sum = given.replace(/^sha256:/i, '');
   if (!/^[0-9a-f]{64}$/i.test(sum))
     throw new Error(
-      `"${given}" is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them, or the address of a list of sums (https://…/SHA256SUMS)`,
+      `${quotedValue(given, 80)} is not a SHA-256 sum: 64 hexadecimal digits, as sha256sum prints them, or the address of a list of sums (https://…/SHA256SUMS)`,
     );
   return sum.toLowerCase();
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 
 import type { Output } from '../../config/outputs.ts';
-import type { SourceAddress } from '../../config/source.ts';
+import { isBodySource, type SourceAddress } from '../../config/source.ts';
 import type { FetchJob } from './job.ts';
 
-/** One body of http or https that goes into one file as it is. */
+/** One body of http, https or S3 that goes into one file as it is. */
 export interface Plain {
   readonly address: SourceAddress;
   readonly output: Output;
@@ -19,8 +19,7 @@ export function plainOf({ addresses, outputs, inputs }: FetchJob): Plain | undef
     return undefined;
   // What is absent has no body.
   if (address.optional) return undefined;
-  if (!/^https?$/.test(address.scheme) || address.field !== undefined || output.format !== 'raw')
-    return undefined;
+  if (!isBodySource(address) || address.field !== undefined || output.format !== 'raw') return undefined;
   if (inputs.get(output)?.parts.some(({ keys }) => keys !== undefined) === true) return undefined;
   return { address, output, path: join(output.folder, output.name) };
 }

@@ -22,11 +22,13 @@ import type { Published } from '../../fs/publish/published.ts';
 import { isManaged } from '../../fs/publish/target-checks.ts';
 import { refuseSharedPaths } from '../../fs/written-paths.ts';
 import { variablesOf } from './environment.ts';
+import { asksForTree } from './git/usage.ts';
 import type { Inflating } from './inflating.ts';
 import { contentOf, planJob, type FetchJob } from './job.ts';
 import type { fetchOptions, FetchOptions } from './options.ts';
 import { plainOf } from './plain.ts';
 import type { Spool } from './spool.ts';
+import { fillsFolder } from './unpack/usage.ts';
 
 /** Reads every source and writes what is made of them, or hands it on as variables. */
 export async function runFetchConfig(
@@ -38,6 +40,11 @@ export async function runFetchConfig(
   }: Input<typeof fetchOptions, readonly SourceAddress[]>,
   context: Context,
 ): Promise<Outcome> {
+  if (asked['print-role']) return (await import('./rights.ts')).printRolesOfSources(given, asked, context);
+  if (asksForTree(given, asked)) {
+    const { fetchGit } = await import('./git/fetch-git.ts');
+    return fetchGit(given, asked, limited, context);
+  }
   const options =
     asked.sha256?.includes(':') === true && asked.spec === undefined
       ? await (await import('./fetch-sum.ts')).withSum(asked, given, context)
@@ -52,7 +59,7 @@ export async function runFetchConfig(
     },
     context,
   );
-  if (options.unpack) {
+  if (fillsFolder(given, options)) {
     const tls = readSourceTls(given, options, context);
     const { unpackArchive } = await import('./unpack/unpack.ts');
     return unpackArchive(given, { options, http, tls, limited }, context);

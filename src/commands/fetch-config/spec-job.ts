@@ -6,6 +6,7 @@ import { sharedReads } from '../../clients/sources/reads.ts';
 import { outputTo, type Output } from '../../config/outputs.ts';
 import type { SourceAddress } from '../../config/source.ts';
 import type { Context } from '../../core/context.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { checkBesideSpec, type FetchJob, type Inputs } from './job.ts';
 import type { FetchOptions } from './options.ts';
@@ -23,10 +24,14 @@ export async function planSpec(
 ): Promise<FetchJob> {
   const file = options.spec ?? '';
   checkBesideSpec(given, options);
-  const spec = await readSpec(file, (value, origin) => {
-    redactor.secret(value);
-    log.warn(`${origin}: a secret stands in the specification; a header from a file would not show it`);
-  });
+  const spec = await readSpec(
+    file,
+    (value, origin) => {
+      redactor.secret(value);
+      log.warn(`${origin}: a secret stands in the specification; a header from a file would not show it`);
+    },
+    redactor,
+  );
   const base = spec.to === undefined ? undefined : resolve(spec.to);
   const outputs = new Map<Output, Inputs>();
   for (const entry of spec.files) {
@@ -54,7 +59,7 @@ function outputOf(
   const whole = isAbsolute(path) ? path : join(base ?? '', path);
   const inside = base === undefined ? '' : relative(base, whole);
   if (!isAbsolute(path) && (inside.startsWith('..') || path.split('/').includes('..'))) {
-    throw new UsageError(`${origin}: the path ${JSON.stringify(path)} leaves "to" by ".."`);
+    throw new UsageError(`${origin}: the path ${quoted(path)} leaves "to" by ".."`);
   }
   const output = outputTo(whole + (path.endsWith('/') ? '/' : ''), rest);
   if (base === undefined || inside === '' || inside.startsWith('..')) return output;

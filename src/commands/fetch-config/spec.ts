@@ -1,9 +1,11 @@
 import { isAbsolute } from 'node:path';
 
 import type { Format } from '../../config/formats/format.ts';
-import { parseSource, type FieldValue, type SourceAddress } from '../../config/source.ts';
+import { parseSource, refuseTree, type FieldValue, type SourceAddress } from '../../config/source.ts';
 import { whyNotUtf8 } from '../../core/byte-order-mark.ts';
+import { hideMisplacedInDocument, quoted } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
+import type { Redactor } from '../../core/redaction/redactor.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { readNamedFile } from '../../fs/input-file.ts';
 import { parseFileMode, parseFileOwner, type FileOwner } from '../../fs/publish/attributes.ts';
@@ -75,10 +77,15 @@ const shown = 10;
 /**
  * Reads a specification.
  * @param secret gets what must never be printed: a password in a source's URL
+ * @param redactor is told of whatever looks like a secret in the specification
  * @throws UsageError with file, line and column
  */
-export async function readSpec(file: string, secret: (value: string, origin: string) => void): Promise<Spec> {
-  return parseSpec(readText(file), file, secret);
+export async function readSpec(
+  file: string,
+  secret: (value: string, origin: string) => void,
+  redactor: Pick<Redactor, 'secret'>,
+): Promise<Spec> {
+  return parseSpec(readText(file), file, secret, redactor);
 }
 
 /** As readSpec, of a text. @param file its name, for messages */
@@ -86,6 +93,7 @@ export async function parseSpec(
   text: string,
   file: string,
   secret: (value: string, origin: string) => void,
+  redactor?: Pick<Redactor, 'secret'>,
 ): Promise<Spec> {
   const [{ parseYaml, YamlProblem }, { checkSchema }, { nearest }] = await Promise.all([
     import('../../clients/yaml/text.ts'),
@@ -99,6 +107,7 @@ export async function parseSpec(
     if (error instanceof YamlProblem) throw new UsageError(`${file}:${error.message}`, { cause: error });
     throw error;
   }
+  if (redactor !== undefined) hideMisplacedInDocument(yaml.value, redactor);
   const place = (path: Path): string => `${file}:${yaml.at(path)}`;
   const problems = checkSchema(schema, yaml.value, nearest);
   if (problems.length > 0) {
@@ -138,10 +147,7 @@ class SpecReader {
   file(entry: WrittenFile, path: Path): SpecFile {
     this.expanded(entry.path, [...path, 'path']);
     if (!isAbsolute(entry.path) && this.#written.to === undefined) {
-      this.#refuse(
-        [...path, 'path'],
-        `${JSON.stringify(entry.path)} is relative, and there is no "to" at the top`,
-      );
+      this.#refuse([...path, 'path'], `${quoted(entry.path)} is relative, and there is no "to" at the top`);
     }
     const parts = typeof entry.from === 'string' ? [entry.from] : entry.from;
     return {
@@ -169,7 +175,7 @@ class SpecReader {
     if (part.optional && address.field !== undefined)
       this.#refuse(
         [...path, 'optional'],
-        `"optional" goes with "keys": write keys: [${JSON.stringify(address.field)}] in place of #${address.field}`,
+        `"optional" goes with "keys": write keys: [${quoted(address.field)}] in place of #${address.field}`,
       );
     if (part.keys === undefined) {
       if (part.others !== undefined)
@@ -185,7 +191,7 @@ class SpecReader {
         `${address.text} picks one field already; leave #${address.field} or the keys out`,
       );
     const twice = entries.find(([name], index) => entries.findIndex(([other]) => other === name) !== index);
-    if (twice) this.#refuse([...path, 'keys'], `the key ${JSON.stringify(twice[0])} is taken twice`);
+    if (twice) this.#refuse([...path, 'keys'], `the key ${quoted(twice[0])} is taken twice`);
     const keys = entries.map(([name, rule]) =>
       this.#key(name, rule, part.optional ?? false, [...path, 'keys', name]),
     );
@@ -211,7 +217,9 @@ class SpecReader {
   #source(text: string, path: Path): SourceAddress {
     const origin = this.#place(path);
     try {
-      return parseSource(text, (value) => this.#secret(value, origin));
+      const address = parseSource(text, (value) => this.#secret(value, origin));
+      refuseTree(address);
+      return address;
     } catch (error) {
       return this.#refuse(path, (error as Error).message);
     }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 
 import { withoutByteOrderMark } from '../../core/byte-order-mark.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 
 /** A line of a list of sums. */
 interface Line {
@@ -35,12 +36,12 @@ export function sumFor(list: string, name: string): string {
   const [first] = found;
   if (first === undefined)
     throw new Error(
-      `has no sum for ${JSON.stringify(name)} among its ${lines.length} line${lines.length === 1 ? '' : 's'} with sums; the name is the last part of the URL`,
+      `has no sum for ${quoted(name)} among its ${lines.length} line${lines.length === 1 ? '' : 's'} with sums; the name is the last part of the URL`,
     );
   const other = found.find(({ sum }) => sum !== first.sum);
   if (other !== undefined)
     throw new Error(
-      `has two sums for ${JSON.stringify(name)}, in lines ${first.number} (${JSON.stringify(first.name)}) and ${other.number} (${JSON.stringify(other.name)}); give the right one to --sha256 itself`,
+      `has two sums for ${quoted(name)}, in lines ${first.number} (${JSON.stringify(first.name)}) and ${other.number} (${JSON.stringify(other.name)}); give the right one to --sha256 itself`,
     );
   return first.sum;
 }

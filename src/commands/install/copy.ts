@@ -1,14 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  constants,
-  fstatSync,
-  lstatSync,
-  renameSync,
-  statfsSync,
-  statSync,
-  unlinkSync,
-  type BigIntStats,
-} from 'node:fs';
+import { constants, fstatSync, lstatSync, renameSync, statSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { open as openLater, type FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
@@ -18,6 +9,7 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { done, Failure, failed, type Outcome } from '../../core/outcome.ts';
 import { formatBytes, formatLess } from '../../core/size.ts';
 import { codeAmong, type Directory } from '../../fs/directory/directory.ts';
+import { itself } from '../../fs/directory/file-name.ts';
 import { isOwn } from '../../fs/directory/safe-open.ts';
 import { systemErrorCode, exchanged, quotaHint, refused, withoutHandle } from '../../fs/error-message.ts';
 import { holdFile, isHeld } from '../../fs/held-file.ts';
@@ -36,6 +28,7 @@ import {
   stateOf,
   wholeName,
 } from './manifest.ts';
+import { NoRoom, roomIn } from './room.ts';
 
 /** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
 const piece = 4 << 20;
@@ -64,12 +57,13 @@ export async function copyRuntime(
   let folders: RuntimeFolders | undefined;
   try {
     const files = filesOf(source, manifest);
-    folders = RuntimeFolders.make(target, isOfRuntimeIn(files));
+    folders = RuntimeFolders.make(target, isOfRuntimeIn(files), context.host.script);
     // All of them before anything is written.
     for (const folder of new Set(files.map(folderOf))) folders.find(folder);
     const filling = new Filling(source, folders, files, context);
     let stale = await filling.look();
     removeAbandoned(folders, files, context);
+    filling.requireInPlace();
     if (stale.length === 0) return done(`${target} holds initbox ${manifest.version} already`);
     for (let round = 1; stale.length > 0; round++) {
       if (round > mostRounds) {
@@ -78,6 +72,7 @@ export async function copyRuntime(
       }
       await filling.write(stale);
       stale = await filling.look();
+      filling.requireInPlace();
     }
     const bytes = [...filling.written].reduce((sum, { size }) => sum + size, 0);
     return done(
@@ -115,6 +110,8 @@ class Filling {
   /** In which state each file was last found wrong. */
   readonly #wrong = new Map<RuntimeFile, string | undefined>();
   readonly written = new Set<RuntimeFile>();
+  /** Whether it was said that old files go before new ones are written. */
+  #saidTight = false;
 
   constructor(source: string, folders: RuntimeFolders, files: readonly RuntimeFile[], context: Context) {
     this.#source = source;
@@ -141,9 +138,12 @@ class Filling {
   /** Writes them, and the program last. Returns early where another install came in between. */
   async write(stale: readonly RuntimeFile[]): Promise<void> {
     const program = this.#files.find(({ path }) => path === entry);
-    const parts = stale.filter((file) => file !== program);
-    if (parts.length > 0) this.takeAwayProgram();
-    for (const file of parts.toSorted((a, b) => rank(a) - rank(b))) await this.#place(file);
+    const parts = stale.filter((file) => file !== program).toSorted((a, b) => rank(a) - rank(b));
+    if (parts.length > 0) {
+      this.#requireRoom(parts);
+      this.takeAwayProgram();
+    }
+    for (const file of parts) await this.#place(file);
     if (program === undefined || !this.#isSettled(program)) return;
     if (await this.#isRight(program)) return;
     await this.#place(program);
@@ -165,6 +165,17 @@ class Filling {
     }
   }
 
+  /** @throws Failure where a folder was moved or exchanged meanwhile: what was written to it is not where it should be */
+  requireInPlace(): void {
+    const moved = this.#folders.moved();
+    if (moved === undefined) return;
+    this.takeAwayProgram();
+    throw refused(
+      `cannot fill ${this.#folders.top.shown}: ${moved} was moved or exchanged meanwhile, so no program was left there`,
+      'run it again once nobody moves folders there',
+    );
+  }
+
   async #isRight(file: RuntimeFile): Promise<boolean> {
     const state = this.#stateOf(file);
     if (state !== undefined && this.#right.get(file) === state) return true;
@@ -179,6 +190,7 @@ class Filling {
 
   /** Whether all files but the program are still what this run looked at or wrote. */
   #isSettled(program: RuntimeFile): boolean {
+    if (this.#folders.moved() !== undefined) return false;
     return this.#files.every((file) => {
       if (file === program) return true;
       const state = this.#stateOf(file);
@@ -192,7 +204,69 @@ class Filling {
     return stat && stateOf(stat);
   }
 
+  /**
+   * A program that is there goes only where all can be written, if need be with each old file gone before its new one
+   * comes.
+   * @throws NoRoom
+   */
+  #requireRoom(parts: readonly RuntimeFile[]): void {
+    const { top } = this.#folders;
+    const room = roomIn(top);
+    if (room === undefined || identityOf(top) === undefined) return;
+    let [needed, most, freed] = [0, 0, 0];
+    for (const file of parts) {
+      const old = this.#roomOfOld(file);
+      freed += old;
+      needed += room.of(file.size) - old;
+      most = Math.max(most, needed);
+    }
+    if (most > room.free) throw new NoRoom(freed);
+  }
+
+  /** The bytes that become free where the old file of that name goes. */
+  #roomOfOld(file: RuntimeFile): number {
+    const folder = this.#folders.find(folderOf(file));
+    const old = folder && lstatSync(folder.at(basename(file.path)), { throwIfNoEntry: false });
+    if (old?.isFile() !== true || old.nlink > 1) return 0;
+    const own = statSync(join(this.#source, file.path), { throwIfNoEntry: false });
+    // It is copied from.
+    if (own?.ino === old.ino && own.dev === old.dev) return 0;
+    return old.blocks * 512;
+  }
+
+  /** The program is not there meanwhile, and a rerun ends what is cut off. */
   async #place(file: RuntimeFile): Promise<void> {
+    const isPart = file.path !== entry;
+    const room = roomIn(this.#folders.make(folderOf(file)));
+    if (isPart && room !== undefined && room.of(file.size) > room.free) await this.#takeAwayOld(file);
+    try {
+      await this.#write(file);
+    } catch (error) {
+      const full = ['ENOSPC', 'EDQUOT'].includes(systemErrorCode(error) ?? '');
+      if (!isPart || !full || !(await this.#takeAwayOld(file))) throw error;
+      await this.#write(file);
+    }
+  }
+
+  /** Makes room for a file by its old one. False where that gives none, or where another install has put the right one there. */
+  async #takeAwayOld(file: RuntimeFile): Promise<boolean> {
+    if (this.#roomOfOld(file) === 0 || (await this.#isRight(file))) return false;
+    const { top } = this.#folders;
+    this.takeAwayProgram();
+    // Of another install that does not give way, or the one that is copied from.
+    if (identityOf(top) !== undefined) return false;
+    if (!this.#saidTight)
+      this.#context.log.info(
+        `${top.shown} has no room for old and new files side by side: old ones go first, and no program is there until all are written`,
+      );
+    this.#saidTight = true;
+    clearAway(this.#folders.make(folderOf(file)), basename(file.path));
+    // Both times, as with a rename.
+    this.takeAwayProgram();
+    return true;
+  }
+
+  async #write(file: RuntimeFile): Promise<void> {
     const folder = this.#folders.make(folderOf(file));
     const name = basename(file.path);
     const { host, random } = this.#context;
@@ -203,8 +277,10 @@ class Filling {
     };
     try {
       await using copy = await heldAlone(open);
-      dropInheritedAcl(copy.fd, `${folder.shown}/${name}`);
-      await copyInPieces(this.#source, file, copy, this.#context);
+      dropInheritedAcl(copy.writer.fd, `${folder.shown}/${name}`);
+      await copyInPieces(this.#source, file, copy.writer, this.#context);
+      // Before it has its name: the kernel runs no file that is open for writing (ETXTBSY, execve(2)).
+      await copy.writer.close();
       // Another install of this version was faster: its program stays.
       if (await this.#isRight(file)) {
         clearAway(folder, temporary);
@@ -214,7 +290,7 @@ class Filling {
       if (file.path !== entry) this.takeAwayProgram();
       renameSync(folder.at(temporary), folder.at(name));
       if (file.path !== entry) this.takeAwayProgram();
-      const made = fstatSync(copy.fd, { bigint: true });
+      const made = fstatSync(copy.holder.fd, { bigint: true });
       requireWritten(folder, name, made);
       this.#right.set(file, stateOf(made));
       this.written.add(file);
@@ -283,17 +359,21 @@ async function copyInPieces(
   await copy.sync();
 }
 
+/** A file that is being written, and a handle that only reads: it holds the file once nobody may write to it. */
+interface HeldFile extends AsyncDisposable {
+  readonly writer: FileHandle;
+  readonly holder: FileHandle;
+}
+
 /** Opens a new file and holds it; another one where an install that cleans up was faster than the lock. */
-async function heldAlone(open: () => Promise<FileHandle>): Promise<FileHandle> {
+async function heldAlone(open: () => Promise<FileHandle>): Promise<HeldFile> {
   for (let tries = 1; ; tries++) {
-    const file = await open();
-    try {
-      if (holdFile(file.fd) || tries === mostRounds) return file;
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-    await file.close();
+    await using handles = new AsyncDisposableStack();
+    const writer = handles.use(await open());
+    const holder = handles.use(await openLater(itself(writer.fd), 'r'));
+    if (!holdFile(holder.fd) && tries < mostRounds) continue;
+    const held = handles.move();
+    return { writer, holder, [Symbol.asyncDispose]: () => held.disposeAsync() };
   }
 }
 
@@ -329,10 +409,11 @@ function explained(
   const where = `cannot fill ${target}`;
   if (error.code === 'ENOSPC') {
     const needed = manifest.files.reduce((sum, { size }) => sum + size, 0);
-    const free = top && freeIn(top);
+    const free = top && roomIn(top)?.free;
+    const left = error instanceof NoRoom ? '; the program that is there was left' : '';
     return new Failure(
-      failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)`, {
-        hint: `the runtime takes ${formatBytes(needed)}${free === undefined ? '' : `, ${formatLess(free, needed)} are free`}: raise the emptyDir's sizeLimit`,
+      failed(exitStatus.failed, `${where}: the volume is full (ENOSPC)${left}`, {
+        hint: roomHint(needed, free, error instanceof NoRoom ? error.freed : 0),
       }),
     );
   }
@@ -356,7 +437,15 @@ function explained(
   return new Failure(failed(exitStatus.failed, `${where}: ${withoutHandle(error)}`));
 }
 
-function freeIn(directory: Directory): number {
-  const { bavail, bsize } = statfsSync(directory.itself);
-  return bavail * bsize;
+/**
+ * @param needed bytes of the whole runtime
+ * @param free bytes, where that is known
+ * @param freed bytes that old files would give
+ */
+function roomHint(needed: number, free: number | undefined, freed: number): string {
+  const takes = `the runtime takes ${formatBytes(needed)}`;
+  if (free !== undefined && free >= needed)
+    return `${takes}, and ${formatBytes(free)} are free by now: another install at the same time needs as much room again, and each file an inode (df -i); run it again`;
+  const more = freed === 0 ? '' : `, and ${formatBytes(freed)} more once old files are gone`;
+  return `${takes}${free === undefined ? '' : `, ${formatLess(free, needed)} are free${more}`}: raise the emptyDir's sizeLimit`;
 }

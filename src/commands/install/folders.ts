@@ -1,9 +1,9 @@
-import { fchmodSync, fstatSync, lstatSync, type Stats } from 'node:fs';
+import { fchmodSync, fstatSync, lstatSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 import { exitStatus } from '../../core/exit-status.ts';
 import { codeAmong, Directory, linkTarget } from '../../fs/directory/directory.ts';
-import { refusedDirectory } from '../../fs/directory/forbidden-places.ts';
+import { isOwnFolder, refusedDirectory } from '../../fs/directory/forbidden-places.ts';
 import { WrongPlace } from '../../fs/directory/missing-folders.ts';
 import { makeDirectory } from '../../fs/directory/new-directory.ts';
 import { isNoDirectory } from '../../fs/directory/open-directory.ts';
@@ -57,10 +57,12 @@ export class RuntimeFolders implements Disposable {
 
   /**
    * Opens a folder, and makes what is missing of it. Folders below that a group may write to are closed to it.
+   * @param script the running program's own file
    * @throws Failure, or the system's error
    */
-  static make(path: string, isOfRuntime: IsOfRuntime): RuntimeFolders {
+  static make(path: string, isOfRuntime: IsOfRuntime, script: string): RuntimeFolders {
     try {
+      checkOutsideOwn(path, script);
       using stack = new DisposableStack();
       const directory = stack.use(Directory.make(path));
       // Its own folder may be filled again: what is written is what is there.
@@ -111,6 +113,21 @@ export class RuntimeFolders implements Disposable {
     const made = this.find(path);
     if (made === undefined) throw Object.assign(new Error('it was removed'), { code: 'ENOENT' });
     return made;
+  }
+
+  /** A folder that was opened and to which its name does not lead any more, by its path for people; undefined where none is. */
+  moved(): string | undefined {
+    for (const [path, directory] of this.#open) {
+      const there =
+        path === top
+          ? statSync(directory.shown, { throwIfNoEntry: false })
+          : lstatSync((this.#open.get(dirname(path)) as Directory).at(basename(path)), {
+              throwIfNoEntry: false,
+            });
+      const { dev, ino } = fstatSync(directory.fd);
+      if (there?.dev !== dev || there.ino !== ino) return directory.shown;
+    }
+    return undefined;
   }
 
   /** What is wrong with a folder that is there, for a report that goes on; its path begins with `path`. */
@@ -206,6 +223,21 @@ function mayChangeMode({ uid }: Stats): boolean {
 /** A folder of root's or of this user, whose group may write to it, and not everybody. */
 function isOpenToGroupAlone(stat: Stats): boolean {
   return isOwn(stat) && (stat.mode & 0o002) === 0 && isOpenToOthers(stat);
+}
+
+/**
+ * The program's own folder may be filled again, and no folder in it, which may be one that its loader looks into.
+ * @throws WrongPlace, LinkInPath, or the system's error
+ */
+function checkOutsideOwn(path: string, script: string): void {
+  const { directory, missing } = Directory.nearest(path);
+  using nearest = directory;
+  const where = isOwnFolder(nearest.fd, script);
+  if (where === undefined || (where === 'itself' && missing.length === 0)) return;
+  throw new WrongPlace(
+    `cannot fill ${path}: it is inside of this program's own folder, ${dirname(script)}`,
+    'name a folder outside of it, on a volume',
+  );
 }
 
 /** Who else could change what stands in a folder; undefined where nobody can. The words follow its path. */

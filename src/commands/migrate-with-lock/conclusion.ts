@@ -2,7 +2,7 @@ import type { LockTiming } from '../../clients/lock.ts';
 import type { Context } from '../../core/context.ts';
 
 /** Milliseconds for writing down what was done and giving the lock back, whatever the deadline or a signal say. */
-const leastTime = 2000;
+export const leastTime = 2000;
 
 /** Milliseconds that all of it may take beside the end of failed work, whose bound is the grace. */
 const mostTime = 15_000;

@@ -37,7 +37,17 @@ export async function dryRun(
     const { directory, baseline, accept } = work;
     const connect = (): Promise<never> => Promise.reject(new Error('a dry run needs no second connection'));
     return runSql(
-      { directory, baseline, accept, dryRun: true, session, connect, token: 0n, lockName: key.name },
+      {
+        directory,
+        baseline,
+        accept,
+        dryRun: true,
+        session,
+        connect,
+        token: 0n,
+        lockName: key.name,
+        lookAfter: () => Promise.resolve(undefined),
+      },
       context,
     );
   });

@@ -3,6 +3,7 @@ import { lockKeyOptions } from '../../clients/postgres/lock-key.ts';
 import { parseOnceKey } from '../../clients/postgres/once-record.ts';
 import { connectionOptions } from '../../clients/postgres/options.ts';
 import { parseDuration } from '../../core/duration.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import {
   durationOr,
   flag,
@@ -44,7 +45,7 @@ export const migrateWithLockOptions = {
     parse: (given: string) => {
       const milliseconds = parseDuration(given);
       if (milliseconds < leastHeartbeat || milliseconds > 60_000)
-        throw new Error(`"${given}" is not between 100ms and 1m`);
+        throw new Error(`${quotedValue(given)} is not between 100ms and 1m`);
       return milliseconds;
     },
     fallback: '5s',

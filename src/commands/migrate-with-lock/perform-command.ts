@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto';
-
 import type { Held, Loss } from '../../clients/lock.ts';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus, signalStatus } from '../../core/exit-status.ts';
 import { done, failed, SignalReceived, DeadlinePassed } from '../../core/outcome.ts';
-import { describeEnd, startChild, statusOf, type Child, type ChildEnd } from '../../process/child.ts';
+import { describeEnd, marked, startChild, statusOf, type Child, type ChildEnd } from '../../process/child.ts';
 import { lostOutcome, type Performed } from './performed.ts';
 
 /** A lock that is surely lost may be another's already: then the command gets no more than this, in milliseconds. */
@@ -30,12 +28,9 @@ export async function performCommand(
   const { clock, environment, host, log } = context;
   using deadline = startDeadline(clock, context, commandTimeout, '--command-timeout');
   if (deadline.signal.aborted) throw reasonOf(deadline.signal);
-  // Tokens of two databases can be equal, and another container's processes may be seen here.
-  const run = randomUUID();
   let survived = false;
   const child: Child = await startChild(command, {
-    environment: { ...environment, ...held.environment(environment), [runVariable]: run },
-    mark: `${runVariable}=${run}`,
+    ...marked(runVariable, { ...environment, ...held.environment(environment) }),
     own: environment,
     inherit: held.keepOpen,
     onSurvivors(processes) {
@@ -57,15 +52,23 @@ export async function performCommand(
   if (deadline.signal.aborted) onAbort();
   deadline.signal.addEventListener('abort', onAbort, { once: true });
   let loss: Loss | undefined;
+  let gone = false;
   void held.lost.then((why) => {
+    if (gone) return;
     loss = why;
     child.stop('SIGTERM', why.certain ? Math.min(grace, shortGrace) : grace);
     log.error(`the lock was lost: ${why.reason}; stopping the command`);
   });
   const end = await child.gone;
+  gone = true;
   deadline.signal.removeEventListener('abort', onAbort);
   const status = statusOf(end);
-  if (loss !== undefined) return { outcome: lostOutcome(loss, describeEnd(end)), clean: false, status };
+  if (loss !== undefined)
+    return {
+      outcome: lostOutcome(loss, `the command was stopped (${describeEnd(end)})`),
+      clean: false,
+      status,
+    };
   if (stopped instanceof SignalReceived) {
     const own = signalStatus(stopped.signal);
     return {

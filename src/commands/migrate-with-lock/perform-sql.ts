@@ -4,11 +4,13 @@ import { forStatements, type ConnectionSettings } from '../../clients/postgres/c
 import type { PostgresHeld } from '../../clients/postgres/lock/held.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
 import type { Session } from '../../clients/postgres/session.ts';
-import { reasonOf, sleep } from '../../core/clock.ts';
+import { reasonOf, shortlyAfterAbort, sleep } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
+import { outcomeOfError } from '../../core/unexpected-error.ts';
+import { leastTime } from './conclusion.ts';
 import { lostOutcome, type Performed } from './performed.ts';
 import type { LockedWork } from './request.ts';
 
@@ -60,37 +62,57 @@ export async function performSql(
       await sleep(context.clock, 250, signal);
     }
   };
+  let unanswered = false;
+  const session = Object.create(held.session, {
+    query: {
+      value: async (...given: Parameters<Session['query']>) => {
+        try {
+          return await shortlyAfterAbort(held.session.query(...given), signal, leastTime, context.clock);
+        } catch (error) {
+          if (signal.aborted && error === reasonOf(signal)) unanswered = true;
+          throw error;
+        }
+      },
+    },
+  }) as Session;
   try {
     const { runSql } = await import('../../migrations/run.ts');
     const outcome = await runSql(
       {
         directory: work.directory,
-        session: held.session,
+        session,
         connect,
         token: held.token,
         ...(work.baseline === undefined ? {} : { baseline: work.baseline }),
         dryRun: false,
         accept: work.accept,
         lockName: settings.lockName,
+        // What still waits in the server may end either way.
+        lookAfter: async (pid, look) => (unanswered ? undefined : held.lookAfter(look, pid)),
       },
       { ...context, signal, deadline: deadline.at },
     );
-    if (loss !== undefined) {
-      return lostWork(loss, outcome.kind === 'failed' ? outcome.details : undefined);
-    }
-    const status = outcome.kind === 'done' ? 0 : outcome.status;
-    return { outcome, clean: status === 0, status };
+    // Each file is recorded with the proof that the lock was held: where all are, its end changes nothing.
+    if (outcome.kind === 'done') return { outcome, clean: true, status: 0, recorded: true };
+    if (loss !== undefined) return lostWork(loss, outcome.details);
+    return { outcome, clean: false, status: outcome.status, unanswered };
   } catch (error) {
-    if (loss === undefined) throw error;
-    return lostWork(loss, undefined);
+    if (loss !== undefined) return lostWork(loss, undefined);
+    if (!unanswered) throw error;
+    const outcome = outcomeOfError(reasonOf(signal), context.log);
+    return { outcome, clean: false, status: outcome.status, unanswered };
   } finally {
-    await Promise.all([...sessions].map((session) => session.end()));
+    await Promise.all([...sessions].map((one) => one.end()));
   }
 }
 
 /** @param details how far it got */
 function lostWork(loss: Loss, details: readonly string[] | undefined): Performed {
-  const outcome = lostOutcome(loss, 'its statements were cut off');
+  const outcome = lostOutcome(
+    loss,
+    'the migrations were stopped',
+    'what is recorded as done is not run again; the next start goes on from there',
+  );
   return {
     outcome: outcome.kind === 'failed' && details !== undefined ? { ...outcome, details } : outcome,
     clean: false,

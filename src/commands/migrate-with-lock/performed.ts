@@ -9,10 +9,20 @@ export interface Performed {
   readonly clean: boolean;
   /** What a record keeps: 0 for done. */
   readonly status: number;
+  /** What was done is written down by the work itself, with the proof that the lock was held. */
+  readonly recorded?: boolean;
+  /** The lock's session did not answer when the work was to end: nothing more can be written there, nor can the lock be given back. */
+  readonly unanswered?: boolean;
 }
 
-export function lostOutcome(loss: Loss, end: string): Outcome {
-  return failed(exitStatus.lockLost, `the lock was lost: ${loss.reason}; the command was stopped (${end})`, {
-    hint: 'what the command had committed stays; the next start runs it again',
-  });
+/**
+ * @param end how the work ended
+ * @param again what the next start does
+ */
+export function lostOutcome(
+  loss: Loss,
+  end: string,
+  again = 'what the command had committed stays; the next start runs it again',
+): Outcome {
+  return failed(exitStatus.lockLost, `the lock was lost: ${loss.reason}; ${end}`, { hint: again });
 }

@@ -20,7 +20,7 @@ export async function runMigrateWithLock(
   const key = lockKeyFrom(options);
   const connection = readLockConnection(options, context);
   const client = {
-    resolve: createResolver(context.paths),
+    resolve: createResolver(context),
     clock: context.clock,
     redactor: context.redactor,
   };

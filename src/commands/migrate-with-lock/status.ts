@@ -6,8 +6,8 @@ import { forgetOnce, listOnce } from '../../clients/postgres/lock/once.ts';
 import { patience, writesRefused } from '../../clients/postgres/lock/prepare.ts';
 import { readHolderRow } from '../../clients/postgres/lock/records.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
-import { isForbidden, isMissing } from '../../clients/postgres/once-record.ts';
-import { MisshapenRecords, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
+import { isForbidden, isMissing, readOnce } from '../../clients/postgres/once-record.ts';
+import { OddRecord, UntrustedRecords, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
 import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
@@ -42,7 +42,9 @@ export async function showStatus(
       throw error;
     });
     const records = await listOnce(session, key).catch((error: unknown) => {
-      if (error instanceof MisshapenRecords) context.log.warn(`${error.message}; ${error.advice}`);
+      // Who owns the schema is told above.
+      if (error instanceof UnusableRecords && !(error instanceof UntrustedRecords))
+        context.log.warn(`${error.message}; ${error.advice}`);
       if (isForbidden(error)) return [];
       throw error;
     });
@@ -98,12 +100,18 @@ export async function forget(
       return failed(status, reason, { hint });
     }
     const holder = await seeHolder(session, key);
-    const record = (await listOnce(session, key)).find((each) => each.key === onceKey);
-    if (record?.state === 'running' && holder?.token === record.token) {
+    const hint = 'wait until it has ended, or stop it first';
+    const record = await readOnce(session, key.id, onceKey, { timeout: patience }).catch((error: unknown) => {
+      if (error instanceof OddRecord) return error;
+      throw error;
+    });
+    // What holds nonsense is not known to be idle while somebody works under the lock.
+    if (record instanceof OddRecord && holder !== undefined)
+      return failed(exitStatus.refused, `the lock is held, and ${record.message}`, { hint });
+    if (!(record instanceof OddRecord) && record?.state === 'running' && holder?.token === record.token)
       return failed(exitStatus.refused, `${JSON.stringify(onceKey)} is being worked on by ${record.host}`, {
-        hint: 'wait until it has ended, or stop it first',
+        hint,
       });
-    }
     const state = await forgetOnce(session, key, onceKey);
     return state !== undefined
       ? done(`forgot ${JSON.stringify(onceKey)} (it was ${state})`)

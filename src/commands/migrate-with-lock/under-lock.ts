@@ -7,14 +7,15 @@ import { beginOnce, finishOnce, rewriteOnce, type OnceWork } from '../../clients
 import { createTables } from '../../clients/postgres/lock/records.ts';
 import { newSeal } from '../../clients/postgres/lock/seal.ts';
 import type { ConnectContext } from '../../clients/postgres/login.ts';
-import { isMissing } from '../../clients/postgres/once-record.ts';
+import { isMissing, readOnce } from '../../clients/postgres/once-record.ts';
 import { errorWords, isServerError } from '../../clients/postgres/server-errors.ts';
 import { isConnectionError } from '../../clients/postgres/session.ts';
+import { UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
 import { unlessAborted, within } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import { startDeadline } from '../../core/deadline.ts';
-import { exitStatus } from '../../core/exit-status.ts';
-import { DeadlinePassed, done, Failure, failed, type Outcome } from '../../core/outcome.ts';
+import { exitStatus, signalStatus } from '../../core/exit-status.ts';
+import { DeadlinePassed, done, Failure, failed, SignalReceived, type Outcome } from '../../core/outcome.ts';
 import { outcomeOfError } from '../../core/unexpected-error.ts';
 import { startableCommand } from '../../process/replace-process.ts';
 import { acquire } from './acquire.ts';
@@ -38,6 +39,8 @@ const fenceTime = 5000;
 
 /** Milliseconds that giving a lock back may take where nothing has run. */
 const leaveTime = 100;
+
+const unreleased = 'the lock could not be released; it goes with its connection, and the next holder waits';
 
 /** Milliseconds after a failed statement within which the end of its connection is known. */
 const lossTime = 500;
@@ -140,6 +143,11 @@ export async function runUnderLock(
     await held.abandon();
     return performed.outcome;
   }
+  if (performed.unanswered === true) {
+    context.log.warn(`${unreleased}${once === undefined ? '' : '; the record of --once still says running'}`);
+    await held.abandon();
+    return performed.outcome;
+  }
   using conclusion = startConclusion(context, timing);
   return await conclude(performed, held, once, key, seal.word, context, conclusion.signal);
 }
@@ -160,6 +168,8 @@ async function takeOver(held: PostgresHeld, context: Context): Promise<Outcome |
 
 /** What the server refused, or how the connection to it ended, by what it was for. */
 function inOurWords(error: unknown, what: string): unknown {
+  if (error instanceof UnusableRecords)
+    return new Failure(failed(exitStatus.refused, `${what}: ${error.message}`, { hint: error.advice }));
   if (isServerError(error))
     return new Failure(failed(exitStatus.failed, `${what}: the server says ${errorWords(error)}`));
   if (isConnectionError(error))
@@ -184,6 +194,9 @@ function lossOf(held: PostgresHeld): () => Promise<Loss | undefined> {
   return () => Promise.race([held.lost, Promise.resolve(undefined)]);
 }
 
+/** Whether the record says how the work ended; undefined where that is not known. */
+type Recorded = boolean | undefined;
+
 /**
  * @param say is told why it could not be written
  * @returns false where it could not be written, or is not this holder's
@@ -195,7 +208,7 @@ async function recordEnd(
   key: LockKey,
   say: (line: string) => void,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Recorded> {
   try {
     const written = held.exclusively(async (session) => {
       const finish = () => finishOnce(session, key, once, held.token, status, held.ownership);
@@ -209,9 +222,28 @@ async function recordEnd(
     });
     return await unlessAborted(written, signal);
   } catch (error) {
-    say(`the record could not be written: ${errorWords(error)}`);
-    return false;
+    const known = isServerError(error)
+      ? false
+      : status !== 0 || signal.aborted
+        ? undefined
+        : await wasRecorded(held, once, key);
+    if (known === true) return true;
+    const what =
+      known === false
+        ? 'the record could not be written'
+        : 'the record could not be written, as far as is known';
+    say(`${what}: ${errorWords(error)}`);
+    return known;
   }
+}
+
+/** Whether the record says that the work is done, where the answer to writing that never came. */
+async function wasRecorded(held: PostgresHeld, once: OnceWork, key: LockKey): Promise<Recorded> {
+  const became = await held.lookAfter(async (session) => {
+    const record = await readOnce(session, key.id, once.key, {});
+    return record?.state === 'done' && record.token === held.token ? 'done' : undefined;
+  });
+  return became === undefined ? undefined : became === 'done';
 }
 
 /**
@@ -220,7 +252,7 @@ async function recordEnd(
  * @param signal ends the wait for the server: then the connection is closed, and the lock goes with it
  */
 async function conclude(
-  { outcome, clean, status }: Performed,
+  { outcome, clean, status, recorded: byItself = false }: Performed,
   held: PostgresHeld,
   once: OnceWork | undefined,
   key: LockKey,
@@ -228,34 +260,49 @@ async function conclude(
   context: Context,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const recorded =
+  const recorded: Recorded =
     once === undefined ||
     (await recordEnd(clean ? 0 : status || exitStatus.failed, held, once, key, context.log.error, signal));
   const released = await held.release(
     clean,
     signal,
-    once !== undefined && clean && recorded ? word : undefined,
+    once !== undefined && clean && recorded === true ? word : undefined,
   );
-  if (released === 'unanswered')
-    context.log.warn(
-      'the lock could not be released in time; it goes with its connection, and the next holder waits',
-    );
-  if (released !== 'was-lost' && recorded) return outcome;
-  const loss = (await lossOf(held)()) ?? {
-    reason: recorded ? 'the server did not hold it any more' : 'the record was no longer this holder’s',
-    certain: true,
-  };
+  if (released === 'unanswered') context.log.warn(unreleased);
+  if (released !== 'was-lost' && recorded === true) return outcome;
+  // Its record was written in one statement with the proof that the lock was held, and all work was over by then.
+  if (recorded === true && (once !== undefined || byItself)) {
+    context.log.warn('the lock’s connection broke as it was released; what was done is recorded');
+    return outcome;
+  }
   // A failure of the command itself tells more than the lock does.
   if (outcome.kind === 'failed') return outcome;
+  const again = byItself
+    ? 'its files are recorded, and the next start does not run them again'
+    : recorded === undefined
+      ? 'where the record does not say that it is done, the next start runs the command again'
+      : 'the next start runs the command again';
+  const unwritten = byItself
+    ? 'the migrations are done, but the record of --once was not written'
+    : 'the command is done, but its record was not written';
+  const unknown = byItself
+    ? 'the migrations are done, but whether the record of --once was written is not known'
+    : 'the command is done, but whether its record was written is not known';
+  const what = recorded === undefined ? unknown : unwritten;
   if (released === 'released')
-    return failed(exitStatus.lockLost, 'the command is done, but its record was not written', {
-      hint: 'the lock was held to the end; the next start runs the command again',
-    });
+    return failed(exitStatus.lockLost, what, { hint: `the lock was held to the end; ${again}` });
   const { reason } = context.signal;
   if (released === 'unanswered' && reason instanceof DeadlinePassed)
-    return failed(
-      exitStatus.deadline,
-      `${reason.message}: the command is done, but its record was not written`,
-    );
-  return lostOutcome(loss, 'it had ended already');
+    return failed(exitStatus.deadline, `${reason.message}: ${what}`, { hint: again });
+  if (released === 'unanswered' && reason instanceof SignalReceived)
+    return failed(signalStatus(reason.signal), `ended by ${reason.signal}: ${what}`, { hint: again });
+  if (released === 'unanswered')
+    return failed(exitStatus.lockLost, `the server did not answer in time: ${what}`, { hint: again });
+  const loss = (await lossOf(held)()) ?? {
+    reason:
+      recorded === true ? 'the server did not hold it any more' : 'the record was no longer this holder’s',
+    certain: true,
+  };
+  if (once !== undefined) return lostOutcome(loss, what, again);
+  return lostOutcome(loss, 'the command had ended already');
 }

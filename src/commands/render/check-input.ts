@@ -4,6 +4,7 @@ import type { Input, Surroundings } from '../../core/command.ts';
 import { everyOne } from '../../core/outcome.ts';
 import { checkNames } from './data/gather.ts';
 import { addressesOf, parseDataRequest } from './data/request.ts';
+import { checkInto } from './into/check-into.ts';
 import { checkLanguage } from './language.ts';
 import { requiredTo, type renderOptions } from './options.ts';
 
@@ -16,7 +17,12 @@ export async function checkRender(
   { environment, ...around }: Surroundings,
 ): Promise<void> {
   everyOne(
-    [() => void requiredTo(options), () => checkLanguage(options), () => checkPair(options)],
+    [
+      () => void requiredTo(options),
+      () => void checkInto(options),
+      () => checkLanguage(options),
+      () => checkPair(options),
+    ],
     (check) => check(),
   );
   const secret = (value: string): void => void around.redactor.secret(value);

@@ -1,20 +1,24 @@
 import type { LiquidDelimiters } from '../../clients/liquid.ts';
+import { quotedSigns } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
+
+/** Characters of all of them. */
+const longestSigns = 32;
 
 /** Reads two words, or four for liquid's outputs and tags. @throws Error that says what is accepted */
 export function parseDelimiters(given: string): readonly string[] {
   const words = given.trim().split(/\s+/);
   const accepted = `write two words, such as "[[ ]]", or four for liquid, such as "[[ ]] [% %]"`;
   if (words.length !== 2 && words.length !== 4)
-    throw new Error(`"${given}" is ${words.length} words; ${accepted}`);
+    throw new Error(`${quotedSigns(given, longestSigns)} is ${words.length} words; ${accepted}`);
   const bad = words.find((word) => /[A-Za-z0-9_"'\\]/.test(word));
   if (bad !== undefined)
     throw new Error(
-      `"${bad}" has a letter, digit, quote or backslash in it, as names and values do; ${accepted}`,
+      `${quotedSigns(bad, longestSigns)} has a letter, digit, quote or backslash in it, as names and values do; ${accepted}`,
     );
   const opens = words.filter((_, index) => index % 2 === 0);
   if (new Set(opens).size < opens.length)
-    throw new Error(`"${given}" opens two things by one word; ${accepted}`);
+    throw new Error(`${quotedSigns(given, longestSigns)} opens two things by one word; ${accepted}`);
   return words;
 }
 
@@ -36,4 +40,12 @@ export function liquidDelimiters(words: readonly string[]): LiquidDelimiters {
       `--delimiters: of ${open} ${close} none for tags can be made; name them too, such as "${open} ${close} ${open}% %${close}"`,
     );
   return { output: [open, close], tag: [`${open[0]}%`, `%${close[0]}`] };
+}
+
+/** Those of consul-template. @throws UsageError where four are given */
+export function consulTemplateDelimiters(words: readonly string[] | undefined): readonly [string, string] {
+  const [open = '{{', close = '}}', more] = words ?? [];
+  if (more !== undefined)
+    throw new UsageError('--delimiters: the language consul-template has one pair, and two are given');
+  return [open, close];
 }

@@ -1,7 +1,9 @@
+import type { Fetched, SourceAddress } from '../../config/source.ts';
 import type { Environment } from '../../core/context.ts';
 import { UsageError } from '../../core/outcome.ts';
+import type { TemplateScene } from './consul-template/function.ts';
 import type { Entry } from './data/gather.ts';
-import { envDelimiters, liquidDelimiters } from './delimiters.ts';
+import { consulTemplateDelimiters, envDelimiters, liquidDelimiters } from './delimiters.ts';
 import type { RenderOptions } from './options.ts';
 import type { Template } from './templates.ts';
 
@@ -13,34 +15,80 @@ export interface Data {
   readonly unreadable: ReadonlySet<string>;
 }
 
+/** Reads what a template asks for while it is rendered, each thing once for all of them. @throws Failure */
+export type ReadWhileRendering = (address: SourceAddress) => Promise<Fetched>;
+
+/** What a template reads by itself, beside the data. */
+export interface TemplateReads {
+  /** What it surely reads. */
+  readonly known: readonly SourceAddress[];
+  /** One of each kind of what it may read: what has to be opened for it. */
+  readonly kinds: readonly SourceAddress[];
+}
+
 /** Everything that is wrong with a template: `3:5: …`, never a value. */
 export interface Problems {
   readonly problems: readonly string[];
 }
 
-export type Made = { readonly text: string } | Problems;
+export interface MadeText {
+  readonly text: string;
+  /** All of it, where it is not UTF-8. */
+  readonly bytes?: Uint8Array;
+}
+
+export type Made = MadeText | Problems;
 
 /** Writes one template. */
-export type Render = (data: Data) => Made | Promise<Made>;
+export type Render = (data: Data, read: ReadWhileRendering) => Made | Promise<Made>;
+
+/** A template that was read. */
+export interface Compiled {
+  readonly render: Render;
+  readonly reads: TemplateReads;
+}
 
 /** Reads one template. */
-export type Compile = (text: string) => Render | Problems;
+export type Compile = (text: string) => Compiled | Problems;
 
 /** Problems told at once. */
 const shown = 50;
 
 /** @throws UsageError where options do not go with the language */
 export function checkLanguage({ language, only, delimiters }: RenderOptions): void {
-  if (language === 'liquid' && only.length > 0)
-    throw new UsageError('--only is for the language env: liquid names what it replaces');
-  if (delimiters !== undefined) (language === 'env' ? envDelimiters : liquidDelimiters)(delimiters);
+  if (language !== 'env' && only.length > 0)
+    throw new UsageError(`--only is for the language env: ${language} names what it replaces`);
+  if (delimiters !== undefined) readDelimiters[language](delimiters);
+}
+
+const readDelimiters: Readonly<Record<RenderOptions['language'], (words: readonly string[]) => unknown>> = {
+  env: envDelimiters,
+  liquid: liquidDelimiters,
+  'consul-template': consulTemplateDelimiters,
+};
+
+const readsNothing: TemplateReads = { known: [], kinds: [] };
+
+/** For a language whose templates read nothing by themselves. */
+function withoutReads(compile: (text: string) => Render | Problems): Compile {
+  return (text) => {
+    const made = compile(text);
+    return 'problems' in made ? made : { render: made, reads: readsNothing };
+  };
 }
 
 /** @throws UsageError where options do not go with the language */
-export async function compilerOf(options: RenderOptions, signal: AbortSignal): Promise<Compile> {
+export async function compilerOf(
+  options: RenderOptions,
+  scene: TemplateScene,
+  signal: AbortSignal,
+): Promise<Compile> {
   checkLanguage(options);
-  if (options.language === 'env') return (await import('./env/language.ts')).envCompiler(options);
-  return (await import('./liquid.ts')).liquidCompiler(options, signal);
+  if (options.language === 'consul-template')
+    return (await import('./consul-template/language.ts')).consulTemplateCompiler(options, scene, signal);
+  if (options.language === 'env')
+    return withoutReads((await import('./env/language.ts')).envCompiler(options));
+  return withoutReads((await import('./liquid.ts')).liquidCompiler(options, signal));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createLiquid, LiquidProblem } from '../../clients/liquid.ts';
 import { liquidDelimiters } from './delimiters.ts';
 import { outputText, quotingFilters } from './filters.ts';
-import type { Compile, Data, Problems } from './language.ts';
+import type { Data, Made, Problems } from './language.ts';
 import type { RenderOptions } from './options.ts';
 
 /** Milliseconds for one template: far beyond any, and signals wait for it. */
@@ -11,7 +11,7 @@ const longest = 5000;
 export function liquidCompiler(
   { delimiters, 'max-size': largest }: Pick<RenderOptions, 'delimiters' | 'max-size'>,
   signal: AbortSignal,
-): Compile {
+): (text: string) => ((data: Data) => Promise<Made>) | Problems {
   const read = createLiquid({
     delimiters: delimiters && liquidDelimiters(delimiters),
     filters: quotingFilters,

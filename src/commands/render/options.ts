@@ -1,5 +1,6 @@
 import { sourceOptions } from '../../clients/sources/options.ts';
 import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import {
   flag,
   list,
@@ -14,8 +15,9 @@ import { UsageError } from '../../core/outcome.ts';
 import { checks, type Check } from './check/check.ts';
 import { parseVariable } from './data/request.ts';
 import { parseDelimiters } from './delimiters.ts';
+import { parseBlockName, parseComment, parseLineBeside } from './into/block-options.ts';
 
-export const languages = ['env', 'liquid'] as const;
+export const languages = ['env', 'liquid', 'consul-template'] as const;
 
 export const renderOptions = {
   to: text({
@@ -24,7 +26,11 @@ export const renderOptions = {
     placeholder: 'PATH',
     writes: true,
   }),
-  language: oneOf({ description: 'what the templates are written in', choices: languages, fallback: 'env' }),
+  language: oneOf({
+    description: 'what the templates are written in; consul-template is that of Vault Agent, too',
+    choices: languages,
+    fallback: 'env',
+  }),
   data: list({
     description:
       'a source of fetch-config or a file (.yaml, .json, .properties, .env) under a name; without a name its keys are the names',
@@ -49,6 +55,33 @@ export const renderOptions = {
     choices: checks,
     parse: choiceParser(checks),
   }),
+  block: value({
+    description:
+      'write into the file that is there, between two marker lines with this name, in place of what stood there; the rest stays as it is',
+    placeholder: 'NAME',
+    parse: parseBlockName,
+  }),
+  comment: value({
+    description: 'what makes comments of the markers of --block; unset, #',
+    placeholder: "'OPEN [CLOSE]'",
+    parse: parseComment,
+  }),
+  after: value({
+    description: 'where the block is not there yet, it goes after this line; unset, to the end',
+    placeholder: 'LINE',
+    parse: parseLineBeside,
+    insteadOf: ['before'],
+  }),
+  before: value({
+    description: 'where the block is not there yet, it goes before this line',
+    placeholder: 'LINE',
+    parse: parseLineBeside,
+    insteadOf: ['after'],
+  }),
+  'append-lines': flag({
+    description: 'write into the file that is there: add the lines that it does not have, at its end',
+    insteadOf: ['block'],
+  }),
   mode: modeOption,
   owner: ownerOption,
   'allow-disk': allowDiskOption,
@@ -65,6 +98,6 @@ export function requiredTo({ to }: RenderOptions): string {
 
 function parseName(given: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(given))
-    throw new Error(`"${given}" is not a variable name: letters, digits and _, no digit first`);
+    throw new Error(`${quotedValue(given)} is not a variable name: letters, digits and _, no digit first`);
   return given;
 }

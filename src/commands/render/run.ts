@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import { isWeb } from '../../clients/http/source-urls.ts';
 import { giveBack, giveBackLater, tellLeases } from '../../clients/sources/give-back.ts';
 import {
   checkOneOrigin,
@@ -9,26 +10,21 @@ import {
 } from '../../clients/sources/http-settings.ts';
 import { openSources } from '../../clients/sources/open.ts';
 import { sharedReads } from '../../clients/sources/reads.ts';
-import {
-  dryReport,
-  prepareOutput,
-  publishOutput,
-  summaryText,
-  type Output,
-  type OutputContent,
-} from '../../config/outputs.ts';
-import type { FieldValue } from '../../config/source.ts';
+import { prepareOutput, summaryText, type NamedOutput } from '../../config/outputs.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
-import { done, type Outcome } from '../../core/outcome.ts';
+import { done, UsageError, type Outcome } from '../../core/outcome.ts';
 import { refuseOverwriting } from '../../fs/written-paths.ts';
 import { unreadableVariables } from '../../process/utf8.ts';
 import { checkerOf } from './check/check.ts';
-import { checkNames, fetchSources, readFiles, underNames } from './data/gather.ts';
-import { addressesOf, parseDataRequest, type DataRequest } from './data/request.ts';
+import { checkNames, readFiles, underNames, valuesOfSources } from './data/gather.ts';
+import { sourceReader } from './data/reader.ts';
+import { addressesOf, parseDataRequest } from './data/request.ts';
+import { checkInto } from './into/check-into.ts';
 import { compilerOf, forAll, type Data } from './language.ts';
-import { requiredTo, type renderOptions } from './options.ts';
+import { requiredTo, type renderOptions, type RenderOptions } from './options.ts';
 import { readTemplates } from './templates.ts';
+import { wholeFiles } from './writing.ts';
 
 /** Renders every template and writes them together. */
 export async function runRender(
@@ -36,12 +32,26 @@ export async function runRender(
   context: Context,
 ): Promise<Outcome> {
   const to = requiredTo(options);
+  const into = checkInto(options);
   const largest = options['max-size'];
-  const compile = await compilerOf(options, context.signal);
+  const scene = {
+    // As it is now: each look into the process's own costs a call, and templates look ten thousand times.
+    environment: { ...context.environment },
+    unreadable: unreadableIn(context),
+    now: context.clock.date(),
+    secret: (value: string) => void context.redactor.secret(value),
+    largest,
+  };
+  const compile = await compilerOf(options, scene, context.signal);
   const checker = options.check === undefined ? undefined : await checkerOf(options.check);
   const requests = options.data.map((text) => parseDataRequest(text, secretIn(context)));
   checkNames(requests, options.var);
   const templates = readTemplates(paths, to, largest);
+  const [, second] = templates;
+  if (into && second !== undefined)
+    throw new UsageError(
+      `${second.path}: --block and --append-lines take one template; run render once for each`,
+    );
   refuseOverwriting(
     templates.map(({ folder, name }) => ({ text: join(folder, name), origin: '--to' })),
     [
@@ -57,19 +67,26 @@ export async function runRender(
   );
   const files = await readFiles(requests, largest, options.public, context);
 
+  const reads = sharedReads(addressesOf(requests));
+  const own = compiled.map(({ made }) => made.reads);
+  const known = own.flatMap((one) => one.known);
+  const kinds = own.flatMap((one) => one.kinds);
+  // A template may name what it reads by a value: what it takes is opened before.
+  const opened = [...reads.addresses, ...kinds, ...known];
   const http = readHttpSettings(
-    options,
+    kinds.some(isWeb) ? withConsulToken(options, context) : options,
     { sha256: undefined, contentType: undefined, htmlExpected: false, decompress: false },
     context,
   );
-  const reads = sharedReads(addressesOf(requests));
-  const tls = readSourceTls(reads.addresses, options, context);
-  checkOneOrigin(reads.addresses, http);
+  const tls = readSourceTls(opened, options, context);
+  checkOneOrigin(opened, http);
   const expected =
     options.secret ||
     files.some(({ secret }) => secret) ||
-    reads.addresses.some((address) => isSecretSource(address, http));
-  const outputs = templates.map(({ folder, name }): Output => ({
+    [...reads.addresses, ...known, ...kinds.filter(({ scheme }) => scheme === 'vault')].some((address) =>
+      isSecretSource(address, http),
+    );
+  const outputs = templates.map(({ folder, name }): NamedOutput => ({
     folder,
     name,
     format: 'raw',
@@ -81,48 +98,41 @@ export async function runRender(
   // After a loss of power the pod starts anew, this container first: it compares, and makes again what was lost.
   const settings = { allowDisk: options['allow-disk'], set: `render ${to}`, lasting: false };
   if (!options['dry-run']) prepareOutput(outputs, settings);
+  // Nothing is asked for where the file cannot be written into.
+  const file = into ? await import('./into/into-file.ts') : undefined;
+  file?.lookInto(outputs[0]!, { options, checker: undefined, settings, secret: expected });
 
-  using sources = await openSources(reads.addresses, { options, http, tls, earlier: undefined }, context);
+  using sources = await openSources(opened, { options, http, tls, earlier: undefined }, context);
   let inUse = false;
   try {
-    const fetched =
-      reads.addresses.length === 0
-        ? new Map<DataRequest, { value: FieldValue; secret: boolean }>()
-        : await fetchSources(requests, reads, sources, options.interval, context);
+    const reader = sourceReader(sources, options.interval, context);
+    const found = await reader.readAll([...reads.addresses, ...known]);
+    const fetched = await valuesOfSources(requests, reads, found, context);
     const values = [
       ...files.map(({ request, value }) => ({ request, value })),
-      ...[...fetched].map(([request, { value }]) => ({ request, value })),
+      ...[...fetched].map(([request, value]) => ({ request, value })),
     ];
     const data: Data = {
       entries: underNames(values, options.var),
-      // As it is now: each look into the process's own costs a call, and templates look ten thousand times.
-      environment: { ...context.environment },
-      unreadable: unreadableIn(context),
+      environment: scene.environment,
+      unreadable: scene.unreadable,
     };
-    const rendered = await forAll(compiled, ({ made }) => made(data));
-    if (checker !== undefined) {
-      await forAll(rendered, ({ made: { text } }) => {
-        const problem = checker(text);
-        return problem === undefined
-          ? {}
-          : { problems: [` what it makes is not ${options.check}, at ${problem}`] };
-      });
-    }
-    const secret = expected || [...fetched.values()].some((one) => one.secret);
-    const contents = new Map<Output, OutputContent>(
-      rendered.map(({ made: { text } }, index) => [
-        outputs[index] as Output,
-        { content: { kind: 'value', value: Buffer.from(text) }, secret },
-      ]),
-    );
+    const rendered = await forAll(compiled, ({ made }) => made.render(data, reader.read));
+    const secret = expected || reader.secret;
+    const made = rendered.map((one, index) => ({
+      template: one.template,
+      made: one.made,
+      output: outputs[index]!,
+    }));
+    const how = { options, checker, settings, secret };
+    const writing = file?.intoFile(made[0]!, how) ?? (await wholeFiles(made, how));
     if (options['dry-run']) {
-      const report = dryReport(outputs, contents, (warning) => context.log.warn(warning)).map(
-        ({ path, size, mode }) => ({ path, size, mode }),
-      );
+      const { report, warnings } = writing.preview();
+      for (const warning of warnings) context.log.warn(warning);
       context.stdout(`${JSON.stringify({ files: report }, null, 2)}\n`);
       return done('dry run: everything could be rendered, nothing was written');
     }
-    const published = await publishOutput(outputs, contents, settings, context);
+    const published = await writing.publish(context);
     for (const warning of published.warnings) context.log.warn(warning);
     await tellLeases(sources, context);
     inUse = true;
@@ -130,6 +140,19 @@ export async function runRender(
   } finally {
     await giveBack(sources, inUse, context);
   }
+}
+
+/** As Consul's own client sends it, unless a header of that name is given. */
+function withConsulToken(
+  options: RenderOptions,
+  { environment }: Pick<Context, 'environment'>,
+): RenderOptions {
+  const given = options['header-env'];
+  const name = 'X-Consul-Token';
+  const variable = 'CONSUL_HTTP_TOKEN';
+  if (!environment[variable] || given.some((one) => one.name.toLowerCase() === name.toLowerCase()))
+    return options;
+  return { ...options, 'header-env': [...given, { name, variable }] };
 }
 
 function secretIn({ redactor, log }: Context): (value: string) => void {

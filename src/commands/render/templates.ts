@@ -17,7 +17,7 @@ export interface Template {
 }
 
 /** Endings that say that a file is a template; what is written goes without. */
-const templateEnding = /(?<=.)\.(template|tmpl|tpl|liquid)$/;
+const templateEnding = /(?<=.)\.(template|tmpl|tpl|ctmpl|liquid)$/;
 
 /**
  * Reads templates: files, and folders of them, not deep, as ConfigMaps are mounted.

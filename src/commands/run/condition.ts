@@ -1,11 +1,13 @@
 import type { Position, YamlEntry, YamlMap, YamlNode } from '../../clients/yaml/nodes.ts';
 import { reasonOf } from '../../core/clock.ts';
 import type { Context, Environment } from '../../core/context.ts';
+import { quotedValue, takesVariable } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { matchesWithin, parsePattern, patternTime, simplerPattern } from '../../core/pattern.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { contactVolumes } from '../../fs/contact.ts';
 import { expandReferences } from './expand.ts';
+import { mostOfName } from './keys.ts';
 
 export const variablePattern = '^[A-Za-z_][A-Za-z0-9_]*$';
 
@@ -77,10 +79,7 @@ async function readCondition(node: YamlNode, reading: Reading): Promise<Conditio
     if (node.value === null) return wrong(node.at, `nothing is written here; ${accepted}`);
     return typeof node.value === 'string' && isVariable(node.text)
       ? setCondition(node.text, reading.environment)
-      : wrong(
-          node.at,
-          `${JSON.stringify(node.text.slice(0, 80))} is not the name of an environment variable`,
-        );
+      : wrong(node.at, `${quotedValue(node.text, mostOfName)} is not the name of an environment variable`);
   }
   if (node.kind === 'list') return wrong(node.at, `a list stands within a list; ${accepted}`);
   const negation = entryOf(node, 'not');
@@ -132,7 +131,7 @@ async function unknownWords(
   const { nearest } = await import('../../clients/nearest.ts');
   const near = nearest(key, known);
   const advice = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`;
-  return `unknown key ${JSON.stringify(key)}${subject === undefined ? '' : ` beside ${subject}`}; ${advice}`;
+  return `unknown key ${quotedValue(key)}${subject === undefined ? '' : ` beside ${subject}`}; ${advice}`;
 }
 
 function makeCondition(
@@ -158,7 +157,7 @@ function makeCondition(
   const shown = JSON.stringify(wanted);
   if (subject === 'variable') {
     if (!isVariable(written))
-      return wrong(first.value.at, `${JSON.stringify(written.slice(0, 80))} is not the name of a variable`);
+      return wrong(first.value.at, `${quotedValue(written, mostOfName)} is not the name of a variable`);
     const value = valueOf(written, environment);
     if (judge === undefined) return setCondition(written, environment);
     if (pattern !== undefined)
@@ -268,6 +267,8 @@ export function textsOfPart(node: YamlNode): readonly { readonly text: string; r
   if (node.kind === 'list') return node.items.flatMap(textsOfPart);
   const variable = entryOf(node, 'variable')?.value;
   return node.entries.flatMap(({ key, value }) => {
+    // As in one word: a name, which is no secret.
+    if (takesVariable(key)) return textsOfPart(value).map(({ text, at }) => ({ text: `${key}=${text}`, at }));
     if (key !== 'equals' || variable?.kind !== 'scalar' || value.kind !== 'scalar') return textsOfPart(value);
     // As `PASSWORD=…` in a command: what a variable of that name is compared with is the secret.
     return [

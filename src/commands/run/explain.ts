@@ -2,7 +2,9 @@ import { checkSchema, type SchemaProblem } from '../../clients/json-schema.ts';
 import { nearest } from '../../clients/nearest.ts';
 import type { Position, YamlNode } from '../../clients/yaml/nodes.ts';
 import type { CommandList } from '../../core/command.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import type { Mistake } from './graph.ts';
+import { mostOfName } from './keys.ts';
 import { planSchema } from './schema.ts';
 
 interface ShapeMistake extends Mistake {
@@ -70,7 +72,7 @@ function subjectOf({ path, message }: SchemaProblem, root: YamlNode): string {
   if (index === undefined) return `${first}: `;
   const name = nodeAt(root, [first, index, 'name']);
   const isNamed = nodeAt(root, [first, index]).kind === 'map' && name.kind === 'scalar';
-  const step = isNamed ? `step ${JSON.stringify(name.text)}` : `step ${Number(index) + 1}`;
+  const step = isNamed ? `step ${quotedValue(name.text, mostOfName)}` : `step ${Number(index) + 1}`;
   const inside = rest.map((part) => (typeof part === 'number' ? `entry ${part + 1}` : part));
   return `${[step, ...inside].join(': ')}: `;
 }

@@ -1,4 +1,6 @@
 import type { Position } from '../../clients/yaml/nodes.ts';
+import { quotedValue, shownWord } from '../../core/misplaced-secret.ts';
+import { mostOfName } from './keys.ts';
 
 /** A step as its neighbours see it. */
 export interface Linked {
@@ -23,13 +25,13 @@ export async function linkMistakes(steps: readonly Linked[]): Promise<Mistake[]>
     else
       mistakes.push({
         at: step.at,
-        text: `two steps are named ${JSON.stringify(step.name)}; the first is in line ${first.at.line}`,
+        text: `two steps are named ${quotedValue(step.name, mostOfName)}; the first is in line ${first.at.line}`,
       });
   }
   for (const step of steps) {
     for (const need of step.needs) {
       if (need.name === step.name)
-        mistakes.push({ at: need.at, text: `step ${JSON.stringify(step.name)} needs itself` });
+        mistakes.push({ at: need.at, text: `step ${quotedValue(step.name, mostOfName)} needs itself` });
       else if (!byName.has(need.name))
         mistakes.push({ at: need.at, text: await unknownNeed(need.name, step.name, [...byName.keys()]) });
     }
@@ -43,7 +45,7 @@ async function unknownNeed(name: string, by: string, known: readonly string[]): 
     name,
     known.filter((other) => other !== by),
   );
-  return `step ${JSON.stringify(by)} needs ${JSON.stringify(name)}, and no step has that name${near === undefined ? '' : `; did you mean ${near}?`}`;
+  return `step ${quotedValue(by, mostOfName)} needs ${quotedValue(name, mostOfName)}, and no step has that name${near === undefined ? '' : `; did you mean ${near}?`}`;
 }
 
 /** Each cycle that shares no step with one that is told already. */
@@ -60,7 +62,7 @@ function findCycles(steps: readonly Linked[], byName: ReadonlyMap<string, Linked
       if (cycle.some((one) => told.has(one))) return;
       for (const one of cycle) told.add(one);
       const names = [...cycle, step].map(({ name }) => name);
-      cycles.push({ at, text: `dependency cycle: ${names.join(' → ')}` });
+      cycles.push({ at, text: `dependency cycle: ${names.map((name) => shownWord(name)).join(' → ')}` });
       return;
     }
     path.push(step);

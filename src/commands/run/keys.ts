@@ -1,5 +1,6 @@
 import type { AnyCommand, PositionalKey } from '../../core/command.ts';
 import { parseDuration } from '../../core/duration.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import {
   durationOr,
   flagName,
@@ -33,6 +34,9 @@ export type StepKey =
       readonly required: boolean;
       readonly unless: readonly string[] | undefined;
     };
+
+/** Characters of a step's name that are shown; one that is right has at most 63. */
+export const mostOfName = 80;
 
 export const namePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
 export const nameWords =
@@ -118,7 +122,7 @@ function positionalKeys(command: AnyCommand | undefined): readonly PositionalKey
 /** @throws Error that says what is accepted */
 function parseSomeTime(text: string): number {
   const milliseconds = parseDuration(text);
-  if (milliseconds < 1) throw new Error(`"${text}" is too short; write at least 1ms`);
+  if (milliseconds < 1) throw new Error(`${quotedValue(text)} is too short; write at least 1ms`);
   return milliseconds;
 }
 
@@ -128,6 +132,6 @@ function parseUser(text: string): StepUser {
   // 2^32 - 1 is the kernel's word for "no user".
   const [uid, gid] = [Number(match?.[1]), match?.[2] === undefined ? undefined : Number(match[2])];
   if (match === null || uid >= 2 ** 32 - 1 || (gid ?? 0) >= 2 ** 32 - 1)
-    throw new Error(`"${text}" is not a user; write its number, or UID:GID, such as 1000:1000`);
+    throw new Error(`${quotedValue(text)} is not a user; write its number, or UID:GID, such as 1000:1000`);
   return { uid, gid };
 }

@@ -2,6 +2,7 @@ import { withMerges } from '../../clients/yaml/merge-keys.ts';
 import { parseYamlNodes, plainValue, YamlError, type YamlNode } from '../../clients/yaml/nodes.ts';
 import type { CommandList } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
+import { hideMisplacedInDocument } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { linkMistakes } from './graph.ts';
 import { refusal, where } from './mistakes.ts';
@@ -37,6 +38,7 @@ export async function readPlan(
   }
   if (root.kind === 'scalar' && root.value === null)
     throw new UsageError(`${where(origin, root.at)}: the plan is empty; write steps: and a list of them`);
+  hideMisplacedInDocument(plainValue(root), context.redactor);
   const shape = await readShape(root, context.commands);
   const mistakes: string[] = [];
   for (const { key, texts } of shape.anchors)

@@ -36,7 +36,9 @@ export async function printRolesOfPlan(
     needed.push(...found);
   }
   if (needed.length === 0)
-    throw new UsageError('--print-role: no step of the plan waits for an object of the cluster');
+    throw new UsageError(
+      '--print-role: no step of the plan waits for an object of the cluster, or reads one',
+    );
   context.stdout(rolesFor(needed, account));
   return printed('printed the Roles');
 }

@@ -1,8 +1,9 @@
 import type { Position, YamlMap, YamlNode } from '../../clients/yaml/nodes.ts';
 import type { AnyCommand, CommandList } from '../../core/command.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import { textsOfPart } from './condition.ts';
 import type { Linked } from './graph.ts';
-import { keysOf, requiredKeys, type StepKey } from './keys.ts';
+import { keysOf, mostOfName, requiredKeys, type StepKey } from './keys.ts';
 import { mostSteps } from './schema.ts';
 
 /** A plan whose keys are known and whose values are of the right kind, no more. */
@@ -164,7 +165,7 @@ async function readStepShape(
 
 function subjectOf(step: YamlMap): string {
   const name = valueOf(step, 'name');
-  return name?.kind === 'scalar' ? `step ${JSON.stringify(name.text)}: ` : '';
+  return name?.kind === 'scalar' ? `step ${quotedValue(name.text, mostOfName)}: ` : '';
 }
 
 async function loadUsed(uses: YamlNode, commands: CommandList): Promise<AnyCommand> {

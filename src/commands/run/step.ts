@@ -1,6 +1,7 @@
 import { plainValue, type Position } from '../../clients/yaml/nodes.ts';
 import type { AnyCommand } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import type { Option, Options, Values } from '../../core/options/option.ts';
 import { checkExpanded, resolveOptions, type Given } from '../../core/options/resolve-options.ts';
 import { limitOf } from '../../core/options/shared-options.ts';
@@ -14,7 +15,7 @@ import { readConditions, whyLeftOut, type Condition } from './condition.ts';
 import { expandReferences, hasReference } from './expand.ts';
 import type { Linked } from './graph.ts';
 import { inKeys } from './in-keys.ts';
-import { aboutStep, keysOf, namePattern, nameWords } from './keys.ts';
+import { aboutStep, keysOf, mostOfName, namePattern, nameWords } from './keys.ts';
 import { where } from './mistakes.ts';
 import { refuseSecrets } from './secrets.ts';
 import type { StepShape, Text } from './shape.ts';
@@ -134,7 +135,7 @@ class StepReader {
       retries: (said?.['retries'] as number | undefined) ?? 0,
       retryPause: said?.['pause'] as number | undefined,
       tryLimit: (said?.['try-timeout'] as number | undefined) ?? 0,
-      limit: limitOf(command, values, said?.['timeout'] as number | undefined, limited),
+      limit: limitOf(command, values, positionals, said?.['timeout'] as number | undefined, limited),
       limitOrigin: limitGiven?.origin ?? 'the default of timeout',
       work:
         command === undefined
@@ -213,7 +214,7 @@ class StepReader {
   #checkName(): void {
     const { text, at } = this.#name;
     if (!this.#shape.lost.includes('name') && !new RegExp(namePattern).test(text))
-      this.#tell(at, `${JSON.stringify(text.slice(0, 80))} is not a valid name; ${nameWords}`);
+      this.#tell(at, `${quotedValue(text, mostOfName)} is not a valid name; ${nameWords}`);
   }
 
   async #readWhen(): Promise<When | undefined> {
@@ -359,7 +360,7 @@ class StepReader {
   }
 
   #subject(): string {
-    return `step ${JSON.stringify(this.#name.text)}`;
+    return `step ${quotedValue(this.#name.text, mostOfName)}`;
   }
 }
 

@@ -26,7 +26,7 @@ export function checkedOutcome(settings: readonly KernelSetting[], found: readon
   if (wrong.length === 0) return setOutcome(settings, found, []);
   const each = wrong.map(
     ({ setting, present }) =>
-      `${setting.name} is ${shortened(present.value)}, and not ${wantedWords(setting)}`,
+      `${setting.name} is ${present.value === '' ? 'empty' : shortened(present.value)}, and not ${wantedWords(setting)}`,
   );
   return failed(
     exitStatus.failed,
@@ -61,7 +61,7 @@ export function jsonOfSettings(settings: readonly KernelSetting[], found: readon
 }
 
 export function setWords({ setting, present }: JudgedSetting): string {
-  return `${setting.name} set to ${shortened(setting.value)} (it was ${shortened(present.value)})`;
+  return `${setting.name} set to ${shortened(setting.value)} (it was ${present.value === '' ? 'empty' : shortened(present.value)})`;
 }
 
 function rightWords({ setting, present }: JudgedSetting): string {

@@ -1,3 +1,4 @@
+import { quoted, quotedValue, shownPath } from '../../core/misplaced-secret.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
@@ -14,6 +15,9 @@ export interface KernelSetting {
 }
 
 export const sysctlExample = "initbox sysctl 'vm.max_map_count>=262144'";
+
+/** Characters of a setting's name. */
+const longestName = 200;
 
 const accepted =
   'write NAME=VALUE, or NAME>=NUMBER, which never lowers a value, such as vm.max_map_count>=262144';
@@ -54,13 +58,14 @@ export function parseSetting(text: string): KernelSetting {
   const at = text.search(/[=<>]/);
   const written = (at < 0 ? text : text.slice(0, at)).trim();
   if (written === '')
-    throw new Error(`${text === '' ? 'the setting is empty' : `"${text}" has no name`}; ${accepted}`);
+    throw new Error(`${text === '' ? 'the setting is empty' : `${quoted(text)} has no name`}; ${accepted}`);
   if (at < 0)
     throw new Error(
-      `"${text}" has no value; ${accepted}; in a shell, put it between quotes, since > sends output to a file`,
+      `${quoted(text)} has no value; ${accepted}; in a shell, put it between quotes, since > sends output to a file`,
     );
   const [, sign = '', value = ''] = /^(>=|=)(?![=<>])\s*(.*?)\s*$/s.exec(text.slice(at)) ?? [];
-  if (sign === '') throw new Error(`"${text}" has neither = nor >= between name and value; ${accepted}`);
+  if (sign === '')
+    throw new Error(`${quoted(text)} has neither = nor >= between name and value; ${accepted}`);
   const { name, path } = nameAndPath(written);
   checkValue(name, value, sign === '>=');
   return { name, path, value: value.split(/[ \t]+/).join(' '), atLeast: sign === '>=' };
@@ -85,16 +90,17 @@ function nameAndPath(written: string): Pick<KernelSetting, 'name' | 'path'> {
   if (written.startsWith('/') && !written.startsWith(`${parameters}/`)) {
     if (takenBelowSys.some((pattern) => pattern.test(written))) return { name: written, path: written };
     throw new Error(
-      `${written} is not taken: only settings below ${parameters} are, and below /sys those of huge pages, such as /sys/kernel/mm/transparent_hugepage/enabled`,
+      `${shownPath(written)} is not taken: only settings below ${parameters} are, and below /sys those of huge pages, such as /sys/kernel/mm/transparent_hugepage/enabled`,
     );
   }
   const relative = written.startsWith('/') ? written.slice(parameters.length + 1) : withSlashes(written);
   const parts = relative.split('/');
   for (const part of parts) {
-    if (/[*?[\]]/.test(part)) throw new Error(`"${written}" is a pattern; write each setting by its name`);
+    if (/[*?[\]]/.test(part))
+      throw new Error(`${quotedValue(written, longestName)} is a pattern; write each setting by its name`);
     if (part === '' || part === '.' || part === '..' || !/^[\w.:@+-]+$/.test(part))
       throw new Error(
-        `"${written}" is not the name of a setting; write it as sysctl does, such as vm.max_map_count, or with slashes where a dot is part of it: net/ipv4/conf/eth0.100/rp_filter`,
+        `${quotedValue(written, longestName)} is not the name of a setting; write it as sysctl does, such as vm.max_map_count, or with slashes where a dot is part of it: net/ipv4/conf/eth0.100/rp_filter`,
       );
   }
   const name = parts.join(parts.some((part) => part.includes('.')) ? '/' : '.');

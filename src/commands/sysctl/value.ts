@@ -1,3 +1,4 @@
+import { quotedValue, describedText } from '../../core/misplaced-secret.ts';
 import type { KernelSetting } from './setting.ts';
 
 /** What a setting's file says. */
@@ -28,17 +29,27 @@ export function misfit(
   { value: is, choices }: Present,
 ): string | undefined {
   if (choices !== undefined && !choices.includes(value))
-    return `cannot be "${value}" on this kernel; it takes ${choices.join(', ')}`;
+    return `cannot be ${quotedValue(value)} on this kernel; it takes ${choices.join(', ')}`;
   const words = is.split(' ');
   if (atLeast && !/^\d+$/.test(is))
     return words.length > 1
       ? `has ${words.length} values (${shortened(is)}), of which none can be compared; write all of them: '${name}=${shortened(is)}'`
       : `is "${shortened(is)}", which is not a whole number that could be compared; write ${name}=${value}`;
+  const odd = words.every((word) => /^-?\d+$/.test(word)) ? value.split(' ').find(isNoNumber) : undefined;
+  if (odd !== undefined)
+    return odd.includes('=')
+      ? `is a number, and ${shortened(odd)} is another setting; write each as a word of its own`
+      : `is ${words.length === 1 ? 'a number' : 'numbers'} without a unit (${shortened(is)}), and ${shortened(odd)} is none`;
   // Of too few, the kernel sets the first ones, and of too many it takes the first ones.
   const given = value.split(' ');
   if (words.length !== given.length && [...words, ...given].every((word) => /^-?\d+$/.test(word)))
     return `has ${words.length} ${words.length === 1 ? 'value' : 'values'} (${is}), and ${given.length} ${given.length === 1 ? 'was' : 'were'} given`;
   return undefined;
+}
+
+/** A number with a unit, or with another setting behind it: of such a word the kernel may take the beginning. */
+function isNoNumber(word: string): boolean {
+  return /^-?\d+[kmgt]i?b?$/i.test(word) || /[a-z_]=/i.test(word);
 }
 
 /** Whether a value is what is asked for. */
@@ -75,5 +86,5 @@ function rangesMean(list: string): string {
 
 /** Of a value, what fits into a sentence. */
 export function shortened(value: string): string {
-  return value.length > 200 ? `${value.slice(0, 200)}…` : value;
+  return value.length > 200 ? describedText(value) : value;
 }

@@ -1,8 +1,8 @@
+import { writePem } from '../../clients/x509/pem.ts';
 import type { Content } from '../../config/formats/format.ts';
 import { hashFolder } from './hash-folder.ts';
 import { jksKeyStore, jksTrustStore } from './jks.ts';
 import type { TrustTarget } from './outputs.ts';
-import { writePem } from './pem.ts';
 import { pkcs12KeyStore, pkcs12TrustStore } from './pkcs12.ts';
 import type { KeyEntry, TrustEntry } from './store.ts';
 import type { Trusted } from './trusted.ts';

@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 
+import { type FoundCertificate, NotCertificate, readCertificate } from '../../clients/x509/certificate.ts';
+import { NotDer, readDer } from '../../clients/x509/der.ts';
+import { PemDamaged, pemBlocks, pemBytes, type PemBlock } from '../../clients/x509/pem.ts';
+import { sourceSchemes } from '../../config/source.ts';
 import { whyNotUtf8 } from '../../core/byte-order-mark.ts';
 import { catchUp } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
 import type { Given } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { inputKind, namesInInput, readInput, whyUnread } from '../../fs/input-file.ts';
-import { type FoundCertificate, NotCertificate, readCertificate } from './certificate.ts';
-import { NotDer, readDer } from './der.ts';
 import { JavaStoreRefused, readJavaStore } from './java-store.ts';
-import { PemDamaged, pemBlocks, pemBytes, type PemBlock } from './pem.ts';
 
 /** Bytes of one file. The bundles of distributions have a quarter of a megabyte. */
 export const largestFile = 8 << 20;
@@ -31,6 +32,10 @@ export interface Gathered {
   readonly warnings: readonly string[];
 }
 
+function isAddress(scheme: string, rest: string): boolean {
+  return rest.startsWith('//') || (sourceSchemes as readonly string[]).includes(scheme.toLowerCase());
+}
+
 /**
  * Reads the certificates of a file, or of the files in a folder, not deep, as ConfigMaps and Secrets are mounted.
  * @throws UsageError where it is missing, cannot be read, is damaged, or holds none
@@ -40,6 +45,12 @@ export async function gatherCertificates(
   { signal }: Pick<Context, 'signal'>,
 ): Promise<Gathered> {
   const kind = guarded(path, origin, () => inputKind(path));
+  const scheme = /^([a-z][a-z\d+.-]*):(?=(.*))/i.exec(path);
+  // Of an address, no more is told: it may hold a password.
+  if (kind === undefined && scheme !== null && isAddress(scheme[1] ?? '', scheme[2] ?? ''))
+    throw new UsageError(
+      `${origin}: ${scheme[1]}: begins an address, and ${origin === '--add' ? 'files, folders, and vault:, aws-sm: and https: sources are taken' : 'a file or a folder is taken'} here; fetch it into a file first, by initbox fetch-config`,
+    );
   if (kind === undefined)
     throw new UsageError(`${origin}: there is no ${path}; is the volume mounted in this container?`);
   if (kind !== 'folder') {

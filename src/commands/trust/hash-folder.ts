@@ -1,6 +1,6 @@
-import type { FoundCertificate } from './certificate.ts';
-import { subjectHash } from './distinguished-name.ts';
-import { writePem } from './pem.ts';
+import type { FoundCertificate } from '../../clients/x509/certificate.ts';
+import { subjectHash } from '../../clients/x509/distinguished-name.ts';
+import { writePem } from '../../clients/x509/pem.ts';
 
 /**
  * The files of a folder in which OpenSSL finds an authority by its subject (SSL_CERT_DIR, `curl --capath`): those of one

@@ -1,4 +1,4 @@
-import { NotDer, readDerList, type DerElement } from './der.ts';
+import { NotDer, readDerList, type DerElement } from '../../clients/x509/der.ts';
 
 /** Why Java may not read a certificate; the message follows a colon. */
 export class NotForJava extends Error {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-import type { DerElement } from './der.ts';
+import type { DerElement } from '../../clients/x509/der.ts';
 import {
   checkName,
   checkObjectId,

@@ -1,4 +1,4 @@
-import type { DerElement } from './der.ts';
+import type { DerElement } from '../../clients/x509/der.ts';
 import {
   bitsOf,
   checkObjectId,

@@ -1,4 +1,4 @@
-import { derTags, NotDer, readDer, readDerList, type DerElement } from './der.ts';
+import { derTags, NotDer, readDer, readDerList, type DerElement } from '../../clients/x509/der.ts';
 import { jksKinds, jksMagic, jksVersion } from './jks.ts';
 import { pkcs12Ids } from './pkcs12-ids.ts';
 

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 
-import { derNull, derObjectId, derOctets, derSequence } from './der.ts';
+import { derNull, derObjectId, derOctets, derSequence } from '../../clients/x509/der.ts';
 import type { KeyEntry, TrustEntry } from './store.ts';
 
 // Java's own format until Java 9 (sun.security.provider.JavaKeyStore). Numbers have their high byte first.

@@ -1,11 +1,11 @@
+import { dayOf } from '../../clients/x509/certificate.ts';
+import { chainOf, readPrivateKey } from '../../clients/x509/private-key.ts';
 import type { Context } from '../../core/context.ts';
 import { everyOne, UsageError } from '../../core/outcome.ts';
-import { dayOf } from './certificate.ts';
 import { gatherCertificates } from './gather.ts';
 import { whyNotForJava } from './java-certificate.ts';
 import type { TrustOptions } from './options.ts';
 import { passwordOf } from './password.ts';
-import { chainOf, readPrivateKey } from './private-key.ts';
 import type { KeyEntry } from './store.ts';
 import { warnOf } from './warn.ts';
 
@@ -26,7 +26,15 @@ export async function readKeyEntry(
     '--key-password-env',
     context,
   );
-  const key = readPrivateKey(path, password, context);
+  const key = readPrivateKey(
+    {
+      text: path,
+      origin: '--key',
+      password,
+      passwordFlags: '--key-password-file or --key-password-env',
+    },
+    context,
+  );
   const { certificates, warnings } = await gatherCertificates({ text: cert, origin: '--cert' }, context);
   warnOf(warnings, context);
   const chain = chainOf(key, certificates);

@@ -1,4 +1,6 @@
+import { sourceOptions } from '../../clients/sources/options.ts';
 import { allowDiskOption, modeOption, ownerOption } from '../../config/output-options.ts';
+import { quotedValue } from '../../core/misplaced-secret.ts';
 import {
   flag,
   list,
@@ -9,12 +11,13 @@ import {
   valueOr,
   type Values,
 } from '../../core/options/option.ts';
+import { parsePin, parseShownBy } from './server-flags.ts';
 
-const sourceOptions = {
+const certificateSources = {
   add: list({
     description:
-      'certificates to trust: a file (PEM with one or several, DER, or the cacerts of a Java image), or a folder of such files, as a ConfigMap is mounted',
-    placeholder: 'PATH',
+      'certificates to trust: a file (PEM with one or several, DER, or the cacerts of a Java image), a folder of such files, as a ConfigMap is mounted, or a source of fetch-config: vault:, aws-sm:, gcp-sm:, azure-kv:, https:',
+    placeholder: 'PATH|SOURCE',
     parse: parseText,
   }),
   system: flag({
@@ -25,6 +28,21 @@ const sourceOptions = {
       'also trust what this bundle, folder or store has, for example that of the application’s image',
     placeholder: 'PATH',
     insteadOf: ['system'],
+  }),
+  'from-server': value({
+    description:
+      'look at the certificates that a TLS server shows, which proves nothing about who it is, and print them as JSON; to trust one of them, give --pin or --unverified',
+    placeholder: 'HOST[:PORT]',
+    parse: parseShownBy,
+  }),
+  pin: list({
+    description: 'sha256:HEX of a certificate that --from-server must show; it is this one that is trusted',
+    placeholder: 'HEX',
+    parse: parsePin,
+  }),
+  unverified: flag({
+    description: 'trust the last certificate that --from-server shows, whoever that server is',
+    insteadOf: ['pin'],
   }),
 };
 
@@ -71,8 +89,11 @@ const keyOptions = {
   }),
 };
 
+/** How what --add names is reached: whatever a source gives, certificates are no secret. */
+export const { secret: _secret, public: _public, ...reachOptions } = sourceOptions;
+
 export const trustOptions = {
-  ...sourceOptions,
+  ...certificateSources,
   ...trustOutputs,
   ...keyOptions,
   password: secret({ description: 'the password of the stores that are written' }),
@@ -82,6 +103,7 @@ export const trustOptions = {
     parse: parseText,
     insteadOf: ['password'],
   }),
+  ...reachOptions,
   mode: modeOption,
   owner: ownerOption,
   'allow-disk': allowDiskOption,
@@ -94,6 +116,8 @@ export type TrustOptions = Values<typeof trustOptions>;
 /** Java makes small letters of what its programs ask for, by rules of Unicode that differ between versions. */
 function parseAlias(given: string): string {
   if (!/^[\x21-\x7e](?:[\x20-\x7e]{0,98}[\x21-\x7e])?$/.test(given))
-    throw new Error(`${JSON.stringify(given)} is not an alias: up to 100 letters, digits and signs of ASCII`);
+    throw new Error(
+      `${quotedValue(given, 100)} is not an alias: up to 100 letters, digits and signs of ASCII`,
+    );
   return given.toLowerCase();
 }

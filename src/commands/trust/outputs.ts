@@ -24,6 +24,11 @@ export function outputsOf(options: TrustOptions): ReadonlyMap<TrustTarget, Outpu
     const format = target === 'hash-dir' ? 'files' : 'raw';
     const { mode, owner } = options;
     const origin = `--${target}`;
+    // As for certificate: whoever may change a key could put his own there.
+    if (secret && mode !== undefined && (mode & 0o022) !== 0)
+      throw new UsageError(
+        `--mode: "${mode.toString(8).padStart(4, '0')}" lets others change the private key (${origin}); write 0400, 0440 or 0600, say`,
+      );
     if (format === 'raw' && (path.endsWith('/') || resolve(path) === '/'))
       throw new UsageError(`${origin}: ${path} names a folder; name a file in it`);
     outputs.set(target, outputTo(path, { format, mode, owner, secret, origin }));

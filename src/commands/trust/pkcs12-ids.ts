@@ -1,4 +1,4 @@
-import { derObjectId } from './der.ts';
+import { derObjectId } from '../../clients/x509/der.ts';
 
 /** Object identifiers of PKCS #12 and what it stands on, as they are encoded. */
 export const pkcs12Ids = {

@@ -9,7 +9,7 @@ import {
   derSequence,
   derSetOf,
   derTagged,
-} from './der.ts';
+} from '../../clients/x509/der.ts';
 import { pkcs12Ids as ids } from './pkcs12-ids.ts';
 import type { KeyEntry, TrustEntry } from './store.ts';
 

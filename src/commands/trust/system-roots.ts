@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 
+import type { FoundCertificate } from '../../clients/x509/certificate.ts';
 import type { Context } from '../../core/context.ts';
 import { inputKind } from '../../fs/input-file.ts';
-import type { FoundCertificate } from './certificate.ts';
 import { certificatesIn, gatherCertificates } from './gather.ts';
 
 /** Where images keep their bundle; the first that is there is taken (crypto/x509/root_linux.go of Go has the same list). */

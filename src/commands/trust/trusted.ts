@@ -1,10 +1,13 @@
+import { aliasesOf, doubtsOf, type FoundCertificate } from '../../clients/x509/certificate.ts';
+import type { SourceAddress } from '../../config/source.ts';
 import { catchUp } from '../../core/clock.ts';
 import type { Context } from '../../core/context.ts';
+import { flagName } from '../../core/options/option.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { aliasesOf, doubtsOf, type FoundCertificate } from './certificate.ts';
-import { gatherCertificates } from './gather.ts';
+import { sourcesAmong } from './add-sources.ts';
+import { gatherCertificates, type Gathered } from './gather.ts';
 import { whyNotForJava } from './java-certificate.ts';
-import type { TrustOptions } from './options.ts';
+import { reachOptions, type TrustOptions } from './options.ts';
 import { systemRoots } from './system-roots.ts';
 import { warnOf } from './warn.ts';
 
@@ -22,23 +25,30 @@ export interface Trusted {
 
 /**
  * Reads what is to be trusted, and warns of what is left out and of what cannot be what it was meant for.
+ * @param shown of a server, where these are to be trusted
  * @returns undefined where nothing was given
  * @throws UsageError
  */
 export async function readTrusted(
-  options: Pick<TrustOptions, 'add' | 'system' | 'base' | 'pkcs12' | 'jks'>,
-  context: Pick<Context, 'signal' | 'host' | 'log' | 'clock'>,
+  options: TrustOptions,
+  shown: readonly FoundCertificate[],
+  context: Context,
 ): Promise<Trusted | undefined> {
   const { log } = context;
   const base = await readBase(options, context);
   const added: FoundCertificate[] = [];
+  const sources = sourcesAmong(options.add, context.redactor);
+  if (sources.size === 0) warnOf(withoutEffect(options), context);
+  const fetched = sources.size === 0 ? undefined : await fetchCertificates(sources, options, context);
   for (const text of options.add) {
-    const { certificates, warnings } = await gatherCertificates({ text, origin: '--add' }, context);
+    const { certificates, warnings } =
+      fetched?.get(text) ?? (await gatherCertificates({ text, origin: '--add' }, context));
     warnOf(warnings, context);
-    log.info(`${text}: ${countOf(certificates.length)}`);
+    log.info(`${sources.get(text)?.text ?? text}: ${countOf(certificates.length)}`);
     added.push(...certificates);
   }
-  if (base === undefined && options.add.length === 0) return undefined;
+  added.push(...shown);
+  if (base === undefined && added.length === 0) return undefined;
   const known = new Set(base?.certificates.map(({ fingerprint }) => fingerprint));
   const fresh = unique(added).filter(({ fingerprint }) => !known.has(fingerprint));
   const now = context.clock.date();
@@ -50,12 +60,38 @@ export async function readTrusted(
   const notForJava = await leftOutOfStores(certificates, options, context);
   const parts = [
     ...(base === undefined ? [] : [`${base.certificates.length} of ${base.from}`]),
-    ...(options.add.length === 0 ? [] : [`${fresh.length} added`]),
+    ...(added.length === 0 ? [] : [`${fresh.length} added`]),
   ];
   const whole = `${countOf(certificates.length)}${base === undefined ? '' : ` (${parts.join(', ')})`}`;
   const summary =
     notForJava.size === 0 ? whole : `${whole}, ${notForJava.size} of them left out of ${storesOf(options)}`;
   return { certificates, aliases: aliasesOf(certificates), notForJava, summary };
+}
+
+/** Their user believes that somebody is asked, or verified. */
+function withoutEffect(options: TrustOptions): readonly string[] {
+  return Object.entries(reachOptions)
+    .filter(([name, { fallback }]) => {
+      const value: unknown = options[name as keyof typeof reachOptions];
+      return Array.isArray(value) ? value.length > 0 : value !== fallback;
+    })
+    .map(([name, option]) => `--${flagName(name, option)} has no effect: --add names no server`);
+}
+
+/** By the text of each. Loaded for this alone: what speaks to servers takes longer to load than files to read. */
+async function fetchCertificates(
+  sources: ReadonlyMap<string, SourceAddress>,
+  options: TrustOptions,
+  context: Context,
+): Promise<ReadonlyMap<string, Gathered>> {
+  const { certificatesFrom } = await import('./fetched.ts');
+  const found = await certificatesFrom([...sources.values()], options, context);
+  return new Map(
+    [...sources].flatMap(([text, address]) => {
+      const one = found.get(address);
+      return one === undefined ? [] : [[text, one] as const];
+    }),
+  );
 }
 
 /** Certificates between two looks at the signal: each takes up to a tenth of a millisecond. */

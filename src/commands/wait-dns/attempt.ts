@@ -61,7 +61,7 @@ function judge(
       absent: true,
     });
   // By type: in a cluster of two address families every pod has one address of each.
-  const count = Math.max(...[...found.values()].map((list) => list.length));
+  const count = Math.max(...[...found.values()].map((list) => new Set(list).size));
   if (count < expectation.minAddresses) {
     const what = found.size > 1 ? 'addresses of one family' : 'addresses';
     return notYet(`${as}has ${count} of ${expectation.minAddresses} ${what}: ${said}`, {

@@ -1,5 +1,8 @@
 import { asciiName } from '../../clients/dns/ascii-name.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
+import { isDnsName } from '../../core/dns-name.ts';
+import { quotedHostPort } from '../../core/host-port.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
@@ -11,17 +14,17 @@ import { refuseUnexpanded } from '../../core/template-variables.ts';
 export function parseName(text: string): string {
   if (text === '') throw new Error('the name is empty');
   if (isIP(text)) return text;
-  if (/^[\d.]+$/.test(text)) throw new Error(`"${text}" is not an IPv4 address`);
+  if (/^[\d.]+$/.test(text)) throw new Error(`${quoted(text)} is not an IPv4 address`);
   if (text.includes('://')) throw new Error('that is a URL; give its host alone, or use wait-tcp');
   if (text.includes('@')) throw new Error('that has a user in it; give the name alone');
-  refuseUnexpanded('word', text, `"${text}"`);
+  const shown = quotedHostPort(text).trim() || 'the name';
+  refuseUnexpanded('word', text, shown);
   if (/:\d+$/.test(text) && !/:.*:/.test(text))
-    throw new Error(`"${text}" has a port; give the name alone, or use wait-tcp`);
+    throw new Error(`${shown} has a port; give the name alone, or use wait-tcp`);
   const ascii = asciiName(text);
-  const labels = ascii.replace(/\.$/, '').split('.');
-  if (ascii.length > 254 || labels.some((label) => !/^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) {
+  if (!isDnsName(ascii)) {
     throw new Error(
-      `"${text}" is not a DNS name: labels have 1 to 63 letters, digits, hyphens or underscores, a name at most 253`,
+      `${shown} is not a DNS name: labels have 1 to 63 letters, digits, hyphens or underscores, a name at most 253`,
     );
   }
   return ascii;

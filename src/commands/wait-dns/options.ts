@@ -1,8 +1,8 @@
 import { recordTypes } from '../../clients/dns/query.ts';
+import { parseService } from '../../clients/dns/service.ts';
 import { choiceParser, integer, list, parseText, value, valueOr } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { parseServer } from './server.ts';
-import { parseService } from './service.ts';
 
 /** What is asked of whom for a name, and what the answer must hold. */
 export const nameOptions = {
@@ -36,7 +36,7 @@ export const waitDnsOptions = {
     description:
       'a Service of this cluster: its full name is made from the pod’s namespace and the cluster’s domain',
     placeholder: 'NAME[.NAMESPACE]',
-    parse: parseService,
+    parse: (given: string) => parseService(given, 'initbox wait-dns'),
   }),
   ...nameOptions,
   ...waitOptions,

@@ -1,6 +1,7 @@
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { readResolvConf, type ResolverConfig } from '../../clients/dns/resolv-conf.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
+import { serviceHost } from '../../clients/dns/service.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Values } from '../../core/options/option.ts';
@@ -13,7 +14,6 @@ import { attemptLookup, type Expectation } from './attempt.ts';
 import { noName } from './name.ts';
 import type { nameOptions, waitDnsOptions } from './options.ts';
 import { serverAt, type Server } from './server.ts';
-import { serviceHost } from './service.ts';
 
 /** Resolves every name until all are as expected. */
 export async function runWaitDns(
@@ -35,7 +35,7 @@ export async function runWaitDns(
 export function lookupTargets(
   options: Values<typeof nameOptions>,
   config: ResolverConfig,
-  context: Pick<Context, 'paths' | 'log'>,
+  context: Pick<Context, 'paths' | 'log' | 'host'>,
 ): (name: string) => Target {
   const expectation = checkExpected(options);
   const hosts = options.server === undefined ? context.paths.hosts : undefined;
@@ -60,11 +60,11 @@ type Servers = (probe: Probe) => Promise<readonly string[] | NotYet>;
 function serversOf(
   server: Server | undefined,
   config: ResolverConfig,
-  context: Pick<Context, 'paths'>,
+  context: Pick<Context, 'paths' | 'host'>,
 ): Servers {
   if (server === undefined) return async () => config.servers;
   if (isIP(server.host)) return async () => [serverAt(server.host, server.port)];
-  const resolve = createResolver(context.paths);
+  const resolve = createResolver(context);
   return async (probe) => {
     const answer = await resolve(server.host, probe);
     if (answer.state === 'found') return answer.addresses.map((address) => serverAt(address, server.port));

@@ -1,5 +1,5 @@
 import { isIP } from '../../clients/dns/ip-address.ts';
-import { portIn, shownHostPort, splitHostPort } from '../../core/host-port.ts';
+import { portIn, quotedHostPort, shownHostPort, splitHostPort } from '../../core/host-port.ts';
 import { parseName } from './name.ts';
 
 /** A name server: an address, or a name that is resolved as the pod does before it is asked. */
@@ -23,9 +23,12 @@ export function parseServer(text: string): Server {
     /\D/.test(parts.port ?? '0') ||
     (parts.literal !== undefined && isIP(parts.literal) !== 6)
   )
-    throw new Error(`"${text}" is not a name server; write HOST, HOST:PORT or [IPv6]:PORT`);
+    throw new Error(
+      `${quotedHostPort(text) || 'that '}is not a name server; write HOST, HOST:PORT or [IPv6]:PORT`,
+    );
   const port = parts.port === undefined ? dnsPort : portIn(parts.port);
-  if (port === undefined) throw new Error(`the port in "${text}" is not a whole number from 1 to 65535`);
+  if (port === undefined)
+    throw new Error(`the port in ${quotedHostPort(text) || 'it '}is not a whole number from 1 to 65535`);
   return { host: parts.literal ?? parseName(parts.host), port };
 }
 

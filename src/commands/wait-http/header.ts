@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+import { quoted } from '../../core/misplaced-secret.ts';
+
 /** `Name: value`, or `Name` where any value will do. */
 export interface HeaderExpectation {
   readonly name: string;
@@ -10,9 +12,7 @@ export interface HeaderExpectation {
 export function parseHeaderExpectation(text: string): HeaderExpectation {
   const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?::\s*(.*?)\s*)?$/s.exec(text) ?? [];
   if (name === undefined)
-    throw new Error(
-      `${JSON.stringify(text)} is not a header; write Name: value, or Name where any value will do`,
-    );
+    throw new Error(`${quoted(text)} is not a header; write Name: value, or Name where any value will do`);
   return { name, value: value === '' ? undefined : value };
 }
 

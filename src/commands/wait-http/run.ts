@@ -79,7 +79,7 @@ export function requestTargets(
     https || options.redirects > 0,
   );
   const client = createHttpClient({
-    resolve: remembered(createResolver(context.paths), context.clock),
+    resolve: remembered(createResolver(context), context.clock),
     clock: context.clock,
     proxy: readProxies(context, webUrls(targets)),
     tls,

@@ -1,3 +1,4 @@
+import { quotedPart } from '../../core/misplaced-secret.ts';
 /** Status codes from one to another, both included. */
 export interface StatusRange {
   readonly from: number;
@@ -16,7 +17,7 @@ export function parseStatuses(text: string): readonly StatusRange[] {
   return text.split(',').map((part) => {
     const [, first, last, family] = /^(?:(\d{3})(?:-(\d{3}))?|([1-9])xx)$/i.exec(part.trim()) ?? [];
     if (first === undefined && family === undefined)
-      throw new Error(`"${part.trim()}" is not a status; ${accepted}`);
+      throw new Error(`${quotedPart(part.trim(), text)} is not a status; ${accepted}`);
     const from = family === undefined ? Number(first) : Number(family) * 100;
     const to = family === undefined ? Number(last ?? first) : from + 99;
     if (from > to) throw new Error(`the range ${part.trim()} is empty: it ends before it begins`);

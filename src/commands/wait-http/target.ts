@@ -1,4 +1,5 @@
 import { registerQuery, signingValues } from '../../config/source.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 import { basicAuthorization, takeUserinfo } from '../../core/userinfo.ts';
 
@@ -59,18 +60,22 @@ function wrongScheme(text: string): string {
   // Not shown where it may hold a password.
   if (text.includes('@') || text.startsWith('-')) return `that is not a URL; ${accepted}`;
   const [, written, rest = ''] = /^(?:(https?|h2c):)?\/*(.*)$/is.exec(text) ?? [];
-  if (written !== undefined) return `"${text}" has no // after ${written}:; write ${written}://${rest}`;
-  return `"${text}" has no scheme; write http://${rest}`;
+  // `user:PASSWORD%40host` is not shown, either.
+  if (!/^(?:[\w.-]+|\[[\da-f:.]*\])(?::\d*)?(?:\/[\w./-]*)?$/i.test(rest))
+    return `the URL does not begin with http://; ${accepted}`;
+  if (written !== undefined) return `${quoted(text)} has no // after ${written}:; write ${written}://${rest}`;
+  return `${quoted(text)} has no scheme; write http://${rest}`;
 }
 
 function parseUnix(text: string, secret: (value: string, sure?: boolean) => void): HttpTarget {
   const [, path = '', rest = '/'] = /^unix:(?:\/\/(?=\/))?(\/[^:]*)(?::(\/.*))?$/.exec(text) ?? [];
-  if (path !== '') refuseUnexpanded('path', path, `"${text}"`);
+  if (path !== '') refuseUnexpanded('path', path, quoted(text));
   refuseUnexpanded('name', rest, 'the path');
-  if (path === '') throw new Error(`"${text}" is not a socket and a path; write unix:/run/app.sock:/healthz`);
+  if (path === '')
+    throw new Error(`the unix: URL is not a socket and a path; write unix:/run/app.sock:/healthz`);
   // sun_path of unix(7) has 108 bytes, the last one a NUL.
   if (Buffer.byteLength(path) > 107)
-    throw new Error(`the socket path "${path}" is longer than the 107 bytes that Linux takes`);
+    throw new Error(`the socket path ${quoted(path)} is longer than the 107 bytes that Linux takes`);
   if (rest.includes('#'))
     throw new Error('the path has a # in it, and what follows one is never sent; write %23');
   const url = new URL(`http://localhost${rest}`);

@@ -1,7 +1,7 @@
 import type { ApiObject } from '../../clients/kubernetes/api-object.ts';
 import type { ApiClient } from '../../clients/kubernetes/client.ts';
 import { discoverResource } from '../../clients/kubernetes/discover.ts';
-import type { Forbidden } from '../../clients/kubernetes/refusal.ts';
+import { MissingRight } from '../../clients/kubernetes/missing-right.ts';
 import type { ApiResource } from '../../clients/kubernetes/resource.ts';
 import { ObjectWatch } from '../../clients/kubernetes/watch.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -35,12 +35,6 @@ interface Judged {
   readonly verdict: Verdict;
 }
 
-/**
- * Milliseconds for which a missing right is waited for: the Role is often applied together with the pod, and the API
- * server's authorizer learns of it a moment later.
- */
-const rightsTime = 10_000;
-
 /** Answers that were not fetched yet; nobody needs more of them. */
 const mostPending = 100;
 
@@ -52,7 +46,7 @@ export function watchedTarget(wait: ObjectWait, context: ObjectWaitContext): Tar
     ? wait.target.resource
     : undefined;
   let wake = (): void => {};
-  let forbiddenSince: number | undefined;
+  const rights = new MissingRight(clock);
   let told = '';
   /** What counted for a moment: an object can be complete and deleted before the loop looks. */
   const pending: Answer[] = [];
@@ -90,15 +84,6 @@ export function watchedTarget(wait: ObjectWait, context: ObjectWaitContext): Tar
       },
     );
 
-  /** A right that is missing is waited for only a while. */
-  const forbidden = ({ reason, hint }: Forbidden): Answer => {
-    const now = clock.now();
-    forbiddenSince ??= now;
-    return now - forbiddenSince < rightsTime
-      ? notYet(reason, { hint })
-      : never(exitStatus.refused, reason, hint);
-  };
-
   return {
     name: nameOf(wait),
     stages: ['tcp', 'tls', 'protocol', 'login', 'assertion'],
@@ -114,8 +99,8 @@ export function watchedTarget(wait: ObjectWait, context: ObjectWaitContext): Tar
       }
       watch ??= begin(resource as ApiResource);
       const known = await watch.look(probe, (list) => isMoment(answerOf(list, wait)));
-      if ('state' in known) return known.state === 'forbidden' ? forbidden(known) : known;
-      forbiddenSince = undefined;
+      if ('state' in known) return known.state === 'forbidden' ? rights.missed(known) : known;
+      rights.given();
       probe.reached?.('login');
       const moment = pending.shift();
       if (pending.length > 0) wake();

@@ -1,4 +1,5 @@
 import type { ApiResource } from '../../clients/kubernetes/resource.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { parseJsonPath, type JsonPath } from './json-path.ts';
 
 /** What must hold of an object. */
@@ -35,7 +36,7 @@ export function parseExpectation(text: string): ObjectExpectation {
     const [, type = '', status = 'True'] = /^([^=\s]+)(?:=(\w+))?$/.exec(rest) ?? [];
     if (type !== '') return { for: 'condition', type, status };
   } else if (name === 'jsonpath') return jsonPathExpectation(rest);
-  throw new Error(`"${text}" is nothing that can be waited for; ${accepted}`);
+  throw new Error(`${quoted(text)} is nothing that can be waited for; ${accepted}`);
 }
 
 function jsonPathExpectation(text: string): ObjectExpectation {

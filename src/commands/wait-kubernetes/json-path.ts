@@ -1,5 +1,6 @@
 import type { Json } from '../../clients/kubernetes/api-object.ts';
 import { isObject } from '../../clients/kubernetes/api-object.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 
 /** One step of a path into an object. */
 type Step =
@@ -20,7 +21,7 @@ const accepted =
 
 /** `.key`, `['key']`, `["key"]`, `[0]`, `[-1]`, `[*]`, `.*`, `[?(@.key=='value')]`, at the beginning of a text. */
 const step =
-  /^(?:\.(?<key>(?:[^.[\]{}\\\s]|\\.)+)|\[(?:'(?<single>(?:[^'\\]|\\.)*)'|"(?<double>(?:[^"\\]|\\.)*)"|(?<index>-?\d+)|(?<all>\*)|\?\(\s*@(?<path>(?:\.(?:[^.[\]{}\\\s=!<>()]|\\.)+)+)\s*(?:(?<op>[=!]=)\s*(?:'(?<text>[^']*)'|"(?<quoted>[^"]*)"|(?<bare>[\w.-]+))\s*)?\))\])/;
+  /^(?:\.(?<key>(?:[^.[\]{}\\\s]|\\.)+)|\[(?:'(?<single>(?:[^'\\]|\\.)*)'|"(?<double>(?:[^"\\]|\\.)*)"|(?<index>-?\d+)|(?<all>\*)|\?\(\s*@(?<path>(?:\.(?:[^.[\]{}\\\s=!<>()]|\\.)+)+)\s*(?:(?<op>[=!]=)\s*(?:'(?<text>[^']*)'|"(?<inQuotes>[^"]*)"|(?<bare>[\w.-]+))\s*)?\))\])/;
 
 /**
  * Reads the part of kubectl's JSONPath that leads to values: keys, indexes, `*` and filters by equality; no ranges, no
@@ -32,7 +33,7 @@ export function parseJsonPath(text: string): JsonPath {
   const inner = braced.trim().replace(/^\$/, '');
   const steps = stepsOf(inner.startsWith('.') || inner.startsWith('[') ? inner : `.${inner}`);
   if (steps === undefined || steps.length === 0)
-    throw new Error(`"${text}" is not a JSON path that is known here; ${accepted}`);
+    throw new Error(`${quoted(text)} is not a JSON path that is known here; ${accepted}`);
   return steps;
 }
 
@@ -41,7 +42,7 @@ function stepsOf(text: string): Step[] | undefined {
   for (let rest = text; rest !== '';) {
     const found = step.exec(rest);
     if (found === null) return undefined;
-    const { key, single, double, index, all, path, op, text: value, quoted, bare } = found.groups ?? {};
+    const { key, single, double, index, all, path, op, text: value, inQuotes, bare } = found.groups ?? {};
     const name = key ?? single ?? double;
     if (all !== undefined || key === '*') steps.push({ by: 'all' });
     else if (name !== undefined) steps.push({ by: 'key', key: name.replace(/\\(.)/g, '$1') });
@@ -51,7 +52,7 @@ function stepsOf(text: string): Step[] | undefined {
         by: 'filter',
         path: stepsOf(path ?? '') ?? [],
         equal: op !== '!=',
-        value: value ?? quoted ?? bare,
+        value: value ?? inQuotes ?? bare,
       });
     rest = rest.slice(found[0].length);
   }

@@ -1,10 +1,11 @@
-import { parseNamespace } from '../../clients/kubernetes/namespace.ts';
+import { clusterOptions } from '../../clients/kubernetes/options.ts';
+import { roleOptions } from '../../clients/kubernetes/role-options.ts';
 import { parseDuration } from '../../core/duration.ts';
-import { integer, list, parseText, text, value, valueOr } from '../../core/options/option.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
+import { integer, list, parseText, value, valueOr } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
 import { attemptOptions } from '../../wait/attempt-timeout.ts';
 import { parseExpectation } from './expectation.ts';
-import { roleOptions } from './role-options.ts';
 
 /** Which objects, and what must hold of them. */
 export const objectOptions = {
@@ -30,21 +31,7 @@ export const objectOptions = {
     placeholder: 'COUNT',
     parse: integer({ min: 1, max: 100_000 }),
   }),
-  namespace: value({
-    description: 'the namespace of targets that name none; unset, the pod’s own or the context’s',
-    placeholder: 'NAMESPACE',
-    short: 'n',
-    parse: parseNamespace,
-  }),
-  kubeconfig: text({
-    description:
-      'a kubeconfig file instead of those of KUBECONFIG, the pod’s service account, or ~/.kube/config',
-    placeholder: 'PATH',
-  }),
-  context: text({
-    description: 'the context of the kubeconfig file, instead of its current one',
-    placeholder: 'NAME',
-  }),
+  ...clusterOptions,
   'watch-for': valueOr({
     description:
       'how long one watch lasts before a new one goes on; one that has died in silence is noticed by then',
@@ -56,7 +43,8 @@ export const objectOptions = {
 
 function parseWatchTime(given: string): number {
   const milliseconds = parseDuration(given);
-  if (milliseconds < 1000 || milliseconds > 3_600_000) throw new Error(`"${given}" is not from 1s to 1h`);
+  if (milliseconds < 1000 || milliseconds > 3_600_000)
+    throw new Error(`${quoted(given)} is not from 1s to 1h`);
   return milliseconds;
 }
 

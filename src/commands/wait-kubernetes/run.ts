@@ -1,9 +1,9 @@
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { readProxies } from '../../clients/http/proxy.ts';
-import { findCluster, podNamespace, type ClusterAccess } from '../../clients/kubernetes/access.ts';
-import { createApiClient, type ApiClient } from '../../clients/kubernetes/client.ts';
+import { podNamespace, type ClusterAccess } from '../../clients/kubernetes/access.ts';
+import type { ApiClient } from '../../clients/kubernetes/client.ts';
 import { discoverResource } from '../../clients/kubernetes/discover.ts';
+import { openApiClient } from '../../clients/kubernetes/open.ts';
 import type { ApiResource } from '../../clients/kubernetes/resource.ts';
 import { rolesFor } from '../../clients/kubernetes/role.ts';
 import type { ClusterRight, ClusterRights } from '../../core/cluster-rights.ts';
@@ -116,21 +116,14 @@ function expectationsOf(
 /** Finds the cluster. @throws UsageError */
 export async function openClient(options: ObjectOptions, context: Context): Promise<ApiClient> {
   const { kubeconfig, context: name } = options;
-  const access = await findCluster({ kubeconfig, context: name }, context, async () => {
-    const { parseYaml } = await import('../../clients/yaml/text.ts');
-    return (text) => parseYaml(text).value;
-  });
-  if (!access.tls.verify)
-    context.log.warn(
-      `${access.origin} says insecure-skip-tls-verify: whoever answers is taken for the API server, and gets what is sent`,
-    );
-  return createApiClient(access, {
-    resolve: remembered(createResolver(context.paths), context.clock),
-    clock: context.clock,
-    proxy: readProxies(context, access.proxy === undefined ? [access.server] : []),
-    watchFor: options['watch-for'],
-    secret: (value) => void context.redactor.secret(value),
-  });
+  const { parseYaml } = await import('../../clients/yaml/text.ts');
+  const resolve = remembered(createResolver(context), context.clock);
+  const parse = (text: string): unknown => parseYaml(text).value;
+  return openApiClient(
+    { kubeconfig, context: name },
+    { resolve, parse, watchFor: options['watch-for'] },
+    context,
+  );
 }
 
 /** What waits for one of them. */
@@ -189,7 +182,13 @@ export async function rightsOfObjects(
     if ('kind' in resource && 'status' in resource) return resource;
     const { namespace } = objectWait({ ...options }, target, access);
     const { group, plural, namespaced: inNamespace } = resource;
-    rights.push({ group, plural, namespace: inNamespace ? namespace : undefined, name: target.name });
+    rights.push({
+      group,
+      plural,
+      namespace: inNamespace ? namespace : undefined,
+      name: target.name,
+      verbs: ['list', 'watch'],
+    });
   }
   return { rights, namespace: own };
 }

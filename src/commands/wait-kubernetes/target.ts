@@ -1,6 +1,7 @@
 import type { UnknownResource } from '../../clients/kubernetes/discover.ts';
 import { parseNamespace } from '../../clients/kubernetes/namespace.ts';
 import { builtInKinds, builtInResource, type ApiResource } from '../../clients/kubernetes/resource.ts';
+import { quoted } from '../../core/misplaced-secret.ts';
 import { refuseUnexpanded } from '../../core/template-variables.ts';
 
 /** An object, or those of a kind that labels select. */
@@ -25,13 +26,14 @@ export function parseObjectTarget(text: string): ObjectTarget {
   if (text === '') throw new Error(`the target is empty; ${accepted}`);
   refuseUnexpanded('word', text, 'the target');
   const [kind = '', ...rest] = text.split('/');
-  if (kind === '' || rest.length > 2) throw new Error(`"${text}" is not an object; ${accepted}`);
+  if (kind === '' || rest.length > 2) throw new Error(`${quoted(text)} is not an object; ${accepted}`);
   const resource = resourceNamed(kind);
   // `pods/prod/` are those of a namespace.
   const [namespace, name] = rest.length === 2 ? rest : [undefined, rest[0]];
   if (namespace !== undefined) parseNamespace(namespace);
-  if (name === '' && namespace === undefined) throw new Error(`"${text}" has no name; ${accepted}`);
-  if (name && !objectName.test(name)) throw new Error(`"${name}" is not a name of an object; ${accepted}`);
+  if (name === '' && namespace === undefined) throw new Error(`${quoted(text)} has no name; ${accepted}`);
+  if (name && !objectName.test(name))
+    throw new Error(`${quoted(name)} is not a name of an object; ${accepted}`);
   return { resource, kind: kind.toLowerCase(), namespace, name: name || undefined };
 }
 
@@ -41,7 +43,7 @@ function resourceNamed(kind: string): ApiResource | UnknownResource {
   const [, name = '', group = ''] = /^([a-z][a-z0-9-]*)\.([a-z0-9-]+(?:\.[a-z0-9-]+)*)$/i.exec(kind) ?? [];
   if (group === '')
     throw new Error(
-      `"${kind}" is not a kind that every cluster has (${builtInKinds.slice(0, 6).join(', ')}, …); write a custom resource with its group, as certificate.cert-manager.io/NAME`,
+      `${quoted(kind)} is not a kind that every cluster has (${builtInKinds.slice(0, 6).join(', ')}, …); write a custom resource with its group, as certificate.cert-manager.io/NAME`,
     );
   return { name: name.toLowerCase(), group: group.toLowerCase() };
 }

@@ -4,8 +4,9 @@ import type { LockKey } from '../../clients/postgres/lock-key.ts';
 import { readOnce, isForbidden } from '../../clients/postgres/once-record.ts';
 import { isServerError, sqlState } from '../../clients/postgres/server-errors.ts';
 import type { QueryResult, Session } from '../../clients/postgres/session.ts';
-import { recordsSchema, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
-import { notYet, type NotYet, type Probe } from '../../wait/attempt.ts';
+import { OddRecord, recordsSchema, UnusableRecords } from '../../clients/postgres/trusted-owner.ts';
+import { exitStatus } from '../../core/exit-status.ts';
+import { never, notYet, type Never, type NotYet, type Probe } from '../../wait/attempt.ts';
 import type { TableName } from './table.ts';
 
 /** What must be true of a server that let us in. */
@@ -130,7 +131,7 @@ async function hasTables(inquiry: Inquiry): Promise<NotYet | undefined> {
   return undefined;
 }
 
-async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise<NotYet | undefined> {
+async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise<NotYet | Never | undefined> {
   if (demands.migrated === undefined) return undefined;
   const { lock, key } = demands.migrated;
   const what = `the migration ${JSON.stringify(key)} of the lock ${lock.name}`;
@@ -140,6 +141,8 @@ async function isMigrated({ session, signal, probe, demands }: Inquiry): Promise
     record = await readOnce(session, lock.id, key, { signal });
   } catch (error) {
     if (!isForbidden(error)) throw error;
+    if (error instanceof OddRecord)
+      return never(exitStatus.refused, `${error.message} (${session.peer})`, error.advice);
     if (error instanceof UnusableRecords)
       return notYet(`${error.message} (${session.peer})`, { hint: error.advice });
     return notYet(`no right to read the records of migrate-with-lock (${session.peer})`, {

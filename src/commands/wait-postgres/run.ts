@@ -65,7 +65,7 @@ export function databasesOf(
 export function databaseTargets(
   options: Values<typeof databaseOptions>,
   limit: number,
-  context: Pick<Context, 'paths' | 'clock' | 'redactor'>,
+  context: Pick<Context, 'paths' | 'host' | 'clock' | 'redactor'>,
 ): (settings: ConnectionSettings) => Target {
   const demands: Demands = {
     primary: options.primary,
@@ -76,7 +76,7 @@ export function databaseTargets(
     statementTimeout: limit,
   };
   const client = {
-    resolve: remembered(createResolver(context.paths), context.clock),
+    resolve: remembered(createResolver(context), context.clock),
     clock: context.clock,
     redactor: context.redactor,
     limit,

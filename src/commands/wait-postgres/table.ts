@@ -1,3 +1,4 @@
+import { quoted } from '../../core/misplaced-secret.ts';
 /** A table as SQL writes it: `public.users`, `users`, `public."User"`. */
 export interface TableName {
   /** As it was given, which to_regclass reads as psql does. */
@@ -25,7 +26,7 @@ export function parseTable(text: string): TableName {
   }
   if (rest !== '' || parts.length === 0 || parts.length > 2 || text.trim().endsWith('.')) {
     throw new Error(
-      `${JSON.stringify(text)} is not the name of a table; write public.users, or public."User" where its name has capitals`,
+      `${quoted(text)} is not the name of a table; write public.users, or public."User" where its name has capitals`,
     );
   }
   const long = parts.find((name) => Buffer.byteLength(name.replace(/^"|"$/g, '').replaceAll('""', '"')) > 63);

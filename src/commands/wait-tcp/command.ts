@@ -1,7 +1,7 @@
+import { parseEndpoint } from '../../clients/connection/endpoint.ts';
 import { defineCommand, each } from '../../core/command.ts';
 import { waitTcpOptions } from './options.ts';
 import { runWaitTcp } from './run.ts';
-import { parseEndpoint } from './target.ts';
 
 const positionals = {
   usage: 'TARGET…',

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { Endpoint } from '../../clients/connection/endpoint.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
-import type { Endpoint } from '../../clients/tcp.ts';
 import type { Context } from '../../core/context.ts';
 
 interface Mesh {

@@ -1,6 +1,7 @@
+import { endpointName, type Endpoint } from '../../clients/connection/endpoint.ts';
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
-import { attemptConnect, type Endpoint } from '../../clients/tcp.ts';
+import { attemptConnect } from '../../clients/tcp.ts';
 import type { Input } from '../../core/command.ts';
 import type { Context } from '../../core/context.ts';
 import type { Outcome } from '../../core/outcome.ts';
@@ -10,7 +11,6 @@ import { waitOutcome } from '../../wait/outcome.ts';
 import { waitPlanOf } from '../../wait/plan.ts';
 import { warnOfMesh } from './mesh.ts';
 import type { waitTcpOptions } from './options.ts';
-import { endpointName } from './target.ts';
 
 /** Connects to every target until all accept. */
 export async function runWaitTcp(
@@ -31,8 +31,8 @@ export function connectTarget(
   context: Pick<Context, 'paths' | 'clock' | 'log' | 'host'>,
   hold = 0,
 ): Target {
-  const { paths, clock } = context;
-  const addresses = remembered(createResolver(paths), clock);
+  const { clock } = context;
+  const addresses = remembered(createResolver(context), clock);
   return {
     name: endpointName(endpoint),
     async attempt(probe) {

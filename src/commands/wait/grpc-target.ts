@@ -1,14 +1,20 @@
+import { endpointName } from '../../clients/connection/endpoint.ts';
 import type { ConnectionContext } from '../../clients/connection/open.ts';
+import {
+  checkTls,
+  readServerUrl,
+  readTls,
+  tlsTargetOptions,
+  type ServerUrl,
+} from '../../clients/connection/server-url.ts';
 import type { GrpcPlace } from '../../clients/grpc/call.ts';
 import { readHeaders } from '../../clients/http/headers.ts';
 import { requestOptions } from '../../clients/http/options.ts';
 import type { Context } from '../../core/context.ts';
 import type { Values } from '../../core/options/option.ts';
 import type { Target } from '../../wait/attempt.ts';
-import { endpointName } from '../wait-tcp/target.ts';
 import type { GivenTarget, OpenTarget, ReadContext } from './kind.ts';
 import { serverStages, serverTools } from './server-target.ts';
-import { checkTls, readServerUrl, readTls, tlsTargetOptions, type ServerUrl } from './server-url.ts';
 
 /** What kinds that are asked by gRPC take. */
 export const grpcTargetOptions = {

@@ -45,7 +45,7 @@ export interface ReadTarget {
 }
 
 /** What is tried. `stages` are those that its attempts report by `probe.reached`; what it keeps open is disposed of at the end. */
-export interface OpenTarget extends Target, Partial<Disposable> {
+export interface OpenTarget extends Target, Partial<Disposable & AsyncDisposable> {
   readonly stages: readonly WaitStage[];
 }
 

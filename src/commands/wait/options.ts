@@ -1,6 +1,6 @@
+import { roleOptions } from '../../clients/kubernetes/role-options.ts';
 import { duration, flag, integer, value } from '../../core/options/option.ts';
 import { waitOptions } from '../../core/options/shared-options.ts';
-import { roleOptions } from '../wait-kubernetes/role-options.ts';
 
 /** What each target may say for itself, as a parameter, and the flags say for all. */
 const { any, ...each } = waitOptions;

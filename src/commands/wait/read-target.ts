@@ -1,12 +1,11 @@
+import { optionsGiven, resolveParameters, splitParameters } from '../../clients/connection/url-parameters.ts';
 import { quotingAdvice } from '../../core/advice.ts';
 import { flagName, type Options, type Values } from '../../core/options/option.ts';
-import { resolveOptions, type Given, type ReadSecret } from '../../core/options/resolve-options.ts';
+import type { ReadSecret } from '../../core/options/resolve-options.ts';
 import { UsageError } from '../../core/outcome.ts';
-import { unreadSecret } from '../../core/redaction/redactor.ts';
 import { cutUserinfo, isCutUserinfo } from '../../core/userinfo.ts';
 import type { AnyKind, ReadContext, ReadTarget } from './kind.ts';
 import { everyTargetOptions } from './options.ts';
-import { parameterValue, splitParameters } from './parameters.ts';
 import { spellingOf, type Spelling } from './spelling.ts';
 import type { RecognisedTarget } from './target.ts';
 
@@ -48,9 +47,15 @@ export async function readTarget(
   } catch (error) {
     // What is wrong may be a part of a password that seems to be an option.
     const behind = text.reveal().split(mark).slice(1).join(mark);
-    if (error instanceof UsageError && behind.includes('@')) throw cut();
+    if (error instanceof UsageError && (behind.includes('@') || (behind !== '' && endsInAWord(recognised))))
+      throw cut();
     throw error;
   }
+}
+
+/** Whether a word stands where its port should: `redis://user:pa` is the beginning of a password, and what is behind it the rest. */
+function endsInAWord({ text }: RecognisedTarget): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#]*@)?[\w.%-]+:[^\d@$<{/?#][^:@/?#]*[/?#]/i.test(text.reveal());
 }
 
 /** Whether the user or password of a target seems to be cut short. @param mark what its options stand behind */
@@ -70,24 +75,15 @@ async function readWhole(
   readSecret: ReadSecret | undefined,
 ): Promise<TargetWithOptions> {
   const options: Options = { ...everyTargetOptions, ...kind.options };
-  const byFlag = new Map(Object.entries(options).map(([name, option]) => [flagName(name, option), name]));
+  const names = Object.entries(options).map(([name, option]) => flagName(name, option));
   const { address, parameters } = splitParameters(
     text.reveal(),
     kind.optionsBehind ?? '?',
-    (name) => kind.foreignParameters === true && !byFlag.has(name),
+    (name) => kind.foreignParameters === true && !names.includes(name),
   );
-  const given = new Map<string, Given[]>();
-  for (const parameter of parameters) {
-    const option = byFlag.get(parameter.name);
-    if (option === undefined)
-      throw new UsageError(`${origin}: ${await unknownOption(parameter.name, kind, byFlag)}`);
-    const value = parameterValue(parameter, options[option]?.kind === 'switch', origin);
-    given.set(option, [
-      ...(given.get(option) ?? []),
-      { text: value, origin: `${origin}: ${parameter.name}` },
-    ]);
-  }
-  const values = resolved(options, given, context, readSecret);
+  const { given, unknown } = optionsGiven(options, parameters, origin);
+  if (unknown !== undefined) throw new UsageError(`${origin}: ${await unknownOption(unknown, kind, names)}`);
+  const values = resolveParameters(options, given, context.redactor, readSecret);
   const own = Object.fromEntries(
     Object.keys(everyTargetOptions).map((name) => [
       name,
@@ -111,31 +107,7 @@ async function readWhole(
   }
 }
 
-function resolved(
-  options: Options,
-  given: ReadonlyMap<string, readonly Given[]>,
-  { redactor }: Pick<ReadContext, 'redactor'>,
-  readSecret: ReadSecret | undefined,
-): Values<Options> {
-  // No variable stands in for what one target leaves out: the flags' variables are those of all targets.
-  if (readSecret !== undefined) return resolveOptions(options, given, {}, redactor, readSecret);
-  const isSecret = (name: string): boolean => options[name]?.kind === 'secret';
-  const readable = Object.fromEntries(Object.entries(options).filter(([name]) => !isSecret(name)));
-  const secrets = Object.keys(options)
-    .filter(isSecret)
-    .map((name) => [name, given.has(name) ? unreadSecret : undefined]);
-  return {
-    ...resolveOptions(readable, given, {}, redactor, () => ''),
-    ...(Object.fromEntries(secrets) as Values<Options>),
-  };
-}
-
-async function unknownOption(
-  name: string,
-  kind: AnyKind,
-  byFlag: ReadonlyMap<string, string>,
-): Promise<string> {
-  const names = [...byFlag.keys()];
+async function unknownOption(name: string, kind: AnyKind, names: readonly string[]): Promise<string> {
   const { nearest } = await import('../../clients/nearest.ts');
   const near = nearest(name, names);
   const guess = near === undefined ? `it takes ${names.join(', ')}` : `did you mean ${near}?`;

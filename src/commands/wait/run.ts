@@ -35,7 +35,7 @@ export async function runWait(
   if (options['print-role'])
     return printRoles(options, await rightsOfWait({ options, positionals: given, inPlan }, context), context);
   const read = await readTargets(given, options, { ...context, inPlan }, readSecretFile);
-  using opened = new DisposableStack();
+  await using opened = new AsyncDisposableStack();
   const targets: Target[] = [];
   for (const one of read) {
     const target = await one.spelling.opened(context, (around) => one.target.open(around));
@@ -138,6 +138,6 @@ function everyOther(options: Values<typeof waitCommandOptions>): Values<typeof w
   return { ...options, invert: false };
 }
 
-function isDisposable(target: OpenTarget): target is OpenTarget & Disposable {
-  return target[Symbol.dispose] !== undefined;
+function isDisposable(target: OpenTarget): target is OpenTarget & (Disposable | AsyncDisposable) {
+  return (target[Symbol.dispose] ?? target[Symbol.asyncDispose]) !== undefined;
 }

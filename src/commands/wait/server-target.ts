@@ -1,15 +1,15 @@
+import type { Endpoint } from '../../clients/connection/endpoint.ts';
 import type { TalkContext } from '../../clients/connection/talk.ts';
 import { isIP } from '../../clients/dns/ip-address.ts';
 import { remembered } from '../../clients/dns/remembered.ts';
 import { createResolver } from '../../clients/dns/resolver.ts';
-import type { Endpoint } from '../../clients/tcp.ts';
 import type { Context } from '../../core/context.ts';
 import type { WaitStage } from '../../wait/stage.ts';
 
 /** What a client of a server needs of the context; the answers of name servers are remembered for all attempts. */
 export function serverTools(context: Context): TalkContext {
   return {
-    resolve: remembered(createResolver(context.paths), context.clock),
+    resolve: remembered(createResolver(context), context.clock),
     clock: context.clock,
     redact: context.redactor.redact,
   };

@@ -1,4 +1,5 @@
 import { parseDuration } from '../duration.ts';
+import { quotedValue } from '../misplaced-secret.ts';
 import type { Secret } from '../redaction/redactor.ts';
 
 /** How often an option takes a value: never (a switch), once, any number of times, or from a file (a secret). */
@@ -128,7 +129,7 @@ export function integer(range: { readonly min: number; readonly max?: number }):
   const parse = (given: string): number => {
     const number = /^[+-]?\d+$/.test(given) ? Number(given) : Number.NaN;
     if (!Number.isSafeInteger(number) || number < range.min || number > max) {
-      throw new Error(`"${given}" is not ${accepted}`);
+      throw new Error(`${quotedValue(given)} is not ${accepted}`);
     }
     return number;
   };
@@ -156,7 +157,8 @@ export function boundsOf(parse: (text: string) => unknown): Bounds | undefined {
 
 export function choiceParser<const C extends readonly string[]>(choices: C): (text: string) => C[number] {
   return (given) => {
-    if (!choices.includes(given)) throw new Error(`"${given}" is not one of ${choices.join(', ')}`);
+    if (!choices.includes(given))
+      throw new Error(`${quotedValue(given)} is not one of ${choices.join(', ')}`);
     return given;
   };
 }
@@ -168,7 +170,7 @@ export function parseText(given: string): string {
 function parseBoolean(given: string): boolean {
   if (/^(true|yes|on|1)$/i.test(given)) return true;
   if (/^(false|no|off|0)$/i.test(given)) return false;
-  throw new Error(`"${given}" is neither true nor false`);
+  throw new Error(`${quotedValue(given)} is neither true nor false`);
 }
 
 /** The name that a user types: a secret `token` is `--token-file`. */

@@ -1,10 +1,9 @@
 import { quotingAdvice } from '../advice.ts';
 import type { Environment } from '../context.ts';
+import { hideMisplacedIn, hideSecretAsPath, withoutSecrets } from '../misplaced-secret.ts';
 import { UsageError } from '../outcome.ts';
 import type { Redactor } from '../redaction/redactor.ts';
-import { hideSecretAsPath } from '../secret-as-path.ts';
 import { refuseUnexpanded } from '../template-variables.ts';
-import { hidePasswords } from '../userinfo.ts';
 import { meaningOf } from './meaning.ts';
 import { flagName, twinName, type Option, type Options, type Values } from './option.ts';
 
@@ -37,7 +36,7 @@ export function resolveOptions<O extends Options>(
     const sources = givenFor(name, option, given, environment);
     // A URL given where a file's path or a name is wanted comes back in the error.
     for (const { text } of sources) {
-      hidePasswords(text, redactor);
+      hideMisplacedIn(flagName(name, option), text, redactor);
       if (flagName(name, option).endsWith('-file')) hideSecretAsPath(text, redactor);
     }
     if (sources[0] !== undefined) origins.set(name, sources[0].origin);
@@ -102,7 +101,8 @@ function parseOne(option: Option, given: Given): unknown {
   try {
     return option.parse(given.text);
   } catch (error) {
-    throw new UsageError(`${given.origin}: ${(error as Error).message}${quotingAdvice(given.text)}`);
+    const message = withoutSecrets((error as Error).message, given.text);
+    throw new UsageError(`${given.origin}: ${message}${quotingAdvice(given.text)}`);
   }
 }
 

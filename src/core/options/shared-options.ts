@@ -1,6 +1,7 @@
 import type { AnyCommand } from '../command.ts';
 import { parseDuration } from '../duration.ts';
 import { logFormats, logLevels } from '../log.ts';
+import { quotedValue } from '../misplaced-secret.ts';
 import { flag, integer, oneOf, type Options, parseText, value, valueOr, type Values } from './option.ts';
 
 /** What every command takes beside its own options; main acts on these. */
@@ -37,11 +38,13 @@ export function timeoutOption(fallback: string | undefined) {
 export function limitOf(
   command: AnyCommand | undefined,
   options: Values<Options> | undefined,
+  positionals: unknown,
   said: number | undefined,
   limited: boolean,
 ): number {
   const long = command?.longWork;
-  if (!limited && long !== undefined && options !== undefined && long.asked(options)) return long.limit;
+  if (!limited && long !== undefined && options !== undefined && long.asked(options, positionals))
+    return long.limit;
   return said ?? 0;
 }
 
@@ -50,7 +53,7 @@ export const intervalOption = value({
   placeholder: 'DURATION',
   parse: (given: string) => {
     const milliseconds = parseDuration(given);
-    if (milliseconds < 1) throw new Error(`"${given}" is too short; write at least 1ms`);
+    if (milliseconds < 1) throw new Error(`${quotedValue(given)} is too short; write at least 1ms`);
     return milliseconds;
   },
 });

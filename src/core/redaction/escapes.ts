@@ -73,9 +73,13 @@ const wrapped = 16;
 
 /**
  * Line ends within base64 or hex: MIME wraps at 76 characters (RFC 2045, 6.8), PEM at 64 (RFC 7468, 2), and what carries
- * the text on may write a line end as `\\n` or as a blank.
+ * the text on may write a line end as `\\n` or as a blank, put `> ` before each line, or make texts of the lines (`" +`).
  */
-export const lineWraps: Escaping = { marks: [...Buffer.from('\n\r\t \\')], read: readWrap, drops: true };
+export const lineWraps: Escaping = {
+  marks: [...Buffer.from('\n\r\t \\"\'>|#*,')],
+  read: readWrap,
+  drops: true,
+};
 
 /** Bytes in a row that are taken for hex with something between them; times and addresses have fewer. */
 const leastPairs = 4;
@@ -173,10 +177,104 @@ function readWrap(text: Uint8Array, at: number): Escape | undefined {
     let next = end;
     while (text[next] === backslash) next++;
     const isEscaped = next > end && (text[next] === letterN || text[next] === letterR);
-    if (!isEscaped && !isBlankByte(text[end]!)) break;
+    if (!isEscaped && !isBlankByte(text[end]!) && !isAroundLines(text, end)) break;
     end = isEscaped ? next + 1 : end + 1;
   }
   return end > at && end < text.length && sextets[text[end]!] !== absent ? [end - at, []] : undefined;
+}
+
+const aroundLines: ReadonlySet<number> = new Set(Buffer.from('"\'>|#*,'));
+
+/** What stands around the lines of a text that is quoted; a `+` and a backslash only before a blank or a quote. */
+function isAroundLines(text: Uint8Array, at: number): boolean {
+  if (aroundLines.has(text[at]!)) return true;
+  const next = text[at + 1];
+  return (
+    (text[at] === plus || text[at] === backslash) &&
+    next !== undefined &&
+    (isBlankByte(next) || next === quote || next === apostrophe)
+  );
+}
+
+/** A word of a dump: the bytes of `68`, `6876` and `6876732e`, and of `0x68`. */
+const dumpWord = /(?:0x)?((?:[0-9a-f]{2}){1,2}|[0-9a-f]{8}|[0-9a-f]{16})(?![0-9a-z])/iy;
+/** What stands between two of them. */
+const dumpGap = /(?:[,;]?[ \t]{1,4}|[,;])(?=(?:0x)?[0-9a-f]{2})/iy;
+/** The same over a line's end, where no number begins the next line. */
+const dumpLine = /[,;]?[ \t]*\r?\n[ \t]{0,20}(?=(?:0x)?[0-9a-f]{2})/iy;
+/** The text beside them, the end of the line, and the number that begins the next one: of xxd, `hexdump -C` and od. */
+const dumpBreak = /(?:[ \t]{1,4}[^\r\n]{0,70})?\r?\n[0-9a-f]{6,16}:?[ \t]+/iy;
+/** The text beside the last line. */
+const dumpText = /[ \t]{2,80}[^\r\n]{1,24}(?=\r?\n)/y;
+const dumpStart = /[0-9a-f]{6,16}(?::[ \t]+|[ \t]{1,4})(?=[0-9a-f]{2,4}[ \t])/iy;
+/** Bytes of a text that are looked at for one dump; a value that is longer is found by its lines. */
+const longestDump = 1 << 16;
+
+/**
+ * Dumps of bytes in words of several bytes, with the numbers of lines and the text beside them, and lists such as `0x68, 0x76`. A
+ * secret that is found in one hides all of it.
+ */
+function hexDump(order: (bytes: Buffer) => Buffer): Escaping {
+  return {
+    // Numbers of lines, `0x` and the codes of ASCII begin with a digit.
+    marks: [...Buffer.from('0123456789')],
+    signs: [...Buffer.from(', ')],
+    read(text, at) {
+      if (!mayBeDump(text, at)) return undefined;
+      return readDump(Buffer.from(text.buffer, text.byteOffset, text.length), at, order);
+    },
+  };
+}
+
+/** As they stand in the dump, and as words of a little-endian machine, which `hexdump` and `od -x` print. */
+export const hexDumps = hexDump((bytes) => bytes);
+export const swappedHexDumps = hexDump((bytes) => Buffer.from(bytes.toReversed()));
+
+function isLetter(byte: number): boolean {
+  const small = byte | 0x20;
+  return small >= 0x61 && small <= 0x7a;
+}
+
+/** Whether two words of a dump, or a number and a word, begin at a place: most texts are refused here. */
+function mayBeDump(text: Uint8Array, at: number): boolean {
+  if (at > 0 && (nibbles[text[at - 1]!] !== absent || isLetter(text[at - 1]!))) return false;
+  let end = at;
+  while (end < text.length && nibbles[text[end]!] !== absent) end++;
+  const digits = end - at;
+  if (digits === 1) return text[at] === byteOf('0') && text[end] === byteOf('x');
+  if (digits !== 4 && digits < 6) return false;
+  const first = text[end];
+  if (first === undefined || (first !== colon && first !== byteOf(',') && !isBlankByte(first))) return false;
+  let next = end + 1;
+  while (next < text.length && next < end + 6 && isBlankByte(text[next]!)) next++;
+  return next < text.length && nibbles[text[next]!] !== absent;
+}
+
+function readDump(text: Buffer, at: number, order: (bytes: Buffer) => Buffer): Escape | undefined {
+  const whole = text.toString('latin1', at, at + longestDump);
+  let end = matchAt(dumpStart, whole, 0)?.length ?? 0;
+  const bytes: number[] = [];
+  let words = 0;
+  let wide = end > 0;
+  let taken = 0;
+  for (let word = matchAt(dumpWord, whole, end); word !== undefined; word = matchAt(dumpWord, whole, end)) {
+    words++;
+    wide ||= word.length > 2;
+    bytes.push(...order(Buffer.from(word.replace(/^0x/i, ''), 'hex')));
+    taken = end + word.length;
+    const gap =
+      matchAt(dumpGap, whole, taken) ?? matchAt(dumpBreak, whole, taken) ?? matchAt(dumpLine, whole, taken);
+    if (gap === undefined) break;
+    end = taken + gap.length;
+  }
+  taken += matchAt(dumpText, whole, taken)?.length ?? 0;
+  // Single bytes with blanks between them are read elsewhere.
+  return words >= leastPairs && wide ? [taken, bytes] : undefined;
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0];
 }
 
 /** Blanks between two bytes at most: OpenSSL indents its lines by up to 20. */

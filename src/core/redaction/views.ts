@@ -6,11 +6,13 @@ import {
   formEncoding,
   hexPairs,
   lineWraps,
+  hexDumps,
   nulBytes,
   percentEncodedLatin1,
   percentEncoding,
   quotedPrintable,
   singleQuotes,
+  swappedHexDumps,
   unescape,
   type Escaping,
 } from './escapes.ts';
@@ -54,6 +56,8 @@ const escapings: readonly Escaping[] = [
   percentEncodedLatin1,
   quotedPrintable,
   nulBytes,
+  hexDumps,
+  swappedHexDumps,
 ];
 
 /** Alphabets that are parts of that of base64; a value may begin with any character of a group. */
@@ -143,7 +147,8 @@ function unescaped(layer: Layer, text: Uint8Array, escaping: Escaping, work: Wor
       while (end < length && starts[end] === starts[to - 1]) end++;
       return layer.place(starts[from]!, endOf(end));
     },
-    depth: layer.depth + 1,
+    // Lines are a part of how base64 and hex are written.
+    depth: layer.depth + (escaping === lineWraps ? 0 : 1),
     known(from, to) {
       let end = to;
       while (end < length && bytes[end] === equals) end++;

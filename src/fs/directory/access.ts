@@ -1,7 +1,7 @@
 import { effectiveCapabilities } from '../../process/capabilities.ts';
 import { systemHost } from '../../process/host.ts';
 import { type Calls, calls, doAtOnce, given, type Work } from '../calls.ts';
-import { itself } from './file-name.ts';
+import { itself, type RawName } from './file-name.ts';
 
 /** Write and search for the owner. */
 const access = 0o300;
@@ -30,6 +30,9 @@ export interface Letting {
   readonly before: number;
   readonly opened: number;
 }
+
+/** Is told before a directory of a tree is opened for its own user for a while. */
+export type Opening = (path: RawName, letting: Letting) => void;
 
 /**
  * The same as work.

@@ -80,12 +80,33 @@ export function refusedDirectory(
   const type = typeOf(descriptor, mounts);
   if (type !== undefined) return `${shown} is on a ${type} file system, which holds no data`;
   const own = script === undefined ? '/' : dirname(script);
+  const where = whereOwn(descriptor, own, here, mounts);
+  if (where === 'itself') return `${shown} is this program's own folder${other(own)}`;
+  if (where === 'inside') return `${shown} is inside of this program's own folder, ${own}`;
+  return where === 'above' && extent === 'tree'
+    ? `${shown} holds this program's own folder, ${own}`
+    : undefined;
+}
+
+/** Whether an open folder is the one of the running program, by whatever name, or is in it. */
+export function isOwnFolder(descriptor: number, script: string): 'itself' | 'inside' | undefined {
+  const mounts = readMounts();
+  const where = whereOwn(descriptor, dirname(script), placeOf(descriptor, [], mounts), mounts);
+  return where === 'above' ? undefined : where;
+}
+
+/** @param own the program's folder */
+function whereOwn(
+  descriptor: number,
+  own: string,
+  here: Place,
+  mounts: readonly Mount[],
+): 'itself' | 'inside' | 'above' | undefined {
   const program = own === '/' || own === '.' ? undefined : placeAt(own, mounts);
   if (program === undefined) return undefined;
-  if (isSame(descriptor, own)) return `${shown} is this program's own folder${other(own)}`;
-  if (isInside(here, program)) return `${shown} is inside of this program's own folder, ${own}`;
-  if (extent === 'tree' && isInside(program, here)) return `${shown} holds this program's own folder, ${own}`;
-  return undefined;
+  if (isSame(descriptor, own)) return 'itself';
+  if (isInside(here, program)) return 'inside';
+  return isInside(program, here) ? 'above' : undefined;
 }
 
 /** The type of a file system that holds no data. */

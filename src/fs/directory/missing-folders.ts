@@ -4,8 +4,9 @@ import { exitStatus } from '../../core/exit-status.ts';
 import { Failure, failed } from '../../core/outcome.ts';
 import { systemHost } from '../../process/host.ts';
 import { refusedDirectory, refusedPath } from './forbidden-places.ts';
-import { mountId } from './mounts.ts';
+import { isWithin, mountId } from './mounts.ts';
 import { O_PATH } from './open-directory.ts';
+import { absolutePath } from './pinned-path.ts';
 
 /** A place to which nothing is written, whatever is there by the next run. Status 2. */
 export class WrongPlace extends Failure {
@@ -31,7 +32,7 @@ export function whyNotMade(nearest: number, shownNearest: string, missing: strin
  * Whether an open folder is on a mounted volume: an emptyDir, a claim, a subPath of one, a tmpfs, whatever the container
  * has besides its root file system.
  */
-function isOnVolume(descriptor: number): boolean {
+export function isOnVolume(descriptor: number): boolean {
   const here = mountId(descriptor);
   const root = openSync('/', O_PATH);
   try {
@@ -49,19 +50,22 @@ function isOnVolume(descriptor: number): boolean {
  * @throws WrongPlace where a path is none of a folder to write to, as it is written
  */
 export function checkFolderPath(folder: string, shown: string): void {
-  refuse(refusedPath(folder, systemHost.script, 'names'), shown);
+  refuse(refusedPath(folder, systemHost.script, 'names'), folder, shown);
 }
 
 /** @throws WrongPlace where an open folder is none to write to */
 export function checkFolder(descriptor: number, folder: string, shown: string): void {
-  refuse(refusedDirectory(descriptor, folder, systemHost.script, 'names'), shown);
+  refuse(refusedDirectory(descriptor, folder, systemHost.script, 'names'), folder, shown);
 }
 
-function refuse(why: string | undefined, shown: string): void {
+function refuse(why: string | undefined, folder: string, shown: string): void {
   if (why === undefined) return;
+  const streams = ['/dev', '/proc'].some((top) => isWithin(absolutePath(folder), top));
   throw new WrongPlace(
     `cannot write ${shown}: ${why}`,
-    'write to a volume; standard output is for reports, and a value there would end up in a log',
+    streams
+      ? 'write to a volume; standard output is for reports, and a value there would end up in a log'
+      : 'write to another folder, on a volume',
   );
 }
 

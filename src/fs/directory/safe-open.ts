@@ -15,6 +15,12 @@ const entered = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** As many links as the kernel follows in one path (path_resolution(7)). */
 const mostLinks = 40;
 
+/**
+ * How often a path is looked up that leads nowhere: it is followed one component at a time, and a link in it may lead to
+ * another folder meanwhile, and the old one be removed, so that the path leads somewhere at every moment all the same.
+ */
+const mostLooks = 3;
+
 /** A folder on the way, held open; the last step may be a file. */
 interface Step {
   readonly descriptor: number;
@@ -99,7 +105,14 @@ export function openFileThere(path: string, flags: number): number {
  * @throws LinkInPath, or the system's error
  */
 export function pinInput(path: string): number {
-  return reach(path, ownLink, asPinned, (way) => (way.pop() as Step).descriptor);
+  for (let look = 1; ; look++) {
+    try {
+      return reach(path, ownLink, asPinned, (way) => (way.pop() as Step).descriptor);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (look === mostLooks || (code !== 'ENOENT' && code !== 'ENOTDIR')) throw error;
+    }
+  }
 }
 
 /** Whether a file or folder of this owner can be none that others planted: they could change it later. */

@@ -49,6 +49,8 @@ export interface Building {
    * nobody else may write to.
    */
   readonly current: Directory | undefined;
+  /** The same, whoever may write to it: only to be looked at. */
+  readonly shown: Directory | undefined;
   /** The paths that this publication left there the last time. */
   readonly previous: readonly string[];
   /** False where a reader's name was replaced by a file, so that right content is not enough. */
@@ -78,6 +80,10 @@ export interface TreePlan {
    * something is shown. What comes to stand there even later is not replaced.
    */
   readonly check?: (target: Directory) => void;
+  /** Throws where what was built is not to be shown any more; asked right before it is. */
+  readonly lastLook?: () => void;
+  /** Told, after a failure, where what was staged could not be removed, or not in time. The next run removes it. */
+  readonly left?: (path: string) => void;
 }
 
 /**
@@ -108,7 +114,8 @@ export async function stageTree(plan: TreePlan, context: PublishContext): Promis
     }
     await tree.seal(built);
   } catch (error) {
-    await tree?.takeBack();
+    const left = await tree?.takeBack();
+    if (left !== undefined) plan.left?.(left);
     if (signal.aborted) throw reasonOf(signal);
     const more = {
       ...(target && { directory: target }),
@@ -193,6 +200,7 @@ class Tree implements Disposable {
     const built = await this.#plan.build({
       stage: () => this.#stage(),
       current: alone ? current : undefined,
+      shown: current,
       previous,
       intact,
     });
@@ -287,6 +295,7 @@ class Tree implements Disposable {
   /** The one step that readers see. */
   #show(swap: string): void {
     const target = this.#target;
+    this.#plan.lastLook?.();
     if (this.#plan.check === undefined) return replaceByPrepared(target, dataLink, swap);
     this.#plan.check(target);
     try {
@@ -390,9 +399,12 @@ class Tree implements Disposable {
     }
   }
 
-  /** Removes what was staged, as long as it was not shown. */
-  async takeBack(): Promise<void> {
-    if (this.#committed || !this.#staged) return;
+  /**
+   * Removes what was staged, as long as it was not shown.
+   * @returns the path of what is left of it; undefined where nothing is
+   */
+  async takeBack(): Promise<string | undefined> {
+    if (this.#committed || !this.#staged) return undefined;
     using grace = new Grace(this.#signal, this.#clock, lastWork);
     try {
       if (this.#swap !== undefined) clearAway(this.#target, this.#swap);
@@ -401,9 +413,11 @@ class Tree implements Disposable {
       for (const name of this.#newLinks) if (!shown.has(name)) clearAway(this.#target, name);
       if (this.#newLinks.length > 0) this.#restoreLinks();
       await removeOpened(this.#target, this.#name, this.#staged, grace);
+      if (!isNameOf(this.#target, this.#name, this.#staged)) return undefined;
     } catch {
       // The failure that led here says more; the next run removes it.
     }
+    return `${this.#target.shown}/${this.#name}`;
   }
 
   #stage(): Directory {

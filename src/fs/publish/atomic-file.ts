@@ -43,43 +43,70 @@ export async function stageFile(
     directory = stack.use(openForWriting(dirname(whole), whole, intent));
     checkPlace(directory, name, whole);
     const same = (await findUnchanged(directory, name, file)) !== undefined;
-    if (same && !hasLeftovers(directory)) return unchanged;
+    if (same && !hasLeftovers(directory)) return unchangedFile;
     const turn = stack.use(await takeTurn(directory.identity(), context));
     await removeLeftovers(directory, { namer, alone: turn.alone, now: clock.date().getTime() });
-    if (same) return unchanged;
+    if (same) return unchangedFile;
     written = await writeFile(directory, temporary, file, signal);
   } catch (error) {
     if (directory) clearAway(directory, temporary);
     if (signal.aborted) throw reasonOf(signal);
     throw explained(error, whole, { ...(directory && { directory }), needed: file.bytes.length });
   }
-  const opened = directory;
-  const resources = stack.move();
+  return toBeRenamed({ directory, temporary, name, shown: whole, written, file, resources: stack.move() });
+}
+
+/** A file that was written whole beside its place. */
+interface Prepared {
+  readonly directory: Directory;
+  readonly temporary: string;
+  readonly name: string;
+  readonly shown: string;
+  readonly written: FileIdentity;
+  readonly file: FileContent;
+  /** Ended by discard. */
+  readonly resources: Disposable;
+  /** Looks at what is to be replaced, right before. @throws Failure where it may not be */
+  readonly check?: () => void;
+}
+
+/** What is left to do: one rename. */
+export function toBeRenamed({
+  directory,
+  temporary,
+  name,
+  shown,
+  written,
+  file,
+  resources,
+  check,
+}: Prepared): Staged {
   let open = true;
   let renamed = false;
   return {
     async commit() {
       try {
-        requireWritten(opened, temporary, whole, written, file.owner);
-        renameSync(opened.at(temporary), opened.at(name));
+        requireWritten(directory, temporary, shown, written, file.owner);
+        check?.();
+        renameSync(directory.at(temporary), directory.at(name));
         renamed = true;
-        requireWritten(opened, name, whole, written, file.owner);
+        requireWritten(directory, name, shown, written, file.owner);
       } catch (error) {
-        throw explained(error, whole, { directory: opened });
+        throw explained(error, shown, { directory });
       }
       const published = { written: 1, unchanged: 0, removed: 0, bytes: file.bytes.length, warnings: [] };
       try {
-        if (file.lasting !== false) opened.sync();
+        if (file.lasting !== false) directory.sync();
         return published;
       } catch (error) {
-        return { ...published, unsettled: shownOnly(error, whole) };
+        return { ...published, unsettled: shownOnly(error, shown) };
       }
     },
     async discard() {
       if (!open) return;
       open = false;
       using _ = resources;
-      if (!renamed) clearAway(opened, temporary);
+      if (!renamed) clearAway(directory, temporary);
     },
   };
 }
@@ -101,7 +128,7 @@ export function requireWritten(
     throw exchanged(shown);
 }
 
-const unchanged: Staged = {
+export const unchangedFile: Staged = {
   commit: async () => ({ written: 0, unchanged: 1, removed: 0, bytes: 0, warnings: [] }),
   discard: async () => {},
 };

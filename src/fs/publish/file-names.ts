@@ -1,5 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 
+import { quoted } from '../../core/misplaced-secret.ts';
+
 /** The link through which readers see one set of files. The kubelet's name for it, which tools know to skip. */
 export const dataLink = '..data';
 /** In each generation: which publication owns which names. */
@@ -45,6 +47,11 @@ export function createNamer(random: () => number, date: () => Date): Namer {
   };
 }
 
+/** A name beside others of ours that is the same for each run: `what` is letters, digits, - and _. */
+export function temporaryFor(what: string): string {
+  return `${temporaryPrefix}${what}`;
+}
+
 /** Is it the name of one set of files of ours? Nothing else may stand behind `..data`. */
 export function isGeneration(name: string): boolean {
   return /^\.\.initbox_[A-Za-z0-9_-]+$/.test(name);
@@ -80,7 +87,7 @@ function placeOfThisPod(): string {
  */
 export function checkRelativePath(path: string): void {
   const refuse = (why: string): never => {
-    throw new Error(`${JSON.stringify(path)} cannot be a file in the target: ${why}`);
+    throw new Error(`${quoted(path)} cannot be a file in the target: ${why}`);
   };
   if (path === '') refuse('it is empty');
   if (path.startsWith('/')) refuse('it is an absolute path');

@@ -16,6 +16,8 @@ import { type Clock, reasonOf } from '../../core/clock.ts';
 import { sideBySide } from '../calls.ts';
 import { contactVolumes } from '../contact.ts';
 import type { Directory } from '../directory/directory.ts';
+import { itself } from '../directory/file-name.ts';
+import { O_PATH } from '../directory/open-directory.ts';
 import { isOwn } from '../directory/safe-open.ts';
 import { explained } from '../error-message.ts';
 import { dropInheritedAcl, hasAcl } from '../inherited-acl.ts';
@@ -46,7 +48,7 @@ export class GrowingFile implements AsyncDisposable {
   readonly #resources: DisposableStack;
   readonly #temporary: string;
   readonly #signal: AbortSignal;
-  readonly #descriptor: number;
+  #descriptor: number;
   /** Whose bytes are written; they are used again. */
   readonly #free: Buffer[] = [];
   #block: Buffer | undefined;
@@ -193,6 +195,7 @@ export class GrowingFile implements AsyncDisposable {
     try {
       const written = fileIdentity(fstatSync(this.#descriptor, { bigint: true }));
       requireWritten(directory, this.#temporary, this.#path, written, owner);
+      this.#endWriting();
       renameSync(directory.at(this.#temporary), directory.at(name));
       this.#renamed = true;
       requireWritten(directory, name, this.#path, written, owner);
@@ -200,6 +203,16 @@ export class GrowingFile implements AsyncDisposable {
       throw explained(error, this.#path, { directory });
     }
     return { written: 1, unchanged: 0, removed: 0, bytes: this.#size, warnings: [] };
+  }
+
+  /**
+   * Before it has its name: the kernel runs no file that is open for writing (ETXTBSY, execve(2)). What holds it from now
+   * on can do no more than tell what it is, so that its number goes to no other file.
+   */
+  #endWriting(): void {
+    const held = openSync(itself(this.#descriptor), O_PATH);
+    closeSync(this.#descriptor);
+    this.#descriptor = held;
   }
 
   /** Whether its place holds the very same. What cannot be told is replaced, or the replacing says why not. */

@@ -1,3 +1,4 @@
+import { quoted } from '../../core/misplaced-secret.ts';
 import { expandBraces } from './braces.ts';
 import { NamePattern } from './name-pattern.ts';
 import type { Where } from './visitor.ts';
@@ -6,7 +7,7 @@ import type { Where } from './visitor.ts';
  * Whether an entry is left out, with all that is below it. `path` is relative to the top of the tree; a walk says which
  * directory holds the entry.
  */
-export type Exclude = (path: string, where?: Where) => boolean;
+export type Exclude = (path: string, where?: Pick<Where, 'path'>) => boolean;
 
 /** Any number of folders, also none. */
 const folders = '**';
@@ -28,10 +29,10 @@ function matcherOf(pattern: string): Exclude {
   try {
     paths = expandBraces(pattern).map((text) => partsOf(text));
   } catch (error) {
-    throw new Error(`"${pattern}" is not a pattern: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${quoted(pattern)} is not a pattern: ${(error as Error).message}`, { cause: error });
   }
   if (paths.some((parts) => parts.length === 0))
-    throw new Error(`"${pattern}" matches nothing below the top; write a name or a path below it`);
+    throw new Error(`${quoted(pattern)} matches nothing below the top; write a name or a path below it`);
   if (!isName) return (path) => paths.some((parts) => matchesPath(parts, path.split('/')));
   const names = paths.map(([part]) => (part instanceof NamePattern ? part : new NamePattern('*')));
   return (path) => {

@@ -1,3 +1,4 @@
+import { quotedPart, quotedValue } from '../../core/misplaced-secret.ts';
 /** What makes a new mode of an old one. Both are permission bits, 0 to 0o7777. */
 export type ModeChange = (mode: number, directory: boolean) => number;
 
@@ -23,12 +24,12 @@ export function parseModeChange(text: string, kind: 'both' | 'file' | 'directory
 }
 
 function octal(text: string, kind: string, apart: boolean): ModeChange {
-  if (!/^[0-7]{3,4}$/.test(text)) throw new Error(`"${text}" is not a mode; ${accepted}`);
+  if (!/^[0-7]{3,4}$/.test(text)) throw new Error(`${quotedValue(text)} is not a mode; ${accepted}`);
   const bits = Number.parseInt(text, 8);
   refuseSpecial(text, bits, kind, apart);
   if (kind === 'both' && (bits & 0o100) === 0) {
     throw new Error(
-      `"${text}" would make directories unsearchable; write --file-mode ${text} and --dir-mode apart, or symbols with X, such as u=rwX,g=rX`,
+      `${quotedValue(text)} would make directories unsearchable; write --file-mode ${text} and --dir-mode apart, or symbols with X, such as u=rwX,g=rX`,
     );
   }
   // chmod(1) keeps a directory's set-ID bits under octal modes; they are inherited, and sharing relies on them.
@@ -36,11 +37,10 @@ function octal(text: string, kind: string, apart: boolean): ModeChange {
 }
 
 function refuseSpecial(text: string, bits: number, kind: string, apart: boolean): void {
-  if (bits & setuid)
-    throw new Error(`"${text}" sets the set-user-ID bit, which is never given to a whole tree`);
+  if (bits & setuid) throw new Error(`${quotedValue(text)} sets the set-user-ID bit, which is never given`);
   if (kind !== 'directory' && bits & special)
     throw new Error(
-      `"${text}" sets a special bit on files; ${apart ? '--setgid sets it on directories, --dir-mode any but set-user-ID' : plainModes}`,
+      `${quotedValue(text)} sets a special bit on files; ${apart ? '--setgid sets it on directories, --dir-mode any but set-user-ID' : plainModes}`,
     );
 }
 
@@ -55,15 +55,15 @@ function symbolic(text: string, kind: string, apart: boolean): ModeChange {
   for (const clause of text.split(',')) {
     const match = /^([ugoa]+)((?:[-+=][rwxXst]*)+)$/.exec(clause);
     if (match === null) {
-      const unqualified = /^[-+=]/.test(clause) ? `; say for whom: a${clause}` : '';
-      throw new Error(`"${clause}" is not a mode${unqualified}; ${accepted}`);
+      const unqualified = /^[-+=][rwxXst]*$/.test(clause) ? `; say for whom: a${clause}` : '';
+      throw new Error(`${quotedPart(clause, text)} is not a mode${unqualified}; ${accepted}`);
     }
     for (const [, operator = '', permissions = ''] of (match[2] ?? '').matchAll(/([-+=])([rwxXst]*)/g)) {
       if (operator !== '-' && permissions.includes('s') && /[ua]/.test(match[1] ?? ''))
-        throw new Error(`"${clause}" sets the set-user-ID bit, which is never given to a whole tree`);
+        throw new Error(`${quotedPart(clause, text)} sets the set-user-ID bit, which is never given`);
       if (operator !== '-' && kind !== 'directory' && /[st]/.test(permissions))
         throw new Error(
-          `"${clause}" sets a special bit on files; ${apart ? '--setgid sets it on directories' : plainModes}`,
+          `${quotedPart(clause, text)} sets a special bit on files; ${apart ? '--setgid sets it on directories' : plainModes}`,
         );
       clauses.push({ who: match[1] ?? '', operator, permissions });
     }

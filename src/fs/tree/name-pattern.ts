@@ -26,6 +26,11 @@ const classes: Readonly<Record<string, RegExp>> = {
   xdigit: /[0-9A-Fa-f]/u,
 };
 
+/** Whether a text is a pattern of names, as a shell has them; `[*]` and `\*` are a star itself. */
+export function isPattern(text: string): boolean {
+  return /[*?[]/.test(text);
+}
+
 /**
  * A pattern of one name as a shell has them: `*`, `?`, `[…]`, and `\` before a character that is itself
  * (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_14). Characters are code points, and

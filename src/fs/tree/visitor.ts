@@ -28,17 +28,28 @@ export interface Visitor {
   enter?(stat: Stats, raw: RawName, where: Where): void | Work<void>;
   /** A directory below the top, after all that is in it; `where.path()` leads to it. */
   leave(stat: Stats, where: Where): void | Work<void>;
+  /**
+   * A directory below the top that was left, before it is closed. `where` is the directory that holds it, and `name`
+   * what a system call takes for the name at which it was found; undefined where the way back leads elsewhere.
+   */
+  closing?(stat: Stats, name: string | Buffer | undefined, where: Where): void | Work<void>;
   failed(path: string, action: string, error: NodeJS.ErrnoException): void;
-  /** Was listed, and was gone when it was looked at. */
-  vanished(): void;
+  /** Was listed, and was gone when it was looked at; `what` it was, as far as that is known. */
+  vanished(what: Vanished): void;
   /** What `exclude` names in a directory. */
   excluded(where: Where): void;
   /** A mount, or another file system, that was not entered. */
   crossed(path: string): void;
 }
 
+/** What an entry was that vanished: known once it was looked at. */
+export type Vanished = 'directory' | 'other' | 'unknown';
+
 /** A directory's place in the tree. */
 export interface Where {
+  /** Which directory it is (fstat(2)). */
+  readonly dev: number;
+  readonly ino: number;
   /** The path of an entry relative to the top, as raw bytes; without one, the directory's own. For messages. */
   relative(raw?: RawName): RawName;
   /**
@@ -50,4 +61,12 @@ export interface Where {
   readonly calls: Calls;
   /** Whether root alone could give its names to other entries when it was opened. */
   readonly ofRootAlone: boolean;
+}
+
+/**
+ * What vanished where something was done to it.
+ * @param raw the entry; undefined where it was done to a directory itself
+ */
+export function whatVanished(action: string, raw: RawName | undefined): Vanished {
+  return raw !== undefined && action === 'change' ? 'other' : 'directory';
 }

@@ -14,7 +14,7 @@ import type { Host } from '../../core/host.ts';
 import type { Libc } from '../../process/libc.ts';
 import { widenThreadPool } from '../../process/thread-pool.ts';
 import { doAtOnce, type Work } from '../calls.ts';
-import { itself, pathOf, type RawName, shownName } from '../directory/file-name.ts';
+import { below, itself, pathOf, type RawName, shownName } from '../directory/file-name.ts';
 import { mountWithOthersBelow, type SizeTells, sizeTellsAt } from '../directory/mounts.ts';
 import { isNoDirectory, O_PATH, openDirectory } from '../directory/open-directory.ts';
 import { Pace } from '../pace.ts';
@@ -23,7 +23,7 @@ import { closeListing, Frame } from './frame.ts';
 import { Headroom } from './memory-reclaim.ts';
 import { OpenFrames } from './open-frames.ts';
 import { MountGuard } from './refused-paths.ts';
-import type { Visitor } from './visitor.ts';
+import { type Visitor, whatVanished } from './visitor.ts';
 import { WideWalk } from './wide-walk.ts';
 
 export interface WalkSettings {
@@ -263,7 +263,7 @@ export class Walk {
       const name = pathOf(raw);
       try {
         const stat = lstatSync(name, quiet);
-        if (stat === undefined) visitor.vanished();
+        if (stat === undefined) visitor.vanished('unknown');
         else if ((stat.mode & typeBits) === directoryType) directories.push(raw);
         else if (guard !== undefined) this.#guarded(guard, stat, frame, raw);
         else {
@@ -335,7 +335,7 @@ export class Walk {
   #swapped(frame: Frame, raw: RawName): void {
     try {
       const stat = lstatSync(pathOf(raw), quiet);
-      if (stat === undefined) this.#visitor.vanished();
+      if (stat === undefined) this.#visitor.vanished('directory');
       else if (stat.isDirectory()) frame.directories.push(raw);
       else if (this.#guard !== undefined) this.#guarded(this.#guard, stat, frame, raw);
       else atOnce(this.#visitor.entry(pathOf(raw), stat, frame, raw));
@@ -354,8 +354,22 @@ export class Walk {
         this.#report(frame, undefined, 'change', error);
       }
       if (now !== undefined) this.#pace.note(now() - began);
+      this.#closing(frame, frame.entered);
     }
     this.#up(frame);
+  }
+
+  #closing(frame: Frame, entered: Stats): void {
+    const visitor = this.#visitor;
+    if (visitor.closing === undefined) return;
+    const parent = frame.parent as Frame;
+    if (parent.descriptor < 0) this.#open.openAbove(parent);
+    const name = parent.descriptor < 0 ? undefined : below(parent.descriptor, frame.raw);
+    try {
+      atOnce(visitor.closing(entered, name, parent));
+    } catch (error) {
+      this.#report(frame, undefined, 'change', error);
+    }
   }
 
   /** Back to the directory above. Where that cannot be found any more, what was left to do in it is given up. */
@@ -484,7 +498,7 @@ export class Walk {
 
   #report(frame: Frame, raw: RawName | undefined, action: string, error: unknown): void {
     const failure = error as NodeJS.ErrnoException;
-    if (failure.code === 'ENOENT') this.#visitor.vanished();
+    if (failure.code === 'ENOENT') this.#visitor.vanished(whatVanished(action, raw));
     else this.#visitor.failed(this.#shown(frame, raw), action, failure);
   }
 

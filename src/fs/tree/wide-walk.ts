@@ -9,7 +9,7 @@ import { asDirectory, asPinned, isNoDirectory, O_PATH } from '../directory/open-
 import { Frame } from './frame.ts';
 import { Headroom } from './memory-reclaim.ts';
 import type { MountGuard } from './refused-paths.ts';
-import type { Visitor } from './visitor.ts';
+import { type Visitor, whatVanished } from './visitor.ts';
 import type { Share, WalkSettings } from './walk.ts';
 import { WideFrames } from './wide-frames.ts';
 
@@ -233,10 +233,24 @@ export class WideWalk {
         }
       }
       if (at.parent.descriptor < 0) await this.#step(this.#frames.openAbove(at));
+      if (at.entered !== undefined && !this.#stopped && !at.lost)
+        await this.#closing(at, at.entered, at.parent);
       this.#frames.release(at);
       at.parent.pending--;
     }
     if (frame.hasWork) this.#queue(frame);
+  }
+
+  async #closing(frame: Frame, entered: Stats, parent: Frame): Promise<void> {
+    const visitor = this.#visitor;
+    if (visitor.closing === undefined || !(await this.#pinned(parent))) return;
+    try {
+      await this.#do(visitor.closing(entered, parent.path(frame.raw), parent));
+    } catch (error) {
+      this.#report(frame, undefined, 'change', error);
+    } finally {
+      this.#frames.letGo(parent);
+    }
   }
 
   #queue(frame: Frame): void {
@@ -255,7 +269,7 @@ export class WideWalk {
     try {
       const name = below(frame.descriptor, raw);
       const stat = await this.#step(sideBySide.lstat(name));
-      if (stat === undefined) visitor.vanished();
+      if (stat === undefined) visitor.vanished('unknown');
       else if ((stat.mode & typeBits) === directoryType) frame.directories.push(raw);
       else if (this.#guard !== undefined) await this.#guarded(this.#guard, stat, frame, raw);
       else await this.#do(visitor.entry(name, stat, frame, raw));
@@ -405,7 +419,7 @@ export class WideWalk {
 
   #report(frame: Frame, raw: RawName | undefined, action: string, error: unknown): void {
     const failure = error as NodeJS.ErrnoException;
-    if (failure.code === 'ENOENT') this.#visitor.vanished();
+    if (failure.code === 'ENOENT') this.#visitor.vanished(whatVanished(action, raw));
     else this.#visitor.failed(this.#shown(frame, raw), action, failure);
   }
 

@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -20,14 +21,17 @@ import { join } from 'node:path';
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { runInitbox } from '../../support/program.ts';
-import { nodePath, projectDirectory, requireOrSkip } from '../../support/tools.ts';
+import { underStrace, waitUntil } from '../../support/faults.ts';
+import { runInitbox, startInitbox } from '../../support/program.ts';
+import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 
 const skip = requireOrSkip(
   'what others plant where the runtime is to be',
   process.getuid?.() === 0 ? undefined : 'files of another user need root',
 );
+
+const noStrace = requireOrSkip('an install that is held up', whyMissing('strace', 'strace'));
 
 /** Who else may write to the volume. */
 const other = 4321;
@@ -271,6 +275,51 @@ describe.skipIf(skip)('install onto a volume that others write to', () => {
     expect(existsSync(join(volume, 'bin/node'))).toBe(false);
     expect(existsSync(join(volume, 'initbox'))).toBe(false);
   });
+
+  test.skipIf(noStrace).each([
+    ['is renamed', (folder: string) => renameSync(folder, `${folder}-old`)],
+    [
+      'is exchanged for a folder of another user',
+      (folder: string) => {
+        renameSync(folder, `${folder}-old`);
+        mkdirSync(folder);
+        chownSync(folder, other, other);
+      },
+    ],
+    [
+      'is exchanged for a link',
+      (folder: string) => {
+        renameSync(folder, `${folder}-old`);
+        plantLink(elsewhere, folder);
+      },
+    ],
+  ])(
+    'a folder of the runtime that %s meanwhile: no program is there, and the status is 1',
+    async (_, move) => {
+      for (const folder of ['bin', 'commands', '.']) {
+        const top = join(volume, `to-${folder}`);
+        mkdirSync(top);
+        // Held up where the last file but the list and the program gets its name.
+        const which = paths.length - 1;
+        const program_ = await startInitbox(['install', top], {
+          program,
+          prefix: underStrace(`inject=?rename,?renameat,?renameat2:delay_enter=2000000:when=${which}`),
+        });
+        const last = () =>
+          readdirSync(top, { recursive: true }).some(
+            (name) => String(name).endsWith('.tmp') && readdirSync(top, { recursive: true }).length > which,
+          );
+        await waitUntil(last, { timeout: 60_000, what: 'the install to stand still' });
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        move(folder === '.' ? top : join(top, folder));
+        const { status, stderr } = await program_.exit;
+        expect(status, stderr).toBe(1);
+        expect(stderr).toContain('was moved or exchanged meanwhile, so no program was left there');
+        for (const path of [top, `${top}-old`]) expect(existsSync(join(path, 'initbox')), path).toBe(false);
+        expect(readdirSync(elsewhere)).toEqual([]);
+      }
+    },
+  );
 
   test('--check tells to remove what install does not close or replace', async () => {
     expect(await install(volume)).toMatchObject({ status: 0 });

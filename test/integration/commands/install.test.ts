@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -14,7 +15,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { beforeAll, describe, expect, test } from 'vitest';
 
@@ -22,6 +23,7 @@ import { canMount, freeze, mountReadOnly, mountTmpfs, underStrace } from '../../
 import { liveDescendants } from '../../support/process-table.ts';
 import { runInitbox, startInitbox } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
+import { slowToShow, startsMeanwhile } from '../../support/start-at-once.ts';
 import { nodePath, projectDirectory, requireOrSkip, whyMissing } from '../../support/tools.ts';
 import { temporaryDirectory } from '../../support/undo.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -84,6 +86,21 @@ describe('install', () => {
     expect(stderr).toContain(`initbox install ${target} repairs it`);
   });
 
+  test.skipIf(
+    requireOrSkip(
+      'a program that is started at once',
+      process.getuid?.() === 0 ? whyMissing('strace', 'strace') : 'strace needs root here',
+    ),
+  )('the program can be started once it is there', async () => {
+    const target = memoryFolder();
+    const path = join(target, 'initbox');
+    const publisher = await startInitbox(['install', target], { program, prefix: slowToShow });
+    const found = await startsMeanwhile(path, publisher);
+    expect(await publisher.exit).toMatchObject({ status: 0 });
+    expect(found.size).toBeGreaterThan(0);
+    expect([...found]).not.toContain('ETXTBSY');
+  });
+
   test('two at once, and one that was cut off: whole in the end', async () => {
     const target = temporaryDirectory('target').path;
     const first = await startInitbox(['install', target], { program });
@@ -134,7 +151,9 @@ describe('install', () => {
     });
     const halves = () =>
       readdirSync(target, { recursive: true }).filter((name) => String(name).endsWith('.tmp'));
-    await waitUntil(() => halves().length > 0, { what: 'a file under way' });
+    // Once bytes are in it, it is held.
+    const written = (): boolean => halves().some((name) => statSync(join(target, String(name))).size > 0);
+    await waitUntil(written, { what: 'a file under way' });
     await freeze(copying.pid);
     // Another install meanwhile leaves it alone.
     expect(await install(target)).toMatchObject({ status: 0 });
@@ -167,6 +186,25 @@ describe('install', () => {
     expect((await within(promptly, copying.exit)).status).toBe(143);
     expect(readdirSync(join(target, 'bin'))).toEqual([]);
   });
+
+  test.each(['sub', 'sub/deep', 'there', 'bin', 'commands/sub'])(
+    'into %s in its own folder: refused, whether that is there or not',
+    async (name) => {
+      const own = join(memoryFolder(), 'initbox');
+      cpSync(runtime, own, { recursive: true });
+      mkdirSync(join(own, 'there'));
+      const before = readdirSync(own, { recursive: true });
+      const { status, stderr } = await runInitbox(['install', join(own, name)], {
+        program: [nodePath(), join(own, 'initbox')],
+      });
+      expect(status, stderr).toBe(2);
+      expect(stderr).toContain(
+        `cannot fill ${own}/${name}: it is inside of this program's own folder, ${own}`,
+      );
+      expect(stderr).toContain('hint: name a folder outside of it, on a volume');
+      expect(readdirSync(own, { recursive: true })).toEqual(before);
+    },
+  );
 
   test('outside of the image it says where it works', async () => {
     const { status, stderr } = await runInitbox(['install', '/tmp/x']);
@@ -276,6 +314,125 @@ describe.skipIf(requireOrSkip('install that is cut off', whyMissing('strace', 's
           path,
         ).toBe(sha256);
     }
+
+    describe.skipIf(requireOrSkip('small volumes', canMount()))(
+      'on a volume with room for one runtime',
+      () => {
+        const large = 6_000_000;
+        const size = `${large + 1_000_000}`;
+        const nodes = join(temporaryDirectory('nodes').path, 'initbox');
+        const installing = (content: string, length = large) => {
+          writeFileSync(join(nodes, 'bin/node'), Buffer.alloc(length, content));
+          list(nodes, content);
+          return [nodePath(), join(nodes, 'initbox')];
+        };
+        const said = 'has no room for old and new files side by side';
+        const ran = (target: string, content: string, more: object = {}, length = large) =>
+          runInitbox(['install', target], {
+            program: installing(content, length),
+            env: environment,
+            ...more,
+          });
+
+        beforeAll(() => cpSync(newer, nodes, { recursive: true }));
+
+        test('another version: the old files go first, and that is said', async () => {
+          using volume = mountTmpfs({ size });
+          const first = await ran(volume.path, 'a');
+          expect(first).toMatchObject({ status: 0 });
+          expect(first.stderr).not.toContain(said);
+          const { status, stderr } = await ran(volume.path, 'b');
+          expect(status, stderr).toBe(0);
+          expect(stderr).toContain(said);
+          expectWholeOrNone(volume.path);
+          expect(existsSync(join(volume.path, 'initbox'))).toBe(true);
+          expect(readFileSync(join(volume.path, 'bin/node')).subarray(0, 3).toString()).toBe('bbb');
+        });
+
+        test('after fsGroup let the group write to all: each run repairs it', async () => {
+          using volume = mountTmpfs({ size });
+          expect(await ran(volume.path, 'a')).toMatchObject({ status: 0 });
+          for (let start = 1; start <= 2; start++) {
+            for (const path of [...paths, 'manifest.json']) {
+              if (process.getuid?.() === 0) chownSync(join(volume.path, path), 0, 1234);
+              chmodSync(join(volume.path, path), 0o775);
+            }
+            const { status, stderr } = await ran(volume.path, 'a');
+            expect(status, stderr).toBe(0);
+            expect(stderr).toContain(said);
+            expectWholeOrNone(volume.path);
+            expect(statSync(join(volume.path, 'bin/node')).mode & 0o777).toBe(0o755);
+          }
+        });
+
+        test('a version that has no room at all: the program that is there is left, and so by a rerun', async () => {
+          using volume = mountTmpfs({ size });
+          expect(await ran(volume.path, 'a')).toMatchObject({ status: 0 });
+          for (let run = 1; run <= 2; run++) {
+            const { status, stderr } = await ran(volume.path, 'b', {}, 2 * large);
+            expect(status, stderr).toBe(1);
+            expect(stderr).toContain('the volume is full (ENOSPC); the program that is there was left');
+            expect(stderr).toMatch(
+              /takes [\d.]+ MiB, [\d.]+ (?:B|KiB|MiB) are free, and [\d.]+ MiB more once/,
+            );
+            expect(existsSync(join(volume.path, 'initbox'))).toBe(true);
+            expectWholeOrNone(volume.path);
+            expect(readFileSync(join(volume.path, 'bin/node')).subarray(0, 3).toString()).toBe('aaa');
+          }
+        });
+
+        test('killed at any moment: a whole runtime or no program, and a rerun ends the work', async () => {
+          for (const call of ['unlink', 'rename', 'fdatasync'])
+            for (let when = 1; ; when++) {
+              using volume = mountTmpfs({ size });
+              expect(await ran(volume.path, 'a')).toMatchObject({ status: 0 });
+              const prefix = underStrace(`inject=${call}:signal=KILL:when=${when}`);
+              const { status } = await ran(volume.path, 'b', { prefix });
+              expectWholeOrNone(volume.path);
+              expect(await ran(volume.path, 'b')).toMatchObject({ status: 0 });
+              expectWholeOrNone(volume.path);
+              expect(existsSync(join(volume.path, 'initbox'))).toBe(true);
+              if (status === 0) break;
+              expect(when).toBeLessThan(20);
+            }
+        });
+
+        test('a volume that tells more than it has: the old file goes once the new one has no room', async () => {
+          using volume = mountTmpfs({ size: '64m' });
+          expect(await ran(volume.path, 'a')).toMatchObject({ status: 0 });
+          const prefix = underStrace('inject=pwrite64:error=ENOSPC:when=1');
+          const { status, stderr } = await ran(volume.path, 'b', { prefix });
+          expect(status, stderr).toBe(0);
+          expect(stderr).toContain(said);
+          expectWholeOrNone(volume.path);
+        });
+
+        test('it is copied from itself: no file goes before its new one is whole', async () => {
+          const newest = installing('a');
+          const all = readdirSync(nodes, { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile() && entry.name !== 'manifest.json')
+            .map((entry) => relative(nodes, join(entry.parentPath, entry.name)));
+          // As they are, each with its mode.
+          for (const path of all) chmodSync(join(nodes, path), 0o755);
+          list(nodes, 'a', all);
+          const whole = all.reduce(
+            (sum, path) => sum + Math.ceil(statSync(join(nodes, path)).size / 4096),
+            0,
+          );
+          using volume = mountTmpfs({ size: `${whole * 4096 + 1_000_000}` });
+          const target = join(volume.path, 'initbox-copy');
+          expect(await runInitbox(['install', target], { program: newest })).toMatchObject({ status: 0 });
+          chmodSync(join(target, 'bin/node'), 0o775);
+          const { status, stderr } = await runInitbox(['install', target], {
+            program: [nodePath(), join(target, 'initbox')],
+          });
+          expect(status, stderr).toBe(1);
+          expect(stderr).toContain('the volume is full (ENOSPC)');
+          expect(existsSync(join(target, 'initbox'))).toBe(true);
+          expectWholeOrNone(target);
+        });
+      },
+    );
 
     const empty = (): string => temporaryDirectory('target').path;
     const starts: readonly [string, string, () => string][] = [
@@ -401,6 +558,20 @@ describe.skipIf(requireOrSkip('install that is cut off', whyMissing('strace', 's
       const { status, stderr } = (await slow?.goOn()) ?? {};
       expect(status, stderr).toBe(0);
       expect(statSync(join(target, 'initbox'))).toMatchObject({ ino, ctimeMs });
+    });
+
+    test('what has its name can be run at once', async () => {
+      const target = temporaryDirectory('target').path;
+      // It stands still right after each rename.
+      const done = update(target, ...underStrace('inject=rename:delay_exit=700000'));
+      for (const path of ['bin/node', 'initbox']) {
+        const whole = join(target, path);
+        await waitUntil(() => existsSync(whole), { timeout: 60_000, what: path });
+        // What stands there in this test is no program of any machine's: that is said only once it could be opened to run.
+        const { error }: { error?: NodeJS.ErrnoException } = spawnSync(whole, ['--version']);
+        expect(error?.code).not.toBe('ETXTBSY');
+      }
+      expect((await done).status).toBe(0);
     });
 
     test('a copy that repairs itself stays whole', async () => {

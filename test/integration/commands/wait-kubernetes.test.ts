@@ -304,6 +304,51 @@ describe('faults', () => {
     expect(await running.exit).toMatchObject({ status: 0 });
   });
 
+  test('an event of a kind that nobody knows: it is listed anew, and the object of it is not believed', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate']);
+    const object = { ...complete, metadata: { ...complete.metadata, resourceVersion: '999' } };
+    api.write(`${JSON.stringify({ type: 'REPLACED', object })}\n`);
+    await waitUntil(() => countOf(api, false) === 2 && api.watching > 0, {
+      timeout: 60_000,
+      what: () => `a second list and watch; so far: ${running.stderr}`,
+    });
+    expect(running.child.exitCode).toBeNull();
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+    expect(countOf(api, false)).toBe(2);
+  });
+
+  const elsewhere = { ...complete, metadata: { name: 'migrate', namespace: 'other' } };
+
+  test('an object of another namespace in a list is not believed', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, elsewhere);
+    const running = await watching(api, ['job/migrate']);
+    await running.waitForStderr(/job default\/migrate is not there/);
+    api.set(jobs, complete);
+    expect(await running.exit).toMatchObject({ status: 0 });
+  });
+
+  test('an object of another namespace in a watch is not believed, nor is its end', async () => {
+    await using api = await ApiServer.start();
+    api.set(jobs, job());
+    const running = await watching(api, ['job/migrate', '--for', 'ended']);
+    await running.waitForStderr(/has 0 of 1 completions/);
+    const stored = { ...elsewhere, metadata: { ...elsewhere.metadata, resourceVersion: '120' } };
+    for (const type of ['ADDED', 'MODIFIED', 'DELETED'])
+      api.write(`${JSON.stringify({ type, object: stored })}\n`);
+    // What comes after it is taken, on the same watch.
+    api.set(jobs, { ...job(), spec: { suspend: true } });
+    await running.waitForStderr(/is suspended/);
+    expect([countOf(api, false), countOf(api, true)]).toEqual([1, 1]);
+    api.set(jobs, complete);
+    const { status: exit, stderr } = await running.exit;
+    expect(exit).toBe(0);
+    expect(stderr).not.toContain('is not there');
+  });
+
   test('a watch that has died in silence is noticed after its time', async () => {
     await using api = await ApiServer.start();
     api.set(jobs, job());
@@ -431,7 +476,10 @@ describe('faults', () => {
 describe.skipIf(requireOrSkip('a mount namespace of its own', canRunAsPid1()))('a service account', () => {
   test('its token, its authority and its namespace are taken; without a token it is said why', async () => {
     await using api = await ApiServer.start();
-    api.set('/apis/batch/v1/namespaces/shop/jobs', complete);
+    api.set('/apis/batch/v1/namespaces/shop/jobs', {
+      ...complete,
+      metadata: { name: 'migrate', namespace: 'shop' },
+    });
     api.tokens.add('projected-token');
     // Nobody but this process sees what is mounted over /run.
     const inPod = (held: string): string[] => [

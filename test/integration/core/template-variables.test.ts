@@ -46,6 +46,7 @@ const aws = {
   AWS_ENDPOINT_URL: http,
 };
 const database = { DATABASE_URL: `postgres://app@${nowhere}/app` };
+const mysqlDatabase = { DATABASE_URL: `mysql://app@${nowhere}/app` };
 const pg = { PGHOST: '127.0.0.1', PGPORT: '1', PGUSER: 'app', PGPASSWORD: 'secret' };
 
 type Variables = Record<string, string>;
@@ -241,6 +242,19 @@ const cases: Readonly<Record<string, Case[]>> = {
       spec('from.yaml', `files:\n  - path: ${at('a')}\n    from: ['env:HOME', 'http://$(X)/']\n`),
     ],
   ],
+  'create-database': [
+    ['argument 1', ['create-database', '$(X)'], database],
+    ['--owner', ['create-database', 'app', '--owner', '$(X)'], database],
+    ['--extension', ['create-database', 'app', '--extension', '${X}'], database],
+    ['--grant', ['create-database', 'app', '--grant', 'connect=$(X)'], database],
+    ['--template', ['create-database', 'app', '--template', '$(X)'], database],
+    ['--maintenance-database', ['create-database', 'app', '--maintenance-database', '$(X)'], database],
+    ['--encoding', ['create-database', 'app', '--encoding', '$(X)'], database],
+    ['--locale', ['create-database', 'app', '--locale', '$(X)'], database],
+    ['--collation', ['create-database', 'app', '--collation', '$(X)'], mysqlDatabase],
+    ['--user-host', ['create-database', 'app', '--user-host', '$(X)'], mysqlDatabase],
+    ['DATABASE_URL', ['create-database', 'app'], { DATABASE_URL: 'mysql://a@$(X)/' }],
+  ],
   render: [
     ['argument 1', ['render', '/templates/$(X).conf', ...to]],
     ['--to', ['render', template, '--to', at('$(X)')]],
@@ -260,6 +274,23 @@ const cases: Readonly<Record<string, Case[]>> = {
     ['--from', ['chown', '0:0', at('tree'), '--from', '$(X)']],
   ],
   install: [['argument 1', ['install', at('$(X)')]]],
+  certificate: [
+    ['argument 1', ['certificate', 'shop.$(X)', '--to', at('tls')]],
+    ['--to', ['certificate', 'a.test', '--to', '/tls/$(X)']],
+    ['--service', ['certificate', '--service', 'shop.$(X)', '--to', at('tls')]],
+    ['--ca-dir', ['certificate', 'a.test', '--to', at('tls'), '--ca-dir', '/ca/${X}']],
+    [
+      `${at('certificate.yaml')}:4:13`,
+      plan('certificate.yaml', "uses: certificate\nnames: ['$(X)']\nto: /tls"),
+    ],
+  ],
+  files: [
+    ['argument 1', ['files', 'mkdir:/data/$(X)']],
+    ['argument 2', ['files', 'touch:/data/a', 'remove:/data/${X}']],
+    ['argument 1', ['files', 'move:/data/a=/data/$(X)']],
+    ['argument 1', ['files', 'link:$(X)=/data/a']],
+    [`${at('files.yaml')}:4:15`, plan('files.yaml', "uses: files\nactions: ['mode:0700:/data/$(X)']")],
+  ],
   sysctl: [
     ['argument 1', ['sysctl', 'vm.max_map_count>=$(X)']],
     ['argument 2', ['sysctl', 'kernel.ostype=Linux', 'vm.$(X)=1']],

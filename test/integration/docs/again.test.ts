@@ -15,12 +15,17 @@ import { contentOf, stamps } from '../commands/copy/support.ts';
 const writing = ['fetch-config', 'render', 'copy', 'chown'];
 
 /** Where fields or a body come from that a file stands for here: what is tried is the writing. */
-const source = /^((?:[A-Za-z_]\w*=)?)(?:vault|aws-sm|aws-ssm|https?):[^#]*(#.*)?$/;
+const source =
+  /^((?:[A-Za-z_]\w*=)?)(?:vault|aws-sm|aws-ssm|gcp-sm|azure-kv|kubernetes|s3|gs|azure-blob|https?):[^#]*(#.*)?$/;
+
+/** What no file stands for: trees of files, which their own tests fetch twice, as recipes.test.ts does, and names to resolve. */
+const unplayed = /^(?:git\+|(?:s3|gs|azure-blob):.*\/$|(?:\w+=)?dns:)/;
 
 /** Flags that are about a server, and their values. */
 const ofServers = new Set([
   '--sha256',
   '--vault-role',
+  '--expect-account',
   '--etag-file',
   '--header-file',
   '--user-file',
@@ -35,7 +40,7 @@ function inPage(page: string): string[][] {
     line.trim(),
   );
   return [...new Set(found)].map((line) =>
-    line.split(/\s+/).map((word) => word.replaceAll(/^["']|["']$/g, '')),
+    (line.match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? []).map((word) => word.replaceAll(/["']/g, '')),
   );
 }
 
@@ -57,6 +62,7 @@ const lines = new Map(
     .map((words) => words.flatMap((word) => /^(--[a-z0-9-]+)=(.*)$/s.exec(word)?.slice(1) ?? [word]))
     .filter(([command = '']) => writing.includes(command))
     .filter((words) => !words.includes('--env') && !words.includes('…') && words.length > 2)
+    .filter((words) => !words.some((word) => unplayed.test(word)))
     .filter((words) => words[0] !== 'fetch-config' || words.includes('--to') || words.includes('--spec'))
     .map((words) => [words.join(' '), words]),
 );
@@ -70,7 +76,8 @@ function below(top: string, words: readonly string[]): string[] {
     const word = own[i] ?? '';
     if (ofServers.has(word)) i++;
     else if (source.test(word)) {
-      const whole = own.includes('--decompress') ? 'fields.json.gz' : 'fields.json';
+      const fields = word.startsWith('kubernetes:secret/tls') ? 'keys.json' : 'fields.json';
+      const whole = own.includes('--decompress') ? 'fields.json.gz' : fields;
       const file = own.includes('--unpack') ? 'site.tar.gz' : whole;
       made.push(word.replace(source, (_, name = '', field = '') => `${name}file:${top}/${file}${field}`));
     } else if (/^(?:\w+=)?file:\//.test(word)) made.push(word.replace('file:', `file:${top}`));
@@ -80,7 +87,14 @@ function below(top: string, words: readonly string[]): string[] {
 }
 
 function fill(top: string, words: readonly string[]): void {
-  const fields = { config: 'a: 1\n', password: 'p4ssw0rd-of-a-test', user: 'app', key: 'value' };
+  const fields = {
+    config: 'a: 1\n',
+    password: 'p4ssw0rd-of-a-test',
+    user: 'app',
+    key: 'value',
+  };
+  const keys = { 'tls.crt': 'a certificate', 'tls.key': 'p4ssw0rd-of-a-key' };
+  writeFileSync(join(top, 'keys.json'), JSON.stringify(keys));
   writeFileSync(join(top, 'fields.json'), JSON.stringify(fields));
   execFileSync('gzip', ['-k', join(top, 'fields.json')]);
   mkdirSync(join(top, 'tree/css'), { recursive: true });
@@ -91,13 +105,17 @@ function fill(top: string, words: readonly string[]): void {
     const path = /^(?:\w+=)?file:([^#?]*)/.exec(word)?.[1] ?? word;
     if (
       index === 0 ||
-      (!path.startsWith(`${top}/`) && !/^[\w.-]+\.(?:conf|liquid|template|tmpl)$/.test(path))
+      (!path.startsWith(`${top}/`) &&
+        !/^[\w.-]+\.(?:conf|ctmpl|liquid|properties|template|tmpl)$|^lines$/.test(path))
     )
       continue;
     const whole = path.startsWith('/') ? path : join(top, path);
     mkdirSync(dirname(whole), { recursive: true });
     if (index === target) {
       if (whole.endsWith('/')) mkdirSync(whole, { recursive: true });
+      // These go into a file that is there.
+      if (words.includes('--block') || words.includes('--append-lines'))
+        writeFileSync(whole, '[mysqld]\nport: 81\n');
       continue;
     }
     // The last word of a copy is where it goes, which is made.
@@ -109,7 +127,7 @@ function fill(top: string, words: readonly string[]): void {
       writeFileSync(whole, `files:\n${parts.join('')}`);
       mkdirSync(join(top, 'config'), { recursive: true });
     } else if (/\.json(?:\.gz)?$|\.tar\.gz$/.test(whole)) continue;
-    else if (/\.[a-z]+$/.test(whole) || whole.endsWith('/agent')) {
+    else if (/\.[a-z]+$/.test(whole) || /\/(?:agent|lines)$/.test(whole)) {
       const one = whole.replaceAll('*', 'one');
       writeFileSync(one, /\.ya?ml$/.test(one) ? 'name: app\nport: 80\n' : 'port: 80\n');
     } else {
@@ -140,7 +158,13 @@ describe.skipIf(requireOrSkip('command lines of the pages, twice', why))(
       const top = memoryFolder();
       const argv = below(top, words);
       fill(top, argv);
-      const env = { SERVER_NAME: 'localhost', PORT: '80', DB_PASSWORD: 'p4ssw0rd-of-a-test' };
+      const env = {
+        SERVER_NAME: 'localhost',
+        PORT: '80',
+        DB_PASSWORD: 'p4ssw0rd-of-a-test',
+        HOSTNAME: 'kafka-2',
+        APP_INI: 'password=p4ssw0rd-of-a-test',
+      };
       const first = await runInitbox(argv, { cwd: top, env });
       expect(first.status, first.stderr).toBe(0);
       const [found, files] = [contentOf(top), stamps(top, '-type', 'f')];

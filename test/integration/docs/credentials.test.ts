@@ -1,4 +1,5 @@
 // docs/security.md, "Where credentials go": each row of its table is a test here, under the row's own name.
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
@@ -144,6 +145,29 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
       expect(heard(vault)).toMatch(canary);
       expect(other.requests).toEqual([]);
     }
+  },
+  async 'Consul’s token'() {
+    await using other = await thief();
+    await using vault = await thief();
+    await using consul = await sendingTo(other);
+    const template = file('{{ with secret "secret/data/a" }}{{ end }}{{ key "a" }}');
+    const words = ['render', template, '--language', 'consul-template', '--to', join(folder(), 'f')];
+    const env = {
+      CONSUL_HTTP_TOKEN: 'consul-canary',
+      VAULT_ADDR: vault.url,
+      VAULT_TOKEN: 'token-of-vault',
+    };
+    for (const address of [consul.url, consul.url.replace('http://', '')])
+      await run(words, { ...env, CONSUL_HTTP_ADDR: address });
+    expect(heard(consul).match(/X-Consul-Token consul-canary/gi)).toHaveLength(2);
+    expect(vault.requests.length).toBeGreaterThan(0);
+    expect(heard(vault)).not.toMatch(canary);
+    const elsewhere = await run([...words, '--data', `x=${vault.url}/x`], {
+      ...env,
+      CONSUL_HTTP_ADDR: consul.url,
+    });
+    expect(elsewhere.status, elsewhere.stderr).toBe(2);
+    expect(other.requests).toEqual([]);
   },
   async 'the user and password in a URL'() {
     await using other = await thief();
@@ -296,14 +320,153 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
   },
   async 'AWS’s session token'() {
     await using other = await thief();
+    for (const source of ['aws-sm:a', 'aws-ssm:/a', 's3://bucket/a', 's3://bucket/a/']) {
+      await using api = await sendingTo(other);
+      await run(['fetch-config', source, '--to', join(folder(), 'f')], {
+        ...aws,
+        AWS_ENDPOINT_URL: api.url,
+        AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+        AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIxxxx',
+        AWS_SESSION_TOKEN: 'session-canary',
+      });
+      expect(heard(api)).toContain('session-canary');
+    }
+    expect(other.requests).toEqual([]);
+  },
+  async 'Google’s access token'() {
+    await using other = await thief();
+    await using metadata = await serve((_request, response) =>
+      response
+        .writeHead(200, { 'Metadata-Flavor': 'Google' })
+        .end('{"access_token":"google-canary","expires_in":3600}'),
+    );
     await using api = await sendingTo(other);
-    await fetchAws({
-      AWS_ENDPOINT_URL: api.url,
-      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
-      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMIxxxx',
-      AWS_SESSION_TOKEN: 'session-canary',
+    for (const source of ['gcp-sm:shop/a', 'gs://bucket/a', 'gs://bucket/a/']) {
+      api.requests.length = 0;
+      await run(['fetch-config', source, '--to', join(folder(), 'f')], {
+        GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
+        CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: api.url,
+        CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: api.url,
+        HTTP_PROXY: other.url,
+        NO_PROXY: `127.0.0.1:${api.port}`,
+      });
+      expect(heard(api)).toContain('google-canary');
+    }
+    expect(other.requests).toEqual([]);
+    // By plain http to another host: nobody is asked.
+    const asked = metadata.requests.length;
+    const { status } = await run(['fetch-config', 'gcp-sm:shop/a', '--to', join(folder(), 'f')], {
+      GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
+      CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: 'http://sm.example',
     });
-    expect(heard(api)).toContain('session-canary');
+    expect(status).toBe(2);
+    expect(metadata.requests).toHaveLength(asked);
+  },
+  async 'what gets a token of Google'() {
+    await using other = await thief();
+    const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    const pem = key.export({ type: 'pkcs8', format: 'pem' });
+    const subject = file('e30.e30.subject-canary');
+    for (const [content, sent] of [
+      [{ type: 'service_account', client_email: 'a@b', private_key: pem }, /assertion=eyJ/],
+      [
+        {
+          type: 'external_account',
+          audience: '//iam',
+          subject_token_type: 'jwt',
+          credential_source: { file: subject },
+        },
+        /subject-canary/,
+      ],
+    ] as const) {
+      await using api = await sendingTo(other);
+      await run(['fetch-config', 'gcp-sm:shop/a', '--to', join(folder(), 'f')], {
+        GOOGLE_APPLICATION_CREDENTIALS: file(
+          JSON.stringify({ ...content, token_uri: api.url, token_url: api.url }),
+        ),
+      });
+      expect(heard(api)).toMatch(sent);
+      expect(heard(api)).not.toContain('PRIVATE');
+    }
+    expect(other.requests).toEqual([]);
+  },
+  async 'Azure’s access token'() {
+    await using other = await thief();
+    await using entra = await serve((_request, response) =>
+      response.end('{"access_token":"azure-canary","expires_in":3600}'),
+    );
+    const ids = { AZURE_CLIENT_ID: 'c', AZURE_TENANT_ID: 't', AZURE_CLIENT_SECRET: 'x'.repeat(9) };
+    await using api = await sendingTo(other);
+    const asked = ['fetch-config', 'azure-kv:shop/a', '--to', join(folder(), 'f')];
+    await run([...asked, '--azure-vault-url', api.url], { ...ids, AZURE_AUTHORITY_HOST: entra.url });
+    expect(heard(api)).toContain('azure-canary');
+    for (const source of ['azure-blob://shop/config/a', 'azure-blob://shop/config/a/']) {
+      api.requests.length = 0;
+      await run(['fetch-config', source, '--to', join(folder(), 'f'), '--azure-blob-url', api.url], {
+        ...ids,
+        AZURE_AUTHORITY_HOST: entra.url,
+      });
+      expect(heard(api)).toContain('azure-canary');
+    }
+    // Nor to where the vault says that one logs in, and for what.
+    await using vault = await serve((_request, response) =>
+      response
+        .writeHead(401, {
+          'WWW-Authenticate': `Bearer authorization="${other.url}/t", resource="${other.url}"`,
+        })
+        .end(),
+    );
+    await run([...asked, '--azure-vault-url', vault.url], { ...ids, AZURE_AUTHORITY_HOST: entra.url });
+    expect(heard(vault)).toContain('azure-canary');
+    expect(other.requests).toEqual([]);
+    const before = entra.requests.length;
+    const { status } = await run([...asked, '--azure-vault-url', 'http://vault.example'], {
+      ...ids,
+      AZURE_AUTHORITY_HOST: entra.url,
+    });
+    expect(status).toBe(2);
+    expect(entra.requests).toHaveLength(before);
+  },
+  async 'what gets a token of Azure'() {
+    await using other = await thief();
+    const ids = { AZURE_CLIENT_ID: 'c', AZURE_TENANT_ID: 't' };
+    for (const [proof, sent] of [
+      [{ AZURE_CLIENT_SECRET: 'secret-canary' }, /secret-canary/],
+      [{ AZURE_FEDERATED_TOKEN_FILE: file('e30.e30.pod-canary') }, /pod-canary/],
+    ] as const) {
+      await using entra = await sendingTo(other);
+      await run(['fetch-config', 'azure-kv:shop/a', '--to', join(folder(), 'f')], {
+        ...ids,
+        ...proof,
+        AZURE_AUTHORITY_HOST: entra.url,
+      });
+      expect(heard(entra)).toMatch(sent);
+    }
+    expect(other.requests).toEqual([]);
+  },
+  async 'the token for the Kubernetes API'() {
+    await using other = await thief();
+    await using api = await sendingTo(other, await secured());
+    const kubeconfig = file(
+      JSON.stringify({
+        'current-context': 'one',
+        contexts: [{ name: 'one', context: { cluster: 'one', user: 'one' } }],
+        clusters: [
+          {
+            name: 'one',
+            cluster: {
+              server: api.url.replace('127.0.0.1', 'localhost'),
+              'certificate-authority': authority.certificateFile,
+            },
+          },
+        ],
+        users: [{ name: 'one', user: { token: 'cluster-canary' } }],
+      }),
+    );
+    await run(['fetch-config', 'kubernetes:secret/a#k', '--to', join(folder(), 'f')], {
+      KUBECONFIG: kubeconfig,
+    });
+    expect(heard(api)).toContain('cluster-canary');
     expect(other.requests).toEqual([]);
   },
   async 'the token for STS'() {
@@ -384,7 +547,7 @@ const attackers: Readonly<Record<string, readonly (readonly [file: string, title
     ['commands/wait-http/faults.test.ts', 'a 10 GB body, %s: not read beyond the limit'],
     ['commands/wait-http/faults.test.ts', 'a server that hangs %s'],
   ],
-  'Vault, AWS, the database': [
+  'Vault, AWS, Google, Azure, the database': [
     ['commands/fetch-config/redirects.test.ts', 'Vault that sends elsewhere gets nothing through'],
     ['commands/fetch-config/aws-answers.test.ts', 'an answer of more values than are read is refused'],
   ],

@@ -81,6 +81,18 @@ const each: readonly Reading[] = [
     (_, out) => ['fetch-config', 'aws-sm:x', '--to', out, '--allow-disk'],
     (path) => ({ ...aws, AWS_WEB_IDENTITY_TOKEN_FILE: path }),
   ],
+  [
+    'GOOGLE_APPLICATION_CREDENTIALS',
+    'c',
+    (_, out) => ['fetch-config', 'gcp-sm:shop/x', '--to', out, '--allow-disk'],
+    (path) => ({ GOOGLE_APPLICATION_CREDENTIALS: path }),
+  ],
+  [
+    'AZURE_FEDERATED_TOKEN_FILE',
+    't',
+    (_, out) => ['fetch-config', 'azure-kv:shop/x', '--to', out, '--allow-disk'],
+    (path) => ({ AZURE_CLIENT_ID: 'c', AZURE_TENANT_ID: 't', AZURE_FEDERATED_TOKEN_FILE: path }),
+  ],
   ['a plan', 'p.yaml', (path) => ['run', path]],
   ['INITBOX_PLAN', 'p.yaml', () => ['run'], (path) => ({ INITBOX_PLAN: path })],
   ['a database URL', 'u', (path) => ['wait-postgres', '--database-url-file', path]],

@@ -14,6 +14,41 @@ beforeEach(async () => {
   place = await newDatabase(server);
 });
 
+describe('what a file makes is there already', () => {
+  const makes = { '1_a.sql': 'CREATE TABLE a ();', '2_b.sql': 'CREATE TABLE b ();' };
+
+  test('nothing is recorded: the baseline that is named has an effect', async () => {
+    await place.sql('CREATE TABLE a ()');
+    place.write(makes);
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/42P07[\s\S]*--baseline VERSION takes over from there/);
+    expect(status((await migrate(place, { baseline: '1' })).outcome)).toBe(0);
+  });
+
+  test('a file before it is recorded: no baseline, and what is named has an effect', async () => {
+    await place.sql('CREATE TABLE b ()');
+    place.write(makes);
+    for (const _start of ['the first', 'the next']) {
+      const { outcome } = await migrate(place);
+      expect(words(outcome)).not.toContain('--baseline');
+      expect(words(outcome)).toMatch(/42P07[\s\S]*--accept done:2 records it without running it/);
+    }
+    expect(status((await migrate(place, { baseline: '2' })).outcome)).toBe(69);
+    const accepted = await migrate(place, { accept: [{ kind: 'done', version: '2' }] });
+    expect(status(accepted.outcome), words(accepted.outcome)).toBe(0);
+  });
+
+  test('outside a transaction, and in a repeatable file that ran before', async () => {
+    await place.sql('CREATE TABLE b ()');
+    place.write({ 'V1__b.sql': '-- initbox:no-transaction\nCREATE TABLE b ();', 'R__v.sql': 'SELECT 1;' });
+    const { outcome } = await migrate(place);
+    expect(words(outcome)).toMatch(/42P07[\s\S]*--accept done:1 records it/);
+    expect(status((await migrate(place, { accept: [{ kind: 'done', version: '1' }] })).outcome)).toBe(0);
+    place.write({ 'R__v.sql': 'CREATE TABLE b ();' });
+    expect(words((await migrate(place)).outcome)).not.toMatch(/--baseline|--accept/);
+  });
+});
+
 describe('an error of the server', () => {
   test.each<[string, string, number, RegExp]>([
     [
@@ -183,7 +218,7 @@ test('a file outside a transaction that takes its own record away: the lock was 
   const { outcome } = await migrate(place);
   expect(status(outcome)).toBe(1);
   expect(words(outcome)).toMatch(
-    /^1_a\.sql cannot be recorded: its own statements removed or changed its row[\s\S]*its statements stay, and the next start runs the file again/,
+    /^1_a\.sql cannot be recorded: its own statements removed or changed its row[\s\S]*all its statements \(2\) ended, and what they did stays; its record is gone, and unless that comes back the next start takes the file for one that has not run/,
   );
 });
 

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { createResolver } from '../../../src/clients/dns/resolver.ts';
+import { lookAfter } from '../../../src/clients/postgres/aftermath.ts';
 import { connectPostgres } from '../../../src/clients/postgres/connect.ts';
 import { readConnection } from '../../../src/clients/postgres/connection-string.ts';
 import type { Session } from '../../../src/clients/postgres/session.ts';
@@ -121,6 +122,7 @@ export async function migrate(place: Pick<Place, 'url' | 'folder'>, options: Run
         directory: place.folder,
         session: lock,
         connect,
+        lookAfter: (pid, look) => lookAfter(connect, pid, look, systemClock),
         token: options.token ?? ++tokens,
         baseline: options.baseline,
         dryRun: options.dryRun ?? false,
@@ -143,7 +145,7 @@ export async function open(url: string): Promise<Session> {
   const settings = readConnection({ url: redactor.secret(url), origin: 'the test' }, {}, redactor);
   const answer = await connectPostgres(
     settings,
-    { resolve: createResolver(podPaths), clock: systemClock, redactor },
+    { resolve: createResolver({ paths: podPaths, host: systemHost }), clock: systemClock, redactor },
     { signal: AbortSignal.timeout(30_000), phase: () => undefined },
   );
   if (answer.state !== 'connected') throw new Error(answer.reason);

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { Failure, type Failed } from '../../../src/core/outcome.ts';
-import { startChild, statusOf } from '../../../src/process/child.ts';
+import { startChild, statusOf, type ChildOptions } from '../../../src/process/child.ts';
 import { systemHost } from '../../../src/process/host.ts';
 import { systemClock } from '../../../src/process/system-clock.ts';
 import { liveGroup, waitUntil } from '../../support/faults.ts';
@@ -454,7 +454,10 @@ test('a second stop may bring the KILL forward, never put it off', async () => {
   expect(statusOf(await within(3000, child.gone))).toBe(137);
 });
 
-test('what leaves the group at any moment around the command’s end is found', async () => {
+test.each([
+  ['with what it adopts', { own: options.environment }],
+  ['by its mark alone', {}],
+])('what leaves the group at any moment around the command’s end is found %s', async (_how, own) => {
   const living = (mark: string): string[] =>
     readdirSync('/proc').filter((pid) => {
       try {
@@ -474,6 +477,7 @@ test('what leaves the group at any moment around the command’s end is found', 
       grace: 50,
       environment: { ...options.environment, [name]: value },
       mark,
+      ...own,
     });
     const { left } = await child.gone;
     expect(living(mark), `turn ${turn}`).toEqual([]);
@@ -505,11 +509,12 @@ describe('a process whose main thread has ended', () => {
       `ctypes.CDLL(None).syscall(${call}, 0)`,
     ].join('\n'),
   ];
-  const mark = (): { mark: string; environment: Record<string, string> } => {
+  const mark = (): Pick<ChildOptions, 'mark' | 'environment' | 'own'> => {
     const value = `${process.pid}-${performance.now()}`;
     return {
       mark: `CHILD_TEST_MARK=${value}`,
       environment: { ...options.environment, CHILD_TEST_MARK: value },
+      own: options.environment,
     };
   };
   /** The living processes that made the file theirs, by what they run. */

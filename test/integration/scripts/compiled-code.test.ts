@@ -46,6 +46,7 @@ async function taken(
 test('the program, each command that pods run and each large package has its code', () => {
   expect(files).toContain('program.js.code');
   for (const command of [
+    'certificate',
     'chown',
     'copy',
     'fetch-config',
@@ -53,6 +54,7 @@ test('the program, each command that pods run and each large package has its cod
     'render',
     'run',
     'sysctl',
+    'trust',
     'wait',
     'wait-http',
     'wait-postgres',

@@ -240,3 +240,46 @@ describe('a template in YAML that nobody filled in', () => {
     expect(() => parseYamlNodes('# {{ a }}\na: [b\n')).toThrow(/^(?!.*template)/s);
   });
 });
+
+/** What is said of a text as each of the meanings that name a reference. */
+const saidOfEach = (written: string): readonly string[] =>
+  (['url', 'place', 'path', 'word', 'name'] as const).map((meaning) => {
+    try {
+      refuseUnexpanded(meaning, written, 'X');
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return '';
+  });
+
+test.each([
+  'https://user:pa$(wmtr)x',
+  'postgres://u:pa$(wmtr)x',
+  'postgres://u:$(wmtr)x/db',
+  'postgres://u:12$(wmtr)x,b:1/db',
+  'jdbc:postgresql://u:pa${wmtr}x',
+  'postgres://u:pa$wmtr',
+  'postgres://u:pa{{wmtr}}x',
+  'postgres://u:pa#$(wmtr)x',
+  'u:pa$(wmtr)x',
+])('a password without its @ has no variable that is named: %s', (written) => {
+  for (const said of saidOfEach(written)) expect(said).not.toContain('wmtr');
+  expect(saidOfEach(written)[0]).toMatch(/was not replaced by a value|was not filled in/);
+});
+
+test.each([
+  'redis://cache:$(PORT)/0',
+  'redis://cache:1$(PORT)/0',
+  'redis://cache:$PORT/0',
+  'mongodb://a:1,b:$(PORT)/x',
+  'http://[fd00::7]:$(PORT)/',
+  '$(PORT):80',
+  'db:$(PORT)',
+])('a host or port that was not replaced is named: %s', (written) => {
+  expect(saidOfEach(written)[0]).toContain('the variable PORT in it');
+});
+
+test.each(['vault:secret/$(APP)x#a', 'kubernetes:configmap/$(APP)-x', 'file:/x/$(APP)b', '/srv/a:b/$(APP)'])(
+  'so is one in a path: %s',
+  (written) => expect(saidOfEach(written)[1]).toContain('the variable APP in it'),
+);

@@ -1,11 +1,11 @@
 // What an address is refused with shows no part of its user and password, wherever these are cut by a raw character.
 import { describe, expect, test } from 'vitest';
 
+import { parseEndpoint } from '../../../src/clients/connection/endpoint.ts';
 import { proxyFromEnvironment } from '../../../src/clients/http/proxy.ts';
 import { parseUrl } from '../../../src/clients/postgres/parameters.ts';
 import { parseTarget } from '../../../src/commands/wait-http/target.ts';
-import { parseEndpoint } from '../../../src/commands/wait-tcp/target.ts';
-import { isCutUserinfo } from '../../../src/core/userinfo.ts';
+import { isCutUserinfo, takeUserinfo } from '../../../src/core/userinfo.ts';
 
 const pieces = ['Xk9vQ2mP', 'Zr7tW4nB', 'Lc3yH8dF'];
 const inside = ['/', '?', '#', '/@', '?a&', '?x=', '#x=', '/x?y=', '%2F?', ' ', ':', '12/'];
@@ -62,3 +62,37 @@ test.each([
 ])('%s, of the web: %s, has a user or password that is cut: %s', (rest, isWeb, expected) =>
   expect(isCutUserinfo(rest, isWeb)).toBe(expected),
 );
+
+describe('a user without a password', () => {
+  const taken = (rest: string): readonly (readonly [string, boolean | undefined])[] => {
+    const found: (readonly [string, boolean | undefined])[] = [];
+    takeUserinfo(rest, 'the URL', (value, sure) => void found.push([value, sure]));
+    return found;
+  };
+  test('is a name where it is short, and a token where it is long', () => {
+    expect(taken('al@host/').every(([, sure]) => sure === false)).toBe(true);
+    expect(taken('ghp_0123456789abcdef@host/').every(([, sure]) => sure === true)).toBe(true);
+    expect(taken('al:pw@host/').every(([, sure]) => sure === true)).toBe(true);
+  });
+
+  test.each(['TOKENabc/rest@host/x', 'ghp_ab/c/d@host.test:8080/x', 'Zq7xKw/9mV@[::1]/x'])(
+    '%s is cut short by its /',
+    (rest) => {
+      const found: string[] = [];
+      expect(() => takeUserinfo(rest, 'the URL', (value) => void found.push(value))).toThrow(
+        'the URL has a /, ? or # in its user or password',
+      );
+      expect(found).toEqual([rest.slice(0, rest.lastIndexOf('@'))]);
+    },
+  );
+
+  test.each([
+    'host/@scope/pkg',
+    'host/a@b',
+    'registry.npmjs.org/@scope/pkg',
+    'Host.test/a@b',
+    'HOST:8080/a@b',
+    'config-server/pkg@1.2.3/x',
+    'HOST/x?mail=a@b',
+  ])('%s is a host and what it has', (rest) => expect(taken(rest)).toEqual([]));
+});

@@ -10,7 +10,7 @@ import { read } from '../commands/run/read.ts';
 
 const source = join(import.meta.dirname, '..', '..', '..', 'src');
 const named =
-  /environment\[\s*'(\w+)'|\b(PG[A-Z_]+[A-Z]|VAULT_[A-Z_]+[A-Z]|AWS_[A-Z0-9_]+[A-Z0-9]|(?:DIRECT_)?DATABASE_URL|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS)\b/g;
+  /environment\[\s*'(\w+)'|\b(PG[A-Z_]+[A-Z]|VAULT_[A-Z_]+[A-Z]|AWS_[A-Z0-9_]+[A-Z0-9]|(?:GOOGLE|GCE|GCLOUD|CLOUDSDK|STORAGE_EMULATOR|AZURE)_[A-Z0-9_]+[A-Z0-9]|(?:DIRECT_)?DATABASE_URL|(?:https?|no|all)_proxy|(?:HTTPS?|NO|ALL)_PROXY|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS)\b/g;
 const inSource = new Set(
   globSync('**/*.ts', { cwd: source }).flatMap((file) =>
     [...readFileSync(join(source, file), 'utf8').matchAll(named)].map(([, one, other]) => one ?? other ?? ''),
@@ -34,6 +34,14 @@ const vault: Reader = {
 const aws: Reader = {
   step: { uses: 'fetch-config', sources: ['aws-sm:a'], to: '/dev/shm/x' },
   environment: { AWS_REGION: 'eu-central-1' },
+};
+const google: Reader = {
+  step: { uses: 'fetch-config', sources: ['gcp-sm:shop/a'], to: '/dev/shm/x' },
+  environment: {},
+};
+const azure: Reader = {
+  step: { uses: 'fetch-config', sources: ['azure-kv:shop/a'], to: '/dev/shm/x' },
+  environment: { AZURE_CLIENT_ID: 'c', AZURE_TENANT_ID: 't', AZURE_FEDERATED_TOKEN_FILE: '/t' },
 };
 const url: Reader = { step: { uses: 'wait-postgres' }, environment: {} };
 const pg: Reader = { step: { uses: 'wait-postgres' }, environment: { PGHOST: 'db', PGUSER: 'app' } };
@@ -83,7 +91,9 @@ const variables: Readonly<Record<string, Reader>> = {
   AWS_SHARED_CREDENTIALS_FILE: aws,
   AWS_CA_BUNDLE: aws,
   AWS_ENDPOINT_URL: aws,
+  AWS_ENDPOINT_URL_S3: aws,
   AWS_ENDPOINT_URL_SECRETS_MANAGER: aws,
+  AWS_ENDPOINT_URL_SSM: aws,
   AWS_ENDPOINT_URL_STS: aws,
   AWS_EC2_METADATA_SERVICE_ENDPOINT: aws,
   AWS_ROLE_ARN: aws,
@@ -96,6 +106,21 @@ const variables: Readonly<Record<string, Reader>> = {
   AWS_ACCESS_KEY_ID: aws,
   AWS_SECRET_ACCESS_KEY: aws,
   AWS_SESSION_TOKEN: aws,
+  GOOGLE_APPLICATION_CREDENTIALS: google,
+  GOOGLE_CLOUD_PROJECT: google,
+  GCLOUD_PROJECT: google,
+  CLOUDSDK_CORE_PROJECT: google,
+  CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: google,
+  CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: google,
+  GCE_METADATA_HOST: google,
+  GCE_METADATA_IP: google,
+  STORAGE_EMULATOR_HOST: google,
+  AZURE_CLIENT_ID: azure,
+  AZURE_TENANT_ID: azure,
+  AZURE_CLIENT_SECRET: azure,
+  AZURE_FEDERATED_TOKEN_FILE: azure,
+  AZURE_AUTHORITY_HOST: azure,
+  AZURE_POD_IDENTITY_AUTHORITY_HOST: { ...azure, step: { ...azure.step, 'azure-imds': true } },
 };
 
 /** The others, each with what makes it need no look. */
@@ -171,6 +196,9 @@ const needed: Readonly<Record<string, RegExp>> = {
   VAULT_TOKEN: /nothing says how to log in to Vault/,
   VAULT_CLIENT_CERT: /VAULT_CLIENT_KEY/,
   VAULT_CLIENT_KEY: /VAULT_CLIENT_CERT/,
+  AZURE_CLIENT_ID: /AZURE_CLIENT_ID is not set/,
+  AZURE_TENANT_ID: /AZURE_TENANT_ID is not set/,
+  AZURE_FEDERATED_TOKEN_FILE: /nothing says how to log in to Azure/,
   AWS_REGION: /AWS_REGION is empty/,
   AWS_DEFAULT_REGION: /no region is named/,
   DATABASE_URL: /no database was named/,

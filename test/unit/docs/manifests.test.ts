@@ -36,10 +36,16 @@ function words(value: unknown): string[] {
 
 /** The arguments of the initbox that a container runs; undefined where it runs none. */
 function argumentsOf(container: Map): string[] | undefined {
-  const command = words(container['command']);
-  if (command[0] === '/initbox/initbox') return [...command.slice(1), ...words(container['args'])];
+  const env = environmentOf(container);
+  // Kubernetes puts the container's own variables in before it starts.
+  const expanded = (key: string): string[] =>
+    (Array.isArray(container[key]) ? container[key] : []).map((word) =>
+      withVariables(String(word).replaceAll(/\$\((\w+)\)/g, (given, name: string) => env[name] ?? given)),
+    );
+  const command = expanded('command');
+  if (command[0] === '/initbox/initbox') return [...command.slice(1), ...expanded('args')];
   if (command.length > 0 || !isOurs(container['image'])) return undefined;
-  return words(container['args']);
+  return expanded('args');
 }
 
 function isOurs(image: unknown): boolean {

@@ -56,6 +56,7 @@ function sampleOf(name: string): string {
 /** What a page writes where everybody has something else. */
 const placeholders: Readonly<Record<string, string>> = {
   HEX: '0'.repeat(64),
+  'sha256:HEX': `sha256:${'0'.repeat(64)}`,
   'UID:GID': '1000:1000',
   COUNT: '3',
 };

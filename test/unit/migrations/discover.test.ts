@@ -250,8 +250,8 @@ describe('the convention by the marks', () => {
   });
 
   test('a Flyway placeholder, and a settings file that says it is none', async () => {
-    writeFileSync(join(folder, 'V1__a.sql'), "SELECT 1;\nSELECT '${schema}';");
-    await expect(read()).rejects.toThrow(/V1__a\.sql:2: Flyway would replace \$\{schema\}/);
+    writeFileSync(join(folder, 'V1__a.sql'), "SELECT 1;\nSELECT '${größe}';");
+    await expect(read()).rejects.toThrow(/V1__a\.sql:2: Flyway would replace \$\{größe\}/);
     writeFileSync(join(folder, 'V1__a.sql.conf'), 'placeholderReplacement=false\r\n');
     expect((await read()).convention).toBe('flyway');
     writeFileSync(join(folder, 'V1__a.sql.conf'), 'encoding=latin1\n');
@@ -304,15 +304,32 @@ test.each([
   '2_b.sql.gpg',
   '2_b.sql.',
   '2_b.sqll',
+  '2_b',
+  '2_b.txt',
+  '2_b.sqlx',
+  '2_b.sql_',
+  '2_b.sql,',
+  '2_b.SQ1',
+  '2_b.sql-old',
+  '2_b.sqlite',
+  '002b.psq',
+  'V2',
+  'R__view',
 ])('a numbered file in another form is named, not left out: %j', async (name) => {
   for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
   await expect(discover(folder)).rejects.toThrow(`numbered files that are not .sql (${name})`);
 });
 
-test.each(['2_b.sql~', '2_b.sql.bak', '2_b.sql.orig', '1_a.sql.sha256', '2_notes.md', '2_b.png'])(
-  'what is no migration by any tool is none: %j',
-  async (name) => {
-    for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
-    expect((await discover(folder)).files.map(({ file }) => file)).toEqual(['1_a.sql']);
-  },
-);
+test.each([
+  '2_b.sql~',
+  '2_b.sql.bak',
+  '2_b.sql.orig',
+  '1_a.sql.sha256',
+  '2_notes.md',
+  '2_b.png',
+  '2_seed.csv',
+  '1_a.conf',
+])('what is no migration by any tool is none: %j', async (name) => {
+  for (const file of ['1_a.sql', name]) writeFileSync(join(folder, file), 'SELECT 1;');
+  expect((await discover(folder)).files.map(({ file }) => file)).toEqual(['1_a.sql']);
+});

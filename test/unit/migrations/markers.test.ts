@@ -1273,3 +1273,13 @@ test('so is one with many directives, in text and not', () => {
   const text = `${'-- initbox:no-transaction\n'.repeat(100_000)}${"SELECT '\n-- initbox:none\n';\n".repeat(100_000)}-- initbox:no-undo-part`;
   expect(up(text)[2]).toBe(false);
 });
+
+// A script is held as Latin-1.
+test.each([
+  ['-- migrate:up größe:ja\nUP', /"größe:ja" is not an option of migrate:up/],
+  ['-- +goose Zurück\nUP', /"-- \+goose Zurück" is not supported/],
+  ['-- initbox:überall\nUP', /"-- initbox:überall" is not known/],
+  ['--liquibase formatted sql\n--changeset ä:1 fällt:nie\nUP', /Liquibase reads "fällt:nie"/],
+])('a line is quoted as it stands in the file: %s', (text, words) => {
+  expect(() => up(Buffer.from(text).toString('latin1'))).toThrow(words);
+});

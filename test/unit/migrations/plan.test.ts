@@ -11,8 +11,13 @@ function file(key: string, sha256 = 'x'): KnownFile {
   return { found: { file: name, path: `/m/${name}`, key, version, settings: undefined }, sha256 };
 }
 
-function row(version: string, state: State = 'done', sha256 = 'x'): Row {
-  return { version, file: `${version}_f.sql`, sha256, state, statements: 3, finished: 2, startedAt: 'then' };
+function row(
+  version: string,
+  state: State = 'done',
+  sha256 = 'x',
+  finished = state === 'running' ? 2 : 3,
+): Row {
+  return { version, file: `${version}_f.sql`, sha256, state, statements: 3, finished, startedAt: 'then' };
 }
 
 function plan(files: KnownFile[], rows: Row[], baseline?: string, ...accept: string[]): string[] {
@@ -83,6 +88,86 @@ describe('the plan', () => {
       ['again:1'],
       ['run 1'],
     ],
+    [
+      'half done, and its file is gone',
+      [file('1'), file('3')],
+      [row('1'), row('2', 'running')],
+      undefined,
+      [],
+      ['half-done 2', 'run 3'],
+    ],
+    [
+      'half done, and an older release starts',
+      [file('1')],
+      [row('1'), row('2', 'running'), row('3')],
+      undefined,
+      [],
+      ['half-done 2', 'warning'],
+    ],
+    [
+      'a half-done repeatable that is gone',
+      [file('1')],
+      [row('1'), row('R__v', 'running')],
+      undefined,
+      [],
+      ['half-done R__v'],
+    ],
+    [
+      'half done and gone is not only missing',
+      [file('1'), file('3')],
+      [row('1'), row('2', 'running'), row('3')],
+      undefined,
+      ['missing:2', 'missing:all', 'changed:all', 'late:all'],
+      ['half-done 2'],
+    ],
+    [
+      'half done and gone, finished by hand',
+      [file('1'), file('3')],
+      [row('1'), row('2', 'running'), row('3')],
+      undefined,
+      ['done:2'],
+      ['retired 2'],
+    ],
+    [
+      'half done and newer, finished by hand',
+      [file('1')],
+      [row('1'), row('2', 'running'), row('R__v', 'running')],
+      undefined,
+      ['done:2', 'done:R__v'],
+      ['done 2', 'done R__v'],
+    ],
+    [
+      'half done and gone, undone by hand',
+      [file('1'), file('3')],
+      [row('1'), row('2', 'running'), row('R__v', 'running')],
+      undefined,
+      ['again:2', 'again:R__v'],
+      ['undone 2', 'undone R__v', 'run 3'],
+    ],
+    [
+      'retired while it was half done, and back',
+      [file('1'), file('2')],
+      [row('1', 'retired', 'x', 2), row('2')],
+      undefined,
+      ['missing:all'],
+      ['half-done 1'],
+    ],
+    [
+      'retired while it was half done, and back, finished by hand',
+      [file('1'), file('2')],
+      [row('1', 'retired', 'x', 2), row('2')],
+      undefined,
+      ['done:1'],
+      ['done 1'],
+    ],
+    [
+      'retired while it was half done, and back, once more',
+      [file('1'), file('2')],
+      [row('1', 'retired', 'x', 2), row('2')],
+      undefined,
+      ['again:1'],
+      ['run 1'],
+    ],
     ['again does not touch what is done', [file('1')], [row('1')], undefined, ['again:1'], []],
     ['recorded without running', [file('1'), file('2')], [row('1')], undefined, ['done:2'], ['baseline 2']],
     [
@@ -130,6 +215,19 @@ describe('the plan', () => {
       '1_f.sql began outside a transaction at then and did not end: 2 of 3 statements are known to have ended; the file has changed since',
     );
   });
+});
+
+test.each([
+  [[file('1')], 'undo what it did and forget it with --accept again:2'],
+  [[file('1'), file('2')], 'undo what it did and run the file from its start with --accept again:2'],
+])('the ways on from a half-done file', (files, way) => {
+  const [problem] = migrationPlanOf(files, [row('1'), row('2', 'running')], {
+    baseline: undefined,
+    accept: [],
+  }).problems;
+  expect(problem?.hint).toContain(way);
+  expect(problem?.hint).toContain('--accept done:2');
+  expect(problem?.text.includes('its file is gone since')).toBe(files.length === 1);
 });
 
 describe('--accept', () => {

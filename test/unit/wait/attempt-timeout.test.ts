@@ -10,16 +10,16 @@ import { fakeContext } from '../fake-context.ts';
 const plan: WaitPlan = { schedule: proportional(), policy: once };
 
 /** What hangs until it is cut, or until it answers after so many milliseconds. */
-function slow(context: ReturnType<typeof fakeContext>, after = Infinity, name = 'api') {
+function slow(context: ReturnType<typeof fakeContext>, after = Infinity, phase = 'waiting for a response') {
   const self = {
-    name,
+    name: 'api',
     starts: [] as number[],
     under: 0,
     most: 0,
     attempt(probe: Probe): Promise<Answer> {
       self.starts.push(context.clock.now());
       self.most = Math.max(self.most, ++self.under);
-      probe.phase('waiting for a response');
+      probe.phase(phase);
       return new Promise((resolve) => {
         const settle = (answer: Answer): void => {
           self.under--;
@@ -135,5 +135,23 @@ describe('paced attempts', () => {
     await context.clock.advance(7_100);
     await waiting;
     expect(context.clock.pending).toBe(0);
+  });
+
+  test.each([
+    ['the wait ends before an attempt had all of its time', 3_000, 5_000, 'a longer --timeout waits for it'],
+    ['an attempt had all of its time', 12_000, 5_000, '--attempt-timeout gives it longer'],
+    ['nothing limits an attempt', 3_000, 0, 'a longer --timeout waits for it'],
+  ])('%s: what would help is named', async (_when, timeout, limit, helps) => {
+    for (const phase of ['waiting for a response', 'running']) {
+      const context = fakeContext({ timeout });
+      const waiting = waitFor(
+        [bounded(slow(context, Infinity, phase), limit, context.clock)],
+        paced(plan, limit),
+        context,
+      );
+      await context.clock.advance(timeout + 100);
+      const hint = (await waiting).targets[0]?.hint;
+      expect(hint).toContain(`if it is only slow, ${helps}`);
+    }
   });
 });

@@ -13,7 +13,7 @@ import type { ConnectContext } from '../login.ts';
 import { isForbidden, isMissing, readOnce, type OnceRecord } from '../once-record.ts';
 import { errorWords, isServerError, sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
-import { UnusableRecords } from '../trusted-owner.ts';
+import { OddRecord, UnusableRecords } from '../trusted-owner.ts';
 import {
   channelOf,
   endGone,
@@ -85,8 +85,9 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
   let waiting: Prepared | undefined;
   let step: Promise<AcquiredPostgres | Unneeded | NotYet | Never> | undefined;
   let stepAt = 0;
-  /** Where the step stands, and who is to know. */
+  /** Where the step stands, what it suspects, and who is to know. */
   let standing = '';
+  let suspected: string | undefined;
   const asking = new Set<Probe>();
   let wake = (): void => {};
   let woken = false;
@@ -173,6 +174,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       const peer = waiting?.session.peer;
       waiting?.session.destroy();
       waiting = undefined;
+      if (error instanceof UnusableRecords) return never(exitStatus.refused, error.message, error.advice);
       if (isServerError(error) && error.code === sqlState.insufficientPrivilege)
         return never(exitStatus.refused, errorWords(error));
       return notYet(`${errorWords(error)}${peer ? ` (${peer})` : ''}`);
@@ -185,9 +187,14 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       standing = text;
       for (const probe of asking) probe.phase(text);
     };
-    return attempt({ signal: closed.signal, phase }).finally(() => {
+    const suspect = (hint: string): void => {
+      suspected = hint;
+      for (const probe of asking) probe.suspect?.(hint);
+    };
+    return attempt({ signal: closed.signal, phase, suspect }).finally(() => {
       step = undefined;
       standing = '';
+      suspected = undefined;
     });
   };
 
@@ -260,6 +267,10 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
     const token = nextToken(xid, prepared.facts.identity.timeline, last?.token);
     const settle = settleTime(timing);
     const { relayed, facts } = prepared;
+    if (facts.crashUnsafe.length > 0)
+      log.warn(
+        `the server has ${facts.crashUnsafe.map((name) => `${name} = off`).join(' and ')}: a crash of its machine can take back or damage what was committed, the lock’s records and those of what was done too, and a migration may run again`,
+      );
     if (relayed)
       log.info(
         `the server sees this connection come from ${facts.port === null ? 'a Unix socket' : `port ${facts.port}`}, not from ${session.local === undefined ? 'a Unix socket' : `port ${session.local.port}`}: a proxy may be in between; if this holder falls silent for ${formatDuration(silenceOf(settle))}, those who wait end its session`,
@@ -360,6 +371,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
       step ??= begin();
       const current = step;
       if (standing !== '') probe.phase(standing);
+      if (suspected !== undefined) probe.suspect?.(suspected);
       return new Promise((resolve, reject) => {
         const onAbort = (): void => {
           asking.delete(probe);
@@ -397,7 +409,7 @@ export function createPostgresLock(settings: PostgresLockSettings, context: Lock
 }
 
 function forbiddenAsNone(error: unknown): undefined {
-  if (isForbidden(error)) return undefined;
+  if (isForbidden(error) && !(error instanceof OddRecord)) return undefined;
   throw error;
 }
 

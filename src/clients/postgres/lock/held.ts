@@ -2,6 +2,7 @@ import { sleep, unlessAborted, within, type Clock } from '../../../core/clock.ts
 import { formatDuration } from '../../../core/duration.ts';
 import type { Log } from '../../../core/log.ts';
 import { leastSettleTime, settleTime, type Held, type LockTiming, type Loss } from '../../lock.ts';
+import { lookAfter } from '../aftermath.ts';
 import type { LockKey } from '../lock-key.ts';
 import { errorWords, sqlStateOf } from '../server-errors.ts';
 import type { Session } from '../session.ts';
@@ -27,6 +28,11 @@ export interface PostgresHeld extends Held {
   readonly keepsRecords: boolean;
   /** This pod's name, for people. */
   readonly host: string;
+  /** What became of a statement whose answer never came, as aftermath.ts tells it; of this session's own unless `pid` says whose. */
+  lookAfter<T extends string>(
+    look: (session: Session) => Promise<T | undefined>,
+    pid?: number,
+  ): Promise<T | 'nothing' | undefined>;
   /** Milliseconds that takeOver waits for the work of a holder that may not have released the lock. */
   readonly settle: number;
   /** @param word what those who wait are told with the release: of a seal in the record that says done (seal.ts) */
@@ -181,6 +187,13 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     return tag.token === settings.last?.token ? settings.last.address : undefined;
   };
 
+  /** Undefined where the command has made it unreadable. */
+  const ownRow = () =>
+    exclusively(() => readHolderRow(session, key)).catch((error: unknown) => {
+      if (sqlStateOf(error) === undefined || !session.alive) throw error;
+      return undefined;
+    });
+
   /** Ends what failed work may have left in the database; false where that took longer than the grace. */
   const endWork = async (): Promise<boolean> => {
     const limit = new AbortController();
@@ -195,7 +208,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
         'the command',
         context,
       );
-      const row = settings.keepsRecords ? await exclusively(() => readHolderRow(session, key)) : undefined;
+      const row = settings.keepsRecords ? await ownRow() : undefined;
       if (row?.token === token) await awaitUntagged(ask, { ...ownClient, since: row.started }, context);
       return true;
     } catch (error) {
@@ -303,8 +316,16 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     }
   };
 
-  /** @returns false where the server did not hold the lock any more */
-  const giveBack = async (clean: boolean, word: string | undefined): Promise<boolean> => {
+  /**
+   * @param answered called once the session that has the lock has answered after the end of the work, which proves that it
+   *   was held to that end
+   * @returns false where the server did not hold the lock any more
+   */
+  const giveBack = async (
+    clean: boolean,
+    word: string | undefined,
+    answered: () => void,
+  ): Promise<boolean> => {
     // Also after a success: a statement whose client was killed, as by `timeout 60 psql … || true`, runs on.
     const settled = (clean && !(await lingers())) || (await endWork());
     // The work is over; who takes the lock now need not wait for it.
@@ -312,7 +333,10 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     if (settled) await witness?.end();
     const unlocked = await exclusively(async () => {
       // Left unreleased, the next holder waits, and ends what is left.
-      if (settled && settings.keepsRecords) await markOver();
+      if (settled && settings.keepsRecords) {
+        await markOver();
+        answered();
+      }
       // From here on the end of the connection is no loss.
       stopped.abort();
       return unlock(session, key, prepared.lease, word);
@@ -341,6 +365,7 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
     lost,
     exclusively,
     keepsRecords: settings.keepsRecords,
+    lookAfter: (look, pid = prepared.pid) => lookAfter(settings.another, pid, look, clock),
     host: settings.host,
     settle: wait,
     get keepOpen() {
@@ -356,12 +381,13 @@ export function holdLock(settings: HeldSettings): PostgresHeld {
         await abandon();
         return 'was-lost';
       }
-      const given = giveBack(clean, word);
+      let heldToTheEnd = false;
+      const given = giveBack(clean, word, () => (heldToTheEnd = true));
       try {
         return (await unlessAborted(given, signal)) ? 'released' : 'was-lost';
       } catch (error) {
         log.debug(`the release failed: ${errorWords(error)}`);
-        const wasLost = loss !== undefined || !signal.aborted;
+        const wasLost = !heldToTheEnd && (loss !== undefined || !signal.aborted);
         stopped.abort();
         session.destroy();
         over.abort(new Error('the work is over'));

@@ -16,6 +16,8 @@ export interface ServerFacts {
   readonly readOnly: boolean;
   /** As in server_version_num: 180004. */
   readonly version: number;
+  /** Settings that are off and without which a crash of the machine loses what was committed. */
+  readonly crashUnsafe: readonly string[];
   /** Who logged in: what others see of the session. */
   readonly role: string;
   /** Whose rights count: another where the role's settings say `SET role`. */
@@ -31,6 +33,7 @@ const unavailable: ReadonlySet<string> = new Set(['42501', '42883', '0A000', '42
 
 const common = `pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only,
+  pg_catalog.current_setting('fsync', true) AS fsync, pg_catalog.current_setting('full_page_writes', true) AS full_page_writes,
   pg_catalog.current_setting('server_version_num')::int AS version, session_user AS role, current_user AS acting_role,
   pg_catalog.inet_client_addr()::pg_catalog.text AS address, pg_catalog.inet_client_port() AS port,
   extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text AS started`;
@@ -61,6 +64,7 @@ export async function readFacts(session: Session, timeout: number, before?: stri
     },
     readOnly: row['read_only'] === true,
     version: integerIn(row, 'version'),
+    crashUnsafe: ['fsync', 'full_page_writes'].filter((name) => row[name] === 'off'),
     role: textIn(row, 'role'),
     actingRole: textIn(row, 'acting_role'),
     address: textOrNullIn(row, 'address'),

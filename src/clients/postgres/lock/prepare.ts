@@ -32,6 +32,12 @@ export interface Prepared {
 export const patience = 15_000;
 
 /**
+ * Milliseconds after which the server gives up a statement that waits, for a table that somebody locked, say: well before
+ * this side does, who could not tell that from a server that is gone.
+ */
+const serverPatience = patience - 3000;
+
+/**
  * Makes a fresh connection fit for holding a lock. Its first statement asks for nothing but the backend's process id:
  * a SET sent through a transaction pooler would stay behind in somebody else's session.
  */
@@ -147,7 +153,7 @@ function settings(timing: LockTiming, tag: string): string[] {
   return [
     // A quiet holder must not be thrown out.
     'SET idle_session_timeout = 0',
-    `SET statement_timeout = ${patience}`,
+    `SET statement_timeout = ${serverPatience}`,
     'SET idle_in_transaction_session_timeout = 0',
     // A dead node: the server lets go after idle + count × interval seconds of silence, or when data that it sent
     // stay unacknowledged.

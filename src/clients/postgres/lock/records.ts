@@ -1,10 +1,13 @@
 import { bigintIn, dateIn, numberIn, textIn, textOrNullIn } from '../answer-row.ts';
+import { durably, hasTriggers } from '../durable.ts';
 import type { LockKey } from '../lock-key.ts';
 import { epochOf } from '../once-record.ts';
 import { createRecords } from '../records-schema.ts';
+import { oddValue } from '../records-shape.ts';
 import { sqlState } from '../server-errors.ts';
 import type { Session } from '../session.ts';
-import { recordsSchema, requireKey, requireRecords } from '../trusted-owner.ts';
+import { OddRecord, recordsSchema, requireKey, requireRecords } from '../trusted-owner.ts';
+import { spoilt } from './once.ts';
 import { patience } from './prepare.ts';
 
 const statements = [
@@ -63,17 +66,23 @@ export interface HolderRow {
   readonly released: boolean;
 }
 
+/** @throws UnusableRecords, the server's errors */
 export async function readHolderRow(session: Session, key: LockKey): Promise<HolderRow | undefined> {
   await requireRecords(session, 'locks', { timeout: patience });
   const { rows } = await session.query(
     `SELECT token::pg_catalog.text, host, role, address::pg_catalog.text, ${epochOf('started')} AS started,
-       settle_ms::pg_catalog.float8 AS settle, released IS NOT NULL AS released
-     FROM ONLY ${recordsSchema}.locks WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY token DESC`,
+       settle_ms::pg_catalog.text AS settle, released IS NOT NULL AS released,
+       ${oddValue('locks', 'r')} AS odd
+     FROM ONLY ${recordsSchema}.locks AS r WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} ORDER BY r.token DESC`,
     undefined,
     { timeout: patience },
   );
   const [row] = rows;
   if (row === undefined) return undefined;
+  for (const each of rows) {
+    const odd = textOrNullIn(each, 'odd');
+    if (odd !== null) throw new OddRecord('locks', `lock_id = ${key.id}`, odd);
+  }
   // Without its primary key, as a restore may leave it, the table can hold several; none of them is proof then.
   const single = rows.length === 1;
   return {
@@ -87,28 +96,40 @@ export async function readHolderRow(session: Session, key: LockKey): Promise<Hol
   };
 }
 
+/** @throws MisshapenRecords where a trigger does not let it stand, the server's errors */
 export async function writeHolderRow(
   session: Session,
   key: LockKey,
   row: Omit<HolderRow, 'released' | 'started'>,
 ): Promise<void> {
   await requireRecords(session, 'locks', { timeout: patience });
-  await session.query(
+  const { rows } = await session.query(
     `INSERT INTO ${recordsSchema}.locks (lock_id, lock_name, token, host, role, address, started, settle_ms, released)
      VALUES (${key.id}, $1, $2, $3, $4, $5::pg_catalog.inet, pg_catalog.clock_timestamp(), $6, NULL)
      ON CONFLICT (lock_id) DO UPDATE SET lock_name = excluded.lock_name, token = excluded.token, host = excluded.host,
        role = excluded.role, address = excluded.address, started = excluded.started, settle_ms = excluded.settle_ms,
-       released = NULL`,
+       released = NULL
+     RETURNING token::pg_catalog.text AS token, settle_ms::pg_catalog.text AS settle, released IS NOT NULL AS released, ${hasTriggers('locks')}, ${durably}`,
     [key.name, row.token, row.host, row.role, row.address, Math.ceil(row.settle)],
     { timeout: patience },
   );
+  const [written] = rows;
+  const told =
+    written?.['triggers'] === true
+      ? await readHolderRow(session, key)
+      : written && {
+          token: bigintIn(written, 'token'),
+          settle: numberIn(written, 'settle'),
+          released: written['released'] === true,
+        };
+  if (told?.token !== row.token || told.settle < row.settle || told.released) throw spoilt('locks');
 }
 
 /** @returns false where the row is another holder's by now */
 export async function markReleased(session: Session, key: LockKey, token: bigint): Promise<boolean> {
   await requireRecords(session, 'locks', { timeout: patience });
   const { rowCount } = await session.query(
-    `UPDATE ONLY ${recordsSchema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token}`,
+    `UPDATE ONLY ${recordsSchema}.locks SET released = pg_catalog.clock_timestamp() WHERE lock_id OPERATOR(pg_catalog.=) ${key.id} AND token OPERATOR(pg_catalog.=) ${token} RETURNING ${durably}`,
     undefined,
     { timeout: patience },
   );

@@ -1,7 +1,8 @@
 /** Bits of a token for the transaction id, which takes centuries to fill them; 15 are left for the timeline. */
 const transactionBits = 48n;
 
-const mostTimelines = (1n << 15n) - 1n;
+/** One less than fits, so that of what fits the server's bigint more than enough is left for `last + 1n` (records-shape.ts). */
+const mostTimelines = (1n << 15n) - 2n;
 
 /**
  * The token of a new holder: larger than that of every holder before it, also where a standby took over that had not

@@ -29,6 +29,8 @@ export interface TreeDirectory {
 
 export interface DirectorySettings {
   readonly mode: number | undefined;
+  /** Whether only its owner and its group may look into it, whatever is said. */
+  readonly secret: boolean;
   readonly owner: FileOwner | undefined;
   readonly pace: Pace;
   /** Is told of every name that may be new. @throws Refused */
@@ -182,8 +184,9 @@ export class Directories {
 
   /** Its owner goes on to fill it, and a later run removes it. */
   *#setMode(how: Calls, directory: number, said: number): Work<void> {
-    const { mode } = this.#settings;
-    const wanted = (mode === undefined ? said : mode | ((mode & 0o444) >> 2)) | 0o700;
+    const { mode, secret } = this.#settings;
+    const lent = secret ? said & 0o750 : said;
+    const wanted = (mode === undefined ? lent : mode | ((mode & 0o444) >> 2)) | 0o700;
     const now = (yield* given(how.fstat(directory))).mode & 0o7777;
     if ((now & 0o777) !== wanted) yield* given(how.fchmod(directory, (now & 0o7000) | wanted));
   }

@@ -3,6 +3,13 @@ import { type RawName, shownName } from '../../../fs/directory/file-name.ts';
 /** An entry, or an archive, that is not unpacked. The message follows the archive's name. */
 export class Refused extends Error {
   override readonly name = 'Refused';
+  /** What to do, where that is not the same for all that is refused. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 /** A name in an archive, for people. */
@@ -13,6 +20,9 @@ export function quotedEntry(name: RawName): string {
 /** The most bytes of one component (NAME_MAX of Linux's file systems), and of a whole path or of what a link leads to (PATH_MAX). */
 const longestName = 255;
 const longestPath = 4095;
+
+/** The most components of a path: each that is made goes through all above it, so that thousands take minutes. */
+const deepest = 512;
 
 /**
  * Where an entry goes, as components below the target; none for the target itself or what --strip-components takes.
@@ -31,6 +41,7 @@ export function entryPathOf(name: RawName, strip: number): readonly RawName[] {
     if (part === '..') refuse('leaves the target by ".."');
     if (part.length > longestName) refuse(`has a name longer than ${longestName} bytes`);
   }
+  if (parts.length > deepest) refuse(`lies in more than ${deepest} folders`);
   // A leading `./` counts as a component, as with GNU tar and bsdtar.
   const left = parts.slice(strip).filter((part) => part !== '.');
   if (left[0]?.startsWith('..')) refuse('begins with "..", as only the volume\'s own names do');

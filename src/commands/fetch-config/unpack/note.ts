@@ -7,9 +7,12 @@ export const noteName = '..initbox-archive.json';
 
 /** What made a tree: the same again would make the same. */
 export interface Note {
+  /** Of an archive, or of what names the same tree in a repository. */
   readonly sha256: string;
   readonly strip: number;
   readonly mode: number | null;
+  /** Whether it was a secret, whose modes are narrower. */
+  readonly secret: boolean;
   readonly owner: string | null;
   readonly files: number;
   /** The sum over the list of what was unpacked (sumOfTree), by which a later run knows whether all of it is there still. */
@@ -45,6 +48,7 @@ export function isSame(one: Wanted, other: Note | undefined): other is Note {
     one.sha256 === other.sha256 &&
     one.strip === other.strip &&
     one.mode === other.mode &&
+    one.secret === other.secret &&
     one.owner === other.owner
   );
 }

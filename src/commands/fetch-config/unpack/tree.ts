@@ -7,7 +7,7 @@ import { calls, type Calls, doAtOnce, doInTime, given, sideBySide, type Work } f
 import { below, type RawName } from '../../../fs/directory/file-name.ts';
 import { isNoDirectory } from '../../../fs/directory/open-directory.ts';
 import { Pace } from '../../../fs/pace.ts';
-import type { FileOwner } from '../../../fs/publish/attributes.ts';
+import { type FileOwner, secretMode } from '../../../fs/publish/attributes.ts';
 import { Directories, inTurn, type TreeDirectory } from './directories.ts';
 import { checkLink, FoldedNames, entryPathOf, quotedEntry, Refused } from './entry-names.ts';
 import { UnderWay } from './under-way.ts';
@@ -15,6 +15,8 @@ import { UnderWay } from './under-way.ts';
 export interface TreeSettings {
   readonly strip: number;
   readonly mode: number | undefined;
+  /** Whether what comes is a secret: then what the archive lets others do does not hold. */
+  readonly secret: boolean;
   readonly owner: FileOwner | undefined;
   readonly limits: ArchiveLimits;
   /** Called now and then, so that what was written does not stay in memory. */
@@ -30,6 +32,9 @@ const betweenCollections = 8 << 20;
 
 /** Writes to one file are gathered up to so many bytes. */
 const gathered = 1 << 17;
+
+/** What may be done with a secret at most: its owner and a shared group read and run it. */
+const secretFile = secretMode | 0o110;
 
 /** Files up to here are kept in memory and written beside others, where the volume is slow. */
 const small = 1 << 18;
@@ -69,19 +74,21 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
 
   constructor(top: number, settings: TreeSettings) {
     this.#settings = settings;
-    const { mode, owner } = settings;
+    const { mode, secret, owner } = settings;
     const checkName = (path: RawName): void => this.#checkName(path);
     if (settings.slow) this.#pace.expectSlow();
-    this.#directories = new Directories(top, { mode, owner, pace: this.#pace, checkName });
+    this.#directories = new Directories(top, { mode, secret, owner, pace: this.#pace, checkName });
   }
 
   begin(entry: ArchiveEntry): void | Promise<void> {
     if (this.#closed) throw new Error('the tree is closed');
     const { limits, strip } = this.#settings;
     if (++this.entries > limits.entries)
-      throw new Refused(`has more than ${limits.entries} entries (--max-entries)`);
-    if (this.bytes + entry.size > limits.bytes)
-      throw new Refused(`unpacks to more than ${formatBytes(limits.bytes)} (--max-unpacked)`);
+      throw new Refused(
+        `has more than ${limits.entries} entries (--max-entries)`,
+        '--max-entries raises the limit',
+      );
+    if (this.bytes + entry.size > limits.bytes) throw tooLarge(limits);
     if (entry.kind === 'other') throw new Refused(`has ${quotedEntry(entry.name)}, ${entry.what}`);
     this.#directories.letGo();
     const place = entryPathOf(entry.name, strip);
@@ -185,8 +192,7 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
       this.#uncollected = 0;
       this.#settings.collect();
     }
-    if (this.bytes > this.#settings.limits.bytes)
-      throw new Refused(`unpacks to more than ${formatBytes(this.#settings.limits.bytes)} (--max-unpacked)`);
+    if (this.bytes > this.#settings.limits.bytes) throw tooLarge(this.#settings.limits);
     const file = this.#file;
     if (file === undefined) return;
     file.left -= chunk.length;
@@ -275,11 +281,12 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
 
   /** Its last bytes, mode, time and owner; then it is closed. */
   *#finishFile(how: Calls, descriptor: number, bytes: Uint8Array, entry: ArchiveEntry): Work<void> {
-    const { mode, owner } = this.#settings;
+    const { mode, secret, owner } = this.#settings;
     try {
       yield* writeAll(how, descriptor, bytes);
       // Set-ID bits are nothing that a download should bring.
-      yield* given(how.fchmod(descriptor, mode ?? (entry.mode ?? 0o644) & 0o777));
+      const most = secret ? secretFile : 0o777;
+      yield* given(how.fchmod(descriptor, mode ?? (entry.mode ?? 0o644) & most));
       if (entry.time > 0) yield* given(how.futimes(descriptor, entry.time / 1000, entry.time / 1000));
       // Last: what belongs to somebody else, only CAP_FOWNER changes.
       if (owner !== undefined) yield* given(how.fchown(descriptor, owner.uid, owner.gid));
@@ -323,9 +330,16 @@ export class UnpackedTree implements ArchiveTarget, AsyncDisposable {
   #checkName(path: RawName): void {
     if (this.#folded.collides(path))
       throw new Refused(
-        `has two entries whose names differ in capitals and small letters alone, one of them ${quotedEntry(path)}`,
+        `has two entries whose names differ in nothing but capitals or the way to write an accent, one of them ${quotedEntry(path)}`,
       );
   }
+}
+
+function tooLarge({ bytes }: ArchiveLimits): Refused {
+  return new Refused(
+    `unpacks to more than ${formatBytes(bytes)} (--max-unpacked)`,
+    '--max-unpacked raises the limit',
+  );
 }
 
 function directoryMode({ mode }: ArchiveEntry): number {

@@ -1,73 +1,58 @@
-import { isUtf8 } from 'node:buffer';
 import { closeSync } from 'node:fs';
 
-import { type ArchiveLimits, BrokenArchive } from '../../../clients/archive/entry.ts';
+import type { ArchiveLimits } from '../../../clients/archive/entry.ts';
 import type { HttpSourceSettings, SourceSink } from '../../../clients/http/source.ts';
 import type { TlsSettings } from '../../../clients/http/tls.ts';
 import { fetchAll } from '../../../clients/sources/fetch.ts';
 import { isSecretSource } from '../../../clients/sources/http-settings.ts';
 import { openSources } from '../../../clients/sources/open.ts';
-import type { SourceAddress } from '../../../config/source.ts';
-import { reasonOf } from '../../../core/clock.ts';
+import { isObjectPrefix, type SourceAddress } from '../../../config/source.ts';
 import type { Context } from '../../../core/context.ts';
-import { type Patience, startPatience } from '../../../core/deadline.ts';
+import type { Patience } from '../../../core/deadline.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
-import { done, Failure, failed, firstFailure, type Outcome } from '../../../core/outcome.ts';
+import { failed, type Outcome } from '../../../core/outcome.ts';
 import { formatBytes } from '../../../core/size.ts';
-import { codeAmong, type Directory } from '../../../fs/directory/directory.ts';
+import type { Directory } from '../../../fs/directory/directory.ts';
 import { isSlowThere } from '../../../fs/pace.ts';
-import { type Built, type Building, stageTree } from '../../../fs/publish/atomic-directory.ts';
-import { checkRelativePath } from '../../../fs/publish/file-names.ts';
-import { commitAll } from '../../../fs/publish/published.ts';
+import type { Built, Building } from '../../../fs/publish/atomic-directory.ts';
 import { removeFile } from '../../../fs/publish/remove.ts';
 import { checkSetPlace } from '../../../fs/publish/target-checks.ts';
-import { writeFile } from '../../../fs/publish/write.ts';
 import { type Answer, satisfied } from '../../../wait/attempt.ts';
 import { waitFor } from '../../../wait/loop.ts';
 import { waitOutcome } from '../../../wait/outcome.ts';
 import { fixed, proportional } from '../../../wait/schedule.ts';
 import { once } from '../../../wait/target-state.ts';
-import type { FetchOptions } from '../options.ts';
 import { type Archive, knownType, openArchive, readArchive } from './archive.ts';
 import { Arrival } from './arrival.ts';
 import { Download, readAll, sumOf } from './download.ts';
-import { quotedEntry, Refused } from './entry-names.ts';
-import { isSame, noteName, readNote, type Note, type Wanted } from './note.ts';
-import { sumOfTree } from './tree-sum.ts';
+import { Refused } from './entry-names.ts';
+import {
+  beforeOf,
+  withPatience,
+  completeTree,
+  isMemoryOnly,
+  isTreeThere,
+  limitsOf,
+  newTree,
+  NotFetched,
+  patienceFor,
+  publishTree,
+  wantedOf,
+  type Before,
+  type TreeBuilder,
+  type TreeRequest,
+} from './publish-tree.ts';
 import { UnpackedTree } from './tree.ts';
 import { checkUnpack } from './usage.ts';
 
-/** What an earlier run made of the same archive, as far as its note tells. */
-interface Before {
-  readonly note: Note;
-  /** What readers see. */
-  readonly current: Directory;
-  /** What of it is this publication's. */
-  readonly names: readonly string[];
-}
-
 const archiveName = '..initbox-archive';
 
-/** Something that waiting may change did not change in time, or will not change: said already in words. */
-class NotFetched extends Error {
-  readonly outcome: Outcome;
-
-  constructor(outcome: Outcome) {
-    super('the archive could not be fetched');
-    this.outcome = outcome;
-  }
-}
-
-export interface UnpackSettings {
-  readonly options: FetchOptions;
+export interface UnpackSettings extends TreeRequest {
   readonly http: HttpSourceSettings;
   readonly tls: TlsSettings;
   /** Whether `--timeout` was given; if not, waiting has a bound of its own. */
   readonly limited: boolean;
 }
-
-/** How long to wait for a server or a file that gives nothing, in milliseconds, unless `--timeout` is given. */
-const waiting = 5 * 60_000;
 
 /**
  * Unpacks one archive into a directory: all of it, or nothing.
@@ -75,97 +60,85 @@ const waiting = 5 * 60_000;
  */
 export async function unpackArchive(
   addresses: readonly SourceAddress[],
-  settings: UnpackSettings,
+  asked: Omit<UnpackSettings, 'secret'>,
   context: Context,
 ): Promise<Outcome> {
-  const { options, http } = settings;
+  const { options, http } = asked;
   const address = checkUnpack(addresses, options);
   const path = options.to as string;
   // A file does not tell whether it is a secret; an archive in an image is none.
   const secret = address.scheme === 'file' ? http.saidSecret === true : isSecretSource(address, http);
-  const memoryOnly = secret && !options['allow-disk'];
-  checkSetPlace(path, [], { memoryOnly });
-  const unpacking = new Unpacking(address, settings, context);
-  try {
-    const staged = await stageTree(
-      {
-        path,
-        set: 'fetch-config --unpack',
-        build: (building) => unpacking.build(building),
-        memoryOnly,
-        owner: options.owner,
-      },
-      context,
-    );
-    try {
-      const { warnings } = await commitAll([staged], context.signal);
-      for (const warning of warnings) context.log.warn(warning);
-    } finally {
-      await staged.discard();
-    }
-  } catch (error) {
-    if (unpacking.outcome !== undefined) return unpacking.outcome;
-    throw error;
-  }
-  return done(unpacking.summary(path));
+  checkSetPlace(path, [], { memoryOnly: isMemoryOnly({ options, secret }) });
+  const unpacking = new Unpacking(address, { ...asked, secret }, context);
+  return publishTree(unpacking, { path, options, secret }, context);
 }
 
-class Unpacking {
+class Unpacking implements TreeBuilder {
+  readonly damagedHint = 'was it cut off on its way, or damaged? --sha256 tells';
   readonly #address: SourceAddress;
   readonly #settings: UnpackSettings;
   readonly #context: Context;
   readonly #limits: ArchiveLimits;
-  /** Set where it ended in a way that words were found for. */
-  outcome: Outcome | undefined;
   #made: { readonly files: number; readonly bytes: number } | undefined;
 
   constructor(address: SourceAddress, settings: UnpackSettings, context: Context) {
     this.#address = address;
     this.#settings = settings;
     this.#context = context;
-    const { options } = settings;
-    this.#limits = { bytes: options['max-unpacked'], entries: options['max-entries'] };
+    this.#limits = limitsOf(settings.options);
   }
 
-  summary(path: string): string {
+  get name(): string {
+    return this.#address.text;
+  }
+
+  get refusedHint(): string {
+    return isObjectPrefix(this.#address)
+      ? 'such a folder is not copied, not even in part'
+      : 'an archive like this is not unpacked, not even in part';
+  }
+
+  get undone(): string {
+    return isObjectPrefix(this.#address) ? 'nothing was written' : 'nothing was unpacked';
+  }
+
+  summary(): string {
     return this.#made === undefined
-      ? `${path} has what ${this.#address.text} holds already`
-      : `${path} has ${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${formatBytes(this.#made.bytes)}) of ${this.#address.text}`;
+      ? `what ${this.#address.text} holds already`
+      : `${this.#made.files} file${this.#made.files === 1 ? '' : 's'} (${formatBytes(this.#made.bytes)}) of ${this.#address.text}`;
   }
 
-  async build({ stage, current, intact, previous }: Building): Promise<Built | 'unchanged'> {
+  async build(building: Building): Promise<Built | 'unchanged'> {
     const { sha256 } = this.#settings.options;
-    const note = current !== undefined && intact ? readNote(current) : undefined;
-    const before = current && note && { note, current, names: previous };
-    try {
-      // The sum says what would come: then it need not come.
-      if (sha256 !== undefined) {
-        using patience = this.#patience();
-        if (await this.#isThere(sha256, before, patience)) return 'unchanged';
-      }
-      const tree = stage();
-      if (this.#address.scheme === 'file') {
-        const descriptor = await this.#openFile();
-        try {
-          using patience = this.#patience();
-          return await this.#fromFile(descriptor, tree, before, patience);
-        } finally {
-          closeSync(descriptor);
-        }
-      }
+    const before = beforeOf(building);
+    if (isObjectPrefix(this.#address)) {
       using patience = this.#patience();
-      // Without a sum, whether anything changed shows at the end: then the same is not unpacked again.
-      if (before === undefined || sha256 !== undefined) return await this.#asItComes(tree, patience);
-      using download = this.#newDownload(tree, () => patience.renew());
-      await this.#download(download, patience);
-      const { descriptor } = download;
-      if (await this.#isThere(download.sum(), before, patience)) return 'unchanged';
-      const archive = { descriptor, type: knownType(descriptor), sum: download.sum() };
-      return await this.#unpack(archive, tree, patience);
-    } catch (error) {
-      this.outcome = this.#words(error);
-      throw error;
+      return await this.#fromObjects(() => building.stage(), before, patience);
     }
+    // The sum says what would come: then it need not come.
+    if (sha256 !== undefined) {
+      using patience = this.#patience();
+      if (await this.#isThere(sha256, before, patience)) return 'unchanged';
+    }
+    const tree = building.stage();
+    if (this.#address.scheme === 'file') {
+      const descriptor = await this.#openFile();
+      try {
+        using patience = this.#patience();
+        return await this.#fromFile(descriptor, tree, before, patience);
+      } finally {
+        closeSync(descriptor);
+      }
+    }
+    using patience = this.#patience();
+    // Without a sum, whether anything changed shows at the end: then the same is not unpacked again.
+    if (before === undefined || sha256 !== undefined) return await this.#asItComes(tree, patience);
+    using download = this.#newDownload(tree, () => patience.renew());
+    await this.#download(download, patience);
+    const { descriptor } = download;
+    if (await this.#isThere(download.sum(), before, patience)) return 'unchanged';
+    const archive = { descriptor, type: knownType(descriptor), sum: download.sum() };
+    return await this.#unpack(archive, tree, patience);
   }
 
   async #asItComes(stage: Directory, patience: Patience): Promise<Built> {
@@ -194,16 +167,39 @@ class Unpacking {
     );
   }
 
+  /** The objects below a prefix, as if they were the entries of an archive. */
+  async #fromObjects(
+    stage: () => Directory,
+    before: Before | undefined,
+    patience: Patience,
+  ): Promise<Built | 'unchanged'> {
+    const { options, tls, http } = this.#settings;
+    const { copyObjects, listObjects, sumOfObjects } = await import('./objects.ts');
+    using sources = await openSources(
+      [this.#address],
+      { options, http, tls, earlier: undefined, folderOf: options['max-entries'] },
+      this.#context,
+    );
+    const work = {
+      folder: sources.folder(this.#address),
+      interval: options.interval,
+      context: withPatience(this.#context, patience),
+      patience,
+      failed: (outcome: Outcome) => new NotFetched(outcome),
+    };
+    const objects = await listObjects(this.#address, sources.logins, work);
+    const sum = sumOfObjects(this.#address, objects);
+    if (await this.#isThere(sum, before, patience)) return 'unchanged';
+    const place = stage();
+    await using tree = this.#newTree(place, await isSlowThere([place.fd], patience.signal));
+    this.#context.host.saveMemory();
+    await copyObjects(objects, tree, work);
+    return await this.#complete(tree, sum, place, patience);
+  }
+
   /** Whether readers see all of an archive with this sum, as it was unpacked. */
-  async #isThere(sha256: string, before: Before | undefined, patience: Patience): Promise<boolean> {
-    if (before === undefined || !isSame(this.#noteOf(sha256), before.note)) return false;
-    try {
-      return (await sumOfTree(before.current, before.names, patience)) === before.note.tree;
-    } catch (error) {
-      if (patience.signal.aborted) throw reasonOf(patience.signal);
-      codeAmong(error, ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM']);
-      return false; // something is gone, or was exchanged, or is closed to this user
-    }
+  #isThere(sha256: string, before: Before | undefined, patience: Patience): Promise<boolean> {
+    return isTreeThere(wantedOf(sha256, this.#settings), before, patience);
   }
 
   /** Whoever owns the file may write to it meanwhile: what is unpacked are the very bytes whose sum was made. */
@@ -238,7 +234,11 @@ class Unpacking {
       file,
       (more) => {
         bytes += more.length;
-        if (bytes > most) throw new Refused(`is larger than ${formatBytes(most)} (--max-unpacked)`);
+        if (bytes > most)
+          throw new Refused(
+            `is larger than ${formatBytes(most)} (--max-unpacked)`,
+            '--max-unpacked raises the limit',
+          );
         copy.write(more);
       },
       signal,
@@ -260,55 +260,27 @@ class Unpacking {
   }
 
   #newTree(stage: Directory, slow: boolean): UnpackedTree {
-    const { options } = this.#settings;
-    return new UnpackedTree(stage.fd, {
-      strip: options['strip-components'],
-      mode: options.mode,
-      owner: options.owner,
-      limits: this.#limits,
-      collect: () => this.#context.host.collectGarbage(),
-      slow,
-    });
+    return newTree(stage, slow, this.#settings, this.#context);
   }
 
-  /** All is unpacked: looks whether it is as it should be, and puts the note beside it. */
   async #complete(tree: UnpackedTree, sum: string, stage: Directory, patience: Patience): Promise<Built> {
     const { options } = this.#settings;
     this.#checkSum(sum);
-    await tree.finish(patience.signal);
-    if (tree.files === 0 && stage.names().length === 0)
-      throw new Refused(
-        options['strip-components'] > 0 && tree.entries > 0
-          ? `has nothing below ${options['strip-components']} components (--strip-components)`
-          : 'is empty',
-      );
-    const names = stage.names();
-    for (const name of names) {
-      if (!isUtf8(name))
-        throw new Refused(`has ${quotedEntry(name.toString('latin1'))} at its top, which is not UTF-8`);
-      checkRelativePath(name.toString());
-    }
-    const paths = names.map((name) => name.toString());
-    const note: Note = {
-      ...this.#noteOf(sum),
-      files: tree.files,
-      tree: await sumOfTree(stage, paths, patience),
-    };
-    const bytes = Buffer.from(`${JSON.stringify(note)}\n`);
-    await writeFile(stage, noteName, { bytes, mode: 0o444 }, this.#context.signal);
+    const nothing =
+      options['strip-components'] > 0 && tree.entries > 0
+        ? new Refused(
+            `has nothing below ${options['strip-components']} components (--strip-components)`,
+            'give fewer; tar tf lists what an archive holds',
+          )
+        : new Refused('is empty', 'is it the right one?');
+    const wanted = wantedOf(sum, this.#settings);
+    const built = await completeTree(tree, { wanted, stage, nothing }, patience, this.#context);
     this.#made = tree;
-    return {
-      paths,
-      written: tree.files,
-      unchanged: 0,
-      bytes: tree.bytes,
-    };
+    return built;
   }
 
   #patience(): Patience {
-    const { clock } = this.#context;
-    const limit = this.#settings.limited ? 0 : waiting;
-    return startPatience(clock, this.#context, limit, 'without a byte; the default of --timeout');
+    return patienceFor(this.#settings.limited, this.#context);
   }
 
   async #download(sink: SourceSink, patience: Patience): Promise<void> {
@@ -319,7 +291,7 @@ class Unpacking {
       { options, http, tls, earlier: undefined, sink },
       this.#context,
     );
-    const context = bounded(this.#context, patience);
+    const context = withPatience(this.#context, patience);
     const result = await fetchAll([this.#address], sources, options.interval, context);
     if (result.kind === 'failed') throw new NotFetched(result);
   }
@@ -342,7 +314,7 @@ class Unpacking {
     };
     using patience = this.#patience();
     const target = { name: this.#address.text, attempt };
-    const outcome = waitOutcome(await waitFor([target], plan, bounded(this.#context, patience)));
+    const outcome = waitOutcome(await waitFor([target], plan, withPatience(this.#context, patience)));
     if (descriptor === undefined) throw new NotFetched(outcome);
     return descriptor;
   }
@@ -356,35 +328,4 @@ class Unpacking {
       }),
     );
   }
-
-  #noteOf(sha256: string): Wanted {
-    const { options } = this.#settings;
-    const { owner } = options;
-    return {
-      sha256,
-      strip: options['strip-components'],
-      mode: options.mode ?? null,
-      owner: owner === undefined ? null : `${owner.uid}:${owner.gid}`,
-    };
-  }
-
-  #words(thrown: unknown): Outcome | undefined {
-    const error = firstFailure(thrown);
-    if (error instanceof NotFetched) return error.outcome;
-    if (error instanceof Refused || error instanceof BrokenArchive)
-      return failed(exitStatus.refused, `${this.#address.text} ${error.message}; nothing was unpacked`, {
-        hint:
-          error instanceof BrokenArchive && error.damaged
-            ? 'was it cut off on its way, or damaged? --sha256 tells'
-            : 'an archive like this is not unpacked, not even in part',
-      });
-    return error instanceof Failure ? error.outcome : undefined;
-  }
-}
-
-/** The same in a time of its own, which may move on meanwhile. */
-function bounded(context: Context, patience: Patience): Context {
-  return Object.defineProperty({ ...context, signal: patience.signal }, 'deadline', {
-    get: () => patience.at,
-  });
 }

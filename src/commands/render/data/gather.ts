@@ -1,11 +1,10 @@
-import { fetchAll, versionWords } from '../../../clients/sources/fetch.ts';
-import type { Sources } from '../../../clients/sources/open.ts';
 import { fetchedFor, type Reads } from '../../../clients/sources/reads.ts';
 import { registerValue } from '../../../config/fields.ts';
 import { asObject, parseJson } from '../../../config/json.ts';
-import type { FieldValue, SourceAddress } from '../../../config/source.ts';
+import type { Fetched, FieldValue, SourceAddress } from '../../../config/source.ts';
 import type { Context } from '../../../core/context.ts';
 import { exitStatus } from '../../../core/exit-status.ts';
+import { quoted } from '../../../core/misplaced-secret.ts';
 import { Failure, failed, UsageError } from '../../../core/outcome.ts';
 import { isInMemory } from '../../../fs/publish/open-target.ts';
 import { endingOf, parseData, decodeUtf8 } from './parse.ts';
@@ -54,31 +53,26 @@ export async function readFiles(
 }
 
 /**
- * Fetches the sources among the data.
- * @throws Failure where one cannot be read, or holds what it should not
+ * Takes what the sources among the data gave.
+ * @throws Failure where one holds what it should not
  */
-export async function fetchSources(
+export async function valuesOfSources(
   requests: readonly DataRequest[],
   reads: Reads,
-  sources: Sources,
-  interval: number | undefined,
-  context: Context,
-): Promise<ReadonlyMap<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>> {
-  const result = await fetchAll(reads.addresses, sources, interval, context);
-  if (result.kind === 'failed') throw new Failure(result);
-  for (const [address, { provenance }] of result.found)
-    context.log.info(`${address.text}: read${versionWords(provenance)}`, { ...provenance });
-  const values = new Map<DataRequest, { readonly value: FieldValue; readonly secret: boolean }>();
+  found: ReadonlyMap<SourceAddress, Fetched>,
+  context: Pick<Context, 'redactor'>,
+): Promise<ReadonlyMap<DataRequest, FieldValue>> {
+  const values = new Map<DataRequest, FieldValue>();
   for (const request of requests) {
     if (request.from.kind !== 'source') continue;
     const { address } = request.from;
-    const { content, secret } = fetchedFor(address, reads, result.found);
+    const { content, secret } = fetchedFor(address, reads, found);
     const value =
       content.kind === 'fields'
         ? Object.fromEntries(content.fields)
         : await valueOf(content.value, address, request);
     if (secret) registerValue(context.redactor, value);
-    values.set(request, { value, secret });
+    values.set(request, value);
   }
   return values;
 }
@@ -112,7 +106,7 @@ export function underNames(
   const add = (name: string, value: FieldValue, from: string): void => {
     const other = entries.get(name);
     if (other !== undefined)
-      throw new UsageError(`two values for the name ${JSON.stringify(name)}: ${other.from} and ${from}`);
+      throw new UsageError(`two values for the name ${quoted(name)}: ${other.from} and ${from}`);
     entries.set(name, { value, from });
   };
   for (const { name, value } of variables) add(name, value, `--var ${name}`);
@@ -147,7 +141,7 @@ export function checkNames(
     if (name === undefined) continue;
     const other = seen.get(name);
     if (other !== undefined)
-      throw new UsageError(`two values for the name ${JSON.stringify(name)}: ${other} and ${from}`);
+      throw new UsageError(`two values for the name ${quoted(name)}: ${other} and ${from}`);
     seen.set(name, from);
   }
 }

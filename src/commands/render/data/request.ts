@@ -1,4 +1,4 @@
-import { parseSource, sourceSchemes, type SourceAddress } from '../../../config/source.ts';
+import { parseSource, valueSchemes, type SourceAddress } from '../../../config/source.ts';
 import { UsageError } from '../../../core/outcome.ts';
 import { refuseUnexpanded } from '../../../core/template-variables.ts';
 import { dataEndings, endingOf, type DataEnding } from './parse.ts';
@@ -15,7 +15,7 @@ export interface DataRequest {
 }
 
 const named = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s;
-const scheme = new RegExp(`^(${sourceSchemes.join('|')}):`, 'i');
+const scheme = new RegExp(`^(${valueSchemes.join('|')}):`, 'i');
 
 /** Names that templates have already. */
 const reserved: ReadonlySet<string> = new Set(['env']);
@@ -43,7 +43,7 @@ export function parseDataRequest(text: string, secret: (value: string) => void):
   if (ending === undefined) {
     // Not shown: it may be a value.
     throw new UsageError(
-      `--data${name === undefined ? '' : ` ${label}…`}: it is neither a source (${sourceSchemes.map((known) => `${known}:`).join(', ')}) nor a file whose ending says how to read it (${dataEndings.join(', ')}); a value itself goes into --var`,
+      `--data${name === undefined ? '' : ` ${label}…`}: it is neither a source (${valueSchemes.map((known) => `${known}:`).join(', ')}) nor a file whose ending says how to read it (${dataEndings.join(', ')}); a value itself goes into --var`,
     );
   }
   return { name, from: { kind: 'file', path: rest, ending }, shown: label + rest };

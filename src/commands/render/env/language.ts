@@ -65,6 +65,10 @@ function lookupIn({ entries, environment, unreadable }: Data): VariableLookup {
       return plainText(name, value, 'env');
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
+      if (Array.isArray(value))
+        return {
+          problem: `a list (${from}); ?join=, behind a dns: or interface: source makes one text of it, and --language liquid has loops`,
+        };
       return { problem: `no text (${from}); name one field of it, or use --language liquid` };
     }
   };

@@ -91,7 +91,7 @@ describe.skipIf(notRoot)('somebody who may write to DEST', () => {
       for (let round = 1; performance.now() < until; round++) {
         const { status, stderr } = await copy([from, tree, ...(round % 3 === 0 ? ['--delete'] : [])]);
         expect([0, 1], stderr).toContain(status);
-        copied += Number(/([\d,]+) copied/.exec(stderr)?.[1]?.replaceAll(',', '') ?? 0);
+        copied += Number(/([\d,]+) (?:copied|to copy)/.exec(stderr)?.[1]?.replaceAll(',', '') ?? 0);
         expect(state()).toEqual(before);
         fillSource(round);
       }

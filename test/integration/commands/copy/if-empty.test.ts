@@ -1,6 +1,7 @@
 // Copies with --if-empty: several at the same time, one that was cut off before, and what a program wrote since.
 import { execFileSync } from 'node:child_process';
 import {
+  lstatSync,
   chownSync,
   existsSync,
   mkdirSync,
@@ -166,6 +167,95 @@ describe.skipIf(skip)('--if-empty', () => {
     for (const name of files.filter((one) => one !== mine)) expect(existsSync(join(to, name))).toBe(true);
     expect(leftovers(to)).toEqual([]);
     expect((await copy([from, to, '--if-empty'])).stderr).toContain('is not empty, so nothing was copied');
+  });
+
+  const mine = (path: string): void => writeFileSync(path, 'mine');
+  const isMine = (path: string): boolean => readFileSync(path, 'utf8') === 'mine';
+  const inside = (path: string): string => join(path, 'mine');
+  const folderOfMine = (path: string): void => {
+    mkdirSync(path);
+    mine(inside(path));
+  };
+  const kinds = [
+    ['a file', 'a folder', 'sub', mine, isMine],
+    [
+      'a link',
+      'a folder',
+      'sub',
+      (path: string): void => symlinkSync(from, path),
+      (path: string): boolean => readlinkSync(path) === from,
+    ],
+    ['a folder', 'a file', 'f0', folderOfMine, (path: string): boolean => isMine(inside(path))],
+    ['a folder', 'a link', 'link', folderOfMine, (path: string): boolean => isMine(inside(path))],
+  ] as const;
+
+  test.each(kinds)(
+    'gone on with, %s stands where %s comes: it stays',
+    async (_is, _comes, at, put, stays) => {
+      mkdirSync(join(from, 'sub/deep'));
+      writeFileSync(join(from, 'sub/deep/f4'), 'seed');
+      symlinkSync('f1', join(from, 'link'));
+      await cutOff();
+      execFileSync('rm', ['-rf', join(to, at)]);
+      put(join(to, at));
+      const { status, stderr } = await copy([from, to, '--if-empty']);
+      expect(status, stderr).toBe(0);
+      expect(stderr).toMatch(/, [1-9] kept/);
+      expect(stays(join(to, at))).toBe(true);
+      const others = ['f0', 'f1', 'large', 'link', 'sub'].filter((name) => name !== at);
+      for (const name of others) expect(existsSync(join(to, name)), name).toBe(true);
+      expect(leftovers(to)).toEqual([]);
+      expect((await copy([from, to, '--if-empty'])).stderr).toContain('is not empty, so nothing was copied');
+    },
+  );
+
+  test.each(kinds.slice(0, 3))(
+    'during the renames, %s comes to stand where %s comes: it stays',
+    async (_is, _comes, at, put, stays) => {
+      const merging = (): boolean =>
+        leftovers(to).some((path) => existsSync(join(path, 'merging'))) && !existsSync(join(to, at));
+      const program = await delayed('link,rename', merging);
+      put(join(to, at));
+      const { status, stderr } = await program.exit;
+      expect(status, stderr).toBe(0);
+      expect(stays(join(to, at))).toBe(true);
+      for (const name of ['f0', 'f1', 'large', 'sub']) expect(existsSync(join(to, name)), name).toBe(true);
+      expect(leftovers(to)).toEqual([]);
+    },
+  );
+
+  test('gone on with, with --delete: what a program has put there stays', async () => {
+    await cutOff('--delete');
+    writeFileSync(join(to, 'own'), 'of the program');
+    const { status, stderr } = await copy([from, to, '--if-empty', '--delete']);
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(to, 'own'), 'utf8')).toBe('of the program');
+    for (const name of files) expect(existsSync(join(to, name)), name).toBe(true);
+  });
+
+  test.each<readonly [string, (path: string) => void]>([
+    ['a file', (path) => writeFileSync(path, 'of the program')],
+    ['a link', (path) => symlinkSync('nowhere', path)],
+    [
+      'an empty folder',
+      (path) => {
+        mkdirSync(path);
+        chownSync(path, 1234, 1234);
+      },
+    ],
+  ])('%s that comes right before a folder is shown stays', async (what, make) => {
+    const standing = (): boolean => leftovers(to).some((path) => existsSync(join(path, 'merging')));
+    const program = await delayed('renameat2,rename', standing);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    make(join(to, 'sub'));
+    const before = lstatSync(join(to, 'sub'));
+    const { status, stderr } = await program.exit;
+    expect(status, stderr).toBe(0);
+    const { ino, uid, mode } = lstatSync(join(to, 'sub'));
+    expect({ ino, uid, mode }).toEqual({ ino: before.ino, uid: before.uid, mode: before.mode });
+    if (what === 'an empty folder') expect(readdirSync(join(to, 'sub')).toSorted()).toEqual(['f2', 'f3']);
+    else expect(stderr).toContain('were put there by others during the copy, and stay as they are');
+    for (const name of ['f0', 'f1', 'large']) expect(existsSync(join(to, name)), name).toBe(true);
   });
 
   test.each([

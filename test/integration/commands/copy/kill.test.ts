@@ -143,7 +143,7 @@ describe('kill -9 at random', () => {
     async () => {
       const [from, to] = [memoryFolder(), memoryFolder()];
       fillTree(from, 'a');
-      const prefix = underStrace('inject=rename:signal=KILL:when=4');
+      const prefix = underStrace('inject=rename,renameat2:signal=KILL:when=4');
       expect((await runInitbox(['copy', from, to, '--if-empty'], { prefix })).status).not.toBe(0);
       expect(countFiles(to)).toBeGreaterThan(0);
       expect(countFiles(to)).toBeLessThan(sizes.length);

@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -366,3 +367,30 @@ describe('--delete --exclude: what leads to an excluded entry through ..data sta
     expect(readFileSync(join(to, 'conf/local.db'), 'utf8')).toBe('old conf/local.db');
   });
 });
+
+test.each([[[]], [['--exclude', 'inner']]])(
+  '--atomic %j: an entry of another kind than before is shown as it is now',
+  async (flags) => {
+    const [source, to] = [folder(), folder()];
+    mkdirSync(join(source, 'top/deep'), { recursive: true });
+    for (const name of ['a', 'top/a']) writeFileSync(join(source, name), 'file');
+    for (const name of ['b', 'top/b']) mkdirSync(join(source, name));
+    writeFileSync(join(source, 'b/inner'), 'inner');
+    for (const name of ['c', 'top/c']) symlinkSync('a', join(source, name));
+    expect(await copy([source, to, '--atomic'])).toMatchObject({ status: 0 });
+    for (const top of [source, join(source, 'top')]) {
+      for (const name of ['a', 'b', 'c']) rmSync(join(top, name), { recursive: true });
+      mkdirSync(join(top, 'a'));
+      writeFileSync(join(top, 'a/in'), 'in');
+      writeFileSync(join(top, 'b'), 'now a file');
+      mkdirSync(join(top, 'c'));
+    }
+    const { status, stderr } = await copy([source, to, '--atomic', ...flags]);
+    expect(status, stderr).toBe(0);
+    for (const top of [to, join(to, 'top')]) {
+      expect(readFileSync(join(top, 'a/in'), 'utf8')).toBe('in');
+      expect(readFileSync(join(top, 'b'), 'utf8')).toBe('now a file');
+      expect(readdirSync(join(top, 'c'))).toEqual([]);
+    }
+  },
+);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { underStrace } from '../../../support/faults.ts';
+import { startInitbox } from '../../../support/program.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
 import { contentOf, copy, folder, leftovers } from './support.ts';
 
@@ -65,6 +66,40 @@ describe.skipIf(
     chmodSync(join(from, 'ro'), 0o555);
     chownSync(join(from, 'ro/deep'), 1000, 1000);
     expect(await run('--delete')).not.toContain('error');
+  });
+
+  test.each([
+    [
+      'rename',
+      [] as string[],
+      'which was opened to its user for the copy, has been closed by others meanwhile',
+    ],
+    ['unlink', ['--delete'], 'where another run writes to the same folders'],
+  ])('another run gives one its mode back before this one’s %s: that is said', async (call, flags, said) => {
+    await run();
+    if (call === 'rename') {
+      writeFileSync(join(from, 'ro/g'), 'changed');
+      seal();
+    } else {
+      chmodSync(join(from, 'ro'), 0o755);
+      rmSync(join(from, 'ro/g'));
+      seal();
+    }
+    const prefix = underStrace(`inject=${call}:delay_enter=400000`);
+    const running = await startInitbox(['copy', from, to, ...flags], { user, prefix });
+    let ended = false;
+    void running.exit.then(() => (ended = true));
+    while (!ended) {
+      chmodSync(join(to, 'ro'), 0o555);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const { status, stderr } = await running.exit;
+    expect(status, stderr).toBe(1);
+    expect(stderr).toContain(said);
+    expect(stderr).not.toContain('fsGroup');
+    expect(lstatSync(join(to, 'ro')).mode & 0o7777).toBe(0o555);
+    expect(leftovers(to)).toEqual([]);
+    if (call === 'rename') expect(await run()).toContain('1 copied');
   });
 
   describe('a run that is killed while a folder is open', () => {

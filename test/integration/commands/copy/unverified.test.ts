@@ -425,21 +425,26 @@ describe.skipIf(notRoot)(`names that the owner of the source exchanges, for ${at
       const wrong: string[] = [];
       let copied = 0;
       let to = memoryFolder();
-      const exchanges = await whileExchanged(from, ['a', 'b', pairs], async () => {
-        const until = performance.now() + attackSeconds * 1000;
-        for (let round = 0; performance.now() < until || round < 4; round++) {
-          // Every other one finds what the one before has left.
-          if (round % 2 === 0) {
-            execFileSync('rm', ['-rf', to]);
-            to = memoryFolder();
+      const exchanges = await whileExchanged(
+        from,
+        ['a', 'b', pairs],
+        async () => {
+          const until = performance.now() + attackSeconds * 1000;
+          for (let round = 0; performance.now() < until || round < 4; round++) {
+            // Every other one finds what the one before has left.
+            if (round % 2 === 0) {
+              execFileSync('rm', ['-rf', to]);
+              to = memoryFolder();
+            }
+            const { status, stderr } = await copy([from, to, ...flags]);
+            expect([0, 1], stderr).toContain(status);
+            copied += Number(/([\d,]+) copied/.exec(stderr)?.[1]?.replaceAll(',', '') ?? 0);
+            wrong.push(...wrongIn(to));
+            expect(leftovers(join(to)).filter((path) => path.includes('copy_'))).toEqual([]);
           }
-          const { status, stderr } = await copy([from, to, ...flags]);
-          expect([0, 1], stderr).toContain(status);
-          copied += Number(/([\d,]+) copied/.exec(stderr)?.[1]?.replaceAll(',', '') ?? 0);
-          wrong.push(...wrongIn(to));
-          expect(leftovers(join(to)).filter((path) => path.includes('copy_'))).toEqual([]);
-        }
-      });
+        },
+        20,
+      );
       expect(wrong).toEqual([]);
       expect(exchanges).toBeGreaterThan(1000);
       expect(copied).toBeGreaterThan(20);

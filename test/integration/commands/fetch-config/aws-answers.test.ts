@@ -259,6 +259,22 @@ describe('a field of GetSecretValue that has another type', () => {
     expect(() => readFileSync(target)).toThrow('ENOENT');
   });
 
+  test.each([
+    ['?version=11111111-2222-3333-4444-555555555555', { VersionId: '99999999-2222-3333-4444-555555555555' }],
+    ['?stage=AWSPREVIOUS', { VersionStages: ['AWSCURRENT'] }],
+  ])('where %s was asked for, another version is a broken answer', async (option, said) => {
+    using server = await listening({ '/': { body: { SecretString: '918273645546', Name: 'a', ...said } } });
+    const target = join(folder(), 'out');
+    const { status, stderr } = await runToDeadline(
+      ['fetch-config', `aws-sm:a${option}`, '--to', target, '--timeout', '2s'],
+      { env: { ...keys, AWS_REGION: 'eu-central-1', AWS_ENDPOINT_URL: server.url } },
+    );
+    expect(stderr).toContain('answered 200 with a broken body: it has another version');
+    expect(stderr).not.toContain('918273645546');
+    expect(status).toBe(124);
+    expect(() => readFileSync(target)).toThrow('ENOENT');
+  });
+
   test('null is none', async () => {
     using server = await listening({
       '/': { body: { ...secret, SecretBinary: null, CreatedDate: null, VersionStages: null } },

@@ -302,10 +302,10 @@ describe.skipIf(missing)('a Secrets Manager server', () => {
 
   test('a region that is none is a mistake of the environment', async () => {
     const { status, stderr } = await fetchConfig(['aws-sm:text', '--to', join(folder(), 'f')], {
-      AWS_REGION: 'Frankfurt!',
+      AWS_REGION: 'Frankfurt am Main',
     });
     expect(status).toBe(2);
-    expect(stderr).toContain('AWS_REGION is "Frankfurt!", not a region such as eu-central-1');
+    expect(stderr).toContain('AWS_REGION is "Frankfurt am Main", not a region such as eu-central-1');
   });
 
   test('no credentials: said at once; the node’s role is not asked for', async () => {
@@ -349,7 +349,7 @@ describe.skipIf(missing)('what passes is waited for', () => {
       else if (count_ === 6) answer(500, { __type: 'InternalServiceError', message: 'oops' });
       else
         answer(200, {
-          ARN: 'a',
+          ARN: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:text-AbCdEf',
           Name: 'text',
           SecretString: 'after all',
           VersionId: 'v1',
@@ -383,7 +383,7 @@ describe.skipIf(missing)('what passes is waited for', () => {
       request.resume();
       response
         .writeHead(200, { 'Content-Type': 'application/x-amz-json-1.1' })
-        .end(JSON.stringify({ SecretString: 'over tls', VersionId: 'v' }));
+        .end(JSON.stringify({ Name: 'text', SecretString: 'over tls', VersionId: 'v' }));
     });
     const seen: string[] = [];
     const proxy = createServer();

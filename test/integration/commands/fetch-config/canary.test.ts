@@ -292,7 +292,7 @@ describe.skipIf(missing)('no value leaves by another way than it should', () => 
       request.resume();
       const body =
         status === 200
-          ? { SecretString: values.aws, VersionId: 'v' }
+          ? { Name: 'a', SecretString: values.aws, VersionId: 'v' }
           : { __type: 'AccessDeniedException', message: `denied for ${values.awsKey} ${values.awsSession}` };
       response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
     });

@@ -201,7 +201,10 @@ describe('one compressed file', () => {
     expect((await fetch(`${source}#db.password`, to, '--public')).status).toBe(0);
     expect(readFileSync(to, 'utf8')).toBe('a password of a test');
     for (const [args, words] of [
-      [['env:HOME'], '--decompress takes one compressed file by https, http or file, not env:HOME'],
+      [
+        ['env:HOME'],
+        '--decompress takes one compressed file by https, http, s3, gs, azure-blob or file, not env:HOME',
+      ],
       [[source, source], '--decompress takes one compressed file'],
       [[source, '--unpack'], '--unpack and --decompress cannot be combined'],
     ] as const) {

@@ -159,6 +159,58 @@ describe('a rerun', () => {
     expect((await run('/g')).asked).toBeUndefined();
   });
 
+  test.each(['W/"e1"', ''])(
+    'an answer 304 with a weak ETag, or with none (%s), gives the file no other: what changes later still comes',
+    async (other) => {
+      let gave = 0;
+      await using server = await startFaultServer({
+        '/f': (socket, request) => {
+          const asked = /if-none-match: (.*)/i.exec(request)?.[1];
+          const headers = other === '' ? {} : { ETag: other };
+          if (asked === undefined) return respond(200, 'one', { ETag: '"e1"' })(socket, request);
+          // A cache on the way that mixes two answers up, once.
+          if (asked === other || gave++ === 0) return respond(304, '', headers)(socket, request);
+          return respond(200, 'two', { ETag: '"e2"' })(socket, request);
+        },
+      });
+      const place = folder();
+      const args = ['fetch-config', `${server.url}/f`, '--to', join(place, 'f')];
+      const said: string[] = [];
+      for (let run = 1; run <= 3; run++) {
+        const { status, stderr } = await runInitbox([...args, '--etag-file', join(place, 'etag')]);
+        expect(status, stderr).toBe(0);
+        said.push(readFileSync(join(place, 'f'), 'utf8'));
+      }
+      expect(said).toEqual(['one', 'one', 'two']);
+    },
+  );
+
+  test.each(['"e2"', 'W/"e2"', 'e2'])(
+    'an answer 304 about another version (%s) says nothing of the file: it is asked for without a condition',
+    async (other) => {
+      const asked: (string | undefined)[] = [];
+      await using server = await startFaultServer({
+        '/f': (socket, request) => {
+          const condition = /if-none-match: (.*)/i.exec(request)?.[1];
+          asked.push(condition);
+          if (asked.length === 1) return respond(200, 'one', { ETag: '"e1"' })(socket, request);
+          if (condition === undefined) return respond(200, 'two', { ETag: other })(socket, request);
+          return respond(304, '', { ETag: other })(socket, request);
+        },
+      });
+      const place = folder();
+      const args = ['fetch-config', `${server.url}/f`, '--to', join(place, 'f')];
+      const said: string[] = [];
+      for (let run = 1; run <= 3; run++) {
+        const { status, stderr } = await runInitbox([...args, '--etag-file', join(place, 'etag')]);
+        expect(status, stderr).toBe(0);
+        said.push(readFileSync(join(place, 'f'), 'utf8'));
+      }
+      expect(said).toEqual(['one', 'two', 'two']);
+      expect(asked).toEqual([undefined, '"e1"', undefined, other]);
+    },
+  );
+
   test('with --sha256 asks for nothing where the file is right already', async () => {
     await using server = await startFaultServer({ '/f': respond(200, body) });
     const target = join(folder(), 'f');

@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -7,11 +8,11 @@ import { createServer as createTlsServer } from 'node:tls';
 
 import { describe, expect, test } from 'vitest';
 
-import { canMount, mountTmpfs } from '../../../support/faults.ts';
+import { canMount, mountTmpfs, underStrace } from '../../../support/faults.ts';
 import { limitMemory } from '../../../support/memory-limit.ts';
 import { runInitbox, startInitbox } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
-import { requireOrSkip } from '../../../support/tools.ts';
+import { requireOrSkip, whyMissing } from '../../../support/tools.ts';
 import { temporaryDirectory } from '../../../support/undo.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 
@@ -105,6 +106,25 @@ describe('a download that is too large for memory', () => {
     for (const range of server.ranges.slice(1)) expect(range).toMatch(/^bytes=[1-9]\d+-$/);
     expect(readdirSync(path)).toEqual(['f']);
   });
+
+  test.skipIf(requireOrSkip('a rename that takes long', whyMissing('strace', 'strace')))(
+    'what has its name can be run at once',
+    async () => {
+      const { path } = temporaryDirectory('large');
+      const file = join(path, 'f');
+      await using server = await serve(whole);
+      const prefix = underStrace('inject=rename:delay_exit=1500000');
+      const running = await startInitbox(['fetch-config', server.url, '--to', file, '--mode', '0755'], {
+        prefix,
+      });
+      await waitUntil(() => existsSync(file), { timeout: 60_000, what: 'the file' });
+      // Its bytes are no program of any machine's: that is said only once it could be opened to run.
+      const { error }: { error?: NodeJS.ErrnoException } = spawnSync(file);
+      expect(error?.code).not.toBe('ETXTBSY');
+      const { status, stderr } = await running.exit;
+      expect(status, stderr).toBe(0);
+    },
+  );
 
   test.each([
     ['a weak ETag', { ETag: 'W/"one"' }, whole],

@@ -73,7 +73,7 @@ describe.skipIf(requireOrSkip('logins that are cut off', canUseBao()))('no token
     let clean = 0;
     for (let run = 0; run < 5; run++) {
       const started: RunningProgram[] = [];
-      const { server, url } = await startProxy(bao, () => started[0]?.kill('SIGTERM'));
+      const { server, url } = await startProxy(bao, () => void started[0]?.kill('SIGTERM'));
       const running = await startInitbox(words('--log-level', 'debug'), { env: { VAULT_ADDR: url } });
       started.push(running);
       const { status, stderr } = await running.exit;

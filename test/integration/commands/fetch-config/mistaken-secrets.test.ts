@@ -64,7 +64,7 @@ describe('a password in an address that is mistyped', () => {
     });
     expect(result.status).toBe(2);
     expect(log.read()).not.toContain(password);
-    expect(log.read()).toContain('VAULT_ADDR is "…@vault:8200"');
+    expect(log.read()).toContain('VAULT_ADDR is not an http or https URL');
   });
 });
 

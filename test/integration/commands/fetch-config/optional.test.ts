@@ -1,5 +1,5 @@
 // `optional: true` in a specification: a source that does not exist has no keys, one that refuses is a failure.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -66,6 +66,34 @@ describe.skipIf(missing)('a source without which a specification can do', () => 
   afterAll(async () => {
     server.close();
     await Promise.all([bao.stop(), moto.stop()]);
+  });
+
+  test.each([
+    ['vault:secret/nope', 0o440],
+    ['aws-sm:nope', 0o440],
+    ['aws-ssm:/nope', 0o440],
+    ['env:NOPE', 0o440],
+    ['http://HOST/404?access_token=Kq7ZxWm9Tr', 0o440],
+    ['http://HOST/404', 0o444],
+  ])('a file of %s alone has the mode that it has where that is there', async (source, mode) => {
+    const place = folder();
+    const { status, stderr } = await runInitbox(
+      [
+        'fetch-config',
+        source.replace('http://HOST', url),
+        '--optional',
+        '--format',
+        'json',
+        '--to',
+        join(place, 'app.json'),
+        '--timeout',
+        '60s',
+      ],
+      { env },
+    );
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(join(place, 'app.json'), 'utf8').trim()).toBe('{}');
+    expect(statSync(join(place, 'app.json')).mode & 0o777).toBe(mode);
   });
 
   test.each(['vault:secret/nope', 'vault:secret/deleted', 'vault:secret/there?version=9', 'aws-sm:nope'])(

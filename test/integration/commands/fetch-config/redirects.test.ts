@@ -78,7 +78,7 @@ describe.skipIf(missing)('Vault that sends elsewhere gets nothing through', () =
     const place = folder();
     writeFileSync(join(place, '.secret'), 'secret-canary');
     writeFileSync(join(place, '.jwt'), 'e30.e30.jwt-canary');
-    const { status, stderr } = await runInitbox(
+    const { status, stderr } = await runToDeadline(
       ['fetch-config', 'vault:secret/a#key', '--to', join(place, 'f'), ...flags(place), '--timeout', '3s'],
       { env: { VAULT_ADDR: standby.url, ...env } },
     );

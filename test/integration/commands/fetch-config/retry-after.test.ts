@@ -147,7 +147,9 @@ describe.skipIf(missing)('AWS', () => {
   ])('%i with %s: %s', async (status, name, value) => {
     using server = await listening((_request, response) =>
       server.times.length > 1
-        ? response.writeHead(200, type).end(JSON.stringify({ SecretString: 'x', VersionId: 'v' }))
+        ? response
+            .writeHead(200, type)
+            .end(JSON.stringify({ Name: 'text', SecretString: 'x', VersionId: 'v' }))
         : response.writeHead(status, { ...type, [name]: value }).end(throttled),
     );
     const found = await run({ AWS_ENDPOINT_URL_SECRETS_MANAGER: server.url }, '--timeout', '20s');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { memoryFolders } from '../../../support/memory-folders.ts';
-import { runInitbox, startInitbox } from '../../../support/program.ts';
+import { runInitbox, runToDeadline, startInitbox } from '../../../support/program.ts';
 import { waitUntil } from '../../../support/wait-until.ts';
 import { respond, startFaultServer, type Behaviour } from './fault-server.ts';
 
@@ -85,8 +85,10 @@ describe('a login whose answer is broken may have left a token, and that is said
   ] as const)('%s', async (_name, behaviour, ends) => {
     await using vault = await startVault({ [login]: [behaviour] });
     const words = vault.words('vault:secret/a#key', '--to', join(vault.place, 'out'));
-    const { status, stderr } = await runInitbox([...words, '--timeout', '3s', '--interval', '10s'], {
+    const { status, stderr } = await runToDeadline([...words, '--timeout', '3s', '--interval', '10s'], {
       env: vault.env,
+      // A login that the deadline cut off says so in other words.
+      answered: (said) => !/a login was cut off|not tried yet/.test(said),
     });
     expect(status).toBe(ends);
     expect(stderr).toMatch(lives);
@@ -262,4 +264,169 @@ describe('a lease goes with its token where nobody gets it', () => {
     expect(status).toBe(0);
     expect(vault.revoked()).toBe(0);
   });
+});
+
+describe('a lease that a given token made is revoked by itself where nobody gets it', () => {
+  const given = { VAULT_TOKEN: 'hvs.a-token-that-was-given' };
+  const lease = leased.lease_id;
+  const revokes = ({ requests }: { readonly requests: readonly { readonly line: string }[] }): number =>
+    requests.filter(({ line }) => line.includes('sys/leases/revoke')).length;
+  const denied = answer403('permission denied');
+
+  function answer403(words: string): Behaviour {
+    return respond(403, JSON.stringify({ errors: [words] }), json);
+  }
+
+  test.each([
+    ['by a dry run', ['--dry-run'], [], {}, 0],
+    ['where a later source fails', [], [], { '/v1/secret/data/a': denied }, 69],
+    ['where time is up', ['--timeout', '1500ms'], [], { '/v1/secret/data/a': respond(503, '{}', json) }, 124],
+    ['for a command that is not there', [], ['--', '/nonexistent/server'], {}, 127],
+  ] as const)('%s', async (_name, options, command, more, ends) => {
+    for (const refused of [false, true]) {
+      let asked = '';
+      await using vault = await startVault({
+        '/v1/sys/leases/revoke': (socket, request) => {
+          asked = request;
+          (refused ? denied : respond(204, ''))(socket, request);
+        },
+        ...more,
+      });
+      const to = join(vault.place, 'out');
+      const { status, stderr } = await runInitbox(
+        [
+          'fetch-config',
+          'vault:database/creds/app',
+          'vault:secret/a',
+          '--to',
+          to,
+          '--format',
+          'json',
+          '--log-level',
+          'debug',
+          ...options,
+          ...command,
+        ],
+        { env: { ...vault.env, ...given } },
+      );
+      expect(status).toBe(ends);
+      expect(revokes(vault.server)).toBe(1);
+      expect(asked).toContain(lease);
+      expect(vault.revoked()).toBe(0);
+      expect(stderr).not.toContain(lease);
+      if (refused)
+        expect(stderr).toMatch(
+          /warn .*the lease of vault:database\/creds\/app could not be revoked, and lives on for 1h, .*403: permission denied; a policy of the token must allow update on sys\/leases\/revoke/,
+        );
+      else expect(stderr).toMatch(/debug .*the lease of vault:database\/creds\/app is revoked/);
+    }
+  });
+
+  test('at SIGTERM', async () => {
+    await using vault = await startVault({
+      '/v1/sys/leases/revoke': respond(204, ''),
+      '/v1/secret/data/a': () => {},
+    });
+    const running = await startInitbox(
+      [
+        'fetch-config',
+        'vault:database/creds/app',
+        'vault:secret/a',
+        '--to',
+        join(vault.place, 'out'),
+        '--log-level',
+        'debug',
+        '--format',
+        'json',
+      ],
+      { env: { ...vault.env, ...given } },
+    );
+    await waitUntil(() => vault.server.requests.some(({ line }) => line.includes('secret/data')));
+    await waitUntil(() => vault.server.requests.some(({ line }) => line.includes('database/creds')));
+    await running.waitForStderr(/database\/creds\/app.* read/);
+    running.kill('SIGTERM');
+    expect((await running.exit).status).toBe(143);
+    expect(revokes(vault.server)).toBe(1);
+  });
+
+  test('and is kept for whoever got it', async () => {
+    await using vault = await startVault();
+    const { status } = await runInitbox(
+      ['fetch-config', 'vault:database/creds/app', '--to', join(vault.place, 'out'), '--format', 'json'],
+      { env: { ...vault.env, ...given } },
+    );
+    expect(status).toBe(0);
+    expect(revokes(vault.server)).toBe(0);
+  });
+
+  test('also where the token of a login cannot be revoked', async () => {
+    await using vault = await startVault({
+      '/v1/auth/token/lookup-self': answer({ data: { accessor: 'of-another', ttl: 600 } }),
+      '/v1/sys/leases/revoke': respond(204, ''),
+    });
+    const { status } = await runInitbox(vault.words('vault:database/creds/app', '--dry-run'), {
+      env: vault.env,
+    });
+    expect(status).toBe(0);
+    expect(vault.revoked()).toBe(0);
+    expect(revokes(vault.server)).toBe(1);
+  });
+});
+
+describe('an answer with a lease that does not come whole', () => {
+  const text = JSON.stringify(leased);
+  const half: Behaviour = (socket) => {
+    socket.end(
+      `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\nContent-Type: application/json\r\n\r\n${text.slice(0, 40)}`,
+    );
+  };
+  const creds = '/v1/database/creds/app';
+
+  test('is said beside the lease that came, and counted', async () => {
+    await using vault = await startVault({ [creds]: [half, answer(leased)] });
+    const { status, stderr } = await runInitbox(
+      vault.words('vault:database/creds/app', '--to', join(vault.place, 'out'), '--format', 'json'),
+      { env: vault.env },
+    );
+    expect(status).toBe(0);
+    expect(stderr).toContain(
+      'the token is kept: 1 lease hangs on it, and 1 more may, since an answer did not come whole',
+    );
+  });
+
+  test('is asked for again with growing pauses, and what may be left is said', async () => {
+    await using vault = await startVault({ [creds]: half });
+    const { status, stderr } = await runInitbox(
+      [
+        'fetch-config',
+        'vault:database/creds/app',
+        '--to',
+        join(vault.place, 'out'),
+        '--format',
+        'json',
+        '--timeout',
+        '3s',
+      ],
+      { env: { ...vault.env, VAULT_TOKEN: 'hvs.a-token-that-was-given' } },
+    );
+    expect(status).toBe(124);
+    // After 0 s, 1 s, 2.5 s, and just before the end.
+    expect(vault.server.requests.filter(({ line }) => line.includes('creds')).length).toBeLessThan(6);
+    expect(stderr).toMatch(
+      /warn .*the answer of vault:database\/creds\/app did not come whole \d times: if Vault made leases for them, these live on/,
+    );
+  });
+});
+
+test('what is asked once more is counted as it was asked', async () => {
+  await using vault = await startVault({
+    '/v1/secret/data/a': respond(403, '{"errors":["permission denied"]}', json),
+  });
+  const { status, stderr } = await runInitbox(
+    vault.words('vault:secret/a', '--to', join(vault.place, 'out'), '--format', 'json'),
+    { env: vault.env },
+  );
+  expect(status).toBe(69);
+  expect(vault.server.requests.filter(({ line }) => line.includes('secret/data')).length).toBe(2);
+  expect(stderr).toMatch(/permission denied.* for [1-9][\d.]*s, 2 attempts/);
 });

@@ -66,7 +66,7 @@ describe.skipIf(requireOrSkip('addresses of Vault', canUseBao()))('OpenBao', () 
     for (const path of ['pki/issue/role', 'pki/sign/role', 'transit/encrypt/key']) {
       const { status, stderr } = await fetchFrom(`vault:${path}`, env);
       expect(stderr).toContain('answered 405: this path cannot be read');
-      expect(stderr).toContain('cert-manager or Vault Agent');
+      expect(stderr).toContain('let cert-manager make it, write a template for render');
       expect(status).toBe(69);
     }
   });

@@ -77,10 +77,10 @@ describe('by what the user says', () => {
     expect(refused.status).toBe(2);
     expect(await fetched([`${url}/f`, '--secret', '--allow-disk'])).toMatchObject({ status: 0, mode: '440' });
   });
-  test('not both, and not for Vault or AWS', async () => {
+  test('not both, and not for Vault or stores of secrets', async () => {
     expect((await fetched([`${url}/f`, '--secret', '--public'])).status).toBe(2);
     const env = { VAULT_ADDR: url, VAULT_TOKEN: 'token', AWS_REGION: 'eu-central-1' };
-    for (const source of ['vault:secret/a', 'aws-sm:a']) {
+    for (const source of ['vault:secret/a', 'aws-sm:a', 'gcp-sm:shop/a', 'azure-kv:shop/a']) {
       const { status, stderr } = await fetched([source, '--public'], env);
       expect(stderr).toContain(`${source} cannot be public`);
       expect(status).toBe(2);

@@ -124,7 +124,15 @@ export interface Relay extends AsyncDisposable {
   sentAfter(said: RegExp): string | undefined;
 }
 
-export async function startRelay(postgres: Pick<Postgres, 'url'>): Promise<Relay> {
+/**
+ * @param cut what the client says last: it goes on to the server, whose answer never comes, and every connection ends
+ * @param how `dropped`: the server does not hear it either; `again`: new connections are let through after that
+ */
+export async function startRelay(
+  postgres: Pick<Postgres, 'url'>,
+  cut?: RegExp,
+  how: { readonly dropped?: boolean; readonly again?: boolean } = {},
+): Promise<Relay> {
   const url = new URL(postgres.url());
   const to = { host: url.hostname, port: Number(url.port) };
   /** In the order in which they came. */
@@ -135,7 +143,10 @@ export async function startRelay(postgres: Pick<Postgres, 'url'>): Promise<Relay
       .map(({ text }) => text)
       .join('');
   const sockets = new Set<Socket>();
+  let over = false;
+  let cutAlready = false;
   const server = createServer((client) => {
+    if (over) return void client.destroy();
     const onward = connect(to);
     for (const [from, end, other] of [
       ['client', client, onward],
@@ -145,11 +156,20 @@ export async function startRelay(postgres: Pick<Postgres, 'url'>): Promise<Relay
       end
         .on('data', (bytes: Buffer) => {
           talk.push({ from, text: bytes.toString('latin1') });
-          other.write(bytes);
+          const last = !cutAlready && from === 'client' && cut?.test(bytes.toString('latin1')) === true;
+          if (last ? how.dropped !== true : !over || from === 'client') other.write(bytes);
+          if (!last) return;
+          over = cutAlready = true;
+          setTimeout(() => {
+            sockets.forEach((socket) => socket.destroy());
+            sockets.clear();
+            over = how.again !== true;
+          }, 200);
         })
         .on('end', () => other.end())
         .on('error', () => other.destroy());
     }
+    return undefined;
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);

@@ -9,6 +9,7 @@ import { createPostgresLock } from '../../../../src/clients/postgres/lock/backen
 import { podPaths } from '../../../../src/core/context.ts';
 import { createLog } from '../../../../src/core/log.ts';
 import { createRedactor } from '../../../../src/core/redaction/redactor.ts';
+import { systemHost } from '../../../../src/process/host.ts';
 import { systemClock } from '../../../../src/process/system-clock.ts';
 import { debianPostgres, startPostgres, type Postgres } from '../../../support/postgres.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
@@ -35,7 +36,13 @@ function lockOn(postgres: Postgres): LockUnderTest {
           recordFor: undefined,
           once: undefined,
         },
-        { clock: systemClock, log, random: Math.random, resolve: createResolver(podPaths), redactor },
+        {
+          clock: systemClock,
+          log,
+          random: Math.random,
+          resolve: createResolver({ paths: podPaths, host: systemHost }),
+          redactor,
+        },
       ),
     async takeAway(name) {
       const { id } = keyOfName(name);

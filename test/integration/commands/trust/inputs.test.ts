@@ -246,6 +246,18 @@ describe('what is refused, with 2 and nothing done', () => {
       ['--add', 'in/nope', ...bundle],
       /--add: there is no in\/nope; is the volume mounted/,
     ],
+    [
+      'a source of another kind',
+      () => ({}),
+      ['--add', 'kubernetes:configmap/a#ca.crt', ...bundle],
+      /--add: kubernetes: begins an address, and files, folders, and vault:.*initbox fetch-config/,
+    ],
+    [
+      'an address as a base, of which no password is told',
+      () => ({}),
+      ['--base', 'git+https://user:pw-canary@host/ca', ...bundle],
+      /--base: what stands there looks like the secret itself(?![^]*pw-canary)/,
+    ],
     ['an empty folder', () => ({}), ['--add', 'in', ...bundle], /--add: the folder in holds no certificates/],
     [
       'a file without one',

@@ -1,4 +1,6 @@
 // What a server sends must not end the container at the memory limit that the pages name.
+import { createServer, type Server, type Socket } from 'node:net';
+
 import { describe, expect, test } from 'vitest';
 
 import { limitMemory, type MemoryLimit } from '../../../support/memory-limit.ts';
@@ -54,6 +56,53 @@ describe.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup
       expect(stderr).toMatch(words);
       expect(status).toBe(124);
     });
+  },
+);
+
+/** Written by hand: what Node's server writes are larger chunks. */
+async function serveBytewise(bytes: number): Promise<Server & AsyncDisposable> {
+  const chunks = Buffer.from('1\r\ny\r\n'.repeat(10_000));
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    let left = bytes;
+    const more = (): void => {
+      for (; left > 0; left -= 10_000) if (socket.destroyed || !socket.write(chunks)) return;
+      socket.end('0\r\n\r\n');
+    };
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      more();
+      socket.on('drain', () => {
+        left -= 10_000;
+        more();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(server, {
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+const portOf = (server: Server): number => (server.address() as { port: number }).port;
+
+test.skipIf(requireOrSkip('a memory limit', probe === undefined ? 'no cgroup can be made' : undefined))(
+  'endless bodies of chunks of a byte each take no more where nothing limits V8',
+  async () => {
+    await using server = await serveBytewise(Number.POSITIVE_INFINITY);
+    // More than any machine has: it only counts.
+    using limit = limitMemory(2 ** 42) as MemoryLimit;
+    const url = `http://127.0.0.1:${portOf(server)}/`;
+    const waiting = await startInitbox(['wait-http', url, '--body', 'x', '--timeout', '6s'], {
+      prefix: limit.prefix,
+    });
+    expect(await waiting.exit).toMatchObject({ status: 124 });
+    expect(limit.peak()).toBeLessThan(documented);
   },
 );
 

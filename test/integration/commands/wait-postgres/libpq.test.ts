@@ -309,6 +309,7 @@ const refusals = new RegExp(
     // What libpq takes, and most likely was not meant.
     'has more than one',
     'is not a name',
+    'has a character that no host has',
     'has a /, \\? or # in its user or password',
     'has a #',
     'begins or ends with a space',

@@ -3,7 +3,13 @@ import { createServer, type Server } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { canUseKafka, freeKafkaPorts, makeKafkaTopic, startKafka } from '../../../support/kafka.ts';
+import {
+  canUseKafka,
+  freeKafkaPorts,
+  makeKafkaTopic,
+  startKafka,
+  startKafkaPair,
+} from '../../../support/kafka.ts';
 import { runInitbox, runToDeadline, startInitbox } from '../../../support/program.ts';
 import { createCertificateAuthority } from '../../../support/tls.ts';
 import { requireOrSkip } from '../../../support/tools.ts';
@@ -67,6 +73,36 @@ describe.skipIf(requireOrSkip('wait for Kafka', canUseKafka()))('wait for Kafka'
   });
 });
 
+describe.skipIf(requireOrSkip('two brokers of Kafka', canUseKafka()))('two brokers', () => {
+  test('a topic of two replicas while one broker dies and comes back: its leaders move', async () => {
+    await using pair = await startKafkaPair();
+    const at = `kafka://${pair.ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
+    const there = async (options: string): Promise<void> => {
+      const { status, stderr } = await runInitbox(['wait', `${at}?${options}`]);
+      expect({ status, stderr }).toMatchObject({ status: 0 });
+    };
+    await there('brokers=2');
+    await makeKafkaTopic(pair.ports[0], 'orders');
+    await there('topic=orders&partitions=3&in-sync=2&brokers=2');
+    await pair.killSecond();
+    // Until its death is noticed, partitions have a leader that nobody reaches; then the other broker leads them.
+    const first = `kafka://127.0.0.1:${pair.ports[0]}?topic=orders&partitions=3`;
+    const moved = await runInitbox(['wait', first]);
+    expect(moved).toMatchObject({ status: 0, stderr: expect.stringMatching(/answers, with 1 broker/) });
+    for (const [options, said] of [
+      ['&in-sync=2', /partition \d of the topic "orders" has 1 of 2 replicas in sync/],
+      ['&brokers=2', /has 1 of 2 brokers/],
+    ] as const) {
+      const { status, stderr } = await notYet(`${first}${options}`, said);
+      expect({ status, stderr }).toMatchObject({ status: 124, stderr: expect.stringMatching(said) });
+    }
+    const back = await startInitbox(['wait', `${first}&in-sync=2&brokers=2`]);
+    await back.waitForStderr(/has 1 of 2/);
+    await pair.startSecond();
+    expect(await back.exit).toMatchObject({ status: 0 });
+  });
+});
+
 describe('what says that it is Kafka', () => {
   const answer = (key: number, body: string): Buffer => {
     const bytes = Buffer.from(body, 'latin1');
@@ -114,6 +150,35 @@ describe('what says that it is Kafka', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const { status, stderr } = await notYet(`kafka://127.0.0.1:${port}`, said);
+    expect({ status, stderr }).toMatchObject({ status: 124, stderr: expect.stringMatching(said) });
+  });
+
+  const number = (...values: number[]): string =>
+    values.map((value) => String.fromCharCode(0, 0, 0, value)).join('');
+  const text = (value: string): string => `\x00${String.fromCharCode(value.length)}${value}`;
+  test.each([
+    ['brokers=2', /has 1 of 2 brokers/],
+    ['topic=t&partitions=2', /has 1 of 2 partitions/],
+    ['topic=t&in-sync=2', /has 1 of 2 replicas in sync/],
+  ])('what is named twice is one: %s', async (options, said) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      let asked = 0;
+      socket.on('data', () => {
+        asked += 1;
+        if (asked === 1) return socket.write(versions);
+        const { port } = server.address() as { port: number };
+        const broker = `${number(7)}${text('127.0.0.1')}\x00\x00${String.fromCharCode(port >> 8, port & 255)}\xff\xff`;
+        const partition = `\x00\x00${number(0, 7, 2, 7, 7, 2, 7, 7)}`;
+        const topic = `\x00\x00${text('t')}\x00${number(2)}${partition}${partition}`;
+        const topics = options.startsWith('topic') ? `${number(1)}${topic}` : number(0);
+        return socket.write(answer(3, `${number(0, 2)}${broker}${broker}\xff\xff${number(7)}${topics}`));
+      });
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const { status, stderr } = await notYet(`kafka://127.0.0.1:${port}?${options}`, said);
     expect({ status, stderr }).toMatchObject({ status: 124, stderr: expect.stringMatching(said) });
   });
 });

@@ -115,7 +115,14 @@ describe.skipIf(requireOrSkip('wait for MongoDB', canUseFerretdb()))('wait for a
 });
 
 const ok = { ok: 1 };
-const found = { cursor: { firstBatch: { 0: 'orders' }, id: 0, ns: 'app.$cmd.listCollections' }, ...ok };
+const found = {
+  cursor: {
+    firstBatch: { 0: { name: 'orders', type: 'collection' } },
+    id: 0,
+    ns: 'app.$cmd.listCollections',
+  },
+  ...ok,
+};
 
 /** A member of a set; what it says of itself comes from `hello`. */
 const member =
@@ -126,6 +133,31 @@ const member =
       : others;
 
 const primary = member((me) => ({ isWritablePrimary: true, me, primary: me, hosts: [me] }));
+
+describe('wire versions', () => {
+  test.each([
+    [
+      'newer',
+      { minWireVersion: 26, maxWireVersion: 40 },
+      69,
+      /speaks MongoDB’s protocol from wire version 26 on, where 6 to 25/,
+    ],
+    [
+      'older',
+      { minWireVersion: 0, maxWireVersion: 5 },
+      69,
+      /up to wire version 5.*hint: the server is older than MongoDB 3\.6/s,
+    ],
+    ['of which one is known', { minWireVersion: 25, maxWireVersion: 40 }, 0, /answers/],
+    ['the first', { minWireVersion: 0, maxWireVersion: 6 }, 0, /answers/],
+    ['of which nothing is said', {}, 0, /answers/],
+  ])('%s', async (_, versions, status, said) => {
+    await using server = await playMongodb((command) =>
+      command === 'hello' ? { isWritablePrimary: true, ...versions, ...ok } : found,
+    );
+    await expectStatus(status, `mongodb://${server.address}/app`, said);
+  });
+});
 
 describe('members of a replica set', () => {
   test('a set without a primary, which gets one', async () => {
@@ -242,6 +274,18 @@ describe('members of a replica set', () => {
     });
     await expectStatus(0, `mongodb://${server.address}/app?collection=orders`, /answers \(/);
     expect(server.commands).toEqual(['hello', 'isMaster', 'listCollections']);
+  });
+
+  test('another collection than the one that was asked for is none', async () => {
+    const other = { ...found.cursor, firstBatch: { 0: { name: 'orders2', type: 'collection' } } };
+    await using server = await playMongodb((command) =>
+      command === 'hello' ? { isWritablePrimary: true, ...ok } : { cursor: other, ...ok },
+    );
+    const { status, stderr } = await notYet(
+      `mongodb://${server.address}/app?collection=orders`,
+      /has no collection "orders"/,
+    );
+    expect({ status, stderr }).toMatchObject({ status: 124 });
   });
 
   // https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml

@@ -88,6 +88,76 @@ describe('exec:', () => {
     await waitUntil(() => !all.some(alive), { what: 'the end of all tries' });
   });
 
+  const leaving = {
+    'in the group': (work: string) => `sh -c '${work}' &`,
+    'in a session of its own': (work: string) => `setsid sh -c '${work}' &`,
+    'as a daemon, after a second fork': (work: string) => `(setsid sh -c '${work}' & exit 0) &`,
+    'as a daemon that ignores what it can': (work: string) =>
+      `(setsid nohup sh -c 'trap "" TERM HUP INT; ${work}' & exit 0) &`,
+  };
+
+  test.each(
+    Object.keys(leaving).flatMap((how) =>
+      ([0, 1, 'cut'] as const).map((end) => [how as keyof typeof leaving, end] as const),
+    ),
+  )('what a try leaves %s is ended with the try (%s)', async (how, end) => {
+    const { path: folder } = temporaryDirectory('wait-exec-left');
+    const script = join(folder, 'check');
+    const work = `echo $$ >> ${folder}/pids; exec sleep 600 > /dev/null 2>&1`;
+    // It counts as started once it has written who it is.
+    const started = `n=$(wc -l < ${folder}/tries); until [ "$(wc -l < ${folder}/pids)" -ge $n ]; do sleep 0.02; done`;
+    const last = end === 'cut' ? 'sleep 600' : `[ $n -ge 3 ] && exit 0; exit ${end}`;
+    writeFileSync(
+      script,
+      `#!/bin/sh\ntouch ${folder}/pids\necho try >> ${folder}/tries\n${leaving[how](work)}\n${started}\n${last}\n`,
+    );
+    chmodSync(script, 0o755);
+    const time = end === 'cut' ? '&attempt-timeout=2s' : '';
+    const step = { name: 'wait', uses: 'wait', targets: [`exec:${script}#interval=50ms${time}`] };
+    const pids = (): number[] =>
+      existsSync(`${folder}/pids`)
+        ? readFileSync(`${folder}/pids`, 'utf8').trim().split('\n').filter(Boolean).map(Number)
+        : [];
+    if (end === 'cut') {
+      const waiting = await startPlan([step]);
+      await waitUntil(() => pids().length >= 2, { timeout: 60_000, what: 'a second try' });
+      await waitUntil(() => !alive(pids()[0] as number), { what: 'the end of what the first try left' });
+      waiting.kill('SIGTERM');
+      expect(await waiting.exit).toMatchObject({ status: 143 });
+    } else {
+      // The next step comes after all of it.
+      const { status, stderr } = await runPlan([
+        step,
+        {
+          name: 'then',
+          needs: ['wait'],
+          command: sh(
+            `for p in $(cat ${folder}/pids); do kill -0 $p && grep -q "^State:.[^Z]" /proc/$p/status && echo "left $p" && exit 9; done; exit 0`,
+          ),
+        },
+      ]);
+      expect({ status, stderr }).toMatchObject({ status: 0 });
+      expect(pids().length).toBeGreaterThanOrEqual(end === 0 ? 1 : 3);
+    }
+    await waitUntil(() => !pids().some(alive), { what: 'the end of what all tries left' });
+  });
+
+  test.each([
+    ['the whole wait', { timeout: '2s' }, '', 'a longer --timeout waits for it'],
+    [
+      'one try',
+      { timeout: '3s' },
+      '#interval=50ms&attempt-timeout=500ms',
+      '--attempt-timeout gives it longer',
+    ],
+  ])('the hint names what has cut it: %s', async (_what, step, options, helps) => {
+    const { status, stderr } = await runPlan([
+      { name: 'wait', uses: 'wait', targets: [`exec:sleep 600${options}`], ...step },
+    ]);
+    expect(status).toBe(124);
+    expect(stderr).toContain(`hint: the command had not ended: if it is only slow, ${helps}`);
+  });
+
   test('a command that is not there is final', async () => {
     const { status, stderr } = await runPlan([
       { name: 'wait', uses: 'wait', targets: ['exec:/not/there --x', `127.0.0.1:${await freePort()}`] },

@@ -38,6 +38,11 @@ it('its schema is one, by the strict rules', () => {
   expect(() => ajv.compile(schema)).not.toThrow();
 });
 
+it('takes no tree of files', async () => {
+  const text = 'to: /config\nfiles: [{ path: a, from: "git+https://h/r#main:a" }]\n';
+  await expect(read(text)).rejects.toThrow(/files\[0\]\.from: git\+https:\/\/h\/r#main:a is a tree of files/);
+});
+
 describe('a specification', () => {
   it('is read with everything in it', async () => {
     const { to, files } = await read(whole);

@@ -83,7 +83,7 @@ describe('data', () => {
   test('that is no text is named, without its value', () => {
     expect(made('$L$O$Z', { data })).toBe(
       [
-        '1:1: L is no text (--data L); name one field of it, or use --language liquid',
+        '1:1: L is a list (--data L); ?join=, behind a dns: or interface: source makes one text of it, and --language liquid has loops',
         '1:3: O is no text (--data O); name one field of it, or use --language liquid',
         '1:5: Z is null (--data Z)',
       ].join('\n'),

@@ -85,6 +85,31 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     'x-a: { u: "postgres://app:hunter2@db/app" }\nsteps: [{ name: a, command: [x] }]\n',
     'plan.yaml:1:11: x-a: a URL with a password stands in the plan, where everybody can read it; use a file, or a variable: $(NAME)',
   ],
+  'a token as a step’s name, and in a command': [
+    `steps:
+  - { name: ghp_CanaryCanaryCanaryCanaryCanary123456, command: [x] }
+  - { name: b, command: [x, "hvs.CAESIKq7ZxWm9TrhV4pdB8sQz"], needs: xoxb-1234567890-Kq7ZxWm9TrhV4 }
+  - { name: glpat-rotation-2, command: [x] }
+`,
+    'plan.yaml has 4 mistakes',
+    'plan.yaml:2:13: name: a token stands in the plan, where everybody can read it; use a file, or a variable: $(NAME)',
+    'plan.yaml:3:29: command: a token stands in the plan, where everybody can read it; use a file, or a variable: $(NAME)',
+    expect.stringContaining('plan.yaml:3:70: needs: a token stands in the plan') as string,
+    'plan.yaml:3:70: step "b" needs (what stands there looks like a secret), and no step has that name',
+  ],
+  'names that are none, and may be secrets': [
+    `steps:
+  - { name: ${'correct-horse-battery-staple-'.repeat(4)}, command: [x] }
+  - { name: "# created: 2024\\n# public key: age1xyz\\nAGE-SECRET-KEY-1QQPQZ3CANARYCANARYCANARYCANARYCANARYCANARYCANARY77", command: [x] }
+  - { name: c, command: [x], when: "${'correct-horse-battery-staple-'.repeat(4)}" }
+`,
+    'plan.yaml has 3 mistakes',
+    expect.stringMatching(/^plan\.yaml:2:13: \(a text of 116 characters\) is not a valid name/) as string,
+    expect.stringMatching(
+      /^plan\.yaml:3:13: \(what stands there looks like a secret\) is not a valid name/,
+    ) as string,
+    expect.stringMatching(/^plan\.yaml:4:\d+: when: \(a text of 116 characters\) is not the name/) as string,
+  ],
   'one half of a character': [
     '{"steps": [{"name": "a", "command": ["echo", "\\ud800"]}]}',
     expect.stringMatching(/^plan\.yaml:1:46: this text has one half of a character/) as string,
@@ -203,7 +228,7 @@ const refused: Readonly<Record<string, readonly [plan: string, ...mistakes: read
     'plan.yaml has 20 mistakes',
     expect.stringContaining('plan.yaml:2:42: targets: the port "99999"') as string,
     expect.stringContaining('plan.yaml:2:54: targets: "host" has no port') as string,
-    expect.stringContaining('plan.yaml:2:70: targets: the port "x"') as string,
+    expect.stringContaining('plan.yaml:2:70: targets: the port in the target is not') as string,
     expect.stringContaining('plan.yaml:3:40: names: "a..b" is not a DNS name') as string,
     expect.stringContaining('plan.yaml:3:50: names: "db:5" has a port') as string,
     expect.stringContaining('plan.yaml:4:40: urls: ftp:// is not supported') as string,
@@ -315,7 +340,9 @@ steps: [*e]
       /^plan\.yaml:2:13: "a b" is not a valid name; a step’s name has 1 to 63 letters/,
     ) as string,
     expect.stringMatching(/^plan\.yaml:3:13: "..\/x" is not a valid name/) as string,
-    expect.stringMatching(/^plan\.yaml:4:13: "a\\u001b\[31m" is not a valid name/) as string,
+    expect.stringMatching(
+      /^plan\.yaml:4:13: \(a text of 6 characters, some of them unseen\) is not a valid name/,
+    ) as string,
     expect.stringMatching(/^plan\.yaml:5:13: "" is not a valid name/) as string,
   ],
   'a name and a choice that are none, in a plan that is misshapen: each told once': [
@@ -428,6 +455,12 @@ describe('secrets inline in a plan', () => {
       '4:11',
     ],
     [
+      'a header’s value in place of its variable',
+      step('uses: wait-http\n    urls: http://a/\n    header-env: X-Api-Key=hunter2-9'),
+      '5:17',
+    ],
+    ['a password behind a reference', step('command: [psql, "token=$(T) password=hunter2"]'), '3:21'],
+    [
       'a variable of a template',
       step('uses: render\n    templates: /t\n    to: /o\n    var: [token=hunter2]'),
       '6:11',
@@ -460,9 +493,39 @@ describe('secrets inline in a plan', () => {
     ['a URL with a user alone', 'command: [psql, "postgres://app@db/app"]'],
     ['a header from a variable', 'command: [curl, -H, "Authorization: Bearer $(TOKEN)", api]'],
     ['a header that is no secret', 'command: [curl, -H, "Accept: text/plain", api]'],
+    [
+      'a header and the name of its variable',
+      'uses: wait-http\n    urls: http://a/\n    header-env: X-Api-Key=PARTNER_KEY',
+    ],
+    [
+      'several of them',
+      'uses: fetch-config\n    sources: http://a/\n    to: /o\n    header-env: [X-Auth-Token=partnertoken, X-Vault-Token=T]',
+    ],
+    ['one in a URL', 'uses: wait\n    targets: "temporal://a:7233?header-env=x-auth-token=PARTNER_KEY"'],
+    ['one in a command', 'command: [initbox, wait-http, --header-env, X-Api-Key=PARTNER_KEY, http://a/]'],
+    [
+      'one in a word of a command',
+      'command: [initbox, wait-http, --header-env=X-Api-Key=PARTNER_KEY, http://a/]',
+    ],
+    [
+      'a source with a secret’s name',
+      'uses: render\n    templates: /t\n    to: /o\n    data: [token=/run/secrets/t.json, "password=vault:secret/db#password"]',
+    ],
     ['prose', 'command: [echo, "the token is fetched: wait"]'],
+    [
+      'a header’s variable in a place for anchors',
+      'command: [x]\nx-common: { header-env: [X-Api-Key=PARTNER_KEY] }',
+    ],
   ])('%s is taken', async (_name, lines) => {
-    const environment = { DATABASE_URL: 'postgres://app:hunter2@db:5432/app', DB_PASSWORD: 'x' };
+    const environment = {
+      DATABASE_URL: 'postgres://app:hunter2@db:5432/app',
+      DB_PASSWORD: 'x',
+      PARTNER_KEY: 'x',
+      partnertoken: 'x',
+      T: 'x',
+      VAULT_ADDR: 'https://v:8200',
+      VAULT_TOKEN: 'x',
+    };
     expect((await read(step(lines), { environment })).steps).toHaveLength(1);
   });
 });

@@ -64,6 +64,10 @@ describe('what cannot be', () => {
     ['vm.x>=1', { value: 'core' }, 'which is not a whole number'],
     ['net.x=1024', { value: '32768 60999' }, 'has 2 values (32768 60999), and 1 was given'],
     ['vm.x=1 2', { value: '1' }, 'has 1 value (1), and 2 were given'],
+    ['vm.x=262144 vm.y=1', { value: '1' }, 'vm.y=1 is another setting; write each as a word of its own'],
+    ['vm.x=262144,vm.y=1', { value: '1' }, 'is another setting; write each as a word of its own'],
+    ['vm.x=256k', { value: '1' }, 'is a number without a unit (1), and 256k is none'],
+    ['net.x=4Ki 5 6', { value: '1 2 3' }, 'is numbers without a unit (1 2 3), and 4Ki is none'],
     [
       `${thp}=sometimes`,
       { value: 'never', choices: ['always', 'never'] },
@@ -79,6 +83,9 @@ describe('what cannot be', () => {
     ['net.x=reno cubic', { value: 'reno' }],
     ['net.x=8080-8090', { value: '' }],
     ['kernel.x=1 2', { value: 'a' }],
+    ['vm.x=0x10', { value: '1' }],
+    ['vm.x=8080-8081,9000', { value: '1' }],
+    ['kernel.core_pattern=|/bin/x a=b', { value: 'core' }],
     [`${thp}=always`, { value: 'never', choices: ['always', 'never'] }],
   ])('but %s of %j', (asked, present) => {
     expect(misfit(parseSetting(asked), present)).toBeUndefined();

@@ -12,7 +12,7 @@ import {
   derSequence,
   derSetOf,
   derTagged,
-} from '../../../../src/commands/trust/der.ts';
+} from '../../../../src/clients/x509/der.ts';
 import { whyNotForJava } from '../../../../src/commands/trust/java-certificate.ts';
 
 const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');

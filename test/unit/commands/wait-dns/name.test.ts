@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 
 import { addressesFromHosts } from '../../../../src/clients/dns/hosts.ts';
 import { expandName, parseResolvConf, readResolvConf } from '../../../../src/clients/dns/resolv-conf.ts';
+import { parseService, serviceHost } from '../../../../src/clients/dns/service.ts';
 import { parseName } from '../../../../src/commands/wait-dns/name.ts';
 import { parseServer, serverAt } from '../../../../src/commands/wait-dns/server.ts';
-import { parseService, serviceHost } from '../../../../src/commands/wait-dns/service.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'initbox-dns-'));
 function file(name: string, content: string): string {
@@ -95,20 +95,24 @@ describe('--service', () => {
     ['db.data', folder, 'db.data.svc.k8s.example.'],
     ['db', '/nowhere', 'db.shop.svc.k8s.example.'],
   ])('%s with the account in %s is %s', (name, account, host) => {
-    expect(serviceHost(parseService(name), config, account)).toBe(host);
+    expect(serviceHost(parseService(name, 'initbox wait-dns'), config, account)).toBe(host);
   });
 
   test('outside a cluster it says what is missing', () => {
-    expect(() => serviceHost(parseService('db'), { ...config, search: [] }, '/nowhere')).toThrow(
-      /namespace is unknown/,
-    );
     expect(() =>
-      serviceHost(parseService('db.x'), { ...config, search: ['corp.example'] }, '/nowhere'),
+      serviceHost(parseService('db', 'initbox wait-dns'), { ...config, search: [] }, '/nowhere'),
+    ).toThrow(/namespace is unknown/);
+    expect(() =>
+      serviceHost(
+        parseService('db.x', 'initbox wait-dns'),
+        { ...config, search: ['corp.example'] },
+        '/nowhere',
+      ),
     ).toThrow(/domain is unknown.*db\.x\.svc\.cluster\.local\./);
   });
 
   test.each(['', 'a.b.c', 'UPPER', 'a_b', '-a', 'a.'])('%j is no Service', (text) =>
-    expect(() => parseService(text)).toThrow('NAME.NAMESPACE'),
+    expect(() => parseService(text, 'initbox wait-dns')).toThrow('NAME.NAMESPACE'),
   );
 });
 

@@ -229,6 +229,47 @@ describe('one encoding in another', () => {
         }
     });
 
+  // Lines are a part of how base64 is written, and no encoding of their own.
+  const wrap =
+    (columns: number, end: string) =>
+    (text: string): string =>
+      (text.match(new RegExp(`.{1,${columns}}`, 'g')) ?? []).join(end);
+  const lines20 = (text: string): string => wrap(20, '\n')(base64(text));
+  const crlf20 = (text: string): string => wrap(20, '\r\n')(base64(text));
+  const lines76 = (text: string): string => wrap(76, '\n')(base64(text));
+  const little = (text: string): string => Buffer.from(text, 'utf16le').toString('base64');
+  const bigInHex = (text: string): string => Buffer.from(text, 'utf16le').swap16().toString('hex');
+  const hex = (text: string): string => Buffer.from(text).toString('hex');
+  test.each<[string, ...((text: string) => string)[]]>([
+    ['UTF-16LE in base64 in lines', little, lines20],
+    ['UTF-16LE in base64 in lines of CRLF', little, crlf20],
+    ['UTF-16LE in base64 in lines of 76', little, lines76],
+    ['UTF-16LE in base64 in lines, in lines', (text) => wrap(20, '\n')(little(text)), lines20],
+    ['UTF-16BE in hex in lines', bigInHex, lines20],
+    ['UTF-16BE in hex in lines of its own, in lines', (text) => wrap(20, '\n')(bigInHex(text)), lines20],
+    ['lines in lines', lines20, lines20],
+    ['lines of CRLF in lines', crlf20, lines20],
+    ['lines of 76 in lines of 76', lines76, lines76],
+    ['lines in lines in JSON', lines20, crlf20, JSON.stringify],
+    ['lines of 76 in lines of 76 in JSON', lines76, lines76, JSON.stringify],
+    ['lines in lines in lines', lines20, lines20, lines20],
+    ['lines of 76, three times', lines76, lines76, lines76],
+    ['a URL in lines in lines', encodeURIComponent, lines76, lines20],
+    ['hex in lines in a URL', hex, lines76, encodeURIComponent],
+    ['JSON in lines in JSON', JSON.stringify, lines76, JSON.stringify],
+  ])('base64: %s', (_name, ...encodings) => {
+    for (const said of [
+      `Kx9vQ2mPzL7rT4w"B`,
+      'Kx9vQ2mPzL7rT4wBs8GhN3yEuW6jDc1aFq5oZiXp0VbRkMtJlHnQeY2SxCg4d7',
+    ]) {
+      const text = encodings.reduce((inner, encode) => encode(inner), said);
+      const left = redactorOf(said).redact(`<${text}>`);
+      expect(left).toContain('[redacted]');
+      // The padding of a first or last character may stay.
+      expect(left.replaceAll('[redacted]', ' ')).not.toMatch(/[\w+/]{4}/);
+    }
+  });
+
   test('words behind a long one keep their blanks', () =>
     expect(redactorOf('configuration-key-of-it').redact('a configuration-key-of-it is missing')).toBe(
       'a [redacted] is missing',

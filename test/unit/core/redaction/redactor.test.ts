@@ -83,6 +83,80 @@ describe('redaction goes by value', () => {
   });
 });
 
+describe('values that are dumped, or cut into lines', () => {
+  const dumped = 'hvs.CAESIJ8x_KqvTz0Wm4RbY7uNpLd3eGh5iXoA1cQ9fS2kVtZ6';
+  const redactor = createRedactor();
+  redactor.secret(dumped);
+  const lines = (Buffer.from(dumped)
+    .toString('base64')
+    .match(/.{1,20}/g) ?? []) as readonly string[];
+  const hex = [...Buffer.from(dumped)].map((byte) => byte.toString(16).padStart(2, '0'));
+  const rows = Array.from({ length: Math.ceil(hex.length / 16) }, (_, row) => row * 16);
+  const number = (at: number): string => at.toString(16).padStart(8, '0');
+  const inWords = (bytes: readonly string[], swapped = false): string =>
+    (bytes.join('').match(/.{1,4}/g) ?? [])
+      .map((word) => (swapped ? word.slice(2) + word.slice(0, 2) : word))
+      .join(' ');
+  const column = (at: number): string => dumped.slice(at, at + 16).replace(/[^ -~]/g, '.');
+  test.each([
+    ['lines of a quoted mail', lines.map((line) => `> ${line}`).join('\n')],
+    ['texts that are put together', lines.map((line) => `"${line}"`).join(' +\n  ')],
+    ['texts of Python', lines.map((line) => `'${line}'`).join('\n')],
+    ['a list', lines.map((line) => `"${line}"`).join(', ')],
+    ['lines of a shell', lines.join(' \\\n')],
+    ['a comment', lines.map((line) => `# ${line}`).join('\n')],
+    ['words of two bytes', inWords(hex)],
+    ['words of four bytes', (hex.join('').match(/.{1,8}/g) ?? []).join(' ')],
+    ['a list of C', hex.map((byte) => `0x${byte}`).join(', ')],
+    [
+      'lines of C',
+      rows
+        .map(
+          (at) =>
+            `  ${hex
+              .slice(at, at + 12)
+              .concat(hex.slice(at + 12, at + 16))
+              .map((byte) => `0x${byte}`)
+              .join(', ')}`,
+        )
+        .join(',\n'),
+    ],
+    [
+      'xxd',
+      rows
+        .map((at) => `${number(at)}: ${inWords(hex.slice(at, at + 16)).padEnd(40)}  ${column(at)}\n`)
+        .join(''),
+    ],
+    [
+      'hexdump -C',
+      rows
+        .map(
+          (at) =>
+            `${number(at)}  ${hex
+              .slice(at, at + 16)
+              .join(' ')
+              .padEnd(48)}  |${column(at)}|\n`,
+        )
+        .join(''),
+    ],
+    [
+      'hexdump',
+      rows.map((at) => `${number(at).slice(1)} ${inWords(hex.slice(at, at + 16), true)}\n`).join(''),
+    ],
+  ])('%s', (_, text) => {
+    const shown = redactor.redact(`the body is ${text} here`);
+    expect(shown).toMatch(/^the body is .{0,4}\[redacted\]/s);
+    expect(shown.length).toBeLessThan(80);
+    for (let at = 0; at + 6 < dumped.length; at += 6) expect(shown).not.toContain(dumped.slice(at, at + 6));
+  });
+  test.each([
+    'deadbeef cafe 0123 babe 1234 5678',
+    '2026-11-27 12:30:11 10.0.0.1 db:5432',
+    'a "b" + "c", > d # e',
+    '0x01, 0x02, 0x03, 0x04, 0x05',
+  ])('%s stays', (text) => expect(redactor.redact(text)).toBe(text));
+});
+
 test('a Secret shows itself to nobody but who asks', () => {
   const secret = createRedactor().secret('hunter2');
   expect(
@@ -122,6 +196,16 @@ describe('log', () => {
       list: ['[redacted]'],
     });
   });
+  test.each(['text', 'json'] as const)(
+    '%s: nor is one shown by the names of a step and a command',
+    (format) => {
+      const line = logged(format, (log) =>
+        log.with({ command: 'a hunter2', step: 'hunter2' }).info('hunter2'),
+      );
+      expect(line).not.toContain('hunter2');
+      expect(line).toContain('[redacted]');
+    },
+  );
   test('levels', () => expect(logged('text', (log) => log.debug('no'))).toBe(''));
   test('control characters cannot forge a line or drive a terminal', () => {
     expect(oneLine('a\u001b[31mred\u0007 \r\nb\u2028c\u0085d')).toBe('a\\u001b[31mred\\u0007  b c d');

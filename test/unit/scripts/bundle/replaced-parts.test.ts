@@ -19,10 +19,17 @@ const bundle = (contents: string) =>
   });
 
 test('the packages of today have every part that is replaced', async () => {
-  await expect(bundle("require('pg'); require('node-vault');")).resolves.toBeDefined();
+  await expect(bundle("require('pg'); require('node-vault'); require('ssh2');")).resolves.toBeDefined();
 });
 
 test('the build fails, naming each part that a package no longer has', async () => {
-  await expect(bundle("require('node-vault');")).rejects.toThrow(/pg: lib\/crypto\/utils is replaced/);
-  await expect(bundle("require('pg');")).rejects.toThrow(/node-vault: axios is replaced/);
+  // Of the message esbuild cuts what is beyond the first few.
+  const naming = (text: string): object => ({
+    errors: expect.arrayContaining([
+      expect.objectContaining({ text: expect.stringContaining(`${text} is replaced`) }),
+    ]),
+  });
+  await expect(bundle("require('node-vault');")).rejects.toMatchObject(naming('pg: lib/crypto/utils'));
+  await expect(bundle("require('pg');")).rejects.toMatchObject(naming('node-vault: axios'));
+  await expect(bundle("require('pg');")).rejects.toMatchObject(naming('ssh2: lib/agent.js'));
 });

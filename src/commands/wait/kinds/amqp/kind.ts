@@ -1,10 +1,5 @@
 import { attemptAmqp, type AmqpDemands } from '../../../../clients/amqp/attempt.ts';
-import { list } from '../../../../core/options/option.ts';
-import { UsageError } from '../../../../core/outcome.ts';
-import { Secret } from '../../../../core/redaction/redactor.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
-import { defineKind } from '../../kind.ts';
-import { serverStages, serverTools } from '../../server-target.ts';
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
 import {
   checkTls,
   credentialOptions,
@@ -12,7 +7,13 @@ import {
   readServerUrl,
   readTls,
   tlsTargetOptions,
-} from '../../server-url.ts';
+} from '../../../../clients/connection/server-url.ts';
+import { quotedValue } from '../../../../core/misplaced-secret.ts';
+import { list } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { Secret } from '../../../../core/redaction/redactor.ts';
+import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 
 const amqpOptions = {
   ...credentialOptions,
@@ -67,6 +68,6 @@ export const amqp = defineKind({
 /** A short string of the protocol. @throws Error that says what is accepted */
 function parseShort(given: string): string {
   if (given === '' || Buffer.byteLength(given) > 255 || /\p{Cc}/u.test(given))
-    throw new Error(`${JSON.stringify(given.slice(0, 60))} is not a name of 1 to 255 bytes`);
+    throw new Error(`${quotedValue(given, 60)} is not a name of 1 to 255 bytes`);
   return given;
 }

@@ -1,8 +1,11 @@
 import { basename } from 'node:path';
 
+import { within } from '../../../../core/clock.ts';
 import type { Context } from '../../../../core/context.ts';
-import { Failure } from '../../../../core/outcome.ts';
+import { DeadlinePassed, Failure } from '../../../../core/outcome.ts';
 import { refuseUnexpanded } from '../../../../core/template-variables.ts';
+import type { ChildEnd } from '../../../../process/child.ts';
+import { runningPhase } from '../../../../wait/attempt-timeout.ts';
 import { never, notYet, satisfied, type Answer, type Probe } from '../../../../wait/attempt.ts';
 import { defineKind } from '../../kind.ts';
 import { commandWords } from './command-words.ts';
@@ -26,32 +29,55 @@ export const exec = defineKind({
     return {
       name,
       serial: { interval: 1000 },
-      open: (context) => ({
-        name,
-        stages: ['assertion'],
-        attempt: (probe) => attemptCommand(words, context, probe),
-      }),
+      open: (context) => {
+        const tries = new Set<Promise<ChildEnd>>();
+        return {
+          name,
+          stages: ['assertion'],
+          attempt: (probe) => attemptCommand(words, tries, context, probe),
+          // Whatever comes next finds nothing of them.
+          [Symbol.asyncDispose]: () => within(Promise.all(tries), dying, context.clock),
+        };
+      },
     };
   },
 });
 
-/** One run, whose process group is killed where it is cut. */
+/** Milliseconds for what was killed to be gone; a signal must end initbox within 200. */
+const dying = 100;
+
+/** By which what a try started is known, whatever group and session that went to. */
+const tryVariable = 'INITBOX_EXEC_TRY';
+
+/** One run. All that it started is killed where it is cut, and at its end. */
 async function attemptCommand(
   words: readonly string[],
+  tries: Set<Promise<ChildEnd>>,
   { environment, clock, host }: Context,
   probe: Probe,
 ): Promise<Answer> {
-  probe.phase('running');
-  const { describeEnd, startChild, statusOf } = await import('../../../../process/child.ts');
-  if (probe.signal.aborted) return notYet('was cut');
+  probe.phase(runningPhase);
+  const { describeEnd, marked, startChild, statusOf } = await import('../../../../process/child.ts');
+  const { signal } = probe;
+  if (signal.aborted) return notYet('was cut');
   try {
-    const child = await startChild(words, { environment, clock, host, grace: 0 });
-    const stop = (): void => child.stop('SIGKILL', 0);
-    if (probe.signal.aborted) stop();
-    probe.signal.addEventListener('abort', stop, { once: true });
-    const end = await child.gone;
-    probe.signal.removeEventListener('abort', stop);
-    if (probe.signal.aborted) return notYet('was cut');
+    const child = await startChild(words, { ...marked(tryVariable, environment), clock, host, grace: 0 });
+    tries.add(child.gone);
+    void child.gone.then(() => tries.delete(child.gone));
+    const end = await new Promise<ChildEnd | undefined>((resolve) => {
+      const onAbort = (): void => {
+        child.stop('SIGKILL', 0);
+        // Where its own time was up, another try follows, and not beside what is left of this one.
+        if (!(signal.reason instanceof DeadlinePassed)) resolve(undefined);
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      void child.gone.then((ended) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(ended);
+      });
+    });
+    if (end === undefined || signal.aborted) return notYet('was cut');
     return statusOf(end) === 0
       ? satisfied('exits with 0')
       : notYet(`ended with ${describeEnd(end)}`, { absent: true });

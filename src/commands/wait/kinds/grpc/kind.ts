@@ -1,3 +1,4 @@
+import { quoted } from '../../../../core/misplaced-secret.ts';
 import { value } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
 import { grpcTarget, grpcTargetOptions } from '../../grpc-target.ts';
@@ -41,6 +42,6 @@ export const grpc = defineKind({
 /** @throws Error that says what is accepted */
 function parseService(given: string): string {
   if (!/^[\w.\-/]{1,255}$/.test(given))
-    throw new Error(`${JSON.stringify(given)} is not the name of a service; write package.Service`);
+    throw new Error(`${quoted(given)} is not the name of a service; write package.Service`);
   return given;
 }

@@ -1,3 +1,9 @@
+import {
+  checkTls,
+  readServerUrl,
+  readTls,
+  tlsTargetOptions,
+} from '../../../../clients/connection/server-url.ts';
 import { remembered } from '../../../../clients/dns/remembered.ts';
 import { createResolver } from '../../../../clients/dns/resolver.ts';
 import { hasAuthorization, readHeaders } from '../../../../clients/http/headers.ts';
@@ -8,7 +14,6 @@ import { UsageError } from '../../../../core/outcome.ts';
 import { parseTarget } from '../../../wait-http/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages } from '../../server-target.ts';
-import { checkTls, readServerUrl, readTls, tlsTargetOptions } from '../../server-url.ts';
 
 export const influxdb = defineKind({
   options: {
@@ -50,7 +55,7 @@ export const influxdb = defineKind({
           import('../../../../clients/influxdb/attempt.ts'),
         ]);
         const client = createHttpClient({
-          resolve: remembered(createResolver(context.paths), context.clock),
+          resolve: remembered(createResolver(context), context.clock),
           clock: context.clock,
           proxy: readProxies(context, [ping.url]),
           tls: readTls(options, context.environment),

@@ -1,10 +1,4 @@
-import { attemptKafka, type KafkaDemands } from '../../../../clients/kafka/attempt.ts';
-import { saslMechanisms } from '../../../../clients/kafka/login.ts';
-import { integer, list, oneOf, valueOr } from '../../../../core/options/option.ts';
-import { UsageError } from '../../../../core/outcome.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
-import { defineKind } from '../../kind.ts';
-import { serverStages, serverTools } from '../../server-target.ts';
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
 import {
   checkTls,
   credentialOptions,
@@ -12,7 +6,14 @@ import {
   readServerUrl,
   readTls,
   tlsTargetOptions,
-} from '../../server-url.ts';
+} from '../../../../clients/connection/server-url.ts';
+import { attemptKafka, type KafkaDemands } from '../../../../clients/kafka/attempt.ts';
+import { saslMechanisms } from '../../../../clients/kafka/login.ts';
+import { quotedValue } from '../../../../core/misplaced-secret.ts';
+import { integer, list, oneOf, valueOr } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 
 const count = (description: string) =>
   valueOr({ description, placeholder: 'COUNT', parse: integer({ min: 1 }), fallback: '1' });
@@ -81,6 +82,6 @@ export const kafka = defineKind({
 function parseTopic(given: string): string {
   // Topic.validate of Kafka.
   if (!/^[\w.-]{1,249}$/.test(given) || given === '.' || given === '..')
-    throw new Error(`${JSON.stringify(given.slice(0, 60))} is not the name of a topic`);
+    throw new Error(`${quotedValue(given, 60)} is not the name of a topic`);
   return given;
 }

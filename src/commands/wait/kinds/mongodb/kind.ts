@@ -1,3 +1,11 @@
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
+import {
+  credentialOptions,
+  readCredentials,
+  readServerUrl,
+  readTls,
+  tlsTargetOptions,
+} from '../../../../clients/connection/server-url.ts';
 import { isIP } from '../../../../clients/dns/ip-address.ts';
 import { readResolvConf } from '../../../../clients/dns/resolv-conf.ts';
 import {
@@ -5,19 +13,12 @@ import {
   type MongodbDemands,
   type MongodbRole,
 } from '../../../../clients/mongodb/attempt.ts';
+import { quotedValue } from '../../../../core/misplaced-secret.ts';
 import { flag, list, type Values } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
 import { refuseUnexpanded } from '../../../../core/template-variables.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
-import {
-  credentialOptions,
-  readCredentials,
-  readServerUrl,
-  readTls,
-  tlsTargetOptions,
-} from '../../server-url.ts';
 import { readMongodbParameters, type MongodbParameters } from './parameters.ts';
 import { mongodbSeeds } from './seeds.ts';
 
@@ -171,6 +172,6 @@ function tlsOf(
 /** @throws Error that says what is accepted */
 function parseCollection(given: string): string {
   if (given === '' || Buffer.byteLength(given) > 255 || /[$\0]/.test(given))
-    throw new Error(`${JSON.stringify(given.slice(0, 60))} is not the name of a collection`);
+    throw new Error(`${quotedValue(given, 60)} is not the name of a collection`);
   return given;
 }

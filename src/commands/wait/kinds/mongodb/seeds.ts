@@ -1,9 +1,9 @@
+import type { Endpoint } from '../../../../clients/connection/endpoint.ts';
 import { explainDnsError } from '../../../../clients/dns/dns-errors.ts';
 import { lookUp } from '../../../../clients/dns/lookup.ts';
 import { namesNoTarget, type RecordType } from '../../../../clients/dns/query.ts';
 import type { ResolverConfig } from '../../../../clients/dns/resolv-conf.ts';
 import type { FindMongodbSeeds, MongodbSeeds } from '../../../../clients/mongodb/attempt.ts';
-import type { Endpoint } from '../../../../clients/tcp.ts';
 import type { Clock } from '../../../../core/clock.ts';
 import { exitStatus } from '../../../../core/exit-status.ts';
 import { portIn, splitHostPort } from '../../../../core/host-port.ts';

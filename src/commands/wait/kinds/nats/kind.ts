@@ -1,10 +1,4 @@
-import { attemptNats } from '../../../../clients/nats/attempt.ts';
-import { list, secret as secretOption } from '../../../../core/options/option.ts';
-import { UsageError } from '../../../../core/outcome.ts';
-import { Secret } from '../../../../core/redaction/redactor.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
-import { defineKind } from '../../kind.ts';
-import { serverStages, serverTools } from '../../server-target.ts';
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
 import {
   checkTls,
   credentialOptions,
@@ -12,7 +6,14 @@ import {
   readServerUrl,
   readTls,
   tlsTargetOptions,
-} from '../../server-url.ts';
+} from '../../../../clients/connection/server-url.ts';
+import { attemptNats } from '../../../../clients/nats/attempt.ts';
+import { quoted } from '../../../../core/misplaced-secret.ts';
+import { list, secret as secretOption } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { Secret } from '../../../../core/redaction/redactor.ts';
+import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 
 const natsOptions = {
   ...credentialOptions,
@@ -73,6 +74,6 @@ export const nats = defineKind({
 /** @throws Error that says what is accepted */
 function parseStream(given: string): string {
   if (!/^[^\s.*>/\\\p{Cc}]{1,255}$/u.test(given))
-    throw new Error(`${JSON.stringify(given)} is not the name of a stream`);
+    throw new Error(`${quoted(given)} is not the name of a stream`);
   return given;
 }

@@ -1,10 +1,4 @@
-import { attemptRedis } from '../../../../clients/redis/attempt.ts';
-import { flag, list, parseText, secret, text } from '../../../../core/options/option.ts';
-import { UsageError } from '../../../../core/outcome.ts';
-import { parsePattern, patternSearch, patternTime, type PatternSearch } from '../../../../core/pattern.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
-import { defineKind } from '../../kind.ts';
-import { serverStages, serverTools } from '../../server-target.ts';
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
 import {
   checkTls,
   credentialOptions,
@@ -12,7 +6,13 @@ import {
   readServerUrl,
   readTls,
   tlsTargetOptions,
-} from '../../server-url.ts';
+} from '../../../../clients/connection/server-url.ts';
+import { attemptRedis } from '../../../../clients/redis/attempt.ts';
+import { flag, list, parseText, secret, text } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { parsePattern, patternSearch, patternTime, type PatternSearch } from '../../../../core/pattern.ts';
+import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 
 const redisOptions = {
   ...credentialOptions,

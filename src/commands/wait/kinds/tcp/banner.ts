@@ -1,8 +1,8 @@
 import { AnswerTooLong, ConnectionEnded } from '../../../../clients/connection/conversation.ts';
+import type { Endpoint } from '../../../../clients/connection/endpoint.ts';
 import { judgeConnection, openConversation } from '../../../../clients/connection/open.ts';
 import { remembered } from '../../../../clients/dns/remembered.ts';
 import { createResolver } from '../../../../clients/dns/resolver.ts';
-import type { Endpoint } from '../../../../clients/tcp.ts';
 import type { Context } from '../../../../core/context.ts';
 import { excerpt } from '../../../../core/excerpt.ts';
 import { notYet, satisfied, type Answer, type Probe } from '../../../../wait/attempt.ts';
@@ -22,9 +22,9 @@ const shown = 80;
 /** Makes attempts that connect, send a text, and read until the server has said another one. */
 export function bannerAttempts(
   { endpoint, send, expect }: BannerDemands,
-  { paths, clock, redactor }: Pick<Context, 'paths' | 'clock' | 'redactor'>,
+  { paths, host, clock, redactor }: Pick<Context, 'paths' | 'host' | 'clock' | 'redactor'>,
 ): (probe: Probe) => Promise<Answer> {
-  const resolve = remembered(createResolver(paths), clock);
+  const resolve = remembered(createResolver({ paths, host }), clock);
   const wanted = Buffer.from(expect);
   const words = (heard: Buffer): string =>
     heard.length === 0 ? 'nothing' : JSON.stringify(excerpt(heard.toString('utf8'), shown, redactor.redact));

@@ -1,9 +1,9 @@
+import { endpointName, parseEndpoint } from '../../../../clients/connection/endpoint.ts';
 import { isIP } from '../../../../clients/dns/ip-address.ts';
 import { text } from '../../../../core/options/option.ts';
 import type { WaitStage } from '../../../../wait/stage.ts';
 import { connectOptions } from '../../../wait-tcp/options.ts';
 import { connectTarget } from '../../../wait-tcp/run.ts';
-import { endpointName, parseEndpoint } from '../../../wait-tcp/target.ts';
 import { defineKind } from '../../kind.ts';
 
 const tcpOptions = {

@@ -1,14 +1,15 @@
+import { checkTls, readTls, tlsTargetOptions } from '../../../../clients/connection/server-url.ts';
 import { connectionHeaders, hasAuthorization, readHeaders } from '../../../../clients/http/headers.ts';
 import { requestOptions } from '../../../../clients/http/options.ts';
 import type { MessageDemand } from '../../../../clients/websocket/attempt.ts';
 import type { Clock } from '../../../../core/clock.ts';
+import { quoted } from '../../../../core/misplaced-secret.ts';
 import { list, text, value } from '../../../../core/options/option.ts';
 import { UsageError } from '../../../../core/outcome.ts';
 import { parsePattern, patternSearch, patternTime, simplerPattern } from '../../../../core/pattern.ts';
 import { parseTarget } from '../../../wait-http/target.ts';
 import { defineKind } from '../../kind.ts';
 import { serverStages, serverTools } from '../../server-target.ts';
-import { checkTls, readTls, tlsTargetOptions } from '../../server-url.ts';
 
 /** What the handshake sets itself. */
 const reserved: ReadonlySet<string> = new Set([
@@ -121,6 +122,6 @@ function messageDemand(
 function parseSubprotocol(given: string): string {
   // RFC 6455, 4.1: a token of HTTP.
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(given))
-    throw new Error(`${JSON.stringify(given)} is not the name of a subprotocol`);
+    throw new Error(`${quoted(given)} is not the name of a subprotocol`);
   return given;
 }

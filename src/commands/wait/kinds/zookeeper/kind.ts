@@ -1,9 +1,4 @@
-import { attemptZookeeper } from '../../../../clients/zookeeper/attempt.ts';
-import { integer, list, valueOr } from '../../../../core/options/option.ts';
-import { UsageError } from '../../../../core/outcome.ts';
-import { endpointName } from '../../../wait-tcp/target.ts';
-import { defineKind } from '../../kind.ts';
-import { serverStages, serverTools } from '../../server-target.ts';
+import { endpointName } from '../../../../clients/connection/endpoint.ts';
 import {
   checkTls,
   credentialOptions,
@@ -11,7 +6,13 @@ import {
   readServerUrl,
   readTls,
   tlsTargetOptions,
-} from '../../server-url.ts';
+} from '../../../../clients/connection/server-url.ts';
+import { attemptZookeeper } from '../../../../clients/zookeeper/attempt.ts';
+import { quoted } from '../../../../core/misplaced-secret.ts';
+import { integer, list, valueOr } from '../../../../core/options/option.ts';
+import { UsageError } from '../../../../core/outcome.ts';
+import { defineKind } from '../../kind.ts';
+import { serverStages, serverTools } from '../../server-target.ts';
 
 const zookeeperOptions = {
   ...credentialOptions,
@@ -35,7 +36,8 @@ export const zookeeper = defineKind({
   read({ address, scheme, options }, around) {
     const url = readServerUrl(address, { port: 2181, several: true }, around);
     const root = url.path === '' ? '' : parseNode(`/${url.path}`);
-    const { endpoints } = url;
+    // One that is named twice is one of the quorum.
+    const endpoints = [...new Map(url.endpoints.map((one) => [endpointName(one), one])).values()];
     checkTls(options, scheme, 'zookeepers');
     readCredentials(url, options, around);
     if (options.quorum > endpoints.length)
@@ -65,6 +67,6 @@ export const zookeeper = defineKind({
 /** @throws Error that says what is accepted */
 function parseNode(given: string): string {
   if (!/^(?:\/[^/\p{Cc}]+)+$/u.test(given) || /(?:^|\/)\.{1,2}(?:\/|$)/.test(given))
-    throw new Error(`${JSON.stringify(given)} is not the path of a node; write /PATH`);
+    throw new Error(`${quoted(given)} is not the path of a node; write /PATH`);
   return given;
 }

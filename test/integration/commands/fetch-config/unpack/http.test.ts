@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
 
@@ -134,6 +134,54 @@ describe('an archive by http', () => {
     expect(refused.stderr).toContain('--allow-disk');
     expect(await runInitbox([...args, '--allow-disk'], { env })).toMatchObject({ status: 0 });
     expect(readdirSync(to)).toContain('site');
+  });
+
+  test('with credentials its modes are those of secrets, unless the user says otherwise', async () => {
+    const { path } = temporaryDirectory('archive');
+    const tree = join(path, 'site');
+    mkdirSync(join(tree, 'open'), { recursive: true });
+    mkdirSync(join(tree, 'closed'));
+    for (const [name, mode] of [
+      ['open/plain', 0o666],
+      ['open/own', 0o600],
+      ['closed/program', 0o4755],
+    ] as const) {
+      writeFileSync(join(tree, name), name);
+      chmodSync(join(tree, name), mode);
+    }
+    chmodSync(join(tree, 'open'), 0o777);
+    chmodSync(join(tree, 'closed'), 0o700);
+    const bytes = execFileSync('tar', ['czf', '-', '-C', path, 'site']);
+    await using server = await serve((_request, response) => void response.end(bytes));
+    const { path: to } = temporaryDirectory('target');
+    const env = { AUTHORIZATION: 'Bearer abcdefgh12345678' };
+    const modes = async (...flags: readonly string[]): Promise<string[]> => {
+      const args = ['fetch-config', server.url, '--unpack', '--to', to, '--strip-components', '1'];
+      const result = await runInitbox(
+        [...args, '--header-env', 'Authorization=AUTHORIZATION', '--allow-disk', ...flags],
+        { env },
+      );
+      expect(result.status).toBe(0);
+      // A rerun keeps what is as it should be, and makes anew what was made by another rule.
+      expect(result.stderr).toContain('has 3 files');
+      expect(result.stderr.includes('can read what is written to')).toBe(flags.length === 0);
+      const again = await runInitbox(
+        [...args, '--header-env', 'Authorization=AUTHORIZATION', '--allow-disk', ...flags],
+        { env },
+      );
+      expect(again.stderr).toContain('holds already');
+      return [
+        'open',
+        'open/plain',
+        'open/own',
+        'closed',
+        'closed/program',
+        '..data/..initbox-archive.json',
+      ].map((name) => (statSync(join(to, name)).mode & 0o7777).toString(8));
+    };
+    expect(await modes()).toEqual(['750', '440', '400', '700', '550', '440']);
+    expect(await modes('--public')).toEqual(['777', '666', '600', '700', '755', '444']);
+    expect(await modes('--mode', '0444')).toEqual(['755', '444', '444', '755', '444', '440']);
   });
 
   test('SIGTERM while the body hangs', async () => {

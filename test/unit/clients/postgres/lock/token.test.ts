@@ -27,7 +27,8 @@ test.each([
   expect(nextToken(transaction, timeline, last)).toBe(expected);
 });
 
-test('it fits a bigint of the server, whatever the timeline', () => {
+test('it fits a bigint of the server, whatever the timeline, and leaves room for those after it', () => {
   const largest = nextToken((1n << 48n) - 1n, 'FFFFFFFF', undefined);
-  expect(largest).toBeLessThanOrEqual(2n ** 63n - 1n);
+  expect(largest).toBeLessThan(2n ** 63n - 2n ** 48n);
+  expect(nextToken(5n, '00000001', largest)).toBeLessThan(2n ** 63n - 2n ** 47n);
 });

@@ -28,6 +28,7 @@ describe('placeOf', () => {
     ['a/../b', /leaves the target/],
     ['a\0b', /NUL/],
     ['n'.repeat(256), /255 bytes/],
+    ['d/'.repeat(513), /more than 512 folders/],
     ['..data', /volume's own/],
     ['...', /volume's own/],
   ])('refuses %j', (name, why) => expect(() => entryPathOf(name, 0)).toThrow(why));
