@@ -31,11 +31,12 @@ beforeEach(() => {
 
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-/** Hours pass, in steps that leave the marks time to be written. */
+/** Hours pass, in steps each of which leaves the marks the time to be written: then the next ones are due. */
 async function passHours(hours: number): Promise<void> {
+  const { pending } = clock;
   for (let step = 0; step < hours * 12; step++) {
     await clock.advance(5 * 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await expect.poll(() => clock.pending, { interval: 1 }).toBe(pending);
   }
 }
 
@@ -83,7 +84,7 @@ describe('what a run of many hours prepares', () => {
     await passHours(3);
     expect(await removeAsAnotherPod()).toHaveLength(1);
     await file[Symbol.asyncDispose]();
-    expect(openDescriptors()).toEqual([]);
+    await expect.poll(openDescriptors).toEqual([]);
   });
 });
 
@@ -103,7 +104,7 @@ describe('a mark', () => {
     await passHours(1);
     expect(statSync(file).mtimeMs).toBe(1000);
     closeSync(descriptor);
-    expect(openDescriptors()).toEqual([]);
+    await expect.poll(openDescriptors).toEqual([]);
   });
 
   it('of a descriptor that was closed meanwhile touches no other file', async () => {
