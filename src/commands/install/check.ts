@@ -2,7 +2,7 @@ import type { Context } from '../../core/context.ts';
 import { exitStatus } from '../../core/exit-status.ts';
 import { done, failed, type Outcome } from '../../core/outcome.ts';
 import { RuntimeFolders } from './folders.ts';
-import { filesOf, folderOf, isOfRuntimeIn, type Manifest, problemOf } from './manifest.ts';
+import { filesOf, folderOf, isOfRuntimeIn, type Manifest, problemOf, readingUntil } from './manifest.ts';
 
 /** Compares a copy with the runtime that this program belongs to, and changes nothing. */
 export async function checkRuntime(
@@ -12,6 +12,7 @@ export async function checkRuntime(
   { signal }: Context,
 ): Promise<Outcome> {
   const files = filesOf(source, manifest);
+  const reading = readingUntil(signal);
   using folders = RuntimeFolders.find(target, isOfRuntimeIn(files));
   const problems: string[] = [];
   /** What is wrong with a folder, told once and not of each file in it. */
@@ -26,7 +27,7 @@ export async function checkRuntime(
       if (!problem.mendable) toRemove.push(folder);
     } else if (folders === undefined) problems.push(`${file.path} is missing or unreadable (ENOENT)`);
     else {
-      problems.push((await problemOf(folders, file, signal)) ?? '');
+      problems.push((await problemOf(folders, file, reading)) ?? '');
       if (folders.isFolder(file.path)) toRemove.push(file.path);
     }
   }

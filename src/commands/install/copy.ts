@@ -24,14 +24,16 @@ import {
   installManifestName,
   type Manifest,
   lookAt,
+  type FileReading,
+  readingUntil,
   type RuntimeFile,
   stateOf,
   wholeName,
 } from './manifest.ts';
 import { NoRoom, roomIn } from './room.ts';
 
-/** Bytes between two looks at the signal: one piece is on a slow disk long before the 200 ms that a signal may take. */
-const piece = 4 << 20;
+/** Bytes that are written until they are waited for: on a slow disk that is over long before the 200 ms that a signal may take. */
+const mostUnsynced = 4 << 20;
 
 /** Where nothing tells who writes to a half-written file: milliseconds after its last write until nobody can be at it any more. */
 const abandoned = 10_000;
@@ -103,6 +105,7 @@ class Filling {
   readonly #folders: RuntimeFolders;
   readonly #files: readonly RuntimeFile[];
   readonly #context: Context;
+  readonly #reading: FileReading;
   /** The program that is copied from, where that is a file of the same name. */
   readonly #own: string | undefined;
   /** In which state each file was last found right. */
@@ -118,6 +121,7 @@ class Filling {
     this.#folders = folders;
     this.#files = files;
     this.#context = context;
+    this.#reading = readingUntil(context.signal);
     const own = statSync(join(source, entry), { bigint: true, throwIfNoEntry: false });
     this.#own = own && fileIdentity(own);
   }
@@ -180,7 +184,7 @@ class Filling {
     const state = this.#stateOf(file);
     if (state !== undefined && this.#right.get(file) === state) return true;
     if (this.#wrong.has(file) && this.#wrong.get(file) === state) return false;
-    const looked = await lookAt(this.#folders, file, this.#context.signal);
+    const looked = await lookAt(this.#folders, file, this.#reading);
     const right = looked.problem === undefined && looked.state !== undefined;
     if (right) this.#right.set(file, looked.state);
     // Of a link, which is not opened, the state that was seen before.
@@ -278,7 +282,7 @@ class Filling {
     try {
       await using copy = await heldAlone(open);
       dropInheritedAcl(copy.writer.fd, `${folder.shown}/${name}`);
-      await copyInPieces(this.#source, file, copy.writer, this.#context);
+      await copyInPieces(this.#source, file, copy.writer, this.#reading);
       // Before it has its name: the kernel runs no file that is open for writing (ETXTBSY, execve(2)).
       await copy.writer.close();
       // Another install of this version was faster: its program stays.
@@ -335,20 +339,19 @@ async function copyInPieces(
   from: string,
   { path, mode, sha256 }: RuntimeFile,
   copy: FileHandle,
-  { signal }: Context,
+  { buffer, signal }: FileReading,
 ): Promise<void> {
   await using source = await openLater(join(from, path), 'r');
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(piece);
   for (let size = 0; ;) {
     if (signal.aborted) throw reasonOf(signal);
-    const { bytesRead } = await source.read(buffer, 0, piece, size);
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, size);
     if (bytesRead === 0) break;
     hash.update(buffer.subarray(0, bytesRead));
     for (let written = 0; written < bytesRead;)
       written += (await copy.write(buffer, written, bytesRead - written, size + written)).bytesWritten;
     size += bytesRead;
-    await copy.datasync();
+    if (size % mostUnsynced === 0 || bytesRead < buffer.length) await copy.datasync();
   }
   if (hash.digest('hex') !== sha256)
     throw refused(

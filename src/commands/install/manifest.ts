@@ -58,6 +58,22 @@ export function folderOf({ path }: RuntimeFile): string {
   return dirname(path);
 }
 
+/** Bytes that are read between two looks at the signal. */
+const piece = 1 << 20;
+
+/**
+ * How files are read. All are read into the same bytes, one after the other: those of each file would be freed late, and
+ * a container may have 32 MiB.
+ */
+export interface FileReading {
+  readonly buffer: Buffer;
+  readonly signal: AbortSignal;
+}
+
+export function readingUntil(signal: AbortSignal): FileReading {
+  return { buffer: Buffer.allocUnsafeSlow(piece), signal };
+}
+
 /** What a look at a copy of a file found. */
 export interface Looked {
   /** Undefined where it is right. */
@@ -78,9 +94,9 @@ export function stateOf({ dev, ino, ctimeNs, size, mode, uid }: BigIntStats): st
 export async function problemOf(
   folders: RuntimeFolders,
   file: RuntimeFile,
-  signal: AbortSignal,
+  reading: FileReading,
 ): Promise<string | undefined> {
-  return (await lookAt(folders, file, signal)).problem;
+  return (await lookAt(folders, file, reading)).problem;
 }
 
 /**
@@ -91,7 +107,7 @@ export async function problemOf(
 export async function lookAt(
   folders: RuntimeFolders,
   file: RuntimeFile,
-  signal: AbortSignal,
+  reading: FileReading,
 ): Promise<Looked> {
   const { path } = file;
   const folder = folders.find(folderOf(file));
@@ -101,9 +117,9 @@ export async function lookAt(
     await using handle = await open(folder.at(basename(path)), flags);
     // Before it is read: whatever changes from here on has another state.
     const state = stateOf(await handle.stat({ bigint: true }));
-    return { problem: await problemIn(handle, folder, file, signal), state };
+    return { problem: await problemIn(handle, folder, file, reading), state };
   } catch (error) {
-    if (signal.aborted) throw reasonOf(signal);
+    if (reading.signal.aborted) throw reasonOf(reading.signal);
     const { code } = error as NodeJS.ErrnoException;
     const problem =
       code === 'ELOOP' ? `${path} is a symbolic link` : `${path} is missing or unreadable (${code})`;
@@ -115,7 +131,7 @@ async function problemIn(
   handle: FileHandle,
   folder: Directory,
   file: RuntimeFile,
-  signal: AbortSignal,
+  reading: FileReading,
 ): Promise<string | undefined> {
   const { path } = file;
   const stat = await handle.stat();
@@ -124,18 +140,14 @@ async function problemIn(
   if (why !== undefined) return `${path} ${why}`;
   if (stat.size !== file.size) return `${path} has ${stat.size} bytes instead of ${file.size}`;
   if ((stat.mode & 0o7777) !== Number.parseInt(file.mode, 8)) return `${path} has the wrong mode`;
-  return (await sha256Of(handle, signal)) === file.sha256 ? undefined : `${path} has other content`;
+  return (await sha256Of(handle, reading)) === file.sha256 ? undefined : `${path} has other content`;
 }
 
-/** Bytes that are read between two looks at the signal. */
-const piece = 1 << 20;
-
-async function sha256Of(handle: FileHandle, signal: AbortSignal): Promise<string> {
+async function sha256Of(handle: FileHandle, { buffer, signal }: FileReading): Promise<string> {
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(piece);
   for (let at = 0; ;) {
     if (signal.aborted) throw reasonOf(signal);
-    const { bytesRead } = await handle.read(buffer, 0, piece, at);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) return hash.digest('hex');
     hash.update(buffer.subarray(0, bytesRead));
     at += bytesRead;

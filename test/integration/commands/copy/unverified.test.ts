@@ -350,11 +350,9 @@ describe.skipIf(notRoot)(`names that the owner of the source exchanges, for ${at
       encoding: 'utf8',
     });
     // What the exchanger makes anew has its owner only a moment after its name.
-    const links = execFileSync(
-      'find',
-      [top, '-type', 'l', '!', '-name', '.initbox*', '-printf', '%l %U\n'],
-      { encoding: 'utf8' },
-    );
+    const links = execFileSync('find', [top, '-type', 'l', '!', '-name', '.initbox*', '-printf', '%l %U\n'], {
+      encoding: 'utf8',
+    });
     return [
       ...found.split('\n').filter((line) => {
         const [path = '', ...attributes] = line.split(' ');
