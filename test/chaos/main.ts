@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../support/undo.ts';
 import { chooseFault, createFaults } from './faults.ts';
 import { startFleet } from './jobs.ts';
 import { seeded } from './random.ts';
-import { judge } from './verdict.ts';
+import { type Failover, judge } from './verdict.ts';
 
 const { values } = parseArgs({
   options: {
@@ -46,8 +46,9 @@ await primary.sql(
   `CREATE TABLE effects (token bigint, job text, at timestamptz); ALTER TABLE effects OWNER TO app;
    CREATE ROLE unrecorded LOGIN PASSWORD '${appRole.password}'; GRANT INSERT ON effects TO unrecorded`,
 );
+let standbySince = Date.now() / 1000;
 let standby: Standby = await startStandby(primary, placed);
-const failovers: number[] = [];
+const failovers: Failover[] = [];
 const urlOf = (user: string): string =>
   `postgres://${user}:${appRole.password}@${[primary, standby].map(({ host, port }) => `${host}:${port}`).join(',')}/${appRole.database}?target_session_attrs=primary`;
 
@@ -55,13 +56,21 @@ async function failOver(): Promise<void> {
   const old = primary;
   const { port } = old;
   await old.kill();
-  failovers.push(Date.now() / 1000);
+  const at = Date.now() / 1000;
   await sleep(random.between(0, 500));
   await standby.promote();
+  failovers.push({ at, lastKnown: (await lastKnown(standby)) ?? standbySince });
   primary = standby;
   await old.remove();
   // In the old one's place, so that the URL names both.
+  standbySince = Date.now() / 1000;
   standby = await startStandby(primary, { port, ...placed });
+}
+
+/** When the last transaction ended that a standby got, in seconds since 1970; undefined where it got none. */
+async function lastKnown(server: Postgres): Promise<number | undefined> {
+  const [row] = await server.sql('SELECT extract(epoch FROM pg_last_xact_replay_timestamp())::float8 AS at');
+  return (row?.['at'] ?? undefined) as number | undefined;
 }
 
 const ground = temporaryDirectory('chaos');

@@ -17,20 +17,23 @@ interface Entry {
   readonly at: number;
 }
 
-/** Seconds before a failover of which the standby may not have heard: what it lost in them is nobody's mistake. */
-const unheard = 2;
-
 /**
- * Judges a run by what its children wrote down outside the database, and by what they left in it.
- * @param failovers seconds since 1970 at which a primary ended for good
+ * A primary that ended for good, in seconds since 1970. The standby follows it from behind: what was committed after the
+ * last transaction that it has is lost, which is nobody's mistake.
  */
+export interface Failover {
+  readonly at: number;
+  readonly lastKnown: number;
+}
+
+/** Judges a run by what its children wrote down outside the database, and by what they left in it. */
 export async function judge(
   folder: string,
   ended: readonly Ended[],
   postgres: Postgres,
-  failovers: readonly number[],
+  failovers: readonly Failover[],
 ): Promise<Verdict> {
-  const mayBeLost = (at: number): boolean => failovers.some((over) => at <= over && over - at < unheard);
+  const mayBeLost = (at: number): boolean => failovers.some((over) => over.lastKnown < at && at <= over.at);
   const entries = readFileSync(join(folder, 'journal'), 'utf8')
     .split('\n')
     .filter(Boolean)
