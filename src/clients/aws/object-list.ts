@@ -57,8 +57,11 @@ export function objectFolder(
       return brokenList('it has another number of objects than it says');
     const truncated = root.at('IsTruncated')?.text;
     if (truncated === undefined) return brokenList('it does not say whether it is whole');
-    if (truncated === 'false') return { state: 'page', objects, next: undefined };
     const next = root.at('NextContinuationToken')?.text ?? '';
+    if (truncated === 'false')
+      return next === ''
+        ? { state: 'page', objects, next: undefined }
+        : brokenList('it says that it is whole, and has a token for the rest');
     if (truncated !== 'true' || next === '') return brokenList('it ends, and has no token for the rest');
     return { state: 'page', objects, next };
   };

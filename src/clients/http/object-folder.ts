@@ -60,6 +60,9 @@ export function listedPages(
 ): ObjectFolder['list'] {
   // What was listed stays so while the rest is waited for.
   const objects: ListedObject[] = [];
+  const names = new Set<string>();
+  // A server that goes round in a circle, or takes no token, would be listed for as long as it likes.
+  const tokens = new Set<string>();
   let token: string | undefined;
   let empty = 0;
   return async (probe) => {
@@ -70,15 +73,34 @@ export function listedPages(
       const found = answer.objects.filter(({ name }) => name !== '');
       if (objects.length + found.length > most.count)
         return never(exitStatus.refused, `has more than ${most.count} objects below it (${most.origin})`);
+      // A page that is broken is asked for again, so nothing of it is kept. Two of one name in a page are refused later.
+      if (found.some(({ name }) => names.has(name)))
+        return brokenList('it has an object of an earlier page again');
+      if (answer.next !== undefined && answer.next === token)
+        return brokenList('its token for the rest leads to itself');
+      if (answer.next !== undefined && tokens.has(answer.next))
+        return brokenList('its token for the rest leads back');
       objects.push(...found);
+      for (const { name } of found) names.add(name);
       if (answer.next === undefined) return objects.length > 0 ? { state: 'listed', objects } : none();
-      if (answer.next === token) return brokenList('its token for the rest leads to itself');
+      tokens.add(answer.next);
       token = answer.next;
       empty = found.length === 0 ? empty + 1 : 0;
       if (empty > mostEmpty) return never(exitStatus.refused, 'is listed without an end');
     }
   };
 }
+
+/** What a list says of itself, at most once. */
+const saidOnce = [
+  'IsTruncated',
+  'NextContinuationToken',
+  'KeyCount',
+  'Name',
+  'Prefix',
+  'Blobs',
+  'NextMarker',
+];
 
 /** The root of a list in XML, whose name is that; undefined where it is another document, or does not go to its end. */
 export async function listRoot(
@@ -88,7 +110,10 @@ export async function listRoot(
 ): Promise<XmlElement | undefined> {
   const { xmlRoot } = await import('../xml.ts');
   const root = await xmlRoot(body.toString(), signal);
-  return root?.name === name ? root : undefined;
+  if (root?.name !== name) return undefined;
+  // Of two of them, programs take one or the other: the list could seem whole.
+  const twice = saidOnce.some((one) => root.all(one).length > 1);
+  return twice ? undefined : root;
 }
 
 export function brokenList(why: string): NotYet {

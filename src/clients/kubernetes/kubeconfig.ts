@@ -6,7 +6,7 @@ import { UsageError } from '../../core/outcome.ts';
 import { refuseUnexpanded, type Meaning } from '../../core/template-variables.ts';
 import { isWebUrl } from '../../core/web-url.ts';
 import { readNamedFile, readSecretFile } from '../../fs/input-file.ts';
-import type { TlsSettings } from '../http/tls.ts';
+import { checkClientPair, type TlsSettings } from '../http/tls.ts';
 import type { ClusterAccess } from './access.ts';
 import { objectIn, objectsIn, textAt, valueIn, type ApiObject, type Json } from './api-object.ts';
 
@@ -161,13 +161,26 @@ function pemOf(entry: Entry, key: string, origin: string): string | undefined {
   return text;
 }
 
+function originOf({ value }: Entry, key: string, origin: string): string {
+  return `${origin}: ${textAt(value, `${key}-data`) === '' ? key : `${key}-data`}`;
+}
+
 function tlsOf(cluster: Entry, user: Entry, origin: string, secret: (value: string) => void): TlsSettings {
   const authorities = pemOf(cluster, 'certificate-authority', origin);
   const certificate = pemOf(user, 'client-certificate', origin);
   const key = pemOf(user, 'client-key', origin);
   if ((certificate === undefined) !== (key === undefined))
     throw new UsageError(`${origin}: client-certificate and client-key must both be there, or neither`);
-  if (key !== undefined) secret(key);
+  if (certificate !== undefined && key !== undefined) {
+    secret(key);
+    checkClientPair(
+      { certificate, key },
+      {
+        certificate: originOf(user, 'client-certificate', origin),
+        key: originOf(user, 'client-key', origin),
+      },
+    );
+  }
   const serverName = textAt(cluster.value, 'tls-server-name');
   return {
     verify: valueIn(cluster.value, 'insecure-skip-tls-verify') !== true,

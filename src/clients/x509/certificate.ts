@@ -73,12 +73,16 @@ function nameIn(subject: Uint8Array): string {
   return attributes.map(({ text }) => text).join(', ') || 'without a name';
 }
 
-/** In a line of a log nothing moves a cursor or turns the direction of what follows; and no name fills a screen. */
+/** Characters of a name that are shown. Those of people have some dozens; X.520 allows 64 for each part. */
+const longestName = 300;
+
+/**
+ * In a line of a log nothing moves a cursor or turns the direction of what follows; and no name fills a screen. A longer one is
+ * described and not cut: the redactor comes later, and does not know the half of a secret.
+ */
 export function printable(name: string): string {
-  return name
-    .slice(0, 100)
-    .toWellFormed()
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+  if (name.length > longestName) return `(a name of ${name.length} characters)`;
+  return name.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 function slugOf(name: string): string {

@@ -1,5 +1,5 @@
 // What the API server may do, by a small one of the test's own over TLS; test/kubernetes has the real one.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -15,6 +15,7 @@ import {
   type RunningProgram,
 } from '../../support/program.ts';
 import { promptly, within } from '../../support/promptly.ts';
+import { createCertificateAuthority } from '../../support/tls.ts';
 import { requireOrSkip } from '../../support/tools.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -522,6 +523,38 @@ describe('kubeconfig', () => {
     });
     expect(result.status).toBe(2);
     expect(result.stderr).toContain(words);
+    expect(api.requests).toEqual([]);
+  });
+
+  test.each([
+    [
+      'another key',
+      'a',
+      'b',
+      /client-key-data: this is not the key of the certificate \(.*client-certificate-data\)/,
+    ],
+    [
+      'a key in place of the certificate',
+      'key of a',
+      'a',
+      /client-certificate-data: the file holds no certificate/,
+    ],
+  ])('%s is told before anybody is asked', async (_name, certificate, key, words) => {
+    const authority = await createCertificateAuthority('Client CA');
+    using _authority = { [Symbol.dispose]: () => authority.remove() };
+    const [first, second] = [await authority.client('a'), await authority.client('b')];
+    const base64 = (path: string): string => readFileSync(path).toString('base64');
+    await using api = await ApiServer.start();
+    const result = await runInitbox(['wait-kubernetes', 'job/migrate', '--timeout', '3s'], {
+      env: {
+        KUBECONFIG: api.kubeconfig({
+          'client-certificate-data': base64(certificate === 'a' ? first.certificateFile : first.keyFile),
+          'client-key-data': base64(key === 'a' ? first.keyFile : second.keyFile),
+        }),
+      },
+    });
+    expect(result.stderr).toMatch(words);
+    expect(result.status).toBe(2);
     expect(api.requests).toEqual([]);
   });
 

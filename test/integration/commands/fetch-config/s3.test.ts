@@ -412,6 +412,8 @@ describe.skipIf(missing)('what answers in its place', () => {
     expect(readdirSync(place)).toEqual([]);
   });
 
+  const goesOn = (token: number): string =>
+    `<IsTruncated>true</IsTruncated><NextContinuationToken>${token}</NextContinuationToken>`;
   const whole = '<IsTruncated>false</IsTruncated>';
   const listed = (keys: readonly string[], more = whole, etag = '&quot;one&quot;'): string =>
     `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${keys
@@ -482,6 +484,16 @@ describe.skipIf(missing)('what answers in its place', () => {
       'another number',
     ],
     ['with a number that is none', listed(['config/a'], `<KeyCount>x</KeyCount>${whole}`), 'another number'],
+    [
+      'that is whole and goes on',
+      listed(['config/a'], `${whole}<NextContinuationToken>more</NextContinuationToken>`),
+      'it says that it is whole, and has a token for the rest',
+    ],
+    [
+      'that says twice whether it is whole',
+      listed(['config/a'], `${whole}<IsTruncated>true</IsTruncated>`),
+      'it is not a whole list of objects',
+    ],
     [
       'whose rest is itself',
       listed([], '<IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>'),
@@ -564,6 +576,26 @@ describe.skipIf(missing)('what answers in its place', () => {
     );
     expect(stderr).toContain('it is not a whole list of objects');
     expect(status).toBe(124);
+  });
+
+  test.each([
+    ['goes round in a circle', (page: number) => listed([`config/${page}`], goesOn(page % 2)), 'leads back'],
+    [
+      'begins anew with each token',
+      (page: number) => listed(['config/a'], goesOn(page)),
+      'an object of an earlier page again',
+    ],
+  ])('a list that %s is broken, and nothing of it is taken', async (_name, text, words) => {
+    let page = 0;
+    using server = await answering((_request, response) => response.writeHead(200).end(text((page += 1))));
+    const place = folder();
+    const { status, stderr } = await runToDeadline(
+      [...args(place, 's3://bucket/config/').slice(0, -1), '2s'],
+      { env: server.env },
+    );
+    expect(stderr).toContain(words);
+    expect(status).toBe(124);
+    expect(shownIn(place)).toEqual([]);
   });
 
   test('a list without an end, an object that is larger than listed, and one that changed since', async () => {
