@@ -5,7 +5,7 @@ import { Example, noCluster } from '../support/example.ts';
 import { ended } from '../support/namespace.ts';
 import { fillBucket, putParameters } from '../support/services.ts';
 
-describe.skipIf(noCluster)('site-from-bucket', () => {
+describe.skipIf(noCluster)('site-from-aws', () => {
   test('without the bucket: 69, with the reason', async () => {
     await putParameters({ '/site/htpasswd': 'ann:$apr1$of-good-news', '/site/theme': 'dark' });
     await using example = await Example.create(import.meta.filename);
