@@ -120,7 +120,11 @@ export async function deployServices(): Promise<AsyncDisposable> {
       5000,
       {
         image: imageFor('motoserver/moto:5'),
-        env: [{ name: 'HOME', value: '/tmp' }],
+        env: [
+          { name: 'HOME', value: '/tmp' },
+          // It would take the first part of its own name for a bucket's.
+          { name: 'S3_IGNORE_SUBDOMAIN_BUCKETNAME', value: 'true' },
+        ],
         readinessProbe: { tcpSocket: { port: 5000 }, periodSeconds: 1 },
       },
       { securityContext: { runAsUser: 1000 } },
