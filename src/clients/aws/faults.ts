@@ -210,7 +210,7 @@ function otherFault(error: SdkError, said: string, scene: AwsScene): NotYet | Ne
   if (error.syscall === 'open' || error.syscall === 'read') {
     return never(
       exitStatus.usage,
-      `the file ${error.path ?? ''} cannot be read (${error.code}), which a variable such as AWS_WEB_IDENTITY_TOKEN_FILE names`,
+      `has no token to log in with: ${error.path ?? 'the file'} cannot be read (${error.code}); a variable such as AWS_WEB_IDENTITY_TOKEN_FILE names it`,
       'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
     );
   }

@@ -165,7 +165,7 @@ function federatedToken(path: string, redactor: Redactor): string | Never {
   } catch (error) {
     return never(
       exitStatus.usage,
-      `there is no token to log in with: ${path} ${whyUnread(error)}`,
+      `has no token to log in with: ${path} ${whyUnread(error)}`,
       'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
     );
   }
@@ -174,5 +174,9 @@ function federatedToken(path: string, redactor: Redactor): string | Never {
   redactor.secret(token.split('.')[2] ?? '');
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
     ? token
-    : never(exitStatus.usage, `the file ${path} does not hold a token`);
+    : never(
+        exitStatus.usage,
+        `has no token to log in with: ${path} does not hold one`,
+        'AZURE_FEDERATED_TOKEN_FILE must name the projected token of the service account',
+      );
 }

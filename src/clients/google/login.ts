@@ -315,7 +315,7 @@ function subjectToken(
   } catch (error) {
     return never(
       exitStatus.usage,
-      `there is no token to log in with: ${tokenFile} ${error instanceof JsonFault ? 'is not JSON' : whyUnread(error)}`,
+      `has no token to log in with: ${tokenFile} ${error instanceof JsonFault ? 'is not JSON' : whyUnread(error)}`,
       'is the projected token mounted in this init container, and may this user read it (runAsUser, fsGroup)?',
     );
   }
@@ -323,6 +323,10 @@ function subjectToken(
   // The third part alone is what makes a JWT valid.
   redactor.secret(token?.split('.')[2] ?? '');
   return token === undefined || !/^[\x21-\x7e]+$/.test(token)
-    ? never(exitStatus.usage, `the file ${tokenFile} does not hold a token`)
+    ? never(
+        exitStatus.usage,
+        `has no token to log in with: ${tokenFile} does not hold one`,
+        'credential_source in the file that GOOGLE_APPLICATION_CREDENTIALS names must lead to the projected token',
+      )
     : token;
 }

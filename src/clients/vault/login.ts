@@ -154,12 +154,13 @@ function readJwt(path: string, redactor: Redactor): string | Never {
   } catch (error) {
     return never(
       exitStatus.usage,
-      `there is no token to log in with: ${secretAsPath(path) ?? `${path} ${whyUnread(error)}`}`,
+      `has no token to log in with: ${secretAsPath(path) ?? `${path} ${whyUnread(error)}`}`,
       'is automountServiceAccountToken off? mount a projected serviceAccountToken and name its file with --vault-jwt-file',
     );
   }
   const why = unexpandedInSecret(jwt);
-  if (why !== undefined) return never(exitStatus.usage, `the token in ${path} cannot be used: ${why}`);
+  if (why !== undefined)
+    return never(exitStatus.usage, `has no token to log in with: that in ${path} cannot be used: ${why}`);
   redactor.secret(jwt);
   // The third part alone is what makes it valid.
   redactor.secret(jwt.split('.')[2] ?? '');

@@ -120,7 +120,11 @@ export async function deployServices(): Promise<AsyncDisposable> {
       5000,
       {
         image: imageFor('motoserver/moto:5'),
-        env: [{ name: 'HOME', value: '/tmp' }],
+        env: [
+          { name: 'HOME', value: '/tmp' },
+          // It would take the first part of its own name for a bucket's.
+          { name: 'S3_IGNORE_SUBDOMAIN_BUCKETNAME', value: 'true' },
+        ],
         readinessProbe: { tcpSocket: { port: 5000 }, periodSeconds: 1 },
       },
       { securityContext: { runAsUser: 1000 } },
@@ -180,11 +184,37 @@ export async function allowInVault(
 
 /** A secret of AWS Secrets Manager. */
 export async function putInSecretsManager(name: string, text: string): Promise<void> {
-  const script = `import boto3, sys
-client = boto3.client('secretsmanager', 'eu-central-1', endpoint_url='http://127.0.0.1:5000',
+  await inAws(
+    'secretsmanager',
+    'client.create_secret(Name=sys.argv[1], SecretString=sys.argv[2])',
+    name,
+    text,
+  );
+}
+
+/** A new bucket with these objects. */
+export async function fillBucket(name: string, objects: Readonly<Record<string, string>>): Promise<void> {
+  const script = `name, objects = sys.argv[1], json.loads(sys.argv[2])
+client.create_bucket(Bucket=name, CreateBucketConfiguration={'LocationConstraint': 'eu-central-1'})
+for key, text in objects.items():
+    client.put_object(Bucket=name, Key=key, Body=text.encode())`;
+  await inAws('s3', script, name, JSON.stringify(objects));
+}
+
+/** SecureStrings of AWS Parameter Store. */
+export async function putParameters(parameters: Readonly<Record<string, string>>): Promise<void> {
+  const script = `for name, value in json.loads(sys.argv[1]).items():
+    client.put_parameter(Name=name, Value=value, Type='SecureString', Overwrite=True)`;
+  await inAws('ssm', script, JSON.stringify(parameters));
+}
+
+/** Runs Python beside the server of AWS, with a `client` of one service. */
+async function inAws(client: string, script: string, ...args: readonly string[]): Promise<void> {
+  const begin = `import boto3, json, sys
+client = boto3.client('${client}', 'eu-central-1', endpoint_url='http://127.0.0.1:5000',
                       aws_access_key_id='example', aws_secret_access_key='example')
-client.create_secret(Name=sys.argv[1], SecretString=sys.argv[2])`;
-  await inside('aws', '', ['python3', '-c', script, name, text]);
+`;
+  await inside('aws', '', ['python3', '-c', begin + script, ...args]);
 }
 
 /** The authority of Vault's certificate, as the ConfigMap that the examples mount. */

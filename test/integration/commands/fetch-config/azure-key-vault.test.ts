@@ -307,7 +307,7 @@ describe.skipIf(missing)('a server that speaks as Key Vault is documented', () =
     [{ AZURE_TENANT_ID: `${tenant}/../x` }, [], /AZURE_TENANT_ID has other characters/],
     [{ AZURE_AUTHORITY_HOST: 'http://login.example' }, [], /AZURE_AUTHORITY_HOST is an http URL/],
     [{ AZURE_FEDERATED_TOKEN_FILE: 'eyJhbGciOiJub25lIn0.canary.x' }, [], /looks like the secret itself/],
-    [{ AZURE_FEDERATED_TOKEN_FILE: '/nonexistent' }, [], /there is no token to log in with: \/nonexistent/],
+    [{ AZURE_FEDERATED_TOKEN_FILE: '/nonexistent' }, [], /has no token to log in with: \/nonexistent/],
     [
       {},
       ['azure-kv:other/key', '--format', 'json'],

@@ -134,13 +134,13 @@ describe.skipIf(missing)('a server that speaks as Secret Manager is documented',
     [
       'another audience',
       (one) => one.externalAccount('/proc/self/stat', { audience: '//x' }),
-      /does not hold a token/,
+      /has no token to log in with: .* does not hold one/,
       2,
     ],
     [
       'no token',
       (one) => one.externalAccount('/nonexistent/token'),
-      /there is no token to log in with: \/nonexistent\/token/,
+      /has no token to log in with: \/nonexistent\/token/,
       2,
     ],
     [
