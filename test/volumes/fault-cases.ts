@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -13,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 /** What a reader sees: by its path, what is there. */
 export type Seen = Readonly<Record<string, string>>;
@@ -129,6 +131,14 @@ export function makeInputs(folder: string): void {
       writeFileSync(join(folder, `templates${version}`, name), `version ${version} of ${name}\n`.repeat(300));
     }
     writeFileSync(join(folder, `large${version}`), String(version).repeat((4 << 20) + 100));
+    writeFileSync(
+      join(folder, `large${version}.gz`),
+      gzipSync(readFileSync(join(folder, `large${version}`))),
+    );
+    const linked = join(folder, `linked${version}`);
+    tree(linked, version);
+    linkSync(join(linked, 'a'), join(linked, 'd/second'));
+    linkSync(join(linked, 'big'), join(linked, 'd/e/third'));
     mkdirSync(join(folder, `wide${version}`));
     writeFileSync(join(folder, `wide${version}`, 'large'), String(version).repeat((4 << 20) + 100));
     const values = { x: `x${version}`, y: `y${version}`, [`only${version}`]: 'z' };
@@ -179,6 +189,44 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       before: () => {},
       args: (to) => ['copy', at('tree2'), to, '--if-empty'],
     },
+    {
+      name: 'copy of hard links, with an owner and a mode',
+      promise: 'each',
+      args: (to, v) => ['copy', at(`linked${v}`), to, '--owner', '1000:1000', '--mode', 'u=rwX,g=rX,o='],
+    },
+    {
+      name: 'files, a move',
+      promise: 'all',
+      before: (to) => {
+        for (const [name, text] of [
+          ['new', 'newer'],
+          ['now', 'old'],
+        ] as const)
+          writeFileSync(join(to, name), text);
+      },
+      args: (to) => ['files', `move:${to}/new=${to}/now`],
+    },
+    {
+      name: 'files, several actions',
+      promise: 'each',
+      before: (to) => {
+        tree(to, 1);
+        mkdirSync(join(to, 'closed/in'), { recursive: true });
+        writeFileSync(join(to, 'closed/in/f'), '');
+        chmodSync(join(to, 'closed/in'), 0o555);
+      },
+      args: (to) => [
+        'files',
+        `remove:${to}/{d,closed,*.tmp}`,
+        `mkdir:${to}/made/of/several`,
+        `touch:${to}/made/touched`,
+        `mode:0700:${to}/made`,
+        `mode:u=rw,go=:${to}/{a,b}`,
+        `link:made/touched=${to}/link`,
+      ],
+      // A folder has its parts' fate until it is gone, and gets its mode after it is made.
+      also: (path) => (path.startsWith('closed/') || path === 'made/' ? '' : undefined),
+    },
     { name: 'files, a link', promise: 'all', args: (to, v) => ['files', `link:v${v}=${to}/current`] },
     { name: 'copy of one file', promise: 'all', args: (to, v) => ['copy', at(`templates${v}/x`), `${to}/x`] },
     {
@@ -225,6 +273,31 @@ export function faultCases({ folder, url, serve, runtime }: Inputs): FaultCase[]
       name: 'fetch-config --unpack',
       promise: 'all',
       args: (to, v) => ['fetch-config', `file:${at(`tree${v}.tar.gz`)}`, '--unpack', '--to', to],
+    },
+    {
+      name: 'fetch-config --unpack --secret',
+      promise: 'all',
+      args: (to, v) => [
+        'fetch-config',
+        `file:${at(`tree${v}.tar.gz`)}`,
+        '--unpack',
+        '--secret',
+        '--owner',
+        '1000:1000',
+        '--to',
+        to,
+      ],
+    },
+    {
+      name: 'fetch-config --decompress',
+      promise: 'all',
+      sizes: false,
+      args: (to, v) => ['fetch-config', `file:${at(`large${v}.gz`)}`, '--decompress', '--to', `${to}/x`],
+    },
+    {
+      name: 'fetch-config, files of several folders',
+      promise: 'each',
+      args: spec(['a/x', 'b/y', 'b/c/z']),
     },
     {
       name: 'fetch-config --etag-file',

@@ -52,6 +52,8 @@ export interface Earlier {
   readonly sum: string;
   /** The body's, where it was kept, and the `addressSum` of what gave it: it is told to nobody else. */
   readonly etag?: { readonly value: string; readonly of: string };
+  /** Whether what stays where it is, since it is too large for memory, is still what was found there. */
+  readonly stands?: () => boolean;
 }
 
 /** Takes a body in place of the answer. */
@@ -136,7 +138,12 @@ export function httpReader(
     sink: sink && partial,
   };
   return async (probe) => {
-    if (earlier !== undefined && settings.sha256 !== undefined && earlier.sum === settings.sha256) {
+    if (
+      earlier !== undefined &&
+      settings.sha256 !== undefined &&
+      earlier.sum === settings.sha256 &&
+      stands(earlier)
+    ) {
       return found(address, earlier.body, secret, { reused: earlier.body === undefined });
     }
     let last = request;
@@ -162,8 +169,12 @@ export function httpReader(
         hint: redirectHint,
       });
     let answer = await ask();
-    if (answer.state === 'response' && isAboutAnother(answer, known, last)) {
-      // A cache that mixes answers up says nothing of what is here (RFC 9111, 4.3.4): asked for without a condition.
+    if (
+      answer.state === 'response' &&
+      (isAboutAnother(answer, known, last) || (answer.status === 304 && !stands(earlier)))
+    ) {
+      // A cache that mixes answers up says nothing of what is here (RFC 9111, 4.3.4), and no answer does of what is not
+      // there any more: asked for without a condition.
       known = undefined;
       answer = await ask();
     }
@@ -231,6 +242,11 @@ export function httpReader(
     if (isShown && fetched.state === 'fetched') registerContent(redactor, fetched.fetched.content);
     return fetched;
   };
+}
+
+/** Whether what an earlier run got can stay, as far as it is known. */
+function stands(earlier: Earlier | undefined): boolean {
+  return earlier?.stands?.() !== false;
 }
 
 /** Characters of an ETag that is taken; those of servers have some dozens. */

@@ -54,8 +54,11 @@ export async function earlierOf(
   try {
     const stat = fstatSync(descriptor);
     if (!stat.isFile() || stat.size > options['max-size']) return undefined;
-    const large = stat.size > keptInMemory;
+    // What nothing is written of is told of, with its size.
+    const large = stat.size > keptInMemory && !options['dry-run'];
     if (large && (!isAsWanted(stat, plain.output) || hasAcl(descriptor))) return undefined;
+    // Before it is read: what is changed meanwhile is another one.
+    const read = stateOf(descriptor);
     const body = large ? undefined : readFileSync(descriptor);
     const sum = body === undefined ? await sumOf(descriptor, { ...context, renew() {} }) : sha256(body);
     // What another user put there was not fetched, whatever the ETag beside it says.
@@ -64,17 +67,41 @@ export async function earlierOf(
       etagFile === undefined || !own
         ? undefined
         : noteOf(etagFile, plain.address, sum, expectedType(options));
+    const stays = large ? { stands: () => isStill(read, plain.path) } : {};
     if (options.decompress)
-      return note?.unpacked === undefined ? undefined : { body, sum: note.unpacked, etag: note.etag };
+      return note?.unpacked === undefined
+        ? undefined
+        : { body, sum: note.unpacked, etag: note.etag, ...stays };
     // What a body was unpacked to is not that body.
     const etag = note?.unpacked === undefined ? note?.etag : undefined;
-    return { body, sum, ...(etag === undefined ? {} : { etag }) };
+    return { body, sum, ...(etag === undefined ? {} : { etag }), ...stays };
   } catch (error) {
     if (context.signal.aborted) throw error;
     return undefined;
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Whether a path leads to the file that was read, as it was: the server may take minutes for its answer. */
+function isStill(read: string, path: string): boolean {
+  let descriptor: number;
+  try {
+    descriptor = openPublished(path);
+  } catch {
+    return false;
+  }
+  try {
+    return stateOf(descriptor) === read;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Which file it is, and when its content, mode, owner or names were changed last. */
+function stateOf(descriptor: number): string {
+  const { dev, ino, ctimeNs } = fstatSync(descriptor, { bigint: true });
+  return `${dev} ${ino} ${ctimeNs}`;
 }
 
 /** Whether a file that is not written again has the mode and the owner that it is to have. */

@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -190,6 +199,56 @@ describe('a download that is too large for memory', () => {
     expect(await fetch(server.url, ...args)).toMatchObject({ status: 0 });
     expect(asked).toEqual([undefined, etag, undefined]);
     expect(readFileSync(join(path, 'f')).equals(body)).toBe(true);
+  });
+
+  // What was judged before the request is not what stands there when the answer comes.
+  test.each<[string, (file: string) => void]>([
+    ['is gone', (file) => rmSync(file)],
+    [
+      'is another file',
+      (file) => {
+        renameSync(file, `${file}.old`);
+        writeFileSync(file, 'of others', { mode: 0o444 });
+      },
+    ],
+    ['has another mode', (file) => chmodSync(file, 0o666)],
+    ['has other content', (file) => writeFileSync(file, randomBytes(body.length))],
+  ])(
+    'with --etag-file, where the file %s by the time of the answer: it comes anew',
+    async (_name, change) => {
+      const { path } = temporaryDirectory('large');
+      const file = join(path, 'f');
+      const asked: (string | undefined)[] = [];
+      await using server = await serve((request, response) => {
+        asked.push(request.headers['if-none-match']);
+        if (request.headers['if-none-match'] !== etag) return whole(request, response);
+        change(file);
+        response.writeHead(304).end();
+      });
+      const flags = ['--etag-file', join(path, 'etag')];
+      expect(await fetch(server.url, file, ...flags)).toMatchObject({ status: 0 });
+      const { status, stderr } = await fetch(server.url, file, ...flags);
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain('1 file written');
+      expect(asked).toEqual([undefined, etag, undefined]);
+      expect(readFileSync(file).equals(body)).toBe(true);
+      expect(statSync(file).mode & 0o7777).toBe(0o444);
+    },
+  );
+
+  test.each([['--etag-file'], ['--sha256']])('--dry-run of what %s finds there tells it', async (flag) => {
+    const { path } = temporaryDirectory('large');
+    await using server = await serve((request, response) => {
+      if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+      else return whole(request, response);
+    });
+    const flags = [flag, flag === '--sha256' ? sum : join(path, 'etag')];
+    expect(await fetch(server.url, join(path, 'f'), ...flags)).toMatchObject({ status: 0 });
+    const { status, stdout } = await fetch(server.url, join(path, 'f'), ...flags, '--dry-run');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: [{ path: join(path, 'f'), size: body.length, mode: '0444' }],
+    });
   });
 
   test.skipIf(requireOrSkip('a volume that is full', canMount()))(
