@@ -185,7 +185,8 @@ describe.skipIf(noCluster)('pods', () => {
     }
     const [a, b] = [median(ours), median(any)];
     console.log(`deleted in ${a.toFixed(0)} ms; a pod whose shell leaves at once in ${b.toFixed(0)} ms`);
-    expect(a - b).toBeLessThan(1_000);
+    // The kubelet looks about once a second at what has ended: two of its looks are no difference, 30 s of grace are one.
+    expect(a - b).toBeLessThan(5_000);
   });
 });
 
