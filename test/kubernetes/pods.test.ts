@@ -1,7 +1,6 @@
 // A pod's life around its init phase: any user, deletion while it waits.
 import { describe, expect, test } from 'vitest';
 
-import { median } from '../../bench/support/statistics.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { noCluster } from './support/example.ts';
 import { imageFor } from './support/images.ts';
@@ -183,10 +182,12 @@ describe.skipIf(noCluster)('pods', () => {
       ours.push(await deletion(namespace, podWith('ours', [initbox('wait', waits['wait-tcp'])])));
       any.push(await deletion(namespace, podWith('any', [shell])));
     }
-    const [a, b] = [median(ours), median(any)];
-    console.log(`deleted in ${a.toFixed(0)} ms; a pod whose shell leaves at once in ${b.toFixed(0)} ms`);
-    // The kubelet looks about once a second at what has ended: two of its looks are no difference, 30 s of grace are one.
-    expect(a - b).toBeLessThan(5_000);
+    // The least of each: the kubelet looks about once a second at what has ended, so that one of its looks more or less is in
+    // every time, and only what is always late is ours.
+    const [a, b] = [Math.min(...ours), Math.min(...any)];
+    const shown = [ours, any].map((times) => times.map((time) => time.toFixed(0)).join(', '));
+    console.log(`deleted in ${shown[0]} ms; a pod whose shell leaves at once in ${shown[1]} ms`);
+    expect(a - b).toBeLessThan(1_000);
   });
 });
 
